@@ -1,0 +1,91 @@
+# Every target installs what it needs first; a second run with nothing changed does none of that again.
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.SUFFIXES:
+PYTHON ?= python3
+ARGS ?=
+
+# rustup puts cargo here, and a shell opened before that does not know it.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+export PYTHON
+export VIRTUAL_ENV := $(CURDIR)/.venv
+# One interpreter for maturin and for plain cargo: a change of it recompiles pyo3.
+export PYO3_PYTHON := $(CURDIR)/.venv/bin/python
+# maturin stops when it finds two kinds of environment.
+unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
+
+CI_RUN := $(filter true,$(CI))
+LOCKED := $(if $(CI_RUN),--locked)
+# Through sudo only what is named here arrives.
+TEST_ENV := $(if $(CI_RUN),CI=true RAWTP_REQUIRE_KERNEL=1,$(if $(RAWTP_REQUIRE_KERNEL),RAWTP_REQUIRE_KERNEL=$(RAWTP_REQUIRE_KERNEL)))
+
+PIP := .venv/bin/python -m pip --disable-pip-version-check install --quiet
+SOURCES := $(wildcard src/*.rs src/*/*.rs bpf/*) build.rs Cargo.toml Cargo.lock pyproject.toml
+PACKAGED := $(wildcard python/rawtp/*.py* python/rawtp/*/*.py* python/rawtp/py.typed LICENSE-* README.md)
+FORMATTED := $(filter-out bpf/vmlinux.h,$(wildcard bpf/*.c bpf/*.h))
+
+.PHONY: help run test build wheel lint bench clean setup-wheel setup-lint test-rust
+
+help: ## these lines
+	@sed -n 's/^\([a-z]*\):.*## /\1: /p' Makefile | while IFS=: read -r name text; do printf '  make %-6s%s\n' "$$name" "$$text"; done
+
+run: .venv/.develop ## deletions on this host, live, as root; ARGS="--help" shows what else
+	@scripts/as_root.sh .venv/bin/python -m rawtp $(ARGS)
+
+test: setup-wheel .venv/.dev .venv/.develop test-rust dist/.wheel ## every test: Rust, Python, the kernel, the wheel; ARGS go to pytest
+	@[ "$$(id -u)" -eq 0 ] || echo "pytest runs as root now, through sudo: the tests load BPF"
+	scripts/as_root.sh $(TEST_ENV) .venv/bin/python -m pytest -p no:cacheprovider $(ARGS)
+
+build: .venv/.develop ## the extension, into .venv; edits under python/ need no rebuild
+
+wheel: setup-wheel dist/.wheel ## a wheel in dist/ that needs nothing but libc on its target
+
+lint: setup-lint .venv/.dev ## formats, clippy, rustdoc, types, the licence list
+	cargo fmt --check
+	cargo clippy --release --all-targets $(LOCKED) -- -D warnings
+	cargo clippy --release --all-targets --no-default-features $(LOCKED) -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --release --no-deps $(LOCKED)
+	$(if $(FORMATTED),clang-format --dry-run -Werror $(FORMATTED))
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/python scripts/third_party.py --check
+
+bench: .venv/.develop ## what tracing costs and how much it carries, as root
+	@scripts/as_root.sh .venv/bin/python benches/run.py $(ARGS)
+
+clean: ## removes all that make made
+	rm -rf target dist .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis benches/results
+	rm -f python/rawtp/_core*.so
+	find python tests benches scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+
+setup-wheel:
+	@scripts/setup.sh build wheel
+
+setup-lint:
+	@scripts/setup.sh build lint
+
+# Two stages, so that a first `make run` fetches maturin and no more.
+.venv/.build: pyproject.toml
+	@scripts/setup.sh build
+	@.venv/bin/python -c 'import pip' 2>/dev/null || "$(PYTHON)" -m venv --clear .venv
+	@$(PIP) --upgrade 'pip>=25.1' # the first that reads dependency groups
+	@$(PIP) --group build
+	@touch $@
+
+.venv/.dev: .venv/.build pyproject.toml
+	@$(PIP) --group dev
+	@touch $@
+
+.venv/.develop: .venv/.build $(SOURCES)
+	@scripts/setup.sh build
+	.venv/bin/maturin develop --release $(LOCKED)
+	@touch $@
+
+test-rust: .venv/.build
+	cargo test --release --no-default-features $(LOCKED)
+
+dist/.wheel: .venv/.build $(SOURCES) $(PACKAGED)
+	@rm -f dist/rawtp-*.whl
+	.venv/bin/maturin build --release --features vendored --locked --out dist
+	@touch $@

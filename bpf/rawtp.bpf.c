@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/* match -> filter -> fill -> submit, at the entry of a call; its result, in a record of its own, at the exit. */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+#include "event.h"
+#include "syscall.bpf.h"
+#include "state.bpf.h"
+#include "name.bpf.h"
+
+/* Only so that these types are in the object's BTF, from which the skeleton makes the Rust ones. */
+struct enter_state _enter_state = {0};
+struct exit_state _exit_state = {0};
+enum record_kind _record_kind = 0;
+enum segment_kind _segment_kind = 0;
+enum name_status _name_status = 0;
+enum syscall_shape _syscall_shape = 0;
+
+static __always_inline void fill_who(struct enter_record *record, struct task_struct *task, __u64 pid_tgid)
+{
+	__u64 uid_gid = bpf_get_current_uid_gid();
+
+	record->pid = pid_tgid >> 32;
+	record->tid = pid_tgid;
+	record->ppid = BPF_CORE_READ(task, real_parent, tgid);
+	record->uid = uid_gid;
+	record->gid = uid_gid >> 32;
+	bpf_get_current_comm(record->comm, sizeof(record->comm));
+}
+
+static __always_inline void fill_what(struct enter_record *record, struct pt_regs *regs, __u64 nr)
+{
+	record->nr = nr;
+	if (cfg_shapes[nr & (SYSCALLS_MAX - 1)] == SHAPE_AT) {
+		record->dfd = PT_REGS_PARM1_CORE_SYSCALL(regs);
+		record->flags = PT_REGS_PARM3_CORE_SYSCALL(regs);
+	}
+}
+
+/* Remembers that this thread's name is to be read again when the call, which faults the page in, is over. */
+static __always_inline void remember_fault(__u32 tid)
+{
+	__u8 here = 1;
+
+	if (!bpf_map_update_elem(&faulted, &tid, &here, BPF_NOEXIST))
+		__sync_fetch_and_add(&faulted_count, 1);
+}
+
+static __always_inline bool forget_fault(__u32 tid)
+{
+	if (!faulted_count || bpf_map_delete_elem(&faulted, &tid))
+		return false;
+	__sync_fetch_and_add(&faulted_count, -1);
+	return true;
+}
+
+static __always_inline bool has_room(__u64 bytes)
+{
+	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) + bytes + 8 <= cfg_enter_bytes;
+}
+
+SEC("raw_tp/sys_enter")
+int handle_sys_enter(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct pt_regs *regs = (struct pt_regs *)ctx->args[0];
+	__u64 nr = ctx->args[1], pid_tgid, bytes;
+	struct enter_record *record;
+	struct enter_state *state;
+	struct task_struct *task;
+	__u32 cpu, tid;
+
+	if (!is_watched(nr))
+		return 0;
+	task = (struct task_struct *)bpf_get_current_task();
+	if (is_compat(task))
+		return 0;
+	cpu = bpf_get_smp_processor_id();
+	state = bpf_map_lookup_elem(&enter_states, &cpu);
+	if (!state)
+		return 0;
+	state->matched++;
+	pid_tgid = bpf_get_current_pid_tgid();
+	if (is_filtered(pid_tgid >> 32)) {
+		state->filtered++;
+		return 0;
+	}
+
+	tid = pid_tgid;
+	record = &state->record;
+	record->kind = RECORD_ENTER;
+	record->ts_ns = bpf_ktime_get_boot_ns();
+	record->seq = ++state->seq;
+	record->cpu = cpu;
+	record->lost = state->lost;
+	fill_who(record, task, pid_tgid);
+	fill_what(record, regs, nr);
+	bytes = sizeof(*record) + read_name(&state->name, path_argument(regs, nr));
+	if (cfg_results && state->name.head.status == NAME_FAULT)
+		remember_fault(tid);
+
+	/* Counted before it can be seen: a reader never holds more records than were submitted. */
+	state->submitted++;
+	if (has_room(bytes) && !bpf_ringbuf_output(&events, record, bytes, 0)) {
+		state->lost = 0;
+		state->lost_tid = 0;
+		return 0;
+	}
+	state->submitted--;
+	state->lost_ring++;
+	state->lost++;
+	state->lost_tid = tid;
+	return 0;
+}
+
+/* True when this thread's enter record was lost on this CPU: an exit alone would only take room from others. */
+static __always_inline bool was_lost(__u32 cpu, __u32 tid)
+{
+	struct enter_state *state = bpf_map_lookup_elem(&enter_states, &cpu);
+
+	if (!state || state->lost_tid != tid)
+		return false;
+	state->lost_tid = 0;
+	return true;
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(handle_sys_exit, struct pt_regs *regs, long ret)
+{
+	__u64 nr = trusted_nr(regs), pid_tgid, bytes;
+	struct exit_record *record;
+	struct exit_state *state;
+	__u32 cpu, tid;
+	bool again;
+
+	if (!is_watched(nr))
+		return 0;
+	if (is_compat((struct task_struct *)bpf_get_current_task()))
+		return 0;
+	pid_tgid = bpf_get_current_pid_tgid();
+	if (is_filtered(pid_tgid >> 32))
+		return 0;
+	tid = pid_tgid;
+	again = forget_fault(tid);
+	cpu = bpf_get_smp_processor_id();
+	state = bpf_map_lookup_elem(&exit_states, &cpu);
+	if (!state || was_lost(cpu, tid))
+		return 0;
+
+	record = &state->record;
+	record->kind = RECORD_EXIT;
+	record->tid = tid;
+	record->ts_ns = bpf_ktime_get_boot_ns();
+	record->ret = ret;
+	record->nr = nr;
+	record->lost_exits = state->lost_unreported;
+	bytes = sizeof(*record);
+	if (again)
+		bytes += read_name(&state->name, path_argument(regs, nr));
+	if (!bpf_ringbuf_output(&events, record, bytes, 0)) {
+		state->lost_unreported = 0;
+	} else {
+		state->lost_exits++;
+		state->lost_unreported++;
+	}
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

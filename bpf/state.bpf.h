@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* The maps: the ring, the per-CPU state of each program, and the tasks whose name is to be read again. */
+#ifndef RAWTP_STATE_BPF_H
+#define RAWTP_STATE_BPF_H
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4 << 20);
+} events SEC(".maps");
+
+/*
+ * Indexed by CPU. A plain array, not a per-CPU one: it can be mapped, so that user space reads the counters without a
+ * system call and without privilege, and its look-up is inlined on every kernel.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct enter_state);
+} enter_states SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct exit_state);
+} exit_states SEC(".maps");
+
+/* Threads inside a call whose name was in a page that was not resident at entry. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, __u8);
+} faulted SEC(".maps");
+
+/* How many are in `faulted`: spares every other exit the look-up. */
+__u64 faulted_count = 0;
+
+/* Report only this process; 0 for every one. */
+const volatile __u32 cfg_pid = 0;
+/* Whether the exit program is loaded too. */
+const volatile bool cfg_results = true;
+/* Bytes of the ring that enter records may use. The rest is kept for exits, so that what was begun can be finished. */
+const volatile __u64 cfg_enter_bytes = 0;
+
+static __always_inline bool is_filtered(__u32 pid)
+{
+	return cfg_pid && pid != cfg_pid;
+}
+
+#endif

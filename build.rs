@@ -1,0 +1,48 @@
+//! Compiles the BPF programs and generates their skeleton into `OUT_DIR`.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use libbpf_cargo::SkeletonBuilder;
+
+/// libbpf-cargo's own message for a missing clang is a backtrace: look first, and say one line.
+fn clang() -> Result<PathBuf, String> {
+    let clang = PathBuf::from(env::var_os("RAWTP_CLANG").unwrap_or_else(|| "clang".into()));
+    match Command::new(&clang).arg("--version").output() {
+        Ok(output) if output.status.success() => Ok(clang),
+        Ok(output) => Err(format!("{} --version failed: {}", clang.display(), output.status)),
+        Err(error) => Err(format!(
+            "{}: {error}. The BPF programs need clang 14 or later: install it (Debian: apt install clang) or set RAWTP_CLANG",
+            clang.display()
+        )),
+    }
+}
+
+fn builder(source: &str, clang: &Path) -> SkeletonBuilder {
+    let mut builder = SkeletonBuilder::new();
+    builder.source(Path::new("bpf").join(source)).clang(clang).clang_args(["-Wall", "-Werror"]);
+    builder
+}
+
+fn build() -> Result<(), String> {
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
+    let clang = clang()?;
+    builder("rawtp.bpf.c", &clang)
+        .build_and_generate(out.join("rawtp.skel.rs"))
+        .map_err(|error| format!("bpf/rawtp.bpf.c: {error:#}"))?;
+    builder("guide_rejected.bpf.c", &clang)
+        .obj(out.join("guide_rejected.bpf.o"))
+        .build()
+        .map_err(|error| format!("bpf/guide_rejected.bpf.c: {error:#}"))
+}
+
+fn main() {
+    println!("cargo::rerun-if-changed=bpf");
+    println!("cargo::rerun-if-env-changed=RAWTP_CLANG");
+    if let Err(message) = build() {
+        for line in message.lines() {
+            println!("cargo::error={line}");
+        }
+    }
+}

@@ -1,0 +1,193 @@
+"""The extension module. Import its names from :mod:`rawtp`."""
+
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Final, final
+
+from rawtp.event import Event
+
+__version__: Final[str]
+
+DELETE: Final[tuple[str, str, str]]
+"""The system calls that delete a name: ``("unlink", "unlinkat", "rmdir")``."""
+
+class RawtpError(Exception):
+    """The base of rawtp's own errors."""
+
+class LoadError(RawtpError):
+    """The kernel refused a BPF program."""
+
+    verifier_log: str
+    """What the kernel's verifier printed; ``""`` when it was not the verifier that refused."""
+
+class UnsupportedKernelError(RawtpError):
+    """The running kernel lacks something that rawtp cannot do without; the message names it."""
+
+@final
+class Stats:
+    """What became of every call that a tracer's program matched. Immutable; all counts are since the tracer's creation.
+
+    At rest, whatever happened before::
+
+        matched = filtered + lost_ring + lost_state + pending + buffered + delivered + discarded
+
+    While calls come in, the counters of one ``Stats`` are read one after the other, and the two sides can differ by the
+    calls of that moment.
+    """
+
+    @property
+    def matched(self) -> int:
+        """Calls whose number is watched, by native (not 32-bit) tasks."""
+    @property
+    def filtered(self) -> int:
+        """Of them, those that ``pid`` left out, in the kernel."""
+    @property
+    def lost_ring(self) -> int:
+        """Of them, those that found no room in the ring buffer."""
+    @property
+    def lost_state(self) -> int:
+        """Of them, those that found no room in the kernel's tables of open calls; this version keeps none: always 0."""
+    @property
+    def pending(self) -> int:
+        """Of them, those that were taken from the queue and whose return has not been seen yet."""
+    @property
+    def buffered(self) -> int:
+        """Of them, those that wait in the ring or in the queue."""
+    @property
+    def delivered(self) -> int:
+        """Of them, those that were handed out as dicts."""
+    @property
+    def discarded(self) -> int:
+        """Of them, those that nobody has taken since the tracer was closed. Iterating on takes them back from here."""
+    @property
+    def missed(self) -> int | None:
+        """Times the kernel skipped one of this tracer's programs because a program was already running on that CPU
+        (``bpf_prog_info.recursion_misses``); ``None`` where the kernel does not count them."""
+    @property
+    def unpaired(self) -> int:
+        """Returns that belong to no event: of calls that began before the tracer, above all."""
+    @property
+    def lost_exits(self) -> int:
+        """Returns that found no room in the ring buffer: their events are delivered with ``ret=None``."""
+    @property
+    def name_faults(self) -> int:
+        """Events decoded so far whose ``name_status`` is ``"fault"``."""
+    @property
+    def truncated(self) -> int:
+        """Events decoded so far whose ``name_status`` is ``"truncated"``."""
+    @property
+    def tail_lost(self) -> int:
+        """The part of ``lost_ring`` that came after the last event of its CPU. The sum of ``event["lost"]`` over all
+        events and this is ``lost_ring``."""
+    def as_dict(self) -> dict[str, int | None]:
+        """The counters by name, in the order of the ledger."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class Tracer:
+    """Watches deletions from its creation until it is closed.
+
+    Iterate it for events, or ask with :meth:`get` and :meth:`get_many`. Events of one thread come in the order of its
+    calls; per CPU, ``seq`` tells the order. Several threads may read one tracer: each event goes to one of them.
+    Close it with ``with`` or :meth:`close`; do not rely on the garbage collector, which may never run.
+
+    ::
+
+        with rawtp.Tracer(pid=1234) as tracer:
+            for event in tracer:
+                print(event["filename"], event["errno"])
+
+    Args:
+        syscalls: names of the system calls to watch, out of :data:`rawtp.DELETE`. A name that this architecture does not
+            have (aarch64 has neither ``unlink`` nor ``rmdir``) is passed over.
+        results: whether to watch the calls' returns too. Without them ``ret``, ``errno`` and ``duration_ns`` are
+            ``None``, a name whose page was not in memory at the entry stays unknown, and each event is delivered at its
+            call's entry; it costs the traced processes about half.
+        pid: report the calls of this process (thread group) only. The kernel filters.
+        ring_bytes: size of the kernel's ring buffer, in bytes: a power of two and a multiple of the page size. With
+            ``results`` an eighth of it is kept for returns.
+        queue_bytes: how much may wait in this process before records are left in the ring, in bytes: a positive multiple
+            of 64 KiB. Only when both are full are events lost, and then they are counted.
+
+    Raises:
+        ValueError: an argument outside its rule; the message has the value and the rule.
+        TypeError: an argument of the wrong type.
+        PermissionError: CAP_BPF or CAP_PERFMON is missing; the message says which, and the command to run.
+        UnsupportedKernelError: the kernel has no BTF.
+        LoadError: the kernel's verifier rejected a program; ``verifier_log`` has its reasons.
+        OSError: descriptors, memory or threads ran out.
+    """
+
+    def __new__(
+        cls,
+        syscalls: Iterable[str] | None = ...,
+        *,
+        results: bool = True,
+        pid: int | None = None,
+        ring_bytes: int = 4194304,
+        queue_bytes: int = 67108864,
+    ) -> Tracer: ...
+    def __enter__(self) -> Tracer: ...
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None:
+        """Closes the tracer."""
+    def __iter__(self) -> Tracer: ...
+    def __next__(self) -> Event:
+        """Waits for the next event. Ends (``StopIteration``) when the tracer is closed and what was drained is read.
+
+        Raises:
+            KeyboardInterrupt: or whatever a signal's handler raises while waiting.
+            RuntimeError: in a forked child, or when a finalizer reads from the tracer that is being read.
+            RawtpError: the drain thread gave up, which is a defect: the ring held what no program writes.
+        """
+    def get(self, timeout: float | None = None) -> Event:
+        """Waits for the next event.
+
+        Args:
+            timeout: seconds; ``None`` waits for ever, 0 does not wait.
+
+        Raises:
+            TimeoutError: none came in time.
+            ValueError: the tracer is closed, or was closed meanwhile; or the timeout is negative or not a number.
+        """
+    def get_many(self, max_events: int = 4096, timeout: float | None = None) -> list[Event]:
+        """Waits until there is an event, and takes all that are there, ``max_events`` at the most.
+
+        Args:
+            max_events: at least 1. A few thousand are fastest.
+            timeout: seconds; ``None`` waits for ever, 0 does not wait.
+
+        Returns:
+            The events; ``[]`` when none came in time.
+
+        Raises:
+            ValueError: as :meth:`get`, or ``max_events`` is below 1.
+        """
+    def stats(self) -> Stats:
+        """The ledger now. Works on a closed tracer too, where it is final."""
+    def close(self) -> None:
+        """Detaches the programs and takes what is left out of the ring.
+
+        May be called from any thread, and again. Whoever is iterating gets what was drained and then the end; a waiting
+        :meth:`get` or :meth:`get_many` raises ValueError.
+        """
+    @property
+    def closed(self) -> bool:
+        """Whether nothing new will come."""
+    def fileno(self) -> int:
+        """A descriptor for select(2), poll(2) and epoll(7): readable when there may be events, and once the tracer is
+        closed. Only wait on it: read with ``get_many(timeout=0)``, which can still be ``[]`` when what came was the
+        entry of a call that has not returned.
+
+        Raises:
+            ValueError: the tracer is closed.
+        """
+
+def _load_rejected() -> None:
+    """Loads the guide's program that the verifier refuses. Always raises; :class:`LoadError` where BPF may be loaded."""

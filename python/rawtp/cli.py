@@ -1,0 +1,306 @@
+"""The command line: ``python -m rawtp``, or ``rawtp``."""
+
+from __future__ import annotations
+
+import argparse
+import codecs
+import io
+import math
+import os
+import select
+import shlex
+import signal
+import stat
+import sys
+import threading
+import time
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rawtp.formats import columns, jsonl, ledger
+from rawtp.formats.text import escape_unencodable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import TextIO
+
+    import rawtp
+    from rawtp.event import Event
+
+_OK, _CANNOT_RUN, _LOST = 0, 1, 3  # 2, wrong usage, is argparse's own
+_MAX_BATCH = 4096
+_MAX_WAIT_S = 3600.0  # waiting for 1e300 seconds is a fair wish, but no clock can count it
+_VERIFIER_LINES = 12  # the verifier gives its reason last, after a log of up to megabytes
+
+_EXAMPLES = """\
+examples:
+  sudo python -m rawtp
+      every deletion on this host, live
+  sudo python -m rawtp -p 1234
+      by one process
+  sudo python -m rawtp -d 60 -o jsonl > deleted.jsonl
+      the next minute, for a program to read
+  sudo python -m rawtp | grep --line-buffered app.log
+      who deletes app.log?
+  sudo python -m rawtp -c 1 | jq -r .comm
+      who deletes next?
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line with ``argv``, or with the process's own arguments, and return the exit code.
+
+    0: it ran, and was ended by Ctrl-C, SIGTERM, ``-d``, ``-c`` or a closed pipe. 1: it cannot run. 2: wrong usage.
+    3: something was lost, and ``--fail-on-loss`` was given. SIGINT and SIGTERM stay taken over when it returns, so that
+    a second Ctrl-C finds no moment at which it is an exception.
+    """
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    try:
+        code = _command(arguments)
+    except SystemExit as end:  # how argparse answers --help and refuses an argument
+        code = end.code if isinstance(end.code, int) else _OK
+    except BrokenPipeError:
+        code = _OK
+    except OSError as error:
+        code = _cannot_run(_one_line(error))
+    for stream in (sys.stdout, sys.stderr):
+        _settle(stream)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="rawtp",
+        description="Show which process deletes which file, live.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    option = parser.add_argument
+    option(
+        "-o",
+        "--output",
+        choices=("columns", "jsonl"),
+        help="a table for people, or one JSON object a line (default: columns on a terminal, jsonl otherwise)",
+    )
+    option("-p", "--pid", type=_pid, help="only what this process deletes")
+    option("-d", "--duration", type=_seconds, metavar="SECONDS", help="end after this time")
+    option("-c", "--count", type=_positive, help="end after this many events")
+    option("--fail-on-loss", action="store_true", help="exit with 3 when anything was lost")
+    option(
+        "--ring-bytes",
+        type=_positive,
+        default=4 << 20,
+        metavar="BYTES",
+        help="the kernel's buffer; larger rides out longer bursts (default: %(default)s)",
+    )
+    option(
+        "--queue-bytes",
+        type=_positive,
+        default=64 << 20,
+        metavar="BYTES",
+        help="how much to hold for a slow reader of the output (default: %(default)s)",
+    )
+    option("-V", "--version", action="store_true", help="show the version and exit")
+    return parser
+
+
+def _positive(text: str) -> int:
+    return _whole(text, sys.maxsize, "a whole number from 1 up")
+
+
+def _pid(text: str) -> int:
+    return _whole(text, 2**31 - 1, "a process id")
+
+
+def _whole(text: str, largest: int, kind: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if not 1 <= number <= largest:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {kind}")
+    return number
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return seconds
+
+
+def _command(arguments: list[str]) -> int:
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if sys.stdout is None:
+        return _cannot_run("standard output is closed")
+    import rawtp  # only now: --help and a wrong argument need no extension
+
+    if options.version:
+        sys.stdout.write(f"rawtp {rawtp.__version__}\n")
+        return _OK
+    stop = _Stop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop.on_signal)
+    try:
+        tracer = rawtp.Tracer(pid=options.pid, ring_bytes=options.ring_bytes, queue_bytes=options.queue_bytes)
+    except PermissionError as error:
+        # The library can only advise to run the interpreter as root; here the whole command is known.
+        reason = _one_line(error).partition(". Run it with:")[0]
+        command = shlex.join(["sudo", sys.executable, "-m", "rawtp", *arguments])
+        # Where root is not permitted either, the reason says what stands in the way, and sudo is no help.
+        return _cannot_run(f"{reason}. Run it with: {command}" if os.geteuid() else reason)
+    except rawtp.LoadError as error:
+        return _cannot_run(_one_line(error), *(error.verifier_log or "").splitlines()[-_VERIFIER_LINES:])
+    except (rawtp.RawtpError, OSError) as error:
+        return _cannot_run(_one_line(error))
+    except ValueError as error:
+        parser.error(_one_line(error))
+    with tracer:
+        stop.attend(tracer)
+        if options.pid is not None and not _is_running(options.pid):
+            _say(f"no process has pid {options.pid} now; waiting for one")
+        try:
+            _watch(tracer, stop, _Printer(sys.stdout, options.output), options)
+        except BrokenPipeError:
+            # Ctrl-C reaches a whole pipeline at once: that its reader is gone too does not make the end a silent one.
+            if not stop.signalled:
+                raise
+    if stop.signalled and sys.stderr is not None and sys.stderr.isatty():
+        _write_error("")  # the terminal has echoed ^C
+    return _account(tracer.stats().as_dict(), fail_on_loss=options.fail_on_loss)
+
+
+def _watch(tracer: rawtp.Tracer, stop: _Stop, show: Callable[[list[Event]], None], options: argparse.Namespace) -> None:
+    """Show events until the end is asked for, and then those from before that moment."""
+    left = options.count or sys.maxsize
+    end_s = time.monotonic() + (options.duration or math.inf)
+    while left and not stop.asked and (rest_s := end_s - time.monotonic()) > 0:
+        try:
+            events = tracer.get_many(min(left, _MAX_BATCH), min(rest_s, _MAX_WAIT_S))
+        except ValueError:
+            if stop.asked:
+                break
+            raise
+        show(events)
+        left -= len(events)
+    tracer.close()
+    while left and (events := list(islice(tracer, min(left, _MAX_BATCH)))):
+        show(events)
+        left -= len(events)
+    if stop.reader_gone:
+        raise BrokenPipeError
+
+
+class _Stop:
+    """The wish to end: closes the tracer, and so ends the wait for events.
+
+    It raises nothing: an exception at a signal's moment could fall between taking events and showing them.
+    """
+
+    def __init__(self) -> None:
+        self.asked = self.signalled = self.reader_gone = False
+        self._tracer: rawtp.Tracer | None = None
+
+    def attend(self, tracer: rawtp.Tracer) -> None:
+        self._tracer = tracer
+        # While nothing is deleted nothing is written, and a reader's end would go unnoticed.
+        if _is_pipe(sys.stdout):
+            threading.Thread(target=self._await_reader, args=(sys.stdout.fileno(),), daemon=True).start()
+
+    def on_signal(self, *_: object) -> None:
+        self.signalled = True
+        self._end()
+
+    def _await_reader(self, fd: int) -> None:
+        hangup = select.poll()
+        hangup.register(fd, 0)
+        hangup.poll()
+        self.reader_gone = True
+        self._end()
+
+    def _end(self) -> None:
+        if not self.asked:
+            self.asked = True
+            if self._tracer is not None:
+                self._tracer.close()
+
+
+class _Printer:
+    def __init__(self, out: TextIO, output: str | None) -> None:
+        table = output == "columns" or (output is None and out.isatty())
+        self._out = out
+        self._line = columns.row if table else jsonl.line
+        if isinstance(out, io.TextIOWrapper):
+            codecs.register_error("rawtp.escape", escape_unencodable)
+            out.reconfigure(errors="rawtp.escape")
+        if table:
+            out.write(columns.header() + "\n")
+            out.flush()
+
+    def __call__(self, events: list[Event]) -> None:
+        if not events:
+            return
+        self._out.write("".join([self._line(event) + "\n" for event in events]))
+        self._out.flush()
+        if lost := sum(event["lost"] for event in events):
+            _say(f"lost {ledger.events(lost)}")
+
+
+def _account(counts: dict[str, int | None], *, fail_on_loss: bool) -> int:
+    if tail := counts["tail_lost"]:
+        _say(f"lost {ledger.events(tail)} at the end")
+    for line in ledger.summary(counts):
+        _say(line)
+    return _LOST if fail_on_loss and ledger.lost_anything(counts) else _OK
+
+
+def _cannot_run(reason: str, *details: str) -> int:
+    _say(reason)
+    for line in details:
+        _write_error(line)
+    return _CANNOT_RUN
+
+
+def _say(message: str) -> None:
+    _write_error(f"rawtp: {message}")
+
+
+def _write_error(line: str) -> None:
+    if sys.stderr is not None:
+        try:
+            sys.stderr.write(line + "\n")
+        except OSError:
+            _settle(sys.stderr)
+
+
+def _settle(stream: TextIO | None) -> None:
+    """Flush; if nobody takes it, point the stream at nothing, or the interpreter would complain about it at exit."""
+    if stream is None:
+        return
+    try:
+        stream.flush()
+    except OSError:
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, stream.fileno())
+        os.close(nothing)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(getattr(error, "strerror", None) or error).split())
+
+
+def _is_running(pid: int) -> bool:
+    return Path("/proc", str(pid)).exists()
+
+
+def _is_pipe(stream: TextIO) -> bool:
+    try:
+        return stat.S_ISFIFO(os.fstat(stream.fileno()).st_mode)
+    except OSError:  # in a test or a notebook, standard output may be no file
+        return False

@@ -1,0 +1,38 @@
+"""The ledger as text: where every event went."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_SHARES = ("filtered", "lost_ring", "lost_state", "pending", "buffered", "delivered", "discarded")
+_LOST_EVENTS = ("lost_ring", "lost_state")
+# A lost exit leaves an event without its result; a program's missed run may have hidden an event: nobody can know.
+_LOST_ANYTHING = (*_LOST_EVENTS, "lost_exits", "missed")
+
+
+def lost_anything(counts: Mapping[str, int | None]) -> bool:
+    """Whether an event, or the result of one, is missing from what was delivered, or may be."""
+    return any(counts[name] for name in _LOST_ANYTHING)
+
+
+def summary(counts: Mapping[str, int | None]) -> list[str]:
+    """``Stats.as_dict()`` as three lines: the outcome, the sum that accounts for every event, and the rest."""
+    beside = [name for name in counts if name != "matched" and name not in _SHARES]
+    return [
+        f"{events(counts['delivered'])} delivered, {sum(counts[name] or 0 for name in _LOST_EVENTS)} lost",
+        f"{_entry(counts, 'matched')} = {' + '.join(_entry(counts, name) for name in _SHARES)}",
+        ", ".join(_entry(counts, name) for name in beside),
+    ]
+
+
+def events(count: int | None) -> str:
+    """The count and its noun: ``1 event``, ``2 events``."""
+    return f"{count} event" if count == 1 else f"{count} events"
+
+
+def _entry(counts: Mapping[str, int | None], name: str) -> str:
+    count = counts[name]
+    return f"{name} {'unknown' if count is None else count}"

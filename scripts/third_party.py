@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+"""Writes LICENSE-THIRD-PARTY: what a wheel has linked into it, and the terms of that. `--check` only compares."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+TARGET = ROOT / "LICENSE-THIRD-PARTY"
+# One platform, so that the list is the same wherever it is made; Linux on arm64 links the same crates.
+PLATFORM = "x86_64-unknown-linux-gnu"
+METADATA = f"cargo metadata --format-version=1 --locked --features=vendored --filter-platform={PLATFORM}".split()
+LICENCE_FILE = re.compile(r"(un)?licen[cs]e|copy(ing|right)|notice", re.IGNORECASE)
+HEADER = """\
+A wheel of rawtp has the following linked into its extension module, beside rawtp's own code (LICENSE-MIT or
+LICENSE-APACHE) and the standard library of Rust (MIT OR Apache-2.0, The Rust Project Developers). The numbers name the
+texts below.
+
+libelf is linked statically. Whoever wants to use a modified one builds the wheel again with it: `make wheel` in rawtp's
+sources does so, from the sources of libelf that the crate libbpf-sys carries.
+
+Made by scripts/third_party.py from Cargo.lock; not to be edited by hand.
+"""
+
+
+class Part(NamedTuple):
+    name: str
+    version: str
+    licence: str
+    texts: list[Path]
+
+
+class Vendored(NamedTuple):
+    name: str
+    licence: str
+    texts: tuple[str, ...]
+    version_file: str
+    version_pattern: str
+
+
+# C that libbpf-sys builds and links: Cargo knows nothing of its licences.
+VENDORED = (
+    Vendored(
+        "libbpf",
+        "LGPL-2.1-only OR BSD-2-Clause",
+        ("libbpf/LICENSE.BSD-2-Clause", "libbpf/LICENSE.LGPL-2.1"),
+        "libbpf/src/libbpf.map",
+        r"(?s).*LIBBPF_(\d+\.\d+\.\d+) \{",
+    ),
+    Vendored(
+        "elfutils libelf",
+        "LGPL-3.0-or-later OR GPL-2.0-or-later",
+        ("elfutils/COPYING-LGPLV3", "elfutils/COPYING-GPLV2", "elfutils/COPYING"),
+        "elfutils/configure.ac",
+        r"AC_INIT\(\[elfutils\],\[([^]]+)\]",
+    ),
+    Vendored("zlib", "Zlib", ("zlib/LICENSE",), "zlib/zlib.h", r'define ZLIB_VERSION "([^"]+)"'),
+)
+
+
+def linked(metadata: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The packages whose code ends up in the extension: not what build scripts use, nor macros and what is below."""
+    packages = {package["id"]: package for package in metadata["packages"]}
+    nodes = {node["id"]: node for node in metadata["resolve"]["nodes"]}
+    root = metadata["resolve"]["root"]
+    seen = {root}
+    queue = [root]
+    while queue:
+        for dependency in nodes[queue.pop()]["deps"]:
+            package = packages[dependency["pkg"]]
+            is_macro = any("proc-macro" in target["kind"] for target in package["targets"])
+            is_normal = any(kind["kind"] is None for kind in dependency["dep_kinds"])
+            if is_normal and not is_macro and package["id"] not in seen:
+                seen.add(package["id"])
+                queue.append(package["id"])
+                yield package
+
+
+def of_crate(package: dict[str, Any]) -> Iterator[Part]:
+    source = Path(package["manifest_path"]).parent
+    texts = sorted(path for path in source.iterdir() if LICENCE_FILE.match(path.name))
+    if not texts:
+        raise SystemExit(f"third_party: no licence text in the source of {package['name']} {package['version']}")
+    yield Part(package["name"], package["version"], package["license"], texts)
+    if package["name"] == "libbpf-sys":
+        for library in VENDORED:
+            version = re.search(library.version_pattern, (source / library.version_file).read_text())
+            if version is None:
+                raise SystemExit(f"third_party: {library.version_file} of libbpf-sys no longer tells its version")
+            yield Part(library.name, version[1], library.licence, [source / text for text in library.texts])
+
+
+def render(parts: list[Part]) -> str:
+    lines = [HEADER]
+    texts: dict[str, str] = {}
+    numbers: dict[str, int] = {}
+    for part in parts:
+        used = []
+        for path in part.texts:
+            text = "\n".join(line.rstrip() for line in path.read_text(encoding="utf-8").splitlines()).strip("\n\f")
+            # Copies differ in their indentation and line breaks, and say the same.
+            key = " ".join(text.split())
+            texts.setdefault(key, text)
+            used.append(numbers.setdefault(key, len(numbers) + 1))
+        lines.append(f"{part.name} {part.version}: {part.licence} [{', '.join(map(str, dict.fromkeys(used)))}]")
+    for key, number in numbers.items():
+        lines += ["", "=" * 100, f"[{number}]", "", texts[key]]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="fail if the file is not what Cargo.lock asks for")
+    check = parser.parse_args().check
+    answer = subprocess.run(METADATA, cwd=ROOT, stdout=subprocess.PIPE, check=False)
+    if answer.returncode != 0:
+        raise SystemExit("third_party: cargo metadata --locked failed")
+    parts = [part for package in linked(json.loads(answer.stdout)) for part in of_crate(package)]
+    text = render(sorted(parts, key=lambda part: (part.name, part.version)))
+    if not check:
+        TARGET.write_text(text, encoding="utf-8")
+    elif not TARGET.exists() or TARGET.read_text(encoding="utf-8") != text:
+        raise SystemExit(f"{TARGET.name} is not what Cargo.lock asks for: run scripts/third_party.py and commit it")
+
+
+if __name__ == "__main__":
+    main()

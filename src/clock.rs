@@ -1,0 +1,72 @@
+//! From the kernel's clock to Unix time.
+
+use nix::time::{ClockId, clock_gettime};
+
+/// A step of the wall clock is larger than this; the distance between two readings is smaller.
+const STEP_NS: i64 = 50_000;
+
+/// The distance from `CLOCK_BOOTTIME`, which stamps the records, to `CLOCK_REALTIME`.
+///
+/// Both are slewed alike, so that the distance changes only when the wall clock is set. Keeping it until then keeps the
+/// order of the time stamps free of the noise of reading two clocks one after the other.
+#[derive(Debug)]
+pub struct Clock {
+    offset_ns: i64,
+}
+
+fn now_ns(clock: ClockId) -> i64 {
+    // The clocks exist on every kernel that has a BPF ring buffer.
+    clock_gettime(clock).map_or(0, |time| time.tv_sec() * 1_000_000_000 + time.tv_nsec())
+}
+
+/// The least disturbed of a few readings: the one whose two outer readings are closest.
+fn measure() -> i64 {
+    let reading = |_| {
+        let before = now_ns(ClockId::CLOCK_BOOTTIME);
+        let real = now_ns(ClockId::CLOCK_REALTIME);
+        let after = now_ns(ClockId::CLOCK_BOOTTIME);
+        (after - before, real - before.midpoint(after))
+    };
+    (0..5).map(reading).min().map_or(0, |(_, offset_ns)| offset_ns)
+}
+
+impl Clock {
+    /// Reads the clocks.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { offset_ns: measure() }
+    }
+
+    /// Nanoseconds to add to a record's time stamp.
+    pub fn offset_ns(&mut self) -> i64 {
+        let rough = now_ns(ClockId::CLOCK_REALTIME) - now_ns(ClockId::CLOCK_BOOTTIME);
+        if (rough - self.offset_ns).abs() > STEP_NS {
+            let offset_ns = measure();
+            if (offset_ns - self.offset_ns).abs() > STEP_NS {
+                self.offset_ns = offset_ns;
+            }
+        }
+        self.offset_ns
+    }
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_followed_and_noise_is_not() {
+        let mut clock = Clock::new();
+        let truth = clock.offset_ns();
+        clock.offset_ns = truth + 1_000;
+        assert_eq!(clock.offset_ns(), truth + 1_000);
+        clock.offset_ns = truth - 3_600_000_000_000;
+        assert!((clock.offset_ns() - truth).abs() < 1_000_000);
+    }
+}

@@ -1,0 +1,151 @@
+//! What the caller asked for, checked before anything is loaded.
+
+use crate::error::{Error, Result};
+use crate::queue::CHUNK_BYTES;
+use crate::syscalls::{SYSCALLS, Syscall, by_name};
+
+/// A checked configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The calls to watch; each has a native number.
+    pub syscalls: Vec<&'static Syscall>,
+    /// Whether the exit program is attached, which gives `ret`, `errno` and `duration_ns`.
+    pub results: bool,
+    /// Report this process only.
+    pub pid: Option<u32>,
+    /// Size of the BPF ring buffer.
+    pub ring_bytes: u32,
+    /// How much may wait in user space before the drain thread leaves records in the ring.
+    pub queue_bytes: usize,
+}
+
+fn page_size() -> i64 {
+    // SAFETY: sysconf has no preconditions.
+    unsafe { libc::sysconf(libc::_SC_PAGESIZE) }
+}
+
+/// The largest pid that Linux gives out (`PID_MAX_LIMIT`, include/linux/threads.h).
+const PID_MAX: i64 = 4 << 20;
+
+fn check_syscalls(names: &[String]) -> Result<Vec<&'static Syscall>> {
+    let known = || SYSCALLS.iter().map(|syscall| syscall.name).collect::<Vec<_>>().join(", ");
+    if names.is_empty() {
+        return Err(Error::Value(format!("syscalls is empty: name at least one of {}", known())));
+    }
+    let mut syscalls: Vec<&'static Syscall> = Vec::new();
+    for name in names {
+        let syscall = by_name(name)
+            .ok_or_else(|| Error::Value(format!("unknown syscall {name:?}: rawtp watches {}", known())))?;
+        if syscall.nr.is_some() && !syscalls.contains(&syscall) {
+            syscalls.push(syscall);
+        }
+    }
+    if syscalls.is_empty() {
+        return Err(Error::Value(format!("this architecture has none of the syscalls {names:?}")));
+    }
+    Ok(syscalls)
+}
+
+fn check_ring_bytes(value: i64) -> Result<u32> {
+    let page = page_size();
+    let rule = || {
+        Error::Value(format!(
+            "ring_bytes must be a power of two and a multiple of the page size ({page}), at most {}, not {value}",
+            1_u32 << 31
+        ))
+    };
+    let bytes = u32::try_from(value).map_err(|_| rule())?;
+    if bytes.is_power_of_two() && value >= page { Ok(bytes) } else { Err(rule()) }
+}
+
+fn check_queue_bytes(value: i64) -> Result<usize> {
+    let rule =
+        || Error::Value(format!("queue_bytes must be a positive multiple of {CHUNK_BYTES} (64 KiB), not {value}"));
+    let bytes = usize::try_from(value).map_err(|_| rule())?;
+    if bytes > 0 && bytes.is_multiple_of(CHUNK_BYTES) && bytes <= isize::MAX as usize / 2 {
+        Ok(bytes)
+    } else {
+        Err(rule())
+    }
+}
+
+fn check_pid(value: i64) -> Result<u32> {
+    if (1..=PID_MAX).contains(&value) {
+        return Ok(value as u32);
+    }
+    Err(Error::Value(format!("pid must be a process id from 1 to {PID_MAX}, not {value}")))
+}
+
+impl Config {
+    /// Checks the caller's arguments.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Value`], naming the argument, its value and the rule.
+    pub fn new(
+        syscalls: &[String],
+        results: bool,
+        pid: Option<i64>,
+        ring_bytes: i64,
+        queue_bytes: i64,
+    ) -> Result<Self> {
+        Ok(Self {
+            syscalls: check_syscalls(syscalls)?,
+            results,
+            pid: pid.map(check_pid).transpose()?,
+            ring_bytes: check_ring_bytes(ring_bytes)?,
+            queue_bytes: check_queue_bytes(queue_bytes)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(names: &[&str], pid: Option<i64>, ring_bytes: i64, queue_bytes: i64) -> Result<Config> {
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        Config::new(&names, true, pid, ring_bytes, queue_bytes)
+    }
+
+    fn message(result: Result<Config>) -> String {
+        result.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn good_values_pass() {
+        let config = config(&["unlinkat", "unlinkat"], Some(7), 1 << 16, 1 << 16).unwrap();
+        assert_eq!(config.syscalls, [by_name("unlinkat").unwrap()]);
+        assert_eq!((config.pid, config.ring_bytes, config.queue_bytes), (Some(7), 65536, 65536));
+    }
+
+    #[test]
+    fn a_wrong_value_is_named_with_its_rule() {
+        for bad in [0, -1, 1, 2048, 12288, i64::from(u32::MAX) + 1, i64::MIN] {
+            let text = message(config(&["unlinkat"], None, bad, 1 << 20));
+            assert!(
+                text.starts_with("ring_bytes must be a power of two") && text.ends_with(&format!("not {bad}")),
+                "{text}"
+            );
+        }
+        for bad in [0, -1, 1, 65535, i64::MAX] {
+            let text = message(config(&["unlinkat"], None, 1 << 20, bad));
+            assert!(text.starts_with("queue_bytes must be a positive multiple of 65536"), "{text}");
+            assert!(text.ends_with(&format!("not {bad}")), "{text}");
+        }
+        for bad in [0, -5, PID_MAX + 1] {
+            assert_eq!(
+                message(config(&["unlinkat"], Some(bad), 1 << 20, 1 << 20)),
+                format!("pid must be a process id from 1 to 4194304, not {bad}")
+            );
+        }
+        assert_eq!(
+            message(config(&["unlnk"], None, 1 << 20, 1 << 20)),
+            "unknown syscall \"unlnk\": rawtp watches unlink, unlinkat, rmdir"
+        );
+        assert_eq!(
+            message(config(&[], None, 1 << 20, 1 << 20)),
+            "syscalls is empty: name at least one of unlink, unlinkat, rmdir"
+        );
+    }
+}

@@ -1,0 +1,46 @@
+//! The one error type. It says what to do; [`crate::exceptions`] chooses the Python class by the variant alone.
+
+use std::io;
+
+/// What can go wrong between the caller's arguments and the first event.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An argument outside its rule.
+    #[error("{0}")]
+    Value(String),
+    /// The kernel refuses this process, whatever it would load.
+    #[error("{0}")]
+    Permission(String),
+    /// The kernel lacks something that there is no way around.
+    #[error("{0}")]
+    UnsupportedKernel(String),
+    /// The kernel refused a program; the verifier's reasons are attached.
+    #[error("{message}")]
+    Load {
+        /// One sentence.
+        message: String,
+        /// What the verifier printed, or "".
+        verifier_log: String,
+    },
+    /// A system call of our own failed.
+    #[error("{context}: {source}")]
+    Os {
+        /// What was being done.
+        context: &'static str,
+        /// The errno.
+        source: io::Error,
+    },
+    /// A record in the ring or a chunk cannot be one that our programs wrote.
+    #[error("malformed record: {0}")]
+    Malformed(&'static str),
+}
+
+/// A result of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// For `map_err` on a failed system call.
+    pub fn os<E: Into<io::Error>>(context: &'static str) -> impl FnOnce(E) -> Self {
+        move |source| Self::Os { context, source: source.into() }
+    }
+}

@@ -1,0 +1,75 @@
+//! What a fork must not share.
+//!
+//! A child has the parent's descriptors but not its drain thread. Were its copies of the link descriptors left open, the
+//! programs would stay attached after the parent's close() for as long as the child lives.
+
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::Once;
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+
+use crate::error::{Error, Result};
+
+const SLOTS: usize = 1024;
+const FREE: RawFd = -1;
+
+/// The descriptors to close in a child. Atomics, because a fork handler may not take a lock.
+static DESCRIPTORS: [AtomicI32; SLOTS] = [const { AtomicI32::new(FREE) }; SLOTS];
+static GENERATION: AtomicU64 = AtomicU64::new(0);
+static REGISTER: Once = Once::new();
+
+extern "C" fn in_child() {
+    GENERATION.fetch_add(1, Ordering::Relaxed);
+    for slot in &DESCRIPTORS {
+        let fd = slot.swap(FREE, Ordering::Relaxed);
+        if fd != FREE {
+            // SAFETY: close(2) is async-signal-safe, and the child's owner of this descriptor forgets it (Link::drop).
+            unsafe { libc::close(fd) };
+        }
+    }
+}
+
+/// Which process this is, counted in forks.
+#[must_use]
+pub fn generation() -> u64 {
+    GENERATION.load(Ordering::Relaxed)
+}
+
+/// A descriptor that keeps a program attached, in the process that opened it and in no other.
+#[derive(Debug)]
+pub struct Link {
+    fd: Option<OwnedFd>,
+    slot: usize,
+    generation: u64,
+}
+
+impl Link {
+    /// Takes the descriptor over.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Value`] when this process has too many already.
+    pub fn new(fd: OwnedFd) -> Result<Self> {
+        REGISTER.call_once(|| {
+            // SAFETY: the handler calls only what is async-signal-safe. The module is never unloaded (CPython does not).
+            unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+        });
+        let raw = fd.as_raw_fd();
+        let free = |slot: &AtomicI32| slot.compare_exchange(FREE, raw, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        let slot = DESCRIPTORS
+            .iter()
+            .position(free)
+            .ok_or_else(|| Error::Value(format!("this process has {} tracers open: close some", SLOTS / 2)))?;
+        Ok(Self { fd: Some(fd), slot, generation: generation() })
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        if self.generation == generation() {
+            DESCRIPTORS[self.slot].store(FREE, Ordering::Relaxed);
+        } else {
+            // The fork handler has closed it; the number may be somebody else's by now.
+            std::mem::forget(self.fd.take());
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Enter and exit records to events, paired by thread. Stateless in the kernel; what is open is held here.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustc_hash::FxHashMap;
+
+use crate::error::Result;
+use crate::event::{Enter, Event, Exit, NameStatus, Record, parse, record_at};
+use crate::queue::Chunk;
+
+/// How much the records of open calls may take. One beyond it is delivered at once, without its result.
+const OPEN_BYTES: usize = 16 << 20;
+
+/// What the readers count. One thread at a time writes (the reader's lock); any may read.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Events whose enter record was decoded.
+    pub decoded: AtomicU64,
+    /// Of them, those whose exit is waited for.
+    pub pending: AtomicU64,
+    /// Of them, those that were handed to the caller.
+    pub delivered: AtomicU64,
+    /// Of them, those that could not be: an exception while they were made into objects.
+    pub discarded: AtomicU64,
+    /// Exit records that belong to no event.
+    pub unpaired: AtomicU64,
+    /// Events whose name could not be read.
+    pub name_faults: AtomicU64,
+    /// Events whose name was longer than a path can be.
+    pub truncated: AtomicU64,
+}
+
+/// Adds to a counter that has a single writer: cheaper than an atomic addition.
+pub fn add(counter: &AtomicU64, more: u64) {
+    counter.store(counter.load(Ordering::Relaxed) + more, Ordering::Relaxed);
+}
+
+/// An enter record whose call is still open, copied out of its chunk.
+#[derive(Debug)]
+struct Open {
+    offset_ns: i64,
+    nr: u32,
+    ts_ns: u64,
+    record: Vec<u8>,
+}
+
+/// The calls that are open, by thread.
+#[derive(Debug)]
+pub struct Join {
+    results: bool,
+    open: FxHashMap<u32, Open>,
+    open_bytes: usize,
+    /// Given up: to be delivered without a result.
+    ready: VecDeque<Open>,
+    spare: Vec<Vec<u8>>,
+}
+
+impl Join {
+    /// Without `results` no exits come, and each enter record is an event.
+    #[must_use]
+    pub fn new(results: bool) -> Self {
+        Self { results, open: FxHashMap::default(), open_bytes: 0, ready: VecDeque::new(), spare: Vec::new() }
+    }
+
+    /// Makes the next event out of the chunk's records from `position` on; `None` when they are used up.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::error::Error::Malformed`].
+    pub fn next<R>(
+        &mut self,
+        chunk: &Chunk,
+        position: &mut usize,
+        counts: &Counts,
+        emit: &mut impl FnMut(&Event<'_>) -> R,
+    ) -> Result<Option<R>> {
+        loop {
+            if let Some(open) = self.ready.pop_front() {
+                return self.finish(open, None, counts, emit).map(Some);
+            }
+            let Some((bytes, end)) = record_at(&chunk.bytes, *position)? else { return Ok(None) };
+            *position = end;
+            match parse(bytes)? {
+                Record::Enter(enter) => {
+                    add(&counts.decoded, 1);
+                    let alone = !self.open.contains_key(&enter.record.tid);
+                    let exit = if self.results && alone { exit_at(chunk, end, &enter)? } else { None };
+                    if let Some((_, end)) = exit {
+                        *position = end;
+                    }
+                    let full = self.open_bytes + bytes.len() > OPEN_BYTES;
+                    if exit.is_some() || !self.results || (alone && full) {
+                        let exit = exit.map(|(exit, _)| exit);
+                        return Ok(Some(deliver(&Event { enter, exit, offset_ns: chunk.offset_ns }, counts, emit)));
+                    }
+                    self.hold(&enter, bytes, chunk.offset_ns, counts);
+                }
+                Record::Exit(exit) => {
+                    if let Some(open) = self.close(&exit, counts) {
+                        return self.finish(open, Some(exit), counts, emit).map(Some);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gives up all open calls, oldest first: at the end of the session no exit will come any more. True when that made
+    /// events ready.
+    pub fn give_up(&mut self) -> bool {
+        let mut open: Vec<Open> = self.open.drain().map(|(_, open)| open).collect();
+        open.sort_by_key(|open| open.ts_ns);
+        self.open_bytes = 0;
+        self.ready.extend(open);
+        !self.ready.is_empty()
+    }
+
+    fn hold(&mut self, enter: &Enter<'_>, bytes: &[u8], offset_ns: i64, counts: &Counts) {
+        let mut record = self.spare.pop().unwrap_or_default();
+        record.extend_from_slice(bytes);
+        self.open_bytes += bytes.len();
+        add(&counts.pending, 1);
+        let open = Open { offset_ns, nr: enter.record.nr, ts_ns: enter.record.ts_ns, record };
+        if let Some(earlier) = self.open.insert(enter.record.tid, open) {
+            // The thread is in its next call: the exit of the one before was lost.
+            self.open_bytes -= earlier.record.len();
+            self.ready.push_back(earlier);
+        }
+    }
+
+    /// The open call that this exit ends.
+    fn close(&mut self, exit: &Exit<'_>, counts: &Counts) -> Option<Open> {
+        let open = self.open.remove(&exit.record.tid);
+        if let Some(open) = &open {
+            self.open_bytes -= open.record.len();
+        }
+        if exit.record.lost_exits > 0 {
+            // Some of the open calls are over and nothing tells which: late without a result is better than never.
+            self.give_up();
+        }
+        match open {
+            Some(open) if open.nr == exit.record.nr => return Some(open),
+            Some(other) => self.ready.push_back(other),
+            None => {}
+        }
+        add(&counts.unpaired, 1);
+        None
+    }
+
+    fn finish<R>(
+        &mut self,
+        open: Open,
+        exit: Option<Exit<'_>>,
+        counts: &Counts,
+        emit: &mut impl FnMut(&Event<'_>) -> R,
+    ) -> Result<R> {
+        counts.pending.store(counts.pending.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
+        let Record::Enter(enter) = parse(&open.record)? else {
+            return Err(crate::error::Error::Malformed("an open call that is no enter record"));
+        };
+        let made = deliver(&Event { enter, exit, offset_ns: open.offset_ns }, counts, emit);
+        let mut record = open.record;
+        record.clear();
+        if self.spare.len() < 64 {
+            self.spare.push(record);
+        }
+        Ok(made)
+    }
+}
+
+/// The exit right behind its own enter: the ordinary case, which needs no table.
+fn exit_at<'a>(chunk: &'a Chunk, position: usize, enter: &Enter<'_>) -> Result<Option<(Exit<'a>, usize)>> {
+    let Some((bytes, end)) = record_at(&chunk.bytes, position)? else { return Ok(None) };
+    Ok(match parse(bytes)? {
+        Record::Exit(exit)
+            if exit.record.tid == enter.record.tid
+                && exit.record.nr == enter.record.nr
+                && exit.record.lost_exits == 0 =>
+        {
+            Some((exit, end))
+        }
+        _ => None,
+    })
+}
+
+fn deliver<R>(event: &Event<'_>, counts: &Counts, emit: &mut impl FnMut(&Event<'_>) -> R) -> R {
+    match event.name().status {
+        NameStatus::Ok => {}
+        NameStatus::Truncated => add(&counts.truncated, 1),
+        NameStatus::Fault => add(&counts.name_faults, 1),
+    }
+    emit(event)
+}

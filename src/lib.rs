@@ -1,0 +1,52 @@
+//! `rawtp._core`: raw tracepoints as a Python iterator.
+//!
+//! Everything flows one way: [`probe`] loads and attaches, [`drain`] copies raw records out of the [`ring`] into the
+//! [`queue`], [`join`] pairs them into [`event`]s, and `dict` makes Python objects of those that are asked for.
+
+pub mod clock;
+pub mod config;
+pub mod counters;
+pub mod drain;
+pub mod error;
+pub mod event;
+pub mod fork;
+pub mod join;
+pub mod mapping;
+pub mod probe;
+pub mod queue;
+pub mod reader;
+pub mod ring;
+pub mod session;
+pub mod skel;
+pub mod stats;
+pub mod syscalls;
+
+#[cfg(feature = "python")]
+mod dict;
+#[cfg(feature = "python")]
+mod exceptions;
+#[cfg(feature = "python")]
+mod tracer;
+
+/// The extension module.
+#[cfg(feature = "python")]
+#[pyo3::pymodule(gil_used = false)]
+mod _core {
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use super::exceptions::{LoadError, RawtpError, UnsupportedKernelError};
+    #[pymodule_export]
+    use super::stats::Stats;
+    #[pymodule_export]
+    use super::tracer::{Tracer, load_rejected};
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        let py = module.py();
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        module.add("DELETE", super::syscalls::DELETE)?;
+        // A refused load always has the attribute, even when libbpf logged nothing.
+        py.get_type::<LoadError>().setattr("verifier_log", "")
+    }
+}

@@ -1,0 +1,64 @@
+//! A shared mapping of a BPF map.
+
+use std::ffi::c_void;
+use std::num::NonZeroUsize;
+use std::os::fd::AsFd;
+use std::ptr::NonNull;
+
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+
+use crate::error::{Error, Result};
+
+/// Memory that the kernel writes and we read; unmapped when dropped.
+#[derive(Debug)]
+pub struct Mapping {
+    start: NonNull<c_void>,
+    bytes: usize,
+}
+
+// SAFETY: the mapping belongs to no thread, and every access goes through atomics or through runs of bytes that the
+// kernel has finished writing.
+unsafe impl Send for Mapping {}
+// SAFETY: as above.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// Maps `bytes` of the map behind `fd` from `offset`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] with what mmap(2) said.
+    pub fn new(fd: impl AsFd, bytes: usize, offset: usize, writable: bool) -> Result<Self> {
+        let protection = if writable { ProtFlags::PROT_READ | ProtFlags::PROT_WRITE } else { ProtFlags::PROT_READ };
+        let length = NonZeroUsize::new(bytes).ok_or(Error::Malformed("an empty BPF map"))?;
+        // SAFETY: a new mapping at an address of the kernel's choice overlaps nothing of ours.
+        let start = unsafe { mmap(None, length, protection, MapFlags::MAP_SHARED, fd, offset as libc::off_t) }
+            .map_err(Error::os("cannot map a BPF map"))?;
+        Ok(Self { start, bytes })
+    }
+
+    /// The address `offset` bytes in.
+    ///
+    /// # Panics
+    ///
+    /// When a `T` there would not lie inside the mapping, or not be aligned.
+    #[must_use]
+    pub fn at<T>(&self, offset: usize) -> NonNull<T> {
+        assert!(offset + size_of::<T>() <= self.bytes && offset.is_multiple_of(align_of::<T>()));
+        // SAFETY: inside the mapping, by the line above; mmap aligns its start to a page.
+        unsafe { self.start.byte_add(offset) }.cast()
+    }
+
+    /// Its size.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours, and nothing borrowed from it outlives self. It cannot fail for a range that mmap gave.
+        let _ = unsafe { munmap(self.start, self.bytes) };
+    }
+}

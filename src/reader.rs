@@ -1,0 +1,68 @@
+//! What a caller's thread does: takes chunks from the queue and makes events of them.
+
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::event::Event;
+use crate::join::{Counts, Join};
+use crate::queue::{Chunk, Queue};
+
+/// The one place where a session is read.
+#[derive(Debug)]
+pub struct Reader {
+    queue: Arc<Queue>,
+    counts: Arc<Counts>,
+    chunk: Chunk,
+    position: usize,
+    join: Join,
+}
+
+impl Reader {
+    /// Reads from the queue.
+    #[must_use]
+    pub fn new(queue: Arc<Queue>, counts: Arc<Counts>, results: bool) -> Self {
+        Self { queue, counts, chunk: Chunk::default(), position: 0, join: Join::new(results) }
+    }
+
+    /// Hands the next event to `emit`; `None` when there is none now.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::error::Error::Malformed`]; the rest of that chunk is passed over.
+    pub fn next<R>(&mut self, mut emit: impl FnMut(&Event<'_>) -> R) -> Result<Option<R>> {
+        loop {
+            let made = self.join.next(&self.chunk, &mut self.position, &self.counts, &mut emit);
+            if made.is_err() {
+                self.position = self.chunk.bytes.len();
+            }
+            // At once, not at the next call: the queue's descriptor must not say "readable" for a chunk that is used up.
+            if self.position >= self.chunk.bytes.len() {
+                self.refill();
+            }
+            let made = made?;
+            if made.is_some() || (self.chunk.bytes.is_empty() && self.is_done()) {
+                return Ok(made);
+            }
+        }
+    }
+
+    fn refill(&mut self) {
+        let next = self.queue.pop().unwrap_or_default();
+        let used = std::mem::replace(&mut self.chunk, next);
+        self.position = 0;
+        if used.bytes.capacity() > 0 {
+            self.queue.give_spare(used);
+        }
+    }
+
+    /// Whether there is nothing to read now, although the queue was empty. Once it is closed no exit will come any more,
+    /// and the open calls are given up.
+    fn is_done(&mut self) -> bool {
+        if !self.queue.is_closed() {
+            return true;
+        }
+        // The close may have come between the last pop and this look, and brought the ring's rest with it.
+        self.refill();
+        self.chunk.bytes.is_empty() && !self.join.give_up()
+    }
+}

@@ -1,0 +1,196 @@
+//! Our reader of the BPF ring buffer.
+//!
+//! libbpf's calls back once a record, maps the data twice, and has consumed a record whatever the callback says. This
+//! one copies runs of records, headers included, and leaves in the ring what there is no room for: so the ring is the
+//! only place where a record can be lost. The layout is that of kernel/bpf/ringbuf.c.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ptr;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+
+use crate::error::{Error, Result};
+use crate::event::{DISCARDED, HEADER_BYTES, record_span};
+use crate::mapping::Mapping;
+use crate::queue::{CHUNK_BYTES, Chunk};
+use crate::skel::types::record_kind;
+
+const BUSY: u32 = 1 << 31;
+
+/// The consumer position is published this often, so that a producer finds room before a whole chunk is copied.
+const PUBLISH_BYTES: usize = 16 << 10;
+
+/// Committed records from the consumer's position on.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Run {
+    /// The position after the last of them.
+    pub end: u64,
+    /// How many of them are events (enter records).
+    pub events: u32,
+}
+
+/// Finds the committed records between two positions, `max_bytes` at the most. Stops at one that is being written.
+///
+/// # Errors
+///
+/// [`Error::Malformed`] for a length that no record of ours has.
+pub fn scan(data: &[AtomicU32], consumer: u64, producer: u64, max_bytes: usize) -> Result<Run> {
+    let word = |position: u64| &data[(position / 4) as usize & (data.len() - 1)];
+    let mut run = Run { end: consumer, events: 0 };
+    while run.end < producer {
+        let header = word(run.end).load(Ordering::Acquire);
+        if header & BUSY != 0 {
+            break;
+        }
+        let span = record_span(header) as u64;
+        if span > producer - run.end || span > CHUNK_BYTES as u64 {
+            return Err(Error::Malformed("a length that reaches beyond what was written"));
+        }
+        if run.end - consumer + span > max_bytes as u64 {
+            break;
+        }
+        if header & DISCARDED == 0 {
+            let kind = word(run.end + HEADER_BYTES as u64).load(Ordering::Relaxed);
+            run.events += u32::from(kind == record_kind::RECORD_ENTER.0);
+        }
+        run.end += span;
+    }
+    Ok(run)
+}
+
+/// Why [`Ring::drain`] stopped.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Drained {
+    /// Nothing committed is left in the ring.
+    All,
+    /// The next record does not fit into the chunk.
+    ChunkFull,
+}
+
+/// The ring, mapped once.
+#[derive(Debug)]
+pub struct Ring {
+    fd: OwnedFd,
+    consumer: Mapping,
+    producer: Mapping,
+    page: usize,
+    bytes: usize,
+}
+
+impl Ring {
+    /// Maps the ring of `bytes` behind `fd`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] when mmap(2) refuses.
+    pub fn new(fd: OwnedFd, bytes: usize) -> Result<Self> {
+        // SAFETY: sysconf has no preconditions.
+        let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize;
+        let consumer = Mapping::new(&fd, page, 0, true)?;
+        let producer = Mapping::new(&fd, page + bytes, page, false)?;
+        Ok(Self { fd, consumer, producer, page, bytes })
+    }
+
+    fn consumer_position(&self) -> &AtomicU64 {
+        // SAFETY: the kernel keeps an aligned unsigned long at the start of the page and reads it with acquire.
+        unsafe { AtomicU64::from_ptr(self.consumer.at::<u64>(0).as_ptr()) }
+    }
+
+    fn producer_position(&self) -> &AtomicU64 {
+        // SAFETY: as above; the page is read-only, and we only load.
+        unsafe { AtomicU64::from_ptr(self.producer.at::<u64>(0).as_ptr()) }
+    }
+
+    fn data(&self) -> &[AtomicU32] {
+        let start = self.producer.at::<AtomicU32>(self.page).as_ptr();
+        // SAFETY: the mapping holds `bytes` of data behind the page; a shared slice of atomics may change under us.
+        unsafe { std::slice::from_raw_parts(start, self.bytes / 4) }
+    }
+
+    fn copy(&self, from: u64, to: u64, chunk: &mut Vec<u8>) {
+        let start = from as usize & (self.bytes - 1);
+        let bytes = (to - from) as usize;
+        let first = bytes.min(self.bytes - start);
+        chunk.reserve(bytes);
+        let data = self.data().as_ptr().cast::<u8>();
+        // SAFETY: the run was committed, so that the kernel leaves it alone until the consumer position passes it; both
+        // parts lie inside the data, and the chunk has just reserved room for them.
+        unsafe {
+            let target = chunk.as_mut_ptr().add(chunk.len());
+            ptr::copy_nonoverlapping(data.add(start), target, first);
+            ptr::copy_nonoverlapping(data, target.add(first), bytes - first);
+            chunk.set_len(chunk.len() + bytes);
+        }
+    }
+
+    /// Moves committed records into the chunk until it is full or the ring is empty.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Malformed`], see [`scan`].
+    pub fn drain(&mut self, chunk: &mut Chunk) -> Result<Drained> {
+        let mut position = self.consumer_position().load(Ordering::Relaxed);
+        loop {
+            let producer = self.producer_position().load(Ordering::Acquire);
+            let room = CHUNK_BYTES - chunk.bytes.len();
+            let run = scan(self.data(), position, producer, room.min(PUBLISH_BYTES))?;
+            if run.end == position {
+                let busy = producer == position
+                    || self.data()[(position / 4) as usize & (self.bytes / 4 - 1)].load(Ordering::Relaxed) & BUSY != 0;
+                return Ok(if busy { Drained::All } else { Drained::ChunkFull });
+            }
+            self.copy(position, run.end, &mut chunk.bytes);
+            chunk.events += run.events;
+            position = run.end;
+            self.consumer_position().store(position, Ordering::Release);
+            // The kernel wakes us only when it finds that we had caught up with the record it commits: our store must be
+            // visible to it before we look whether there is more.
+            fence(Ordering::SeqCst);
+        }
+    }
+}
+
+impl AsFd for Ring {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ring(words: &[u32], size: usize) -> Vec<AtomicU32> {
+        let mut data: Vec<AtomicU32> = words.iter().copied().map(AtomicU32::new).collect();
+        data.resize_with(size, || AtomicU32::new(0));
+        data
+    }
+
+    #[test]
+    fn scans_up_to_the_producer_and_counts_enter_records() {
+        let data = ring(&[8, 0, 1, 7, 8, 0, 2, 7, 8 | DISCARDED, 0, 1, 7, 8, 0, 1, 7], 16);
+        assert_eq!(scan(&data, 0, 48, 1 << 16).unwrap(), Run { end: 48, events: 1 });
+        assert_eq!(scan(&data, 0, 64, 1 << 16).unwrap(), Run { end: 64, events: 2 });
+        assert_eq!(scan(&data, 0, 64, 40).unwrap(), Run { end: 32, events: 1 });
+    }
+
+    #[test]
+    fn stops_at_a_record_that_is_being_written() {
+        let data = ring(&[8, 0, 1, 7, 8 | BUSY, 0, 1, 7], 16);
+        assert_eq!(scan(&data, 0, 32, 1 << 16).unwrap(), Run { end: 16, events: 1 });
+    }
+
+    #[test]
+    fn wraps() {
+        let data = ring(&[1, 7, 0, 0, 0, 0, 12, 0], 8);
+        assert_eq!(scan(&data, 24, 48, 1 << 16).unwrap(), Run { end: 48, events: 1 });
+    }
+
+    #[test]
+    fn a_hostile_length_is_refused() {
+        for length in [9, 0xffff, 0x3fff_ffff] {
+            let data = ring(&[length, 0, 1, 7], 8);
+            let error = scan(&data, 0, 16, 1 << 16).unwrap_err();
+            assert_eq!(error.to_string(), "malformed record: a length that reaches beyond what was written");
+        }
+    }
+}

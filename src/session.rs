@@ -1,0 +1,155 @@
+//! One tracer's life without Python: load, attach, drain, close; and its ledger.
+
+use std::os::fd::OwnedFd;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use crate::config::Config;
+use crate::counters::{Counters, Totals};
+use crate::drain::Drain;
+use crate::error::Result;
+use crate::fork::{Link, generation};
+use crate::join::Counts;
+use crate::probe::{self, Attached};
+use crate::queue::Queue;
+use crate::reader::Reader;
+use crate::ring::Ring;
+use crate::stats::Stats;
+
+#[derive(Debug)]
+struct Running {
+    /// The entry's first: it is detached before the exit's, so that what began can still end.
+    links: Vec<Link>,
+    programs: Vec<OwnedFd>,
+    drain: Drain,
+}
+
+/// What is left of the kernel's side after the close.
+#[derive(Debug, Clone, Copy)]
+struct Final {
+    totals: Totals,
+    missed: Option<u64>,
+}
+
+/// A session is attached from its creation to its close.
+#[derive(Debug)]
+pub struct Session {
+    queue: Arc<Queue>,
+    counters: Arc<Counters>,
+    counts: Arc<Counts>,
+    running: Mutex<Option<Running>>,
+    last: OnceLock<Final>,
+    generation: u64,
+}
+
+impl Session {
+    /// Loads, attaches and starts the drain thread. Events are seen from here on.
+    ///
+    /// # Errors
+    ///
+    /// All of [`crate::error::Error`].
+    pub fn open(config: &Config) -> Result<(Self, Reader)> {
+        let queue = Arc::new(Queue::new(config.queue_bytes)?);
+        let loaded = probe::load(config)?;
+        let counters = Arc::new(Counters::new(&loaded.enter_states, &loaded.exit_states, loaded.cpus)?);
+        let ring = Ring::new(loaded.ring, config.ring_bytes as usize)?;
+        let Attached { links, programs } = loaded.attached;
+        let drain = Drain::start(ring, Arc::clone(&queue), Arc::clone(&counters))?;
+        let counts = Arc::new(Counts::default());
+        let reader = Reader::new(Arc::clone(&queue), Arc::clone(&counts), config.results);
+        let session = Self {
+            queue,
+            counters,
+            counts,
+            running: Mutex::new(Some(Running { links, programs, drain })),
+            last: OnceLock::new(),
+            generation: generation(),
+        };
+        Ok((session, reader))
+    }
+
+    /// Whether this process is a fork of the one that opened the session. Nothing but dropping it is allowed then.
+    #[must_use]
+    pub fn is_forked(&self) -> bool {
+        self.generation != generation()
+    }
+
+    /// The queue that the reader reads.
+    #[must_use]
+    pub fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    /// What the reader counts.
+    #[must_use]
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    fn lock_running(&self) -> MutexGuard<'_, Option<Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Detaches, takes what is left out of the ring, and ends the thread. What was drained can still be read.
+    pub fn close(&self) {
+        let mut running = self.lock_running();
+        if let Some(Running { links, programs, drain }) = running.take() {
+            for link in links {
+                drop(link);
+            }
+            let totals = drain.finish().unwrap_or_else(|| self.counters.totals());
+            // The first and only set: `running` is taken once.
+            let _ = self.last.set(Final { totals, missed: probe::missed(&programs) });
+        }
+    }
+
+    /// The ledger now.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let counts = &*self.counts;
+        // Before the kernel's counters: what is decoded was submitted, not the other way round.
+        let [decoded, pending, delivered, discarded] =
+            [&counts.decoded, &counts.pending, &counts.delivered, &counts.discarded]
+                .map(|counter| counter.load(Ordering::Relaxed));
+        let running = self.lock_running();
+        let (totals, missed) = match self.last.get() {
+            Some(last) => (last.totals, last.missed),
+            None => (self.counters.totals(), running.as_ref().and_then(|running| probe::missed(&running.programs))),
+        };
+        let (pending, buffered, discarded) = if running.is_some() {
+            (pending, totals.submitted.saturating_sub(decoded), discarded)
+        } else {
+            (0, 0, discarded + pending + self.queue.events().saturating_sub(decoded))
+        };
+        Stats {
+            matched: totals.matched,
+            filtered: totals.filtered,
+            lost_ring: totals.lost_ring,
+            lost_state: 0,
+            pending,
+            buffered,
+            delivered,
+            discarded,
+            missed,
+            unpaired: counts.unpaired.load(Ordering::Relaxed),
+            lost_exits: totals.lost_exits,
+            name_faults: counts.name_faults.load(Ordering::Relaxed),
+            truncated: counts.truncated.load(Ordering::Relaxed),
+            tail_lost: totals.tail_lost,
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if self.is_forked() {
+            // The thread is the parent's, and a lock may have been held at the moment of the fork.
+            let running = self.running.get_mut().unwrap_or_else(PoisonError::into_inner);
+            if let Some(Running { drain, .. }) = running.take() {
+                std::mem::forget(drain);
+            }
+        } else {
+            self.close();
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! `rawtp.Tracer`.
+
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use pyo3::exceptions::{PyRuntimeError, PyTimeoutError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::sync::MutexExt;
+use pyo3::types::{PyBool, PyDict, PyInt, PyList, PyString};
+
+use crate::config::Config;
+use crate::dict::Dicts;
+use crate::exceptions::RawtpError;
+use crate::join::add;
+use crate::reader::Reader;
+use crate::session::Session;
+use crate::stats::Stats;
+use crate::syscalls::DELETE;
+
+/// A signal that comes between the look for one and the poll is seen this late at the worst.
+const SIGNAL_CHECK: Duration = Duration::from_millis(250);
+
+/// What the threads that read take turns at.
+struct Reading {
+    reader: Reader,
+    dicts: Dicts,
+}
+
+/// Watches deletions from its creation until it is closed. `_core.pyi` documents it for Python.
+#[pyclass(frozen, weakref, module = "rawtp")]
+pub(crate) struct Tracer {
+    session: Session,
+    reading: Mutex<Reading>,
+    /// The thread that holds `reading`, as an address of its own; 0 for none. See [`Tracer::lock`].
+    holder: AtomicUsize,
+    pid: Option<u32>,
+}
+
+fn this_thread() -> usize {
+    thread_local! { static HERE: u8 = const { 0 }; }
+    HERE.with(|here| std::ptr::from_ref(here).addr())
+}
+
+/// The lock on `reading`; forgets the holder when dropped.
+struct Held<'a> {
+    reading: MutexGuard<'a, Reading>,
+    holder: &'a AtomicUsize,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.holder.store(0, Ordering::Relaxed);
+    }
+}
+
+/// An int argument; anything else is refused by name, and what no machine word holds by its value.
+fn whole(name: &str, value: &Bound<'_, PyAny>) -> PyResult<i64> {
+    if value.is_instance_of::<PyBool>() || !value.is_instance_of::<PyInt>() {
+        return Err(PyTypeError::new_err(format!("{name} must be an int, not {}", value.get_type().name()?)));
+    }
+    value.extract().map_err(|_| PyValueError::new_err(format!("{name} is out of range: {value}")))
+}
+
+fn names(syscalls: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<String>> {
+    let Some(syscalls) = syscalls else {
+        return Ok(vec![DELETE.0.into(), DELETE.1.into(), DELETE.2.into()]);
+    };
+    let wrong = || PyTypeError::new_err("syscalls must be an iterable of names, such as (\"unlinkat\",), not a str");
+    if syscalls.is_instance_of::<PyString>() {
+        return Err(wrong());
+    }
+    syscalls.try_iter()?.map(|name| name?.extract().map_err(Into::into)).collect()
+}
+
+/// When a wait that starts now ends; `None` is never.
+fn deadline(timeout: Option<f64>) -> PyResult<Option<Instant>> {
+    let Some(seconds) = timeout else { return Ok(None) };
+    if seconds.is_nan() || seconds < 0.0 {
+        return Err(PyValueError::new_err(format!(
+            "timeout must be None or a number of seconds >= 0, not {seconds:?}"
+        )));
+    }
+    // What does not fit is centuries away.
+    Ok(Duration::try_from_secs_f64(seconds).ok().and_then(|wait| Instant::now().checked_add(wait)))
+}
+
+impl Tracer {
+    fn check_process(&self) -> PyResult<()> {
+        if self.session.is_forked() {
+            return Err(PyRuntimeError::new_err(
+                "this tracer belongs to the process that created it; a forked child creates its own",
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_open(&self) -> PyResult<()> {
+        self.check_process()?;
+        if self.session.queue().is_closed() {
+            self.failure()?;
+            return Err(PyValueError::new_err("the tracer is closed"));
+        }
+        Ok(())
+    }
+
+    /// Takes the turn at reading. Making a dict can run the garbage collector, and that any finalizer: one that reads
+    /// from this tracer again would wait for itself.
+    fn lock(&self, py: Python<'_>) -> PyResult<Held<'_>> {
+        if self.holder.load(Ordering::Relaxed) == this_thread() {
+            return Err(PyRuntimeError::new_err("this thread is already reading from this tracer"));
+        }
+        let reading = self.reading.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
+        self.holder.store(this_thread(), Ordering::Relaxed);
+        Ok(Held { reading, holder: &self.holder })
+    }
+
+    /// Takes up to `most` events that are there, and hands each to `take`.
+    fn read<'py>(
+        &self,
+        py: Python<'py>,
+        most: usize,
+        mut take: impl FnMut(Bound<'py, PyDict>) -> PyResult<()>,
+    ) -> PyResult<usize> {
+        let mut held = self.lock(py)?;
+        let Reading { reader, dicts } = &mut *held.reading;
+        let counts = self.session.counts();
+        let mut taken = 0;
+        while taken < most {
+            match reader.next(|event| dicts.make(py, event))? {
+                Some(made) => {
+                    if let Err(error) = made.and_then(&mut take) {
+                        // They leave the queue, but the caller gets the exception in their place.
+                        add(&counts.discarded, taken as u64 + 1);
+                        return Err(error);
+                    }
+                    taken += 1;
+                }
+                None => break,
+            }
+        }
+        add(&counts.delivered, taken as u64);
+        Ok(taken)
+    }
+
+    fn read_one<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let mut one = None;
+        self.read(py, 1, |dict| {
+            one = Some(dict);
+            Ok(())
+        })?;
+        Ok(one)
+    }
+
+    /// Waits until there may be something to read; false at the deadline.
+    fn wait(&self, py: Python<'_>, deadline: Option<Instant>) -> PyResult<bool> {
+        loop {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let slice = left.map_or(SIGNAL_CHECK, |left| left.min(SIGNAL_CHECK));
+            // Rounded up: a rest below a millisecond must not become a busy loop.
+            let timeout = PollTimeout::try_from(slice + Duration::from_micros(999)).unwrap_or(PollTimeout::ZERO);
+            let ready =
+                py.detach(|| poll(&mut [PollFd::new(self.session.queue().as_fd(), PollFlags::POLLIN)], timeout));
+            py.check_signals()?;
+            match ready {
+                Ok(0) | Err(Errno::EINTR) => {}
+                Ok(_) => return Ok(true),
+                Err(errno) => return Err(std::io::Error::from(errno).into()),
+            }
+            if left == Some(Duration::ZERO) {
+                return Ok(false);
+            }
+        }
+    }
+
+    fn failure(&self) -> PyResult<()> {
+        match self.session.queue().take_failure() {
+            Some(failure) => Err(RawtpError::new_err(format!("the drain thread gave up: {failure}"))),
+            None => Ok(()),
+        }
+    }
+}
+
+#[pymethods]
+impl Tracer {
+    #[new]
+    #[pyo3(signature = (syscalls=None, *, results=true, pid=None, ring_bytes=None, queue_bytes=None),
+           text_signature = "(syscalls=DELETE, *, results=True, pid=None, ring_bytes=4194304, queue_bytes=67108864)")]
+    fn new(
+        py: Python<'_>,
+        syscalls: Option<&Bound<'_, PyAny>>,
+        results: bool,
+        pid: Option<&Bound<'_, PyAny>>,
+        ring_bytes: Option<&Bound<'_, PyAny>>,
+        queue_bytes: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let config = Config::new(
+            &names(syscalls)?,
+            results,
+            pid.map(|pid| whole("pid", pid)).transpose()?,
+            ring_bytes.map_or(Ok(4 << 20), |bytes| whole("ring_bytes", bytes))?,
+            queue_bytes.map_or(Ok(64 << 20), |bytes| whole("queue_bytes", bytes))?,
+        )?;
+        let dicts = Dicts::new(py)?;
+        let (session, reader) = py.detach(|| Session::open(&config))?;
+        let reading = Mutex::new(Reading { reader, dicts });
+        Ok(Self { session, reading, holder: AtomicUsize::new(0), pid: config.pid })
+    }
+
+    fn __enter__(slf: PyRef<'_, Self>) -> PyResult<PyRef<'_, Self>> {
+        slf.check_open()?;
+        Ok(slf)
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.close(py)
+    }
+
+    fn __iter__(slf: PyRef<'_, Self>) -> PyResult<PyRef<'_, Self>> {
+        slf.check_process()?;
+        Ok(slf)
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        self.check_process()?;
+        loop {
+            // Looked at before the read: what was queued before the close must come out before the end.
+            let closed = self.session.queue().is_closed();
+            if let Some(event) = self.read_one(py)? {
+                return Ok(Some(event));
+            }
+            if closed {
+                return self.failure().map(|()| None);
+            }
+            self.wait(py, None)?;
+        }
+    }
+
+    #[pyo3(signature = (timeout=None))]
+    fn get<'py>(&self, py: Python<'py>, timeout: Option<f64>) -> PyResult<Bound<'py, PyDict>> {
+        let deadline = deadline(timeout)?;
+        loop {
+            self.check_open()?;
+            if let Some(event) = self.read_one(py)? {
+                return Ok(event);
+            }
+            if !self.wait(py, deadline)? {
+                return Err(PyTimeoutError::new_err(format!("no event within {:?} s", timeout.unwrap_or_default())));
+            }
+        }
+    }
+
+    #[pyo3(signature = (max_events=None, timeout=None))]
+    fn get_many<'py>(
+        &self,
+        py: Python<'py>,
+        max_events: Option<&Bound<'py, PyAny>>,
+        timeout: Option<f64>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let most = max_events.map_or(Ok(4096), |most| whole("max_events", most))?;
+        let most = usize::try_from(most)
+            .ok()
+            .filter(|most| *most > 0)
+            .ok_or_else(|| PyValueError::new_err(format!("max_events must be at least 1, not {most}")))?;
+        let deadline = deadline(timeout)?;
+        let events = PyList::empty(py);
+        loop {
+            self.check_open()?;
+            if self.read(py, most, |event| events.append(event))? > 0 || !self.wait(py, deadline)? {
+                return Ok(events);
+            }
+        }
+    }
+
+    fn stats(&self, py: Python<'_>) -> PyResult<Stats> {
+        self.check_process()?;
+        Ok(py.detach(|| self.session.stats()))
+    }
+
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        self.check_process()?;
+        py.detach(|| self.session.close());
+        Ok(())
+    }
+
+    #[getter]
+    fn closed(&self) -> PyResult<bool> {
+        self.check_process()?;
+        Ok(self.session.queue().is_closed())
+    }
+
+    fn fileno(&self) -> PyResult<i32> {
+        self.check_open()?;
+        Ok(self.session.queue().as_fd().as_raw_fd())
+    }
+
+    fn __repr__(&self) -> String {
+        let state = match (self.session.is_forked(), || self.session.queue().is_closed()) {
+            (true, _) => "of another process",
+            (false, closed) if closed() => "closed",
+            _ => "open",
+        };
+        match self.pid {
+            Some(pid) => format!("<rawtp.Tracer {state} pid={pid}>"),
+            None => format!("<rawtp.Tracer {state}>"),
+        }
+    }
+}
+
+/// Loads the guide's program that the verifier refuses, to show what Python sees of a refusal. Raises LoadError.
+#[pyfunction]
+#[pyo3(name = "_load_rejected")]
+pub(crate) fn load_rejected(py: Python<'_>) -> PyResult<()> {
+    Ok(py.detach(crate::probe::load_rejected)?)
+}

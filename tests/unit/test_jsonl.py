@@ -1,0 +1,102 @@
+"""JSON lines: every value comes back, and bytes that are no text are not lost."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from typing import get_type_hints
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rawtp.event import Event
+from rawtp.formats.jsonl import line
+
+RM: Event = {
+    "ts_ns": 1_700_000_000_123_456_789,
+    "duration_ns": 5200,
+    "cpu": 1,
+    "seq": 7,
+    "lost": 0,
+    "pid": 12345,
+    "tid": 12345,
+    "ppid": 12000,
+    "uid": 1000,
+    "gid": 1000,
+    "comm": "rm",
+    "syscall": "unlinkat",
+    "abi": "x86_64",
+    "via": "syscall",
+    "action": "delete",
+    "dfd": -100,
+    "flags": 0,
+    "filename": "/tmp/test.txt",
+    "name_status": "ok",
+    "ret": 0,
+    "errno": None,
+}
+
+
+def with_names(comm: bytes, filename: bytes) -> Event:
+    return {**RM, "comm": os.fsdecode(comm), "filename": os.fsdecode(filename)}
+
+
+def test_the_whole_line() -> None:
+    assert line(RM) == (
+        '{"ts_ns":1700000000123456789,"duration_ns":5200,"cpu":1,"seq":7,"lost":0,"pid":12345,"tid":12345,"ppid":12000,'
+        '"uid":1000,"gid":1000,"comm":"rm","syscall":"unlinkat","abi":"x86_64","via":"syscall","action":"delete",'
+        '"dfd":-100,"flags":0,"filename":"/tmp/test.txt","name_status":"ok","ret":0,"errno":null}'
+    )
+
+
+def test_the_sample_has_every_key() -> None:
+    assert list(RM) == list(get_type_hints(Event))
+
+
+def test_an_unknown_name_is_null() -> None:
+    loaded = json.loads(line({**RM, "filename": None, "name_status": "fault"}))
+    assert loaded["filename"] is None
+    assert "filename_bytes" not in loaded
+
+
+def test_bytes_that_are_no_text_come_in_base64_too() -> None:
+    loaded = json.loads(line(with_names(b"r\xf0m", b"caf\xe9\n")))
+    assert loaded["comm"] == r"r\xf0m"
+    assert loaded["filename"] == "caf\\xe9\n"
+    assert loaded["comm_bytes"] == "cvBt"
+    assert loaded["filename_bytes"] == "Y2Fm6Qo="
+    assert list(loaded) == [
+        key for name in RM for key in ([name, f"{name}_bytes"] if name in {"comm", "filename"} else [name])
+    ]
+
+
+def test_only_the_lossy_text_gets_a_second_key() -> None:
+    loaded = json.loads(line(with_names(b"rm", b"\xff")))
+    assert [key for key in loaded if key.endswith("_bytes")] == ["filename_bytes"]
+
+
+def test_text_that_only_looks_lossy_gets_none() -> None:
+    for name in (rb"\xff", rb"\udcff", "\U00010000".encode(), "\U0010fcff".encode()):
+        loaded = json.loads(line(with_names(b"rm", name)))
+        assert loaded == with_names(b"rm", name)
+
+
+@given(st.binary(max_size=15), st.binary())
+def test_every_value_comes_back(comm: bytes, filename: bytes) -> None:
+    event = with_names(comm, filename)
+    text = line(event)
+    assert text.isascii()
+    assert "\n" not in text
+    loaded = json.loads(text)
+    json.dumps(loaded, ensure_ascii=False).encode("utf-8")
+    for key, original in (("comm", comm), ("filename", filename)):
+        encoded = loaded.pop(f"{key}_bytes", None)
+        if encoded is None:
+            assert loaded[key].encode() == original
+        else:
+            assert base64.b64decode(encoded, validate=True) == original
+            assert loaded[key] == original.decode("utf-8", "backslashreplace")
+            loaded[key] = os.fsdecode(original)
+    assert loaded == event
+    assert list(loaded) == list(event)

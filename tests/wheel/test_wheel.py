@@ -1,0 +1,105 @@
+"""The built wheel as a user gets it: installed alone, on a machine without compilers."""
+
+from __future__ import annotations
+
+import email
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.wheel
+
+ROOT = Path(__file__).parents[2]
+LICENCES = {"LICENSE-MIT", "LICENSE-APACHE", "LICENSE-THIRD-PARTY"}
+# What every glibc or musl system has.
+SYSTEM_LIBRARIES = {"libc", "libdl", "libgcc_s", "libm", "libpthread", "librt"}
+# An event passes through once the deletion happened: what the process knows of itself stands beside it.
+CHILD = """
+import json, os, pathlib, sys, rawtp
+path = sys.argv[1]
+pathlib.Path(path).touch()
+with rawtp.Tracer(pid=os.getpid()) as tracer:
+    os.unlink(path)
+    event = tracer.get(timeout=10)
+seen = {key: event[key] for key in ("pid", "comm", "filename", "ret")}
+comm = pathlib.Path("/proc/self/comm").read_text().rstrip("\\n")
+expected = {"pid": os.getpid(), "comm": comm, "filename": path, "ret": 0}
+print(json.dumps([seen, expected, rawtp.__file__]))
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel() -> Path:
+    if named := os.environ.get("RAWTP_WHEEL"):
+        return Path(named).resolve()
+    built = sorted(ROOT.glob("dist/rawtp-*.whl"), key=lambda path: path.stat().st_mtime)
+    if not built:
+        # A clone where nobody has built one is no failure; a CI run that forgot to is.
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("no wheel in dist/: make wheel builds it")
+    return built[-1]
+
+
+@pytest.fixture(scope="module")
+def bare_env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return {"PATH": str(tmp_path_factory.mktemp("no-programs"))}
+
+
+@pytest.fixture(scope="module")
+def python(wheel: Path, bare_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    venv = tmp_path_factory.mktemp("venv")
+    subprocess.run([sys.executable, "-m", "venv", venv], check=True)
+    python = venv / "bin" / "python"
+    pip = [str(python), "-I", "-m", "pip", "--disable-pip-version-check", "--no-cache-dir", "install", "--quiet"]
+    subprocess.run([*pip, "--no-index", "--no-deps", str(wheel)], env=bare_env, check=True)
+    return python
+
+
+def run(python: Path, env: dict[str, str], program: str, *args: str) -> str:
+    # -I: not the clone's python/rawtp, from whichever folder the tests run.
+    done = subprocess.run([python, "-I", "-c", program, *args], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.kernel
+def test_reports_a_deletion(python: Path, bare_env: dict[str, str], tmp_path: Path) -> None:
+    seen, expected, module = json.loads(run(python, bare_env, CHILD, str(tmp_path / "deleted")))
+    assert seen == expected
+    assert Path(module).is_relative_to(python.parents[1])
+
+
+def test_needs_the_system_s_own_libraries_only(wheel: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        extension = archive.extract("rawtp/_core.abi3.so", tmp_path)
+    dynamic = subprocess.check_output(["readelf", "-dW", extension], text=True)
+    needed = [line.split("[")[1].split("]")[0] for line in dynamic.splitlines() if "(NEEDED)" in line]
+    assert needed
+    assert [name for name in needed if not name.startswith("ld-") and name.split(".")[0] not in SYSTEM_LIBRARIES] == []
+
+
+def test_holds_what_it_should_and_no_more(wheel: Path) -> None:
+    source = ROOT / "python"
+    kinds = (".py", ".pyi", ".typed")
+    modules = {str(path.relative_to(source)) for path in source.rglob("*") if path.suffix in kinds}
+    assert {"rawtp/__init__.py", "rawtp/_core.pyi", "rawtp/py.typed"} <= modules
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    info = next(name.split("/")[0] for name in names if name.endswith(".dist-info/METADATA"))
+    described = {f"{info}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt")}
+    licences = {f"{info}/licenses/{name}" for name in LICENCES}
+    bill_of_materials = {f"{info}/sboms/rawtp.cyclonedx.json"}
+    assert names - bill_of_materials == modules | described | licences | {"rawtp/_core.abi3.so"}
+
+
+def test_carries_its_version_and_licence(wheel: Path, python: Path, bare_env: dict[str, str]) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        metadata = email.message_from_bytes(archive.read(name))
+    assert run(python, bare_env, "import rawtp; print(rawtp.__version__)").strip() == metadata["Version"]
+    assert metadata["License-Expression"] == "MIT OR Apache-2.0"
+    assert set(metadata.get_all("License-File", [])) == LICENCES
