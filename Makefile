@@ -16,8 +16,8 @@ unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
 
 CI_RUN := $(filter true,$(CI))
 LOCKED := $(if $(CI_RUN),--locked)
-# Through sudo only what is named here arrives.
-TEST_ENV := $(if $(CI_RUN),CI=true RAWTP_REQUIRE_KERNEL=1,$(if $(RAWTP_REQUIRE_KERNEL),RAWTP_REQUIRE_KERNEL=$(RAWTP_REQUIRE_KERNEL)))
+# Through sudo only what is named here arrives. Root's files stay out of the tree, whose owner could not remove them.
+TEST_ENV := HYPOTHESIS_STORAGE_DIRECTORY=/run/rawtp-hypothesis $(if $(CI_RUN),CI=true RAWTP_REQUIRE_KERNEL=1,$(if $(RAWTP_REQUIRE_KERNEL),RAWTP_REQUIRE_KERNEL=$(RAWTP_REQUIRE_KERNEL)))
 
 PIP := .venv/bin/python -m pip --disable-pip-version-check install --quiet
 SOURCES := $(wildcard src/*.rs src/*/*.rs bpf/*) build.rs Cargo.toml Cargo.lock pyproject.toml

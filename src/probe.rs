@@ -165,6 +165,17 @@ fn attach(program: &ProgramMut<'_>, attached: &mut Attached) -> Result<()> {
     Ok(())
 }
 
+/// Descriptors that a load takes at its height, and some to spare.
+const DESCRIPTORS: usize = 24;
+
+/// Out of descriptors, libbpf's probing takes every feature for missing, and what fails in the end names anything but the
+/// reason.
+fn check_descriptors() -> Result<()> {
+    let null = fs::File::open("/dev/null").map_err(Error::os("cannot load the BPF programs"))?;
+    let spare: std::io::Result<Vec<fs::File>> = (0..DESCRIPTORS).map(|_| null.try_clone()).collect();
+    spare.map(drop).map_err(Error::os("cannot load the BPF programs"))
+}
+
 /// Loads and attaches what the configuration asks for.
 ///
 /// # Errors
@@ -172,6 +183,7 @@ fn attach(program: &ProgramMut<'_>, attached: &mut Attached) -> Result<()> {
 /// [`Error::Permission`], [`Error::UnsupportedKernel`], [`Error::Load`], or [`Error::Os`] when descriptors run out.
 pub fn load(config: &Config) -> Result<Loaded> {
     let cpus = libbpf_rs::num_possible_cpus().map_err(|error| explain(&error, ""))?;
+    check_descriptors()?;
     let mut storage = MaybeUninit::uninit();
     let skel = logged(|| {
         let mut open = RawtpSkelBuilder::default().open(&mut storage)?;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import codecs
 import io
 import math
@@ -147,6 +148,8 @@ def _command(arguments: list[str]) -> int:
     stop = _Stop()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop.on_signal)
+        # The interpreter takes its handlers down on its way out, and a last Ctrl-C would then kill it.
+        atexit.register(signal.signal, number, signal.SIG_IGN)
     try:
         tracer = rawtp.Tracer(pid=options.pid, ring_bytes=options.ring_bytes, queue_bytes=options.queue_bytes)
     except PermissionError as error:

@@ -6,9 +6,11 @@ import json
 import os
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +19,7 @@ from typing import Any, get_type_hints
 
 import pytest
 
+import rawtp
 from rawtp.event import Event
 
 pytestmark = pytest.mark.kernel
@@ -187,7 +190,7 @@ def test_duration(tmp_path: Path) -> None:
                 break
             assert time.monotonic() < start_s + PATIENCE_S
             delete(tmp_path / str(number))
-            time.sleep(0.001)  # a pace at which the pipe, which nobody reads yet, holds all of it
+            time.sleep(0.02)  # a pace at which the pipe, which nobody reads before the end, holds all of it
         code, out, err = finish(process)
     assert code == 0
     assert time.monotonic() - start_s > 1.5
@@ -279,3 +282,63 @@ def test_a_process_that_is_not_there() -> None:
     assert (code, out) == (0, "")
     assert err.splitlines()[0] == f"rawtp: no process has pid {gone.pid} now; waiting for one"
     assert ledger(err)["delivered"] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["-p", "abc"], "argument -p/--pid: 'abc' is not a process id"),
+        (["-d", "nan"], "argument -d/--duration: 'nan' is not a number of seconds above 0"),
+        (["--ring-bytes", "5"], "ring_bytes must be a power of two and a multiple of the page size .*, not 5"),
+        (["--queue-bytes", "1"], "queue_bytes must be a positive multiple of 65536 .*, not 1"),
+    ],
+)
+def test_wrong_usage(arguments: list[str], complaint: str) -> None:
+    with cli(*arguments) as process:
+        code, out, err = finish(process)
+    assert (code, out) == (2, "")
+    assert re.fullmatch(f"rawtp: error: {complaint}", err.splitlines()[-1])
+
+
+@pytest.mark.parametrize(
+    ("redirection", "message"),
+    [(">&-", "rawtp: standard output is closed"), (">/dev/full", "rawtp: No space left on device")],
+)
+def test_an_output_that_takes_nothing(redirection: str, message: str) -> None:
+    command = ["sh", "-c", f'exec "$0" -m rawtp -o columns {redirection}', sys.executable]
+    run = subprocess.run(command, stderr=subprocess.PIPE, timeout=PATIENCE_S)
+    assert (run.returncode, run.stderr.decode()) == (1, f"{message}\n")
+
+
+def test_closed_messages_are_no_error() -> None:
+    command = ["sh", "-c", 'exec "$0" -m rawtp -d 0.1 -p 1 2>&-', sys.executable]
+    run = subprocess.run(command, stdout=subprocess.PIPE, timeout=PATIENCE_S)
+    assert (run.returncode, run.stdout) == (0, b"")
+
+
+NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all")
+
+
+def interpreter_of_nobody() -> str:
+    """A Python that a user without any rights can start: this one may live where only its owner can go."""
+    probe = "import sys; sys.version_info >= (3, 10) or sys.exit(1); print(sys.executable)"
+    for candidate in (sys.executable, "/usr/bin/python3", "/usr/local/bin/python3"):
+        run = subprocess.run([*NOBODY, candidate, "-c", probe], capture_output=True, text=True, cwd="/")
+        if run.returncode == 0:
+            return run.stdout.strip()
+    pytest.skip("no Python 3.10 or later that nobody can start")
+
+
+def test_without_privilege_it_says_what_to_run() -> None:
+    python = interpreter_of_nobody()
+    with tempfile.TemporaryDirectory() as place:  # pytest's own tmp_path is closed to others
+        package = Path(rawtp.__file__).parent
+        copy = shutil.copytree(package, Path(place) / "rawtp", ignore=shutil.ignore_patterns("__pycache__"))
+        for path in (Path(place), copy, *copy.rglob("*")):
+            path.chmod(0o755)
+        command = [*NOBODY, python, "-m", "rawtp", "-o", "jsonl", "-d", "1.5"]
+        run = subprocess.run(command, capture_output=True, text=True, cwd=place, timeout=PATIENCE_S)
+    assert (run.returncode, run.stdout) == (1, "")
+    [line] = run.stderr.splitlines()
+    assert "CAP_BPF and CAP_PERFMON" in line
+    assert line.endswith(f". Run it with: sudo {python} -m rawtp -o jsonl -d 1.5")

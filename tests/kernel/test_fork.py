@@ -1,0 +1,128 @@
+"""A forked child has the tracer's object and nothing else of it."""
+
+from __future__ import annotations
+
+import gc
+import os
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from support import until_sentinel, wait_for
+
+import rawtp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+pytestmark = pytest.mark.kernel
+
+MESSAGE = "this tracer belongs to the process that created it; a forked child creates its own"
+
+
+def in_child(check: Callable[[], None]) -> None:
+    """Runs the check in a fork; a failure there is one here."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if not pid:
+        code = 1
+        try:
+            check()
+            code = 0
+        except BaseException:
+            os.write(writer, traceback.format_exc().encode()[-4000:])
+        finally:
+            os._exit(code)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        output = pipe.read().decode()
+    _, status = os.waitpid(pid, 0)
+    assert status == 0, output
+
+
+def test_every_use_in_the_child_raises_and_the_parent_goes_on(own: rawtp.Tracer) -> None:
+    def check() -> None:
+        uses: dict[str, Callable[[], object]] = {
+            "next": lambda: next(own),
+            "iter": lambda: iter(own),
+            "get": lambda: own.get(timeout=0),
+            "get_many": lambda: own.get_many(timeout=0),
+            "stats": own.stats,
+            "close": own.close,
+            "closed": lambda: own.closed,
+            "fileno": own.fileno,
+            "with": own.__enter__,
+            "end of with": lambda: own.__exit__(None, None, None),
+        }
+        for name, use in uses.items():
+            with pytest.raises(RuntimeError) as raised:
+                use()
+            assert str(raised.value) == MESSAGE, name
+        assert repr(own) == "<rawtp.Tracer of another process pid=" + str(os.getppid()) + ">"
+
+    in_child(check)
+    Path("/nonexistent/rawtp-parent").unlink(missing_ok=True)
+    assert [event["filename"] for event in until_sentinel(own)] == ["/nonexistent/rawtp-parent"]
+
+
+def test_dropping_it_in_the_child_does_not_hang_or_detach() -> None:
+    tracer: rawtp.Tracer | None = rawtp.Tracer(pid=os.getpid())
+
+    def check() -> None:
+        nonlocal tracer
+        tracer = None
+        gc.collect()
+
+    in_child(check)
+    assert tracer is not None
+    Path("/nonexistent/rawtp-parent").unlink(missing_ok=True)
+    assert [event["filename"] for event in until_sentinel(tracer)] == ["/nonexistent/rawtp-parent"]
+    tracer.close()
+
+
+def test_a_tracer_of_the_childs_own_works(own: rawtp.Tracer) -> None:
+    def check() -> None:
+        with rawtp.Tracer(pid=os.getpid()) as mine:
+            Path("/nonexistent/rawtp-child").unlink(missing_ok=True)
+            assert [event["filename"] for event in until_sentinel(mine)] == ["/nonexistent/rawtp-child"]
+
+    in_child(check)
+    assert until_sentinel(own) == []
+
+
+def test_a_child_does_not_keep_the_parents_programs_attached() -> None:
+    """Were the child's copies of the links left open, a worker that outlives the tracer would go on being traced."""
+    with rawtp.Tracer(ring_bytes=1 << 16):
+
+        def check() -> None:
+            kept = [fd for fd in os.listdir("/proc/self/fdinfo") if "link_type" in fdinfo(fd)]  # noqa: PTH208
+            assert kept == []
+
+        def fdinfo(fd: str) -> str:
+            try:
+                return Path("/proc/self/fdinfo", fd).read_text()
+            except FileNotFoundError:  # the listing's own
+                return ""
+
+        assert sum("link_type" in fdinfo(fd) for fd in os.listdir("/proc/self/fdinfo")) == 2  # noqa: PTH208
+        in_child(check)
+
+
+def test_a_fork_while_events_flow(own: rawtp.Tracer) -> None:
+    """The drain thread may hold any lock at the moment of the fork; the child must need none."""
+    children = []
+    for number in range(50):
+        for _ in range(100):
+            Path(f"/nonexistent/rawtp-{number}").unlink(missing_ok=True)
+        pid = os.fork()
+        if not pid:
+            try:
+                own.stats()
+            except RuntimeError:
+                os._exit(0)
+            os._exit(1)
+        children.append(pid)
+    assert [os.waitpid(pid, 0)[1] for pid in children] == [0] * 50
+    assert len(until_sentinel(own)) == 5000
+    wait_for(lambda: own.stats().buffered == 0, "an empty queue")

@@ -1,0 +1,79 @@
+"""A call that takes its time: its event waits for its result, and is given without one when none can come."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from support import assert_ledger, read_to_end, release, stopped, wait_for
+
+import rawtp
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.kernel
+
+NAME = "/nonexistent/rawtp-blocked"
+
+
+@pytest.fixture
+def blocked(program: Callable[[str], Path]) -> Iterator[tuple[subprocess.Popen[str], rawtp.Tracer]]:
+    """A program inside an unlinkat whose entry has been read."""
+    with stopped([program("blocked")]) as process, rawtp.Tracer(pid=process.pid) as tracer:
+        release(process)
+        wait_for(lambda: tracer.get_many(timeout=0) == [] and tracer.stats().pending == 1, "an open call")
+        yield process, tracer
+
+
+def test_it_waits_for_its_result(blocked: tuple[subprocess.Popen[str], rawtp.Tracer]) -> None:
+    process, tracer = blocked
+    stats = tracer.stats()
+    assert (stats.pending, stats.buffered, stats.delivered) == (1, 0, 0)
+    assert_ledger(stats)
+    with pytest.raises(TimeoutError):
+        tracer.get(timeout=0.05)
+    release(process)
+    event = tracer.get(timeout=10)
+    # The name could not be read when the call began: the page was not there.
+    assert (event["filename"], event["name_status"], event["errno"]) == (NAME, "ok", "ENOENT")
+    assert (event["duration_ns"] or 0) > 50_000_000
+    assert event["tid"] != event["pid"] == process.pid
+    assert tracer.stats().pending == 0
+
+
+def test_at_the_close_it_is_delivered_without_one(blocked: tuple[subprocess.Popen[str], rawtp.Tracer]) -> None:
+    process, tracer = blocked
+    tracer.close()
+    assert tracer.stats().discarded == 1
+    events = list(tracer)
+    assert [(event["pid"], event["filename"], event["name_status"]) for event in events] == [(process.pid, None, "fault")]
+    assert [(event["ret"], event["errno"], event["duration_ns"]) for event in events] == [(None, None, None)]
+    stats = tracer.stats()
+    assert (stats.delivered, stats.discarded, stats.pending) == (1, 0, 0)
+    assert_ledger(stats)
+
+
+def test_a_process_killed_inside_it(blocked: tuple[subprocess.Popen[str], rawtp.Tracer]) -> None:
+    process, tracer = blocked
+    process.kill()
+    events = read_to_end(tracer, process)
+    assert [(event["filename"], event["name_status"], event["errno"]) for event in events] == [(None, "fault", "EFAULT")]
+    stats = tracer.stats()
+    assert (stats.pending, stats.name_faults) == (0, 1)
+    assert_ledger(stats)
+
+
+def test_an_end_without_a_beginning_is_counted(program: Callable[[str], Path]) -> None:
+    with stopped([program("blocked")]) as process:
+        with rawtp.Tracer(pid=process.pid) as first:
+            release(process)
+            wait_for(lambda: first.get_many(timeout=0) == [] and first.stats().pending == 1, "an open call")
+        with rawtp.Tracer(pid=process.pid) as second:
+            release(process)
+            assert read_to_end(second, process) == []
+            stats = second.stats()
+    assert (stats.unpaired, stats.delivered, stats.pending) == (1, 0, 0)
+    assert_ledger(stats)

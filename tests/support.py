@@ -1,0 +1,101 @@
+"""Helpers of the kernel tests."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+import uuid
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    import rawtp
+
+HANG_S = 60.0
+"""A bound that tells a hang, generous on any machine."""
+
+
+def until_sentinel(tracer: rawtp.Tracer) -> list[rawtp.Event]:
+    """All events up to now: deletes a name of its own, and reads until that comes by.
+
+    The tracer must watch ``unlink`` of this process.
+    """
+    sentinel = f"/nonexistent/rawtp-sentinel-{uuid.uuid4()}"
+    try:
+        os.unlink(sentinel)  # noqa: PTH108 - the system call is the point
+    except FileNotFoundError:
+        pass
+    events: list[rawtp.Event] = []
+    deadline = time.monotonic() + HANG_S
+    while time.monotonic() < deadline:
+        events += tracer.get_many(timeout=1)
+        for at, event in enumerate(events):
+            if event["filename"] == sentinel:
+                return events[:at]
+    raise AssertionError(f"the sentinel did not come within {HANG_S} s, but {len(events)} other events")
+
+
+def events_of(tracer: rawtp.Tracer, pid: int) -> list[rawtp.Event]:
+    """The events of one process up to now. The tracer must watch this process too."""
+    return [event for event in until_sentinel(tracer) if event["pid"] == pid]
+
+
+def run(command: Sequence[str | bytes | Path], **options: object) -> int:
+    """Runs a command to its end and gives its pid. Its exit status is the caller's business: many of these must fail."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)  # type: ignore[call-overload]
+    process.wait(timeout=HANG_S)
+    pid = process.pid
+    assert isinstance(pid, int)
+    return pid
+
+
+@contextmanager
+def stopped(command: Sequence[str | Path]) -> Iterator[subprocess.Popen[str]]:
+    """A program that waits for a byte on its stdin, so that a tracer can be made for its pid first. Killed at the end."""
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe and not pipe.closed:
+                pipe.close()
+
+
+def release(process: subprocess.Popen[str]) -> None:
+    """Lets a stopped program go."""
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
+def read_to_end(tracer: rawtp.Tracer, process: subprocess.Popen[str]) -> list[rawtp.Event]:
+    """The events of a released program until it has ended and nothing more comes."""
+    events: list[rawtp.Event] = []
+    deadline = time.monotonic() + HANG_S
+    while time.monotonic() < deadline:
+        ended = process.poll() is not None
+        more = tracer.get_many(timeout=0.2)
+        events += more
+        if ended and not more:
+            return events
+    raise AssertionError(f"the program did not end within {HANG_S} s")
+
+
+def wait_for(condition: Callable[[], bool], what: str) -> None:
+    """Returns as soon as the condition holds."""
+    deadline = time.monotonic() + HANG_S
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {HANG_S} s: {what}"
+        time.sleep(0.001)
+
+
+def assert_ledger(stats: rawtp.Stats) -> None:
+    """The identity of the ledger, at rest."""
+    there = stats.filtered + stats.lost_ring + stats.lost_state + stats.pending + stats.buffered
+    assert stats.matched == there + stats.delivered + stats.discarded, stats
