@@ -32,6 +32,9 @@ static __always_inline void fill_who(struct enter_record *record, struct task_st
 static __always_inline void fill_what(struct enter_record *record, struct pt_regs *regs, __u64 nr)
 {
 	record->nr = nr;
+	/* The record is the CPU's last one, used again. */
+	record->dfd = 0;
+	record->flags = 0;
 	if (cfg_shapes[nr & (SYSCALLS_MAX - 1)] == SHAPE_AT) {
 		record->dfd = PT_REGS_PARM1_CORE_SYSCALL(regs);
 		record->flags = PT_REGS_PARM3_CORE_SYSCALL(regs);

@@ -1,6 +1,7 @@
 //! What the caller asked for, checked before anything is loaded.
 
 use crate::error::{Error, Result};
+use crate::mapping::page_bytes;
 use crate::queue::CHUNK_BYTES;
 use crate::syscalls::{SYSCALLS, Syscall, by_name};
 
@@ -19,13 +20,8 @@ pub struct Config {
     pub queue_bytes: usize,
 }
 
-fn page_size() -> i64 {
-    // SAFETY: sysconf has no preconditions.
-    unsafe { libc::sysconf(libc::_SC_PAGESIZE) }
-}
-
 /// The largest pid that Linux gives out (`PID_MAX_LIMIT`, include/linux/threads.h).
-const PID_MAX: i64 = 4 << 20;
+const PID_MAX: u32 = 4 << 20;
 
 fn check_syscalls(names: &[String]) -> Result<Vec<&'static Syscall>> {
     let known = || SYSCALLS.iter().map(|syscall| syscall.name).collect::<Vec<_>>().join(", ");
@@ -47,7 +43,7 @@ fn check_syscalls(names: &[String]) -> Result<Vec<&'static Syscall>> {
 }
 
 fn check_ring_bytes(value: i64) -> Result<u32> {
-    let page = page_size();
+    let page = page_bytes();
     let rule = || {
         Error::Value(format!(
             "ring_bytes must be a power of two and a multiple of the page size ({page}), at most {}, not {value}",
@@ -55,7 +51,7 @@ fn check_ring_bytes(value: i64) -> Result<u32> {
         ))
     };
     let bytes = u32::try_from(value).map_err(|_| rule())?;
-    if bytes.is_power_of_two() && value >= page { Ok(bytes) } else { Err(rule()) }
+    if bytes.is_power_of_two() && bytes as usize >= page { Ok(bytes) } else { Err(rule()) }
 }
 
 fn check_queue_bytes(value: i64) -> Result<usize> {
@@ -70,10 +66,8 @@ fn check_queue_bytes(value: i64) -> Result<usize> {
 }
 
 fn check_pid(value: i64) -> Result<u32> {
-    if (1..=PID_MAX).contains(&value) {
-        return Ok(value as u32);
-    }
-    Err(Error::Value(format!("pid must be a process id from 1 to {PID_MAX}, not {value}")))
+    let pid = u32::try_from(value).ok().filter(|pid| (1..=PID_MAX).contains(pid));
+    pid.ok_or_else(|| Error::Value(format!("pid must be a process id from 1 to {PID_MAX}, not {value}")))
 }
 
 impl Config {
@@ -133,7 +127,7 @@ mod tests {
             assert!(text.starts_with("queue_bytes must be a positive multiple of 65536"), "{text}");
             assert!(text.ends_with(&format!("not {bad}")), "{text}");
         }
-        for bad in [0, -5, PID_MAX + 1] {
+        for bad in [0, -5, i64::from(PID_MAX) + 1] {
             assert_eq!(
                 message(config(&["unlinkat"], Some(bad), 1 << 20, 1 << 20)),
                 format!("pid must be a process id from 1 to 4194304, not {bad}")

@@ -1,4 +1,4 @@
-//! The one error type. It says what to do; [`crate::exceptions`] chooses the Python class by the variant alone.
+//! The one error type. It says what to do; `exceptions` chooses the Python class by the variant alone.
 
 use std::io;
 

@@ -4,7 +4,7 @@ use std::ptr;
 
 use crate::error::{Error, Result};
 pub use crate::skel::types::{enter_record, exit_record};
-use crate::skel::types::{name_status, record_kind, segment, segment_kind};
+use crate::skel::types::{name_status, record_kind, segment, segment_kind, syscall_shape};
 use crate::syscalls::by_nr;
 
 /// Before each record in the ring: length and flags, and the kernel's own page offset.
@@ -33,7 +33,7 @@ pub struct Name<'a> {
 pub enum NameStatus {
     /// The whole name.
     Ok,
-    /// The first PATH_MAX - 1 bytes of a longer one.
+    /// The first `PATH_MAX` - 1 bytes of a longer one.
     Truncated,
     /// The pointer could not be read.
     Fault,
@@ -112,8 +112,11 @@ impl<'a> Event<'a> {
     /// Whether a directory was to be removed.
     #[must_use]
     pub fn removes_directory(&self) -> bool {
-        let always = by_nr(self.enter.record.nr).is_some_and(|syscall| syscall.removes_directory);
-        always || self.enter.record.flags & libc::AT_REMOVEDIR as u32 != 0
+        by_nr(self.enter.record.nr).is_some_and(|syscall| {
+            let by_flag =
+                syscall.shape == syscall_shape::SHAPE_AT && self.enter.record.flags & libc::AT_REMOVEDIR as u32 != 0;
+            syscall.removes_directory || by_flag
+        })
     }
 }
 
@@ -182,4 +185,121 @@ pub fn record_at(run: &[u8], mut position: usize) -> Result<Option<(&[u8], usize
         position = end;
     }
     Ok(None)
+}
+
+/// Records as the programs write them, for the tests here and of those who read them.
+#[cfg(test)]
+pub(crate) mod samples {
+    use super::*;
+
+    fn bytes_of<T: Copy>(value: &T) -> Vec<u8> {
+        // SAFETY: the types this is called with are integers and arrays of integers, without padding.
+        unsafe { std::slice::from_raw_parts(ptr::from_ref(value).cast(), size_of::<T>()) }.to_vec()
+    }
+
+    pub(crate) fn named(mut record: Vec<u8>, status: name_status, name: &[u8]) -> Vec<u8> {
+        let kind = segment_kind::SEGMENT_FILENAME.0 as u16;
+        record.extend(bytes_of(&segment { kind, status: status.0 as u16, bytes: name.len() as u32 }));
+        record.extend(name);
+        record
+    }
+
+    pub(crate) fn enter(tid: u32, nr: u32, ts_ns: u64) -> Vec<u8> {
+        let kind = record_kind::RECORD_ENTER.0;
+        bytes_of(&enter_record { kind, tid, nr, ts_ns, pid: 7, ..Default::default() })
+    }
+
+    pub(crate) fn exit(tid: u32, nr: u32, ret: i64, lost_exits: u32) -> Vec<u8> {
+        bytes_of(&exit_record { kind: record_kind::RECORD_EXIT.0, tid, ts_ns: 900, ret, nr, lost_exits })
+    }
+
+    /// The record as it lies in the ring: with its header, padded.
+    pub(crate) fn framed(record: &[u8], flags: u32) -> Vec<u8> {
+        let mut run = (record.len() as u32 | flags).to_ne_bytes().to_vec();
+        run.extend([0; 4]);
+        run.extend(record);
+        run.resize(run.len().next_multiple_of(8), 0xaa);
+        run
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::samples::{enter, exit, framed, named};
+    use super::*;
+
+    fn message(bytes: &[u8]) -> String {
+        parse(bytes).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_enter_record_with_its_name() {
+        let bytes = named(enter(8, 263, 5), name_status::NAME_TRUNCATED, b"/tmp/\xff");
+        let Record::Enter(enter) = parse(&bytes).unwrap() else { panic!("not an enter record") };
+        assert_eq!((enter.record.tid, enter.record.pid, enter.record.nr, enter.record.ts_ns), (8, 7, 263, 5));
+        assert_eq!(enter.name, Name { status: NameStatus::Truncated, bytes: b"/tmp/\xff" });
+    }
+
+    #[test]
+    fn an_exit_record_with_and_without_a_name() {
+        let bytes = exit(8, 87, -2, 0);
+        let Record::Exit(plain) = parse(&bytes).unwrap() else { panic!("not an exit record") };
+        assert_eq!((plain.record.tid, plain.record.ret, plain.name), (8, -2, None));
+        let bytes = named(exit(8, 87, 0, 0), name_status::NAME_OK, b"late");
+        let Record::Exit(late) = parse(&bytes).unwrap() else { panic!("not an exit record") };
+        assert_eq!(late.name, Some(Name { status: NameStatus::Ok, bytes: b"late" }));
+    }
+
+    #[test]
+    fn a_segment_of_another_kind_is_passed_over() {
+        let mut bytes = enter(8, 263, 5);
+        bytes.extend([9, 0, 0, 0, 3, 0, 0, 0, 1, 2, 3]);
+        let bytes = named(bytes, name_status::NAME_OK, b"x");
+        let Record::Enter(enter) = parse(&bytes).unwrap() else { panic!("not an enter record") };
+        assert_eq!(enter.name.bytes, b"x");
+    }
+
+    #[test]
+    fn whatever_is_cut_short_or_too_long_is_refused() {
+        let whole = named(enter(8, 263, 5), name_status::NAME_OK, b"name");
+        for bytes in 0..whole.len() {
+            assert!(parse(&whole[..bytes]).is_err(), "{bytes} of {} bytes", whole.len());
+        }
+        assert_eq!(message(&[]), "malformed record: an unknown kind");
+        assert_eq!(message(&[9; 200]), "malformed record: an unknown kind");
+        assert_eq!(message(&enter(8, 263, 5)), "malformed record: an enter record without a file name");
+        let at = size_of::<enter_record>() + 4;
+        for length in [5_u32, u32::MAX] {
+            let mut bytes = whole.clone();
+            bytes[at..at + 4].copy_from_slice(&length.to_ne_bytes());
+            assert_eq!(message(&bytes), "malformed record: a segment longer than its record");
+        }
+    }
+
+    #[test]
+    fn records_follow_each_other_in_a_run() {
+        let mut run = framed(b"first", 0);
+        run.extend(framed(b"given up", DISCARDED));
+        run.extend(framed(b"second one", 0));
+        let (first, after) = record_at(&run, 0).unwrap().unwrap();
+        let (second, end) = record_at(&run, after).unwrap().unwrap();
+        assert_eq!((first, second, end), (b"first".as_slice(), b"second one".as_slice(), run.len()));
+        assert!(record_at(&run, end).unwrap().is_none());
+        assert!(record_at(&run[..run.len() - 8], after).is_err());
+    }
+
+    #[test]
+    fn what_removes_a_directory() {
+        let nr = |name| crate::syscalls::by_name(name).and_then(|syscall| syscall.nr);
+        let removes = |nr, flags| {
+            let record = enter_record { nr, flags, ..Default::default() };
+            let name = Name { status: NameStatus::Ok, bytes: b"" };
+            Event { enter: Enter { record, name }, exit: None, offset_ns: 0 }.removes_directory()
+        };
+        let flag = libc::AT_REMOVEDIR as u32;
+        assert!(nr("unlinkat").is_some_and(|nr| removes(nr, flag) && !removes(nr, 0)));
+        // Those two have no flags: whatever stands there is nobody's.
+        assert!(nr("rmdir").is_none_or(|nr| removes(nr, 0)));
+        assert!(nr("unlink").is_none_or(|nr| !removes(nr, flag)));
+    }
 }

@@ -1,7 +1,7 @@
 //! What a fork must not share.
 //!
 //! A child has the parent's descriptors but not its drain thread. Were its copies of the link descriptors left open, the
-//! programs would stay attached after the parent's close() for as long as the child lives.
+//! programs would stay attached after the parent's `close()` for as long as the child lives.
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Once;

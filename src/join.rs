@@ -63,7 +63,7 @@ impl Join {
         Self { results, open: FxHashMap::default(), open_bytes: 0, ready: VecDeque::new(), spare: Vec::new() }
     }
 
-    /// Makes the next event out of the chunk's records from `position` on; `None` when they are used up.
+    /// Makes the next event, by `make`, out of the chunk's records from `position` on; `None` when they are used up.
     ///
     /// # Errors
     ///
@@ -73,11 +73,11 @@ impl Join {
         chunk: &Chunk,
         position: &mut usize,
         counts: &Counts,
-        emit: &mut impl FnMut(&Event<'_>) -> R,
+        make: &mut impl FnMut(&Event<'_>) -> R,
     ) -> Result<Option<R>> {
         loop {
             if let Some(open) = self.ready.pop_front() {
-                return self.finish(open, None, counts, emit).map(Some);
+                return self.finish(open, None, counts, make).map(Some);
             }
             let Some((bytes, end)) = record_at(&chunk.bytes, *position)? else { return Ok(None) };
             *position = end;
@@ -92,13 +92,13 @@ impl Join {
                     let full = self.open_bytes + bytes.len() > OPEN_BYTES;
                     if exit.is_some() || !self.results || (alone && full) {
                         let exit = exit.map(|(exit, _)| exit);
-                        return Ok(Some(deliver(&Event { enter, exit, offset_ns: chunk.offset_ns }, counts, emit)));
+                        return Ok(Some(deliver(&Event { enter, exit, offset_ns: chunk.offset_ns }, counts, make)));
                     }
                     self.hold(&enter, bytes, chunk.offset_ns, counts);
                 }
                 Record::Exit(exit) => {
                     if let Some(open) = self.close(&exit, counts) {
-                        return self.finish(open, Some(exit), counts, emit).map(Some);
+                        return self.finish(open, Some(exit), counts, make).map(Some);
                     }
                 }
             }
@@ -152,19 +152,19 @@ impl Join {
         open: Open,
         exit: Option<Exit<'_>>,
         counts: &Counts,
-        emit: &mut impl FnMut(&Event<'_>) -> R,
+        make: &mut impl FnMut(&Event<'_>) -> R,
     ) -> Result<R> {
         counts.pending.store(counts.pending.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
         let Record::Enter(enter) = parse(&open.record)? else {
             return Err(crate::error::Error::Malformed("an open call that is no enter record"));
         };
-        let made = deliver(&Event { enter, exit, offset_ns: open.offset_ns }, counts, emit);
+        let result = deliver(&Event { enter, exit, offset_ns: open.offset_ns }, counts, make);
         let mut record = open.record;
         record.clear();
         if self.spare.len() < 64 {
             self.spare.push(record);
         }
-        Ok(made)
+        Ok(result)
     }
 }
 
@@ -183,11 +183,116 @@ fn exit_at<'a>(chunk: &'a Chunk, position: usize, enter: &Enter<'_>) -> Result<O
     })
 }
 
-fn deliver<R>(event: &Event<'_>, counts: &Counts, emit: &mut impl FnMut(&Event<'_>) -> R) -> R {
+fn deliver<R>(event: &Event<'_>, counts: &Counts, make: &mut impl FnMut(&Event<'_>) -> R) -> R {
     match event.name().status {
         NameStatus::Ok => {}
         NameStatus::Truncated => add(&counts.truncated, 1),
         NameStatus::Fault => add(&counts.name_faults, 1),
     }
-    emit(event)
+    make(event)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::samples::{enter, exit, framed, named};
+    use crate::skel::types::name_status;
+
+    fn begin(tid: u32, name: &str) -> Vec<u8> {
+        framed(&named(enter(tid, 263, u64::from(tid)), name_status::NAME_OK, name.as_bytes()), 0)
+    }
+
+    fn end(tid: u32, ret: i64) -> Vec<u8> {
+        framed(&exit(tid, 263, ret, 0), 0)
+    }
+
+    /// Feeds chunks, and gives "name:ret" of what comes out.
+    fn feed(join: &mut Join, counts: &Counts, records: &[Vec<u8>]) -> Vec<String> {
+        let chunk = Chunk { bytes: records.concat(), ..Chunk::default() };
+        let mut make = |event: &Event<'_>| {
+            let ret = event.exit.map_or_else(|| "None".into(), |exit| exit.record.ret.to_string());
+            format!("{}:{ret}", String::from_utf8_lossy(event.name().bytes))
+        };
+        let mut position = 0;
+        let mut events = Vec::new();
+        while let Some(one) = join.next(&chunk, &mut position, counts, &mut make).unwrap() {
+            events.push(one);
+        }
+        events
+    }
+
+    fn value(counter: &AtomicU64) -> u64 {
+        counter.load(Ordering::Relaxed)
+    }
+
+    #[test]
+    fn neighbours_interleaved_and_across_chunks() {
+        let (mut join, counts) = (Join::new(true), Counts::default());
+        assert_eq!(feed(&mut join, &counts, &[begin(1, "a"), end(1, 0), begin(2, "b"), begin(3, "c")]), ["a:0"]);
+        assert_eq!(value(&counts.pending), 2);
+        assert_eq!(feed(&mut join, &counts, &[end(3, -2), end(2, -13)]), ["c:-2", "b:-13"]);
+        assert_eq!((value(&counts.decoded), value(&counts.pending), value(&counts.unpaired)), (3, 0, 0));
+        assert_eq!(join.open_bytes, 0);
+    }
+
+    #[test]
+    fn without_results_each_entry_is_an_event() {
+        let (mut join, counts) = (Join::new(false), Counts::default());
+        assert_eq!(feed(&mut join, &counts, &[begin(1, "a"), begin(1, "b")]), ["a:None", "b:None"]);
+    }
+
+    #[test]
+    fn an_exit_alone_is_counted_and_dropped() {
+        let (mut join, counts) = (Join::new(true), Counts::default());
+        assert!(feed(&mut join, &counts, &[end(1, 0)]).is_empty());
+        assert_eq!(value(&counts.unpaired), 1);
+    }
+
+    #[test]
+    fn a_threads_next_call_gives_up_the_one_before() {
+        let (mut join, counts) = (Join::new(true), Counts::default());
+        assert!(feed(&mut join, &counts, &[begin(1, "lost its exit")]).is_empty());
+        let made = feed(&mut join, &counts, &[begin(1, "next"), end(1, 0)]);
+        assert_eq!(made, ["lost its exit:None", "next:0"]);
+        assert_eq!((value(&counts.pending), join.open_bytes), (0, 0));
+    }
+
+    #[test]
+    fn an_exit_of_another_call_is_not_taken_for_its_own() {
+        let (mut join, counts) = (Join::new(true), Counts::default());
+        let other = framed(&exit(1, 84, 0, 0), 0);
+        assert_eq!(feed(&mut join, &counts, &[begin(1, "a"), other]), ["a:None"]);
+        assert_eq!(value(&counts.unpaired), 1);
+    }
+
+    #[test]
+    fn lost_exits_give_up_what_is_open() {
+        let (mut join, counts) = (Join::new(true), Counts::default());
+        assert!(feed(&mut join, &counts, &[begin(5, "b"), begin(2, "a"), begin(9, "c")]).is_empty());
+        let told = framed(&exit(9, 263, 0, 3), 0);
+        assert_eq!(feed(&mut join, &counts, &[told]), ["c:0", "a:None", "b:None"]);
+        assert_eq!(value(&counts.pending), 0);
+    }
+
+    #[test]
+    fn open_calls_are_bounded() {
+        let (mut join, counts) = (Join::new(true), Counts::default());
+        let long = "x".repeat(4000);
+        let most = OPEN_BYTES / 4000;
+        let made: usize =
+            (0..most as u32 + 100).map(|tid| feed(&mut join, &counts, &[begin(tid + 1, &long)]).len()).sum();
+        assert!(made >= 100 && join.open_bytes <= OPEN_BYTES, "{made} {}", join.open_bytes);
+        assert_eq!(value(&counts.decoded), value(&counts.pending) + made as u64);
+    }
+
+    #[test]
+    fn a_name_read_at_the_exit_counts() {
+        let (mut join, counts) = (Join::new(true), Counts::default());
+        let blind = framed(&named(enter(1, 263, 1), name_status::NAME_FAULT, b""), 0);
+        let seen = framed(&named(exit(1, 263, 0, 0), name_status::NAME_OK, b"late"), 0);
+        assert_eq!(feed(&mut join, &counts, &[blind.clone(), seen]), ["late:0"]);
+        assert_eq!(value(&counts.name_faults), 0);
+        assert_eq!(feed(&mut join, &counts, &[blind, end(1, -14)]), [":-14"]);
+        assert_eq!(value(&counts.name_faults), 1);
+    }
 }

@@ -9,6 +9,13 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 
 use crate::error::{Error, Result};
 
+/// The size of a page of memory.
+#[must_use]
+pub fn page_bytes() -> usize {
+    // SAFETY: sysconf has no preconditions, and always knows the page size.
+    unsafe { libc::sysconf(libc::_SC_PAGESIZE) }.cast_unsigned() as usize
+}
+
 /// Memory that the kernel writes and we read; unmapped when dropped.
 #[derive(Debug)]
 pub struct Mapping {
@@ -32,8 +39,9 @@ impl Mapping {
         let protection = if writable { ProtFlags::PROT_READ | ProtFlags::PROT_WRITE } else { ProtFlags::PROT_READ };
         let length = NonZeroUsize::new(bytes).ok_or(Error::Malformed("an empty BPF map"))?;
         // SAFETY: a new mapping at an address of the kernel's choice overlaps nothing of ours.
-        let start = unsafe { mmap(None, length, protection, MapFlags::MAP_SHARED, fd, offset as libc::off_t) }
-            .map_err(Error::os("cannot map a BPF map"))?;
+        let start =
+            unsafe { mmap(None, length, protection, MapFlags::MAP_SHARED, fd, offset.cast_signed() as libc::off_t) }
+                .map_err(Error::os("cannot map a BPF map"))?;
         Ok(Self { start, bytes })
     }
 

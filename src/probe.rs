@@ -76,7 +76,7 @@ fn verifier_log(log: &str) -> &str {
     })
 }
 
-/// The capabilities that this process lacks, out of `CapEff` of proc_pid_status(5); capabilities(7) has the numbers.
+/// The capabilities that this process lacks, out of `CapEff` of `proc_pid_status(5)`; `capabilities(7)` has the numbers.
 fn missing_capabilities(status: &str) -> Vec<&'static str> {
     let effective = status
         .lines()
@@ -94,7 +94,7 @@ fn missing_capabilities(status: &str) -> Vec<&'static str> {
         .collect()
 }
 
-/// user_namespaces(7): only the initial namespace maps the whole range to itself.
+/// `user_namespaces(7)`: only the initial namespace maps the whole range to itself.
 fn in_user_namespace() -> bool {
     fs::read_to_string("/proc/self/uid_map")
         .is_ok_and(|map| map.split_whitespace().collect::<Vec<_>>() != ["0", "0", "4294967295"])

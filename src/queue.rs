@@ -195,3 +195,83 @@ impl AsFd for Queue {
         self.readable.as_fd()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+    use std::thread;
+
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+    use super::*;
+
+    fn chunk(bytes: usize, mark: u8) -> Chunk {
+        Chunk { bytes: vec![mark; bytes], events: 1, offset_ns: 0 }
+    }
+
+    fn readable(queue: &Queue) -> bool {
+        poll(&mut [PollFd::new(queue.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO) == Ok(1)
+    }
+
+    fn marks(queue: &Queue) -> Vec<(u8, usize)> {
+        std::iter::from_fn(|| queue.pop()).map(|chunk| (chunk.bytes[0], chunk.bytes.len())).collect()
+    }
+
+    #[test]
+    fn readable_exactly_while_there_is_something() {
+        let queue = Queue::new(CHUNK_BYTES).unwrap();
+        assert!(!readable(&queue));
+        queue.push(chunk(10, 1), || false).unwrap();
+        assert!(readable(&queue));
+        assert_eq!(queue.pop().unwrap().bytes.len(), 10);
+        assert!(readable(&queue), "the popped chunk is being read");
+        assert!(queue.pop().is_none());
+        assert!(!readable(&queue));
+        queue.close(vec![chunk(5, 2)], None);
+        assert!(readable(&queue));
+        assert_eq!(marks(&queue), [(2, 5)]);
+        assert!(readable(&queue), "closed");
+        assert_eq!(queue.events(), 2);
+    }
+
+    #[test]
+    fn small_chunks_are_gathered_and_order_is_kept() {
+        let queue = Queue::new(4 * CHUNK_BYTES).unwrap();
+        for _ in 0..1000 {
+            queue.push(chunk(100, 1), || false).unwrap();
+        }
+        assert_eq!(marks(&queue), [(1, 655 * 100), (1, 345 * 100)]);
+        for mark in 1..=4 {
+            queue.push(chunk(CHUNK_BYTES, mark), || false).unwrap();
+        }
+        queue.close(vec![chunk(3, 5)], None);
+        assert_eq!(marks(&queue).iter().map(|(mark, _)| *mark).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn chunks_of_different_clocks_are_not_mixed() {
+        let queue = Queue::new(CHUNK_BYTES).unwrap();
+        queue.push(chunk(10, 1), || false).unwrap();
+        queue.push(Chunk { offset_ns: 7, ..chunk(10, 2) }, || false).unwrap();
+        assert_eq!(marks(&queue), [(1, 10), (2, 10)]);
+    }
+
+    #[test]
+    fn a_full_queue_waits_for_a_pop_or_the_stop() {
+        let queue = Queue::new(CHUNK_BYTES).unwrap();
+        queue.push(chunk(CHUNK_BYTES, 1), || false).unwrap();
+        queue.push(chunk(CHUNK_BYTES, 2), || false).unwrap();
+        let stop = AtomicBool::new(false);
+        let stopped = || stop.load(Ordering::Relaxed);
+        thread::scope(|scope| {
+            let third = scope.spawn(|| queue.push(chunk(CHUNK_BYTES, 3), stopped));
+            assert_eq!(queue.pop().unwrap().bytes[0], 1);
+            assert!(third.join().unwrap().is_ok());
+            let fourth = scope.spawn(|| queue.push(chunk(CHUNK_BYTES, 4), stopped));
+            stop.store(true, Ordering::Relaxed);
+            queue.wake_producer();
+            assert_eq!(fourth.join().unwrap().unwrap_err().bytes[0], 4);
+        });
+        assert_eq!(queue.events(), 3, "what was given back was not queued");
+    }
+}

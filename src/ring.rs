@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 use crate::error::{Error, Result};
 use crate::event::{DISCARDED, HEADER_BYTES, record_span};
-use crate::mapping::Mapping;
+use crate::mapping::{Mapping, page_bytes};
 use crate::queue::{CHUNK_BYTES, Chunk};
 use crate::skel::types::record_kind;
 
@@ -83,8 +83,7 @@ impl Ring {
     ///
     /// [`Error::Os`] when mmap(2) refuses.
     pub fn new(fd: OwnedFd, bytes: usize) -> Result<Self> {
-        // SAFETY: sysconf has no preconditions.
-        let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize;
+        let page = page_bytes();
         let consumer = Mapping::new(&fd, page, 0, true)?;
         let producer = Mapping::new(&fd, page + bytes, page, false)?;
         Ok(Self { fd, consumer, producer, page, bytes })

@@ -2,9 +2,11 @@
 
 /// What became of every call that a tracer's program matched.
 ///
-/// At rest, whatever happened before::
+/// At rest, whatever happened before:
 ///
-///     matched = filtered + lost_ring + lost_state + pending + buffered + delivered + discarded
+/// ```text
+/// matched = filtered + lost_ring + lost_state + pending + buffered + delivered + discarded
+/// ```
 #[cfg_attr(feature = "python", pyo3::pyclass(frozen, get_all, eq, module = "rawtp"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stats {

@@ -15,9 +15,8 @@ pub struct Syscall {
     pub removes_directory: bool,
 }
 
-#[cfg(target_arch = "x86_64")]
-const fn legacy(nr: libc::c_long) -> Option<u32> {
-    Some(nr as u32)
+const fn native(nr: libc::c_long) -> u32 {
+    nr.cast_unsigned() as u32
 }
 
 /// The table, from libc's numbers for the architecture that is being compiled for.
@@ -25,7 +24,7 @@ pub const SYSCALLS: &[Syscall] = &[
     Syscall {
         name: "unlink",
         #[cfg(target_arch = "x86_64")]
-        nr: legacy(libc::SYS_unlink),
+        nr: Some(native(libc::SYS_unlink)),
         #[cfg(not(target_arch = "x86_64"))]
         nr: None,
         shape: syscall_shape::SHAPE_PATH,
@@ -33,14 +32,14 @@ pub const SYSCALLS: &[Syscall] = &[
     },
     Syscall {
         name: "unlinkat",
-        nr: Some(libc::SYS_unlinkat as u32),
+        nr: Some(native(libc::SYS_unlinkat)),
         shape: syscall_shape::SHAPE_AT,
         removes_directory: false,
     },
     Syscall {
         name: "rmdir",
         #[cfg(target_arch = "x86_64")]
-        nr: legacy(libc::SYS_rmdir),
+        nr: Some(native(libc::SYS_rmdir)),
         #[cfg(not(target_arch = "x86_64"))]
         nr: None,
         shape: syscall_shape::SHAPE_PATH,

@@ -1,4 +1,5 @@
 //! `rawtp.Tracer`.
+#![allow(clippy::doc_markdown, reason = "its comments are docstrings of Python, which has no such marks")]
 
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -30,7 +31,13 @@ struct Reading {
     dicts: Dicts,
 }
 
-/// Watches deletions from its creation until it is closed. `_core.pyi` documents it for Python.
+/// Watches deletions from its creation until it is closed: iterate it for events, which are dicts (rawtp.Event).
+///
+/// syscalls: names out of rawtp.DELETE. results: watch the calls' returns too. pid: this process only.
+/// ring_bytes: the kernel's buffer, a power of two. queue_bytes: how much may wait here, a multiple of 64 KiB.
+///
+/// Raises ValueError or TypeError for an argument, PermissionError without the capabilities, UnsupportedKernelError,
+/// LoadError. The stub, _core.pyi, says more of each.
 #[pyclass(frozen, weakref, module = "rawtp")]
 pub(crate) struct Tracer {
     session: Session,
@@ -73,7 +80,7 @@ fn names(syscalls: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<String>> {
     if syscalls.is_instance_of::<PyString>() {
         return Err(wrong());
     }
-    syscalls.try_iter()?.map(|name| name?.extract().map_err(Into::into)).collect()
+    syscalls.try_iter()?.map(|name| name?.extract()).collect()
 }
 
 /// When a wait that starts now ends; `None` is never.
@@ -240,6 +247,7 @@ impl Tracer {
         }
     }
 
+    /// Waits for the next event; TimeoutError when none comes within `timeout` seconds.
     #[pyo3(signature = (timeout=None))]
     fn get<'py>(&self, py: Python<'py>, timeout: Option<f64>) -> PyResult<Bound<'py, PyDict>> {
         let deadline = deadline(timeout)?;
@@ -254,7 +262,8 @@ impl Tracer {
         }
     }
 
-    #[pyo3(signature = (max_events=None, timeout=None))]
+    /// Waits until there is an event and takes all that are there; [] when none comes within `timeout` seconds.
+    #[pyo3(signature = (max_events=None, timeout=None), text_signature = "($self, max_events=4096, timeout=None)")]
     fn get_many<'py>(
         &self,
         py: Python<'py>,
@@ -276,23 +285,27 @@ impl Tracer {
         }
     }
 
+    /// The ledger now: where every matched call went.
     fn stats(&self, py: Python<'_>) -> PyResult<Stats> {
         self.check_process()?;
         Ok(py.detach(|| self.session.stats()))
     }
 
+    /// Detaches. Whoever iterates gets what was drained, and then the end. May be called from any thread, and again.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         self.check_process()?;
         py.detach(|| self.session.close());
         Ok(())
     }
 
+    /// Whether nothing new will come.
     #[getter]
     fn closed(&self) -> PyResult<bool> {
         self.check_process()?;
         Ok(self.session.queue().is_closed())
     }
 
+    /// A descriptor for select, poll and epoll: readable when there may be events, and once the tracer is closed.
     fn fileno(&self) -> PyResult<i32> {
         self.check_open()?;
         Ok(self.session.queue().as_fd().as_raw_fd())

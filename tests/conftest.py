@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import functools
 import os
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+import rawtp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 
 @functools.cache
 def kernel_refusal() -> str | None:
     """Why BPF cannot be used here; ``None`` when it can."""
-    import rawtp
-
     try:
         rawtp.Tracer().close()
     except (PermissionError, rawtp.UnsupportedKernelError) as error:
@@ -21,9 +27,41 @@ def kernel_refusal() -> str | None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """A test of the kernel ring without a kernel to test is a skip with its reason; where the ring is required (CI), a failure."""
+    """Without a kernel to test on, a kernel test is skipped with the reason; where it is required (CI), it fails."""
     if item.get_closest_marker("kernel") is None or (reason := kernel_refusal()) is None:
         return
     if os.environ.get("RAWTP_REQUIRE_KERNEL"):
         pytest.fail(f"kernel tests are required here: {reason}", pytrace=False)
     pytest.skip(reason)
+
+
+PROGRAMS = Path(__file__).parent / "programs"
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Builds a program of ``tests/programs`` and gives its path."""
+    directory = tmp_path_factory.mktemp("programs")
+
+    def build(name: str) -> Path:
+        path: Path = directory / name
+        if not path.exists():
+            subprocess.run(["gcc", "-O2", "-Wall", "-o", path, PROGRAMS / f"{name}.c"], check=True)
+        return path
+
+    return build
+
+
+@pytest.fixture
+def tracer() -> Iterator[rawtp.Tracer]:
+    """A tracer of the whole host."""
+    with rawtp.Tracer() as tracer:
+        yield tracer
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[rawtp.Tracer]:
+    """A tracer of this process. Made after ``tmp_path``, which deletes a link of its own."""
+    assert tmp_path.is_dir()
+    with rawtp.Tracer(pid=os.getpid()) as tracer:
+        yield tracer

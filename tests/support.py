@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import time
 import uuid
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     import rawtp
 
@@ -25,10 +24,7 @@ def until_sentinel(tracer: rawtp.Tracer) -> list[rawtp.Event]:
     The tracer must watch ``unlink`` of this process.
     """
     sentinel = f"/nonexistent/rawtp-sentinel-{uuid.uuid4()}"
-    try:
-        os.unlink(sentinel)  # noqa: PTH108 - the system call is the point
-    except FileNotFoundError:
-        pass
+    Path(sentinel).unlink(missing_ok=True)
     events: list[rawtp.Event] = []
     deadline = time.monotonic() + HANG_S
     while time.monotonic() < deadline:
@@ -45,7 +41,7 @@ def events_of(tracer: rawtp.Tracer, pid: int) -> list[rawtp.Event]:
 
 
 def run(command: Sequence[str | bytes | Path], **options: object) -> int:
-    """Runs a command to its end and gives its pid. Its exit status is the caller's business: many of these must fail."""
+    """Runs a command to its end and gives its pid, whatever its exit status: many of these must fail."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)  # type: ignore[call-overload]
     process.wait(timeout=HANG_S)
     pid = process.pid
@@ -55,7 +51,7 @@ def run(command: Sequence[str | bytes | Path], **options: object) -> int:
 
 @contextmanager
 def stopped(command: Sequence[str | Path]) -> Iterator[subprocess.Popen[str]]:
-    """A program that waits for a byte on its stdin, so that a tracer can be made for its pid first. Killed at the end."""
+    """A program that waits for a byte on its stdin, so that a tracer can be made first. Killed at the end."""
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         yield process

@@ -6,6 +6,17 @@ from typing import Final, final
 
 from rawtp.event import Event
 
+__all__ = [
+    "DELETE",
+    "LoadError",
+    "RawtpError",
+    "Stats",
+    "Tracer",
+    "UnsupportedKernelError",
+    "__version__",
+    "_load_rejected",
+]
+
 __version__: Final[str]
 
 DELETE: Final[tuple[str, str, str]]
@@ -99,16 +110,16 @@ class Tracer:
                 print(event["filename"], event["errno"])
 
     Args:
-        syscalls: names of the system calls to watch, out of :data:`rawtp.DELETE`. A name that this architecture does not
-            have (aarch64 has neither ``unlink`` nor ``rmdir``) is passed over.
+        syscalls: names of the system calls to watch, out of :data:`rawtp.DELETE`. A name that this architecture lacks
+            (aarch64 has neither ``unlink`` nor ``rmdir``) is passed over.
         results: whether to watch the calls' returns too. Without them ``ret``, ``errno`` and ``duration_ns`` are
             ``None``, a name whose page was not in memory at the entry stays unknown, and each event is delivered at its
             call's entry; it costs the traced processes about half.
         pid: report the calls of this process (thread group) only. The kernel filters.
         ring_bytes: size of the kernel's ring buffer, in bytes: a power of two and a multiple of the page size. With
             ``results`` an eighth of it is kept for returns.
-        queue_bytes: how much may wait in this process before records are left in the ring, in bytes: a positive multiple
-            of 64 KiB. Only when both are full are events lost, and then they are counted.
+        queue_bytes: how much may wait in this process before records are left in the ring, in bytes: a positive
+            multiple of 64 KiB. Only when both are full are events lost, and then they are counted.
 
     Raises:
         ValueError: an argument outside its rule; the message has the value and the rule.
@@ -190,4 +201,4 @@ class Tracer:
         """
 
 def _load_rejected() -> None:
-    """Loads the guide's program that the verifier refuses. Always raises; :class:`LoadError` where BPF may be loaded."""
+    """Loads the guide's program that the verifier refuses. Always raises: :class:`LoadError` where BPF works."""

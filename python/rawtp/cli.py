@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import atexit
 import codecs
 import io
@@ -19,10 +18,12 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rawtp import options
 from rawtp.formats import columns, jsonl, ledger
 from rawtp.formats.text import escape_unencodable
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Sequence
     from typing import TextIO
 
@@ -33,20 +34,6 @@ _OK, _CANNOT_RUN, _LOST = 0, 1, 3  # 2, wrong usage, is argparse's own
 _MAX_BATCH = 4096
 _MAX_WAIT_S = 3600.0  # waiting for 1e300 seconds is a fair wish, but no clock can count it
 _VERIFIER_LINES = 12  # the verifier gives its reason last, after a log of up to megabytes
-
-_EXAMPLES = """\
-examples:
-  sudo python -m rawtp
-      every deletion on this host, live
-  sudo python -m rawtp -p 1234
-      by one process
-  sudo python -m rawtp -d 60 -o jsonl > deleted.jsonl
-      the next minute, for a program to read
-  sudo python -m rawtp | grep --line-buffered app.log
-      who deletes app.log?
-  sudo python -m rawtp -c 1 | jq -r .comm
-      who deletes next?
-"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -70,79 +57,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="rawtp",
-        description="Show which process deletes which file, live.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    option = parser.add_argument
-    option(
-        "-o",
-        "--output",
-        choices=("columns", "jsonl"),
-        help="a table for people, or one JSON object a line (default: columns on a terminal, jsonl otherwise)",
-    )
-    option("-p", "--pid", type=_pid, help="only what this process deletes")
-    option("-d", "--duration", type=_seconds, metavar="SECONDS", help="end after this time")
-    option("-c", "--count", type=_positive, help="end after this many events")
-    option("--fail-on-loss", action="store_true", help="exit with 3 when anything was lost")
-    option(
-        "--ring-bytes",
-        type=_positive,
-        default=4 << 20,
-        metavar="BYTES",
-        help="the kernel's buffer; larger rides out longer bursts (default: %(default)s)",
-    )
-    option(
-        "--queue-bytes",
-        type=_positive,
-        default=64 << 20,
-        metavar="BYTES",
-        help="how much to hold for a slow reader of the output (default: %(default)s)",
-    )
-    option("-V", "--version", action="store_true", help="show the version and exit")
-    return parser
-
-
-def _positive(text: str) -> int:
-    return _whole(text, sys.maxsize, "a whole number from 1 up")
-
-
-def _pid(text: str) -> int:
-    return _whole(text, 2**31 - 1, "a process id")
-
-
-def _whole(text: str, largest: int, kind: str) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = 0
-    if not 1 <= number <= largest:
-        raise argparse.ArgumentTypeError(f"{text!r} is not {kind}")
-    return number
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
-    return seconds
-
-
 def _command(arguments: list[str]) -> int:
-    parser = _parser()
-    options = parser.parse_args(arguments)
+    parser = options.parser()
+    chosen = parser.parse_args(arguments)
     if sys.stdout is None:
         return _cannot_run("standard output is closed")
     import rawtp  # only now: --help and a wrong argument need no extension
 
-    if options.version:
+    if chosen.version:
         sys.stdout.write(f"rawtp {rawtp.__version__}\n")
         return _OK
     stop = _Stop()
@@ -151,7 +73,7 @@ def _command(arguments: list[str]) -> int:
         # The interpreter takes its handlers down on its way out, and a last Ctrl-C would then kill it.
         atexit.register(signal.signal, number, signal.SIG_IGN)
     try:
-        tracer = rawtp.Tracer(pid=options.pid, ring_bytes=options.ring_bytes, queue_bytes=options.queue_bytes)
+        tracer = rawtp.Tracer(pid=chosen.pid, ring_bytes=chosen.ring_bytes, queue_bytes=chosen.queue_bytes)
     except PermissionError as error:
         # The library can only advise to run the interpreter as root; here the whole command is known.
         reason = _one_line(error).partition(". Run it with:")[0]
@@ -166,23 +88,23 @@ def _command(arguments: list[str]) -> int:
         parser.error(_one_line(error))
     with tracer:
         stop.attend(tracer)
-        if options.pid is not None and not _is_running(options.pid):
-            _say(f"no process has pid {options.pid} now; waiting for one")
+        if chosen.pid is not None and not _is_running(chosen.pid):
+            _say(f"no process has pid {chosen.pid} now; waiting for one")
         try:
-            _watch(tracer, stop, _Printer(sys.stdout, options.output), options)
+            _watch(tracer, stop, _Printer(sys.stdout, chosen.output), chosen)
         except BrokenPipeError:
             # Ctrl-C reaches a whole pipeline at once: that its reader is gone too does not make the end a silent one.
             if not stop.signalled:
                 raise
     if stop.signalled and sys.stderr is not None and sys.stderr.isatty():
         _write_error("")  # the terminal has echoed ^C
-    return _account(tracer.stats().as_dict(), fail_on_loss=options.fail_on_loss)
+    return _account(tracer.stats().as_dict(), fail_on_loss=chosen.fail_on_loss)
 
 
-def _watch(tracer: rawtp.Tracer, stop: _Stop, show: Callable[[list[Event]], None], options: argparse.Namespace) -> None:
+def _watch(tracer: rawtp.Tracer, stop: _Stop, show: Callable[[list[Event]], None], chosen: argparse.Namespace) -> None:
     """Show events until the end is asked for, and then those from before that moment."""
-    left = options.count or sys.maxsize
-    end_s = time.monotonic() + (options.duration or math.inf)
+    left = chosen.count or sys.maxsize
+    end_s = time.monotonic() + (chosen.duration or math.inf)
     while left and not stop.asked and (rest_s := end_s - time.monotonic()) > 0:
         try:
             events = tracer.get_many(min(left, _MAX_BATCH), min(rest_s, _MAX_WAIT_S))

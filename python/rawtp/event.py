@@ -9,7 +9,7 @@ class Event(TypedDict):
     """One system call that deletes, or tried to delete, a name.
 
     Every key is always there. ``None`` means *not known*; it never stands for zero or for an empty name.
-    ``str`` values decoded from the kernel's bytes use :func:`os.fsdecode`, so that ``filename`` works in any ``os`` call.
+    ``str`` values made of the kernel's bytes use :func:`os.fsdecode`, so that ``filename`` works in any ``os`` call.
     """
 
     ts_ns: int
@@ -27,7 +27,7 @@ class Event(TypedDict):
     tid: int
     """Thread id in the host's pid namespace."""
     ppid: int
-    """Process id of the parent at the time of the call; 0 for a process whose parent is outside the pid namespace."""
+    """Process id of the parent at the time of the call; 0 for init and the kernel's own."""
     uid: int
     """Real user id, in the host's user namespace."""
     gid: int

@@ -159,6 +159,23 @@ def test_failures(tracer: rawtp.Tracer, tmp_path: Path, errno: str) -> None:
     assert (event["uid"], event["gid"]) == ((NOBODY, NOBODY) if errno == "EACCES" else (0, 0))
 
 
+def test_flags_of_one_call_are_not_another_calls(own: rawtp.Tracer, tmp_path: Path) -> None:
+    """The kernel side fills one record after the other in the same place."""
+    cpus = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cpus)})
+    try:
+        directory = os.open(tmp_path, os.O_DIRECTORY)
+        for number in range(20):
+            (tmp_path / "directory").mkdir()
+            (tmp_path / str(number)).touch()
+            os.rmdir("directory", dir_fd=directory)
+            (tmp_path / str(number)).unlink()
+        os.close(directory)
+    finally:
+        os.sched_setaffinity(0, cpus)
+    assert [event["action"] for event in until_sentinel(own)] == ["rmdir", "delete"] * 20
+
+
 def test_a_thread_has_its_own_tid_and_name(own: rawtp.Tracer, tmp_path: Path) -> None:
     tids: list[int] = []
 
@@ -166,10 +183,7 @@ def test_a_thread_has_its_own_tid_and_name(own: rawtp.Tracer, tmp_path: Path) ->
         with open("/proc/thread-self/comm", "w") as comm:  # noqa: PTH123
             comm.write(name)
         tids.append(threading.get_native_id())
-        try:
-            (tmp_path / name).unlink()
-        except FileNotFoundError:
-            pass
+        (tmp_path / name).unlink(missing_ok=True)
 
     for name in ("worker-1", "worker-2"):
         thread = threading.Thread(target=remove, args=(name,))
@@ -182,7 +196,10 @@ def test_a_thread_has_its_own_tid_and_name(own: rawtp.Tracer, tmp_path: Path) ->
 
 
 def test_two_tracers_each_get_every_event(tmp_path: Path) -> None:
-    with rawtp.Tracer(pid=os.getpid()) as first, rawtp.Tracer(pid=os.getpid(), syscalls=["unlink", "unlinkat"]) as second:
+    with (
+        rawtp.Tracer(pid=os.getpid()) as first,
+        rawtp.Tracer(pid=os.getpid(), syscalls=["unlink", "unlinkat"]) as second,
+    ):
         for number in range(100):
             (tmp_path / str(number)).touch()
             (tmp_path / str(number)).unlink()

@@ -75,7 +75,9 @@ def test_enough_capabilities_are_enough(package: Path, capabilities: tuple[str, 
 
 def test_root_of_a_user_namespace(package: Path) -> None:
     message = attempt(package, "unshare", "-Ur")
-    assert message.startswith("PermissionError: loading BPF programs needs CAP_BPF and CAP_PERFMON in the initial user namespace")
+    assert message.startswith(
+        "PermissionError: loading BPF programs needs CAP_BPF and CAP_PERFMON in the initial user namespace"
+    )
 
 
 def test_no_btf(package: Path, tmp_path: Path) -> None:

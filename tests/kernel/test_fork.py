@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support import until_sentinel, wait_for
 
 import rawtp
+from support import until_sentinel, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,9 +11,9 @@ import weakref
 from pathlib import Path
 
 import pytest
-from support import until_sentinel, wait_for
 
 import rawtp
+from support import until_sentinel, wait_for
 
 pytestmark = pytest.mark.kernel
 
@@ -142,7 +142,11 @@ def test_stats_are_a_value(own: rawtp.Tracer) -> None:
         ({"pid": -1}, ValueError, "not -1"),
         ({"syscalls": "unlink"}, TypeError, "syscalls must be an iterable of names"),
         ({"syscalls": []}, ValueError, "syscalls is empty"),
-        ({"syscalls": ["unlink", "unlnk"]}, ValueError, 'unknown syscall "unlnk": rawtp watches unlink, unlinkat, rmdir'),
+        (
+            {"syscalls": ["unlink", "unlnk"]},
+            ValueError,
+            'unknown syscall "unlnk": rawtp watches unlink, unlinkat, rmdir',
+        ),
         ({"syscalls": [87]}, TypeError, "'int' object"),
     ],
 )

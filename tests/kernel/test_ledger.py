@@ -8,9 +8,9 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import pytest
-from support import assert_ledger, read_to_end, release, stopped, until_sentinel, wait_for
 
 import rawtp
+from support import assert_ledger, read_to_end, release, stopped, until_sentinel, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable

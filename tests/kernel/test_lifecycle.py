@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
-from support import HANG_S, until_sentinel, wait_for
 
 import rawtp
+from support import HANG_S, until_sentinel, wait_for
 
 pytestmark = pytest.mark.kernel
 

@@ -8,9 +8,9 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from support import read_to_end, release, stopped, until_sentinel
 
 import rawtp
+from support import read_to_end, release, stopped, until_sentinel
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from support import assert_ledger, read_to_end, release, stopped, wait_for
 
 import rawtp
+from support import assert_ledger, read_to_end, release, stopped, wait_for
 
 if TYPE_CHECKING:
     import subprocess
@@ -49,7 +49,9 @@ def test_at_the_close_it_is_delivered_without_one(blocked: tuple[subprocess.Pope
     tracer.close()
     assert tracer.stats().discarded == 1
     events = list(tracer)
-    assert [(event["pid"], event["filename"], event["name_status"]) for event in events] == [(process.pid, None, "fault")]
+    assert [(event["pid"], event["filename"], event["name_status"]) for event in events] == [
+        (process.pid, None, "fault")
+    ]
     assert [(event["ret"], event["errno"], event["duration_ns"]) for event in events] == [(None, None, None)]
     stats = tracer.stats()
     assert (stats.delivered, stats.discarded, stats.pending) == (1, 0, 0)
@@ -60,7 +62,9 @@ def test_a_process_killed_inside_it(blocked: tuple[subprocess.Popen[str], rawtp.
     process, tracer = blocked
     process.kill()
     events = read_to_end(tracer, process)
-    assert [(event["filename"], event["name_status"], event["errno"]) for event in events] == [(None, "fault", "EFAULT")]
+    assert [(event["filename"], event["name_status"], event["errno"]) for event in events] == [
+        (None, "fault", "EFAULT")
+    ]
     stats = tracer.stats()
     assert (stats.pending, stats.name_faults) == (0, 1)
     assert_ledger(stats)

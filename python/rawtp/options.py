@@ -1,0 +1,87 @@
+"""The options of the command line, and what is a wrong value of one."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+
+_EXAMPLES = """\
+examples:
+  sudo python -m rawtp
+      every deletion on this host, live
+  sudo python -m rawtp -p 1234
+      by one process
+  sudo python -m rawtp -d 60 -o jsonl > deleted.jsonl
+      the next minute, for a program to read
+  sudo python -m rawtp | grep --line-buffered app.log
+      who deletes app.log?
+  sudo python -m rawtp -c 1 | jq -r .comm
+      who deletes next?
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser: exits with 2 and names the value that is wrong."""
+    made = argparse.ArgumentParser(
+        prog="rawtp",
+        description="Show which process deletes which file, live.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    option = made.add_argument
+    option(
+        "-o",
+        "--output",
+        choices=("columns", "jsonl"),
+        help="a table for people, or one JSON object a line (default: columns on a terminal, jsonl otherwise)",
+    )
+    option("-p", "--pid", type=_pid, help="only what this process deletes")
+    option("-d", "--duration", type=_seconds, metavar="SECONDS", help="end after this time")
+    option("-c", "--count", type=_positive, help="end after this many events")
+    option("--fail-on-loss", action="store_true", help="exit with 3 when anything was lost")
+    option(
+        "--ring-bytes",
+        type=_positive,
+        default=4 << 20,
+        metavar="BYTES",
+        help="the kernel's buffer; larger rides out longer bursts (default: %(default)s)",
+    )
+    option(
+        "--queue-bytes",
+        type=_positive,
+        default=64 << 20,
+        metavar="BYTES",
+        help="how much to hold for a slow reader of the output (default: %(default)s)",
+    )
+    option("-V", "--version", action="store_true", help="show the version and exit")
+    return made
+
+
+def _positive(text: str) -> int:
+    return _whole(text, sys.maxsize, "a whole number from 1 up")
+
+
+def _pid(text: str) -> int:
+    return _whole(text, 2**31 - 1, "a process id")
+
+
+def _whole(text: str, largest: int, kind: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if not 1 <= number <= largest:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {kind}")
+    return number
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return seconds

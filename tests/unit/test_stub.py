@@ -1,0 +1,30 @@
+"""The stub, which carries the documentation, says what the extension has."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+import rawtp
+
+
+def test_stub_and_extension_agree() -> None:
+    command = [sys.executable, "-m", "mypy.stubtest", "rawtp._core", "--concise"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
+
+
+def test_all_is_there_and_documented() -> None:
+    assert rawtp.__all__ == sorted(rawtp.__all__)
+    assert set(rawtp.__all__) <= set(dir(rawtp))
+    assert rawtp.DELETE == ("unlink", "unlinkat", "rmdir")
+
+
+@pytest.mark.parametrize("error", [rawtp.LoadError, rawtp.UnsupportedKernelError])
+def test_errors_have_one_base(error: type[Exception]) -> None:
+    assert issubclass(error, rawtp.RawtpError)
+    assert error.__module__ == "rawtp"
+    assert inspect.getdoc(error)
