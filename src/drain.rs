@@ -1,6 +1,7 @@
 //! The drain thread: from the ring into the queue, with no lock of Python's and no look inside the records.
 
 use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -91,12 +92,17 @@ struct Worker {
 impl Worker {
     fn run(mut self) -> Totals {
         let mut rest = Vec::new();
-        let mut failure = self.stream(&mut rest).err();
-        if failure.is_none() {
-            failure = self.settle(&mut rest).err();
-        }
+        // Whatever happens here, the queue must be closed: somebody may be waiting for it.
+        let done = catch_unwind(AssertUnwindSafe(|| {
+            self.stream(&mut rest)?;
+            self.settle(&mut rest)
+        }));
+        let failure = match done {
+            Ok(done) => done.err().map(|error| error.to_string()),
+            Err(_) => Some("it panicked, which is a defect of rawtp".into()),
+        };
         let totals = self.counters.totals();
-        self.queue.close(rest, failure.map(|error| error.to_string()));
+        self.queue.close(rest, failure);
         totals
     }
 

@@ -15,7 +15,7 @@ import pytest
 pytestmark = pytest.mark.wheel
 
 ROOT = Path(__file__).parents[2]
-LICENCES = {"LICENSE-MIT", "LICENSE-APACHE", "LICENSE-THIRD-PARTY"}
+LICENCES = {"LICENSE-MIT", "LICENSE-APACHE", "LICENSE-BPF", "LICENSE-THIRD-PARTY"}
 # What every glibc or musl system has.
 SYSTEM_LIBRARIES = {"libc", "libdl", "libgcc_s", "libm", "libpthread", "librt"}
 # An event passes through once the deletion happened: what the process knows of itself stands beside it.

@@ -1,0 +1,67 @@
+"""The README's Python runs, and does what the text around it says."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import rawtp
+from support import HANG_S, wait_for
+
+pytestmark = pytest.mark.kernel
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_endless_example() -> None:
+    command = [sys.executable, "-u", "-c", BLOCKS[0]]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        name = f"/nonexistent/rawtp-readme-{process.pid}"
+        wait_for(lambda: attached_programs(process.pid) == 2, "the example watches")
+        subprocess.run(["rm", "-f", name], check=True)
+        # The host has other deletions, too.
+        line = next(line for line in process.stdout if name in line)
+        assert re.fullmatch(rf"\d+ rm {name} ENOENT\n", line)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=HANG_S)
+    assert err.endswith("KeyboardInterrupt\n")
+
+
+def attached_programs(pid: int) -> int:
+    """How many BPF links a process holds."""
+
+    def is_link(descriptor: Path) -> bool:
+        try:
+            return "link_type" in descriptor.read_text()
+        except OSError:
+            return False
+
+    return sum(map(is_link, Path(f"/proc/{pid}/fdinfo").glob("*")))
+
+
+def test_the_example_that_reads_afterwards() -> None:
+    done = subprocess.run([sys.executable, "-c", BLOCKS[1]], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert len(BLOCKS) == 2
+
+
+def test_the_keys_are_all_named() -> None:
+    text = README[README.index("An event is a `dict`") : README.index("`None` means")]
+    named = [key for key in re.findall(r"`(\w+)`", text) if key not in {"dict", "TypedDict"}]
+    assert named == list(rawtp.Event.__annotations__)
+
+
+def test_every_command_line_of_it_parses() -> None:
+    from rawtp.options import parser
+
+    commands = re.findall(r"-m rawtp((?: -\S+| \d+)*)", README)
+    assert len(commands) >= 4
+    for command in commands:
+        parser().parse_args(command.split())
