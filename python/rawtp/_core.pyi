@@ -115,7 +115,8 @@ class Tracer:
         results: whether to watch the calls' returns too. Without them ``ret``, ``errno`` and ``duration_ns`` are
             ``None``, a name whose page was not in memory at the entry stays unknown, and each event is delivered at its
             call's entry; it costs the traced processes about half.
-        pid: report the calls of this process (thread group) only. The kernel filters.
+        pid: report the calls of this process (thread group) only, by its number in the host's pid namespace. The kernel
+            filters.
         ring_bytes: size of the kernel's ring buffer, in bytes: a power of two and a multiple of the page size. With
             ``results`` an eighth of it is kept for returns.
         queue_bytes: how much may wait in this process before records are left in the ring, in bytes: a positive
