@@ -5,6 +5,7 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
 #include "event.h"
+#include "task.bpf.h"
 #include "syscall.bpf.h"
 #include "state.bpf.h"
 #include "name.bpf.h"
@@ -17,16 +18,14 @@ enum segment_kind _segment_kind = 0;
 enum name_status _name_status = 0;
 enum syscall_shape _syscall_shape = 0;
 
-static __always_inline void fill_who(struct enter_record *record, struct task_struct *task, __u64 pid_tgid)
+static __always_inline void fill_who(struct enter_record *record, struct task_struct *task)
 {
-	__u64 uid_gid = bpf_get_current_uid_gid();
-
-	record->pid = pid_tgid >> 32;
-	record->tid = pid_tgid;
-	record->ppid = BPF_CORE_READ(task, real_parent, tgid);
-	record->uid = uid_gid;
-	record->gid = uid_gid >> 32;
-	bpf_get_current_comm(record->comm, sizeof(record->comm));
+	record->pid = TASK(task, tgid);
+	record->tid = TASK(task, pid);
+	record->ppid = parent_pid(task);
+	record->uid = real_uid(task);
+	record->gid = real_gid(task);
+	read_comm(record->comm, task);
 }
 
 static __always_inline void fill_what(struct enter_record *record, struct pt_regs *regs, __u64 nr)
@@ -36,8 +35,8 @@ static __always_inline void fill_what(struct enter_record *record, struct pt_reg
 	record->dfd = 0;
 	record->flags = 0;
 	if (cfg_shapes[nr & (SYSCALLS_MAX - 1)] == SHAPE_AT) {
-		record->dfd = PT_REGS_PARM1_CORE_SYSCALL(regs);
-		record->flags = PT_REGS_PARM3_CORE_SYSCALL(regs);
+		record->dfd = ARGUMENT(regs, 1);
+		record->flags = ARGUMENT(regs, 3);
 	}
 }
 
@@ -66,16 +65,16 @@ static __always_inline bool has_room(__u64 bytes)
 SEC("raw_tp/sys_enter")
 int handle_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 {
-	struct pt_regs *regs = (struct pt_regs *)ctx->args[0];
-	__u64 nr = ctx->args[1], pid_tgid, bytes;
+	__u64 nr = ctx->args[1], bytes;
 	struct enter_record *record;
 	struct enter_state *state;
 	struct task_struct *task;
-	__u32 cpu, tid;
+	struct pt_regs *regs;
+	__u32 cpu;
 
 	if (!is_watched(nr))
 		return 0;
-	task = (struct task_struct *)bpf_get_current_task();
+	task = current_task();
 	if (is_compat(task))
 		return 0;
 	cpu = bpf_get_smp_processor_id();
@@ -83,24 +82,23 @@ int handle_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 	if (!state)
 		return 0;
 	state->matched++;
-	pid_tgid = bpf_get_current_pid_tgid();
-	if (is_filtered(pid_tgid >> 32)) {
+	if (is_filtered(task)) {
 		state->filtered++;
 		return 0;
 	}
 
-	tid = pid_tgid;
+	regs = typed_regs(task, (struct pt_regs *)ctx->args[0]);
 	record = &state->record;
 	record->kind = RECORD_ENTER;
 	record->ts_ns = bpf_ktime_get_boot_ns();
 	record->seq = ++state->seq;
 	record->cpu = cpu;
 	record->lost = state->lost;
-	fill_who(record, task, pid_tgid);
+	fill_who(record, task);
 	fill_what(record, regs, nr);
 	bytes = sizeof(*record) + read_name(&state->name, path_argument(regs, nr));
 	if (cfg_results && state->name.head.status == NAME_FAULT)
-		remember_fault(tid);
+		remember_fault(record->tid);
 
 	/* Counted before it can be seen: a reader never holds more records than were submitted. */
 	state->submitted++;
@@ -112,7 +110,7 @@ int handle_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 	state->submitted--;
 	state->lost_ring++;
 	state->lost++;
-	state->lost_tid = tid;
+	state->lost_tid = record->tid;
 	return 0;
 }
 
@@ -130,20 +128,19 @@ static __always_inline bool was_lost(__u32 cpu, __u32 tid)
 SEC("tp_btf/sys_exit")
 int BPF_PROG(handle_sys_exit, struct pt_regs *regs, long ret)
 {
-	__u64 nr = trusted_nr(regs), pid_tgid, bytes;
+	__u64 nr = trusted_nr(regs), bytes;
 	struct exit_record *record;
 	struct exit_state *state;
+	struct task_struct *task;
 	__u32 cpu, tid;
 	bool again;
 
 	if (!is_watched(nr))
 		return 0;
-	if (is_compat((struct task_struct *)bpf_get_current_task()))
+	task = current_task();
+	if (is_compat(task) || is_filtered(task))
 		return 0;
-	pid_tgid = bpf_get_current_pid_tgid();
-	if (is_filtered(pid_tgid >> 32))
-		return 0;
-	tid = pid_tgid;
+	tid = TASK(task, pid);
 	again = forget_fault(tid);
 	cpu = bpf_get_smp_processor_id();
 	state = bpf_map_lookup_elem(&exit_states, &cpu);

@@ -46,9 +46,9 @@ const volatile bool cfg_results = true;
 /* Bytes of the ring that enter records may use. The rest is kept for exits, so that what was begun can be finished. */
 const volatile __u64 cfg_enter_bytes = 0;
 
-static __always_inline bool is_filtered(__u32 pid)
+static __always_inline bool is_filtered(struct task_struct *task)
 {
-	return cfg_pid && pid != cfg_pid;
+	return cfg_pid && TASK(task, tgid) != cfg_pid;
 }
 
 #endif

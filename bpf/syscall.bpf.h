@@ -8,26 +8,10 @@ const volatile __u64 cfg_syscalls[SYSCALLS_MAX / 64] = {};
 /* enum syscall_shape of each number in cfg_syscalls. */
 const volatile __u8 cfg_shapes[SYSCALLS_MAX] = {};
 
-#if defined(__TARGET_ARCH_x86)
-#define TS_COMPAT 0x0002 /* arch/x86/include/asm/thread_info.h */
-#elif defined(__TARGET_ARCH_arm64)
-#define TIF_32BIT 22 /* arch/arm64/include/asm/thread_info.h */
-#endif
-
 static __always_inline bool is_watched(__u64 nr)
 {
 	/* x32 numbers have bit 30 set and end here too. */
 	return nr < SYSCALLS_MAX && (cfg_syscalls[nr / 64] >> (nr % 64) & 1);
-}
-
-/* A 32-bit task's numbers come from another table: i386 263 is timer_delete, x86_64 263 is unlinkat. */
-static __always_inline bool is_compat(struct task_struct *task)
-{
-#if defined(__TARGET_ARCH_x86)
-	return BPF_CORE_READ(task, thread_info.status) & TS_COMPAT;
-#elif defined(__TARGET_ARCH_arm64)
-	return BPF_CORE_READ(task, thread_info.flags) >> TIF_32BIT & 1;
-#endif
 }
 
 /* For programs whose regs the verifier knows the type of (tp_btf), where a plain load is allowed. */
@@ -43,8 +27,8 @@ static __always_inline __u64 trusted_nr(struct pt_regs *regs)
 static __always_inline const void *path_argument(struct pt_regs *regs, __u64 nr)
 {
 	if (cfg_shapes[nr & (SYSCALLS_MAX - 1)] == SHAPE_AT)
-		return (const void *)PT_REGS_PARM2_CORE_SYSCALL(regs);
-	return (const void *)PT_REGS_PARM1_CORE_SYSCALL(regs);
+		return (const void *)ARGUMENT(regs, 2);
+	return (const void *)ARGUMENT(regs, 1);
 }
 
 #endif

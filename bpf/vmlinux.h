@@ -37,6 +37,12 @@ enum {
 	BPF_RB_AVAIL_DATA = 0,
 };
 
+/* Only to ask the running kernel whether it has these helpers (bpf_core_enum_value_exists). */
+enum bpf_func_id {
+	BPF_FUNC_get_current_task_btf = 158,
+	BPF_FUNC_task_pt_regs = 175,
+};
+
 struct bpf_raw_tracepoint_args {
 	__u64 args[0];
 };
@@ -74,10 +80,26 @@ struct thread_info {
 #error "rawtp knows the registers of x86_64 and arm64 only"
 #endif
 
+typedef struct {
+	unsigned int val;
+} kuid_t;
+
+typedef struct {
+	unsigned int val;
+} kgid_t;
+
+struct cred {
+	kuid_t uid;
+	kgid_t gid;
+};
+
 struct task_struct {
 	struct thread_info thread_info;
+	int pid;
 	int tgid;
 	struct task_struct *real_parent;
+	const struct cred *cred;
+	char comm[16];
 };
 
 #pragma clang attribute pop

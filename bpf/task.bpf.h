@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* Reading the current task and the registers that it entered the kernel with. */
+#ifndef RAWTP_TASK_BPF_H
+#define RAWTP_TASK_BPF_H
+
+/*
+ * A call of a helper costs more than anything else that a program does here. Newer kernels give out pointers whose type
+ * the verifier knows (5.11: the task, 5.15: its registers), and to read through those takes a plain load. Which kernel
+ * it is, CO-RE writes into the program as a constant, so that the verifier removes the other way.
+ */
+#define HAS_TYPED_TASK bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)
+#define HAS_TYPED_REGS (HAS_TYPED_TASK && bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
+
+#define TASK(task, field) (HAS_TYPED_TASK ? (task)->field : BPF_CORE_READ(task, field))
+#define ARGUMENT(regs, n) (HAS_TYPED_REGS ? PT_REGS_PARM##n##_SYSCALL(regs) : PT_REGS_PARM##n##_CORE_SYSCALL(regs))
+
+#if defined(__TARGET_ARCH_x86)
+#define TS_COMPAT 0x0002 /* arch/x86/include/asm/thread_info.h */
+#elif defined(__TARGET_ARCH_arm64)
+#define TIF_32BIT 22 /* arch/arm64/include/asm/thread_info.h */
+#endif
+
+static __always_inline struct task_struct *current_task(void)
+{
+	if (HAS_TYPED_TASK)
+		return bpf_get_current_task_btf();
+	return (struct task_struct *)bpf_get_current_task();
+}
+
+/* The registers that the tracepoint brings, as pointer of a known type where that can be had. */
+static __always_inline struct pt_regs *typed_regs(struct task_struct *task, struct pt_regs *regs)
+{
+	if (HAS_TYPED_REGS)
+		return (struct pt_regs *)bpf_task_pt_regs(task);
+	return regs;
+}
+
+/* A 32-bit task's numbers come from another table: i386 263 is timer_delete, x86_64 263 is unlinkat. */
+static __always_inline bool is_compat(struct task_struct *task)
+{
+#if defined(__TARGET_ARCH_x86)
+	return TASK(task, thread_info.status) & TS_COMPAT;
+#elif defined(__TARGET_ARCH_arm64)
+	return TASK(task, thread_info.flags) >> TIF_32BIT & 1;
+#endif
+}
+
+static __always_inline __u32 parent_pid(struct task_struct *task)
+{
+	return HAS_TYPED_TASK ? task->real_parent->tgid : BPF_CORE_READ(task, real_parent, tgid);
+}
+
+static __always_inline __u32 real_uid(struct task_struct *task)
+{
+	return HAS_TYPED_TASK ? task->cred->uid.val : BPF_CORE_READ(task, cred, uid.val);
+}
+
+static __always_inline __u32 real_gid(struct task_struct *task)
+{
+	return HAS_TYPED_TASK ? task->cred->gid.val : BPF_CORE_READ(task, cred, gid.val);
+}
+
+/* Byte by byte: not every verifier lets a load take several elements of an array. */
+static __always_inline void read_comm(__u8 comm[COMM_BYTES], struct task_struct *task)
+{
+	if (HAS_TYPED_TASK) {
+#pragma unroll
+		for (int i = 0; i < COMM_BYTES; i++)
+			comm[i] = task->comm[i];
+	} else {
+		bpf_get_current_comm(comm, COMM_BYTES);
+	}
+}
+
+#endif
