@@ -15,10 +15,11 @@ static __always_inline __u64 read_name(struct name_segment *name, const void *us
 
 	name->head.kind = SEGMENT_FILENAME;
 	name->head.status = NAME_OK;
-	if (n <= 0) {
+	if (n < 0) {
 		name->head.status = NAME_FAULT;
 	} else {
-		bytes = n - 1;
+		/* For an empty string older kernels leave the NUL out of the length. */
+		bytes = n ? n - 1 : 0;
 		/* The helper ends what it cuts with a NUL: only the source tells a name that fits from one that does
 		 * not. */
 		if (n == PATH_MAX && !bpf_probe_read_user(&last, 1, user + PATH_MAX - 1) && last)

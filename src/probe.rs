@@ -8,6 +8,7 @@ use std::sync::Once;
 
 use libbpf_rs::skel::{OpenSkel, SkelBuilder};
 use libbpf_rs::{ObjectBuilder, PrintLevel, ProgramMut, set_print};
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -114,9 +115,16 @@ fn explain_permission() -> String {
                 another one (a rootless container, or unshare -U), where they count for nothing"
             .into();
     }
-    "the kernel refuses to load BPF programs although this process has CAP_BPF and CAP_PERFMON: a seccomp filter, a \
-     security module or kernel lockdown forbids it"
-        .into()
+    let refused = "the kernel refuses to load BPF programs although this process has CAP_BPF and CAP_PERFMON";
+    match getrlimit(Resource::RLIMIT_MEMLOCK) {
+        // Kernels before 5.11 charge BPF maps to it. libbpf raises it where CAP_SYS_RESOURCE lets it.
+        Ok((limit, _)) if limit != RLIM_INFINITY => format!(
+            "{refused}: this process may lock only {} KiB of memory, which older kernels count BPF maps to (raise it: \
+             ulimit -l unlimited), or a seccomp filter, a security module or kernel lockdown forbids it",
+            limit / 1024
+        ),
+        _ => format!("{refused}: a seccomp filter, a security module or kernel lockdown forbids it"),
+    }
 }
 
 fn explain(error: &libbpf_rs::Error, log: &str) -> Error {
