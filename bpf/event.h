@@ -73,8 +73,8 @@ struct enter_state {
 	__u64 submitted;
 	__u64 lost_ring;
 	__u64 seq;
-	__u32 lost;	/* since the last record that fitted */
-	__u32 lost_tid; /* whose record it was that did not fit last: its exit is of no use to anybody */
+	__u32 lost; /* since the last record that fitted */
+	__u32 reserved;
 	struct enter_record record;
 	struct name_segment name;
 };

@@ -8,6 +8,7 @@
 #include "task.bpf.h"
 #include "syscall.bpf.h"
 #include "state.bpf.h"
+#include "note.bpf.h"
 #include "name.bpf.h"
 
 /* Only so that these types are in the object's BTF, from which the skeleton makes the Rust ones. */
@@ -38,23 +39,6 @@ static __always_inline void fill_what(struct enter_record *record, struct pt_reg
 		record->dfd = ARGUMENT(regs, 1);
 		record->flags = ARGUMENT(regs, 3);
 	}
-}
-
-/* Remembers that this thread's name is to be read again when the call, which faults the page in, is over. */
-static __always_inline void remember_fault(__u32 tid)
-{
-	__u8 here = 1;
-
-	if (!bpf_map_update_elem(&faulted, &tid, &here, BPF_NOEXIST))
-		__sync_fetch_and_add(&faulted_count, 1);
-}
-
-static __always_inline bool forget_fault(__u32 tid)
-{
-	if (!faulted_count || bpf_map_delete_elem(&faulted, &tid))
-		return false;
-	__sync_fetch_and_add(&faulted_count, -1);
-	return true;
 }
 
 static __always_inline bool has_room(__u64 bytes)
@@ -97,32 +81,20 @@ int handle_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 	fill_who(record, task);
 	fill_what(record, regs, nr);
 	bytes = sizeof(*record) + read_name(&state->name, path_argument(regs, nr));
-	if (cfg_results && state->name.head.status == NAME_FAULT)
-		remember_fault(record->tid);
-
 	/* Counted before it can be seen: a reader never holds more records than were submitted. */
 	state->submitted++;
 	if (has_room(bytes) && !bpf_ringbuf_output(&events, record, bytes, 0)) {
 		state->lost = 0;
-		state->lost_tid = 0;
+		if (cfg_results && state->name.head.status == NAME_FAULT)
+			leave_note(record->tid, NOTE_FAULT);
 		return 0;
 	}
 	state->submitted--;
 	state->lost_ring++;
 	state->lost++;
-	state->lost_tid = record->tid;
+	if (cfg_results)
+		leave_note(record->tid, NOTE_LOST);
 	return 0;
-}
-
-/* True when this thread's enter record was lost on this CPU: an exit alone would only take room from others. */
-static __always_inline bool was_lost(__u32 cpu, __u32 tid)
-{
-	struct enter_state *state = bpf_map_lookup_elem(&enter_states, &cpu);
-
-	if (!state || state->lost_tid != tid)
-		return false;
-	state->lost_tid = 0;
-	return true;
 }
 
 SEC("tp_btf/sys_exit")
@@ -133,7 +105,7 @@ int BPF_PROG(handle_sys_exit, struct pt_regs *regs, long ret)
 	struct exit_state *state;
 	struct task_struct *task;
 	__u32 cpu, tid;
-	bool again;
+	__u8 note;
 
 	if (!is_watched(nr))
 		return 0;
@@ -141,10 +113,12 @@ int BPF_PROG(handle_sys_exit, struct pt_regs *regs, long ret)
 	if (is_compat(task) || is_filtered(task))
 		return 0;
 	tid = TASK(task, pid);
-	again = forget_fault(tid);
+	note = take_note(tid);
+	if (note == NOTE_LOST)
+		return 0;
 	cpu = bpf_get_smp_processor_id();
 	state = bpf_map_lookup_elem(&exit_states, &cpu);
-	if (!state || was_lost(cpu, tid))
+	if (!state)
 		return 0;
 
 	record = &state->record;
@@ -155,7 +129,7 @@ int BPF_PROG(handle_sys_exit, struct pt_regs *regs, long ret)
 	record->nr = nr;
 	record->lost_exits = state->lost_unreported;
 	bytes = sizeof(*record);
-	if (again)
+	if (note == NOTE_FAULT)
 		bytes += read_name(&state->name, path_argument(regs, nr));
 	if (!bpf_ringbuf_output(&events, record, bytes, 0)) {
 		state->lost_unreported = 0;

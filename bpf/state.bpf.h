@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* The maps: the ring, the per-CPU state of each program, and the tasks whose name is to be read again. */
+/* The ring, the state of each program, and what user space configured. */
 #ifndef RAWTP_STATE_BPF_H
 #define RAWTP_STATE_BPF_H
 
@@ -27,17 +27,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct exit_state);
 } exit_states SEC(".maps");
-
-/* Threads inside a call whose name was in a page that was not resident at entry. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 4096);
-	__type(key, __u32);
-	__type(value, __u8);
-} faulted SEC(".maps");
-
-/* How many are in `faulted`: spares every other exit the look-up. */
-__u64 faulted_count = 0;
 
 /* Report only this process; 0 for every one. */
 const volatile __u32 cfg_pid = 0;

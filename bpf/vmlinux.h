@@ -33,6 +33,7 @@ enum bpf_map_type {
 
 enum {
 	BPF_NOEXIST = 1,
+	BPF_EXIST = 2,
 	BPF_F_MMAPABLE = 1 << 10,
 	BPF_RB_AVAIL_DATA = 0,
 };

@@ -115,7 +115,7 @@ fn explain_permission() -> String {
                 another one (a rootless container, or unshare -U), where they count for nothing"
             .into();
     }
-    let refused = "the kernel refuses to load BPF programs although this process has CAP_BPF and CAP_PERFMON";
+    let refused = "the kernel refuses to load BPF programs although this process has the capabilities for it";
     match getrlimit(Resource::RLIMIT_MEMLOCK) {
         // Kernels before 5.11 charge BPF maps to it. libbpf raises it where CAP_SYS_RESOURCE lets it.
         Ok((limit, _)) if limit != RLIM_INFINITY => format!(

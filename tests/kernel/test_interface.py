@@ -115,7 +115,8 @@ def test_stats_are_a_value(own: rawtp.Tracer) -> None:
         "delivered",
         "discarded",
     ]
-    assert (stats.delivered, stats.lost_state, stats.missed) == (6, 0, 0)
+    assert (stats.delivered, stats.lost_state) == (6, 0)
+    assert stats.missed in {0, None}
     assert repr(stats).startswith(f"Stats(matched={stats.matched}, filtered={stats.filtered}, lost_ring=0, ")
     own.close()
     last = own.stats()
