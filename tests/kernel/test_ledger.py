@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from collections import defaultdict
@@ -102,34 +101,6 @@ def test_a_ring_that_overflows_while_it_is_read(program: Callable[[str], Path]) 
     assert len(events) + stats.lost_ring == count
     assert sum(event["lost"] for event in events) + stats.tail_lost == stats.lost_ring
     assert_order(events)
-    assert_ledger(stats)
-
-
-def test_a_deleter_that_moves_between_cpus_while_the_ring_overflows(program: Callable[[str], Path]) -> None:
-    """What is known of a call's entry must be found at its exit, on whatever CPU that is."""
-    count = 200_000
-    cpus = sorted(os.sched_getaffinity(0))
-    if len(cpus) < 2:
-        pytest.skip("one CPU")
-    with (
-        stopped([program("burst"), str(count)]) as process,
-        rawtp.Tracer(pid=process.pid, ring_bytes=4096, queue_bytes=1 << 20) as tracer,
-    ):
-        release(process)
-        events: list[rawtp.Event] = []
-        turn = 0
-        while process.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.sched_setaffinity(process.pid, {cpus[turn % 2]})
-            turn += 1
-            events += tracer.get_many(timeout=0)
-        events += read_to_end(tracer, process)
-        stats = tracer.stats()
-    assert stats.lost_ring > 0
-    assert len(events) + stats.lost_ring == count
-    assert sum(event["lost"] for event in events) + stats.tail_lost == stats.lost_ring
-    assert [event for event in events if event["ret"] != -2] == []
-    assert (stats.unpaired, stats.lost_exits, stats.pending) == (0, 0, 0)
     assert_ledger(stats)
 
 

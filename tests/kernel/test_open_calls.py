@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +14,6 @@ from support import assert_ledger, read_to_end, release, stopped, wait_for
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.kernel
 
@@ -80,4 +81,39 @@ def test_an_end_without_a_beginning_is_counted(program: Callable[[str], Path]) -
             assert read_to_end(second, process) == []
             stats = second.stats()
     assert (stats.unpaired, stats.delivered, stats.pending) == (1, 0, 0)
+    assert_ledger(stats)
+
+
+def test_a_lost_one_that_ends_on_another_cpu(program: Callable[[str], Path]) -> None:
+    """What the exit must know of the entry, it must find wherever the task went meanwhile."""
+    cpus = sorted(os.sched_getaffinity(0))
+    if len(cpus) < 2:
+        pytest.skip("one CPU")
+
+    def waits_for_its_page(process: subprocess.Popen[str]) -> bool:
+        return any("userfault" in path.read_text() for path in Path(f"/proc/{process.pid}/task").glob("*/wchan"))
+
+    def move(process: subprocess.Popen[str], cpu: int) -> None:
+        for task in Path(f"/proc/{process.pid}/task").iterdir():
+            os.sched_setaffinity(int(task.name), {cpu})
+
+    with (
+        stopped([program("burst"), "100000"]) as flood,
+        stopped([program("blocked")]) as process,
+        rawtp.Tracer(ring_bytes=4096, queue_bytes=1 << 16) as tracer,
+    ):
+        release(flood)
+        assert flood.wait(timeout=60) == 0
+        lost = tracer.stats().lost_ring
+        assert lost > 0
+        move(process, cpus[0])
+        release(process)
+        wait_for(lambda: waits_for_its_page(process), "an open call")
+        assert tracer.stats().lost_ring > lost
+        move(process, cpus[1])
+        release(process)
+        events = read_to_end(tracer, process)
+        stats = tracer.stats()
+    assert [event for event in events if event["pid"] == process.pid or event["ret"] is None] == []
+    assert (stats.unpaired, stats.lost_exits, stats.pending) == (0, 0, 0)
     assert_ledger(stats)
