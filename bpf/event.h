@@ -20,12 +20,32 @@ enum record_kind {
 
 enum segment_kind {
 	SEGMENT_FILENAME = 1,
+	SEGMENT_NEW_FILENAME = 2,
+	/* What a relative name is relative to: struct directory, then names from the leaf to the root, each with a NUL.
+	 */
+	SEGMENT_DIRECTORY = 3,
+	SEGMENT_NEW_DIRECTORY = 4,
 };
 
 enum name_status {
 	NAME_OK = 0,
 	NAME_TRUNCATED = 1,
 	NAME_FAULT = 2,
+};
+
+/* How the walk from a directory to the root of its mount namespace ended. */
+enum walk_status {
+	WALK_WHOLE = 0,
+	WALK_PARTIAL = 1, /* deeper, or longer, than there is room for */
+	WALK_DELETED = 2, /* the directory itself is gone */
+	WALK_NONE = 3,	  /* no such descriptor */
+};
+
+/* Whose number `nr` is. */
+enum abi {
+	ABI_NATIVE = 0,
+	ABI_COMPAT = 1, /* i386, 32-bit arm */
+	ABI_X32 = 2,
 };
 
 struct enter_record {
@@ -42,7 +62,7 @@ struct enter_record {
 	__u32 gid;
 	__s32 dfd;
 	__u32 flags;
-	__u32 reserved;
+	__u32 abi;
 	__u8 comm[COMM_BYTES];
 };
 
@@ -53,18 +73,33 @@ struct exit_record {
 	__s64 ret;
 	__u32 nr;
 	__u32 lost_exits; /* exit records that did not fit on this CPU just before this one */
+	__u32 abi;
+	__u32 reserved;
 };
+
+/* The next segment begins at the next multiple of SEGMENT_ALIGN after the content. */
+#define SEGMENT_ALIGN 8
 
 struct segment {
 	__u16 kind;
-	__u16 status; /* enum name_status */
+	__u16 status; /* enum name_status, or enum walk_status */
 	__u32 bytes;
 };
 
-struct name_segment {
-	struct segment head;
-	__u8 bytes[PATH_MAX];
+struct directory {
+	/* How many bytes of the names lie below the process's own root; NO_ROOT when it was not met. */
+	__u32 root_bytes;
+	__u32 reserved;
 };
+
+#define NO_ROOT 0xffffffff
+
+/*
+ * Room for two names and two directories, each up to PATH_MAX. A segment begins below SEGMENTS_BYTES, a power of two so
+ * that a mask proves it to the verifier, and ends below SEGMENTS_BYTES + SEGMENT_MOST.
+ */
+#define SEGMENTS_BYTES 16384
+#define SEGMENT_MOST (PATH_MAX + 256)
 
 /* One a CPU: what sys_enter counts, and the record that it is filling. Only that CPU writes it. */
 struct enter_state {
@@ -76,7 +111,7 @@ struct enter_state {
 	__u32 lost; /* since the last record that fitted */
 	__u32 reserved;
 	struct enter_record record;
-	struct name_segment name;
+	__u8 segments[SEGMENTS_BYTES + SEGMENT_MOST];
 };
 
 /* One a CPU: the same for sys_exit. */
@@ -85,18 +120,32 @@ struct exit_state {
 	__u32 lost_unreported;
 	__u32 reserved;
 	struct exit_record record;
-	struct name_segment name;
+	__u8 segments[SEGMENTS_BYTES + SEGMENT_MOST];
 };
 
 /* A record and its segment are sent as one run of bytes. */
 _Static_assert(sizeof(struct enter_record) % 8 == 0 && sizeof(struct exit_record) % 8 == 0, "padding in a record");
 
-/* How a call's arguments lie. */
-enum syscall_shape {
-	SHAPE_PATH = 0, /* (path) */
-	SHAPE_AT = 1,	/* (dfd, path, flags) */
+/* When a watched call is an event. */
+enum call_condition {
+	CALL_NEVER = 0,
+	CALL_ALWAYS = 1,
+	CALL_O_TRUNC = 2,     /* open: the flags have it */
+	CALL_HOW_O_TRUNC = 3, /* openat2: the flags are in a structure of the caller's */
 };
 
+/* Which argument of a call is what: from 1; 0 for none. */
+struct call {
+	__u8 condition;
+	__u8 dfd;
+	__u8 path;
+	__u8 flags;
+	__u8 new_dfd;
+	__u8 new_path;
+	__u8 reserved[2];
+};
+
+/* No watched call of any table has a higher number. */
 #define SYSCALLS_MAX 512
 
 #endif

@@ -8,6 +8,8 @@ enum {
 	NOTE_FAULT = 1,
 	/* The enter record found no room: an exit record alone is of no use, and would take room from others. */
 	NOTE_LOST = 2,
+	/* The call is an event, which its registers alone do not tell. */
+	NOTE_EVENT = 3,
 };
 
 /* By thread, not by CPU: a task can move to another one inside its call. */

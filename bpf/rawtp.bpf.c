@@ -10,14 +10,20 @@
 #include "state.bpf.h"
 #include "note.bpf.h"
 #include "name.bpf.h"
+#include "walk.bpf.h"
 
 /* Only so that these types are in the object's BTF, from which the skeleton makes the Rust ones. */
 struct enter_state _enter_state = {0};
 struct exit_state _exit_state = {0};
+struct segment _segment = {0};
+struct directory _directory = {0};
+struct call _call = {0};
 enum record_kind _record_kind = 0;
 enum segment_kind _segment_kind = 0;
 enum name_status _name_status = 0;
-enum syscall_shape _syscall_shape = 0;
+enum walk_status _walk_status = 0;
+enum abi _abi = 0;
+enum call_condition _call_condition = 0;
 
 static __always_inline void fill_who(struct enter_record *record, struct task_struct *task)
 {
@@ -29,16 +35,42 @@ static __always_inline void fill_who(struct enter_record *record, struct task_st
 	read_comm(record->comm, task);
 }
 
-static __always_inline void fill_what(struct enter_record *record, struct pt_regs *regs, __u64 nr)
+/* What the call is to be done to, as it was passed. Gives the flags, and whether the call is an event at all. */
+static __always_inline bool is_event(const volatile struct call *call, const struct arguments *arguments, __u32 *flags)
 {
-	record->nr = nr;
-	/* The record is the CPU's last one, used again. */
-	record->dfd = 0;
-	record->flags = 0;
-	if (cfg_shapes[nr & (SYSCALLS_MAX - 1)] == SHAPE_AT) {
-		record->dfd = ARGUMENT(regs, 1);
-		record->flags = ARGUMENT(regs, 3);
+	*flags = arguments->at[call->flags & 7];
+	switch (call->condition) {
+	case CALL_ALWAYS:
+		return true;
+	case CALL_O_TRUNC:
+		return *flags & O_TRUNC;
+	case CALL_HOW_O_TRUNC:
+		*flags = how_flags((const void *)arguments->at[call->flags & 7]);
+		return *flags & O_TRUNC;
+	default:
+		return false;
 	}
+}
+
+/* A name and what it is relative to; for an absolute one that is the process's root, which may not be the host's. */
+static __always_inline __u64 append_path(struct enter_state *state, __u32 cpu, __u64 at, bool is_new,
+					 struct task_struct *task, __s32 dfd, bool named, const void *user,
+					 __u16 *status)
+{
+	struct path directory;
+	bool absolute = false;
+	__u64 name = within_segments(at);
+
+	if (named) {
+		at = append_name(state->segments, at, is_new ? SEGMENT_NEW_FILENAME : SEGMENT_FILENAME, user, status);
+		absolute = state->segments[name + sizeof(struct segment)] == '/' && *status != NAME_FAULT;
+	}
+	if (!cfg_paths)
+		return at;
+	if (!absolute && !directory_of(task, dfd, &directory))
+		return at;
+	return append_walk(state, cpu, at, is_new ? SEGMENT_NEW_DIRECTORY : SEGMENT_DIRECTORY, task,
+			   absolute ? NULL : &directory);
 }
 
 static __always_inline bool has_room(__u64 bytes)
@@ -49,17 +81,24 @@ static __always_inline bool has_room(__u64 bytes)
 SEC("raw_tp/sys_enter")
 int handle_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 {
-	__u64 nr = ctx->args[1], bytes;
+	__u64 nr = ctx->args[1], at = 0, bytes;
+	const volatile struct call *call;
+	struct arguments arguments;
 	struct enter_record *record;
 	struct enter_state *state;
 	struct task_struct *task;
-	struct pt_regs *regs;
-	__u32 cpu;
+	__u32 cpu, abi, flags;
+	__u16 status = NAME_OK, new_status = NAME_OK;
 
 	if (!is_watched(nr))
 		return 0;
 	task = current_task();
-	if (is_compat(task))
+	abi = abi_of(task, nr);
+	call = call_of(abi, nr);
+	if (call->condition == CALL_NEVER)
+		return 0;
+	read_arguments(&arguments, typed_regs(task, (struct pt_regs *)ctx->args[0]), abi);
+	if (!is_event(call, &arguments, &flags))
 		return 0;
 	cpu = bpf_get_smp_processor_id();
 	state = bpf_map_lookup_elem(&enter_states, &cpu);
@@ -71,22 +110,33 @@ int handle_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	}
 
-	regs = typed_regs(task, (struct pt_regs *)ctx->args[0]);
 	record = &state->record;
 	record->kind = RECORD_ENTER;
 	record->ts_ns = bpf_ktime_get_boot_ns();
 	record->seq = ++state->seq;
 	record->cpu = cpu;
 	record->lost = state->lost;
+	record->nr = nr & ~X32_BIT;
+	record->abi = abi;
+	record->dfd = call->dfd ? arguments.at[call->dfd & 7] : AT_FDCWD;
+	record->flags = flags;
 	fill_who(record, task);
-	fill_what(record, regs, nr);
-	bytes = sizeof(*record) + read_name(&state->name, path_argument(regs, nr));
+	at = append_path(state, cpu, at, false, task, record->dfd, call->path,
+			 (const void *)arguments.at[call->path & 7], &status);
+	if (call->new_path)
+		at = append_path(state, cpu, at, true, task,
+				 call->new_dfd ? (__s32)arguments.at[call->new_dfd & 7] : AT_FDCWD, true,
+				 (const void *)arguments.at[call->new_path & 7], &new_status);
+	bytes = sizeof(*record) + within_segments(at);
+
 	/* Counted before it can be seen: a reader never holds more records than were submitted. */
 	state->submitted++;
 	if (has_room(bytes) && !bpf_ringbuf_output(&events, record, bytes, 0)) {
 		state->lost = 0;
-		if (cfg_results && state->name.head.status == NAME_FAULT)
+		if (cfg_results && (status == NAME_FAULT || new_status == NAME_FAULT))
 			leave_note(record->tid, NOTE_FAULT);
+		else if (cfg_results && call->condition == CALL_HOW_O_TRUNC)
+			leave_note(record->tid, NOTE_EVENT);
 		return 0;
 	}
 	state->submitted--;
@@ -97,25 +147,51 @@ int handle_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
+/* Names whose page was not there at the entry. */
+static __always_inline __u64 append_again(struct exit_state *state, const volatile struct call *call,
+					  const struct arguments *arguments)
+{
+	__u64 at = 0;
+	__u16 status;
+
+	if (call->path)
+		at = append_name(state->segments, at, SEGMENT_FILENAME, (const void *)arguments->at[call->path & 7],
+				 &status);
+	if (call->new_path)
+		at = append_name(state->segments, at, SEGMENT_NEW_FILENAME,
+				 (const void *)arguments->at[call->new_path & 7], &status);
+	return within_segments(at);
+}
+
 SEC("tp_btf/sys_exit")
 int BPF_PROG(handle_sys_exit, struct pt_regs *regs, long ret)
 {
 	__u64 nr = trusted_nr(regs), bytes;
+	const volatile struct call *call;
+	struct arguments arguments;
 	struct exit_record *record;
 	struct exit_state *state;
 	struct task_struct *task;
-	__u32 cpu, tid;
+	__u32 cpu, abi, tid, flags;
 	__u8 note;
 
 	if (!is_watched(nr))
 		return 0;
 	task = current_task();
-	if (is_compat(task) || is_filtered(task))
+	abi = abi_of(task, nr);
+	call = call_of(abi, nr);
+	if (call->condition == CALL_NEVER || is_filtered(task))
 		return 0;
 	tid = TASK(task, pid);
 	note = take_note(tid);
 	if (note == NOTE_LOST)
 		return 0;
+	if (call->condition != CALL_ALWAYS || note == NOTE_FAULT) {
+		/* The registers are still those of the entry. What a structure held may have changed since. */
+		read_arguments(&arguments, typed_regs(task, regs), abi);
+		if (call->condition == CALL_HOW_O_TRUNC ? !note : !is_event(call, &arguments, &flags))
+			return 0;
+	}
 	cpu = bpf_get_smp_processor_id();
 	state = bpf_map_lookup_elem(&exit_states, &cpu);
 	if (!state)
@@ -126,11 +202,12 @@ int BPF_PROG(handle_sys_exit, struct pt_regs *regs, long ret)
 	record->tid = tid;
 	record->ts_ns = bpf_ktime_get_boot_ns();
 	record->ret = ret;
-	record->nr = nr;
+	record->nr = nr & ~X32_BIT;
+	record->abi = abi;
 	record->lost_exits = state->lost_unreported;
 	bytes = sizeof(*record);
 	if (note == NOTE_FAULT)
-		bytes += read_name(&state->name, path_argument(regs, nr));
+		bytes += append_again(state, call, &arguments);
 	if (!bpf_ringbuf_output(&events, record, bytes, 0)) {
 		state->lost_unreported = 0;
 	} else {

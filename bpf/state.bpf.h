@@ -32,6 +32,8 @@ struct {
 const volatile __u32 cfg_pid = 0;
 /* Whether the exit program is loaded too. */
 const volatile bool cfg_results = true;
+/* Whether directories are resolved. */
+const volatile bool cfg_paths = true;
 /* Bytes of the ring that enter records may use. The rest is kept for exits, so that what was begun can be finished. */
 const volatile __u64 cfg_enter_bytes = 0;
 

@@ -1,14 +1,14 @@
 //! [`Event`] to dict, fast: a copy of the dict made for the same thread, with what differs set anew.
 
 use nix::errno::Errno;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use rustc_hash::FxHashMap;
 
-use crate::event::{Event, NameStatus, enter_record};
-use crate::skel::types::syscall_shape;
-use crate::syscalls::{NATIVE_ABI, by_nr};
+use crate::event::{Event, Name, NameStatus, enter_record};
+use crate::fields::{Fields, Key, PATHS};
+use crate::path::Paths;
+use crate::syscalls::Abi;
 
 /// Threads whose dict is kept. Beyond it all are dropped and made again as they come.
 const TEMPLATES: usize = 4096;
@@ -32,17 +32,25 @@ impl Sticky {
             lost: record.lost,
             dfd: record.dfd,
             flags: record.flags,
-            status: event.name().status,
+            status: event.name_status(),
             ret: event.exit.map(|exit| exit.record.ret),
         }
     }
 }
 
-/// The fields that a thread keeps: all the others of the record.
-type Identity = (u32, u32, u32, u32, u32, [u8; 16], u32);
+/// The fields that a thread keeps, and the call.
+#[derive(PartialEq, Eq)]
+struct Identity {
+    ids: [u32; 5],
+    comm: [u8; 16],
+    call: (u32, u32),
+}
 
-fn identity(record: &enter_record) -> Identity {
-    (record.pid, record.tid, record.ppid, record.uid, record.gid, record.comm, record.nr)
+impl Identity {
+    fn of(record: &enter_record) -> Self {
+        let ids = [record.pid, record.tid, record.ppid, record.uid, record.gid];
+        Self { ids, comm: record.comm, call: (record.abi, record.nr) }
+    }
 }
 
 struct Template {
@@ -51,17 +59,19 @@ struct Template {
     dict: Py<PyDict>,
 }
 
-/// Makes the dicts of one tracer.
-pub(crate) struct Dicts {
-    templates: FxHashMap<u32, Template>,
-    errnos: FxHashMap<i32, Py<PyString>>,
+/// Sets the keys that are wanted.
+struct Keys {
+    fields: Fields,
+    names: Vec<Py<PyString>>,
     utf8: bool,
 }
 
-impl Dicts {
-    pub(crate) fn new(py: Python<'_>) -> PyResult<Self> {
-        let encoding: String = py.import("sys")?.call_method0("getfilesystemencoding")?.extract()?;
-        Ok(Self { templates: FxHashMap::default(), errnos: FxHashMap::default(), utf8: encoding == "utf-8" })
+impl Keys {
+    fn set<'py>(&self, dict: &Bound<'py, PyDict>, key: Key, value: impl IntoPyObject<'py>) -> PyResult<()> {
+        if self.fields.has(key) {
+            dict.set_item(self.names[key as usize].bind(dict.py()), value)?;
+        }
+        Ok(())
     }
 
     /// `os.fsdecode`.
@@ -78,6 +88,37 @@ impl Dicts {
         }
     }
 
+    fn set_text(&self, dict: &Bound<'_, PyDict>, key: Key, bytes: Option<&[u8]>) -> PyResult<()> {
+        match bytes {
+            Some(bytes) if self.fields.has(key) => self.set(dict, key, self.text(dict.py(), bytes)?),
+            // The template has None there.
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Makes the dicts of one tracer.
+pub(crate) struct Dicts {
+    keys: Keys,
+    templates: FxHashMap<u32, Template>,
+    errnos: FxHashMap<i32, Py<PyString>>,
+    paths: Paths,
+    new_paths: Paths,
+}
+
+impl Dicts {
+    pub(crate) fn new(py: Python<'_>, fields: Fields) -> PyResult<Self> {
+        let encoding: String = py.import("sys")?.call_method0("getfilesystemencoding")?.extract()?;
+        let names = Key::ALL.iter().map(|key| PyString::intern(py, key.as_str()).unbind()).collect();
+        Ok(Self {
+            keys: Keys { fields, names, utf8: encoding == "utf-8" },
+            templates: FxHashMap::default(),
+            errnos: FxHashMap::default(),
+            paths: Paths::default(),
+            new_paths: Paths::default(),
+        })
+    }
+
     fn errno<'py>(&mut self, py: Python<'py>, errno: i32) -> Bound<'py, PyString> {
         let name = self.errnos.entry(errno).or_insert_with(|| PyString::new(py, &errno_name(errno)).unbind());
         name.bind(py).clone()
@@ -85,51 +126,65 @@ impl Dicts {
 
     fn set_sticky(&mut self, py: Python<'_>, dict: &Bound<'_, PyDict>, event: &Event<'_>) -> PyResult<()> {
         let Sticky { cpu, lost, dfd, flags, status, ret } = Sticky::of(event);
-        let at = by_nr(event.enter.record.nr).is_some_and(|syscall| syscall.shape == syscall_shape::SHAPE_AT);
-        let action = if event.removes_directory() { intern!(py, "rmdir") } else { intern!(py, "delete") };
+        let has =
+            |argument: fn(&crate::skel::types::call) -> u8| event.call().is_some_and(|call| argument(&call.shape) > 0);
         let errno = match ret {
             Some(ret @ -4095..=-1) => Some(self.errno(py, -(ret as i32))),
             _ => None,
         };
-        dict.set_item(intern!(py, "cpu"), cpu)?;
-        dict.set_item(intern!(py, "lost"), lost)?;
-        dict.set_item(intern!(py, "action"), action)?;
-        dict.set_item(intern!(py, "dfd"), at.then_some(dfd))?;
-        dict.set_item(intern!(py, "flags"), at.then_some(flags))?;
-        dict.set_item(intern!(py, "name_status"), status.as_str())?;
-        dict.set_item(intern!(py, "ret"), ret)?;
-        dict.set_item(intern!(py, "errno"), errno)
+        self.keys.set(dict, Key::Cpu, cpu)?;
+        self.keys.set(dict, Key::Lost, lost)?;
+        self.keys.set(dict, Key::Action, PyString::intern(py, event.action().as_str()))?;
+        self.keys.set(dict, Key::Dfd, has(|shape| shape.dfd).then_some(dfd))?;
+        self.keys.set(dict, Key::Flags, has(|shape| shape.flags).then_some(flags))?;
+        self.keys.set(dict, Key::NameStatus, PyString::intern(py, status.as_str()))?;
+        self.keys.set(dict, Key::Ret, ret)?;
+        self.keys.set(dict, Key::Errno, errno)
     }
 
-    /// A dict with every key, in the order that [`rawtp.Event`] documents.
+    /// A dict with every key that is wanted, in the order that [`rawtp.Event`] documents.
     fn template(&mut self, py: Python<'_>, event: &Event<'_>) -> PyResult<Template> {
         let record = &event.enter.record;
         let dict = PyDict::new(py);
-        for key in ["ts_ns", "duration_ns", "cpu", "seq", "lost"] {
-            dict.set_item(PyString::intern(py, key), py.None())?;
+        for key in Key::ALL {
+            self.keys.set(&dict, *key, py.None())?;
         }
-        dict.set_item(intern!(py, "pid"), record.pid)?;
-        dict.set_item(intern!(py, "tid"), record.tid)?;
-        dict.set_item(intern!(py, "ppid"), record.ppid)?;
-        dict.set_item(intern!(py, "uid"), record.uid)?;
-        dict.set_item(intern!(py, "gid"), record.gid)?;
-        let comm = record.comm.split(|byte| *byte == 0).next().unwrap_or_default();
-        dict.set_item(intern!(py, "comm"), self.text(py, comm)?)?;
-        let syscall = by_nr(record.nr).map_or_else(|| record.nr.to_string(), |syscall| syscall.name.into());
-        dict.set_item(intern!(py, "syscall"), PyString::intern(py, &syscall))?;
-        dict.set_item(intern!(py, "abi"), PyString::intern(py, NATIVE_ABI))?;
-        dict.set_item(intern!(py, "via"), intern!(py, "syscall"))?;
-        for key in ["action", "dfd", "flags", "filename"] {
-            dict.set_item(PyString::intern(py, key), py.None())?;
-        }
+        let abi = Abi::of_record(record.abi);
+        let comm = record.comm.split(|byte| *byte == 0).next();
+        self.keys.set(&dict, Key::Pid, record.pid)?;
+        self.keys.set(&dict, Key::Tid, record.tid)?;
+        self.keys.set(&dict, Key::Ppid, record.ppid)?;
+        self.keys.set(&dict, Key::Uid, record.uid)?;
+        self.keys.set(&dict, Key::Gid, record.gid)?;
+        self.keys.set_text(&dict, Key::Comm, comm)?;
+        self.keys.set(&dict, Key::Syscall, event.call().map(|call| PyString::intern(py, call.name)))?;
+        self.keys.set(&dict, Key::Abi, PyString::intern(py, abi.as_str()))?;
+        self.keys.set(&dict, Key::Via, PyString::intern(py, "syscall"))?;
         self.set_sticky(py, &dict, event)?;
-        Ok(Template { identity: identity(record), sticky: Sticky::of(event), dict: dict.unbind() })
+        Ok(Template { identity: Identity::of(record), sticky: Sticky::of(event), dict: dict.unbind() })
+    }
+
+    fn set_paths(&mut self, dict: &Bound<'_, PyDict>, event: &Event<'_>) -> PyResult<()> {
+        let record = &event.enter.record;
+        let segments = &event.enter.segments;
+        let (filename, new_filename) = (event.filename(), event.new_filename());
+        self.paths.resolve(filename, segments.directory, record.dfd == libc::AT_FDCWD);
+        self.keys.set_text(dict, Key::Path, self.paths.path())?;
+        self.keys.set_text(dict, Key::HostPath, self.paths.host_path())?;
+        if let Some(kind) = self.paths.kind().as_str() {
+            self.keys.set(dict, Key::PathKind, PyString::intern(dict.py(), kind))?;
+        }
+        if new_filename.is_some() {
+            self.new_paths.resolve(new_filename, segments.new_directory, true);
+            self.keys.set_text(dict, Key::NewPath, self.new_paths.path())?;
+        }
+        Ok(())
     }
 
     /// The event as a dict of its own.
     pub(crate) fn make<'py>(&mut self, py: Python<'py>, event: &Event<'_>) -> PyResult<Bound<'py, PyDict>> {
         let tid = event.enter.record.tid;
-        let known = self.templates.remove(&tid).filter(|template| template.identity == identity(&event.enter.record));
+        let known = self.templates.remove(&tid).filter(|known| known.identity == Identity::of(&event.enter.record));
         let template = match known {
             Some(template) if template.sticky == Sticky::of(event) => template,
             Some(mut template) => {
@@ -145,15 +200,20 @@ impl Dicts {
         }
         self.templates.insert(tid, template);
 
-        let name = event.name();
-        dict.set_item(intern!(py, "ts_ns"), event.ts_ns())?;
-        dict.set_item(intern!(py, "duration_ns"), event.duration_ns())?;
-        dict.set_item(intern!(py, "seq"), event.enter.record.seq)?;
-        if name.status != NameStatus::Fault {
-            dict.set_item(intern!(py, "filename"), self.text(py, name.bytes)?)?;
+        self.keys.set(&dict, Key::TsNs, event.ts_ns())?;
+        self.keys.set(&dict, Key::DurationNs, event.duration_ns())?;
+        self.keys.set(&dict, Key::Seq, event.enter.record.seq)?;
+        self.keys.set_text(&dict, Key::Filename, readable(event.filename()))?;
+        self.keys.set_text(&dict, Key::NewFilename, readable(event.new_filename()))?;
+        if self.keys.fields.any(&PATHS) {
+            self.set_paths(&dict, event)?;
         }
         Ok(dict)
     }
+}
+
+fn readable(name: Option<Name<'_>>) -> Option<&[u8]> {
+    name.filter(|name| name.status != NameStatus::Fault).map(|name| name.bytes)
 }
 
 /// errno(3)'s names, and those of the kernel's own that only a tracer sees (include/linux/errno.h).

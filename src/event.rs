@@ -3,15 +3,17 @@
 use std::ptr;
 
 use crate::error::{Error, Result};
+use crate::skel::types::{directory, name_status, record_kind, segment, segment_kind, walk_status};
 pub use crate::skel::types::{enter_record, exit_record};
-use crate::skel::types::{name_status, record_kind, segment, segment_kind, syscall_shape};
-use crate::syscalls::by_nr;
+use crate::syscalls::{Action, Call, of_record};
 
 /// Before each record in the ring: length and flags, and the kernel's own page offset.
 pub const HEADER_BYTES: usize = 8;
 /// A record that its writer gave up.
 pub const DISCARDED: u32 = 1 << 30;
 const LENGTH: u32 = DISCARDED - 1;
+/// Segments begin at multiples of it (`SEGMENT_ALIGN`).
+const SEGMENT_ALIGN: u32 = 8;
 
 /// How many bytes a record takes in the ring, its header included.
 #[must_use]
@@ -51,13 +53,59 @@ impl NameStatus {
     }
 }
 
+/// How the walk from a directory to the root ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WalkStatus {
+    /// At the root.
+    Whole,
+    /// Before it: too deep, too long, or the tree changed meanwhile.
+    Partial,
+    /// At the root, but the directory itself is deleted.
+    Deleted,
+}
+
+/// What a name is relative to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Directory<'a> {
+    /// How far the names go.
+    pub status: WalkStatus,
+    /// How many bytes of the names lie below the process's root; `None` when the walk did not meet it.
+    pub root_bytes: Option<u32>,
+    /// From the leaf to the root of the mount namespace, each with a NUL behind it.
+    pub names: &'a [u8],
+}
+
+impl<'a> Directory<'a> {
+    /// The names below the process's root, if it was met, and those above.
+    #[must_use]
+    pub fn split(&self) -> (Option<&'a [u8]>, &'a [u8]) {
+        match self.root_bytes.and_then(|bytes| self.names.split_at_checked(bytes as usize)) {
+            Some((below, above)) => (Some(below), above),
+            None => (None, self.names),
+        }
+    }
+}
+
+/// The segments behind a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Segments<'a> {
+    /// The path argument.
+    pub filename: Option<Name<'a>>,
+    /// The second one, of a rename.
+    pub new_filename: Option<Name<'a>>,
+    /// What the first is relative to.
+    pub directory: Option<Directory<'a>>,
+    /// What the second is relative to.
+    pub new_directory: Option<Directory<'a>>,
+}
+
 /// The entry of a call.
 #[derive(Debug, Clone, Copy)]
 pub struct Enter<'a> {
     /// The fixed part.
     pub record: enter_record,
-    /// The path argument.
-    pub name: Name<'a>,
+    /// What was passed.
+    pub segments: Segments<'a>,
 }
 
 /// The return of a call.
@@ -65,8 +113,8 @@ pub struct Enter<'a> {
 pub struct Exit<'a> {
     /// The fixed part.
     pub record: exit_record,
-    /// The path argument read again, when it could not be read at the entry.
-    pub name: Option<Name<'a>>,
+    /// The names read again, when one could not be read at the entry.
+    pub segments: Segments<'a>,
 }
 
 /// What a record in the ring is.
@@ -104,47 +152,96 @@ impl<'a> Event<'a> {
 
     /// The name: what was read at the return where the entry could not read it.
     #[must_use]
-    pub fn name(&self) -> Name<'a> {
-        let again = self.exit.and_then(|exit| exit.name);
-        again.filter(|_| self.enter.name.status == NameStatus::Fault).unwrap_or(self.enter.name)
+    pub fn filename(&self) -> Option<Name<'a>> {
+        self.later(self.enter.segments.filename, |segments| segments.filename)
     }
 
-    /// Whether a directory was to be removed.
+    /// The new name of a rename, in the same way.
     #[must_use]
-    pub fn removes_directory(&self) -> bool {
-        by_nr(self.enter.record.nr).is_some_and(|syscall| {
-            let by_flag =
-                syscall.shape == syscall_shape::SHAPE_AT && self.enter.record.flags & libc::AT_REMOVEDIR as u32 != 0;
-            syscall.removes_directory || by_flag
-        })
+    pub fn new_filename(&self) -> Option<Name<'a>> {
+        self.later(self.enter.segments.new_filename, |segments| segments.new_filename)
+    }
+
+    fn later(&self, name: Option<Name<'a>>, of: impl Fn(&Segments<'a>) -> Option<Name<'a>>) -> Option<Name<'a>> {
+        let faulted = name.is_some_and(|name| name.status == NameStatus::Fault);
+        self.exit.filter(|_| faulted).and_then(|exit| of(&exit.segments)).or(name)
+    }
+
+    /// Of both names, the status that says most.
+    #[must_use]
+    pub fn name_status(&self) -> NameStatus {
+        let statuses =
+            [self.filename(), self.new_filename()].map(|name| name.map_or(NameStatus::Ok, |name| name.status));
+        let has = |status| statuses.contains(&status);
+        match () {
+            () if has(NameStatus::Fault) => NameStatus::Fault,
+            () if has(NameStatus::Truncated) => NameStatus::Truncated,
+            () => NameStatus::Ok,
+        }
+    }
+
+    /// The call; `None` for a number that is not watched, which no program sends.
+    #[must_use]
+    pub fn call(&self) -> Option<&'static Call> {
+        of_record(self.enter.record.abi, self.enter.record.nr)
+    }
+
+    /// What was asked for.
+    #[must_use]
+    pub fn action(&self) -> Action {
+        let removes_directory = self.enter.record.flags & libc::AT_REMOVEDIR as u32 != 0;
+        match self.call().map_or(Action::Delete, |call| call.action) {
+            Action::Delete if removes_directory => Action::Rmdir,
+            action => action,
+        }
     }
 }
 
 /// Reads a `T` that starts the bytes, and gives back the rest.
 fn split<'a, T: Copy>(bytes: &'a [u8], what: &'static str) -> Result<(T, &'a [u8])> {
     let (head, rest) = bytes.split_at_checked(size_of::<T>()).ok_or(Error::Malformed(what))?;
-    // SAFETY: head has the size of T, and the three types this is called with are integers and arrays of integers, for
+    // SAFETY: head has the size of T, and the types this is called with are integers and arrays of integers, for
     // which every pattern of bits is a value.
     Ok((unsafe { ptr::read_unaligned(head.as_ptr().cast()) }, rest))
 }
 
-/// The first segment that is a file name; kinds that we do not know are passed over.
-fn filename(mut bytes: &[u8]) -> Result<Option<Name<'_>>> {
+fn name(head: segment, bytes: &[u8]) -> Name<'_> {
+    let status = match name_status(head.status.into()) {
+        name_status::NAME_OK => NameStatus::Ok,
+        name_status::NAME_TRUNCATED => NameStatus::Truncated,
+        _ => NameStatus::Fault,
+    };
+    Name { status, bytes }
+}
+
+fn walked(head: segment, bytes: &[u8]) -> Result<Directory<'_>> {
+    let (fixed, names) = split::<directory>(bytes, "a directory cut short")?;
+    let status = match walk_status(head.status.into()) {
+        walk_status::WALK_WHOLE => WalkStatus::Whole,
+        walk_status::WALK_DELETED => WalkStatus::Deleted,
+        _ => WalkStatus::Partial,
+    };
+    Ok(Directory { status, root_bytes: Some(fixed.root_bytes).filter(|bytes| *bytes != u32::MAX), names })
+}
+
+/// Reads the segments; kinds that we do not know are passed over.
+fn segments(mut bytes: &[u8]) -> Result<Segments<'_>> {
+    let mut found = Segments::default();
     while !bytes.is_empty() {
         let (head, rest) = split::<segment>(bytes, "a segment cut short")?;
         let (content, rest) =
             rest.split_at_checked(head.bytes as usize).ok_or(Error::Malformed("a segment longer than its record"))?;
-        if u32::from(head.kind) == segment_kind::SEGMENT_FILENAME.0 {
-            let status = match name_status(head.status.into()) {
-                name_status::NAME_OK => NameStatus::Ok,
-                name_status::NAME_TRUNCATED => NameStatus::Truncated,
-                _ => NameStatus::Fault,
-            };
-            return Ok(Some(Name { status, bytes: content }));
+        match segment_kind(head.kind.into()) {
+            segment_kind::SEGMENT_FILENAME => found.filename = Some(name(head, content)),
+            segment_kind::SEGMENT_NEW_FILENAME => found.new_filename = Some(name(head, content)),
+            segment_kind::SEGMENT_DIRECTORY => found.directory = Some(walked(head, content)?),
+            segment_kind::SEGMENT_NEW_DIRECTORY => found.new_directory = Some(walked(head, content)?),
+            _ => {}
         }
-        bytes = rest;
+        let padding = head.bytes.next_multiple_of(SEGMENT_ALIGN) - head.bytes;
+        bytes = rest.get(padding as usize..).unwrap_or_default();
     }
-    Ok(None)
+    Ok(found)
 }
 
 /// Reads one record, without its header.
@@ -157,12 +254,11 @@ pub fn parse(bytes: &[u8]) -> Result<Record<'_>> {
     match kind.map(record_kind) {
         Some(record_kind::RECORD_ENTER) => {
             let (record, rest) = split::<enter_record>(bytes, "an enter record cut short")?;
-            let name = filename(rest)?.ok_or(Error::Malformed("an enter record without a file name"))?;
-            Ok(Record::Enter(Enter { record, name }))
+            Ok(Record::Enter(Enter { record, segments: segments(rest)? }))
         }
         Some(record_kind::RECORD_EXIT) => {
             let (record, rest) = split::<exit_record>(bytes, "an exit record cut short")?;
-            Ok(Record::Exit(Exit { record, name: filename(rest)? }))
+            Ok(Record::Exit(Exit { record, segments: segments(rest)? }))
         }
         _ => Err(Error::Malformed("an unknown kind")),
     }
@@ -198,10 +294,14 @@ pub(crate) mod samples {
     }
 
     pub(crate) fn named(mut record: Vec<u8>, status: name_status, name: &[u8]) -> Vec<u8> {
-        let kind = segment_kind::SEGMENT_FILENAME.0 as u16;
-        record.extend(bytes_of(&segment { kind, status: status.0 as u16, bytes: name.len() as u32 }));
-        record.extend(name);
+        add_segment(&mut record, segment_kind::SEGMENT_FILENAME.0, status.0, name);
         record
+    }
+
+    pub(crate) fn add_segment(record: &mut Vec<u8>, kind: u32, status: u32, content: &[u8]) {
+        record.extend(bytes_of(&segment { kind: kind as u16, status: status as u16, bytes: content.len() as u32 }));
+        record.extend(content);
+        record.resize(record.len().next_multiple_of(8), 0xaa);
     }
 
     pub(crate) fn enter(tid: u32, nr: u32, ts_ns: u64) -> Vec<u8> {
@@ -210,7 +310,15 @@ pub(crate) mod samples {
     }
 
     pub(crate) fn exit(tid: u32, nr: u32, ret: i64, lost_exits: u32) -> Vec<u8> {
-        bytes_of(&exit_record { kind: record_kind::RECORD_EXIT.0, tid, ts_ns: 900, ret, nr, lost_exits })
+        bytes_of(&exit_record {
+            kind: record_kind::RECORD_EXIT.0,
+            tid,
+            ts_ns: 900,
+            ret,
+            nr,
+            lost_exits,
+            ..Default::default()
+        })
     }
 
     /// The record as it lies in the ring: with its header, padded.
@@ -225,7 +333,7 @@ pub(crate) mod samples {
 
 #[cfg(test)]
 mod tests {
-    use super::samples::{enter, exit, framed, named};
+    use super::samples::{add_segment, enter, exit, framed, named};
     use super::*;
 
     fn message(bytes: &[u8]) -> String {
@@ -237,43 +345,58 @@ mod tests {
         let bytes = named(enter(8, 263, 5), name_status::NAME_TRUNCATED, b"/tmp/\xff");
         let Record::Enter(enter) = parse(&bytes).unwrap() else { panic!("not an enter record") };
         assert_eq!((enter.record.tid, enter.record.pid, enter.record.nr, enter.record.ts_ns), (8, 7, 263, 5));
-        assert_eq!(enter.name, Name { status: NameStatus::Truncated, bytes: b"/tmp/\xff" });
+        let filename = Some(Name { status: NameStatus::Truncated, bytes: b"/tmp/\xff" });
+        assert_eq!(enter.segments, Segments { filename, ..Segments::default() });
     }
 
     #[test]
     fn an_exit_record_with_and_without_a_name() {
         let bytes = exit(8, 87, -2, 0);
         let Record::Exit(plain) = parse(&bytes).unwrap() else { panic!("not an exit record") };
-        assert_eq!((plain.record.tid, plain.record.ret, plain.name), (8, -2, None));
+        assert_eq!((plain.record.tid, plain.record.ret, plain.segments.filename), (8, -2, None));
         let bytes = named(exit(8, 87, 0, 0), name_status::NAME_OK, b"late");
         let Record::Exit(late) = parse(&bytes).unwrap() else { panic!("not an exit record") };
-        assert_eq!(late.name, Some(Name { status: NameStatus::Ok, bytes: b"late" }));
+        assert_eq!(late.segments.filename, Some(Name { status: NameStatus::Ok, bytes: b"late" }));
     }
 
     #[test]
-    fn a_segment_of_another_kind_is_passed_over() {
-        let mut bytes = enter(8, 263, 5);
-        bytes.extend([9, 0, 0, 0, 3, 0, 0, 0, 1, 2, 3]);
-        let bytes = named(bytes, name_status::NAME_OK, b"x");
+    fn two_names_and_their_directories_and_a_segment_of_another_kind() {
+        let mut bytes = enter(8, 316, 5);
+        let below_root = [4_u32.to_ne_bytes(), [0; 4]].concat();
+        add_segment(&mut bytes, segment_kind::SEGMENT_FILENAME.0, 0, b"old");
+        add_segment(&mut bytes, 99, 0, b"of a later version");
+        add_segment(&mut bytes, segment_kind::SEGMENT_DIRECTORY.0, 0, &[&below_root, b"b\0a\0".as_slice()].concat());
+        add_segment(&mut bytes, segment_kind::SEGMENT_NEW_FILENAME.0, 0, b"new name");
+        add_segment(&mut bytes, segment_kind::SEGMENT_NEW_DIRECTORY.0, 1, &[0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
         let Record::Enter(enter) = parse(&bytes).unwrap() else { panic!("not an enter record") };
-        assert_eq!(enter.name.bytes, b"x");
+        let found = enter.segments;
+        assert_eq!(found.filename.map(|name| name.bytes), Some(b"old".as_slice()));
+        assert_eq!(found.new_filename.map(|name| name.bytes), Some(b"new name".as_slice()));
+        let directory = Directory { status: WalkStatus::Whole, root_bytes: Some(4), names: b"b\0a\0" };
+        assert_eq!(found.directory, Some(directory));
+        assert_eq!(directory.split(), (Some(b"b\0a\0".as_slice()), b"".as_slice()));
+        let cut = Directory { status: WalkStatus::Partial, root_bytes: None, names: b"" };
+        assert_eq!(found.new_directory, Some(cut));
+        assert_eq!(Directory { root_bytes: Some(9), ..directory }.split().0, None, "more than there is");
     }
 
     #[test]
     fn whatever_is_cut_short_or_too_long_is_refused() {
-        let whole = named(enter(8, 263, 5), name_status::NAME_OK, b"name");
-        for bytes in 0..whole.len() {
+        let whole = named(enter(8, 263, 5), name_status::NAME_OK, b"eight ch");
+        for bytes in (0..whole.len()).filter(|bytes| *bytes != size_of::<enter_record>()) {
             assert!(parse(&whole[..bytes]).is_err(), "{bytes} of {} bytes", whole.len());
         }
         assert_eq!(message(&[]), "malformed record: an unknown kind");
         assert_eq!(message(&[9; 200]), "malformed record: an unknown kind");
-        assert_eq!(message(&enter(8, 263, 5)), "malformed record: an enter record without a file name");
         let at = size_of::<enter_record>() + 4;
-        for length in [5_u32, u32::MAX] {
+        for length in [9_u32, u32::MAX] {
             let mut bytes = whole.clone();
             bytes[at..at + 4].copy_from_slice(&length.to_ne_bytes());
             assert_eq!(message(&bytes), "malformed record: a segment longer than its record");
         }
+        let mut bytes = enter(8, 263, 5);
+        add_segment(&mut bytes, segment_kind::SEGMENT_DIRECTORY.0, 0, b"short");
+        assert_eq!(message(&bytes), "malformed record: a directory cut short");
     }
 
     #[test]
@@ -289,17 +412,17 @@ mod tests {
     }
 
     #[test]
-    fn what_removes_a_directory() {
-        let nr = |name| crate::syscalls::by_name(name).and_then(|syscall| syscall.nr);
-        let removes = |nr, flags| {
+    fn actions() {
+        let nr = |name| crate::syscalls::Abi::NATIVE.number(name);
+        let action = |nr, flags| {
             let record = enter_record { nr, flags, ..Default::default() };
-            let name = Name { status: NameStatus::Ok, bytes: b"" };
-            Event { enter: Enter { record, name }, exit: None, offset_ns: 0 }.removes_directory()
+            Event { enter: Enter { record, segments: Segments::default() }, exit: None, offset_ns: 0 }.action()
         };
         let flag = libc::AT_REMOVEDIR as u32;
-        assert!(nr("unlinkat").is_some_and(|nr| removes(nr, flag) && !removes(nr, 0)));
-        // Those two have no flags: whatever stands there is nobody's.
-        assert!(nr("rmdir").is_none_or(|nr| removes(nr, 0)));
-        assert!(nr("unlink").is_none_or(|nr| !removes(nr, flag)));
+        assert_eq!(nr("unlinkat").map(|nr| action(nr, flag)), Some(Action::Rmdir));
+        assert_eq!(nr("unlinkat").map(|nr| action(nr, 0)), Some(Action::Delete));
+        assert!(nr("rmdir").is_none_or(|nr| action(nr, 0) == Action::Rmdir));
+        assert_eq!(nr("renameat2").map(|nr| action(nr, flag)), Some(Action::Rename));
+        assert_eq!(nr("openat").map(|nr| action(nr, flag)), Some(Action::Truncate));
     }
 }

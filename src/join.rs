@@ -40,7 +40,7 @@ pub fn add(counter: &AtomicU64, more: u64) {
 #[derive(Debug)]
 struct Open {
     offset_ns: i64,
-    nr: u32,
+    call: (u32, u32),
     ts_ns: u64,
     record: Vec<u8>,
 }
@@ -120,7 +120,8 @@ impl Join {
         record.extend_from_slice(bytes);
         self.open_bytes += bytes.len();
         add(&counts.pending, 1);
-        let open = Open { offset_ns, nr: enter.record.nr, ts_ns: enter.record.ts_ns, record };
+        let call = (enter.record.abi, enter.record.nr);
+        let open = Open { offset_ns, call, ts_ns: enter.record.ts_ns, record };
         if let Some(earlier) = self.open.insert(enter.record.tid, open) {
             // The thread is in its next call: the exit of the one before was lost.
             self.open_bytes -= earlier.record.len();
@@ -139,7 +140,7 @@ impl Join {
             self.give_up();
         }
         match open {
-            Some(open) if open.nr == exit.record.nr => return Some(open),
+            Some(open) if open.call == (exit.record.abi, exit.record.nr) => return Some(open),
             Some(other) => self.ready.push_back(other),
             None => {}
         }
@@ -174,7 +175,7 @@ fn exit_at<'a>(chunk: &'a Chunk, position: usize, enter: &Enter<'_>) -> Result<O
     Ok(match parse(bytes)? {
         Record::Exit(exit)
             if exit.record.tid == enter.record.tid
-                && exit.record.nr == enter.record.nr
+                && (exit.record.abi, exit.record.nr) == (enter.record.abi, enter.record.nr)
                 && exit.record.lost_exits == 0 =>
         {
             Some((exit, end))
@@ -184,7 +185,7 @@ fn exit_at<'a>(chunk: &'a Chunk, position: usize, enter: &Enter<'_>) -> Result<O
 }
 
 fn deliver<R>(event: &Event<'_>, counts: &Counts, make: &mut impl FnMut(&Event<'_>) -> R) -> R {
-    match event.name().status {
+    match event.name_status() {
         NameStatus::Ok => {}
         NameStatus::Truncated => add(&counts.truncated, 1),
         NameStatus::Fault => add(&counts.name_faults, 1),
@@ -211,7 +212,7 @@ mod tests {
         let chunk = Chunk { bytes: records.concat(), ..Chunk::default() };
         let mut make = |event: &Event<'_>| {
             let ret = event.exit.map_or_else(|| "None".into(), |exit| exit.record.ret.to_string());
-            format!("{}:{ret}", String::from_utf8_lossy(event.name().bytes))
+            format!("{}:{ret}", String::from_utf8_lossy(event.filename().unwrap().bytes))
         };
         let mut position = 0;
         let mut events = Vec::new();

@@ -9,9 +9,11 @@ pub mod counters;
 pub mod drain;
 pub mod error;
 pub mod event;
+pub mod fields;
 pub mod fork;
 pub mod join;
 pub mod mapping;
+pub mod path;
 pub mod probe;
 pub mod queue;
 pub mod reader;
@@ -33,19 +35,29 @@ mod tracer;
 #[pyo3::pymodule(gil_used = false)]
 mod _core {
     use pyo3::prelude::*;
+    use pyo3::types::PyTuple;
+
+    use super::fields::Key;
+    use super::syscalls;
 
     #[pymodule_export]
     use super::exceptions::{LoadError, RawtpError, UnsupportedKernelError};
     #[pymodule_export]
     use super::stats::Stats;
     #[pymodule_export]
-    use super::tracer::{Tracer, load_rejected};
+    use super::tracer::{Tracer, load_rejected, syscall_name, syscall_number};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         let py = module.py();
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-        module.add("DELETE", super::syscalls::DELETE)?;
+        for (name, calls) in
+            [("DELETE", syscalls::DELETE), ("RENAME", syscalls::RENAME), ("TRUNCATE", syscalls::TRUNCATE)]
+        {
+            module.add(name, PyTuple::new(py, calls)?)?;
+        }
+        module.add("ALL_FIELDS", PyTuple::new(py, Key::ALL.iter().map(|key| key.as_str()))?)?;
+        module.add("_NATIVE_ABI", syscalls::Abi::NATIVE.as_str())?;
         // A refused load always has the attribute, even when libbpf logged nothing.
         py.get_type::<LoadError>().setattr("verifier_log", "")
     }

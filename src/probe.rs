@@ -12,8 +12,10 @@ use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::fields;
 use crate::fork::Link;
 use crate::skel::{GUIDE_REJECTED, OpenRawtpSkel, RawtpSkelBuilder};
+use crate::syscalls::numbers;
 
 /// What keeps the programs alive and attached.
 #[derive(Debug)]
@@ -150,10 +152,13 @@ fn explain(error: &libbpf_rs::Error, log: &str) -> Error {
 fn configure(open: &mut OpenRawtpSkel<'_>, config: &Config, cpus: u32) -> libbpf_rs::Result<()> {
     let rodata = open.maps.rodata_data.as_deref_mut().expect("the object has a .rodata section, which is made with it");
     for syscall in &config.syscalls {
-        let Some(nr) = syscall.nr.map(|nr| nr as usize) else { continue };
-        rodata.cfg_syscalls[nr / 64] |= 1 << (nr % 64);
-        rodata.cfg_shapes[nr] = syscall.shape.0 as u8;
+        for (table, nr) in numbers(syscall).into_iter().enumerate() {
+            let Some(nr) = nr.map(|nr| nr as usize) else { continue };
+            rodata.cfg_syscalls[nr / 64] |= 1 << (nr % 64);
+            rodata.cfg_calls[table][nr] = syscall.shape;
+        }
     }
+    rodata.cfg_paths = config.fields.any(&fields::PATHS);
     rodata.cfg_pid = config.pid.unwrap_or(0);
     rodata.cfg_results = config.results;
     let ring_bytes = u64::from(config.ring_bytes);
@@ -161,6 +166,7 @@ fn configure(open: &mut OpenRawtpSkel<'_>, config: &Config, cpus: u32) -> libbpf
     open.maps.events.set_max_entries(config.ring_bytes)?;
     open.maps.enter_states.set_max_entries(cpus)?;
     open.maps.exit_states.set_max_entries(cpus)?;
+    open.maps.walks.set_max_entries(cpus)?;
     open.progs.handle_sys_exit.set_autoload(config.results);
     Ok(())
 }

@@ -1,68 +1,206 @@
-//! The system calls that can be watched: name, number, and where the arguments are.
+//! The system calls: names and numbers of every table, and those that can be watched, with what their arguments are.
 
-use crate::skel::types::syscall_shape;
+use std::str::FromStr;
+use std::sync::OnceLock;
 
-/// One call of the native table.
+use syscalls::{aarch64, arm, x86, x86_64};
+
+use crate::skel::types::{self, call, call_condition};
+
+/// A system call table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Syscall {
+pub enum Abi {
+    /// 64-bit x86.
+    X86_64,
+    /// The same with 32-bit pointers: its numbers have bit 30 set.
+    X32,
+    /// 32-bit x86.
+    I386,
+    /// 64-bit arm.
+    Aarch64,
+    /// 32-bit arm, EABI.
+    Arm,
+}
+
+/// `__X32_SYSCALL_BIT` of arch/x86/include/uapi/asm/unistd.h.
+const X32_BIT: u32 = 1 << 30;
+
+/// Bound of the tables that the BPF programs hold (`SYSCALLS_MAX`).
+const TABLE: usize = 512;
+
+impl Abi {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::X86_64, Self::X32, Self::I386, Self::Aarch64, Self::Arm];
+
+    /// The table of the architecture that this is compiled for.
+    pub const NATIVE: Self = if cfg!(target_arch = "x86_64") { Self::X86_64 } else { Self::Aarch64 };
+
+    /// The 32-bit table of the same machine.
+    pub const COMPAT: Self = if cfg!(target_arch = "x86_64") { Self::I386 } else { Self::Arm };
+
+    /// As it stands in an event.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64",
+            Self::X32 => "x32",
+            Self::I386 => "i386",
+            Self::Aarch64 => "aarch64",
+            Self::Arm => "arm",
+        }
+    }
+
+    /// A record's `abi`.
+    #[must_use]
+    pub fn of_record(value: u32) -> Self {
+        match types::abi(value) {
+            types::abi::ABI_COMPAT => Self::COMPAT,
+            types::abi::ABI_X32 => Self::X32,
+            _ => Self::NATIVE,
+        }
+    }
+
+    /// The number of a call; `None` where the table does not have it.
+    #[must_use]
+    pub fn number(self, name: &str) -> Option<u32> {
+        let found = match self {
+            Self::X86_64 | Self::X32 => parse::<x86_64::Sysno>(name).map(|call| call.id()),
+            Self::I386 => parse::<x86::Sysno>(name).map(|call| call.id()),
+            Self::Aarch64 => parse::<aarch64::Sysno>(name).map(|call| call.id()),
+            Self::Arm => parse::<arm::Sysno>(name).map(|call| call.id()),
+        };
+        let x32 = if self == Self::X32 { X32_BIT } else { 0 };
+        found.map(|number| number.cast_unsigned() | x32)
+    }
+
+    /// The name of a number.
+    #[must_use]
+    pub fn name(self, number: u32) -> Option<&'static str> {
+        let id = if self == Self::X32 { number.checked_sub(X32_BIT)? } else { number } as usize;
+        let name = match self {
+            Self::X86_64 | Self::X32 => x86_64::Sysno::new(id)?.name(),
+            Self::I386 => x86::Sysno::new(id)?.name(),
+            Self::Aarch64 => aarch64::Sysno::new(id)?.name(),
+            Self::Arm => arm::Sysno::new(id)?.name(),
+        };
+        Some(name.trim_start_matches("r#"))
+    }
+}
+
+/// The crate spells a name that is a word of Rust's (`break`) as Rust must.
+fn parse<T: FromStr>(name: &str) -> Option<T> {
+    name.parse().or_else(|_| format!("r#{name}").parse()).ok()
+}
+
+/// An event's `action`, as far as the call alone tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// A name is removed, or a directory when the flags say so.
+    Delete,
+    /// A directory is removed.
+    Rmdir,
+    /// A name becomes another one, and may replace it.
+    Rename,
+    /// The content is removed, or its end.
+    Truncate,
+}
+
+impl Action {
+    /// As it stands in an event.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Delete => "delete",
+            Self::Rmdir => "rmdir",
+            Self::Rename => "rename",
+            Self::Truncate => "truncate",
+        }
+    }
+}
+
+/// A call that can be watched. Arguments count from 1; 0 is none.
+#[derive(Debug, Clone, Copy)]
+pub struct Call {
     /// As in the man page.
     pub name: &'static str,
-    /// In the native table; `None` where the architecture never had the call (aarch64 has neither unlink nor rmdir).
-    pub nr: Option<u32>,
-    /// How the arguments lie.
-    pub shape: syscall_shape,
-    /// Whether the call removes directories whatever its flags are.
-    pub removes_directory: bool,
+    /// What it does.
+    pub action: Action,
+    /// What it is to the BPF programs.
+    pub shape: call,
 }
 
-const fn native(nr: libc::c_long) -> u32 {
-    nr.cast_unsigned() as u32
+impl PartialEq for Call {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
 }
 
-/// The table, from libc's numbers for the architecture that is being compiled for.
-pub const SYSCALLS: &[Syscall] = &[
-    Syscall {
-        name: "unlink",
-        #[cfg(target_arch = "x86_64")]
-        nr: Some(native(libc::SYS_unlink)),
-        #[cfg(not(target_arch = "x86_64"))]
-        nr: None,
-        shape: syscall_shape::SHAPE_PATH,
-        removes_directory: false,
-    },
-    Syscall {
-        name: "unlinkat",
-        nr: Some(native(libc::SYS_unlinkat)),
-        shape: syscall_shape::SHAPE_AT,
-        removes_directory: false,
-    },
-    Syscall {
-        name: "rmdir",
-        #[cfg(target_arch = "x86_64")]
-        nr: Some(native(libc::SYS_rmdir)),
-        #[cfg(not(target_arch = "x86_64"))]
-        nr: None,
-        shape: syscall_shape::SHAPE_PATH,
-        removes_directory: true,
-    },
-];
+const fn watched(name: &'static str, action: Action, condition: call_condition, at: [u8; 5]) -> Call {
+    let [dfd, path, flags, new_dfd, new_path] = at;
+    let shape = call { condition: condition.0 as u8, dfd, path, flags, new_dfd, new_path, reserved: [0; 2] };
+    Call { name, action, shape }
+}
+
+/// Every call that can be watched: unlink(2), rmdir(2), rename(2), truncate(2), open(2), openat2(2).
+pub const CALLS: &[Call] = {
+    use Action::{Delete, Rename, Rmdir, Truncate};
+    const ALWAYS: call_condition = call_condition::CALL_ALWAYS;
+    const O_TRUNC: call_condition = call_condition::CALL_O_TRUNC;
+    const HOW: call_condition = call_condition::CALL_HOW_O_TRUNC;
+    &[
+        watched("unlink", Delete, ALWAYS, [0, 1, 0, 0, 0]),
+        watched("unlinkat", Delete, ALWAYS, [1, 2, 3, 0, 0]),
+        watched("rmdir", Rmdir, ALWAYS, [0, 1, 0, 0, 0]),
+        watched("rename", Rename, ALWAYS, [0, 1, 0, 0, 2]),
+        watched("renameat", Rename, ALWAYS, [1, 2, 0, 3, 4]),
+        watched("renameat2", Rename, ALWAYS, [1, 2, 5, 3, 4]),
+        watched("truncate", Truncate, ALWAYS, [0, 1, 0, 0, 0]),
+        watched("truncate64", Truncate, ALWAYS, [0, 1, 0, 0, 0]),
+        watched("ftruncate", Truncate, ALWAYS, [1, 0, 0, 0, 0]),
+        watched("ftruncate64", Truncate, ALWAYS, [1, 0, 0, 0, 0]),
+        watched("open", Truncate, O_TRUNC, [0, 1, 2, 0, 0]),
+        watched("openat", Truncate, O_TRUNC, [1, 2, 3, 0, 0]),
+        watched("openat2", Truncate, HOW, [1, 2, 3, 0, 0]),
+        watched("creat", Truncate, ALWAYS, [0, 1, 0, 0, 0]),
+    ]
+};
 
 /// The calls that delete a name: the default of `Tracer(syscalls=)`.
-pub const DELETE: (&str, &str, &str) = ("unlink", "unlinkat", "rmdir");
+pub const DELETE: &[&str] = &["unlink", "unlinkat", "rmdir"];
+/// Those that rename one, and may delete what had the new name.
+pub const RENAME: &[&str] = &["rename", "renameat", "renameat2"];
+/// Those that delete content. The 64-bit ones of the name exist in 32-bit tables.
+pub const TRUNCATE: &[&str] =
+    &["truncate", "truncate64", "ftruncate", "ftruncate64", "open", "openat", "openat2", "creat"];
 
-/// What the native table is called in an event's `abi`.
-pub const NATIVE_ABI: &str = if cfg!(target_arch = "x86_64") { "x86_64" } else { "aarch64" };
-
-/// Looks a call up by its name.
+/// Looks a call that can be watched up by its name.
 #[must_use]
-pub fn by_name(name: &str) -> Option<&'static Syscall> {
-    SYSCALLS.iter().find(|syscall| syscall.name == name)
+pub fn by_name(name: &str) -> Option<&'static Call> {
+    CALLS.iter().find(|call| call.name == name)
 }
 
-/// Looks a call up by its native number.
+/// Its numbers on this machine, in the native and the 32-bit table.
 #[must_use]
-pub fn by_nr(nr: u32) -> Option<&'static Syscall> {
-    SYSCALLS.iter().find(|syscall| syscall.nr == Some(nr))
+pub fn numbers(call: &Call) -> [Option<u32>; 2] {
+    [Abi::NATIVE, Abi::COMPAT].map(|abi| abi.number(call.name))
+}
+
+/// Looks a call that can be watched up by a record's `abi` and `nr`.
+#[must_use]
+pub fn of_record(abi: u32, nr: u32) -> Option<&'static Call> {
+    static TABLES: OnceLock<[Vec<Option<&'static Call>>; 2]> = OnceLock::new();
+    let tables = TABLES.get_or_init(|| {
+        [0, 1].map(|table| {
+            let mut calls = vec![None; TABLE];
+            for call in CALLS {
+                if let Some(nr) = numbers(call)[table] {
+                    calls[nr as usize] = Some(call);
+                }
+            }
+            calls
+        })
+    });
+    *tables[usize::from(abi == types::abi::ABI_COMPAT.0)].get(nr as usize)?
 }
 
 #[cfg(test)]
@@ -70,21 +208,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_numbers_are_each_other() {
-        for syscall in SYSCALLS {
-            assert_eq!(by_name(syscall.name), Some(syscall));
-            if let Some(nr) = syscall.nr {
-                assert_eq!(by_nr(nr), Some(syscall));
-            }
-        }
-        assert_eq!(by_name("timer_delete"), None);
-        assert_eq!(by_nr(u32::MAX), None);
+    fn numbers_are_those_of_the_kernels_tables() {
+        let table = |abi: Abi| ["unlink", "unlinkat", "rmdir", "renameat2", "openat2"].map(|name| abi.number(name));
+        assert_eq!(table(Abi::X86_64), [Some(87), Some(263), Some(84), Some(316), Some(437)]);
+        assert_eq!(table(Abi::I386), [Some(10), Some(301), Some(40), Some(353), Some(437)]);
+        assert_eq!(table(Abi::Aarch64), [None, Some(35), None, Some(276), Some(437)]);
+        assert_eq!(table(Abi::Arm), [Some(10), Some(328), Some(40), Some(382), Some(437)]);
+        assert_eq!(Abi::X32.number("unlinkat"), Some(0x4000_0107));
+        assert_eq!(Abi::I386.name(263), Some("timer_delete"));
+        assert_eq!(Abi::X32.name(263), None);
+        assert_eq!(Abi::X86_64.name(100_000), None);
+        assert_eq!(Abi::X86_64.number("timer_remove"), None);
     }
 
-    #[cfg(target_arch = "x86_64")]
     #[test]
-    fn numbers_are_those_of_the_kernels_table() {
-        let numbers: Vec<_> = SYSCALLS.iter().map(|syscall| (syscall.name, syscall.nr)).collect();
-        assert_eq!(numbers, [("unlink", Some(87)), ("unlinkat", Some(263)), ("rmdir", Some(84))]);
+    fn names_and_numbers_are_each_other() {
+        for abi in Abi::ALL {
+            for number in (0..600).map(|number| if abi == Abi::X32 { number | X32_BIT } else { number }) {
+                if let Some(name) = abi.name(number) {
+                    assert_eq!(abi.number(name), Some(number), "{name} of {}", abi.as_str());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn records_find_their_call_by_table() {
+        for call in CALLS {
+            for (abi, nr) in numbers(call).into_iter().enumerate() {
+                assert!(nr.is_none_or(|nr| of_record(abi as u32, nr) == Some(call) && (nr as usize) < TABLE));
+            }
+        }
+        assert_eq!(of_record(0, u32::MAX), None);
+        let groups = [DELETE, RENAME, TRUNCATE].concat();
+        assert!(groups.iter().all(|name| by_name(name).is_some()));
+        assert_eq!(groups.len(), CALLS.len());
     }
 }

@@ -16,11 +16,12 @@ use pyo3::types::{PyBool, PyDict, PyInt, PyList, PyString};
 use crate::config::Config;
 use crate::dict::Dicts;
 use crate::exceptions::RawtpError;
+use crate::fields::Fields;
 use crate::join::add;
 use crate::reader::Reader;
 use crate::session::Session;
 use crate::stats::Stats;
-use crate::syscalls::DELETE;
+use crate::syscalls::{Abi, DELETE};
 
 /// A signal that comes between the look for one and the poll is seen this late at the worst.
 const SIGNAL_CHECK: Duration = Duration::from_millis(250);
@@ -33,7 +34,8 @@ struct Reading {
 
 /// Watches deletions from its creation until it is closed: iterate it for events, which are dicts (rawtp.Event).
 ///
-/// syscalls: names out of rawtp.DELETE. results: watch the calls' returns too. pid: this process only.
+/// syscalls: names out of rawtp.DELETE, RENAME and TRUNCATE. results: watch the calls' returns too. fields: the keys that
+/// are wanted; what is left out costs nothing. pid: this process only.
 /// ring_bytes: the kernel's buffer, a power of two. queue_bytes: how much may wait here, a multiple of 64 KiB.
 ///
 /// Raises ValueError or TypeError for an argument, PermissionError without the capabilities, UnsupportedKernelError,
@@ -72,15 +74,12 @@ fn whole(name: &str, value: &Bound<'_, PyAny>) -> PyResult<i64> {
     value.extract().map_err(|_| PyValueError::new_err(format!("{name} is out of range: {value}")))
 }
 
-fn names(syscalls: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<String>> {
-    let Some(syscalls) = syscalls else {
-        return Ok(vec![DELETE.0.into(), DELETE.1.into(), DELETE.2.into()]);
-    };
-    let wrong = || PyTypeError::new_err("syscalls must be an iterable of names, such as (\"unlinkat\",), not a str");
-    if syscalls.is_instance_of::<PyString>() {
-        return Err(wrong());
+/// An iterable of names. A lone str is one, too, but of letters: never what was meant.
+fn names(argument: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
+    if value.is_instance_of::<PyString>() {
+        return Err(PyTypeError::new_err(format!("{argument} must be an iterable of names, not a str")));
     }
-    syscalls.try_iter()?.map(|name| name?.extract()).collect()
+    value.try_iter()?.map(|name| name?.extract()).collect()
 }
 
 /// When a wait that starts now ends; `None` is never.
@@ -194,24 +193,27 @@ impl Tracer {
 #[pymethods]
 impl Tracer {
     #[new]
-    #[pyo3(signature = (syscalls=None, *, results=true, pid=None, ring_bytes=None, queue_bytes=None),
-           text_signature = "(syscalls=DELETE, *, results=True, pid=None, ring_bytes=4194304, queue_bytes=67108864)")]
+    #[pyo3(signature = (syscalls=None, *, results=true, fields=None, pid=None, ring_bytes=None, queue_bytes=None),
+           text_signature = "(syscalls=DELETE, *, results=True, fields=ALL_FIELDS, pid=None, ring_bytes=4194304, queue_bytes=67108864)")]
     fn new(
         py: Python<'_>,
         syscalls: Option<&Bound<'_, PyAny>>,
         results: bool,
+        fields: Option<&Bound<'_, PyAny>>,
         pid: Option<&Bound<'_, PyAny>>,
         ring_bytes: Option<&Bound<'_, PyAny>>,
         queue_bytes: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let config = Config::new(
-            &names(syscalls)?,
+            &syscalls
+                .map_or_else(|| Ok(DELETE.iter().map(ToString::to_string).collect()), |it| names("syscalls", it))?,
             results,
+            fields.map_or(Ok(Fields::ALL), |it| Ok::<_, PyErr>(Fields::of(&names("fields", it)?)?))?,
             pid.map(|pid| whole("pid", pid)).transpose()?,
             ring_bytes.map_or(Ok(4 << 20), |bytes| whole("ring_bytes", bytes))?,
             queue_bytes.map_or(Ok(64 << 20), |bytes| whole("queue_bytes", bytes))?,
         )?;
-        let dicts = Dicts::new(py)?;
+        let dicts = Dicts::new(py, config.fields)?;
         let (session, reader) = py.detach(|| Session::open(&config))?;
         let reading = Mutex::new(Reading { reader, dicts });
         Ok(Self { session, reading, holder: AtomicUsize::new(0), pid: config.pid })
@@ -329,4 +331,25 @@ impl Tracer {
 #[pyo3(name = "_load_rejected")]
 pub(crate) fn load_rejected(py: Python<'_>) -> PyResult<()> {
     Ok(py.detach(crate::probe::load_rejected)?)
+}
+
+/// The number of a system call in a table; None where it has none of that name.
+#[pyfunction]
+#[pyo3(name = "_syscall_number")]
+pub(crate) fn syscall_number(name: &str, abi: &str) -> PyResult<Option<u32>> {
+    Ok(table(abi)?.number(name))
+}
+
+/// The name of a system call's number in a table; None where it has none of that number.
+#[pyfunction]
+#[pyo3(name = "_syscall_name")]
+pub(crate) fn syscall_name(number: u32, abi: &str) -> PyResult<Option<&'static str>> {
+    Ok(table(abi)?.name(number))
+}
+
+fn table(abi: &str) -> PyResult<Abi> {
+    Abi::ALL.into_iter().find(|known| known.as_str() == abi).ok_or_else(|| {
+        let known = Abi::ALL.map(Abi::as_str).join(", ");
+        PyValueError::new_err(format!("unknown ABI {abi:?}: there are {known}"))
+    })
 }

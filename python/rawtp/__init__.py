@@ -16,8 +16,12 @@ import sys as _sys
 if not _sys.platform.startswith("linux"):
     raise ImportError(f"rawtp attaches BPF programs to the Linux kernel; this is {_sys.platform}")
 
+from rawtp import syscalls
 from rawtp._core import (
+    ALL_FIELDS,
     DELETE,
+    RENAME,
+    TRUNCATE,
     LoadError,
     RawtpError,
     Stats,
@@ -27,8 +31,15 @@ from rawtp._core import (
 )
 from rawtp.event import Event
 
+BASIC_FIELDS = tuple(key for key in ALL_FIELDS if key not in {"path", "new_path", "path_kind", "host_path"})
+"""The keys that the call itself brings: without those that need the directories looked up."""
+
 __all__ = [
+    "ALL_FIELDS",
+    "BASIC_FIELDS",
     "DELETE",
+    "RENAME",
+    "TRUNCATE",
     "Event",
     "LoadError",
     "RawtpError",
@@ -36,4 +47,5 @@ __all__ = [
     "Tracer",
     "UnsupportedKernelError",
     "__version__",
+    "syscalls",
 ]

@@ -7,7 +7,11 @@ from typing import Final, final
 from rawtp.event import Event
 
 __all__ = [
+    "ALL_FIELDS",
     "DELETE",
+    "RENAME",
+    "TRUNCATE",
+    "_NATIVE_ABI",
     "LoadError",
     "RawtpError",
     "Stats",
@@ -15,12 +19,23 @@ __all__ = [
     "UnsupportedKernelError",
     "__version__",
     "_load_rejected",
+    "_syscall_name",
+    "_syscall_number",
 ]
 
 __version__: Final[str]
 
-DELETE: Final[tuple[str, str, str]]
+DELETE: Final[tuple[str, ...]]
 """The system calls that delete a name: ``("unlink", "unlinkat", "rmdir")``."""
+RENAME: Final[tuple[str, ...]]
+"""Those that rename one, and so may delete what had the new name: ``("rename", "renameat", "renameat2")``."""
+TRUNCATE: Final[tuple[str, ...]]
+"""Those that delete content: truncate(2), ftruncate(2), creat(2); open(2), openat(2) and openat2(2) with
+``O_TRUNC``."""
+ALL_FIELDS: Final[tuple[str, ...]]
+"""Every key of an event, in its order."""
+
+_NATIVE_ABI: Final[str]
 
 class RawtpError(Exception):
     """The base of rawtp's own errors."""
@@ -48,7 +63,7 @@ class Stats:
 
     @property
     def matched(self) -> int:
-        """Calls whose number is watched, by native (not 32-bit) tasks."""
+        """Calls that are events: of a watched name, in whatever table; an open only with ``O_TRUNC``."""
     @property
     def filtered(self) -> int:
         """Of them, those that ``pid`` left out, in the kernel."""
@@ -110,17 +125,19 @@ class Tracer:
                 print(event["filename"], event["errno"])
 
     Args:
-        syscalls: names of the system calls to watch, out of :data:`rawtp.DELETE`. A name that this architecture lacks
-            (aarch64 has neither ``unlink`` nor ``rmdir``) is passed over.
+        syscalls: names of the system calls to watch, out of :data:`rawtp.DELETE`, :data:`rawtp.RENAME` and
+            :data:`rawtp.TRUNCATE`; tuples, so that they can be added. Calls of 32-bit programs are watched by the same
+            names. A name that this machine lacks (aarch64 has neither ``unlink`` nor ``rmdir``) is passed over.
         results: whether to watch the calls' returns too. Without them ``ret``, ``errno`` and ``duration_ns`` are
             ``None``, a name whose page was not in memory at the entry stays unknown, and each event is delivered at its
             call's entry; it costs the traced processes about half.
-        pid: report the calls of this process (thread group) only, by its number in the host's pid namespace. The kernel
-            filters.
-        ring_bytes: size of the kernel's ring buffer, in bytes: a power of two and a multiple of the page size. With
-            ``results`` an eighth of it is kept for returns.
-        queue_bytes: how much may wait in this process before records are left in the ring, in bytes: a positive
-            multiple of 64 KiB. Only when both are full are events lost, and then they are counted.
+        fields: the keys that are wanted, out of :data:`rawtp.ALL_FIELDS`; the others are not in the dicts. Without
+            those of paths no directory is looked up in the kernel: :data:`rawtp.BASIC_FIELDS` has none of them. pid:
+            report the calls of this process (thread group) only, by its number in the host's pid namespace. The
+            kernel filters. ring_bytes: size of the kernel's ring buffer, in bytes: a power of two and a multiple of
+            the page size. With ``results`` an eighth of it is kept for returns. queue_bytes: how much may wait in
+            this process before records are left in the ring, in bytes: a positive multiple of 64 KiB. Only when both
+            are full are events lost, and then they are counted.
 
     Raises:
         ValueError: an argument outside its rule; the message has the value and the rule.
@@ -136,6 +153,7 @@ class Tracer:
         syscalls: Iterable[str] | None = ...,
         *,
         results: bool = True,
+        fields: Iterable[str] | None = ...,
         pid: int | None = None,
         ring_bytes: int = 4194304,
         queue_bytes: int = 67108864,
@@ -201,5 +219,7 @@ class Tracer:
             ValueError: the tracer is closed.
         """
 
+def _syscall_number(name: str, abi: str) -> int | None: ...
+def _syscall_name(number: int, abi: str) -> str | None: ...
 def _load_rejected() -> None:
     """Loads the guide's program that the verifier refuses. Always raises: :class:`LoadError` where BPF works."""

@@ -73,7 +73,12 @@ def _command(arguments: list[str]) -> int:
         # The interpreter takes its handlers down on its way out, and a last Ctrl-C would then kill it.
         atexit.register(signal.signal, number, signal.SIG_IGN)
     try:
-        tracer = rawtp.Tracer(pid=chosen.pid, ring_bytes=chosen.ring_bytes, queue_bytes=chosen.queue_bytes)
+        tracer = rawtp.Tracer(
+            syscalls=_calls(chosen.syscalls),
+            pid=chosen.pid,
+            ring_bytes=chosen.ring_bytes,
+            queue_bytes=chosen.queue_bytes,
+        )
     except PermissionError as error:
         # The library can only advise to run the interpreter as root; here the whole command is known.
         reason = _one_line(error).partition(". Run it with:")[0]
@@ -99,6 +104,14 @@ def _command(arguments: list[str]) -> int:
     if stop.signalled and sys.stderr is not None and sys.stderr.isatty():
         _write_error("")  # the terminal has echoed ^C
     return _account(tracer.stats().as_dict(), fail_on_loss=chosen.fail_on_loss)
+
+
+def _calls(names: list[str]) -> list[str]:
+    """The names, with a group's in its place. A name that is none is for the tracer to refuse."""
+    import rawtp
+
+    groups = {"delete": rawtp.DELETE, "rename": rawtp.RENAME, "truncate": rawtp.TRUNCATE}
+    return [call for name in names for call in groups.get(name, (name,))]
 
 
 def _watch(tracer: rawtp.Tracer, stop: _Stop, show: Callable[[list[Event]], None], chosen: argparse.Namespace) -> None:

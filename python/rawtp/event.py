@@ -6,10 +6,11 @@ from typing import Literal, TypedDict
 
 
 class Event(TypedDict):
-    """One system call that deletes, or tried to delete, a name.
+    """One system call that deletes, or tried to.
 
-    Every key is always there. ``None`` means *not known*; it never stands for zero or for an empty name.
-    ``str`` values made of the kernel's bytes use :func:`os.fsdecode`, so that ``filename`` works in any ``os`` call.
+    Every key that the tracer's ``fields`` name is there, by default all. ``None`` means *not known*, or that the call
+    has none; it never stands for zero or for an empty name. ``str`` values made of the kernel's bytes use
+    :func:`os.fsdecode`, so that they work in any ``os`` call.
     """
 
     ts_ns: int
@@ -35,22 +36,38 @@ class Event(TypedDict):
     comm: str
     """The thread's command name, at most 15 bytes (``prctl(2)``, ``PR_SET_NAME``)."""
     syscall: str
-    """The system call's name: ``"unlink"``, ``"unlinkat"`` or ``"rmdir"``."""
+    """The system call's name: ``"unlinkat"``."""
     abi: str
-    """The system call table that the number belongs to: ``"x86_64"`` or ``"aarch64"``."""
+    """The table that the call came through: ``"x86_64"``, ``"i386"``, ``"x32"``, ``"aarch64"`` or ``"arm"``."""
     via: Literal["syscall"]
     """How the call reached the kernel."""
-    action: Literal["delete", "rmdir"]
-    """What was asked for: ``"rmdir"`` for rmdir(2) and for unlinkat(2) with ``AT_REMOVEDIR``."""
+    action: Literal["delete", "rmdir", "rename", "truncate"]
+    """What was asked for: ``"rmdir"`` for rmdir(2) and for unlinkat(2) with ``AT_REMOVEDIR``; ``"rename"`` may delete
+    what had the new name; ``"truncate"`` deletes content."""
     dfd: int | None
     """The directory descriptor as passed (``AT_FDCWD`` is -100); ``None`` for calls that have none."""
     flags: int | None
-    """The flags as passed; ``None`` for calls that have none."""
+    """The flags as passed; ``None`` for calls that have none. :func:`rawtp.syscalls.flag_names` decodes them."""
     filename: str | None
-    """The name as passed; ``None`` when ``name_status`` is ``"fault"``."""
+    """The name as passed; ``None`` when it could not be read (see ``name_status``), and for calls on a descriptor."""
+    new_filename: str | None
+    """A rename's new name as passed; ``None`` for other calls."""
+    path: str | None
+    """Where ``filename`` was when the call began: absolute, as the process sees it. What it is relative to was looked
+    up in the kernel; the rest is lexical: ``.``, ``..`` and ``//`` are taken out, symbolic links in the passed name
+    are not followed."""
+    new_path: str | None
+    """The same of ``new_filename``."""
+    path_kind: Literal["absolute", "cwd", "dirfd", "partial"] | None
+    """How ``path`` was got: the name was absolute; relative to the working directory; relative to a descriptor (or that
+    one's own). ``"partial"``: not to be trusted as a whole, as its beginning did not fit (then it has no leading
+    slash), or its end did not, or the directory itself is deleted. ``None``: no path, for a bad descriptor, an
+    unreadable or empty name, or a process that works outside its own root."""
+    host_path: str | None
+    """The same from the root of the process's mount namespace, where that differs: in a chroot."""
     name_status: Literal["ok", "truncated", "fault"]
-    """``"ok"``: the whole name; ``"truncated"``: the first 4,096 bytes of a longer one, which the kernel refuses with
-    ENAMETOOLONG; ``"fault"``: the pointer could not be read."""
+    """``"ok"``: the whole names; ``"truncated"``: the first 4,095 bytes of a longer one, which the kernel refuses with
+    ENAMETOOLONG; ``"fault"``: a pointer could not be read."""
     ret: int | None
     """What the call returned: 0, or a negative errno; ``None`` when the return was not seen."""
     errno: str | None

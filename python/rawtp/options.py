@@ -14,8 +14,8 @@ examples:
       by one process
   sudo python -m rawtp -d 60 -o jsonl > deleted.jsonl
       the next minute, for a program to read
-  sudo python -m rawtp | grep --line-buffered app.log
-      who deletes app.log?
+  sudo python -m rawtp -s delete,rename | grep --line-buffered app.log
+      who deletes app.log, or renames something over it?
   sudo python -m rawtp -c 1 | jq -r .comm
       who deletes next?
 """
@@ -37,6 +37,14 @@ def parser() -> argparse.ArgumentParser:
         choices=("columns", "jsonl"),
         help="a table for people, or one JSON object a line (default: columns on a terminal, jsonl otherwise)",
     )
+    option(
+        "-s",
+        "--syscalls",
+        type=_syscalls,
+        default="delete",
+        metavar="NAMES",
+        help="what to watch, with commas between: delete, rename, truncate, or system calls (default: %(default)s)",
+    )
     option("-p", "--pid", type=_pid, help="only what this process deletes")
     option("-d", "--duration", type=_seconds, metavar="SECONDS", help="end after this time")
     option("-c", "--count", type=_positive, help="end after this many events")
@@ -57,6 +65,13 @@ def parser() -> argparse.ArgumentParser:
     )
     option("-V", "--version", action="store_true", help="show the version and exit")
     return made
+
+
+def _syscalls(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise argparse.ArgumentTypeError(f"{text!r} has an empty name in it")
+    return names
 
 
 def _positive(text: str) -> int:

@@ -21,7 +21,7 @@ import pytest
 pytestmark = pytest.mark.kernel
 
 PATIENCE_S = 30.0
-HEADER = "TIME             PID    UID COMM            SYSCALL  RESULT       FILENAME"
+HEADER = "TIME             PID    UID COMM            SYSCALL     RESULT       PATH"
 
 
 class Terminal:
@@ -89,7 +89,7 @@ def test_a_terminal_gets_a_table(tmp_path: Path) -> None:
     header, first, *_ = tty.lines()
     assert header == HEADER
     comm = Path("/proc/self/comm").read_text().rstrip("\n")
-    assert first[13:] == f"{os.getpid():>7} {os.getuid():>6} {comm:<15} unlink   ok           {tmp_path}/file"
+    assert first[13:] == f"{os.getpid():>7} {os.getuid():>6} {comm:<15} unlink      ok           {tmp_path}/file"
     assert tty.written.count(b"TIME") == 1
 
 

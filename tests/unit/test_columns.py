@@ -14,7 +14,7 @@ from rawtp.event import Event
 from rawtp.formats.columns import header, row
 from rawtp.formats.text import printable, width
 
-COMM_AT, SYSCALL_AT, NAME_AT = (header().index(title) for title in ("COMM", "SYSCALL", "FILENAME"))
+COMM_AT, SYSCALL_AT, NAME_AT = (header().index(title) for title in ("COMM", "SYSCALL", "PATH"))
 
 RM: Event = {
     "ts_ns": 1_700_000_000_123_999_999,
@@ -35,10 +35,18 @@ RM: Event = {
     "dfd": -100,
     "flags": 0,
     "filename": "/tmp/test.txt",
+    "new_filename": None,
+    "path": "/tmp/test.txt",
+    "new_path": None,
+    "path_kind": "absolute",
+    "host_path": None,
     "name_status": "ok",
     "ret": 0,
     "errno": None,
 }
+
+# Where no path is known, the name is shown as it was passed.
+UNRESOLVED: Event = {**RM, "path": None, "path_kind": None}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -55,14 +63,26 @@ def name_of(event: Event) -> str:
 
 
 def test_the_whole_table() -> None:
-    refused: Event = {**RM, "comm": "java", "syscall": "rmdir", "ret": -39, "errno": "ENOTEMPTY", "filename": "a b"}
+    refused: Event = {**RM, "comm": "java", "syscall": "rmdir", "ret": -39, "errno": "ENOTEMPTY", "path": "/a b"}
     unseen: Event = {**RM, "pid": 4194304, "uid": 65534, "syscall": "unlink", "ret": None, "duration_ns": None}
-    assert [header(), row(RM), row(refused), row(unseen)] == [
-        "TIME             PID    UID COMM            SYSCALL  RESULT       FILENAME",
-        "22:13:20.123   12345   1000 rm              unlinkat ok           /tmp/test.txt",
-        "22:13:20.123   12345   1000 java            rmdir    ENOTEMPTY    a b",
-        "22:13:20.123 4194304  65534 rm              unlink   ?            /tmp/test.txt",
+    renamed: Event = {**RM, "syscall": "renameat2", "action": "rename", "new_filename": "new", "new_path": "/tmp/new"}
+    shrunk: Event = {**RM, "syscall": "ftruncate64", "action": "truncate", "filename": None, "path": "/tmp/log"}
+    assert [header(), row(RM), row(refused), row(unseen), row(renamed), row(shrunk)] == [
+        "TIME             PID    UID COMM            SYSCALL     RESULT       PATH",
+        "22:13:20.123   12345   1000 rm              unlinkat    ok           /tmp/test.txt",
+        "22:13:20.123   12345   1000 java            rmdir       ENOTEMPTY    /a b",
+        "22:13:20.123 4194304  65534 rm              unlink      ?            /tmp/test.txt",
+        "22:13:20.123   12345   1000 rm              renameat2   ok           /tmp/test.txt -> /tmp/new",
+        "22:13:20.123   12345   1000 rm              ftruncate64 ok           /tmp/log",
     ]
+
+
+def test_where_no_whole_path_is_known_the_name_is_shown() -> None:
+    assert name_of({**RM, "filename": "x", "path": "deep/x", "path_kind": "partial"}) == "x"
+    assert name_of({**RM, "filename": None, "path": None, "path_kind": None}) == "<fd>"
+    half: Event = {**RM, "action": "rename", "filename": "a", "path": None, "path_kind": None}
+    assert name_of({**half, "new_filename": "b", "new_path": "/b"}) == "a -> b"
+    assert name_of({**RM, "path": "/a\x1b[31m"}) == r"/a\x1b[31m"
 
 
 def test_the_time_is_local(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,12 +120,12 @@ def test_an_errno_without_a_name_shows_its_number() -> None:
     ],
 )
 def test_names(filename: str | None, status: str, shown: str) -> None:
-    event: Event = {**RM, "filename": filename, "name_status": status}  # type: ignore[typeddict-item]
+    event: Event = {**UNRESOLVED, "filename": filename, "name_status": status}  # type: ignore[typeddict-item]
     assert name_of(event) == shown
 
 
 def test_a_name_longer_than_any_terminal_stays_whole() -> None:
-    assert name_of({**RM, "filename": "x" * 4095}) == "x" * 4095
+    assert name_of({**UNRESOLVED, "filename": "x" * 4095}) == "x" * 4095
 
 
 def test_comm_is_escaped_and_quoted_like_a_name() -> None:
@@ -127,7 +147,7 @@ STATES = st.one_of(st.just((None, "fault")), st.tuples(NAMES, st.just("ok")), st
 @given(STATES, STATES)
 def test_what_differs_looks_different(first: tuple[str | None, str], second: tuple[str | None, str]) -> None:
     shown = [
-        name_of({**RM, "filename": filename, "name_status": status})  # type: ignore[typeddict-item]
+        name_of({**UNRESOLVED, "filename": filename, "name_status": status})  # type: ignore[typeddict-item]
         for filename, status in (first, second)
     ]
     assert (shown[0] == shown[1]) == (first == second)

@@ -32,6 +32,11 @@ RM: Event = {
     "dfd": -100,
     "flags": 0,
     "filename": "/tmp/test.txt",
+    "new_filename": None,
+    "path": "/tmp/test.txt",
+    "new_path": None,
+    "path_kind": "absolute",
+    "host_path": None,
     "name_status": "ok",
     "ret": 0,
     "errno": None,
@@ -46,7 +51,9 @@ def test_the_whole_line() -> None:
     assert line(RM) == (
         '{"ts_ns":1700000000123456789,"duration_ns":5200,"cpu":1,"seq":7,"lost":0,"pid":12345,"tid":12345,"ppid":12000,'
         '"uid":1000,"gid":1000,"comm":"rm","syscall":"unlinkat","abi":"x86_64","via":"syscall","action":"delete",'
-        '"dfd":-100,"flags":0,"filename":"/tmp/test.txt","name_status":"ok","ret":0,"errno":null}'
+        '"dfd":-100,"flags":0,"filename":"/tmp/test.txt",'
+        '"new_filename":null,"path":"/tmp/test.txt","new_path":null,"path_kind":"absolute","host_path":null,'
+        '"name_status":"ok","ret":0,"errno":null}'
     )
 
 

@@ -18,9 +18,10 @@ def test_stub_and_extension_agree() -> None:
 
 
 def test_all_is_there_and_documented() -> None:
-    assert rawtp.__all__ == sorted(rawtp.__all__)
     assert set(rawtp.__all__) <= set(dir(rawtp))
     assert rawtp.DELETE == ("unlink", "unlinkat", "rmdir")
+    assert tuple(rawtp.Event.__annotations__) == rawtp.ALL_FIELDS
+    assert set(rawtp.ALL_FIELDS) - set(rawtp.BASIC_FIELDS) == {"path", "new_path", "path_kind", "host_path"}
 
 
 @pytest.mark.parametrize("error", [rawtp.LoadError, rawtp.UnsupportedKernelError])

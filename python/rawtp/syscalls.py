@@ -1,0 +1,75 @@
+"""System calls by name and by number, and what their flags mean.
+
+The tables are those of the kernel's sources, for ``"x86_64"``, ``"x32"``, ``"i386"``, ``"aarch64"`` and ``"arm"``.
+"""
+
+from __future__ import annotations
+
+import os
+
+from rawtp._core import _NATIVE_ABI, _syscall_name, _syscall_number
+
+# include/uapi/linux/fcntl.h and fs.h; the same on every architecture that rawtp knows.
+_AT_FLAGS = {"AT_REMOVEDIR": 0x200}
+_RENAME_FLAGS = {"RENAME_NOREPLACE": 1, "RENAME_EXCHANGE": 2, "RENAME_WHITEOUT": 4}
+_ACCESS_MODES = {0: "O_RDONLY", 1: "O_WRONLY", 2: "O_RDWR"}
+
+
+def number(name: str, abi: str = _NATIVE_ABI) -> int:
+    """The number of a system call.
+
+    >>> number("unlinkat", abi="x86_64")
+    263
+
+    Raises:
+        ValueError: the table has no call of that name, or there is no such table.
+    """
+    if (found := _syscall_number(name, abi)) is None:
+        raise ValueError(f"{abi} has no system call {name!r}")
+    return found
+
+
+def name(number: int, abi: str = _NATIVE_ABI) -> str:
+    """The name of a system call's number.
+
+    >>> name(263, abi="x86_64"), name(263, abi="i386")
+    ('unlinkat', 'timer_delete')
+
+    Raises:
+        ValueError: the table has no call of that number, or there is no such table.
+    """
+    found = _syscall_name(number, abi) if 0 <= number < 1 << 32 else None
+    if found is None:
+        raise ValueError(f"{abi} has no system call {number}")
+    return found
+
+
+def flag_names(syscall: str, flags: int | None) -> list[str]:
+    """An event's ``flags`` by name; what has none comes last, in hexadecimal.
+
+    >>> flag_names("unlinkat", 0x200)
+    ['AT_REMOVEDIR']
+    >>> flag_names("renameat2", 9)
+    ['RENAME_NOREPLACE', '0x8']
+    >>> flag_names("rename", None)
+    []
+    """
+    if flags is None:
+        return []
+    names, rest = [], flags
+    if syscall.startswith("open"):
+        names, rest = [_ACCESS_MODES.get(flags & os.O_ACCMODE, "O_ACCMODE")], flags & ~os.O_ACCMODE
+        known = _open_flags()
+    else:
+        known = _RENAME_FLAGS if syscall.startswith("rename") else _AT_FLAGS
+    for flag, bits in known.items():
+        if bits and rest & bits == bits:
+            names.append(flag)
+            rest &= ~bits
+    return [*names, hex(rest)] if rest else names
+
+
+def _open_flags() -> dict[str, int]:
+    flags = {key: value for key, value in vars(os).items() if key.startswith("O_") and key not in {"O_ACCMODE"}}
+    # O_SYNC and O_TMPFILE contain the bits of others: the widest come first.
+    return dict(sorted(flags.items(), key=lambda flag: (-flag[1].bit_count(), flag[0])))

@@ -1,0 +1,272 @@
+//! Absolute paths, out of a name as it was passed and the way that the kernel side walked from its directory to the root.
+//!
+//! Purely lexical: `.`, `..` and `//` are taken out, and symbolic links inside the passed name are not followed, so that a
+//! path is where the call was aimed at, as the process spelled it.
+
+use crate::event::{Directory, Name, NameStatus, WalkStatus};
+
+/// How a path was got: an event's `path_kind`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PathKind {
+    /// It could not be.
+    #[default]
+    Unknown,
+    /// The name was absolute.
+    Absolute,
+    /// Relative to the working directory.
+    Cwd,
+    /// Relative to a directory's descriptor, or a descriptor's own.
+    Dirfd,
+    /// Its beginning is missing, or its end, or the directory is deleted. Without a leading slash if the beginning is.
+    Partial,
+}
+
+impl PathKind {
+    /// As it stands in an event.
+    #[must_use]
+    pub fn as_str(self) -> Option<&'static str> {
+        match self {
+            Self::Unknown => None,
+            Self::Absolute => Some("absolute"),
+            Self::Cwd => Some("cwd"),
+            Self::Dirfd => Some("dirfd"),
+            Self::Partial => Some("partial"),
+        }
+    }
+}
+
+/// Paths of one name. The buffers are used again.
+#[derive(Debug, Default)]
+pub struct Paths {
+    path: Vec<u8>,
+    host_path: Vec<u8>,
+    kind: PathKind,
+    differs: bool,
+}
+
+/// Appends `/name` for each of the names, which lie from the leaf to the root, each with a NUL behind it.
+fn push_upwards(path: &mut Vec<u8>, names: &[u8]) {
+    let names = names.strip_suffix(&[0]).unwrap_or(names);
+    if !names.is_empty() {
+        for name in names.rsplit(|byte| *byte == 0) {
+            path.push(b'/');
+            path.extend_from_slice(name);
+        }
+    }
+}
+
+/// Appends a name as passed. `..` goes no higher than `floor`, as nobody's goes above his root.
+fn push_lexically(path: &mut Vec<u8>, name: &[u8], floor: usize) {
+    for part in name.split(|byte| *byte == b'/') {
+        match part {
+            b"" | b"." => {}
+            b".." => {
+                let cut = path[floor..].iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+                path.truncate(floor + cut);
+            }
+            part => {
+                path.push(b'/');
+                path.extend_from_slice(part);
+            }
+        }
+    }
+}
+
+fn or_root(path: &mut Vec<u8>) {
+    if path.is_empty() {
+        path.push(b'/');
+    }
+}
+
+impl Paths {
+    /// Works one name's paths out. `name` is `None` for calls that have a descriptor only.
+    pub fn resolve(&mut self, name: Option<Name<'_>>, directory: Option<Directory<'_>>, is_cwd: bool) {
+        self.path.clear();
+        self.host_path.clear();
+        self.kind = PathKind::Unknown;
+        self.differs = false;
+        if unusable(name) {
+            return;
+        }
+        let bytes = name.map_or(b"".as_slice(), |name| name.bytes);
+        if bytes.first() == Some(&b'/') {
+            self.resolve_absolute(bytes, directory);
+        } else if let Some(directory) = directory {
+            self.resolve_relative(bytes, directory, is_cwd);
+        }
+        if self.kind != PathKind::Unknown && name.is_some_and(|name| name.status == NameStatus::Truncated) {
+            self.kind = PathKind::Partial;
+        }
+    }
+
+    /// The directory then is the process's root; or, for a name that could only be read at the exit, whatever it would have
+    /// been relative to, of which only what lies above the root is of use.
+    fn resolve_absolute(&mut self, bytes: &[u8], directory: Option<Directory<'_>>) {
+        self.kind = PathKind::Absolute;
+        push_lexically(&mut self.path, bytes, 0);
+        or_root(&mut self.path);
+        if let Some(directory) = directory
+            && let (Some(_), above) = directory.split()
+            && directory.status != WalkStatus::Partial
+        {
+            push_upwards(&mut self.host_path, above);
+            let floor = self.host_path.len();
+            push_lexically(&mut self.host_path, bytes, floor);
+            or_root(&mut self.host_path);
+            self.differs = self.path != self.host_path;
+        }
+    }
+
+    fn resolve_relative(&mut self, bytes: &[u8], directory: Directory<'_>, is_cwd: bool) {
+        let (below, above) = directory.split();
+        push_upwards(&mut self.host_path, above);
+        let floor = self.host_path.len();
+        push_upwards(&mut self.host_path, below.unwrap_or_default());
+        push_lexically(&mut self.host_path, bytes, floor);
+        let Some(below) = below else {
+            // The process's root was not met on the way.
+            if directory.status == WalkStatus::Partial {
+                self.kind = PathKind::Partial;
+                self.path.extend_from_slice(self.host_path.strip_prefix(b"/").unwrap_or(&self.host_path));
+            } else {
+                // It works outside of its root, and has no name of its own for the place.
+                or_root(&mut self.host_path);
+                self.differs = true;
+            }
+            return;
+        };
+        push_upwards(&mut self.path, below);
+        push_lexically(&mut self.path, bytes, 0);
+        or_root(&mut self.path);
+        or_root(&mut self.host_path);
+        self.differs = directory.status != WalkStatus::Partial && self.path != self.host_path;
+        self.kind = match directory.status {
+            WalkStatus::Deleted => PathKind::Partial,
+            _ if is_cwd => PathKind::Cwd,
+            _ => PathKind::Dirfd,
+        };
+    }
+
+    /// Absolute, as the process sees it.
+    #[must_use]
+    pub fn path(&self) -> Option<&[u8]> {
+        (self.kind != PathKind::Unknown).then_some(&self.path)
+    }
+
+    /// The same from the root of the process's mount namespace, where that is another one.
+    #[must_use]
+    pub fn host_path(&self) -> Option<&[u8]> {
+        self.differs.then_some(&self.host_path)
+    }
+
+    /// How the path was got.
+    #[must_use]
+    pub fn kind(&self) -> PathKind {
+        self.kind
+    }
+}
+
+/// A name that leads nowhere: one that could not be read, or the empty one, for which every call gives ENOENT.
+fn unusable(name: Option<Name<'_>>) -> bool {
+    name.is_some_and(|name| name.status == NameStatus::Fault || name.bytes.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolved(name: &str, names: &[u8], root_bytes: Option<u32>, status: WalkStatus) -> (String, String, PathKind) {
+        let mut paths = Paths::default();
+        let name = Name { status: NameStatus::Ok, bytes: name.as_bytes() };
+        paths.resolve(Some(name), Some(Directory { status, root_bytes, names }), true);
+        let text = |path: Option<&[u8]>| path.map_or("None".into(), |path| String::from_utf8_lossy(path).into_owned());
+        (text(paths.path()), text(paths.host_path()), paths.kind())
+    }
+
+    fn below(name: &str, names: &[u8]) -> (String, PathKind) {
+        let (path, host_path, kind) = resolved(name, names, Some(names.len() as u32), WalkStatus::Whole);
+        assert_eq!(host_path, "None");
+        (path, kind)
+    }
+
+    #[test]
+    fn relative_names() {
+        assert_eq!(below("file", b"b\0a\0"), ("/a/b/file".into(), PathKind::Cwd));
+        assert_eq!(below("../x//./y/", b"b\0a\0"), ("/a/x/y".into(), PathKind::Cwd));
+        assert_eq!(below("../../../../x", b"b\0a\0"), ("/x".into(), PathKind::Cwd));
+        assert_eq!(below("..", b"a\0"), ("/".into(), PathKind::Cwd));
+        assert_eq!(below("x", b""), ("/x".into(), PathKind::Cwd));
+        assert_eq!(below("...", b""), ("/...".into(), PathKind::Cwd));
+    }
+
+    #[test]
+    fn absolute_names() {
+        assert_eq!(below("/a/../b", b""), ("/b".into(), PathKind::Absolute));
+        assert_eq!(below("//", b""), ("/".into(), PathKind::Absolute));
+    }
+
+    #[test]
+    fn in_another_root() {
+        let late = resolved("/x", b"in\0jail\0srv\0", Some(3), WalkStatus::Whole);
+        assert_eq!(late, ("/x".into(), "/srv/jail/x".into(), PathKind::Absolute));
+        let at = |name, names, root| resolved(name, names, Some(root), WalkStatus::Whole);
+        assert_eq!(at("/x", b"jail\0srv\0", 0), ("/x".into(), "/srv/jail/x".into(), PathKind::Absolute));
+        assert_eq!(at("x", b"in\0jail\0srv\0", 3), ("/in/x".into(), "/srv/jail/in/x".into(), PathKind::Cwd));
+        assert_eq!(at("../../x", b"in\0jail\0srv\0", 3), ("/x".into(), "/srv/jail/x".into(), PathKind::Cwd));
+        let outside = resolved("x", b"out\0", None, WalkStatus::Whole);
+        assert_eq!(outside, ("None".into(), "/out/x".into(), PathKind::Unknown));
+    }
+
+    #[test]
+    fn what_is_not_whole_says_so() {
+        let tail = resolved("x", b"c\0b\0", None, WalkStatus::Partial);
+        assert_eq!(tail, ("b/c/x".into(), "None".into(), PathKind::Partial));
+        let met_root = resolved("x", b"c\0b\0z\0", Some(4), WalkStatus::Partial);
+        assert_eq!(met_root, ("/b/c/x".into(), "None".into(), PathKind::Cwd));
+        let deleted = resolved("x", b"gone\0", Some(5), WalkStatus::Deleted);
+        assert_eq!((deleted.0.as_str(), deleted.2), ("/gone/x", PathKind::Partial));
+    }
+
+    #[test]
+    fn what_leads_nowhere_has_none() {
+        let mut paths = Paths::default();
+        let whole = Directory { status: WalkStatus::Whole, root_bytes: Some(0), names: b"" };
+        paths.resolve(Some(Name { status: NameStatus::Ok, bytes: b"" }), Some(whole), true);
+        assert_eq!((paths.path(), paths.kind()), (None, PathKind::Unknown));
+        paths.resolve(Some(Name { status: NameStatus::Fault, bytes: b"" }), Some(whole), true);
+        assert_eq!(paths.path(), None);
+        paths.resolve(Some(Name { status: NameStatus::Ok, bytes: b"x" }), None, false);
+        assert_eq!(paths.path(), None);
+        paths.resolve(Some(Name { status: NameStatus::Ok, bytes: b"/x/../y" }), None, false);
+        assert_eq!((paths.path(), paths.kind()), (Some(b"/y".as_slice()), PathKind::Absolute));
+        paths.resolve(None, Some(Directory { status: WalkStatus::Whole, root_bytes: Some(2), names: b"f\0" }), false);
+        assert_eq!((paths.path(), paths.kind()), (Some(b"/f".as_slice()), PathKind::Dirfd));
+    }
+
+    /// A small generator in place of a dependency: whatever comes in, a path is absolute, normal, and stays below its root.
+    #[test]
+    fn any_bytes_give_a_normal_path() {
+        let mut seed = 0x2545_f491_4f6c_dd1d_u64;
+        let mut next = move || {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            seed
+        };
+        for _ in 0..20_000 {
+            let bytes: Vec<u8> = (0..next() % 24).map(|_| b"//..ab\xff"[(next() % 7) as usize]).collect();
+            let names: Vec<u8> = (0..next() % 4).flat_map(|_| [b"ab"[(next() % 2) as usize], 0]).collect();
+            let root = (next() % (names.len() as u64 / 2 + 1)) as u32 * 2;
+            let mut paths = Paths::default();
+            let directory = Directory { status: WalkStatus::Whole, root_bytes: Some(root), names: &names };
+            paths.resolve(Some(Name { status: NameStatus::Ok, bytes: &bytes }), Some(directory), true);
+            let Some(path) = paths.path() else { continue };
+            assert!(path.starts_with(b"/") && !path.windows(2).any(|two| two == b"//"));
+            let mut parts = path[1..].split(|byte| *byte == b'/');
+            assert!(path == b"/" || parts.all(|part| !matches!(part, b"" | b"." | b"..")));
+            let mut above = Vec::new();
+            push_upwards(&mut above, &names[root as usize..]);
+            assert!(paths.host_path().is_none_or(|host| host.starts_with(&above)));
+        }
+    }
+}
