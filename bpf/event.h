@@ -98,7 +98,7 @@ struct directory {
  * Room for two names and two directories, each up to PATH_MAX. A segment begins below SEGMENTS_BYTES, a power of two so
  * that a mask proves it to the verifier, and ends below SEGMENTS_BYTES + SEGMENT_MOST.
  */
-#define SEGMENTS_BYTES 16384
+#define SEGMENTS_BYTES 32768
 #define SEGMENT_MOST (PATH_MAX + 256)
 
 /* One a CPU: what sys_enter counts, and the record that it is filling. Only that CPU writes it. */

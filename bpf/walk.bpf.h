@@ -100,7 +100,7 @@ static __always_inline bool step(struct walk *walk, __u8 *segments)
 	if (at == walk->start && !walk->d_hash_pprev)
 		walk->is_deleted = 1;
 	bytes = (walk->d_name_hash_len >> 32) & NAME_BYTES;
-	if (at - walk->start > PATH_MAX - NAME_BYTES - 1)
+	if (at - walk->start + bytes >= PATH_MAX)
 		return false;
 	at = within_segments(at);
 	bpf_probe_read_kernel(segments + at, bytes, walk->d_name);

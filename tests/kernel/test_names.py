@@ -134,10 +134,24 @@ def test_a_string_literal_after_fork(program: Callable[[str], Path]) -> None:
     assert [(event["filename"], event["name_status"]) for event in events] == [("/nonexistent/rawtp-burst", "ok")] * 3
 
 
-def test_a_32_bit_number_is_not_misread(program: Callable[[str], Path]) -> None:
-    with stopped([program("compat")]) as process, rawtp.Tracer(pid=process.pid) as tracer:
-        release(process)
-        events = read_to_end(tracer, process)
-        if process.returncode == 77:
-            pytest.skip("this kernel has no 32-bit system calls (CONFIG_IA32_EMULATION)")
-    assert [(event["syscall"], event["filename"]) for event in events] == [("unlink", "/nonexistent/rawtp-native")]
+def test_the_longest_record_there_is(tmp_path: Path) -> None:
+    """Two names of PATH_MAX, each relative to a directory that is nearly as deep."""
+    part, names = "d" * 250, [letter * (PATH_MAX - 1) for letter in (b"a", b"b")]
+    pid = os.fork()
+    if not pid:
+        code = 1
+        try:
+            os.chdir(tmp_path)
+            for _ in range(15):
+                os.mkdir(part)  # noqa: PTH102
+                os.chdir(part)
+            with rawtp.Tracer(rawtp.RENAME, pid=os.getpid()) as tracer:
+                libc.renameat2(AT_FDCWD, names[0], AT_FDCWD, names[1], 0)
+            [event] = tracer
+            place = str(tmp_path) + f"/{part}" * 15
+            assert (event["path"], event["new_path"]) == tuple(f"{place}/{name.decode()}" for name in names)
+            assert (event["path_kind"], event["name_status"], event["errno"]) == ("cwd", "ok", "ENAMETOOLONG")
+            code = 0
+        finally:
+            os._exit(code)
+    assert os.waitpid(pid, 0)[1] == 0

@@ -1,0 +1,303 @@
+"""The true path: as the process sees it, when it called, whatever it is relative to."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import threading
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import rawtp
+from support import events_of, run, until_sentinel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+pytestmark = pytest.mark.kernel
+
+PATH_MAX = 4096
+
+Shown = tuple[str | None, str | None, str | None]
+
+
+def shown(event: rawtp.Event) -> Shown:
+    return event["path"], event["path_kind"], event["host_path"]
+
+
+def in_child(action: Callable[[], object]) -> list[Shown]:
+    """What a fork that does this is seen to delete."""
+    with rawtp.Tracer() as tracer:
+        pid = os.fork()
+        if not pid:
+            try:
+                with suppress(OSError):
+                    action()
+            finally:
+                os._exit(0)
+        os.waitpid(pid, 0)
+        return [shown(event) for event in events_of(tracer, pid)]
+
+
+@contextmanager
+def mounted(target: Path, *arguments: str | Path) -> Iterator[None]:
+    subprocess.run(["mount", *arguments, target], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", target], check=True)
+
+
+def delete(name: str | bytes, **where: int) -> None:
+    with suppress(OSError):
+        os.unlink(name, **where)
+
+
+@pytest.mark.parametrize(
+    ("name", "where"),
+    [
+        ("file", "/sub/file"),
+        ("./file", "/sub/file"),
+        ("../file", "/file"),
+        ("..//x/./y/../file", "/x/file"),
+        ("file/", "/sub/file"),
+        (".", "/sub"),
+        ("..", ""),
+    ],
+)
+def test_relative_to_the_working_directory(tmp_path: Path, name: str, where: str) -> None:
+    def action() -> None:
+        os.chdir(tmp_path / "sub")
+        delete(name)
+
+    (tmp_path / "sub").mkdir()
+    assert in_child(action) == [(f"{tmp_path}{where}", "cwd", None)]
+
+
+def test_relative_to_a_descriptor(own: rawtp.Tracer, tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    directory = os.open(tmp_path / "sub", os.O_DIRECTORY)
+    (tmp_path / "sub").rename(tmp_path / "renamed since")
+    delete("file", dir_fd=directory)
+    delete("/absolute", dir_fd=directory)
+    os.close(directory)
+    delete("closed", dir_fd=directory)
+    delete("never", dir_fd=1 << 30)
+    assert [shown(event) for event in until_sentinel(own)] == [
+        (f"{tmp_path}/renamed since/file", "dirfd", None),
+        ("/absolute", "absolute", None),
+        (None, None, None),
+        (None, None, None),
+    ]
+
+
+def test_a_symbolic_link_in_the_name_is_not_followed_but_in_the_directory_it_is(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+
+    def by_name() -> None:
+        delete(f"{tmp_path}/link/file")
+
+    def by_directory() -> None:
+        os.chdir(tmp_path / "link")
+        delete("file")
+
+    assert in_child(by_name) == [(f"{tmp_path}/link/file", "absolute", None)]
+    assert in_child(by_directory) == [(f"{tmp_path}/real/file", "cwd", None)]
+
+
+def test_bytes_that_are_no_text(tmp_path: Path) -> None:
+    place = os.fsencode(tmp_path) + b"/\xff\n\x1b[m"
+    os.mkdir(place)  # noqa: PTH102 - bytes
+
+    def action() -> None:
+        os.chdir(place)
+        delete(b"\xfe")
+
+    assert in_child(action) == [(os.fsdecode(place + b"/\xfe"), "cwd", None)]
+
+
+def test_through_mounts(tmp_path: Path) -> None:
+    for name in ("source/in", "bind", "tmpfs", "lower", "upper", "work", "overlay"):
+        (tmp_path / name).mkdir(parents=True)
+    layers = f"lowerdir={tmp_path}/lower,upperdir={tmp_path}/upper,workdir={tmp_path}/work"
+    with (
+        mounted(tmp_path / "bind", "--bind", tmp_path / "source"),
+        mounted(tmp_path / "tmpfs", "-t", "tmpfs", "none"),
+        mounted(tmp_path / "upper", "-t", "tmpfs", "none"),
+        mounted(tmp_path / "work", "-t", "tmpfs", "none"),
+    ):
+        (tmp_path / "tmpfs" / "deep" / "er").mkdir(parents=True)
+        for name in ("bind/in", "bind", "tmpfs/deep/er", "tmpfs"):
+
+            def action(name: str = name) -> None:
+                os.chdir(tmp_path / name)
+                delete("file")
+
+            assert in_child(action) == [(f"{tmp_path}/{name}/file", "cwd", None)]
+    (tmp_path / "layers").mkdir()
+    with mounted(tmp_path / "layers", "-t", "tmpfs", "none"):
+        for name in ("lower/in", "upper", "work"):
+            (tmp_path / "layers" / name).mkdir(parents=True)
+        layers = ",".join(f"{kind}dir={tmp_path}/layers/{kind}" for kind in ("lower", "upper", "work"))
+        with mounted(tmp_path / "overlay", "-t", "overlay", "overlay", "-o", layers):
+
+            def in_overlay() -> None:
+                os.chdir(tmp_path / "overlay" / "in")
+                delete("file")
+
+            assert in_child(in_overlay) == [(f"{tmp_path}/overlay/in/file", "cwd", None)]
+
+
+def test_in_a_chroot(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    outside = os.open("/", os.O_DIRECTORY)
+
+    def action() -> None:
+        os.chroot(tmp_path)
+        os.chdir("/sub")
+        delete("file")
+        delete("../../../file")
+        delete("/sub/../absolute")
+        delete("etc/passwd-not-there", dir_fd=outside)
+
+    assert in_child(action) == [
+        ("/sub/file", "cwd", f"{tmp_path}/sub/file"),
+        ("/file", "cwd", f"{tmp_path}/file"),
+        ("/absolute", "absolute", f"{tmp_path}/absolute"),
+        (None, None, "/etc/passwd-not-there"),
+    ]
+    os.close(outside)
+
+
+def test_in_another_mount_namespace(tracer: rawtp.Tracer, tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
+    script = 'mount -t tmpfs none "$0" && cd "$0" && exec unlink file'
+    pid = run(["unshare", "-m", "sh", "-c", script, tmp_path / "new"])
+    assert [shown(event) for event in events_of(tracer, pid)] == [(f"{tmp_path}/new/file", "cwd", None)]
+
+
+def test_a_deleted_directory(tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+
+    def action() -> None:
+        os.chdir(tmp_path / "gone")
+        (tmp_path / "gone").rmdir()
+        delete("file")
+
+    removed, inside = in_child(action)
+    assert removed == (f"{tmp_path}/gone", "absolute", None)
+    assert inside == (f"{tmp_path}/gone/file", "partial", None)
+
+
+def test_a_lazily_unmounted_directory(tmp_path: Path) -> None:
+    subprocess.run(["mount", "-t", "tmpfs", "none", tmp_path], check=True)
+    (tmp_path / "in").mkdir()
+
+    def action() -> None:
+        os.chdir(tmp_path / "in")
+        subprocess.run(["umount", "-l", tmp_path], check=True)
+        delete("file")
+
+    # It has no place under the root any more; what is left of its path is told apart from one that has.
+    assert in_child(action)[-1:] == [(None, None, "/in/file")]
+
+
+@pytest.mark.parametrize(
+    ("depth", "name"), [(100, "d"), (700, "d"), (1900, "d"), (3000, "d"), (15, "d" * 250), (17, "d" * 250)]
+)
+def test_deep_directories(tmp_path: Path, depth: int, name: str) -> None:
+    def action() -> None:
+        os.chdir(tmp_path)
+        for _ in range(depth):
+            os.mkdir(name)  # noqa: PTH102 - deeper than a path can say
+            os.chdir(name)
+        delete("file")
+
+    whole = str(tmp_path) + f"/{name}" * depth + "/file"
+    [(path, kind, host_path)] = in_child(action)
+    assert host_path is None
+    if len(whole) < PATH_MAX:
+        assert (path, kind) == (whole, "cwd")
+    else:
+        # What does not fit says so, and is the end of the truth.
+        assert kind == "partial"
+        assert path is not None
+        assert whole.endswith(f"/{path}")
+        assert len(path) > PATH_MAX - len(name) - len("//file")
+    subprocess.run(["rm", "-rf", tmp_path / name], check=True)
+
+
+def test_an_empty_name_and_one_that_cannot_be_read_have_no_path(own: rawtp.Tracer) -> None:
+    delete("")
+    assert [shown(event) for event in until_sentinel(own)] == [(None, None, None)]
+
+
+def test_rm_rf_exactly(tmp_path: Path) -> None:
+    """A tree of thousands of entries with odd names and deep places: no path is missing, too many, or wrong."""
+    rng = random.Random(20261122)  # noqa: S311 - a tree, not a secret
+    odd = ["a b", "new\nline", "\x1b[31m", "ünï", "-rf", "..x", "'", "\udcff\udcfe", "x" * 200]
+    top = tmp_path / "top"
+    top.mkdir()
+    directories = [top]
+    for number in range(800):
+        parent = rng.choice(directories[-40:] if number % 3 else directories)
+        directory = parent / f"{rng.choice(odd)}{number}"
+        if len(os.fsencode(directory)) < 3000:
+            directory.mkdir()
+            directories.append(directory)
+    deep = top
+    for _ in range(120):
+        deep /= "d"
+        deep.mkdir()
+        directories.append(deep)
+    files = []
+    for number in range(4200):
+        file = rng.choice(directories) / f"{rng.choice(odd[:-1])}{number}"
+        file.touch()
+        files.append(file)
+    truth = {*map(str, files), *map(str, directories)}
+    assert len(truth) > 5000
+
+    inner = rng.choice(directories[1:])
+    with rawtp.Tracer() as tracer:
+        relative = run(["rm", "-rf", "--", os.path.relpath(inner, tmp_path)], cwd=tmp_path)
+        absolute = run(["rm", "-rf", "--", top])
+        events = [event for event in until_sentinel(tracer) if event["pid"] in {relative, absolute}]
+        assert tracer.stats().lost_ring == 0
+    removed = [event["path"] for event in events if event["ret"] == 0]
+    assert len(removed) == len(set(removed))
+    assert set(removed) == truth
+    assert {event["path_kind"] for event in events} <= {"absolute", "cwd", "dirfd"}
+    assert {event["host_path"] for event in events} == {None}
+
+
+def test_a_parent_that_is_renamed_all_the_while(tmp_path: Path) -> None:
+    """The walk takes no locks: each path is one that there was, or says that it is not whole."""
+    names = [tmp_path / name for name in ("one", "two")]
+    (names[0] / "in" / "deep").mkdir(parents=True)
+    directory = os.open(names[0] / "in" / "deep", os.O_DIRECTORY)
+    stop = threading.Event()
+
+    def rename() -> None:
+        while not stop.is_set():
+            names[0].rename(names[1])
+            names[1].rename(names[0])
+
+    thread = threading.Thread(target=rename)
+    with rawtp.Tracer(pid=os.getpid()) as tracer:
+        thread.start()
+        for _ in range(20_000):
+            delete("file", dir_fd=directory)
+        stop.set()
+        thread.join()
+        events = until_sentinel(tracer)
+    os.close(directory)
+    assert len(events) == 20_000
+    whole = {event["path"] for event in events if event["path_kind"] == "dirfd"}
+    assert whole <= {f"{name}/in/deep/file" for name in names}
+    assert {event["path_kind"] for event in events} <= {"dirfd", "partial"}
