@@ -16,13 +16,25 @@ import time
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 import rawtp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
+
+
+class Asked(TypedDict):
+    """What a tracer is asked for."""
+
+    fields: tuple[str, ...]
+    results: bool
+
+
+BASIC_ENTER: Asked = {"fields": rawtp.BASIC_FIELDS, "results": False}
+BASIC: Asked = {"fields": rawtp.BASIC_FIELDS, "results": True}
+ALL: Asked = {"fields": rawtp.ALL_FIELDS, "results": True}
 
 
 class Row(NamedTuple):
@@ -63,29 +75,27 @@ def interleaved(group: str, rounds: int, cases: dict[str, Callable[[], float]]) 
     return rows
 
 
-def call_cost(program: Path, call: str, count: int, *, results: bool | None) -> float:
+def call_cost(program: Path, call: str, count: int, asked: Asked | None) -> float:
     """Nanoseconds of a call, with a tracer of the whole host, or with none."""
     tracer: AbstractContextManager[object] = nullcontext()
-    if results is not None:
-        tracer = rawtp.Tracer(results=results, ring_bytes=16 << 20, queue_bytes=512 << 20)
+    if asked:
+        tracer = rawtp.Tracer(**asked, ring_bytes=16 << 20, queue_bytes=512 << 20)
     with load(program, call, count) as process, tracer:
         return finish(process)
 
 
-def recorded(program: Path, count: int, stack: ExitStack, *, results: bool) -> rawtp.Tracer:
+def recorded(program: Path, count: int, stack: ExitStack, asked: Asked) -> rawtp.Tracer:
     """A tracer that holds ``count`` events of one process, all drained, none taken."""
     process = stack.enter_context(load(program, "unlinkat", count))
-    tracer = stack.enter_context(
-        rawtp.Tracer(pid=process.pid, results=results, ring_bytes=64 << 20, queue_bytes=512 << 20)
-    )
+    tracer = stack.enter_context(rawtp.Tracer(**asked, pid=process.pid, ring_bytes=64 << 20, queue_bytes=512 << 20))
     finish(process)
     return tracer
 
 
-def dict_cost(program: Path, count: int, take: Callable[[rawtp.Tracer, int], int], *, results: bool) -> float:
+def dict_cost(program: Path, count: int, take: Callable[[rawtp.Tracer, int], int], asked: Asked) -> float:
     """CPU nanoseconds of the calling thread for an event as a dict."""
     with ExitStack() as stack:
-        tracer = recorded(program, count, stack, results=results)
+        tracer = recorded(program, count, stack, asked)
         time.sleep(0.05)
         gc.collect()
         start = time.thread_time_ns()
@@ -131,11 +141,11 @@ def thread_cpu_ns(name: str) -> int:
     raise LookupError(name)
 
 
-def burst(program: Path, count: int, ring_bytes: int, *, results: bool) -> str:
+def burst(program: Path, count: int, ring_bytes: int, name: str, asked: Asked) -> str:
     """One producer at full speed, one reader taking dicts all the while: what arrives."""
     with (
         load(program, "unlinkat", count) as process,
-        rawtp.Tracer(pid=process.pid, results=results, ring_bytes=ring_bytes) as tracer,
+        rawtp.Tracer(**asked, pid=process.pid, ring_bytes=ring_bytes) as tracer,
     ):
         assert process.stdin is not None
         process.stdin.write("\n")
@@ -153,9 +163,8 @@ def burst(program: Path, count: int, ring_bytes: int, *, results: bool) -> str:
         lost = tracer.stats().lost_ring
         assert taken + lost == count, tracer.stats()
         out, _ = process.communicate()
-    kind = "enter and exit" if results else "enter only"
     return (
-        f"  {kind:15} {ring_bytes >> 20:3} MiB ring {taken:9} delivered {lost:8} lost"
+        f"  {name:24} {ring_bytes >> 20:3} MiB ring {taken:9} delivered {lost:8} lost"
         f"   caller {float(out):6.0f} ns/call   drain {drain_ns:4.0f}   dicts {reader_ns:4.0f} ns/event"
     )
 
@@ -187,21 +196,27 @@ def main() -> None:
             ("unlinkat", "A call that matches (unlinkat, ENOENT), nobody reading"),
         ):
             cases: dict[str, Callable[[], float]] = {
-                "nothing attached": partial(call_cost, program, call, calls, results=None),
-                "rawtp, enter only (results=False)": partial(call_cost, program, call, calls, results=False),
-                "rawtp, enter and exit": partial(call_cost, program, call, calls, results=True),
+                "nothing attached": partial(call_cost, program, call, calls, None),
+                "rawtp, basic fields, enter only": partial(call_cost, program, call, calls, BASIC_ENTER),
+                "rawtp, basic fields": partial(call_cost, program, call, calls, BASIC),
+                "rawtp, all fields": partial(call_cost, program, call, calls, ALL),
             }
             show(interleaved(group, rounds, cases))
         cases = {
             "a dict display in pure Python": lambda: literal(calls),
-            "get_many, enter only": lambda: dict_cost(program, calls, get_many, results=False),
-            "get_many, enter and exit": lambda: dict_cost(program, calls, get_many, results=True),
-            "for event in tracer, enter and exit": lambda: dict_cost(program, calls, iterate, results=True),
+            "get_many, basic fields": lambda: dict_cost(program, calls, get_many, BASIC),
+            "for event in tracer, basic fields": lambda: dict_cost(program, calls, iterate, BASIC),
+            "get_many, all fields": lambda: dict_cost(program, calls, get_many, ALL),
         }
-        show(interleaved("A dict of 21 keys, CPU of the reading thread", rounds, cases))
+        show(interleaved("An event as a dict, CPU of the reading thread", rounds, cases))
         print("\nA burst at full speed, read while it lasts")
-        for results, ring_bytes in ((False, 4 << 20), (True, 4 << 20), (True, 16 << 20)):
-            print(burst(program, options.events, ring_bytes, results=results))
+        for name, asked, ring_bytes in (
+            ("basic fields, enter only", BASIC_ENTER, 4 << 20),
+            ("basic fields", BASIC, 4 << 20),
+            ("all fields", ALL, 4 << 20),
+            ("all fields", ALL, 16 << 20),
+        ):
+            print(burst(program, options.events, ring_bytes, name, asked))
 
 
 if __name__ == "__main__":
