@@ -12,6 +12,8 @@
 /* A path with its NUL, as the kernel copies it in (include/uapi/linux/limits.h). */
 #define PATH_MAX 4096
 #define COMM_BYTES 16
+/* How much of the arguments is sent: a power of two. */
+#define ARGV_BYTES 1024
 
 enum record_kind {
 	RECORD_ENTER = 1,
@@ -25,6 +27,10 @@ enum segment_kind {
 	 */
 	SEGMENT_DIRECTORY = 3,
 	SEGMENT_NEW_DIRECTORY = 4,
+	/* The executable, as a directory's names are: the file's own first. */
+	SEGMENT_EXE = 5,
+	/* The arguments as they lie in the process's memory, each with a NUL. */
+	SEGMENT_ARGV = 6,
 };
 
 enum name_status {
@@ -64,6 +70,16 @@ struct enter_record {
 	__u32 flags;
 	__u32 abi;
 	__u8 comm[COMM_BYTES];
+	/* From here on 0, and -1 for the ids of audit, when it was not asked for. */
+	__u64 start_ns; /* CLOCK_BOOTTIME */
+	__u64 cgroup_id;
+	__u32 euid;
+	__u32 auid;
+	__u32 session_id;
+	__u32 ns_pid;
+	__u32 pid_ns;
+	__u32 mnt_ns;
+	__u8 parent_comm[COMM_BYTES];
 };
 
 struct exit_record {

@@ -11,6 +11,7 @@
 #include "note.bpf.h"
 #include "name.bpf.h"
 #include "walk.bpf.h"
+#include "identity.bpf.h"
 
 /* Only so that these types are in the object's BTF, from which the skeleton makes the Rust ones. */
 struct enter_state _enter_state = {0};
@@ -121,12 +122,18 @@ int handle_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 	record->dfd = call->dfd ? arguments.at[call->dfd & 7] : AT_FDCWD;
 	record->flags = flags;
 	fill_who(record, task);
+	if (cfg_identity)
+		fill_identity(record, task);
 	at = append_path(state, cpu, at, false, task, record->dfd, call->path,
 			 (const void *)arguments.at[call->path & 7], &status);
 	if (call->new_path)
 		at = append_path(state, cpu, at, true, task,
 				 call->new_dfd ? (__s32)arguments.at[call->new_dfd & 7] : AT_FDCWD, true,
 				 (const void *)arguments.at[call->new_path & 7], &new_status);
+	if (cfg_exe)
+		at = append_exe(state, cpu, at, task);
+	if (cfg_argv)
+		at = append_argv(state, at, task);
 	bytes = sizeof(*record) + within_segments(at);
 
 	/* Counted before it can be seen: a reader never holds more records than were submitted. */

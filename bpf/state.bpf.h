@@ -34,6 +34,10 @@ const volatile __u32 cfg_pid = 0;
 const volatile bool cfg_results = true;
 /* Whether directories are resolved. */
 const volatile bool cfg_paths = true;
+/* Whether the rest of the fixed record is filled, and the two segments that say what the process runs. */
+const volatile bool cfg_identity = true;
+const volatile bool cfg_exe = true;
+const volatile bool cfg_argv = true;
 /* Bytes of the ring that enter records may use. The rest is kept for exits, so that what was begun can be finished. */
 const volatile __u64 cfg_enter_bytes = 0;
 

@@ -70,7 +70,7 @@ static __always_inline void read_comm(__u8 comm[COMM_BYTES], struct task_struct 
 		for (int i = 0; i < COMM_BYTES; i++)
 			comm[i] = task->comm[i];
 	} else {
-		bpf_get_current_comm(comm, COMM_BYTES);
+		BPF_CORE_READ_INTO((char(*)[COMM_BYTES])comm, task, comm);
 	}
 }
 

@@ -2,13 +2,17 @@
 
 use nix::errno::Errno;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyDict, PyList, PyString};
 use rustc_hash::FxHashMap;
 
-use crate::event::{Event, Name, NameStatus, enter_record};
-use crate::fields::{Fields, Key, PATHS};
+use crate::cgroup_lookup::Cgroups;
+use crate::event::{Event, Name, NameStatus, Segments, enter_record};
+use crate::fields::{CGROUP, Fields, IDENTITY, Key, PATHS};
 use crate::path::Paths;
 use crate::syscalls::Abi;
+
+/// An id of audit's that nobody has set (`AUDIT_UID_UNSET`, include/uapi/linux/audit.h).
+const UNSET: u32 = u32::MAX;
 
 /// Threads whose dict is kept. Beyond it all are dropped and made again as they come.
 const TEMPLATES: usize = 4096;
@@ -41,22 +45,45 @@ impl Sticky {
 /// The fields that a thread keeps, and the call.
 #[derive(PartialEq, Eq)]
 struct Identity {
-    ids: [u32; 5],
-    comm: [u8; 16],
+    ids: [u32; 11],
+    long_ids: [u64; 2],
+    comms: [[u8; 16]; 2],
     call: (u32, u32),
 }
 
 impl Identity {
     fn of(record: &enter_record) -> Self {
-        let ids = [record.pid, record.tid, record.ppid, record.uid, record.gid];
-        Self { ids, comm: record.comm, call: (record.abi, record.nr) }
+        let enter_record { pid, tid, ppid, uid, gid, euid, auid, session_id, ns_pid, pid_ns, mnt_ns, .. } = *record;
+        Self {
+            ids: [pid, tid, ppid, uid, gid, euid, auid, session_id, ns_pid, pid_ns, mnt_ns],
+            long_ids: [record.start_ns, record.cgroup_id],
+            comms: [record.comm, record.parent_comm],
+            call: (record.abi, record.nr),
+        }
+    }
+}
+
+/// What a process runs: kept as it came, to see whether it is still the same.
+#[derive(PartialEq, Eq, Default)]
+struct Program {
+    exe: Vec<u8>,
+    argv: Vec<u8>,
+}
+
+impl Program {
+    fn is(&self, event: &Event<'_>) -> bool {
+        let segments = &event.enter.segments;
+        self.exe == segments.exe.map_or(b"".as_slice(), |exe| exe.names)
+            && self.argv == segments.argv.map_or(b"".as_slice(), |argv| argv.bytes)
     }
 }
 
 struct Template {
     identity: Identity,
     sticky: Sticky,
+    program: Program,
     dict: Py<PyDict>,
+    argv: Option<Py<PyList>>,
 }
 
 /// Sets the keys that are wanted.
@@ -104,6 +131,7 @@ pub(crate) struct Dicts {
     errnos: FxHashMap<i32, Py<PyString>>,
     paths: Paths,
     new_paths: Paths,
+    cgroups: Cgroups,
 }
 
 impl Dicts {
@@ -116,6 +144,7 @@ impl Dicts {
             errnos: FxHashMap::default(),
             paths: Paths::default(),
             new_paths: Paths::default(),
+            cgroups: Cgroups::new(),
         })
     }
 
@@ -160,8 +189,59 @@ impl Dicts {
         self.keys.set(&dict, Key::Syscall, event.call().map(|call| PyString::intern(py, call.name)))?;
         self.keys.set(&dict, Key::Abi, PyString::intern(py, abi.as_str()))?;
         self.keys.set(&dict, Key::Via, PyString::intern(py, "syscall"))?;
+        self.set_identity(&dict, event)?;
         self.set_sticky(py, &dict, event)?;
-        Ok(Template { identity: Identity::of(record), sticky: Sticky::of(event), dict: dict.unbind() })
+        let (identity, sticky) = (Identity::of(record), Sticky::of(event));
+        let mut made = Template { identity, sticky, program: Program::default(), dict: dict.unbind(), argv: None };
+        self.set_program(py, &mut made, event)?;
+        Ok(made)
+    }
+
+    fn set_identity(&mut self, dict: &Bound<'_, PyDict>, event: &Event<'_>) -> PyResult<()> {
+        if !self.keys.fields.any(&IDENTITY) {
+            return Ok(());
+        }
+        let record = &event.enter.record;
+        let audit = |id: u32| (id != UNSET).then_some(id);
+        self.keys.set_text(dict, Key::ParentComm, record.parent_comm.split(|byte| *byte == 0).next())?;
+        self.keys.set(dict, Key::Euid, record.euid)?;
+        self.keys.set(dict, Key::Auid, audit(record.auid))?;
+        self.keys.set(dict, Key::SessionId, audit(record.session_id))?;
+        self.keys.set(dict, Key::StartNs, event.start_ns())?;
+        self.keys.set(dict, Key::NsPid, record.ns_pid)?;
+        self.keys.set(dict, Key::PidNs, record.pid_ns)?;
+        self.keys.set(dict, Key::MntNs, record.mnt_ns)?;
+        self.keys.set(dict, Key::CgroupId, record.cgroup_id)?;
+        if self.keys.fields.any(&CGROUP) {
+            let place = self.cgroups.place(record.cgroup_id);
+            self.keys.set(dict, Key::ContainerId, place.container_id.as_deref())?;
+            self.keys.set(dict, Key::PodId, place.pod_id.as_deref())?;
+            self.keys.set(dict, Key::Unit, place.unit.as_deref())?;
+        }
+        Ok(())
+    }
+
+    /// What the process runs, in the template; the list is copied for each event, as each must be its caller's own.
+    fn set_program(&mut self, py: Python<'_>, template: &mut Template, event: &Event<'_>) -> PyResult<()> {
+        let dict = template.dict.bind(py);
+        let Segments { exe, argv, .. } = event.enter.segments;
+        template.program = Program {
+            exe: exe.map_or_else(Vec::new, |exe| exe.names.to_vec()),
+            argv: argv.map_or_else(Vec::new, |argv| argv.bytes.to_vec()),
+        };
+        self.keys.set(dict, Key::Exe, py.None())?;
+        if let Some(exe) = exe {
+            self.keys.set_text(dict, Key::Exe, self.paths.resolve_file(exe))?;
+        }
+        self.keys.set(dict, Key::ArgvTruncated, argv.map(|argv| argv.status == NameStatus::Truncated))?;
+        template.argv = None;
+        if let Some(argv) = argv.filter(|_| self.keys.fields.has(Key::Argv)) {
+            let whole = argv.bytes.strip_suffix(&[0]).unwrap_or(argv.bytes);
+            let texts: Vec<_> =
+                whole.split(|byte| *byte == 0).map(|text| self.keys.text(py, text)).collect::<PyResult<_>>()?;
+            template.argv = Some(PyList::new(py, texts)?.unbind());
+        }
+        Ok(())
     }
 
     fn set_paths(&mut self, dict: &Bound<'_, PyDict>, event: &Event<'_>) -> PyResult<()> {
@@ -185,16 +265,22 @@ impl Dicts {
     pub(crate) fn make<'py>(&mut self, py: Python<'py>, event: &Event<'_>) -> PyResult<Bound<'py, PyDict>> {
         let tid = event.enter.record.tid;
         let known = self.templates.remove(&tid).filter(|known| known.identity == Identity::of(&event.enter.record));
-        let template = match known {
-            Some(template) if template.sticky == Sticky::of(event) => template,
-            Some(mut template) => {
-                self.set_sticky(py, template.dict.bind(py), event)?;
-                template.sticky = Sticky::of(event);
-                template
-            }
+        let mut template = match known {
+            Some(template) => template,
             None => self.template(py, event)?,
         };
+        if template.sticky != Sticky::of(event) {
+            self.set_sticky(py, template.dict.bind(py), event)?;
+            template.sticky = Sticky::of(event);
+        }
+        if !template.program.is(event) {
+            self.set_program(py, &mut template, event)?;
+        }
         let dict = template.dict.bind(py).copy()?;
+        if let Some(argv) = &template.argv {
+            let argv = argv.bind(py);
+            self.keys.set(&dict, Key::Argv, argv.get_slice(0, argv.len()))?;
+        }
         if self.templates.len() >= TEMPLATES {
             self.templates.clear();
         }

@@ -97,6 +97,10 @@ pub struct Segments<'a> {
     pub directory: Option<Directory<'a>>,
     /// What the second is relative to.
     pub new_directory: Option<Directory<'a>>,
+    /// The executable, as a directory's names are.
+    pub exe: Option<Directory<'a>>,
+    /// The process's arguments, each with a NUL behind it.
+    pub argv: Option<Name<'a>>,
 }
 
 /// The entry of a call.
@@ -142,6 +146,12 @@ impl<'a> Event<'a> {
     #[must_use]
     pub fn ts_ns(&self) -> i64 {
         self.enter.record.ts_ns.cast_signed() + self.offset_ns
+    }
+
+    /// Unix time at which the process started.
+    #[must_use]
+    pub fn start_ns(&self) -> i64 {
+        self.enter.record.start_ns.cast_signed() + self.offset_ns
     }
 
     /// From the entry to the return.
@@ -236,6 +246,8 @@ fn segments(mut bytes: &[u8]) -> Result<Segments<'_>> {
             segment_kind::SEGMENT_NEW_FILENAME => found.new_filename = Some(name(head, content)),
             segment_kind::SEGMENT_DIRECTORY => found.directory = Some(walked(head, content)?),
             segment_kind::SEGMENT_NEW_DIRECTORY => found.new_directory = Some(walked(head, content)?),
+            segment_kind::SEGMENT_EXE => found.exe = Some(walked(head, content)?),
+            segment_kind::SEGMENT_ARGV => found.argv = Some(name(head, content)),
             _ => {}
         }
         let padding = head.bytes.next_multiple_of(SEGMENT_ALIGN) - head.bytes;

@@ -34,6 +34,21 @@ keys! {
     Uid = "uid",
     Gid = "gid",
     Comm = "comm",
+    ParentComm = "parent_comm",
+    Exe = "exe",
+    Argv = "argv",
+    ArgvTruncated = "argv_truncated",
+    Euid = "euid",
+    Auid = "auid",
+    SessionId = "session_id",
+    StartNs = "start_ns",
+    NsPid = "ns_pid",
+    PidNs = "pid_ns",
+    MntNs = "mnt_ns",
+    CgroupId = "cgroup_id",
+    ContainerId = "container_id",
+    PodId = "pod_id",
+    Unit = "unit",
     Syscall = "syscall",
     Abi = "abi",
     Via = "via",
@@ -53,6 +68,28 @@ keys! {
 
 /// The keys that need the directories walked in the kernel.
 pub const PATHS: [Key; 4] = [Key::Path, Key::NewPath, Key::PathKind, Key::HostPath];
+
+/// The keys that need more of the task's structures than every event does.
+pub const IDENTITY: [Key; 12] = [
+    Key::ParentComm,
+    Key::Euid,
+    Key::Auid,
+    Key::SessionId,
+    Key::StartNs,
+    Key::NsPid,
+    Key::PidNs,
+    Key::MntNs,
+    Key::CgroupId,
+    Key::ContainerId,
+    Key::PodId,
+    Key::Unit,
+];
+
+/// The keys that need the cgroup's path, which user space looks up once for each cgroup.
+pub const CGROUP: [Key; 3] = [Key::ContainerId, Key::PodId, Key::Unit];
+
+/// The keys of what the process runs with.
+pub const ARGV: [Key; 2] = [Key::Argv, Key::ArgvTruncated];
 
 /// A set of keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

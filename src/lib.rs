@@ -3,6 +3,8 @@
 //! Everything flows one way: [`probe`] loads and attaches, [`drain`] copies raw records out of the [`ring`] into the
 //! [`queue`], [`join`] pairs them into [`event`]s, and `dict` makes Python objects of those that are asked for.
 
+pub mod cgroup;
+pub mod cgroup_lookup;
 pub mod clock;
 pub mod config;
 pub mod counters;

@@ -79,6 +79,17 @@ fn or_root(path: &mut Vec<u8>) {
 }
 
 impl Paths {
+    /// The path of a file whose own names were walked, as its process sees it, or else from the root of the namespace.
+    pub fn resolve_file(&mut self, file: Directory<'_>) -> Option<&[u8]> {
+        self.resolve(None, Some(file), false);
+        match self.kind {
+            PathKind::Unknown => self.host_path(),
+            // A deleted executable still has its name; only a missing beginning makes it none.
+            _ if file.status == WalkStatus::Partial && self.kind == PathKind::Partial => None,
+            _ => Some(&self.path),
+        }
+    }
+
     /// Works one name's paths out. `name` is `None` for calls that have a descriptor only.
     pub fn resolve(&mut self, name: Option<Name<'_>>, directory: Option<Directory<'_>>, is_cwd: bool) {
         self.path.clear();

@@ -12,7 +12,7 @@ use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::fields;
+use crate::fields::{self, Key};
 use crate::fork::Link;
 use crate::skel::{GUIDE_REJECTED, OpenRawtpSkel, RawtpSkelBuilder};
 use crate::syscalls::numbers;
@@ -159,6 +159,9 @@ fn configure(open: &mut OpenRawtpSkel<'_>, config: &Config, cpus: u32) -> libbpf
         }
     }
     rodata.cfg_paths = config.fields.any(&fields::PATHS);
+    rodata.cfg_identity = config.fields.any(&fields::IDENTITY);
+    rodata.cfg_exe = config.fields.has(Key::Exe);
+    rodata.cfg_argv = config.fields.any(&fields::ARGV);
     rodata.cfg_pid = config.pid.unwrap_or(0);
     rodata.cfg_results = config.results;
     let ring_bytes = u64::from(config.ring_bytes);

@@ -31,8 +31,26 @@ from rawtp._core import (
 )
 from rawtp.event import Event
 
-BASIC_FIELDS = tuple(key for key in ALL_FIELDS if key not in {"path", "new_path", "path_kind", "host_path"})
-"""The keys that the call itself brings: without those that need the directories looked up."""
+BASIC_FIELDS = (
+    *(
+        "ts_ns",
+        "duration_ns",
+        "cpu",
+        "seq",
+        "lost",
+        "pid",
+        "tid",
+        "ppid",
+        "uid",
+        "gid",
+        "comm",
+        "syscall",
+        "abi",
+        "via",
+    ),
+    *("action", "dfd", "flags", "filename", "new_filename", "name_status", "ret", "errno"),
+)
+"""The keys that cost least: the call, its result, and the ids of who made it; no paths, no containers, no arguments."""
 
 __all__ = [
     "ALL_FIELDS",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import codecs
-import io
 import math
 import os
 import select
@@ -173,21 +172,34 @@ class _Printer:
     def __init__(self, out: TextIO, output: str | None) -> None:
         table = output == "columns" or (output is None and out.isatty())
         self._out = out
+        try:
+            self._fd: int | None = out.fileno()
+        except OSError:  # in a test or a notebook, standard output may be no file
+            self._fd = None
         self._line = columns.row if table else jsonl.line
-        if isinstance(out, io.TextIOWrapper):
-            codecs.register_error("rawtp.escape", escape_unencodable)
-            out.reconfigure(errors="rawtp.escape")
+        codecs.register_error("rawtp.escape", escape_unencodable)
         if table:
-            out.write(columns.header() + "\n")
-            out.flush()
+            self._write(columns.header() + "\n")
 
     def __call__(self, events: list[Event]) -> None:
         if not events:
             return
-        self._out.write("".join([self._line(event) + "\n" for event in events]))
-        self._out.flush()
+        self._write("".join([self._line(event) + "\n" for event in events]))
         if lost := sum(event["lost"] for event in events):
             _say(f"lost {ledger.events(lost)}")
+
+    def _write(self, text: str) -> None:
+        if self._fd is None:
+            self._out.write(text)
+            self._out.flush()
+            return
+        # CPython's buffered writer drops the rest of what a signal interrupts: Ctrl-C must not cost a slow reader lines.
+        rest = memoryview(text.encode(self._out.encoding, "rawtp.escape"))
+        while rest:
+            try:
+                rest = rest[os.write(self._fd, rest) :]
+            except BlockingIOError:  # another process has made the terminal or pipe that we share non-blocking
+                select.select([], [self._fd], [])
 
 
 def _account(counts: dict[str, int | None], *, fail_on_loss: bool) -> int:

@@ -35,6 +35,39 @@ class Event(TypedDict):
     """Real group id, in the host's user namespace."""
     comm: str
     """The thread's command name, at most 15 bytes (``prctl(2)``, ``PR_SET_NAME``)."""
+    parent_comm: str
+    """The same of the parent."""
+    exe: str | None
+    """The executable's path, as the process sees it, at the time of the call; ``None`` for a kernel thread."""
+    argv: list[str] | None
+    """The arguments, as they are in the process's memory at the time of the call, up to 1,023 bytes; ``None`` when that
+    cannot be read."""
+    argv_truncated: bool | None
+    """Whether there are more, or longer, arguments than ``argv`` has."""
+    euid: int
+    """Effective user id, in the host's user namespace."""
+    auid: int | None
+    """Who logged in: audit's login uid, which survives sudo; ``None`` when nobody did (a service)."""
+    session_id: int | None
+    """Audit's login session; ``None`` when there is none."""
+    start_ns: int
+    """Unix time at which the process started, in nanoseconds: (``pid``, ``start_ns``) names a process for ever."""
+    ns_pid: int
+    """The process id in the innermost of the process's pid namespaces: what it sees itself, in a container."""
+    pid_ns: int
+    """That pid namespace (the inode number in ``/proc/PID/ns/pid``)."""
+    mnt_ns: int
+    """The mount namespace (the inode number in ``/proc/PID/ns/mnt``)."""
+    cgroup_id: int
+    """The cgroup v2 of the process: the inode number of its directory. 1, the root, on hosts with cgroup v1 only."""
+    container_id: str | None
+    """The container, by its cgroup's name: docker's, containerd's, podman's, CRI-O's id; the name of an LXC or nspawn
+    one. The cgroup is looked up when its first event is read: ``None`` if it was gone by then. It is a claim: whoever
+    may make cgroups may name them as he likes."""
+    pod_id: str | None
+    """The Kubernetes pod's uid, or podman's pod id; by the cgroup's name, too."""
+    unit: str | None
+    """systemd's innermost unit that is not a slice, ``"nginx.service"``; by the cgroup's name, too."""
     syscall: str
     """The system call's name: ``"unlinkat"``."""
     abi: str

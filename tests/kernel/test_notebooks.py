@@ -23,7 +23,8 @@ def shown(notebook: nbformat.NotebookNode) -> list[str]:
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     texts = ["".join(output.get("text", f"<{output.output_type}>") for output in cell.outputs) for cell in cells]
     texts = [re.sub(r"/tmp/rawtp-\w+", "/tmp/rawtp-PLACE", text) for text in texts]
-    texts = [re.sub(r"(?m)^(ts_ns|duration_ns|cpu|seq|pid|tid|ppid|abi) +.*$", r"\1 ANY", text) for text in texts]
+    places = r"(?m)^(\w+_ns|\w+_id|cpu|seq|pid|tid|ppid|ns_pid|auid|unit|abi) +.*$"
+    texts = [re.sub(places, r"\1 ANY", text) for text in texts]
     return [re.sub(r"\bpid: \d+", "pid: ANY", text) for text in texts]
 
 

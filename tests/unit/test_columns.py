@@ -13,37 +13,9 @@ from hypothesis import strategies as st
 from rawtp.event import Event
 from rawtp.formats.columns import header, row
 from rawtp.formats.text import printable, width
+from samples import RM
 
 COMM_AT, SYSCALL_AT, NAME_AT = (header().index(title) for title in ("COMM", "SYSCALL", "PATH"))
-
-RM: Event = {
-    "ts_ns": 1_700_000_000_123_999_999,
-    "duration_ns": 5200,
-    "cpu": 1,
-    "seq": 7,
-    "lost": 0,
-    "pid": 12345,
-    "tid": 12345,
-    "ppid": 12000,
-    "uid": 1000,
-    "gid": 1000,
-    "comm": "rm",
-    "syscall": "unlinkat",
-    "abi": "x86_64",
-    "via": "syscall",
-    "action": "delete",
-    "dfd": -100,
-    "flags": 0,
-    "filename": "/tmp/test.txt",
-    "new_filename": None,
-    "path": "/tmp/test.txt",
-    "new_path": None,
-    "path_kind": "absolute",
-    "host_path": None,
-    "name_status": "ok",
-    "ret": 0,
-    "errno": None,
-}
 
 # Where no path is known, the name is shown as it was passed.
 UNRESOLVED: Event = {**RM, "path": None, "path_kind": None}

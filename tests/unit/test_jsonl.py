@@ -12,35 +12,7 @@ from hypothesis import strategies as st
 
 from rawtp.event import Event
 from rawtp.formats.jsonl import line
-
-RM: Event = {
-    "ts_ns": 1_700_000_000_123_456_789,
-    "duration_ns": 5200,
-    "cpu": 1,
-    "seq": 7,
-    "lost": 0,
-    "pid": 12345,
-    "tid": 12345,
-    "ppid": 12000,
-    "uid": 1000,
-    "gid": 1000,
-    "comm": "rm",
-    "syscall": "unlinkat",
-    "abi": "x86_64",
-    "via": "syscall",
-    "action": "delete",
-    "dfd": -100,
-    "flags": 0,
-    "filename": "/tmp/test.txt",
-    "new_filename": None,
-    "path": "/tmp/test.txt",
-    "new_path": None,
-    "path_kind": "absolute",
-    "host_path": None,
-    "name_status": "ok",
-    "ret": 0,
-    "errno": None,
-}
+from samples import RM
 
 
 def with_names(comm: bytes, filename: bytes) -> Event:
@@ -49,12 +21,20 @@ def with_names(comm: bytes, filename: bytes) -> Event:
 
 def test_the_whole_line() -> None:
     assert line(RM) == (
-        '{"ts_ns":1700000000123456789,"duration_ns":5200,"cpu":1,"seq":7,"lost":0,"pid":12345,"tid":12345,"ppid":12000,'
-        '"uid":1000,"gid":1000,"comm":"rm","syscall":"unlinkat","abi":"x86_64","via":"syscall","action":"delete",'
-        '"dfd":-100,"flags":0,"filename":"/tmp/test.txt",'
-        '"new_filename":null,"path":"/tmp/test.txt","new_path":null,"path_kind":"absolute","host_path":null,'
-        '"name_status":"ok","ret":0,"errno":null}'
+        '{"ts_ns":1700000000123999999,"duration_ns":5200,"cpu":1,"seq":7,"lost":0,"pid":12345,"tid":12345,"ppid":12000,'
+        '"uid":1000,"gid":1000,"comm":"rm","parent_comm":"bash","exe":"/usr/bin/rm","argv":["rm","/tmp/test.txt"],'
+        '"argv_truncated":false,"euid":1000,"auid":1000,"session_id":3,"start_ns":1700000000100000000,"ns_pid":12345,'
+        '"pid_ns":4026531836,"mnt_ns":4026531832,"cgroup_id":4242,"container_id":null,"pod_id":null,'
+        '"unit":"session-3.scope","syscall":"unlinkat","abi":"x86_64","via":"syscall","action":"delete","dfd":-100,'
+        '"flags":0,"filename":"/tmp/test.txt","new_filename":null,"path":"/tmp/test.txt","new_path":null,'
+        '"path_kind":"absolute","host_path":null,"name_status":"ok","ret":0,"errno":null}'
     )
+
+
+def test_arguments_that_are_no_text_come_in_base64_one_by_one() -> None:
+    loaded = json.loads(line({**RM, "argv": ["rm", os.fsdecode(b"caf\xe9")]}))
+    assert (loaded["argv"], loaded["argv_bytes"]) == (["rm", "caf\\xe9"], ["cm0=", "Y2Fm6Q=="])
+    assert "argv_bytes" not in json.loads(line({**RM, "argv": ["rm", r"\xe9"]}))
 
 
 def test_the_sample_has_every_key() -> None:

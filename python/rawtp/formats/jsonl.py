@@ -34,9 +34,17 @@ def line(event: Event) -> str:
 def _without_undecoded(event: Mapping[str, object]) -> dict[str, object]:
     shown: dict[str, object] = {}
     for key, value in event.items():
+        shown[key] = value
         if isinstance(value, str) and _UNDECODED.search(value):
-            shown[key] = _UNDECODED.sub(lambda byte: f"\\x{ord(byte[0]) - 0xDC00:02x}", value)
-            shown[f"{key}_bytes"] = base64.b64encode(os.fsencode(value)).decode("ascii")
-        else:
-            shown[key] = value
+            shown[key], shown[f"{key}_bytes"] = _visible(value), _encoded(value)
+        elif isinstance(value, list) and any(map(_UNDECODED.search, value)):
+            shown[key], shown[f"{key}_bytes"] = [*map(_visible, value)], [*map(_encoded, value)]
     return shown
+
+
+def _visible(text: str) -> str:
+    return _UNDECODED.sub(lambda byte: f"\\x{ord(byte[0]) - 0xDC00:02x}", text)
+
+
+def _encoded(text: str) -> str:
+    return base64.b64encode(os.fsencode(text)).decode("ascii")
