@@ -193,7 +193,7 @@ class _Printer:
             self._out.write(text)
             self._out.flush()
             return
-        # CPython's buffered writer drops the rest of what a signal interrupts: Ctrl-C must not cost a slow reader lines.
+        # CPython's buffered writer drops the rest of what a signal interrupts: Ctrl-C must not cost a slow reader any.
         rest = memoryview(text.encode(self._out.encoding, "rawtp.escape"))
         while rest:
             try:
