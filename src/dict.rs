@@ -6,9 +6,10 @@ use pyo3::types::{PyDict, PyList, PyString};
 use rustc_hash::FxHashMap;
 
 use crate::cgroup_lookup::Cgroups;
-use crate::event::{Event, Name, NameStatus, Segments, enter_record};
+use crate::event::Event;
 use crate::fields::{CGROUP, Fields, IDENTITY, Key, PATHS};
 use crate::path::Paths;
+use crate::record::{Name, NameStatus, Segments, enter_record};
 use crate::syscalls::Abi;
 
 /// An id of audit's that nobody has set (`AUDIT_UID_UNSET`, include/uapi/linux/audit.h).

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustc_hash::FxHashMap;
 
 use crate::error::Result;
-use crate::event::{Enter, Event, Exit, NameStatus, Record, parse, record_at};
+use crate::event::Event;
 use crate::queue::Chunk;
+use crate::record::{Enter, Exit, NameStatus, Record, parse, record_at};
 
 /// How much the records of open calls may take. One beyond it is delivered at once, without its result.
 const OPEN_BYTES: usize = 16 << 20;
@@ -196,7 +197,7 @@ fn deliver<R>(event: &Event<'_>, counts: &Counts, make: &mut impl FnMut(&Event<'
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::samples::{enter, exit, framed, named};
+    use crate::record::samples::{enter, exit, framed, named};
     use crate::skel::types::name_status;
 
     fn begin(tid: u32, name: &str) -> Vec<u8> {

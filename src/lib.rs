@@ -1,7 +1,7 @@
 //! `rawtp._core`: raw tracepoints as a Python iterator.
 //!
 //! Everything flows one way: [`probe`] loads and attaches, [`drain`] copies raw records out of the [`ring`] into the
-//! [`queue`], [`join`] pairs them into [`event`]s, and `dict` makes Python objects of those that are asked for.
+//! [`queue`], [`record`] reads them, [`join`] pairs them into [`event`]s, and `dict` makes Python objects of those that are asked for.
 
 pub mod cgroup;
 pub mod cgroup_lookup;
@@ -19,6 +19,7 @@ pub mod path;
 pub mod probe;
 pub mod queue;
 pub mod reader;
+pub mod record;
 pub mod ring;
 pub mod session;
 pub mod skel;

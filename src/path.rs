@@ -3,7 +3,7 @@
 //! Purely lexical: `.`, `..` and `//` are taken out, and symbolic links inside the passed name are not followed, so that a
 //! path is where the call was aimed at, as the process spelled it.
 
-use crate::event::{Directory, Name, NameStatus, WalkStatus};
+use crate::record::{Directory, Name, NameStatus, WalkStatus};
 
 /// How a path was got: an event's `path_kind`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

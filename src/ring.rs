@@ -9,9 +9,9 @@ use std::ptr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 use crate::error::{Error, Result};
-use crate::event::{DISCARDED, HEADER_BYTES, record_span};
 use crate::mapping::{Mapping, page_bytes};
 use crate::queue::{CHUNK_BYTES, Chunk};
+use crate::record::{DISCARDED, HEADER_BYTES, record_span};
 use crate::skel::types::record_kind;
 
 const BUSY: u32 = 1 << 31;
