@@ -117,6 +117,22 @@ struct directory {
 #define SEGMENTS_BYTES 32768
 #define SEGMENT_MOST (PATH_MAX + 256)
 
+/*
+ * Behind its record, with which it is sent as one run of bytes. What the programs know of it is kept here, too, and not
+ * in registers: what is read back from memory is the same to the verifier whatever way led there, and so it goes on
+ * once.
+ */
+struct segments {
+	__u8 bytes[SEGMENTS_BYTES + SEGMENT_MOST];
+	__u32 end;	 /* where the next one begins */
+	__u32 has_fault; /* a name among them could not be read */
+};
+
+/* Argument 1 to 6 of the call, at its own index; 0 reads as 0. */
+struct arguments {
+	__u64 at[8];
+};
+
 /* One a CPU: what sys_enter counts, and the record that it is filling. Only that CPU writes it. */
 struct enter_state {
 	__u64 matched;
@@ -126,8 +142,9 @@ struct enter_state {
 	__u64 seq;
 	__u32 lost; /* since the last record that fitted */
 	__u32 reserved;
+	struct arguments arguments;
 	struct enter_record record;
-	__u8 segments[SEGMENTS_BYTES + SEGMENT_MOST];
+	struct segments segments;
 };
 
 /* One a CPU: the same for sys_exit. */
@@ -135,12 +152,10 @@ struct exit_state {
 	__u64 lost_exits;
 	__u32 lost_unreported;
 	__u32 reserved;
+	struct arguments arguments;
 	struct exit_record record;
-	__u8 segments[SEGMENTS_BYTES + SEGMENT_MOST];
+	struct segments segments;
 };
-
-/* A record and its segment are sent as one run of bytes. */
-_Static_assert(sizeof(struct enter_record) % 8 == 0 && sizeof(struct exit_record) % 8 == 0, "padding in a record");
 
 /* When a watched call is an event. */
 enum call_condition {

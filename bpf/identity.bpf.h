@@ -40,21 +40,21 @@ static __always_inline void fill_identity(struct enter_record *record, struct ta
 		read_comm(record->parent_comm, BPF_CORE_READ(task, real_parent));
 }
 
-static __always_inline __u64 append_exe(struct enter_state *state, __u32 cpu, __u64 at, struct task_struct *task)
+static __always_inline void append_exe(struct segments *segments, __u32 cpu, struct task_struct *task)
 {
 	struct file *file = CHAIN(task, mm, exe_file);
 	struct path path;
 
 	if (!file)
-		return at;
+		return;
 	BPF_CORE_READ_INTO(&path, file, f_path);
-	return append_walk(state, cpu, at, SEGMENT_EXE, task, &path);
+	append_walk(segments, cpu, SEGMENT_EXE, task, &path);
 }
 
-static __always_inline __u64 append_argv(struct enter_state *state, __u64 at, struct task_struct *task)
+static __always_inline void append_argv(struct segments *segments, struct task_struct *task)
 {
 	__u64 start = CHAIN(task, mm, arg_start), bytes = CHAIN(task, mm, arg_end) - start;
-	struct segment *head;
+	struct segment *head = begin_segment(segments);
 	__u16 status = NAME_OK;
 
 	if (bytes > ARGV_BYTES - 1) {
@@ -63,14 +63,8 @@ static __always_inline __u64 append_argv(struct enter_state *state, __u64 at, st
 	}
 	barrier_var(bytes);
 	bytes &= ARGV_BYTES - 1;
-	at = within_segments(at);
-	head = (struct segment *)(state->segments + at);
-	if (bpf_probe_read_user(state->segments + at + sizeof(*head), bytes, (const void *)start))
-		return at;
-	head->kind = SEGMENT_ARGV;
-	head->status = status;
-	head->bytes = bytes;
-	return align_segment(at + sizeof(*head) + bytes);
+	if (!bpf_probe_read_user(head + 1, bytes, (const void *)start))
+		end_segment(segments, head, SEGMENT_ARGV, status, bytes);
 }
 
 #endif

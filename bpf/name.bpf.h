@@ -10,40 +10,45 @@ static __always_inline __u64 within_segments(__u64 at)
 	return at & (SEGMENTS_BYTES - 1);
 }
 
-static __always_inline __u64 align_segment(__u64 at)
+/* The next segment's head; what is behind it is for its content. */
+static __always_inline struct segment *begin_segment(struct segments *segments)
 {
-	return (at + SEGMENT_ALIGN - 1) & ~(__u64)(SEGMENT_ALIGN - 1);
+	return (struct segment *)(segments->bytes + within_segments(segments->end));
+}
+
+static __always_inline void end_segment(struct segments *segments, struct segment *head, __u16 kind, __u16 status,
+					__u64 bytes)
+{
+	head->kind = kind;
+	head->status = status;
+	head->bytes = bytes;
+	segments->end += (sizeof(*head) + bytes + SEGMENT_ALIGN - 1) & ~(__u64)(SEGMENT_ALIGN - 1);
 }
 
 /*
- * Appends a name, and returns where the next segment begins. Reads no byte that the kernel itself would not read: one
- * more might lie in an unmapped page and make a fault of what is ENAMETOOLONG.
+ * Reads no byte that the kernel itself would not read: one more might lie in an unmapped page and make a fault of what
+ * is ENAMETOOLONG.
  */
-static __always_inline __u64 append_name(__u8 *segments, __u64 at, __u16 kind, const void *user, __u16 *status)
+static __always_inline void append_name(struct segments *segments, __u16 kind, const void *user)
 {
-	struct segment *head;
+	struct segment *head = begin_segment(segments);
+	long n = bpf_probe_read_user_str(head + 1, PATH_MAX, user);
+	__u16 status = NAME_OK;
 	__u64 bytes = 0;
 	__u8 last = 0;
-	long n;
 
-	at = within_segments(at);
-	head = (struct segment *)(segments + at);
-	n = bpf_probe_read_user_str(segments + at + sizeof(*head), PATH_MAX, user);
-	*status = NAME_OK;
 	if (n < 0) {
-		*status = NAME_FAULT;
+		status = NAME_FAULT;
+		segments->has_fault = 1;
 	} else {
 		/* For an empty string older kernels leave the NUL out of the length. */
 		bytes = n ? n - 1 : 0;
 		/* The helper ends what it cuts with a NUL: only the source tells a name that fits from one that does
 		 * not. */
 		if (n == PATH_MAX && !bpf_probe_read_user(&last, 1, user + PATH_MAX - 1) && last)
-			*status = NAME_TRUNCATED;
+			status = NAME_TRUNCATED;
 	}
-	head->kind = kind;
-	head->status = *status;
-	head->bytes = bytes;
-	return align_segment(at + sizeof(*head) + bytes);
+	end_segment(segments, head, kind, status, bytes);
 }
 
 #endif

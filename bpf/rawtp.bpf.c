@@ -54,24 +54,21 @@ static __always_inline bool is_event(const volatile struct call *call, const str
 }
 
 /* A name and what it is relative to; for an absolute one that is the process's root, which may not be the host's. */
-static __always_inline __u64 append_path(struct enter_state *state, __u32 cpu, __u64 at, bool is_new,
-					 struct task_struct *task, __s32 dfd, bool named, const void *user,
-					 __u16 *status)
+static __always_inline void append_path(struct segments *segments, __u32 cpu, bool is_new, struct task_struct *task,
+					__s32 dfd, bool named, const void *user)
 {
+	struct segment *name = begin_segment(segments);
+	__u16 kind = is_new ? SEGMENT_NEW_DIRECTORY : SEGMENT_DIRECTORY;
 	struct path directory;
-	bool absolute = false;
-	__u64 name = within_segments(at);
 
-	if (named) {
-		at = append_name(state->segments, at, is_new ? SEGMENT_NEW_FILENAME : SEGMENT_FILENAME, user, status);
-		absolute = state->segments[name + sizeof(struct segment)] == '/' && *status != NAME_FAULT;
-	}
+	if (named)
+		append_name(segments, is_new ? SEGMENT_NEW_FILENAME : SEGMENT_FILENAME, user);
 	if (!cfg_paths)
-		return at;
-	if (!absolute && !directory_of(task, dfd, &directory))
-		return at;
-	return append_walk(state, cpu, at, is_new ? SEGMENT_NEW_DIRECTORY : SEGMENT_DIRECTORY, task,
-			   absolute ? NULL : &directory);
+		return;
+	if (named && name->bytes && *(__u8 *)(name + 1) == '/')
+		append_walk(segments, cpu, kind, task, NULL);
+	else if (directory_of(task, dfd, &directory))
+		append_walk(segments, cpu, kind, task, &directory);
 }
 
 static __always_inline bool has_room(__u64 bytes)
@@ -82,14 +79,14 @@ static __always_inline bool has_room(__u64 bytes)
 SEC("raw_tp/sys_enter")
 int handle_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 {
-	__u64 nr = ctx->args[1], at = 0, bytes;
+	__u64 nr = ctx->args[1], bytes;
 	const volatile struct call *call;
-	struct arguments arguments;
+	struct arguments *arguments;
+	struct segments *segments;
 	struct enter_record *record;
 	struct enter_state *state;
 	struct task_struct *task;
 	__u32 cpu, abi, flags;
-	__u16 status = NAME_OK, new_status = NAME_OK;
 
 	if (!is_watched(nr))
 		return 0;
@@ -98,12 +95,16 @@ int handle_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 	call = call_of(abi, nr);
 	if (call->condition == CALL_NEVER)
 		return 0;
-	read_arguments(&arguments, typed_regs(task, (struct pt_regs *)ctx->args[0]), abi);
-	if (!is_event(call, &arguments, &flags))
-		return 0;
 	cpu = bpf_get_smp_processor_id();
 	state = bpf_map_lookup_elem(&enter_states, &cpu);
 	if (!state)
+		return 0;
+	arguments = &state->arguments;
+	record = &state->record;
+	segments = &state->segments;
+	record->abi = abi;
+	read_arguments(arguments, typed_regs(task, (struct pt_regs *)ctx->args[0]), abi);
+	if (!is_event(call, arguments, &flags))
 		return 0;
 	state->matched++;
 	if (is_filtered(task)) {
@@ -111,36 +112,35 @@ int handle_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	}
 
-	record = &state->record;
 	record->kind = RECORD_ENTER;
 	record->ts_ns = bpf_ktime_get_boot_ns();
 	record->seq = ++state->seq;
 	record->cpu = cpu;
 	record->lost = state->lost;
 	record->nr = nr & ~X32_BIT;
-	record->abi = abi;
-	record->dfd = call->dfd ? arguments.at[call->dfd & 7] : AT_FDCWD;
+	record->dfd = call->dfd ? arguments->at[call->dfd & 7] : AT_FDCWD;
 	record->flags = flags;
 	fill_who(record, task);
 	if (cfg_identity)
 		fill_identity(record, task);
-	at = append_path(state, cpu, at, false, task, record->dfd, call->path,
-			 (const void *)arguments.at[call->path & 7], &status);
+	segments->end = 0;
+	segments->has_fault = 0;
+	append_path(segments, cpu, false, task, record->dfd, call->path, (const void *)arguments->at[call->path & 7]);
 	if (call->new_path)
-		at = append_path(state, cpu, at, true, task,
-				 call->new_dfd ? (__s32)arguments.at[call->new_dfd & 7] : AT_FDCWD, true,
-				 (const void *)arguments.at[call->new_path & 7], &new_status);
+		append_path(segments, cpu, true, task,
+			    call->new_dfd ? (__s32)arguments->at[call->new_dfd & 7] : AT_FDCWD, true,
+			    (const void *)arguments->at[call->new_path & 7]);
 	if (cfg_exe)
-		at = append_exe(state, cpu, at, task);
+		append_exe(segments, cpu, task);
 	if (cfg_argv)
-		at = append_argv(state, at, task);
-	bytes = sizeof(*record) + within_segments(at);
+		append_argv(segments, task);
+	bytes = sizeof(*record) + within_segments(segments->end);
 
 	/* Counted before it can be seen: a reader never holds more records than were submitted. */
 	state->submitted++;
 	if (has_room(bytes) && !bpf_ringbuf_output(&events, record, bytes, 0)) {
 		state->lost = 0;
-		if (cfg_results && (status == NAME_FAULT || new_status == NAME_FAULT))
+		if (cfg_results && segments->has_fault)
 			leave_note(record->tid, NOTE_FAULT);
 		else if (cfg_results && call->condition == CALL_HOW_O_TRUNC)
 			leave_note(record->tid, NOTE_EVENT);
@@ -154,28 +154,13 @@ int handle_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-/* Names whose page was not there at the entry. */
-static __always_inline __u64 append_again(struct exit_state *state, const volatile struct call *call,
-					  const struct arguments *arguments)
-{
-	__u64 at = 0;
-	__u16 status;
-
-	if (call->path)
-		at = append_name(state->segments, at, SEGMENT_FILENAME, (const void *)arguments->at[call->path & 7],
-				 &status);
-	if (call->new_path)
-		at = append_name(state->segments, at, SEGMENT_NEW_FILENAME,
-				 (const void *)arguments->at[call->new_path & 7], &status);
-	return within_segments(at);
-}
-
 SEC("tp_btf/sys_exit")
 int BPF_PROG(handle_sys_exit, struct pt_regs *regs, long ret)
 {
 	__u64 nr = trusted_nr(regs), bytes;
 	const volatile struct call *call;
-	struct arguments arguments;
+	struct arguments *arguments;
+	struct segments *segments;
 	struct exit_record *record;
 	struct exit_state *state;
 	struct task_struct *task;
@@ -193,16 +178,18 @@ int BPF_PROG(handle_sys_exit, struct pt_regs *regs, long ret)
 	note = take_note(tid);
 	if (note == NOTE_LOST)
 		return 0;
-	if (call->condition != CALL_ALWAYS || note == NOTE_FAULT) {
-		/* The registers are still those of the entry. What a structure held may have changed since. */
-		read_arguments(&arguments, typed_regs(task, regs), abi);
-		if (call->condition == CALL_HOW_O_TRUNC ? !note : !is_event(call, &arguments, &flags))
-			return 0;
-	}
 	cpu = bpf_get_smp_processor_id();
 	state = bpf_map_lookup_elem(&exit_states, &cpu);
 	if (!state)
 		return 0;
+	arguments = &state->arguments;
+	segments = &state->segments;
+	if (call->condition != CALL_ALWAYS || note == NOTE_FAULT) {
+		/* The registers are still those of the entry. What a structure held may have changed since. */
+		read_arguments(arguments, typed_regs(task, regs), abi);
+		if (call->condition == CALL_HOW_O_TRUNC ? !note : !is_event(call, arguments, &flags))
+			return 0;
+	}
 
 	record = &state->record;
 	record->kind = RECORD_EXIT;
@@ -213,8 +200,15 @@ int BPF_PROG(handle_sys_exit, struct pt_regs *regs, long ret)
 	record->abi = abi;
 	record->lost_exits = state->lost_unreported;
 	bytes = sizeof(*record);
-	if (note == NOTE_FAULT)
-		bytes += append_again(state, call, &arguments);
+	if (note == NOTE_FAULT) {
+		/* The call itself has brought the names' pages in. */
+		segments->end = 0;
+		if (call->path)
+			append_name(segments, SEGMENT_FILENAME, (const void *)arguments->at[call->path & 7]);
+		if (call->new_path)
+			append_name(segments, SEGMENT_NEW_FILENAME, (const void *)arguments->at[call->new_path & 7]);
+		bytes += within_segments(segments->end);
+	}
 	if (!bpf_ringbuf_output(&events, record, bytes, 0)) {
 		state->lost_unreported = 0;
 	} else {

@@ -46,11 +46,6 @@ static __always_inline __u64 trusted_nr(struct pt_regs *regs)
 #endif
 }
 
-/* Argument 1 to 6 of the call, at its own index; 0 reads as 0. */
-struct arguments {
-	__u64 at[8];
-};
-
 static __always_inline void read_arguments(struct arguments *arguments, struct pt_regs *regs, __u32 abi)
 {
 	arguments->at[0] = 0;

@@ -21,6 +21,9 @@ struct walk {
 	struct mount *mnt_parent;
 	struct dentry *mnt_mountpoint;
 	struct dentry *mnt_root;
+	__u32 d_flags;
+	__u32 d_seq;
+	__u64 d_hash_next;
 	__u64 d_hash_pprev;
 	struct dentry *d_parent;
 	__u64 d_name_hash_len;
@@ -41,6 +44,7 @@ struct {
 
 #define MOUNT_OFFSET(field) bpf_core_field_offset(struct mount, field)
 #define DENTRY_OFFSET(field) bpf_core_field_offset(struct dentry, field)
+#define DENTRY_SEQUENCE DENTRY_OFFSET(d_seq.seqcount.sequence)
 
 /* The offsets are constants by the time the verifier looks: one of the two ways is gone then. */
 static __always_inline void read_mount(struct walk *walk)
@@ -61,14 +65,26 @@ static __always_inline void read_dentry(struct walk *walk)
 {
 	const void *dentry = walk->dentry;
 
-	if (DENTRY_OFFSET(d_parent) == DENTRY_OFFSET(d_hash.pprev) + 8 &&
-	    DENTRY_OFFSET(d_name) == DENTRY_OFFSET(d_hash.pprev) + 16) {
-		bpf_probe_read_kernel(&walk->d_hash_pprev, 32, dentry + DENTRY_OFFSET(d_hash.pprev));
+	if (DENTRY_SEQUENCE == DENTRY_OFFSET(d_flags) + 4 &&
+	    DENTRY_OFFSET(d_hash.pprev) == DENTRY_OFFSET(d_flags) + 16 &&
+	    DENTRY_OFFSET(d_parent) == DENTRY_OFFSET(d_flags) + 24 &&
+	    DENTRY_OFFSET(d_name) == DENTRY_OFFSET(d_flags) + 32) {
+		bpf_probe_read_kernel(&walk->d_flags, 48, dentry + DENTRY_OFFSET(d_flags));
 		return;
 	}
+	bpf_probe_read_kernel(&walk->d_seq, 4, dentry + DENTRY_SEQUENCE);
 	bpf_probe_read_kernel(&walk->d_hash_pprev, 8, dentry + DENTRY_OFFSET(d_hash.pprev));
 	bpf_probe_read_kernel(&walk->d_parent, 8, dentry + DENTRY_OFFSET(d_parent));
 	bpf_probe_read_kernel(&walk->d_name_hash_len, 16, dentry + DENTRY_OFFSET(d_name));
+}
+
+/* A rename writes a dentry's name and parent in place, between two steps of its sequence (__d_move, fs/dcache.c). */
+static __always_inline bool was_renamed(struct walk *walk)
+{
+	__u32 now = 0;
+
+	bpf_probe_read_kernel(&now, sizeof(now), (const void *)walk->dentry + DENTRY_SEQUENCE);
+	return now != walk->d_seq || now & 1;
 }
 
 static __always_inline struct mount *mount_of(struct vfsmount *mnt)
@@ -77,7 +93,7 @@ static __always_inline struct mount *mount_of(struct vfsmount *mnt)
 }
 
 /* One step. False at the end. */
-static __always_inline bool step(struct walk *walk, __u8 *segments)
+static __always_inline bool step(struct walk *walk, __u8 *names)
 {
 	__u64 at = walk->at, bytes;
 
@@ -96,15 +112,18 @@ static __always_inline bool step(struct walk *walk, __u8 *segments)
 	read_dentry(walk);
 	if (walk->d_parent == walk->dentry)
 		return false;
-	/* d_unlinked() of the directory itself; above it nothing can be gone while it was there. */
-	if (at == walk->start && !walk->d_hash_pprev)
-		walk->is_deleted = 1;
 	bytes = (walk->d_name_hash_len >> 32) & NAME_BYTES;
 	if (at - walk->start + bytes >= PATH_MAX)
 		return false;
 	at = within_segments(at);
-	bpf_probe_read_kernel(segments + at, bytes, walk->d_name);
-	segments[at + bytes] = 0;
+	bpf_probe_read_kernel(names + at, bytes, walk->d_name);
+	names[at + bytes] = 0;
+	/* Again, as long as there are steps. */
+	if (was_renamed(walk))
+		return true;
+	/* d_unlinked() of the directory itself; above it nothing can be gone while it was there. */
+	if (at == walk->start && !walk->d_hash_pprev)
+		walk->is_deleted = 1;
 	walk->at = at + bytes + 1;
 	walk->dentry = walk->d_parent;
 	return true;
@@ -119,7 +138,7 @@ __noinline int walk_some(__u32 cpu)
 	if (!walk || !state)
 		return 0;
 	for (int i = 0; i < WALK_STEPS; i++) {
-		if (!step(walk, state->segments))
+		if (!step(walk, state->segments.bytes))
 			return 0;
 	}
 	return 1;
@@ -155,25 +174,23 @@ static __always_inline bool directory_of(struct task_struct *task, __s32 dfd, st
 	return directory->dentry;
 }
 
-/* Appends the way from `from` (or, with none, from the process's root) up; returns where the next segment begins. */
-static __always_inline __u64 append_walk(struct enter_state *state, __u32 cpu, __u64 at, __u16 kind,
-					 struct task_struct *task, const struct path *from)
+/* Appends the way from `from` (or, with none, from the process's root) up. */
+static __always_inline void append_walk(struct segments *segments, __u32 cpu, __u16 kind, struct task_struct *task,
+					const struct path *from)
 {
 	struct walk *walk = bpf_map_lookup_elem(&walks, &cpu);
-	struct directory *directory;
-	struct segment *head;
+	struct segment *head = begin_segment(segments);
+	struct directory *directory = (struct directory *)(head + 1);
 	struct path root;
-	__u64 end;
 
 	if (!walk)
-		return at;
-	at = within_segments(at);
+		return;
 	BPF_CORE_READ_INTO(&root, task, fs, root);
 	walk->root_dentry = root.dentry;
 	walk->root_mount = mount_of(root.mnt);
 	walk->dentry = from ? from->dentry : root.dentry;
 	walk->mount = mount_of(from ? from->mnt : root.mnt);
-	walk->start = at + sizeof(*head) + sizeof(*directory);
+	walk->start = segments->end + sizeof(*head) + sizeof(*directory);
 	walk->at = walk->start;
 	walk->root_bytes = NO_ROOT;
 	walk->is_deleted = 0;
@@ -181,15 +198,9 @@ static __always_inline __u64 append_walk(struct enter_state *state, __u32 cpu, _
 	read_mount(walk);
 	walk_up(cpu);
 
-	end = walk->at;
-	head = (struct segment *)(state->segments + at);
-	directory = (struct directory *)(state->segments + at + sizeof(*head));
-	head->kind = kind;
-	head->status = walk->status;
-	head->bytes = end - at - sizeof(*head);
 	directory->root_bytes = walk->root_bytes;
 	directory->reserved = 0;
-	return align_segment(end);
+	end_segment(segments, head, kind, walk->status, sizeof(*directory) + walk->at - walk->start);
 }
 
 #endif
