@@ -70,7 +70,7 @@ struct enter_record {
 	__u32 flags;
 	__u32 abi;
 	__u8 comm[COMM_BYTES];
-	/* From here on 0, and -1 for the ids of audit, when it was not asked for. */
+	/* From here on 0 when it was not asked for. */
 	__u64 start_ns; /* CLOCK_BOOTTIME */
 	__u64 cgroup_id;
 	__u32 euid;

@@ -13,6 +13,14 @@ from rawtp._core import _NATIVE_ABI, _syscall_name, _syscall_number
 _AT_FLAGS = {"AT_REMOVEDIR": 0x200}
 _RENAME_FLAGS = {"RENAME_NOREPLACE": 1, "RENAME_EXCHANGE": 2, "RENAME_WHITEOUT": 4}
 _ACCESS_MODES = {0: "O_RDONLY", 1: "O_WRONLY", 2: "O_RDWR"}
+# Those of open(2). O_TMPFILE and O_SYNC contain the bits of others, and so come first.
+_OPEN_FLAGS = {
+    flag: getattr(os, flag, 0)
+    for flag in (
+        *("O_TMPFILE", "O_SYNC", "O_DSYNC", "O_APPEND", "O_ASYNC", "O_CLOEXEC", "O_CREAT", "O_DIRECT", "O_DIRECTORY"),
+        *("O_EXCL", "O_LARGEFILE", "O_NOATIME", "O_NOCTTY", "O_NOFOLLOW", "O_NONBLOCK", "O_PATH", "O_TRUNC"),
+    )
+}
 
 
 def number(name: str, abi: str = _NATIVE_ABI) -> int:
@@ -59,7 +67,7 @@ def flag_names(syscall: str, flags: int | None) -> list[str]:
     names, rest = [], flags
     if syscall.startswith("open"):
         names, rest = [_ACCESS_MODES.get(flags & os.O_ACCMODE, "O_ACCMODE")], flags & ~os.O_ACCMODE
-        known = _open_flags()
+        known = _OPEN_FLAGS
     else:
         known = _RENAME_FLAGS if syscall.startswith("rename") else _AT_FLAGS
     for flag, bits in known.items():
@@ -67,9 +75,3 @@ def flag_names(syscall: str, flags: int | None) -> list[str]:
             names.append(flag)
             rest &= ~bits
     return [*names, hex(rest)] if rest else names
-
-
-def _open_flags() -> dict[str, int]:
-    flags = {key: value for key, value in vars(os).items() if key.startswith("O_") and key not in {"O_ACCMODE"}}
-    # O_SYNC and O_TMPFILE contain the bits of others: the widest come first.
-    return dict(sorted(flags.items(), key=lambda flag: (-flag[1].bit_count(), flag[0])))

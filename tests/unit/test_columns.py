@@ -59,7 +59,7 @@ def test_where_no_whole_path_is_known_the_name_is_shown() -> None:
 
 def test_the_time_is_local(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setenv("TZ", "XXX-05:45")
+        patch.setenv("TZ", "NPT-05:45")
         time.tzset()
         assert row(RM).startswith("03:58:20.123 ")
     time.tzset()
