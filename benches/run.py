@@ -35,6 +35,8 @@ class Asked(TypedDict):
 BASIC_ENTER: Asked = {"fields": rawtp.BASIC_FIELDS, "results": False}
 BASIC: Asked = {"fields": rawtp.BASIC_FIELDS, "results": True}
 ALL: Asked = {"fields": rawtp.ALL_FIELDS, "results": True}
+# What the kernel side does more for some keys. The keys of one group cost what one of them costs.
+GROUPS = {"path": "paths", "euid": "identity, cgroup, namespaces", "exe": "exe", "argv": "argv"}
 
 
 class Row(NamedTuple):
@@ -82,6 +84,18 @@ def call_cost(program: Path, call: str, count: int, asked: Asked | None) -> floa
         tracer = rawtp.Tracer(**asked, ring_bytes=16 << 20, queue_bytes=512 << 20)
     with load(program, call, count) as process, tracer:
         return finish(process)
+
+
+def cost_cases(program: Path, call: str, count: int, more: dict[str, Asked]) -> dict[str, Callable[[], float]]:
+    """The call with nothing attached, and with tracers that are asked for less and for more."""
+    asked: dict[str, Asked | None] = {
+        "nothing attached": None,
+        "rawtp, basic fields, enter only": BASIC_ENTER,
+        "rawtp, basic fields": BASIC,
+        **more,
+        "rawtp, all fields": ALL,
+    }
+    return {name: partial(call_cost, program, call, count, what) for name, what in asked.items()}
 
 
 def recorded(program: Path, count: int, stack: ExitStack, asked: Asked) -> rawtp.Tracer:
@@ -191,18 +205,14 @@ def main() -> None:
         subprocess.run(["gcc", "-O2", "-o", program, Path(__file__).with_name("load.c")], check=True)
         machine = f"Linux {os.uname().release}, {os.cpu_count()} CPUs, Python {sys.version.split()[0]}"
         print(f"rawtp {rawtp.__version__}, {machine}")
-        for call, group in (
-            ("getppid", "A call that does not match (getppid)"),
-            ("unlinkat", "A call that matches (unlinkat, ENOENT), nobody reading"),
-        ):
-            cases: dict[str, Callable[[], float]] = {
-                "nothing attached": partial(call_cost, program, call, calls, None),
-                "rawtp, basic fields, enter only": partial(call_cost, program, call, calls, BASIC_ENTER),
-                "rawtp, basic fields": partial(call_cost, program, call, calls, BASIC),
-                "rawtp, all fields": partial(call_cost, program, call, calls, ALL),
-            }
-            show(interleaved(group, rounds, cases))
-        cases = {
+        show(interleaved("A call that does not match (getppid)", rounds, cost_cases(program, "getppid", calls, {})))
+        groups: dict[str, Asked] = {
+            f"rawtp, basic fields + {name}": {"fields": (*rawtp.BASIC_FIELDS, key), "results": True}
+            for key, name in GROUPS.items()
+        }
+        title = "A call that matches (unlinkat, ENOENT), nobody reading"
+        show(interleaved(title, rounds, cost_cases(program, "unlinkat", calls, groups)))
+        cases: dict[str, Callable[[], float]] = {
             "a dict display in pure Python": lambda: literal(calls),
             "get_many, basic fields": lambda: dict_cost(program, calls, get_many, BASIC),
             "for event in tracer, basic fields": lambda: dict_cost(program, calls, iterate, BASIC),

@@ -61,14 +61,15 @@ struct enter_record {
 	__u64 seq;
 	__u32 cpu;
 	__u32 lost;
+	__s32 dfd;
+	__u32 flags;
+	/* From here on what one call of a thread most often has in common with the next: compared as a whole. */
 	__u32 nr;
+	__u32 abi;
 	__u32 pid;
 	__u32 ppid;
 	__u32 uid;
 	__u32 gid;
-	__s32 dfd;
-	__u32 flags;
-	__u32 abi;
 	__u8 comm[COMM_BYTES];
 	/* From here on 0 when it was not asked for. */
 	__u64 start_ns; /* CLOCK_BOOTTIME */

@@ -1,5 +1,6 @@
 //! `&[u8]` to [`Record`]: checks bounds, then reads. No Python here.
 
+use std::mem::offset_of;
 use std::ptr;
 
 use crate::error::{Error, Result};
@@ -109,6 +110,27 @@ pub struct Enter<'a> {
     pub record: enter_record,
     /// What was passed.
     pub segments: Segments<'a>,
+}
+
+/// Where the part of an enter record begins that a thread's calls have in common, as a rule.
+const IDENTITY_AT: usize = offset_of!(enter_record, nr);
+
+/// That part. In words: to compare those takes no call of memcmp, which costs more than all the rest of making a dict.
+pub type Identity = [u64; (size_of::<enter_record>() - IDENTITY_AT) / 8];
+
+impl Enter<'_> {
+    /// Who calls, and what: equal for calls that differ only in their arguments.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        // SAFETY: the words are the record's own last bytes, all of them initialized: it has no padding (event.h).
+        unsafe { ptr::from_ref(&self.record).byte_add(IDENTITY_AT).cast::<Identity>().read_unaligned() }
+    }
+}
+
+/// Whether they are the same.
+#[must_use]
+pub fn same_identity(one: &Identity, other: &Identity) -> bool {
+    one.iter().zip(other).fold(0, |differs, (one, other)| differs | (one ^ other)) == 0
 }
 
 /// The return of a call.

@@ -21,7 +21,7 @@ RM: Event = {
     "comm": "rm",
     "parent_comm": "bash",
     "exe": "/usr/bin/rm",
-    "argv": ["rm", "/tmp/test.txt"],
+    "argv": ("rm", "/tmp/test.txt"),
     "argv_truncated": False,
     "euid": 1000,
     "auid": 1000,

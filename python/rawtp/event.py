@@ -39,7 +39,7 @@ class Event(TypedDict):
     """The same of the parent."""
     exe: str | None
     """The executable's path, as the process sees it, at the time of the call; ``None`` for a kernel thread."""
-    argv: list[str] | None
+    argv: tuple[str, ...] | None
     """The arguments, as they are in the process's memory at the time of the call, up to 1,023 bytes; ``None`` when that
     cannot be read."""
     argv_truncated: bool | None

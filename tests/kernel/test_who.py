@@ -44,7 +44,7 @@ def test_a_program_that_is_still_there(program: Callable[[str], Path]) -> None:
         unified = [line for line in (proc / "cgroup").read_text().splitlines() if line.startswith("0::")]
         release(process)
         event = only(read_to_end(tracer, process))
-    assert (event["exe"], event["argv"], event["argv_truncated"]) == (exe, [exe, "1", path], False)
+    assert (event["exe"], event["argv"], event["argv_truncated"]) == (exe, (exe, "1", path), False)
     assert event["parent_comm"] == Path("/proc/self/comm").read_text().rstrip("\n")
     assert (event["pid_ns"], event["mnt_ns"]) == namespaces
     assert (event["ns_pid"], event["ppid"]) == (process.pid, os.getpid())
@@ -108,26 +108,17 @@ def test_an_exec_is_seen(tracer: rawtp.Tracer) -> None:
     source += "os.execlp('unlink', 'unlink', '/nonexistent/second')"
     pid = run([sys.executable, "-c", source])
     first, second = events_of(tracer, pid)
-    assert (first["argv"] or [])[1:] == ["-c", source]
-    assert second["argv"] == ["unlink", "/nonexistent/second"]
+    assert (first["argv"] or ())[1:] == ("-c", source)
+    assert second["argv"] == ("unlink", "/nonexistent/second")
     assert first["exe"] != second["exe"]
     assert first["start_ns"] == second["start_ns"]
 
 
-def test_arguments_are_the_caller_s_own_and_cut_ones_say_so(own: rawtp.Tracer, tracer: rawtp.Tracer) -> None:
-    for _ in range(2):
-        Path("/nonexistent/argv").unlink(missing_ok=True)
-    first, second = until_sentinel(own)
-    assert first["argv"] == second["argv"]
-    assert first["argv"] is not None
-    first["argv"].append("mine")
-    assert first["argv"] != second["argv"]
-
+def test_arguments_that_are_cut_say_so(tracer: rawtp.Tracer) -> None:
     long = ["unlink", "/nonexistent/" + "x" * 2000]
     event = only(events_of(tracer, run(long)))
-    assert event["argv"] is not None
     assert event["argv_truncated"] is True
-    assert ("unlink\0" + long[1])[:1023].split("\0") == event["argv"]
+    assert event["argv"] == tuple("\0".join(long)[:1023].split("\0"))
 
 
 def test_a_deleted_executable_still_has_its_name(program: Callable[[str], Path], tmp_path: Path) -> None:

@@ -32,9 +32,9 @@ def test_the_whole_line() -> None:
 
 
 def test_arguments_that_are_no_text_come_in_base64_one_by_one() -> None:
-    loaded = json.loads(line({**RM, "argv": ["rm", os.fsdecode(b"caf\xe9")]}))
+    loaded = json.loads(line({**RM, "argv": ("rm", os.fsdecode(b"caf\xe9"))}))
     assert (loaded["argv"], loaded["argv_bytes"]) == (["rm", "caf\\xe9"], ["cm0=", "Y2Fm6Q=="])
-    assert "argv_bytes" not in json.loads(line({**RM, "argv": ["rm", r"\xe9"]}))
+    assert "argv_bytes" not in json.loads(line({**RM, "argv": ("rm", r"\xe9")}))
 
 
 def test_the_sample_has_every_key() -> None:

@@ -37,7 +37,7 @@ def _without_undecoded(event: Mapping[str, object]) -> dict[str, object]:
         shown[key] = value
         if isinstance(value, str) and _UNDECODED.search(value):
             shown[key], shown[f"{key}_bytes"] = _visible(value), _encoded(value)
-        elif isinstance(value, list) and any(map(_UNDECODED.search, value)):
+        elif isinstance(value, tuple) and any(map(_UNDECODED.search, value)):
             shown[key], shown[f"{key}_bytes"] = [*map(_visible, value)], [*map(_encoded, value)]
     return shown
 
