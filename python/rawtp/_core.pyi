@@ -130,7 +130,7 @@ class Tracer:
             names. A name that this machine lacks (aarch64 has neither ``unlink`` nor ``rmdir``) is passed over.
         results: whether to watch the calls' returns too. Without them ``ret``, ``errno`` and ``duration_ns`` are
             ``None``, a name whose page was not in memory at the entry stays unknown, and each event is delivered at its
-            call's entry; it costs the traced processes about half.
+            call's entry; it costs the traced process about two thirds (``make bench``).
         fields: the keys that are wanted, out of :data:`rawtp.ALL_FIELDS`; the others are not in the dicts. Without
             those of paths no directory is looked up in the kernel: :data:`rawtp.BASIC_FIELDS` has none of them. pid:
             report the calls of this process (thread group) only, by its number in the host's pid namespace. The

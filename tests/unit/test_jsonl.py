@@ -19,6 +19,11 @@ def with_names(comm: bytes, filename: bytes) -> Event:
     return {**RM, "comm": os.fsdecode(comm), "filename": os.fsdecode(filename)}
 
 
+def as_json(event: Event) -> dict[str, object]:
+    """JSON has no tuples."""
+    return {**event, "argv": list(event["argv"] or ())}
+
+
 def test_the_whole_line() -> None:
     assert line(RM) == (
         '{"ts_ns":1700000000123999999,"duration_ns":5200,"cpu":1,"seq":7,"lost":0,"pid":12345,"tid":12345,"ppid":12000,'
@@ -66,7 +71,7 @@ def test_only_the_lossy_text_gets_a_second_key() -> None:
 def test_text_that_only_looks_lossy_gets_none() -> None:
     for name in (rb"\xff", rb"\udcff", "\U00010000".encode(), "\U0010fcff".encode()):
         loaded = json.loads(line(with_names(b"rm", name)))
-        assert loaded == with_names(b"rm", name)
+        assert loaded == as_json(with_names(b"rm", name))
 
 
 @given(st.binary(max_size=15), st.binary())
@@ -85,5 +90,5 @@ def test_every_value_comes_back(comm: bytes, filename: bytes) -> None:
             assert base64.b64decode(encoded, validate=True) == original
             assert loaded[key] == original.decode("utf-8", "backslashreplace")
             loaded[key] = os.fsdecode(original)
-    assert loaded == event
+    assert loaded == as_json(event)
     assert list(loaded) == list(event)
