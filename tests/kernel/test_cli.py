@@ -198,7 +198,7 @@ def test_duration(tmp_path: Path) -> None:
                 break
             assert time.monotonic() < start_s + PATIENCE_S
             delete(tmp_path / str(number))
-            time.sleep(0.02)  # a pace at which the pipe, which nobody reads before the end, holds all of it
+            time.sleep(0.1)  # a pace at which the pipe, which nobody reads before the end, holds all of it
         code, out, err = finish(process)
     assert code == 0
     assert time.monotonic() - start_s > 1.5
