@@ -3,7 +3,8 @@
  * The record: what the programs write into the ring buffer, defined here and nowhere else. The Rust types are made from
  * this object's BTF at build time.
  *
- * A matched call gives one enter_record, followed by its segments, and later one exit_record with the same tid. A new
+ * A matched call gives one enter_record, followed by its segments, and later one exit_record with the same tid. A
+ * request of io_uring's gives an enter_record, too, and later one completion_record with the same cpu and seq. A new
  * field of variable length is a new kind of segment: a reader skips the kinds that it does not know.
  */
 #ifndef RAWTP_EVENT_H
@@ -18,6 +19,7 @@
 enum record_kind {
 	RECORD_ENTER = 1,
 	RECORD_EXIT = 2,
+	RECORD_COMPLETION = 3,
 };
 
 enum segment_kind {
@@ -31,6 +33,8 @@ enum segment_kind {
 	SEGMENT_EXE = 5,
 	/* The arguments as they lie in the process's memory, each with a NUL. */
 	SEGMENT_ARGV = 6,
+	/* Whose child the process is, and so on up: struct ancestor, each. */
+	SEGMENT_ANCESTORS = 7,
 };
 
 enum name_status {
@@ -54,18 +58,26 @@ enum abi {
 	ABI_X32 = 2,
 };
 
+/* How the call came into the kernel. The numbers of a request are those of the call that does the same. */
+enum via {
+	VIA_SYSCALL = 0,
+	VIA_IO_URING = 1,
+};
+
 struct enter_record {
 	__u32 kind;
 	__u32 tid;
 	__u64 ts_ns; /* CLOCK_BOOTTIME */
-	__u64 seq;
+	__u64 seq;   /* by cpu and via */
 	__u32 cpu;
 	__u32 lost;
 	__s32 dfd;
 	__u32 flags;
 	/* From here on what one call of a thread most often has in common with the next: compared as a whole. */
 	__u32 nr;
-	__u32 abi;
+	__u16 abi;
+	__u8 via;
+	__u8 is_alone; /* no record of the end will follow */
 	__u32 pid;
 	__u32 ppid;
 	__u32 uid;
@@ -74,6 +86,7 @@ struct enter_record {
 	/* From here on 0 when it was not asked for. */
 	__u64 start_ns; /* CLOCK_BOOTTIME */
 	__u64 cgroup_id;
+	__u64 cgroup_v1_id; /* 0 also where no hierarchy of version 1 is in use */
 	__u32 euid;
 	__u32 auid;
 	__u32 session_id;
@@ -90,8 +103,17 @@ struct exit_record {
 	__s64 ret;
 	__u32 nr;
 	__u32 lost_exits; /* exit records that did not fit on this CPU just before this one */
-	__u32 abi;
-	__u32 reserved;
+	__u16 abi;
+	__u16 reserved[3];
+};
+
+/* The end of an io_uring request. */
+struct completion_record {
+	__u32 kind;
+	__u32 cpu; /* of its enter_record, as is seq */
+	__u64 seq;
+	__u64 ts_ns;
+	__s64 ret;
 };
 
 /* The next segment begins at the next multiple of SEGMENT_ALIGN after the content. */
@@ -110,6 +132,14 @@ struct directory {
 };
 
 #define NO_ROOT 0xffffffff
+
+/* How many ancestors are sent, at most. */
+#define ANCESTORS_MAX 16
+
+struct ancestor {
+	__u32 pid;
+	__u8 comm[COMM_BYTES];
+};
 
 /*
  * Room for two names and two directories, each up to PATH_MAX. A segment begins below SEGMENTS_BYTES, a power of two so
@@ -134,7 +164,10 @@ struct arguments {
 	__u64 at[8];
 };
 
-/* One a CPU: what sys_enter counts, and the record that it is filling. Only that CPU writes it. */
+/*
+ * One for each CPU and program that writes enter records: what it counts, and the record that it is filling. The CPU's
+ * for system calls come first, then those for io_uring.
+ */
 struct enter_state {
 	__u64 matched;
 	__u64 filtered;
@@ -175,6 +208,25 @@ struct call {
 	__u8 new_dfd;
 	__u8 new_path;
 	__u8 reserved[2];
+};
+
+/* A request of io_uring's, by opcode. */
+struct request_call {
+	__u32 nr; /* of the call that does the same, in the native table */
+	__u8 condition;
+	__u8 reserved[3];
+};
+
+/* No watched opcode is higher. */
+#define OPCODES_MAX 64
+
+/* A hierarchy of version 1 whose paths tell containers and units, by the controller that is attached to it. */
+enum cgroup_v1 {
+	CGROUP_V1_NONE = 0,
+	CGROUP_V1_MEMORY = 1,
+	CGROUP_V1_PIDS = 2,
+	CGROUP_V1_DEVICES = 3,
+	CGROUP_V1_CPU = 4,
 };
 
 /* No watched call of any table has a higher number. */

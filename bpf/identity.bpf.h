@@ -19,10 +19,61 @@ static __always_inline void fill_pid_namespace(struct enter_record *record, stru
 	record->pid_ns = BPF_CORE_READ(upid.ns, ns.inum);
 }
 
+/* No loop: only with constants does the verifier know the type of what is read. */
+#define SUBSYS(n)                                                                                                      \
+	case n:                                                                                                        \
+		return HAS_TYPED_TASK ? task->cgroups->subsys[n]->cgroup->kn->id                                       \
+				      : BPF_CORE_READ(task, cgroups, subsys[n], cgroup, kn, id);
+
+#define SUBSYS_OF(controller)                                                                                          \
+	(bpf_core_enum_value_exists(enum cgroup_subsys_id, controller##_cgrp_id)                                       \
+		 ? bpf_core_enum_value(enum cgroup_subsys_id, controller##_cgrp_id)                                    \
+		 : CGROUP_SUBSYS_MAX)
+
+static __always_inline __u64 subsys_cgroup_id(struct task_struct *task, __u32 subsys)
+{
+	switch (subsys) {
+		SUBSYS(0)
+		SUBSYS(1)
+		SUBSYS(2)
+		SUBSYS(3)
+		SUBSYS(4)
+		SUBSYS(5)
+		SUBSYS(6)
+		SUBSYS(7)
+		SUBSYS(8)
+		SUBSYS(9)
+		SUBSYS(10)
+		SUBSYS(11)
+		SUBSYS(12)
+		SUBSYS(13)
+		SUBSYS(14)
+		SUBSYS(15)
+	}
+	return 0;
+}
+
+static __always_inline __u64 cgroup_v1_id(struct task_struct *task)
+{
+	switch (cfg_cgroup_v1) {
+	case CGROUP_V1_MEMORY:
+		return subsys_cgroup_id(task, SUBSYS_OF(memory));
+	case CGROUP_V1_PIDS:
+		return subsys_cgroup_id(task, SUBSYS_OF(pids));
+	case CGROUP_V1_DEVICES:
+		return subsys_cgroup_id(task, SUBSYS_OF(devices));
+	case CGROUP_V1_CPU:
+		return subsys_cgroup_id(task, SUBSYS_OF(cpu));
+	default:
+		return 0;
+	}
+}
+
 static __always_inline void fill_identity(struct enter_record *record, struct task_struct *task)
 {
 	record->start_ns = CHAIN(task, group_leader, start_boottime);
 	record->cgroup_id = bpf_get_current_cgroup_id();
+	record->cgroup_v1_id = cgroup_v1_id(task);
 	record->euid = CHAIN(task, cred, euid.val);
 	record->auid = -1;
 	record->session_id = -1;
@@ -65,6 +116,26 @@ static __always_inline void append_argv(struct segments *segments, struct task_s
 	bytes &= ARGV_BYTES - 1;
 	if (!bpf_probe_read_user(head + 1, bytes, (const void *)start))
 		end_segment(segments, head, SEGMENT_ARGV, status, bytes);
+}
+
+/* Up to the first that has no parent but itself: the idle task, which is no process. */
+static __always_inline void append_ancestors(struct segments *segments, struct task_struct *task)
+{
+	struct segment *head = begin_segment(segments);
+	struct ancestor *ancestor = (struct ancestor *)(head + 1);
+	__u64 bytes = 0;
+
+	for (int i = 0; i < ANCESTORS_MAX; i++) {
+		task = CHAIN(task, group_leader, real_parent);
+		ancestor->pid = TASK(task, tgid);
+		if (!ancestor->pid)
+			break;
+		task = TASK(task, group_leader);
+		read_comm(ancestor->comm, task);
+		ancestor++;
+		bytes += sizeof(*ancestor);
+	}
+	end_segment(segments, head, SEGMENT_ANCESTORS, NAME_OK, bytes);
 }
 
 #endif

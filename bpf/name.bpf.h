@@ -25,6 +25,15 @@ static __always_inline void end_segment(struct segments *segments, struct segmen
 	segments->end += (sizeof(*head) + bytes + SEGMENT_ALIGN - 1) & ~(__u64)(SEGMENT_ALIGN - 1);
 }
 
+/* A name that the kernel itself has copied in already. */
+static __always_inline void append_kernel_name(struct segments *segments, __u16 kind, const void *name)
+{
+	struct segment *head = begin_segment(segments);
+	long n = bpf_probe_read_kernel_str(head + 1, PATH_MAX, name);
+
+	end_segment(segments, head, kind, n < 0 ? NAME_FAULT : NAME_OK, n > 0 ? n - 1 : 0);
+}
+
 /*
  * Reads no byte that the kernel itself would not read: one more might lie in an unmapped page and make a fault of what
  * is ENAMETOOLONG.

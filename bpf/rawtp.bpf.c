@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-/* match -> filter -> fill -> submit, at the entry of a call; its result, in a record of its own, at the exit. */
+/* match -> filter -> fill -> submit, at the entry of a call; its result, in a record of its own, at the end. */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
@@ -12,29 +12,25 @@
 #include "name.bpf.h"
 #include "walk.bpf.h"
 #include "identity.bpf.h"
+#include "report.bpf.h"
+#include "uring.bpf.h"
 
 /* Only so that these types are in the object's BTF, from which the skeleton makes the Rust ones. */
 struct enter_state _enter_state = {0};
 struct exit_state _exit_state = {0};
+struct completion_record _completion_record = {0};
 struct segment _segment = {0};
 struct directory _directory = {0};
+struct ancestor _ancestor = {0};
 struct call _call = {0};
+struct request_call _request_call = {0};
 enum record_kind _record_kind = 0;
 enum segment_kind _segment_kind = 0;
 enum name_status _name_status = 0;
 enum walk_status _walk_status = 0;
 enum abi _abi = 0;
+enum via _via = 0;
 enum call_condition _call_condition = 0;
-
-static __always_inline void fill_who(struct enter_record *record, struct task_struct *task)
-{
-	record->pid = TASK(task, tgid);
-	record->tid = TASK(task, pid);
-	record->ppid = parent_pid(task);
-	record->uid = real_uid(task);
-	record->gid = real_gid(task);
-	read_comm(record->comm, task);
-}
 
 /* What the call is to be done to, as it was passed. Gives the flags, and whether the call is an event at all. */
 static __always_inline bool is_event(const volatile struct call *call, const struct arguments *arguments, __u32 *flags)
@@ -53,40 +49,19 @@ static __always_inline bool is_event(const volatile struct call *call, const str
 	}
 }
 
-/* A name and what it is relative to; for an absolute one that is the process's root, which may not be the host's. */
-static __always_inline void append_path(struct segments *segments, __u32 cpu, bool is_new, struct task_struct *task,
-					__s32 dfd, bool named, const void *user)
-{
-	struct segment *name = begin_segment(segments);
-	__u16 kind = is_new ? SEGMENT_NEW_DIRECTORY : SEGMENT_DIRECTORY;
-	struct path directory;
-
-	if (named)
-		append_name(segments, is_new ? SEGMENT_NEW_FILENAME : SEGMENT_FILENAME, user);
-	if (!cfg_paths)
-		return;
-	if (named && name->bytes && *(__u8 *)(name + 1) == '/')
-		append_walk(segments, cpu, kind, task, NULL);
-	else if (directory_of(task, dfd, &directory))
-		append_walk(segments, cpu, kind, task, &directory);
-}
-
-static __always_inline bool has_room(__u64 bytes)
-{
-	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) + bytes + 8 <= cfg_enter_bytes;
-}
-
 SEC("raw_tp/sys_enter")
 int handle_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 {
-	__u64 nr = ctx->args[1], bytes;
 	const volatile struct call *call;
 	struct arguments *arguments;
-	struct segments *segments;
 	struct enter_record *record;
+	struct name_argument name;
 	struct enter_state *state;
 	struct task_struct *task;
+	__u64 nr = ctx->args[1];
 	__u32 cpu, abi, flags;
+	__s32 new_dfd;
+	__u8 note = 0;
 
 	if (!is_watched(nr))
 		return 0;
@@ -101,8 +76,6 @@ int handle_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	arguments = &state->arguments;
 	record = &state->record;
-	segments = &state->segments;
-	record->abi = abi;
 	read_arguments(arguments, typed_regs(task, (struct pt_regs *)ctx->args[0]), abi);
 	if (!is_event(call, arguments, &flags))
 		return 0;
@@ -112,45 +85,31 @@ int handle_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	}
 
-	record->kind = RECORD_ENTER;
-	record->ts_ns = bpf_ktime_get_boot_ns();
-	record->seq = ++state->seq;
-	record->cpu = cpu;
-	record->lost = state->lost;
+	begin_record(state, cpu, task);
 	record->nr = nr & ~X32_BIT;
+	record->abi = abi;
+	record->via = VIA_SYSCALL;
+	record->is_alone = !cfg_results;
 	record->dfd = call->dfd ? arguments->at[call->dfd & 7] : AT_FDCWD;
 	record->flags = flags;
-	fill_who(record, task);
-	if (cfg_identity)
-		fill_identity(record, task);
-	segments->end = 0;
-	segments->has_fault = 0;
-	append_path(segments, cpu, false, task, record->dfd, call->path, (const void *)arguments->at[call->path & 7]);
-	if (call->new_path)
-		append_path(segments, cpu, true, task,
-			    call->new_dfd ? (__s32)arguments->at[call->new_dfd & 7] : AT_FDCWD, true,
-			    (const void *)arguments->at[call->new_path & 7]);
-	if (cfg_exe)
-		append_exe(segments, cpu, task);
-	if (cfg_argv)
-		append_argv(segments, task);
-	bytes = sizeof(*record) + within_segments(segments->end);
-
-	/* Counted before it can be seen: a reader never holds more records than were submitted. */
-	state->submitted++;
-	if (has_room(bytes) && !bpf_ringbuf_output(&events, record, bytes, 0)) {
-		state->lost = 0;
-		if (cfg_results && segments->has_fault)
-			leave_note(record->tid, NOTE_FAULT);
-		else if (cfg_results && call->condition == CALL_HOW_O_TRUNC)
-			leave_note(record->tid, NOTE_EVENT);
-		return 0;
+	name = (struct name_argument){(const void *)arguments->at[call->path & 7], call->path, false};
+	append_path(state, cpu, false, task, record->dfd, true, &name);
+	if (call->new_path) {
+		name.at = (const void *)arguments->at[call->new_path & 7];
+		name.is_there = true;
+		new_dfd = call->new_dfd ? arguments->at[call->new_dfd & 7] : AT_FDCWD;
+		append_path(state, cpu, true, task, new_dfd, true, &name);
 	}
-	state->submitted--;
-	state->lost_ring++;
-	state->lost++;
-	if (cfg_results)
-		leave_note(record->tid, NOTE_LOST);
+	append_process(state, cpu, task);
+
+	if (!send_record(state))
+		note = NOTE_LOST;
+	else if (state->segments.has_fault)
+		note = NOTE_FAULT;
+	else if (call->condition == CALL_HOW_O_TRUNC)
+		note = NOTE_EVENT;
+	if (cfg_results && note)
+		leave_note(record->tid, note);
 	return 0;
 }
 
@@ -215,6 +174,122 @@ int BPF_PROG(handle_sys_exit, struct pt_regs *regs, long ret)
 		state->lost_exits++;
 		state->lost_unreported++;
 	}
+	return 0;
+}
+
+/* For others than the program that the state is of. */
+static __always_inline void count_lost_exit(__u32 cpu)
+{
+	struct exit_state *state = bpf_map_lookup_elem(&exit_states, &cpu);
+
+	if (state) {
+		__sync_fetch_and_add(&state->lost_exits, 1);
+		__sync_fetch_and_add(&state->lost_unreported, 1);
+	}
+}
+
+SEC("raw_tp")
+int handle_request(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct io_kiocb *req = (void *)ctx->args[SUBMITS_CTX_REQ ? 1 : 0];
+	const volatile struct request_call *call;
+	struct request_key key = {(__u64)req, 0};
+	struct asked asked;
+	struct enter_record *record;
+	struct name_argument name;
+	struct enter_state *state;
+	struct task_struct *task;
+	struct sent sent = {0};
+	__u32 cpu, slot;
+	__u8 opcode;
+
+	if (!SUBMITS_REQ && !SUBMITS_CTX_REQ)
+		return UNKNOWN_ARGUMENTS(ctx);
+	opcode = BPF_CORE_READ(req, opcode);
+	if (opcode >= OPCODES_MAX)
+		return 0;
+	call = &cfg_requests[opcode];
+	if (call->condition == CALL_NEVER || !read_request(req, opcode, &asked))
+		return 0;
+	if (call->condition == CALL_O_TRUNC && !(asked.flags & O_TRUNC))
+		return 0;
+	task = current_task();
+	cpu = bpf_get_smp_processor_id();
+	slot = cfg_cpus + cpu;
+	state = bpf_map_lookup_elem(&enter_states, &slot);
+	if (!state)
+		return 0;
+	state->matched++;
+	if (is_filtered(task)) {
+		state->filtered++;
+		return 0;
+	}
+
+	record = &state->record;
+	begin_record(state, cpu, task);
+	/* A thread of the kernel's is named after its work. */
+	if (TASK(task, flags) & PF_IO_WORKER)
+		read_comm(record->comm, TASK(task, group_leader));
+	record->nr = call->nr;
+	record->abi = ABI_NATIVE;
+	record->via = VIA_IO_URING;
+	record->dfd = asked.dfd;
+	record->flags = asked.flags;
+	name = (struct name_argument){asked.name, asked.name, true};
+	append_path(state, slot, false, task, asked.dfd, !asked.is_fixed, &name);
+	if (asked.new_name) {
+		name.at = asked.new_name;
+		append_path(state, slot, true, task, asked.new_dfd, true, &name);
+	}
+	append_process(state, slot, task);
+
+	if (COMPLETES_CTX) {
+		key.request = ctx->args[0];
+		key.user_data = ctx->args[bpf_core_type_exists(btf_trace_io_uring_submit_sqe___ctx_req) ? 3 : 2];
+	}
+	sent.seq = record->seq;
+	sent.cpu = cpu;
+	record->is_alone = !cfg_results || BPF_CORE_READ(req, flags) & IOSQE_CQE_SKIP_SUCCESS;
+	if (!record->is_alone && !open_request(&key, &sent)) {
+		record->is_alone = 1;
+		count_lost_exit(cpu);
+	}
+	if (!send_record(state) && !record->is_alone)
+		close_request(&key);
+	return 0;
+}
+
+SEC("raw_tp")
+int handle_completion(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct completion_record record = {.kind = RECORD_COMPLETION};
+	struct request_key key = {0};
+	struct sent *sent;
+
+	if (!COMPLETES_CTX && !COMPLETES_CTX_REQ && !COMPLETES_CQE)
+		return UNKNOWN_ARGUMENTS(ctx);
+	if (!requests_open)
+		return 0;
+	if (COMPLETES_CTX) {
+		key.request = ctx->args[0];
+		key.user_data = ctx->args[1];
+		record.ret = (__s32)ctx->args[2];
+	} else if (COMPLETES_CTX_REQ) {
+		key.request = ctx->args[1];
+		record.ret = (__s32)ctx->args[3];
+	} else {
+		key.request = ctx->args[1];
+		record.ret = BPF_CORE_READ((struct io_uring_cqe *)ctx->args[2], res);
+	}
+	sent = bpf_map_lookup_elem(&requests, &key);
+	if (!sent)
+		return 0;
+	record.cpu = sent->cpu;
+	record.seq = sent->seq;
+	record.ts_ns = bpf_ktime_get_boot_ns();
+	close_request(&key);
+	if (bpf_ringbuf_output(&events, &record, sizeof(record), 0))
+		count_lost_exit(bpf_get_smp_processor_id());
 	return 0;
 }
 

@@ -9,8 +9,9 @@ struct {
 } events SEC(".maps");
 
 /*
- * Indexed by CPU. A plain array, not a per-CPU one: it can be mapped, so that user space reads the counters without a
- * system call and without privilege, and its look-up is inlined on every kernel.
+ * Indexed by CPU (enter_states: then once more, for io_uring). A plain array, not a per-CPU one: it can be mapped, so
+ * that user space reads the counters without a system call and without privilege, and its look-up is inlined on every
+ * kernel.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -28,6 +29,7 @@ struct {
 	__type(value, struct exit_state);
 } exit_states SEC(".maps");
 
+const volatile __u32 cfg_cpus = 1;
 /* Report only this process; 0 for every one. */
 const volatile __u32 cfg_pid = 0;
 /* Whether the exit program is loaded too. */
@@ -38,6 +40,8 @@ const volatile bool cfg_paths = true;
 const volatile bool cfg_identity = true;
 const volatile bool cfg_exe = true;
 const volatile bool cfg_argv = true;
+const volatile bool cfg_ancestors = false;
+const volatile enum cgroup_v1 cfg_cgroup_v1 = CGROUP_V1_NONE;
 /* Bytes of the ring that enter records may use. The rest is kept for exits, so that what was begun can be finished. */
 const volatile __u64 cfg_enter_bytes = 0;
 

@@ -14,6 +14,8 @@
 #define TASK(task, field) (HAS_TYPED_TASK ? (task)->field : BPF_CORE_READ(task, field))
 #define ARGUMENT(regs, n) (HAS_TYPED_REGS ? PT_REGS_PARM##n##_SYSCALL(regs) : PT_REGS_PARM##n##_CORE_SYSCALL(regs))
 
+#define PF_IO_WORKER 0x10 /* include/linux/sched.h: threads of io_uring's, of its worker pool or polling a queue */
+
 #define REGISTER(regs, name) (HAS_TYPED_REGS ? (regs)->name : BPF_CORE_READ(regs, name))
 
 #if defined(__TARGET_ARCH_x86)

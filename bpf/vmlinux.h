@@ -32,6 +32,7 @@ enum bpf_map_type {
 };
 
 enum {
+	BPF_ANY = 0,
 	BPF_NOEXIST = 1,
 	BPF_EXIST = 2,
 	BPF_F_MMAPABLE = 1 << 10,
@@ -174,6 +175,31 @@ struct path {
 	struct dentry *dentry;
 };
 
+struct kernfs_node {
+	__u64 id;
+};
+
+struct cgroup {
+	struct kernfs_node *kn;
+};
+
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+};
+
+enum cgroup_subsys_id {
+	memory_cgrp_id,
+	pids_cgrp_id,
+	devices_cgrp_id,
+	cpu_cgrp_id,
+};
+
+#define CGROUP_SUBSYS_MAX 16
+
+struct css_set {
+	struct cgroup_subsys_state *subsys[CGROUP_SUBSYS_MAX];
+};
+
 struct fs_struct {
 	struct path root;
 	struct path pwd;
@@ -213,8 +239,87 @@ struct task_struct {
 	const struct cred *cred;
 	struct fs_struct *fs;
 	struct files_struct *files;
+	struct css_set *cgroups;
+	unsigned int flags;
 	char comm[16];
 };
+
+struct filename {
+	const char *name;
+};
+
+/* From 7.0 on a pointer with marks in its low bits (include/linux/fs.h). */
+struct delayed_filename {
+	struct filename *__incomplete_filename;
+};
+
+/* What io_uring keeps of a request, at its beginning. */
+struct io_unlink {
+	int dfd;
+	int flags;
+	struct filename *filename;
+};
+
+struct io_rename {
+	int old_dfd;
+	int new_dfd;
+	struct filename *oldpath;
+	struct filename *newpath;
+	int flags;
+};
+
+struct open_how {
+	__u64 flags;
+};
+
+struct io_open {
+	int dfd;
+	struct filename *filename;
+	struct open_how how;
+};
+
+struct io_unlink___delayed {
+	struct delayed_filename filename;
+};
+
+struct io_rename___delayed {
+	struct delayed_filename oldpath;
+	struct delayed_filename newpath;
+};
+
+struct io_open___delayed {
+	struct delayed_filename filename;
+};
+
+struct io_cqe {
+	int fd;
+};
+
+struct io_uring_cqe {
+	__s32 res;
+};
+
+struct io_ring_ctx {
+	unsigned int flags;
+};
+
+struct io_kiocb {
+	__u8 opcode;
+	unsigned int flags;
+	struct io_cqe cqe;
+};
+
+/*
+ * The arguments of io_uring's tracepoints, as the kernel's own types tell them; the first is always the tracepoint's
+ * data. What differs is only looked for, never called.
+ */
+typedef void (*btf_trace_io_uring_submit_req)(void *, struct io_kiocb *);
+typedef void (*btf_trace_io_uring_submit_sqe___req)(void *, struct io_kiocb *, bool);
+typedef void (*btf_trace_io_uring_submit_sqe___ctx_req)(void *, void *, void *, __u8, __u64, __u32, bool, bool);
+typedef void (*btf_trace_io_uring_submit_sqe___ctx_req_late)(void *, void *, void *, __u64, __u8, __u32, bool, bool);
+typedef void (*btf_trace_io_uring_complete___ctx)(void *, void *, __u64, int, unsigned int);
+typedef void (*btf_trace_io_uring_complete___ctx_req)(void *, void *, void *, __u64, int, unsigned int, __u64, __u64);
+typedef void (*btf_trace_io_uring_complete___cqe)(void *, struct io_ring_ctx *, void *, struct io_uring_cqe *);
 
 #pragma clang attribute pop
 

@@ -129,11 +129,12 @@ static __always_inline bool step(struct walk *walk, __u8 *names)
 	return true;
 }
 
-/* Global, as walk_up, which is what makes the verifier look at them once. Returns whether there is more to walk. */
-__noinline int walk_some(__u32 cpu)
+/* `slot`: of walks and enter_states. Global, as walk_up, which is what makes the verifier look at them once. Returns
+ * whether there is more to walk. */
+__noinline int walk_some(__u32 slot)
 {
-	struct walk *walk = bpf_map_lookup_elem(&walks, &cpu);
-	struct enter_state *state = bpf_map_lookup_elem(&enter_states, &cpu);
+	struct walk *walk = bpf_map_lookup_elem(&walks, &slot);
+	struct enter_state *state = bpf_map_lookup_elem(&enter_states, &slot);
 
 	if (!walk || !state)
 		return 0;
@@ -144,10 +145,10 @@ __noinline int walk_some(__u32 cpu)
 	return 1;
 }
 
-__noinline int walk_up(__u32 cpu)
+__noinline int walk_up(__u32 slot)
 {
 	for (int i = 0; i < WALK_CALLS; i++) {
-		if (!walk_some(cpu))
+		if (!walk_some(slot))
 			break;
 	}
 	return 0;
@@ -175,10 +176,10 @@ static __always_inline bool directory_of(struct task_struct *task, __s32 dfd, st
 }
 
 /* Appends the way from `from` (or, with none, from the process's root) up. */
-static __always_inline void append_walk(struct segments *segments, __u32 cpu, __u16 kind, struct task_struct *task,
+static __always_inline void append_walk(struct segments *segments, __u32 slot, __u16 kind, struct task_struct *task,
 					const struct path *from)
 {
-	struct walk *walk = bpf_map_lookup_elem(&walks, &cpu);
+	struct walk *walk = bpf_map_lookup_elem(&walks, &slot);
 	struct segment *head = begin_segment(segments);
 	struct directory *directory = (struct directory *)(head + 1);
 	struct path root;
@@ -196,7 +197,7 @@ static __always_inline void append_walk(struct segments *segments, __u32 cpu, __
 	walk->is_deleted = 0;
 	walk->status = WALK_PARTIAL;
 	read_mount(walk);
-	walk_up(cpu);
+	walk_up(slot);
 
 	directory->root_bytes = walk->root_bytes;
 	directory->reserved = 0;

@@ -1,19 +1,20 @@
 //! From a cgroup's id to its place: the path is asked of the kernel once per cgroup, and remembered.
 
 use std::collections::VecDeque;
+use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use std::{ffi::OsString, mem};
+use std::{io, mem};
 
 use rustc_hash::FxHashMap;
 
 use crate::cgroup::{Place, parse};
+use crate::cgroup_mounts::Hierarchy;
 
 /// How many cgroups are remembered, at most: about 2 MB when all of them are containers.
 pub const CACHE_ENTRIES: usize = 4096;
@@ -28,12 +29,14 @@ const WALK_DIRECTORIES: usize = 16_384;
 /// A file handle's type: the 8 bytes are the id of a node of kernfs. From the kernel's `exportfs.h`, which is not uapi.
 const FILEID_KERNFS: i32 = 0xfe;
 
-/// The places of cgroups of version 2, by id.
+/// The places of a hierarchy's cgroups, by id.
 ///
 /// An id costs a few system calls when it is first seen, a hash look-up after that. A cgroup of version 2 cannot be
-/// renamed, and ids are not reused, so that what was found stays true even when the cgroup is gone.
-#[derive(Debug, Default)]
+/// renamed, one of version 1 hardly ever is, and ids are not reused, so that what was found stays true even when the
+/// cgroup is gone.
+#[derive(Debug)]
 pub struct Cgroups {
+    hierarchy: Hierarchy,
     // Two generations of half the bound each: what was asked for lately moves to the young one, and when that is full
     // it replaces the old one. No list to keep on every hit, as a strict order by use would need.
     young: FxHashMap<u64, Entry>,
@@ -71,12 +74,21 @@ struct Handle {
 impl Cgroups {
     /// Knows nothing, and asks for nothing before the first [`place`](Self::place).
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(hierarchy: Hierarchy) -> Self {
+        Self {
+            hierarchy,
+            young: FxHashMap::default(),
+            old: FxHashMap::default(),
+            nothing: Arc::default(),
+            mount: None,
+            no_mount_before: None,
+            handles_refused: false,
+            walked: FxHashMap::default(),
+            no_walk_before: None,
+        }
     }
 
-    /// The place of a cgroup of version 2 by its id, as `bpf_get_current_cgroup_id` gives it: the inode number of the
-    /// cgroup's directory.
+    /// The place of a cgroup by its id in the hierarchy: the inode number of its directory.
     ///
     /// All of it is `None` for an id that is not found: the cgroup may have been removed before it was asked for. Where
     /// the kernel refuses file handles, which need `CAP_DAC_READ_SEARCH`, the tree is walked instead, for at most a
@@ -106,7 +118,7 @@ impl Cgroups {
 
     fn path(&mut self, id: u64) -> Option<Vec<u8>> {
         if self.mount.is_none() && is_due(self.no_mount_before) {
-            self.mount = Mount::open();
+            self.mount = Mount::open(&self.hierarchy);
             self.no_mount_before = Some(Instant::now() + NOT_FOUND);
         }
         let mount = self.mount.as_ref()?;
@@ -133,12 +145,12 @@ impl Entry {
 }
 
 impl Mount {
-    fn open() -> Option<Self> {
+    fn open(hierarchy: &Hierarchy) -> Option<Self> {
         let mountinfo = fs::read("/proc/self/mountinfo").ok()?;
-        mounts(&mountinfo).into_iter().find_map(|(root, point)| {
+        hierarchy.mounts(&mountinfo).into_iter().find_map(|(root, point)| {
             let dir = File::open(&point).ok()?;
             // Another file system may have been mounted over it since.
-            is_cgroup2(&dir).then_some(Self { dir, point, root })
+            hierarchy.has(&dir).then_some(Self { dir, point, root })
         })
     }
 
@@ -159,38 +171,6 @@ impl Mount {
         let Ok(below) = path.strip_prefix(&self.point) else { return path.as_os_str().as_bytes().to_vec() };
         [self.root.as_bytes(), b"/", below.as_os_str().as_bytes()].concat()
     }
-}
-
-/// The cgroup2 mounts in the text of a `mountinfo`: which cgroup, and where. Whole trees come first.
-fn mounts(mountinfo: &[u8]) -> Vec<(OsString, PathBuf)> {
-    let mut mounts: Vec<_> = mountinfo
-        .split(|&byte| byte == b'\n')
-        .filter_map(|line| {
-            let mut fields = line.split(|&byte| byte == b' ');
-            let (root, point) = (fields.nth(3)?, fields.next()?);
-            // The optional fields between these and the type end with a dash.
-            let kind = fields.skip_while(|field| *field != b"-").nth(1)?;
-            (kind == b"cgroup2").then(|| (unescape(root), PathBuf::from(unescape(point))))
-        })
-        .collect();
-    mounts.sort_by_key(|(root, _)| root != "/");
-    mounts
-}
-
-/// The kernel writes blanks and backslashes in a `mountinfo` as three octal digits.
-fn unescape(field: &[u8]) -> OsString {
-    let mut out = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let [first, tail @ ..] = rest {
-        if let [b'\\', a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', tail @ ..] = rest {
-            out.push((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'));
-            rest = tail;
-        } else {
-            out.push(*first);
-            rest = tail;
-        }
-    }
-    OsString::from_vec(out)
 }
 
 /// Every cgroup below a directory by its id, the upper ones first when there are more than [`WALK_DIRECTORIES`].
@@ -215,15 +195,6 @@ fn walk(top: &Path) -> FxHashMap<u64, PathBuf> {
     found
 }
 
-fn is_cgroup2(dir: &File) -> bool {
-    // SAFETY: all zeroes is a value of this struct of numbers.
-    let mut stat: libc::statfs = unsafe { mem::zeroed() };
-    // SAFETY: the descriptor is open, and the kernel writes no more than the struct.
-    let ret = unsafe { libc::fstatfs(dir.as_raw_fd(), &raw mut stat) };
-    // The types of both depend on the C library.
-    ret == 0 && u64::try_from(stat.f_type).ok() == u64::try_from(libc::CGROUP2_SUPER_MAGIC).ok()
-}
-
 /// Whether handles will not do for any id: no capability, or a seccomp filter.
 fn is_refusal(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES | libc::ENOSYS | libc::EOPNOTSUPP))
@@ -236,7 +207,10 @@ fn is_due(not_before: Option<Instant>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cgroup_mounts::CONTROLLERS;
     use std::time::{SystemTime, UNIX_EPOCH};
+
+    const HIERARCHIES: [Hierarchy; 2] = [Hierarchy::V2, Hierarchy::V1(CONTROLLERS[1])];
 
     /// A cgroup of our own with a container's name; removed in the end.
     struct Container {
@@ -246,9 +220,9 @@ mod tests {
     }
 
     impl Container {
-        /// `None` where there is no cgroup2, or we may not create cgroups in it: the tests have nothing to test there.
-        fn create() -> Option<Self> {
-            let mount = Mount::open()?;
+        /// `None` where it is not mounted, or we may not create cgroups in it: the tests have nothing to test there.
+        fn create(hierarchy: &Hierarchy) -> Option<Self> {
+            let mount = Mount::open(hierarchy)?;
             let nonce = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_nanos();
             let name = format!("{:032x}{nonce:032x}", std::process::id());
             let dir = mount.point.join(format!("rawtp-{name}")).join(format!("docker-{name}.scope"));
@@ -268,7 +242,7 @@ mod tests {
     }
 
     fn check(cgroups: &mut Cgroups) {
-        let Some(container) = Container::create() else { return };
+        let Some(container) = Container::create(&cgroups.hierarchy) else { return };
         let place = cgroups.place(container.id);
         assert_eq!(place.container_id.as_deref(), Some(&*container.name));
         assert_eq!(place.unit.as_deref(), container.dir.file_name().unwrap().to_str());
@@ -278,27 +252,31 @@ mod tests {
         let id = container.id;
         drop(container);
         assert_eq!(cgroups.place(id), place, "forgotten with the cgroup");
-        assert_eq!(*Cgroups::new().place(id), Place::default(), "found after it was removed");
+        assert_eq!(*Cgroups::new(cgroups.hierarchy).place(id), Place::default(), "found after it was removed");
     }
 
     #[test]
     fn a_live_cgroup_is_found_by_its_handle() {
-        let mut cgroups = Cgroups::new();
-        check(&mut cgroups);
-        assert!(cgroups.handles_refused || cgroups.walked.is_empty());
+        for hierarchy in HIERARCHIES {
+            let mut cgroups = Cgroups::new(hierarchy);
+            check(&mut cgroups);
+            assert!(cgroups.handles_refused || cgroups.walked.is_empty());
+        }
     }
 
     #[test]
     fn a_live_cgroup_is_found_by_a_walk() {
-        let mut cgroups = Cgroups { handles_refused: true, ..Cgroups::new() };
-        check(&mut cgroups);
-        assert!(cgroups.mount.is_none() || cgroups.no_walk_before.is_some());
+        for hierarchy in HIERARCHIES {
+            let mut cgroups = Cgroups { handles_refused: true, ..Cgroups::new(hierarchy) };
+            check(&mut cgroups);
+            assert!(cgroups.mount.is_none() || cgroups.no_walk_before.is_some());
+        }
     }
 
     #[test]
     fn a_failure_is_remembered_only_briefly() {
-        let Some(container) = Container::create() else { return };
-        let mut cgroups = Cgroups::new();
+        let Some(container) = Container::create(&Hierarchy::V2) else { return };
+        let mut cgroups = Cgroups::new(Hierarchy::V2);
         let mut place = |is_old, until| {
             let failure = Entry { place: Arc::default(), until: Some(until) };
             cgroups.young.clear();
@@ -315,7 +293,7 @@ mod tests {
     fn the_cache_is_bounded_and_keeps_what_is_used() {
         // No mount, and none to be looked for: every id is a failure at no cost.
         let later = Instant::now() + Duration::from_secs(600);
-        let mut cgroups = Cgroups { no_mount_before: Some(later), ..Cgroups::new() };
+        let mut cgroups = Cgroups { no_mount_before: Some(later), ..Cgroups::new(Hierarchy::V2) };
         let used = Arc::new(parse(b"/init.scope"));
         cgroups.young.insert(u64::MAX, Entry { place: Arc::clone(&used), until: None });
         for id in 0..3 * CACHE_ENTRIES as u64 {
@@ -323,30 +301,6 @@ mod tests {
             assert!(Arc::ptr_eq(&used, &cgroups.place(u64::MAX)));
             assert!(cgroups.young.len() + cgroups.old.len() <= CACHE_ENTRIES);
         }
-    }
-
-    #[test]
-    fn mounts_of_version_2_are_found_wherever_they_are() {
-        let unified = "24 31 0:22 / /sys rw shared:7 - sysfs sysfs rw\n\
-            31 24 0:27 / /sys/fs/cgroup rw,nosuid shared:9 master:1 - cgroup2 cgroup2 rw,nsdelegate\n";
-        assert_eq!(mounts(unified.as_bytes()), [("/".into(), "/sys/fs/cgroup".into())]);
-
-        let hybrid = "37 31 0:37 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd\n\
-            40 31 0:38 /a\\040b /mnt/part rw - cgroup2 cgroup2 rw\n\
-            41 31 0:38 / /sys/fs/cgroup/uni\\134fied rw - cgroup2 none rw\n\
-            42 31 0:38 / /cut";
-        assert_eq!(
-            mounts(hybrid.as_bytes()),
-            [("/".into(), r"/sys/fs/cgroup/uni\fied".into()), ("/a b".into(), "/mnt/part".into())]
-        );
-        assert!(mounts(b"\n - cgroup2\n1 2 3 4 5 - \n").is_empty());
-    }
-
-    #[test]
-    fn a_mount_is_what_it_was_listed_as() {
-        let listed = mounts(&fs::read("/proc/self/mountinfo").unwrap());
-        assert!(listed.is_empty() || listed.iter().any(|(_, point)| is_cgroup2(&File::open(point).unwrap())));
-        assert!(!is_cgroup2(&File::open("/proc").unwrap()));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::mapping::Mapping;
 use crate::skel::types::{enter_state, exit_state};
 
-/// The sums over all CPUs.
+/// The sums over all CPUs and programs.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Totals {
     /// Calls of a watched number.
@@ -33,46 +33,50 @@ impl Totals {
     }
 }
 
-/// The mapped state of both programs.
+/// The mapped state of the programs.
 #[derive(Debug)]
 pub struct Counters {
     enter: Mapping,
     exit: Mapping,
+    slots: usize,
     cpus: usize,
 }
 
 impl Counters {
-    /// Maps the two arrays, which have an element for each of `cpus`.
+    /// Maps the two arrays, which have an element for each of `slots` and `cpus`.
     ///
     /// # Errors
     ///
     /// [`crate::error::Error::Os`] when mmap(2) refuses.
-    pub fn new(enter_states: impl AsFd, exit_states: impl AsFd, cpus: usize) -> Result<Self> {
+    pub fn new(enter_states: impl AsFd, exit_states: impl AsFd, slots: usize, cpus: usize) -> Result<Self> {
         Ok(Self {
-            enter: Mapping::new(enter_states, cpus * size_of::<enter_state>(), 0, false)?,
+            enter: Mapping::new(enter_states, slots * size_of::<enter_state>(), 0, false)?,
             exit: Mapping::new(exit_states, cpus * size_of::<exit_state>(), 0, false)?,
+            slots,
             cpus,
         })
     }
 
-    fn enter(&self, cpu: usize, field: usize) -> u64 {
-        let at = self.enter.at::<u64>(cpu * size_of::<enter_state>() + field);
+    fn enter(&self, slot: usize, field: usize) -> u64 {
+        let at = self.enter.at::<u64>(slot * size_of::<enter_state>() + field);
         // SAFETY: an aligned counter inside the mapping, which the program writes whole; we only load.
         unsafe { AtomicU64::from_ptr(at.as_ptr()) }.load(Ordering::Acquire)
     }
 
-    /// Adds up all CPUs.
+    /// Adds up all slots.
     #[must_use]
     pub fn totals(&self) -> Totals {
         let mut totals = Totals::default();
-        for cpu in 0..self.cpus {
-            totals.filtered += self.enter(cpu, offset_of!(enter_state, filtered));
-            totals.submitted += self.enter(cpu, offset_of!(enter_state, submitted));
-            totals.lost_ring += self.enter(cpu, offset_of!(enter_state, lost_ring));
-            totals.matched += self.enter(cpu, offset_of!(enter_state, matched));
-            let lost = self.enter.at::<u32>(cpu * size_of::<enter_state>() + offset_of!(enter_state, lost));
+        for slot in 0..self.slots {
+            totals.filtered += self.enter(slot, offset_of!(enter_state, filtered));
+            totals.submitted += self.enter(slot, offset_of!(enter_state, submitted));
+            totals.lost_ring += self.enter(slot, offset_of!(enter_state, lost_ring));
+            totals.matched += self.enter(slot, offset_of!(enter_state, matched));
+            let lost = self.enter.at::<u32>(slot * size_of::<enter_state>() + offset_of!(enter_state, lost));
             // SAFETY: as in `enter`.
             totals.tail_lost += u64::from(unsafe { AtomicU32::from_ptr(lost.as_ptr()) }.load(Ordering::Relaxed));
+        }
+        for cpu in 0..self.cpus {
             let exits = self.exit.at::<u64>(cpu * size_of::<exit_state>() + offset_of!(exit_state, lost_exits));
             // SAFETY: as in `enter`.
             totals.lost_exits += unsafe { AtomicU64::from_ptr(exits.as_ptr()) }.load(Ordering::Relaxed);

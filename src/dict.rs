@@ -5,11 +5,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use rustc_hash::FxHashMap;
 
-use crate::cgroup_lookup::Cgroups;
 use crate::event::Event;
 use crate::fields::{CGROUP, Fields, IDENTITY, Key, PATHS};
 use crate::path::Paths;
-use crate::record::{Identity, Name, NameStatus, Segments, same_identity};
+use crate::places::Places;
+use crate::record::{self, Identity, Name, NameStatus, Segments, same_identity};
 use crate::syscalls::Abi;
 
 /// An id of audit's that nobody has set (`AUDIT_UID_UNSET`, include/uapi/linux/audit.h).
@@ -48,6 +48,7 @@ impl Sticky {
 struct Program {
     exe: Vec<u8>,
     argv: Vec<u8>,
+    ancestors: Vec<u8>,
 }
 
 impl Program {
@@ -55,6 +56,7 @@ impl Program {
         let segments = &event.enter.segments;
         same(&self.exe, segments.exe.map_or(b"", |exe| exe.names))
             && same(&self.argv, segments.argv.map_or(b"", |argv| argv.bytes))
+            && same(&self.ancestors, segments.ancestors)
     }
 }
 
@@ -116,7 +118,7 @@ pub(crate) struct Dicts {
     errnos: FxHashMap<i32, Py<PyString>>,
     paths: Paths,
     new_paths: Paths,
-    cgroups: Cgroups,
+    places: Places,
 }
 
 impl Dicts {
@@ -129,7 +131,7 @@ impl Dicts {
             errnos: FxHashMap::default(),
             paths: Paths::default(),
             new_paths: Paths::default(),
-            cgroups: Cgroups::new(),
+            places: Places::default(),
         })
     }
 
@@ -163,7 +165,7 @@ impl Dicts {
         for key in Key::ALL {
             self.keys.set(&dict, *key, py.None())?;
         }
-        let abi = Abi::of_record(record.abi);
+        let abi = Abi::of_record(record.abi.into());
         let comm = record.comm.split(|byte| *byte == 0).next();
         self.keys.set(&dict, Key::Pid, record.pid)?;
         self.keys.set(&dict, Key::Tid, record.tid)?;
@@ -173,7 +175,7 @@ impl Dicts {
         self.keys.set_text(&dict, Key::Comm, comm)?;
         self.keys.set(&dict, Key::Syscall, event.call().map(|call| PyString::intern(py, call.name)))?;
         self.keys.set(&dict, Key::Abi, PyString::intern(py, abi.as_str()))?;
-        self.keys.set(&dict, Key::Via, PyString::intern(py, "syscall"))?;
+        self.keys.set(&dict, Key::Via, PyString::intern(py, event.via()))?;
         self.set_identity(&dict, event)?;
         self.set_sticky(py, &dict, event)?;
         let (identity, sticky) = (event.enter.identity(), Sticky::of(event));
@@ -198,7 +200,7 @@ impl Dicts {
         self.keys.set(dict, Key::MntNs, record.mnt_ns)?;
         self.keys.set(dict, Key::CgroupId, record.cgroup_id)?;
         if self.keys.fields.any(&CGROUP) {
-            let place = self.cgroups.place(record.cgroup_id);
+            let place = self.places.place(record.cgroup_id, record.cgroup_v1_id);
             self.keys.set(dict, Key::ContainerId, place.container_id.as_deref())?;
             self.keys.set(dict, Key::PodId, place.pod_id.as_deref())?;
             self.keys.set(dict, Key::Unit, place.unit.as_deref())?;
@@ -210,10 +212,11 @@ impl Dicts {
     /// dicts: with a list in each it takes a third of the time.
     fn set_program(&mut self, py: Python<'_>, template: &mut Template, event: &Event<'_>) -> PyResult<()> {
         let dict = template.dict.bind(py);
-        let Segments { exe, argv, .. } = event.enter.segments;
+        let Segments { exe, argv, ancestors, .. } = event.enter.segments;
         template.program = Program {
             exe: exe.map_or_else(Vec::new, |exe| exe.names.to_vec()),
             argv: argv.map_or_else(Vec::new, |argv| argv.bytes.to_vec()),
+            ancestors: ancestors.to_vec(),
         };
         self.keys.set(dict, Key::Exe, py.None())?;
         if let Some(exe) = exe {
@@ -226,6 +229,12 @@ impl Dicts {
             let texts: Vec<_> =
                 whole.split(|byte| *byte == 0).map(|text| self.keys.text(py, text)).collect::<PyResult<_>>()?;
             self.keys.set(dict, Key::Argv, PyTuple::new(py, texts)?)?;
+        }
+        if self.keys.fields.has(Key::Ancestors) {
+            let pairs: Vec<_> = record::ancestors(ancestors)
+                .map(|(pid, comm)| Ok((pid, self.keys.text(py, comm)?)))
+                .collect::<PyResult<_>>()?;
+            self.keys.set(dict, Key::Ancestors, PyTuple::new(py, pairs)?)?;
         }
         Ok(())
     }

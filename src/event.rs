@@ -1,6 +1,7 @@
 //! A call, made of its records: what a caller asks for, whatever record it came in.
 
 use crate::record::{Enter, Exit, Name, NameStatus, Segments};
+use crate::skel::types::via;
 use crate::syscalls::{Action, Call, of_record};
 
 /// A call, as far as it was seen.
@@ -63,10 +64,16 @@ impl<'a> Event<'a> {
         }
     }
 
+    /// How it came into the kernel.
+    #[must_use]
+    pub fn via(&self) -> &'static str {
+        if via(self.enter.record.via.into()) == via::VIA_IO_URING { "io_uring" } else { "syscall" }
+    }
+
     /// The call; `None` for a number that is not watched, which no program sends.
     #[must_use]
     pub fn call(&self) -> Option<&'static Call> {
-        of_record(self.enter.record.abi, self.enter.record.nr)
+        of_record(self.enter.record.abi.into(), self.enter.record.nr)
     }
 
     /// What was asked for.

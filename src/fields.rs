@@ -64,6 +64,7 @@ keys! {
     NameStatus = "name_status",
     Ret = "ret",
     Errno = "errno",
+    Ancestors = "ancestors",
 }
 
 /// The keys that need the directories walked in the kernel.
@@ -96,8 +97,8 @@ pub const ARGV: [Key; 2] = [Key::Argv, Key::ArgvTruncated];
 pub struct Fields(u64);
 
 impl Fields {
-    /// Every key.
-    pub const ALL: Self = Self((1 << Key::ALL.len()) - 1);
+    /// Every key but those that must be asked for by name.
+    pub const ALL: Self = Self((1 << Key::Ancestors as u32) - 1);
 
     /// Whether the key is in it.
     #[must_use]
@@ -139,7 +140,7 @@ mod tests {
         let fields = Fields::of(&["pid".into(), "path".into()]).unwrap();
         assert!(fields.has(Key::Pid) && fields.has(Key::Path) && !fields.has(Key::Comm));
         assert!(fields.any(&PATHS) && !Fields::of(&["pid".into()]).unwrap().any(&PATHS));
-        assert!(Key::ALL.iter().all(|key| Fields::ALL.has(*key)));
+        assert!(Key::ALL.iter().all(|key| Fields::ALL.has(*key) == (*key != Key::Ancestors)));
         let error = Fields::of(&["pidd".into()]).unwrap_err().to_string();
         assert!(error.starts_with("unknown field \"pidd\": an event has ts_ns, duration_ns, "), "{error}");
         assert!(Fields::of(&[]).unwrap_err().to_string().starts_with("fields is empty"));

@@ -1,4 +1,4 @@
-//! Enter and exit records to events, paired by thread. Stateless in the kernel; what is open is held here.
+//! The records of a call's beginning and end to events: what is open is held here, and not in the kernel.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +8,10 @@ use rustc_hash::FxHashMap;
 use crate::error::Result;
 use crate::event::Event;
 use crate::queue::Chunk;
-use crate::record::{Enter, Exit, NameStatus, Record, parse, record_at};
+use crate::record::{
+    Enter, Exit, NameStatus, Record, Segments, completion_record, enter_record, exit_record, parse, record_at,
+};
+use crate::skel::types::via;
 
 /// How much the records of open calls may take. One beyond it is delivered at once, without its result.
 const OPEN_BYTES: usize = 16 << 20;
@@ -41,16 +44,34 @@ pub fn add(counter: &AtomicU64, more: u64) {
 #[derive(Debug)]
 struct Open {
     offset_ns: i64,
-    call: (u32, u32),
+    call: (u16, u32),
     ts_ns: u64,
     record: Vec<u8>,
 }
 
-/// The calls that are open, by thread.
-#[derive(Debug)]
+/// What tells which end belongs to which beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Key {
+    /// The thread: it is in one system call at a time.
+    Thread(u32),
+    /// The CPU that a request was submitted on, and the number that it got there.
+    Request(u32, u64),
+}
+
+impl Key {
+    fn of(record: &enter_record) -> Self {
+        if via(record.via.into()) == via::VIA_IO_URING {
+            Self::Request(record.cpu, record.seq)
+        } else {
+            Self::Thread(record.tid)
+        }
+    }
+}
+
+/// The calls that are open.
+#[derive(Debug, Default)]
 pub struct Join {
-    results: bool,
-    open: FxHashMap<u32, Open>,
+    open: FxHashMap<Key, Open>,
     open_bytes: usize,
     /// Given up: to be delivered without a result.
     ready: VecDeque<Open>,
@@ -58,12 +79,6 @@ pub struct Join {
 }
 
 impl Join {
-    /// Without `results` no exits come, and each enter record is an event.
-    #[must_use]
-    pub fn new(results: bool) -> Self {
-        Self { results, open: FxHashMap::default(), open_bytes: 0, ready: VecDeque::new(), spare: Vec::new() }
-    }
-
     /// Makes the next event, by `make`, out of the chunk's records from `position` on; `None` when they are used up.
     ///
     /// # Errors
@@ -85,23 +100,29 @@ impl Join {
             match parse(bytes)? {
                 Record::Enter(enter) => {
                     add(&counts.decoded, 1);
-                    let alone = !self.open.contains_key(&enter.record.tid);
-                    let exit = if self.results && alone { exit_at(chunk, end, &enter)? } else { None };
+                    let key = Key::of(&enter.record);
+                    let ends = enter.record.is_alone == 0;
+                    let alone = !self.open.contains_key(&key);
+                    let exit = if ends && alone { exit_at(chunk, end, &enter)? } else { None };
                     if let Some((_, end)) = exit {
                         *position = end;
                     }
                     let full = self.open_bytes + bytes.len() > OPEN_BYTES;
-                    if exit.is_some() || !self.results || (alone && full) {
+                    if exit.is_some() || !ends || (alone && full) {
                         let exit = exit.map(|(exit, _)| exit);
                         return Ok(Some(deliver(&Event { enter, exit, offset_ns: chunk.offset_ns }, counts, make)));
                     }
-                    self.hold(&enter, bytes, chunk.offset_ns, counts);
+                    self.hold(key, &enter, bytes, chunk.offset_ns, counts);
                 }
                 Record::Exit(exit) => {
                     if let Some(open) = self.close(&exit, counts) {
                         return self.finish(open, Some(exit), counts, make).map(Some);
                     }
                 }
+                Record::Completion(record) => match self.take(Key::Request(record.cpu, record.seq)) {
+                    Some(open) => return self.finish(open, Some(exit_of(&record)), counts, make).map(Some),
+                    None => add(&counts.unpaired, 1),
+                },
             }
         }
     }
@@ -116,26 +137,29 @@ impl Join {
         !self.ready.is_empty()
     }
 
-    fn hold(&mut self, enter: &Enter<'_>, bytes: &[u8], offset_ns: i64, counts: &Counts) {
+    fn hold(&mut self, key: Key, enter: &Enter<'_>, bytes: &[u8], offset_ns: i64, counts: &Counts) {
         let mut record = self.spare.pop().unwrap_or_default();
         record.extend_from_slice(bytes);
         self.open_bytes += bytes.len();
         add(&counts.pending, 1);
         let call = (enter.record.abi, enter.record.nr);
         let open = Open { offset_ns, call, ts_ns: enter.record.ts_ns, record };
-        if let Some(earlier) = self.open.insert(enter.record.tid, open) {
+        if let Some(earlier) = self.open.insert(key, open) {
             // The thread is in its next call: the exit of the one before was lost.
             self.open_bytes -= earlier.record.len();
             self.ready.push_back(earlier);
         }
     }
 
+    fn take(&mut self, key: Key) -> Option<Open> {
+        let open = self.open.remove(&key)?;
+        self.open_bytes -= open.record.len();
+        Some(open)
+    }
+
     /// The open call that this exit ends.
     fn close(&mut self, exit: &Exit<'_>, counts: &Counts) -> Option<Open> {
-        let open = self.open.remove(&exit.record.tid);
-        if let Some(open) = &open {
-            self.open_bytes -= open.record.len();
-        }
+        let open = self.take(Key::Thread(exit.record.tid));
         if exit.record.lost_exits > 0 {
             // Some of the open calls are over and nothing tells which: late without a result is better than never.
             self.give_up();
@@ -170,12 +194,18 @@ impl Join {
     }
 }
 
+/// The end of a request, in the terms of a call's.
+fn exit_of(record: &completion_record) -> Exit<'static> {
+    let record = exit_record { ts_ns: record.ts_ns, ret: record.ret, ..Default::default() };
+    Exit { record, segments: Segments::default() }
+}
+
 /// The exit right behind its own enter: the ordinary case, which needs no table.
 fn exit_at<'a>(chunk: &'a Chunk, position: usize, enter: &Enter<'_>) -> Result<Option<(Exit<'a>, usize)>> {
     let Some((bytes, end)) = record_at(&chunk.bytes, position)? else { return Ok(None) };
     Ok(match parse(bytes)? {
         Record::Exit(exit)
-            if exit.record.tid == enter.record.tid
+            if Key::of(&enter.record) == Key::Thread(exit.record.tid)
                 && (exit.record.abi, exit.record.nr) == (enter.record.abi, enter.record.nr)
                 && exit.record.lost_exits == 0 =>
         {
@@ -197,7 +227,7 @@ fn deliver<R>(event: &Event<'_>, counts: &Counts, make: &mut impl FnMut(&Event<'
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::samples::{enter, exit, framed, named};
+    use crate::record::samples::{completion, enter, exit, framed, named, request};
     use crate::skel::types::name_status;
 
     fn begin(tid: u32, name: &str) -> Vec<u8> {
@@ -229,7 +259,7 @@ mod tests {
 
     #[test]
     fn neighbours_interleaved_and_across_chunks() {
-        let (mut join, counts) = (Join::new(true), Counts::default());
+        let (mut join, counts) = (Join::default(), Counts::default());
         assert_eq!(feed(&mut join, &counts, &[begin(1, "a"), end(1, 0), begin(2, "b"), begin(3, "c")]), ["a:0"]);
         assert_eq!(value(&counts.pending), 2);
         assert_eq!(feed(&mut join, &counts, &[end(3, -2), end(2, -13)]), ["c:-2", "b:-13"]);
@@ -239,20 +269,39 @@ mod tests {
 
     #[test]
     fn without_results_each_entry_is_an_event() {
-        let (mut join, counts) = (Join::new(false), Counts::default());
-        assert_eq!(feed(&mut join, &counts, &[begin(1, "a"), begin(1, "b")]), ["a:None", "b:None"]);
+        let (mut join, counts) = (Join::default(), Counts::default());
+        let alone = |name: &str| framed(&named(request(0, 1, 5, true), name_status::NAME_OK, name.as_bytes()), 0);
+        assert_eq!(feed(&mut join, &counts, &[alone("a"), alone("b")]), ["a:None", "b:None"]);
+        assert_eq!(value(&counts.pending), 0);
+    }
+
+    #[test]
+    fn requests_end_in_any_order_and_beside_calls_of_their_thread() {
+        let (mut join, counts) = (Join::default(), Counts::default());
+        let begin_request = |cpu, seq, name: &str| {
+            framed(&named(request(cpu, seq, 5, false), name_status::NAME_OK, name.as_bytes()), 0)
+        };
+        let end_request = |cpu, seq, ret| framed(&completion(cpu, seq, ret), 0);
+        let begun = [begin_request(0, 1, "a"), begin_request(1, 1, "b"), begin_request(0, 2, "c"), begin(0, "call")];
+        assert!(feed(&mut join, &counts, &begun).is_empty());
+        let ended = [end_request(0, 2, -2), end(0, 0), end_request(1, 1, 0), end_request(1, 1, 0)];
+        assert_eq!(feed(&mut join, &counts, &ended), ["c:-2", "call:0", "b:0"]);
+        assert_eq!((value(&counts.pending), value(&counts.unpaired)), (1, 1));
+        assert!(join.give_up());
+        assert_eq!(feed(&mut join, &counts, &[]), ["a:None"]);
+        assert_eq!((value(&counts.pending), join.open_bytes), (0, 0));
     }
 
     #[test]
     fn an_exit_alone_is_counted_and_dropped() {
-        let (mut join, counts) = (Join::new(true), Counts::default());
+        let (mut join, counts) = (Join::default(), Counts::default());
         assert!(feed(&mut join, &counts, &[end(1, 0)]).is_empty());
         assert_eq!(value(&counts.unpaired), 1);
     }
 
     #[test]
     fn a_threads_next_call_gives_up_the_one_before() {
-        let (mut join, counts) = (Join::new(true), Counts::default());
+        let (mut join, counts) = (Join::default(), Counts::default());
         assert!(feed(&mut join, &counts, &[begin(1, "lost its exit")]).is_empty());
         let made = feed(&mut join, &counts, &[begin(1, "next"), end(1, 0)]);
         assert_eq!(made, ["lost its exit:None", "next:0"]);
@@ -261,7 +310,7 @@ mod tests {
 
     #[test]
     fn an_exit_of_another_call_is_not_taken_for_its_own() {
-        let (mut join, counts) = (Join::new(true), Counts::default());
+        let (mut join, counts) = (Join::default(), Counts::default());
         let other = framed(&exit(1, 84, 0, 0), 0);
         assert_eq!(feed(&mut join, &counts, &[begin(1, "a"), other]), ["a:None"]);
         assert_eq!(value(&counts.unpaired), 1);
@@ -269,7 +318,7 @@ mod tests {
 
     #[test]
     fn lost_exits_give_up_what_is_open() {
-        let (mut join, counts) = (Join::new(true), Counts::default());
+        let (mut join, counts) = (Join::default(), Counts::default());
         assert!(feed(&mut join, &counts, &[begin(5, "b"), begin(2, "a"), begin(9, "c")]).is_empty());
         let told = framed(&exit(9, 263, 0, 3), 0);
         assert_eq!(feed(&mut join, &counts, &[told]), ["c:0", "a:None", "b:None"]);
@@ -278,7 +327,7 @@ mod tests {
 
     #[test]
     fn open_calls_are_bounded() {
-        let (mut join, counts) = (Join::new(true), Counts::default());
+        let (mut join, counts) = (Join::default(), Counts::default());
         let long = "x".repeat(4000);
         let most = OPEN_BYTES / 4000;
         let made: usize =
@@ -289,7 +338,7 @@ mod tests {
 
     #[test]
     fn a_name_read_at_the_exit_counts() {
-        let (mut join, counts) = (Join::new(true), Counts::default());
+        let (mut join, counts) = (Join::default(), Counts::default());
         let blind = framed(&named(enter(1, 263, 1), name_status::NAME_FAULT, b""), 0);
         let seen = framed(&named(exit(1, 263, 0, 0), name_status::NAME_OK, b"late"), 0);
         assert_eq!(feed(&mut join, &counts, &[blind.clone(), seen]), ["late:0"]);

@@ -5,9 +5,11 @@
 
 pub mod cgroup;
 pub mod cgroup_lookup;
+pub mod cgroup_mounts;
 pub mod clock;
 pub mod config;
 pub mod counters;
+pub mod coverage;
 pub mod drain;
 pub mod error;
 pub mod event;
@@ -16,10 +18,12 @@ pub mod fork;
 pub mod join;
 pub mod mapping;
 pub mod path;
+pub mod places;
 pub mod probe;
 pub mod queue;
 pub mod reader;
 pub mod record;
+pub mod refused;
 pub mod ring;
 pub mod session;
 pub mod skel;
@@ -40,7 +44,7 @@ mod _core {
     use pyo3::prelude::*;
     use pyo3::types::PyTuple;
 
-    use super::fields::Key;
+    use super::fields::{Fields, Key};
     use super::syscalls;
 
     #[pymodule_export]
@@ -59,7 +63,8 @@ mod _core {
         {
             module.add(name, PyTuple::new(py, calls)?)?;
         }
-        module.add("ALL_FIELDS", PyTuple::new(py, Key::ALL.iter().map(|key| key.as_str()))?)?;
+        let all: Vec<_> = Key::ALL.iter().filter(|key| Fields::ALL.has(**key)).map(|key| key.as_str()).collect();
+        module.add("ALL_FIELDS", PyTuple::new(py, all)?)?;
         module.add("_NATIVE_ABI", syscalls::Abi::NATIVE.as_str())?;
         // A refused load always has the attribute, even when libbpf logged nothing.
         py.get_type::<LoadError>().setattr("verifier_log", "")

@@ -1,4 +1,4 @@
-//! Open, set rodata, load, attach; and what to say when the kernel refuses.
+//! Open, set rodata, load, attach.
 
 use std::cell::RefCell;
 use std::fs;
@@ -7,20 +7,23 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Once;
 
 use libbpf_rs::skel::{OpenSkel, SkelBuilder};
-use libbpf_rs::{ObjectBuilder, PrintLevel, ProgramMut, set_print};
-use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
+use libbpf_rs::{ErrorKind, ObjectBuilder, PrintLevel, ProgramMut, set_print};
 
+use crate::cgroup_mounts::controller;
 use crate::config::Config;
+use crate::coverage::{self, Part};
 use crate::error::{Error, Result};
 use crate::fields::{self, Key};
 use crate::fork::Link;
-use crate::skel::{GUIDE_REJECTED, OpenRawtpSkel, RawtpSkelBuilder};
-use crate::syscalls::numbers;
+use crate::refused::explain;
+use crate::skel::types::cgroup_v1;
+use crate::skel::{GUIDE_REJECTED, OpenRawtpSkel, RawtpSkel, RawtpSkelBuilder};
+use crate::syscalls::{numbers, requests};
 
 /// What keeps the programs alive and attached.
 #[derive(Debug)]
 pub struct Attached {
-    /// The entry's, then the exit's.
+    /// Those of entries, then those of what ends.
     pub links: Vec<Link>,
     /// The same order.
     pub programs: Vec<OwnedFd>,
@@ -31,14 +34,18 @@ pub struct Attached {
 pub struct Loaded {
     /// The ring buffer map.
     pub ring: OwnedFd,
-    /// The entry program's state.
+    /// The state of the programs that see entries: one element for each slot.
     pub enter_states: OwnedFd,
-    /// The exit program's state.
+    /// The exit program's state: one element for each CPU.
     pub exit_states: OwnedFd,
-    /// How many elements each of the two has.
+    /// How many elements `exit_states` has.
     pub cpus: usize,
+    /// How many elements `enter_states` has.
+    pub slots: usize,
     /// The programs.
     pub attached: Attached,
+    /// What they see.
+    pub coverage: Vec<Part>,
 }
 
 /// A verifier's log can be megabytes; its end tells why.
@@ -60,96 +67,23 @@ fn capture(_level: PrintLevel, text: String) {
 
 /// Runs a load with libbpf's messages kept for the error, and off the terminal in any case.
 fn logged<T>(load: impl FnOnce() -> libbpf_rs::Result<T>) -> Result<T> {
-    static QUIET: Once = Once::new();
-    QUIET.call_once(|| {
-        set_print(Some((PrintLevel::Info, capture)));
-    });
     LOG.set(Some(String::new()));
-    let loaded = load();
+    let loaded = quietly(load);
     let log = LOG.take().unwrap_or_default();
     loaded.map_err(|error| explain(&error, &log))
 }
 
-/// The part that the verifier wrote, out of what libbpf printed around it.
-fn verifier_log(log: &str) -> &str {
-    let begin = "-- BEGIN PROG LOAD LOG --\n";
-    log.find(begin).map_or("", |at| {
-        let log = &log[at + begin.len()..];
-        log.find("-- END PROG LOAD LOG --").map_or(log, |end| log[..end].rsplit_once('\n').map_or("", |(log, _)| log))
-    })
+/// The same for what may fail.
+fn quietly<T>(load: impl FnOnce() -> T) -> T {
+    static QUIET: Once = Once::new();
+    QUIET.call_once(|| {
+        set_print(Some((PrintLevel::Info, capture)));
+    });
+    load()
 }
 
-/// The capabilities that this process lacks, out of `CapEff` of `proc_pid_status(5)`; `capabilities(7)` has the numbers.
-fn missing_capabilities(status: &str) -> Vec<&'static str> {
-    let effective = status
-        .lines()
-        .find_map(|line| line.strip_prefix("CapEff:"))
-        .and_then(|value| u64::from_str_radix(value.trim(), 16).ok())
-        .unwrap_or(u64::MAX);
-    let has = |capability: u32| effective >> capability & 1 == 1;
-    if has(21) {
-        return Vec::new();
-    }
-    [("CAP_BPF", 39), ("CAP_PERFMON", 38)]
-        .into_iter()
-        .filter(|(_, number)| !has(*number))
-        .map(|(name, _)| name)
-        .collect()
-}
-
-/// `user_namespaces(7)`: only the initial namespace maps the whole range to itself.
-fn in_user_namespace() -> bool {
-    fs::read_to_string("/proc/self/uid_map")
-        .is_ok_and(|map| map.split_whitespace().collect::<Vec<_>>() != ["0", "0", "4294967295"])
-}
-
-/// libbpf blames the memlock limit for every EPERM; what is really missing can be looked up.
-fn explain_permission() -> String {
-    let missing = missing_capabilities(&fs::read_to_string("/proc/self/status").unwrap_or_default());
-    if !missing.is_empty() {
-        return format!(
-            "loading BPF programs needs CAP_BPF and CAP_PERFMON (root has both); this process lacks {}",
-            missing.join(" and ")
-        );
-    }
-    if in_user_namespace() {
-        return "loading BPF programs needs CAP_BPF and CAP_PERFMON in the initial user namespace; this process is in \
-                another one (a rootless container, or unshare -U), where they count for nothing"
-            .into();
-    }
-    let refused = "the kernel refuses to load BPF programs although this process has the capabilities for it";
-    match getrlimit(Resource::RLIMIT_MEMLOCK) {
-        // Kernels before 5.11 charge BPF maps to it. libbpf raises it where CAP_SYS_RESOURCE lets it.
-        Ok((limit, _)) if limit != RLIM_INFINITY => format!(
-            "{refused}: this process may lock only {} KiB of memory, which older kernels count BPF maps to (raise it: \
-             ulimit -l unlimited), or a seccomp filter, a security module or kernel lockdown forbids it",
-            limit / 1024
-        ),
-        _ => format!("{refused}: a seccomp filter, a security module or kernel lockdown forbids it"),
-    }
-}
-
-fn explain(error: &libbpf_rs::Error, log: &str) -> Error {
-    let verifier_log = verifier_log(log);
-    if !verifier_log.is_empty() {
-        let message = format!("the kernel's verifier rejected a program ({error}); see verifier_log");
-        return Error::Load { message, verifier_log: verifier_log.into() };
-    }
-    if error.kind() == libbpf_rs::ErrorKind::PermissionDenied {
-        return Error::Permission(explain_permission());
-    }
-    if fs::metadata("/sys/kernel/btf/vmlinux").is_err() {
-        return Error::UnsupportedKernel(
-            "this kernel has no type information at /sys/kernel/btf/vmlinux: rawtp needs a kernel built with \
-             CONFIG_DEBUG_INFO_BTF=y, 5.10 or later (all current distributions' are; in a container, mount /sys)"
-                .into(),
-        );
-    }
-    let last = log.lines().last().unwrap_or_default().trim_start_matches("libbpf: ");
-    Error::Load { message: format!("cannot load the BPF programs: {error:#} ({last})"), verifier_log: String::new() }
-}
-
-fn configure(open: &mut OpenRawtpSkel<'_>, config: &Config, cpus: u32) -> libbpf_rs::Result<()> {
+/// The calls that are watched, and what a record of them holds.
+fn configure(open: &mut OpenRawtpSkel<'_>, config: &Config, with_requests: bool, cpus: u32) -> libbpf_rs::Result<()> {
     let rodata = open.maps.rodata_data.as_deref_mut().expect("the object has a .rodata section, which is made with it");
     for syscall in &config.syscalls {
         for (table, nr) in numbers(syscall).into_iter().enumerate() {
@@ -157,33 +91,120 @@ fn configure(open: &mut OpenRawtpSkel<'_>, config: &Config, cpus: u32) -> libbpf
             rodata.cfg_syscalls[nr / 64] |= 1 << (nr % 64);
             rodata.cfg_calls[table][nr] = syscall.shape;
         }
+        for (opcode, request) in requests(syscall) {
+            rodata.cfg_requests[opcode] = request;
+        }
     }
+    rodata.cfg_cpus = cpus;
     rodata.cfg_paths = config.fields.any(&fields::PATHS);
     rodata.cfg_identity = config.fields.any(&fields::IDENTITY);
     rodata.cfg_exe = config.fields.has(Key::Exe);
     rodata.cfg_argv = config.fields.any(&fields::ARGV);
+    rodata.cfg_ancestors = config.fields.has(Key::Ancestors);
+    if config.fields.any(&fields::CGROUP) {
+        rodata.cfg_cgroup_v1 = controller().map_or(cgroup_v1::CGROUP_V1_NONE, |controller| controller.cgroup_v1);
+    }
     rodata.cfg_pid = config.pid.unwrap_or(0);
     rodata.cfg_results = config.results;
     let ring_bytes = u64::from(config.ring_bytes);
     rodata.cfg_enter_bytes = if config.results { ring_bytes - ring_bytes / 8 } else { ring_bytes };
+    let slots = if with_requests { 2 * cpus } else { cpus };
     open.maps.events.set_max_entries(config.ring_bytes)?;
-    open.maps.enter_states.set_max_entries(cpus)?;
+    open.maps.enter_states.set_max_entries(slots)?;
+    open.maps.walks.set_max_entries(slots)?;
     open.maps.exit_states.set_max_entries(cpus)?;
-    open.maps.walks.set_max_entries(cpus)?;
     open.progs.handle_sys_exit.set_autoload(config.results);
+    open.progs.handle_request.set_autoload(with_requests);
+    open.progs.handle_completion.set_autoload(with_requests && config.results);
+    if !with_requests || !config.results {
+        // A map that no program uses is made all the same.
+        open.maps.requests.set_max_entries(1)?;
+    }
     Ok(())
 }
 
-fn attach(program: &ProgramMut<'_>, attached: &mut Attached) -> Result<()> {
-    let link = logged(|| program.attach())?;
-    let copy = |fd: std::os::fd::BorrowedFd<'_>| fd.try_clone_to_owned().map_err(Error::os("cannot copy a descriptor"));
-    attached.links.push(Link::new(copy(link.as_fd())?)?);
-    attached.programs.push(copy(program.as_fd())?);
-    Ok(())
+impl Attached {
+    fn add(&mut self, program: &ProgramMut<'_>, link: &libbpf_rs::Link) -> Result<()> {
+        let copy =
+            |fd: std::os::fd::BorrowedFd<'_>| fd.try_clone_to_owned().map_err(Error::os("cannot copy a descriptor"));
+        self.links.push(Link::new(copy(link.as_fd())?)?);
+        self.programs.push(copy(program.as_fd())?);
+        Ok(())
+    }
+
+    /// What a kernel may do without: the first of the tracepoints that is there; else the reason.
+    fn add_first(
+        &mut self,
+        program: &ProgramMut<'_>,
+        names: &[&'static str],
+    ) -> Result<std::result::Result<&'static str, String>> {
+        for name in names {
+            match quietly(|| program.attach_raw_tracepoint(name)) {
+                Ok(link) => return self.add(program, &link).map(|()| Ok(*name)),
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                // What the program does where it knows none of the arguments (UNKNOWN_ARGUMENTS).
+                Err(error) if error.kind() == ErrorKind::InvalidInput => {
+                    return Ok(Err(format!("this kernel's tracepoint {name} has arguments that rawtp does not know")));
+                }
+                Err(error) => return Ok(Err(format!("cannot attach to the tracepoint {name}: {error}"))),
+            }
+        }
+        Ok(Err(format!("this kernel has no tracepoint {}", names.join(" or "))))
+    }
+}
+
+/// Why no program for `io_uring` is to be loaded, if none is.
+fn no_requests(config: &Config) -> Option<String> {
+    let none = config.syscalls.iter().all(|syscall| requests(syscall).next().is_none());
+    none.then(|| "io_uring has no request that does what the chosen syscalls do".into())
+}
+
+fn attach_all(
+    skel: &RawtpSkel<'_>,
+    config: &Config,
+    without_requests: Option<String>,
+) -> Result<(Attached, Vec<Part>)> {
+    let no_results = || "results=False".to_owned();
+    let mut attached = Attached { links: Vec::new(), programs: Vec::new() };
+    let mut parts = Vec::new();
+    // The ends first: an end without a beginning is dropped, a beginning without an end would wait for it.
+    parts.push(match &without_requests {
+        Some(reason) => Part::absent(coverage::IO_URING_RESULTS, reason),
+        None if !config.results => Part::absent(coverage::IO_URING_RESULTS, no_results()),
+        None => {
+            part(coverage::IO_URING_RESULTS, attached.add_first(&skel.progs.handle_completion, &["io_uring_complete"])?)
+        }
+    });
+    if config.results {
+        attached.add(&skel.progs.handle_sys_exit, &logged(|| skel.progs.handle_sys_exit.attach())?)?;
+        parts.push(Part::live(coverage::SYSCALL_RESULTS, "tp_btf/sys_exit"));
+    } else {
+        parts.push(Part::absent(coverage::SYSCALL_RESULTS, no_results()));
+    }
+    parts.push(match without_requests {
+        Some(reason) => Part::absent(coverage::IO_URING, reason),
+        None => part(
+            coverage::IO_URING,
+            attached.add_first(&skel.progs.handle_request, &["io_uring_submit_req", "io_uring_submit_sqe"])?,
+        ),
+    });
+    attached.add(&skel.progs.handle_sys_enter, &logged(|| skel.progs.handle_sys_enter.attach())?)?;
+    parts.push(Part::live(coverage::SYSCALLS, "raw_tp/sys_enter"));
+    attached.links.reverse();
+    attached.programs.reverse();
+    parts.reverse();
+    Ok((attached, parts))
+}
+
+fn part(name: &'static str, attached: std::result::Result<&'static str, String>) -> Part {
+    match attached {
+        Ok(tracepoint) => Part::live(name, format!("raw_tp/{tracepoint}")),
+        Err(reason) => Part::absent(name, reason),
+    }
 }
 
 /// Descriptors that a load takes at its height, and some to spare.
-const DESCRIPTORS: usize = 24;
+const DESCRIPTORS: usize = 32;
 
 /// Out of descriptors, libbpf's probing takes every feature for missing, and what fails in the end names anything but the
 /// reason.
@@ -201,27 +222,34 @@ fn check_descriptors() -> Result<()> {
 pub fn load(config: &Config) -> Result<Loaded> {
     let cpus = libbpf_rs::num_possible_cpus().map_err(|error| explain(&error, ""))?;
     check_descriptors()?;
+    match no_requests(config) {
+        Some(reason) => load_with(config, cpus, Some(reason)),
+        None => load_with(config, cpus, None).or_else(|error| match error {
+            // To see system calls is what a tracer is for; it does not fail for what comes on top.
+            Error::Load { message, .. } => load_with(config, cpus, Some(message)),
+            error => Err(error),
+        }),
+    }
+}
+
+fn load_with(config: &Config, cpus: usize, without_requests: Option<String>) -> Result<Loaded> {
+    let with_requests = without_requests.is_none();
     let mut storage = MaybeUninit::uninit();
     let skel = logged(|| {
         let mut open = RawtpSkelBuilder::default().open(&mut storage)?;
-        configure(&mut open, config, cpus as u32)?;
+        configure(&mut open, config, with_requests, cpus as u32)?;
         open.load()
     })?;
     let copy = |map: &dyn AsFd| map.as_fd().try_clone_to_owned().map_err(Error::os("cannot copy a descriptor"));
-    let mut attached = Attached { links: Vec::new(), programs: Vec::new() };
-    // The exit first: an exit without an enter is dropped, an enter without an exit would wait for it.
-    if config.results {
-        attach(&skel.progs.handle_sys_exit, &mut attached)?;
-    }
-    attach(&skel.progs.handle_sys_enter, &mut attached)?;
-    attached.links.reverse();
-    attached.programs.reverse();
+    let (attached, coverage) = attach_all(&skel, config, without_requests)?;
     Ok(Loaded {
         ring: copy(&skel.maps.events)?,
         enter_states: copy(&skel.maps.enter_states)?,
         exit_states: copy(&skel.maps.exit_states)?,
         cpus,
+        slots: if with_requests { 2 * cpus } else { cpus },
         attached,
+        coverage,
     })
 }
 
@@ -248,33 +276,4 @@ fn missed_one(program: &OwnedFd) -> Option<u64> {
     let failed = unsafe { libbpf_sys::bpf_prog_get_info_by_fd(program.as_raw_fd(), &raw mut info, &raw mut bytes) };
     let end = offset_of!(libbpf_sys::bpf_prog_info, recursion_misses) + size_of_val(&info.recursion_misses);
     (failed == 0 && bytes as usize >= end).then_some(info.recursion_misses)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_verifiers_part_is_cut_out() {
-        let log = "libbpf: prog 'p': BPF program load failed: EACCES\nlibbpf: prog 'p': -- BEGIN PROG LOAD LOG --\n\
-                   0: R1=ctx()\nR1 invalid mem access 'scalar'\nlibbpf: -- END PROG LOAD LOG --\nlibbpf: failed\n";
-        // libbpf puts its own prefix before the end's mark.
-        assert_eq!(
-            verifier_log(&log.replace("libbpf: -- END", "-- END")),
-            "0: R1=ctx()\nR1 invalid mem access 'scalar'"
-        );
-        assert_eq!(verifier_log(log), "0: R1=ctx()\nR1 invalid mem access 'scalar'");
-        assert_eq!(verifier_log("libbpf: nothing of it"), "");
-    }
-
-    #[test]
-    fn capabilities_are_read_from_the_effective_set() {
-        let status = |bits: u64| format!("CapPrm:\tffffffffffffffff\nCapEff:\t{bits:016x}\n");
-        assert_eq!(missing_capabilities(&status(0)), ["CAP_BPF", "CAP_PERFMON"]);
-        assert_eq!(missing_capabilities(&status(1 << 39)), ["CAP_PERFMON"]);
-        assert_eq!(missing_capabilities(&status(1 << 38)), ["CAP_BPF"]);
-        assert!(missing_capabilities(&status(1 << 38 | 1 << 39)).is_empty());
-        assert!(missing_capabilities(&status(1 << 21)).is_empty());
-        assert!(missing_capabilities("").is_empty());
-    }
 }

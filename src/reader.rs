@@ -20,8 +20,8 @@ pub struct Reader {
 impl Reader {
     /// Reads from the queue.
     #[must_use]
-    pub fn new(queue: Arc<Queue>, counts: Arc<Counts>, results: bool) -> Self {
-        Self { queue, counts, chunk: Chunk::default(), position: 0, join: Join::new(results) }
+    pub fn new(queue: Arc<Queue>, counts: Arc<Counts>) -> Self {
+        Self { queue, counts, chunk: Chunk::default(), position: 0, join: Join::default() }
     }
 
     /// Hands the next event to `emit`; `None` when there is none now.

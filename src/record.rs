@@ -4,8 +4,8 @@ use std::mem::offset_of;
 use std::ptr;
 
 use crate::error::{Error, Result};
-use crate::skel::types::{directory, name_status, record_kind, segment, segment_kind, walk_status};
-pub use crate::skel::types::{enter_record, exit_record};
+use crate::skel::types::{ancestor, directory, name_status, record_kind, segment, segment_kind, walk_status};
+pub use crate::skel::types::{completion_record, enter_record, exit_record};
 
 /// Before each record in the ring: length and flags, and the kernel's own page offset.
 pub const HEADER_BYTES: usize = 8;
@@ -101,6 +101,17 @@ pub struct Segments<'a> {
     pub exe: Option<Directory<'a>>,
     /// The process's arguments, each with a NUL behind it.
     pub argv: Option<Name<'a>>,
+    /// Its ancestors, as [`ancestors`] reads them.
+    pub ancestors: &'a [u8],
+}
+
+/// The ancestors in a segment's content, the parent first: pid and comm.
+pub fn ancestors(content: &[u8]) -> impl Iterator<Item = (u32, &[u8])> {
+    content.chunks_exact(size_of::<ancestor>()).map(|one| {
+        let (pid, comm) = one.split_at(offset_of!(ancestor, comm));
+        let pid = pid.first_chunk().map_or(0, |pid| u32::from_ne_bytes(*pid));
+        (pid, comm.split(|byte| *byte == 0).next().unwrap_or_default())
+    })
 }
 
 /// The entry of a call.
@@ -149,6 +160,8 @@ pub enum Record<'a> {
     Enter(Enter<'a>),
     /// A call ended.
     Exit(Exit<'a>),
+    /// A request of `io_uring`'s ended.
+    Completion(completion_record),
 }
 
 /// Reads a `T` that starts the bytes, and gives back the rest.
@@ -192,6 +205,7 @@ fn segments(mut bytes: &[u8]) -> Result<Segments<'_>> {
             segment_kind::SEGMENT_NEW_DIRECTORY => found.new_directory = Some(walked(head, content)?),
             segment_kind::SEGMENT_EXE => found.exe = Some(walked(head, content)?),
             segment_kind::SEGMENT_ARGV => found.argv = Some(name(head, content)),
+            segment_kind::SEGMENT_ANCESTORS => found.ancestors = content,
             _ => {}
         }
         let padding = head.bytes.next_multiple_of(SEGMENT_ALIGN) - head.bytes;
@@ -216,6 +230,8 @@ pub fn parse(bytes: &[u8]) -> Result<Record<'_>> {
             let (record, rest) = split::<exit_record>(bytes, "an exit record cut short")?;
             Ok(Record::Exit(Exit { record, segments: segments(rest)? }))
         }
+        Some(record_kind::RECORD_COMPLETION) => split::<completion_record>(bytes, "a completion record cut short")
+            .map(|(record, _)| Record::Completion(record)),
         _ => Err(Error::Malformed("an unknown kind")),
     }
 }
@@ -243,6 +259,7 @@ pub fn record_at(run: &[u8], mut position: usize) -> Result<Option<(&[u8], usize
 #[cfg(test)]
 pub(crate) mod samples {
     use super::*;
+    use crate::skel::types;
 
     fn bytes_of<T: Copy>(value: &T) -> Vec<u8> {
         // SAFETY: the types this is called with are integers and arrays of integers, without padding.
@@ -275,6 +292,15 @@ pub(crate) mod samples {
             lost_exits,
             ..Default::default()
         })
+    }
+
+    pub(crate) fn request(cpu: u32, seq: u64, ts_ns: u64, is_alone: bool) -> Vec<u8> {
+        let (kind, via) = (record_kind::RECORD_ENTER.0, types::via::VIA_IO_URING.0 as u8);
+        bytes_of(&enter_record { kind, via, cpu, seq, ts_ns, is_alone: is_alone.into(), nr: 263, ..Default::default() })
+    }
+
+    pub(crate) fn completion(cpu: u32, seq: u64, ret: i64) -> Vec<u8> {
+        bytes_of(&completion_record { kind: record_kind::RECORD_COMPLETION.0, cpu, seq, ts_ns: 900, ret })
     }
 
     /// The record as it lies in the ring: with its header, padded.
@@ -313,6 +339,21 @@ mod tests {
         let bytes = named(exit(8, 87, 0, 0), name_status::NAME_OK, b"late");
         let Record::Exit(late) = parse(&bytes).unwrap() else { panic!("not an exit record") };
         assert_eq!(late.segments.filename, Some(Name { status: NameStatus::Ok, bytes: b"late" }));
+    }
+
+    #[test]
+    fn a_completion_and_ancestors() {
+        let bytes = samples::completion(3, 77, -2);
+        let Record::Completion(completion) = parse(&bytes).unwrap() else { panic!("not a completion record") };
+        assert_eq!((completion.cpu, completion.seq, completion.ret, completion.ts_ns), (3, 77, -2, 900));
+        assert_eq!(message(&bytes[..bytes.len() - 1]), "malformed record: a completion record cut short");
+        let mut bytes = enter(8, 263, 5);
+        let one = |pid: u32, comm: &[u8; 16]| [pid.to_ne_bytes().as_slice(), comm].concat();
+        let content = [one(12, b"bash\0\0\0\0\0\0\0\0\0\0\0\0"), one(1, b"sixteen bytes ab"), vec![7; 19]].concat();
+        add_segment(&mut bytes, segment_kind::SEGMENT_ANCESTORS.0, 0, &content);
+        let Record::Enter(enter) = parse(&bytes).unwrap() else { panic!("not an enter record") };
+        let found: Vec<_> = ancestors(enter.segments.ancestors).collect();
+        assert_eq!(found, [(12, b"bash".as_slice()), (1, b"sixteen bytes ab".as_slice())]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::config::Config;
 use crate::counters::{Counters, Totals};
+use crate::coverage::Part;
 use crate::drain::Drain;
 use crate::error::Result;
 use crate::fork::{Link, generation};
@@ -18,7 +19,7 @@ use crate::stats::Stats;
 
 #[derive(Debug)]
 struct Running {
-    /// The entry's first: it is detached before the exit's, so that what began can still end.
+    /// Those of entries first: they are detached before the others, so that what began can still end.
     links: Vec<Link>,
     programs: Vec<OwnedFd>,
     drain: Drain,
@@ -40,6 +41,7 @@ pub struct Session {
     running: Mutex<Option<Running>>,
     last: OnceLock<Final>,
     generation: u64,
+    coverage: Vec<Part>,
 }
 
 impl Session {
@@ -51,12 +53,12 @@ impl Session {
     pub fn open(config: &Config) -> Result<(Self, Reader)> {
         let queue = Arc::new(Queue::new(config.queue_bytes)?);
         let loaded = probe::load(config)?;
-        let counters = Arc::new(Counters::new(&loaded.enter_states, &loaded.exit_states, loaded.cpus)?);
+        let counters = Arc::new(Counters::new(&loaded.enter_states, &loaded.exit_states, loaded.slots, loaded.cpus)?);
         let ring = Ring::new(loaded.ring, config.ring_bytes as usize)?;
         let Attached { links, programs } = loaded.attached;
         let drain = Drain::start(ring, Arc::clone(&queue), Arc::clone(&counters))?;
         let counts = Arc::new(Counts::default());
-        let reader = Reader::new(Arc::clone(&queue), Arc::clone(&counts), config.results);
+        let reader = Reader::new(Arc::clone(&queue), Arc::clone(&counts));
         let session = Self {
             queue,
             counters,
@@ -64,6 +66,7 @@ impl Session {
             running: Mutex::new(Some(Running { links, programs, drain })),
             last: OnceLock::new(),
             generation: generation(),
+            coverage: loaded.coverage,
         };
         Ok((session, reader))
     }
@@ -84,6 +87,12 @@ impl Session {
     #[must_use]
     pub fn counts(&self) -> &Counts {
         &self.counts
+    }
+
+    /// What the session sees.
+    #[must_use]
+    pub fn coverage(&self) -> &[Part] {
+        &self.coverage
     }
 
     fn lock_running(&self) -> MutexGuard<'_, Option<Running>> {

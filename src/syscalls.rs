@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use syscalls::{aarch64, arm, x86, x86_64};
 
-use crate::skel::types::{self, call, call_condition};
+use crate::skel::types::{self, call, call_condition, request_call};
 
 /// A system call table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,6 +183,25 @@ pub fn by_name(name: &str) -> Option<&'static Call> {
 #[must_use]
 pub fn numbers(call: &Call) -> [Option<u32>; 2] {
     [Abi::NATIVE, Abi::COMPAT].map(|abi| abi.number(call.name))
+}
+
+/// The requests of `io_uring`'s that can be watched, by opcode (`include/uapi/linux/io_uring.h`): the call that does the
+/// same.
+const REQUESTS: &[(usize, &str, call_condition)] = &[
+    (18, "openat", call_condition::CALL_O_TRUNC),
+    // Its structure is in the kernel by the time that the request is seen.
+    (28, "openat2", call_condition::CALL_O_TRUNC),
+    (35, "renameat2", call_condition::CALL_ALWAYS),
+    (36, "unlinkat", call_condition::CALL_ALWAYS),
+    (55, "ftruncate", call_condition::CALL_ALWAYS),
+];
+
+/// The requests that do what the call does, by opcode.
+pub fn requests(call: &Call) -> impl Iterator<Item = (usize, request_call)> {
+    let nr = Abi::NATIVE.number(call.name);
+    REQUESTS.iter().filter(|(_, name, _)| *name == call.name).filter_map(move |(opcode, _, condition)| {
+        Some((*opcode, request_call { nr: nr?, condition: condition.0 as u8, ..Default::default() }))
+    })
 }
 
 /// Looks a call that can be watched up by a record's `abi` and `nr`.

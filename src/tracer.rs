@@ -293,6 +293,19 @@ impl Tracer {
         Ok(py.detach(|| self.session.stats()))
     }
 
+    /// What this tracer sees, by which hook, and what it does not see, and why.
+    #[getter]
+    fn coverage<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let coverage = PyDict::new(py);
+        for part in self.session.coverage() {
+            let dict = PyDict::new(py);
+            dict.set_item("hook", part.hook.as_deref())?;
+            dict.set_item("reason", part.reason.as_deref())?;
+            coverage.set_item(part.name, dict)?;
+        }
+        Ok(coverage)
+    }
+
     /// Detaches. Whoever iterates gets what was drained, and then the end. May be called from any thread, and again.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         self.check_process()?;

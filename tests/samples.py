@@ -49,4 +49,5 @@ RM: Event = {
     "name_status": "ok",
     "ret": 0,
     "errno": None,
+    "ancestors": ((12000, "bash"), (1, "systemd")),
 }

@@ -91,6 +91,11 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.001)
 
 
+def live_hooks(tracer: rawtp.Tracer) -> int:
+    """How many programs a tracer has attached here."""
+    return sum(part["hook"] is not None for part in tracer.coverage.values())
+
+
 def assert_ledger(stats: rawtp.Stats) -> None:
     """The identity of the ledger, at rest."""
     there = stats.filtered + stats.lost_ring + stats.lost_state + stats.pending + stats.buffered

@@ -29,7 +29,7 @@ from rawtp._core import (
     UnsupportedKernelError,
     __version__,
 )
-from rawtp.event import Event
+from rawtp.event import Event, Hook
 
 # 21, as many as a dict holds in 32 slots: with one more it takes twice the memory, and twice the time to make.
 BASIC_FIELDS = (
@@ -45,6 +45,7 @@ __all__ = [
     "RENAME",
     "TRUNCATE",
     "Event",
+    "Hook",
     "LoadError",
     "RawtpError",
     "Stats",

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Final, final
 
-from rawtp.event import Event
+from rawtp.event import Event, Hook
 
 __all__ = [
     "ALL_FIELDS",
@@ -33,7 +33,7 @@ TRUNCATE: Final[tuple[str, ...]]
 """Those that delete content: truncate(2), ftruncate(2), creat(2); open(2), openat(2) and openat2(2) with
 ``O_TRUNC``."""
 ALL_FIELDS: Final[tuple[str, ...]]
-"""Every key of an event, in its order."""
+"""Every key of an event, in its order, but ``ancestors``, which is to be asked for by name."""
 
 _NATIVE_ABI: Final[str]
 
@@ -131,13 +131,15 @@ class Tracer:
         results: whether to watch the calls' returns too. Without them ``ret``, ``errno`` and ``duration_ns`` are
             ``None``, a name whose page was not in memory at the entry stays unknown, and each event is delivered at its
             call's entry; it costs the traced process about two thirds (``make bench``).
-        fields: the keys that are wanted, out of :data:`rawtp.ALL_FIELDS`; the others are not in the dicts. Without
-            those of paths no directory is looked up in the kernel: :data:`rawtp.BASIC_FIELDS` has none of them. pid:
-            report the calls of this process (thread group) only, by its number in the host's pid namespace. The
-            kernel filters. ring_bytes: size of the kernel's ring buffer, in bytes: a power of two and a multiple of
-            the page size. With ``results`` an eighth of it is kept for returns. queue_bytes: how much may wait in
-            this process before records are left in the ring, in bytes: a positive multiple of 64 KiB. Only when both
-            are full are events lost, and then they are counted.
+        fields: the keys that are wanted, out of :data:`rawtp.ALL_FIELDS` and ``"ancestors"``; the others are not in
+            the dicts. Without those of paths no directory is looked up in the kernel: :data:`rawtp.BASIC_FIELDS` has
+            none of them.
+        pid: report the calls of this process (thread group) only, by its number in the host's pid namespace. The kernel
+            filters.
+        ring_bytes: size of the kernel's ring buffer, in bytes: a power of two and a multiple of the page size. With
+            ``results`` an eighth of it is kept for returns.
+        queue_bytes: how much may wait in this process before records are left in the ring, in bytes: a positive
+            multiple of 64 KiB. Only when both are full are events lost, and then they are counted.
 
     Raises:
         ValueError: an argument outside its rule; the message has the value and the rule.
@@ -207,6 +209,11 @@ class Tracer:
         May be called from any thread, and again. Whoever is iterating gets what was drained and then the end; a waiting
         :meth:`get` or :meth:`get_many` raises ValueError.
         """
+    @property
+    def coverage(self) -> dict[str, Hook]:
+        """What this tracer sees and what it does not: ``"syscalls"``, ``"syscall_results"``, ``"io_uring"`` and
+        ``"io_uring_results"``, each with its :class:`rawtp.Hook`. A part that this kernel does not let us see has
+        ``hook=None`` and a ``reason``; the others work."""
     @property
     def closed(self) -> bool:
         """Whether nothing new will come."""

@@ -6,11 +6,11 @@ from typing import Literal, TypedDict
 
 
 class Event(TypedDict):
-    """One system call that deletes, or tried to.
+    """One system call that deletes, or tried to, or a request of io_uring's that does.
 
-    Every key that the tracer's ``fields`` name is there, by default all. ``None`` means *not known*, or that the call
-    has none; it never stands for zero or for an empty name. ``str`` values made of the kernel's bytes use
-    :func:`os.fsdecode`, so that they work in any ``os`` call.
+    Every key that the tracer's ``fields`` name is there, by default all but ``ancestors``. ``None`` means *not known*,
+    or that the call has none; it never stands for zero or for an empty name. ``str`` values made of the kernel's bytes
+    use :func:`os.fsdecode`, so that they work in any ``os`` call.
     """
 
     ts_ns: int
@@ -20,9 +20,10 @@ class Event(TypedDict):
     cpu: int
     """The CPU that ran the call's entry."""
     seq: int
-    """Position among this CPU's events, from 1, without gaps; an event that is lost keeps its number."""
+    """Position among this CPU's events of the same ``via``, from 1, without gaps; an event that is lost keeps its
+    number."""
     lost: int
-    """Events lost on this CPU just before this one."""
+    """Events of the same ``via`` lost on this CPU just before this one."""
     pid: int
     """Process id (the kernel's thread group id) in the host's pid namespace."""
     tid: int
@@ -61,9 +62,10 @@ class Event(TypedDict):
     cgroup_id: int
     """The cgroup v2 of the process: the inode number of its directory. 1, the root, on hosts with cgroup v1 only."""
     container_id: str | None
-    """The container, by its cgroup's name: docker's, containerd's, podman's, CRI-O's id; the name of an LXC or nspawn
-    one. The cgroup is looked up when its first event is read: ``None`` if it was gone by then. It is a claim: whoever
-    may make cgroups may name them as he likes."""
+    """The container, by its cgroup's name, of version 1 (memory, pids, devices or cpu) where that is mounted, else of
+    version 2: docker's, containerd's, podman's, CRI-O's id; the name of an LXC or nspawn one. The cgroup is looked up
+    when its first event is read: ``None`` if it was gone by then. It is a claim: whoever may make cgroups may name them
+    as he likes."""
     pod_id: str | None
     """The Kubernetes pod's uid, or podman's pod id; by the cgroup's name, too."""
     unit: str | None
@@ -72,8 +74,10 @@ class Event(TypedDict):
     """The system call's name: ``"unlinkat"``."""
     abi: str
     """The table that the call came through: ``"x86_64"``, ``"i386"``, ``"x32"``, ``"aarch64"`` or ``"arm"``."""
-    via: Literal["syscall"]
-    """How the call reached the kernel."""
+    via: Literal["syscall", "io_uring"]
+    """How the call reached the kernel. A request of io_uring's has the name of the system call that does the same
+    (``io_uring_enter(2)``); its entry is its submission, its return its completion. ``tid`` is the thread that
+    submitted it: with ``IORING_SETUP_SQPOLL`` one of the kernel's, whose ``comm`` is the process's here."""
     action: Literal["delete", "rmdir", "rename", "truncate"]
     """What was asked for: ``"rmdir"`` for rmdir(2) and for unlinkat(2) with ``AT_REMOVEDIR``; ``"rename"`` may delete
     what had the new name; ``"truncate"`` deletes content."""
@@ -102,6 +106,19 @@ class Event(TypedDict):
     """``"ok"``: the whole names; ``"truncated"``: the first 4,095 bytes of a longer one, which the kernel refuses with
     ENAMETOOLONG; ``"fault"``: a pointer could not be read."""
     ret: int | None
-    """What the call returned: 0, or a negative errno; ``None`` when the return was not seen."""
+    """What the call returned: 0, or a negative errno; ``None`` when the return was not seen, as of a request with
+    ``IOSQE_CQE_SKIP_SUCCESS``."""
     errno: str | None
     """The errno's name, ``"ENOENT"``, when ``ret`` is negative; otherwise ``None``."""
+    ancestors: tuple[tuple[int, str], ...]
+    """(process id, command name) of the parent, of its parent, and so on, 16 at the most. Not among
+    :data:`rawtp.ALL_FIELDS`: ask for it by name."""
+
+
+class Hook(TypedDict):
+    """What sees a part of what a tracer covers: a value of :attr:`rawtp.Tracer.coverage`."""
+
+    hook: str | None
+    """The program's type and the tracepoint: ``"raw_tp/sys_enter"``; ``None`` when nothing sees that part."""
+    reason: str | None
+    """Why nothing does, or why it is this hook; ``None`` where there is nothing to say."""

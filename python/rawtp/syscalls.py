@@ -18,9 +18,11 @@ _OPEN_FLAGS = {
     flag: getattr(os, flag, 0)
     for flag in (
         *("O_TMPFILE", "O_SYNC", "O_DSYNC", "O_APPEND", "O_ASYNC", "O_CLOEXEC", "O_CREAT", "O_DIRECT", "O_DIRECTORY"),
-        *("O_EXCL", "O_LARGEFILE", "O_NOATIME", "O_NOCTTY", "O_NOFOLLOW", "O_NONBLOCK", "O_PATH", "O_TRUNC"),
+        *("O_EXCL", "O_NOATIME", "O_NOCTTY", "O_NOFOLLOW", "O_NONBLOCK", "O_PATH", "O_TRUNC"),
     )
 }
+# libc says 0 where every program has it. 32-bit ones pass it all the same, and io_uring adds it.
+_OPEN_FLAGS["O_LARGEFILE"] = 0o400000 if _NATIVE_ABI == "aarch64" else 0o100000
 
 
 def number(name: str, abi: str = _NATIVE_ABI) -> int:

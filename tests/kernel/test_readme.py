@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import rawtp
-from support import HANG_S, wait_for
+from support import HANG_S, live_hooks, wait_for
 
 pytestmark = pytest.mark.kernel
 
@@ -24,7 +24,9 @@ def test_the_endless_example() -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         name = f"/nonexistent/rawtp-readme-{process.pid}"
-        wait_for(lambda: attached_programs(process.pid) == 2, "the example watches")
+        with rawtp.Tracer() as tracer:
+            hooks = live_hooks(tracer)
+        wait_for(lambda: attached_programs(process.pid) == hooks, "the example watches")
         subprocess.run(["rm", "-f", name], check=True)
         # The host has other deletions, too.
         line = next(line for line in process.stdout if name in line)

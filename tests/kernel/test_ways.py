@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from typing import TYPE_CHECKING
 
 import pytest
 
 import rawtp
-from rawtp.syscalls import flag_names
+from rawtp.syscalls import flag_names, number
 from support import assert_ledger, read_to_end, release, stopped, until_sentinel
 
 if TYPE_CHECKING:
@@ -95,11 +96,23 @@ def test_of_a_32_bit_program(program: Callable[[str], Path], tmp_path: Path) -> 
         ("ftruncate64", "truncate", 99, None, None, None),
         ("open", "truncate", None, truncates, "first", None),
         ("openat", "truncate", AT_FDCWD, truncates, "first", None),
+        ("openat2", "truncate", AT_FDCWD, truncates, "first", None),
         ("unlink", "delete", None, None, "native", None),
     ]
-    assert [event["abi"] for event in events] == ["i386"] * 11 + ["x86_64"]
+    assert [event["abi"] for event in events] == ["i386"] * 12 + ["x86_64"]
     assert {event["errno"] for event in events} == {"ENOENT", "EBADF"}
     assert {event["path"] for event in events} == {None, *(f"{tmp_path}/{n}" for n in ("first", "second", "native"))}
+
+
+@pytest.mark.skipif(not LEGACY, reason="x32 is x86's")
+def test_x32_is_told_by_its_bit(own: rawtp.Tracer) -> None:
+    """The call is seen whether or not this kernel carries it out (CONFIG_X86_X32_ABI): few do, and then it fails."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    for nr in (number("unlinkat", abi="x32"), number("timer_delete", abi="x32")):
+        libc.syscall(ctypes.c_long(nr), AT_FDCWD, b"/nonexistent/x32", 0)
+    [event] = until_sentinel(own)
+    assert (event["abi"], event["syscall"], event["path"]) == ("x32", "unlinkat", "/nonexistent/x32")
+    assert event["errno"] in {"ENOSYS", "ENOENT"}
 
 
 def test_python_s_own(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import threading
@@ -164,3 +165,45 @@ def test_a_kernel_thread_or_a_dying_process_does_not_matter(tracer: rawtp.Tracer
     events = [event for event in until_sentinel(tracer) if event["pid"] in {process.pid for process in processes}]
     assert all(event["argv"] and event["argv"][0] == "unlink" and event["exe"] for event in events)
     assert len(events) >= 130
+
+
+def test_ancestors_up_to_the_first_process() -> None:
+    """A chain of shells: each level is what it says in /proc."""
+    depth = 9
+    script = "unlink /nonexistent/ancestors; exit 0"
+    for _ in range(depth):
+        script = f"sh -c {shlex.quote(script)}; exit 0"
+    with rawtp.Tracer(fields=("filename", "ppid", "ancestors")) as tracer:
+        shell = run(["sh", "-c", script])
+        events = [event for event in until_sentinel(tracer) if event["filename"] == "/nonexistent/ancestors"]
+    ancestors = only(events)["ancestors"]
+    assert ancestors[0][0] == events[0]["ppid"]
+    assert [comm for _, comm in ancestors[: depth + 1]] == ["sh"] * (depth + 1)
+    assert ancestors[depth][0] == shell
+    above = dict(ancestors[depth + 1 :])
+    assert next(iter(above)) == os.getpid()
+    assert len(ancestors) <= 16
+    for pid, comm in above.items():
+        assert comm == Path(f"/proc/{pid}/comm").read_text().rstrip("\n")
+    assert len(ancestors) == 16 or ancestors[-1][0] == 1
+    with rawtp.Tracer() as tracer:
+        run(["unlink", "/nonexistent/no-ancestors"])
+        assert all("ancestors" not in event for event in until_sentinel(tracer))
+
+
+@pytest.mark.parametrize("controller", ["memory", "pids"])
+def test_a_container_by_its_cgroup_of_version_1(tracer: rawtp.Tracer, controller: str) -> None:
+    mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
+    mounted = {name: point for _, point, kind, options, *_ in mounts if kind == "cgroup" for name in options.split(",")}
+    if next((name for name in ("memory", "pids", "devices", "cpu") if name in mounted), None) != controller:
+        pytest.skip(f"{controller} is not the controller of version 1 that is asked here")
+    name = f"{os.getpid():064x}"
+    cgroup = Path(mounted[controller]) / "docker" / name
+    cgroup.mkdir(parents=True)
+    try:
+        script = f"echo $$ > {cgroup}/cgroup.procs && exec unlink /nonexistent/v1"
+        event = only(events_of(tracer, run(["sh", "-c", script])))
+        assert event["container_id"] == name
+    finally:
+        cgroup.rmdir()
+        cgroup.parent.rmdir()

@@ -48,6 +48,8 @@ int main(int argc, char **argv)
 	int80(5, first, O_WRONLY | O_TRUNC, 0, 0, 0); /* open */
 	int80(5, first, O_WRONLY, 0, 0, 0);
 	int80(295, AT_FDCWD, first, O_WRONLY | O_TRUNC, 0, 0); /* openat */
+	*(uint64_t *)(low + 200) = O_WRONLY | O_TRUNC; /* struct open_how: the flags come first */
+	int80(437, AT_FDCWD, first, first + 200, 24, 0); /* openat2 */
 	syscall(SYS_unlink, "native");
 	return 0;
 }

@@ -22,6 +22,7 @@ HELPERS = {
     "bpf_map_lookup_elem",
     "bpf_map_update_elem",
     "bpf_probe_read_kernel",
+    "bpf_probe_read_kernel_str",
     "bpf_probe_read_user",
     "bpf_probe_read_user_str",
     "bpf_ringbuf_output",

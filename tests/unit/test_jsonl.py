@@ -21,7 +21,7 @@ def with_names(comm: bytes, filename: bytes) -> Event:
 
 def as_json(event: Event) -> dict[str, object]:
     """JSON has no tuples."""
-    return {**event, "argv": list(event["argv"] or ())}
+    return {**event, "argv": list(event["argv"] or ()), "ancestors": [list(one) for one in event["ancestors"]]}
 
 
 def test_the_whole_line() -> None:
@@ -32,7 +32,8 @@ def test_the_whole_line() -> None:
         '"pid_ns":4026531836,"mnt_ns":4026531832,"cgroup_id":4242,"container_id":null,"pod_id":null,'
         '"unit":"session-3.scope","syscall":"unlinkat","abi":"x86_64","via":"syscall","action":"delete","dfd":-100,'
         '"flags":0,"filename":"/tmp/test.txt","new_filename":null,"path":"/tmp/test.txt","new_path":null,'
-        '"path_kind":"absolute","host_path":null,"name_status":"ok","ret":0,"errno":null}'
+        '"path_kind":"absolute","host_path":null,"name_status":"ok","ret":0,"errno":null,'
+        '"ancestors":[[12000,"bash"],[1,"systemd"]]}'
     )
 
 
@@ -40,6 +41,9 @@ def test_arguments_that_are_no_text_come_in_base64_one_by_one() -> None:
     loaded = json.loads(line({**RM, "argv": ("rm", os.fsdecode(b"caf\xe9"))}))
     assert (loaded["argv"], loaded["argv_bytes"]) == (["rm", "caf\\xe9"], ["cm0=", "Y2Fm6Q=="])
     assert "argv_bytes" not in json.loads(line({**RM, "argv": ("rm", r"\xe9")}))
+    loaded = json.loads(line({**RM, "ancestors": ((7, os.fsdecode(b"\xe9")), (1, "init"))}))
+    assert loaded["ancestors"] == [[7, "\\xe9"], [1, "init"]]
+    assert loaded["ancestors_bytes"] == [[7, "6Q=="], [1, "aW5pdA=="]]
 
 
 def test_the_sample_has_every_key() -> None:

@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from rawtp.event import Event
 
@@ -34,12 +34,17 @@ def line(event: Event) -> str:
 def _without_undecoded(event: Mapping[str, object]) -> dict[str, object]:
     shown: dict[str, object] = {}
     for key, value in event.items():
-        shown[key] = value
-        if isinstance(value, str) and _UNDECODED.search(value):
-            shown[key], shown[f"{key}_bytes"] = _visible(value), _encoded(value)
-        elif isinstance(value, tuple) and any(map(_UNDECODED.search, value)):
-            shown[key], shown[f"{key}_bytes"] = [*map(_visible, value)], [*map(_encoded, value)]
+        shown[key] = _each_text(_visible, value)
+        if shown[key] != _each_text(str, value):
+            shown[f"{key}_bytes"] = _each_text(_encoded, value)
     return shown
+
+
+def _each_text(change: Callable[[str], str], value: object) -> object:
+    """The value with its text changed, in whatever tuples it is."""
+    if isinstance(value, str):
+        return change(value)
+    return [_each_text(change, one) for one in value] if isinstance(value, tuple) else value
 
 
 def _visible(text: str) -> str:

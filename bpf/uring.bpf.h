@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* What io_uring is asked for, from the kernel's own copy of it, which its tracepoints hand out. */
+#ifndef RAWTP_URING_BPF_H
+#define RAWTP_URING_BPF_H
+
+/* By opcode, which is the same on every architecture. */
+const volatile struct request_call cfg_requests[OPCODES_MAX] = {};
+
+/* include/uapi/linux/io_uring.h */
+#define IORING_OP_OPENAT 18
+#define IORING_OP_OPENAT2 28
+#define IORING_OP_RENAMEAT 35
+#define IORING_OP_UNLINKAT 36
+#define IORING_OP_FTRUNCATE 55
+/* The low flags of a request are those of its submission. */
+#define IOSQE_FIXED_FILE (1 << 0)
+#define IOSQE_CQE_SKIP_SUCCESS (1 << 6)
+
+/*
+ * The tracepoints took other arguments in each of several kernels. To read past the arguments of the one that is there
+ * makes the attachment fail, and so CO-RE must have chosen before the verifier looks.
+ */
+#define SUBMITS_REQ                                                                                                    \
+	(bpf_core_type_exists(btf_trace_io_uring_submit_req) ||                                                        \
+	 bpf_core_type_exists(btf_trace_io_uring_submit_sqe___req))
+#define SUBMITS_CTX_REQ                                                                                                \
+	(bpf_core_type_exists(btf_trace_io_uring_submit_sqe___ctx_req) ||                                              \
+	 bpf_core_type_exists(btf_trace_io_uring_submit_sqe___ctx_req_late))
+#define COMPLETES_CTX bpf_core_type_exists(btf_trace_io_uring_complete___ctx)
+#define COMPLETES_CTX_REQ bpf_core_type_exists(btf_trace_io_uring_complete___ctx_req)
+#define COMPLETES_CQE bpf_core_type_exists(btf_trace_io_uring_complete___cqe)
+
+/* More than any of them has: the attachment fails, and so user space knows. */
+#define UNKNOWN_ARGUMENTS(ctx) ((ctx)->args[11])
+
+/* A request, for as long as it is one: its address; where its completion does not tell that, what it does tell. */
+struct request_key {
+	__u64 request;
+	__u64 user_data;
+};
+
+/* The enter_record that was sent of it. */
+struct sent {
+	__u64 seq;
+	__u32 cpu;
+	__u32 reserved;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct request_key);
+	__type(value, struct sent);
+} requests SEC(".maps");
+
+/* How many are in `requests`: spares the completions of others the look-up. */
+__u64 requests_open = 0;
+
+/* A request that is still there under the same key has ended without a completion. */
+static __always_inline bool open_request(const struct request_key *key, const struct sent *sent)
+{
+	if (!bpf_map_update_elem(&requests, key, sent, BPF_NOEXIST)) {
+		__sync_fetch_and_add(&requests_open, 1);
+		return true;
+	}
+	return !bpf_map_update_elem(&requests, key, sent, BPF_EXIST);
+}
+
+static __always_inline void close_request(const struct request_key *key)
+{
+	if (!bpf_map_delete_elem(&requests, key))
+		__sync_fetch_and_add(&requests_open, -1);
+}
+
+/* What a request asks for, in the terms of a call's arguments. */
+struct asked {
+	__s32 dfd;
+	__s32 new_dfd;
+	__u32 flags;
+	bool is_fixed; /* dfd is an index of the ring's own table of files */
+	const void *name;
+	const void *new_name;
+};
+
+static __always_inline const void *name_of(__u64 filename)
+{
+	/* From 7.0 on there can be marks in the low bits. */
+	return BPF_CORE_READ((struct filename *)(filename & ~7ULL), name);
+}
+
+/* A member of what io_uring keeps of the request: `type` lies at its beginning. */
+#define ASKED(req, type, member) BPF_CORE_READ((struct type *)(req), member)
+#define ASKED_NAME(req, type, member)                                                                                  \
+	name_of(bpf_core_field_exists(((struct type *)0)->member)                                                      \
+			? (__u64)BPF_CORE_READ((struct type *)(req), member)                                           \
+			: (__u64)BPF_CORE_READ((struct type##___delayed *)(req), member.__incomplete_filename))
+
+/* Whether it is an event is for the caller to say; false when this kernel's request is none that we can read. */
+static __always_inline bool read_request(struct io_kiocb *req, __u8 opcode, struct asked *asked)
+{
+	__builtin_memset(asked, 0, sizeof(*asked));
+	switch (opcode) {
+	case IORING_OP_UNLINKAT:
+		asked->dfd = ASKED(req, io_unlink, dfd);
+		asked->flags = ASKED(req, io_unlink, flags);
+		asked->name = ASKED_NAME(req, io_unlink, filename);
+		return true;
+	case IORING_OP_RENAMEAT:
+		asked->dfd = ASKED(req, io_rename, old_dfd);
+		asked->new_dfd = ASKED(req, io_rename, new_dfd);
+		asked->flags = ASKED(req, io_rename, flags);
+		asked->name = ASKED_NAME(req, io_rename, oldpath);
+		asked->new_name = ASKED_NAME(req, io_rename, newpath);
+		return true;
+	case IORING_OP_OPENAT:
+	case IORING_OP_OPENAT2:
+		asked->dfd = ASKED(req, io_open, dfd);
+		asked->flags = ASKED(req, io_open, how.flags);
+		asked->name = ASKED_NAME(req, io_open, filename);
+		return true;
+	case IORING_OP_FTRUNCATE:
+		if (!bpf_core_field_exists(req->cqe.fd))
+			return false;
+		asked->dfd = BPF_CORE_READ(req, cqe.fd);
+		asked->is_fixed = BPF_CORE_READ(req, flags) & IOSQE_FIXED_FILE;
+		return true;
+	default:
+		return false;
+	}
+}
+
+#endif

@@ -1,0 +1,117 @@
+//! What to say when the kernel refuses to load.
+
+use std::fs;
+
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
+
+use crate::error::Error;
+
+/// The part that the verifier wrote, out of what libbpf printed around it.
+fn verifier_log(log: &str) -> &str {
+    let begin = "-- BEGIN PROG LOAD LOG --\n";
+    log.find(begin).map_or("", |at| {
+        let log = &log[at + begin.len()..];
+        log.find("-- END PROG LOAD LOG --").map_or(log, |end| log[..end].rsplit_once('\n').map_or("", |(log, _)| log))
+    })
+}
+
+/// The capabilities that this process lacks, out of `CapEff` of `proc_pid_status(5)`; `capabilities(7)` has the numbers.
+fn missing_capabilities(status: &str) -> Vec<&'static str> {
+    let effective = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))
+        .and_then(|value| u64::from_str_radix(value.trim(), 16).ok())
+        .unwrap_or(u64::MAX);
+    let has = |capability: u32| effective >> capability & 1 == 1;
+    if has(21) {
+        return Vec::new();
+    }
+    [("CAP_BPF", 39), ("CAP_PERFMON", 38)]
+        .into_iter()
+        .filter(|(_, number)| !has(*number))
+        .map(|(name, _)| name)
+        .collect()
+}
+
+/// `user_namespaces(7)`: only the initial namespace maps the whole range to itself.
+fn in_user_namespace() -> bool {
+    fs::read_to_string("/proc/self/uid_map")
+        .is_ok_and(|map| map.split_whitespace().collect::<Vec<_>>() != ["0", "0", "4294967295"])
+}
+
+/// libbpf blames the memlock limit for every EPERM; what is really missing can be looked up.
+fn explain_permission() -> String {
+    let missing = missing_capabilities(&fs::read_to_string("/proc/self/status").unwrap_or_default());
+    if !missing.is_empty() {
+        return format!(
+            "loading BPF programs needs CAP_BPF and CAP_PERFMON (root has both); this process lacks {}",
+            missing.join(" and ")
+        );
+    }
+    if in_user_namespace() {
+        return "loading BPF programs needs CAP_BPF and CAP_PERFMON in the initial user namespace; this process is in \
+                another one (a rootless container, or unshare -U), where they count for nothing"
+            .into();
+    }
+    let refused = "the kernel refuses to load BPF programs although this process has the capabilities for it";
+    match getrlimit(Resource::RLIMIT_MEMLOCK) {
+        // Kernels before 5.11 charge BPF maps to it. libbpf raises it where CAP_SYS_RESOURCE lets it.
+        Ok((limit, _)) if limit != RLIM_INFINITY => format!(
+            "{refused}: this process may lock only {} KiB of memory, which older kernels count BPF maps to (raise it: \
+             ulimit -l unlimited), or a seccomp filter, a security module or kernel lockdown forbids it",
+            limit / 1024
+        ),
+        _ => format!("{refused}: a seccomp filter, a security module or kernel lockdown forbids it"),
+    }
+}
+
+/// The error for what libbpf gave, with what it printed.
+#[must_use]
+pub fn explain(error: &libbpf_rs::Error, log: &str) -> Error {
+    let verifier_log = verifier_log(log);
+    if !verifier_log.is_empty() {
+        let message = format!("the kernel's verifier rejected a program ({error}); see verifier_log");
+        return Error::Load { message, verifier_log: verifier_log.into() };
+    }
+    if error.kind() == libbpf_rs::ErrorKind::PermissionDenied {
+        return Error::Permission(explain_permission());
+    }
+    if fs::metadata("/sys/kernel/btf/vmlinux").is_err() {
+        return Error::UnsupportedKernel(
+            "this kernel has no type information at /sys/kernel/btf/vmlinux: rawtp needs a kernel built with \
+             CONFIG_DEBUG_INFO_BTF=y, 5.10 or later (all current distributions' are; in a container, mount /sys)"
+                .into(),
+        );
+    }
+    let last = log.lines().last().unwrap_or_default().trim_start_matches("libbpf: ");
+    Error::Load { message: format!("cannot load the BPF programs: {error:#} ({last})"), verifier_log: String::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_verifiers_part_is_cut_out() {
+        let log = "libbpf: prog 'p': BPF program load failed: EACCES\nlibbpf: prog 'p': -- BEGIN PROG LOAD LOG --\n\
+                   0: R1=ctx()\nR1 invalid mem access 'scalar'\nlibbpf: -- END PROG LOAD LOG --\nlibbpf: failed\n";
+        // libbpf puts its own prefix before the end's mark.
+        assert_eq!(
+            verifier_log(&log.replace("libbpf: -- END", "-- END")),
+            "0: R1=ctx()\nR1 invalid mem access 'scalar'"
+        );
+        assert_eq!(verifier_log(log), "0: R1=ctx()\nR1 invalid mem access 'scalar'");
+        assert_eq!(verifier_log("libbpf: nothing of it"), "");
+    }
+
+    #[test]
+    fn capabilities_are_read_from_the_effective_set() {
+        let status = |bits: u64| format!("CapPrm:\tffffffffffffffff\nCapEff:\t{bits:016x}\n");
+        assert_eq!(missing_capabilities(&status(0)), ["CAP_BPF", "CAP_PERFMON"]);
+        assert_eq!(missing_capabilities(&status(1 << 39)), ["CAP_PERFMON"]);
+        assert_eq!(missing_capabilities(&status(1 << 38)), ["CAP_BPF"]);
+        assert!(missing_capabilities(&status(1 << 38 | 1 << 39)).is_empty());
+        assert!(missing_capabilities(&status(1 << 21)).is_empty());
+        assert!(missing_capabilities("").is_empty());
+    }
+}
