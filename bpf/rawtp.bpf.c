@@ -49,8 +49,7 @@ static __always_inline bool is_event(const volatile struct call *call, const str
 	}
 }
 
-SEC("raw_tp/sys_enter")
-int handle_sys_enter(struct bpf_raw_tracepoint_args *ctx)
+static __always_inline int on_enter(__u64 nr, struct pt_regs *regs)
 {
 	const volatile struct call *call;
 	struct arguments *arguments;
@@ -58,7 +57,6 @@ int handle_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 	struct name_argument name;
 	struct enter_state *state;
 	struct task_struct *task;
-	__u64 nr = ctx->args[1];
 	__u32 cpu, abi, flags;
 	__s32 new_dfd;
 	__u8 note = 0;
@@ -76,7 +74,7 @@ int handle_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	arguments = &state->arguments;
 	record = &state->record;
-	read_arguments(arguments, typed_regs(task, (struct pt_regs *)ctx->args[0]), abi);
+	read_arguments(arguments, typed_regs(task, regs), abi);
 	if (!is_event(call, arguments, &flags))
 		return 0;
 	state->matched++;
@@ -113,10 +111,22 @@ int handle_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-SEC("tp_btf/sys_exit")
-int BPF_PROG(handle_sys_exit, struct pt_regs *regs, long ret)
+/* Cheapest, and exact where nothing else can run on the CPU meanwhile. */
+SEC("raw_tp/sys_enter")
+int handle_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 {
-	__u64 nr = trusted_nr(regs), bytes;
+	return on_enter(ctx->args[1], (struct pt_regs *)ctx->args[0]);
+}
+
+/* Exact where raw tracepoints' programs can be preempted: the kernel runs those of this one with preemption off. */
+SEC("tp/raw_syscalls/sys_enter")
+int trace_sys_enter(struct trace_event_raw_sys_enter *ctx)
+{
+	return on_enter(ctx->id, NULL);
+}
+
+static __always_inline int on_exit(__u64 nr, struct pt_regs *regs, __s64 ret)
+{
 	const volatile struct call *call;
 	struct arguments *arguments;
 	struct segments *segments;
@@ -124,6 +134,7 @@ int BPF_PROG(handle_sys_exit, struct pt_regs *regs, long ret)
 	struct exit_state *state;
 	struct task_struct *task;
 	__u32 cpu, abi, tid, flags;
+	__u64 bytes;
 	__u8 note;
 
 	if (!is_watched(nr))
@@ -175,6 +186,18 @@ int BPF_PROG(handle_sys_exit, struct pt_regs *regs, long ret)
 		state->lost_unreported++;
 	}
 	return 0;
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(handle_sys_exit, struct pt_regs *regs, long ret)
+{
+	return on_exit(trusted_nr(regs), regs, ret);
+}
+
+SEC("tp/raw_syscalls/sys_exit")
+int trace_sys_exit(struct trace_event_raw_sys_exit *ctx)
+{
+	return on_exit(ctx->id, NULL, ctx->ret);
 }
 
 /* For others than the program that the state is of. */

@@ -85,6 +85,15 @@ struct thread_info {
 #error "rawtp knows the registers of x86_64 and arm64 only"
 #endif
 
+struct trace_event_raw_sys_enter {
+	long id;
+};
+
+struct trace_event_raw_sys_exit {
+	long id;
+	long ret;
+};
+
 typedef struct {
 	unsigned int val;
 } kuid_t;

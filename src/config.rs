@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::fields::Fields;
+use crate::hook::Hook;
 use crate::mapping::page_bytes;
 use crate::queue::CHUNK_BYTES;
 use crate::syscalls::{CALLS, Call, by_name, numbers};
@@ -15,6 +16,8 @@ pub struct Config {
     pub results: bool,
     /// The keys of an event that are wanted.
     pub fields: Fields,
+    /// By which tracepoints.
+    pub hook: Hook,
     /// Report this process only.
     pub pid: Option<u32>,
     /// Size of the BPF ring buffer.
@@ -83,6 +86,7 @@ impl Config {
         syscalls: &[String],
         results: bool,
         fields: Fields,
+        hook: Hook,
         pid: Option<i64>,
         ring_bytes: i64,
         queue_bytes: i64,
@@ -91,6 +95,7 @@ impl Config {
             syscalls: check_syscalls(syscalls)?,
             results,
             fields,
+            hook,
             pid: pid.map(check_pid).transpose()?,
             ring_bytes: check_ring_bytes(ring_bytes)?,
             queue_bytes: check_queue_bytes(queue_bytes)?,
@@ -104,7 +109,7 @@ mod tests {
 
     fn config(names: &[&str], pid: Option<i64>, ring_bytes: i64, queue_bytes: i64) -> Result<Config> {
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
-        Config::new(&names, true, Fields::ALL, pid, ring_bytes, queue_bytes)
+        Config::new(&names, true, Fields::ALL, Hook::Auto, pid, ring_bytes, queue_bytes)
     }
 
     fn message(result: Result<Config>) -> String {

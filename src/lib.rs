@@ -3,6 +3,7 @@
 //! Everything flows one way: [`probe`] loads and attaches, [`drain`] copies raw records out of the [`ring`] into the
 //! [`queue`], [`record`] reads them, [`join`] pairs them into [`event`]s, and `dict` makes Python objects of those that are asked for.
 
+pub mod attach;
 pub mod cgroup;
 pub mod cgroup_lookup;
 pub mod cgroup_mounts;
@@ -15,8 +16,10 @@ pub mod error;
 pub mod event;
 pub mod fields;
 pub mod fork;
+pub mod hook;
 pub mod join;
 pub mod mapping;
+pub mod messages;
 pub mod path;
 pub mod places;
 pub mod probe;

@@ -1,33 +1,24 @@
-//! Open, set rodata, load, attach.
+//! Choose, open, set rodata, load.
 
-use std::cell::RefCell;
 use std::fs;
 use std::mem::{MaybeUninit, offset_of};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::sync::Once;
+use std::ptr;
 
+use libbpf_rs::ObjectBuilder;
 use libbpf_rs::skel::{OpenSkel, SkelBuilder};
-use libbpf_rs::{ErrorKind, ObjectBuilder, PrintLevel, ProgramMut, set_print};
 
+use crate::attach::{Attached, Plan};
 use crate::cgroup_mounts::controller;
 use crate::config::Config;
-use crate::coverage::{self, Part};
 use crate::error::{Error, Result};
 use crate::fields::{self, Key};
-use crate::fork::Link;
-use crate::refused::explain;
+use crate::hook::{Hook, is_preemptible};
+use crate::messages::logged;
+use crate::refused::{explain, verifier_reason};
 use crate::skel::types::cgroup_v1;
-use crate::skel::{GUIDE_REJECTED, OpenRawtpSkel, RawtpSkel, RawtpSkelBuilder};
+use crate::skel::{GUIDE_REJECTED, OpenRawtpSkel, RawtpSkelBuilder};
 use crate::syscalls::{numbers, requests};
-
-/// What keeps the programs alive and attached.
-#[derive(Debug)]
-pub struct Attached {
-    /// Those of entries, then those of what ends.
-    pub links: Vec<Link>,
-    /// The same order.
-    pub programs: Vec<OwnedFd>,
-}
 
 /// Descriptors of all that a session needs; libbpf's own copies are gone.
 #[derive(Debug)]
@@ -44,46 +35,15 @@ pub struct Loaded {
     pub slots: usize,
     /// The programs.
     pub attached: Attached,
-    /// What they see.
-    pub coverage: Vec<Part>,
 }
 
-/// A verifier's log can be megabytes; its end tells why.
-const LOG_BYTES: usize = 1 << 20;
-
-thread_local! {
-    /// What libbpf prints on this thread, while it is wanted.
-    static LOG: RefCell<Option<String>> = const { RefCell::new(None) };
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "the signature is libbpf-rs's")]
-fn capture(_level: PrintLevel, text: String) {
-    LOG.with_borrow_mut(|log| {
-        if let Some(log) = log.as_mut().filter(|log| log.len() < LOG_BYTES) {
-            log.push_str(&text);
-        }
-    });
-}
-
-/// Runs a load with libbpf's messages kept for the error, and off the terminal in any case.
-fn logged<T>(load: impl FnOnce() -> libbpf_rs::Result<T>) -> Result<T> {
-    LOG.set(Some(String::new()));
-    let loaded = quietly(load);
-    let log = LOG.take().unwrap_or_default();
-    loaded.map_err(|error| explain(&error, &log))
-}
-
-/// The same for what may fail.
-fn quietly<T>(load: impl FnOnce() -> T) -> T {
-    static QUIET: Once = Once::new();
-    QUIET.call_once(|| {
-        set_print(Some((PrintLevel::Info, capture)));
-    });
-    load()
+/// How many elements `enter_states` has.
+fn slots(plan: &Plan, cpus: u32) -> u32 {
+    if plan.without_requests.is_some() { cpus } else { 2 * cpus }
 }
 
 /// The calls that are watched, and what a record of them holds.
-fn configure(open: &mut OpenRawtpSkel<'_>, config: &Config, with_requests: bool, cpus: u32) -> libbpf_rs::Result<()> {
+fn configure(open: &mut OpenRawtpSkel<'_>, config: &Config, plan: &Plan, cpus: u32) -> libbpf_rs::Result<()> {
     let rodata = open.maps.rodata_data.as_deref_mut().expect("the object has a .rodata section, which is made with it");
     for syscall in &config.syscalls {
         for (table, nr) in numbers(syscall).into_iter().enumerate() {
@@ -108,12 +68,16 @@ fn configure(open: &mut OpenRawtpSkel<'_>, config: &Config, with_requests: bool,
     rodata.cfg_results = config.results;
     let ring_bytes = u64::from(config.ring_bytes);
     rodata.cfg_enter_bytes = if config.results { ring_bytes - ring_bytes / 8 } else { ring_bytes };
-    let slots = if with_requests { 2 * cpus } else { cpus };
+    let with_requests = plan.without_requests.is_none();
+    let slots = slots(plan, cpus);
     open.maps.events.set_max_entries(config.ring_bytes)?;
     open.maps.enter_states.set_max_entries(slots)?;
     open.maps.walks.set_max_entries(slots)?;
     open.maps.exit_states.set_max_entries(cpus)?;
-    open.progs.handle_sys_exit.set_autoload(config.results);
+    open.progs.handle_sys_enter.set_autoload(!plan.classic);
+    open.progs.handle_sys_exit.set_autoload(!plan.classic && config.results);
+    open.progs.trace_sys_enter.set_autoload(plan.classic);
+    open.progs.trace_sys_exit.set_autoload(plan.classic && config.results);
     open.progs.handle_request.set_autoload(with_requests);
     open.progs.handle_completion.set_autoload(with_requests && config.results);
     if !with_requests || !config.results {
@@ -121,86 +85,6 @@ fn configure(open: &mut OpenRawtpSkel<'_>, config: &Config, with_requests: bool,
         open.maps.requests.set_max_entries(1)?;
     }
     Ok(())
-}
-
-impl Attached {
-    fn add(&mut self, program: &ProgramMut<'_>, link: &libbpf_rs::Link) -> Result<()> {
-        let copy =
-            |fd: std::os::fd::BorrowedFd<'_>| fd.try_clone_to_owned().map_err(Error::os("cannot copy a descriptor"));
-        self.links.push(Link::new(copy(link.as_fd())?)?);
-        self.programs.push(copy(program.as_fd())?);
-        Ok(())
-    }
-
-    /// What a kernel may do without: the first of the tracepoints that is there; else the reason.
-    fn add_first(
-        &mut self,
-        program: &ProgramMut<'_>,
-        names: &[&'static str],
-    ) -> Result<std::result::Result<&'static str, String>> {
-        for name in names {
-            match quietly(|| program.attach_raw_tracepoint(name)) {
-                Ok(link) => return self.add(program, &link).map(|()| Ok(*name)),
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                // What the program does where it knows none of the arguments (UNKNOWN_ARGUMENTS).
-                Err(error) if error.kind() == ErrorKind::InvalidInput => {
-                    return Ok(Err(format!("this kernel's tracepoint {name} has arguments that rawtp does not know")));
-                }
-                Err(error) => return Ok(Err(format!("cannot attach to the tracepoint {name}: {error}"))),
-            }
-        }
-        Ok(Err(format!("this kernel has no tracepoint {}", names.join(" or "))))
-    }
-}
-
-/// Why no program for `io_uring` is to be loaded, if none is.
-fn no_requests(config: &Config) -> Option<String> {
-    let none = config.syscalls.iter().all(|syscall| requests(syscall).next().is_none());
-    none.then(|| "io_uring has no request that does what the chosen syscalls do".into())
-}
-
-fn attach_all(
-    skel: &RawtpSkel<'_>,
-    config: &Config,
-    without_requests: Option<String>,
-) -> Result<(Attached, Vec<Part>)> {
-    let no_results = || "results=False".to_owned();
-    let mut attached = Attached { links: Vec::new(), programs: Vec::new() };
-    let mut parts = Vec::new();
-    // The ends first: an end without a beginning is dropped, a beginning without an end would wait for it.
-    parts.push(match &without_requests {
-        Some(reason) => Part::absent(coverage::IO_URING_RESULTS, reason),
-        None if !config.results => Part::absent(coverage::IO_URING_RESULTS, no_results()),
-        None => {
-            part(coverage::IO_URING_RESULTS, attached.add_first(&skel.progs.handle_completion, &["io_uring_complete"])?)
-        }
-    });
-    if config.results {
-        attached.add(&skel.progs.handle_sys_exit, &logged(|| skel.progs.handle_sys_exit.attach())?)?;
-        parts.push(Part::live(coverage::SYSCALL_RESULTS, "tp_btf/sys_exit"));
-    } else {
-        parts.push(Part::absent(coverage::SYSCALL_RESULTS, no_results()));
-    }
-    parts.push(match without_requests {
-        Some(reason) => Part::absent(coverage::IO_URING, reason),
-        None => part(
-            coverage::IO_URING,
-            attached.add_first(&skel.progs.handle_request, &["io_uring_submit_req", "io_uring_submit_sqe"])?,
-        ),
-    });
-    attached.add(&skel.progs.handle_sys_enter, &logged(|| skel.progs.handle_sys_enter.attach())?)?;
-    parts.push(Part::live(coverage::SYSCALLS, "raw_tp/sys_enter"));
-    attached.links.reverse();
-    attached.programs.reverse();
-    parts.reverse();
-    Ok((attached, parts))
-}
-
-fn part(name: &'static str, attached: std::result::Result<&'static str, String>) -> Part {
-    match attached {
-        Ok(tracepoint) => Part::live(name, format!("raw_tp/{tracepoint}")),
-        Err(reason) => Part::absent(name, reason),
-    }
 }
 
 /// Descriptors that a load takes at its height, and some to spare.
@@ -214,42 +98,82 @@ fn check_descriptors() -> Result<()> {
     spare.map(drop).map_err(Error::os("cannot load the BPF programs"))
 }
 
+/// Why no program for `io_uring` is to be loaded, if none is.
+fn no_requests(config: &Config) -> Option<String> {
+    let none = config.syscalls.iter().all(|syscall| requests(syscall).next().is_none());
+    none.then(|| "io_uring has no request that does what the chosen syscalls do".into())
+}
+
+const PREEMPTIBLE: &str = "this kernel preempts programs of raw tracepoints, and skips them meanwhile for other tasks";
+
+/// What the classic tracepoints cannot do without: `bpf_task_pt_regs`, which came with Linux 5.15.
+fn check_classic() -> Result<()> {
+    let (kind, helper) = (libbpf_sys::BPF_PROG_TYPE_TRACEPOINT, libbpf_sys::BPF_FUNC_task_pt_regs);
+    // SAFETY: no options.
+    match unsafe { libbpf_sys::libbpf_probe_bpf_helper(kind, helper, ptr::null()) } {
+        0 => Err(Error::UnsupportedKernel(
+            "hook=\"tracepoint\" needs a kernel with bpf_task_pt_regs, Linux 5.15 or later; hook=\"raw_tp\" works here"
+                .into(),
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// Loads and attaches what the configuration asks for.
 ///
 /// # Errors
 ///
 /// [`Error::Permission`], [`Error::UnsupportedKernel`], [`Error::Load`], or [`Error::Os`] when descriptors run out.
 pub fn load(config: &Config) -> Result<Loaded> {
-    let cpus = libbpf_rs::num_possible_cpus().map_err(|error| explain(&error, ""))?;
+    let cpus = libbpf_rs::num_possible_cpus().map_err(|error| explain(&error, ""))? as u32;
     check_descriptors()?;
-    match no_requests(config) {
-        Some(reason) => load_with(config, cpus, Some(reason)),
-        None => load_with(config, cpus, None).or_else(|error| match error {
-            // To see system calls is what a tracer is for; it does not fail for what comes on top.
-            Error::Load { message, .. } => load_with(config, cpus, Some(message)),
-            error => Err(error),
-        }),
+    let mut plan = Plan { classic: false, reason: None, without_requests: no_requests(config) };
+    match config.hook {
+        Hook::Tracepoint => {
+            plan.classic = true;
+            return load_requests(config, cpus, plan).or_else(|error| check_classic().and(Err(error)));
+        }
+        Hook::Auto if is_preemptible() => {
+            let exact = Plan { classic: true, reason: Some(PREEMPTIBLE.into()), ..plan.clone() };
+            match load_requests(config, cpus, exact) {
+                Ok(loaded) => return Ok(loaded),
+                Err(error) => {
+                    plan.reason = Some(format!("{PREEMPTIBLE} (stats().missed counts that); {error}"));
+                }
+            }
+        }
+        Hook::Auto | Hook::RawTp => {}
     }
+    load_requests(config, cpus, plan)
 }
 
-fn load_with(config: &Config, cpus: usize, without_requests: Option<String>) -> Result<Loaded> {
-    let with_requests = without_requests.is_none();
+/// To see system calls is what a tracer is for: it does not fail for what comes on top.
+fn load_requests(config: &Config, cpus: u32, plan: Plan) -> Result<Loaded> {
+    load_with(config, cpus, &plan).or_else(|error| match error {
+        Error::Load { message, verifier_log } if plan.without_requests.is_none() => {
+            let reason =
+                verifier_reason(&verifier_log).map_or(message, |line| format!("the kernel's verifier: {line}"));
+            load_with(config, cpus, &Plan { without_requests: Some(reason), ..plan })
+        }
+        error => Err(error),
+    })
+}
+
+fn load_with(config: &Config, cpus: u32, plan: &Plan) -> Result<Loaded> {
     let mut storage = MaybeUninit::uninit();
     let skel = logged(|| {
         let mut open = RawtpSkelBuilder::default().open(&mut storage)?;
-        configure(&mut open, config, with_requests, cpus as u32)?;
+        configure(&mut open, config, plan, cpus)?;
         open.load()
     })?;
     let copy = |map: &dyn AsFd| map.as_fd().try_clone_to_owned().map_err(Error::os("cannot copy a descriptor"));
-    let (attached, coverage) = attach_all(&skel, config, without_requests)?;
     Ok(Loaded {
+        attached: Attached::new(&skel, config, plan)?,
         ring: copy(&skel.maps.events)?,
         enter_states: copy(&skel.maps.enter_states)?,
         exit_states: copy(&skel.maps.exit_states)?,
-        cpus,
-        slots: if with_requests { 2 * cpus } else { cpus },
-        attached,
-        coverage,
+        cpus: cpus as usize,
+        slots: slots(plan, cpus) as usize,
     })
 }
 

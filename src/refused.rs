@@ -15,6 +15,12 @@ fn verifier_log(log: &str) -> &str {
     })
 }
 
+/// The line of a verifier's log that says why: the last before its figures.
+#[must_use]
+pub fn verifier_reason(log: &str) -> Option<&str> {
+    log.lines().rfind(|line| !line.is_empty() && !line.starts_with("processed "))
+}
+
 /// The capabilities that this process lacks, out of `CapEff` of `proc_pid_status(5)`; `capabilities(7)` has the numbers.
 fn missing_capabilities(status: &str) -> Vec<&'static str> {
     let effective = status
@@ -102,6 +108,9 @@ mod tests {
         );
         assert_eq!(verifier_log(log), "0: R1=ctx()\nR1 invalid mem access 'scalar'");
         assert_eq!(verifier_log("libbpf: nothing of it"), "");
+        let log = "0: R1=ctx()\nR1 invalid mem access 'scalar'\nprocessed 1 insns (limit 1000000)\n\n";
+        assert_eq!(verifier_reason(log), Some("R1 invalid mem access 'scalar'"));
+        assert_eq!(verifier_reason(""), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use crate::attach::Attached;
 use crate::config::Config;
 use crate::counters::{Counters, Totals};
 use crate::coverage::Part;
@@ -11,7 +12,7 @@ use crate::drain::Drain;
 use crate::error::Result;
 use crate::fork::{Link, generation};
 use crate::join::Counts;
-use crate::probe::{self, Attached};
+use crate::probe;
 use crate::queue::Queue;
 use crate::reader::Reader;
 use crate::ring::Ring;
@@ -55,7 +56,7 @@ impl Session {
         let loaded = probe::load(config)?;
         let counters = Arc::new(Counters::new(&loaded.enter_states, &loaded.exit_states, loaded.slots, loaded.cpus)?);
         let ring = Ring::new(loaded.ring, config.ring_bytes as usize)?;
-        let Attached { links, programs } = loaded.attached;
+        let Attached { links, programs, coverage } = loaded.attached;
         let drain = Drain::start(ring, Arc::clone(&queue), Arc::clone(&counters))?;
         let counts = Arc::new(Counts::default());
         let reader = Reader::new(Arc::clone(&queue), Arc::clone(&counts));
@@ -66,7 +67,7 @@ impl Session {
             running: Mutex::new(Some(Running { links, programs, drain })),
             last: OnceLock::new(),
             generation: generation(),
-            coverage: loaded.coverage,
+            coverage,
         };
         Ok((session, reader))
     }

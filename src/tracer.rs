@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::dict::Dicts;
 use crate::exceptions::RawtpError;
 use crate::fields::Fields;
+use crate::hook::Hook;
 use crate::join::add;
 use crate::reader::Reader;
 use crate::session::Session;
@@ -193,14 +194,16 @@ impl Tracer {
 #[pymethods]
 impl Tracer {
     #[new]
-    #[pyo3(signature = (syscalls=None, *, results=true, fields=None, pid=None, ring_bytes=None, queue_bytes=None),
-           text_signature = "(syscalls=DELETE, *, results=True, fields=ALL_FIELDS, pid=None, ring_bytes=4194304, queue_bytes=67108864)")]
+    #[expect(clippy::too_many_arguments, reason = "they are Python's keyword arguments")]
+    #[pyo3(signature = (syscalls=None, *, results=true, fields=None, pid=None, hook="auto", ring_bytes=None, queue_bytes=None),
+           text_signature = "(syscalls=DELETE, *, results=True, fields=ALL_FIELDS, pid=None, hook='auto', ring_bytes=4194304, queue_bytes=67108864)")]
     fn new(
         py: Python<'_>,
         syscalls: Option<&Bound<'_, PyAny>>,
         results: bool,
         fields: Option<&Bound<'_, PyAny>>,
         pid: Option<&Bound<'_, PyAny>>,
+        hook: &str,
         ring_bytes: Option<&Bound<'_, PyAny>>,
         queue_bytes: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
@@ -209,6 +212,7 @@ impl Tracer {
                 .map_or_else(|| Ok(DELETE.iter().map(ToString::to_string).collect()), |it| names("syscalls", it))?,
             results,
             fields.map_or(Ok(Fields::ALL), |it| Ok::<_, PyErr>(Fields::of(&names("fields", it)?)?))?,
+            Hook::of(hook)?,
             pid.map(|pid| whole("pid", pid)).transpose()?,
             ring_bytes.map_or(Ok(4 << 20), |bytes| whole("ring_bytes", bytes))?,
             queue_bytes.map_or(Ok(64 << 20), |bytes| whole("queue_bytes", bytes))?,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Final, final
+from typing import Final, Literal, final
 
 from rawtp.event import Event, Hook
 
@@ -136,6 +136,11 @@ class Tracer:
             none of them.
         pid: report the calls of this process (thread group) only, by its number in the host's pid namespace. The kernel
             filters.
+        hook: by which tracepoints system calls are seen. ``"raw_tp"`` is the cheapest; but where the kernel can preempt
+            such a program (Linux 7 on x86_64), it skips it for whatever else runs on that CPU meanwhile, and
+            ``stats().missed`` is all that tells. ``"tracepoint"``, the classic ones of ``raw_syscalls``, is exact there
+            too; it needs Linux 5.15 and tracefs, which need not be mounted. ``"auto"`` takes the cheapest that is
+            exact.
         ring_bytes: size of the kernel's ring buffer, in bytes: a power of two and a multiple of the page size. With
             ``results`` an eighth of it is kept for returns.
         queue_bytes: how much may wait in this process before records are left in the ring, in bytes: a positive
@@ -157,6 +162,7 @@ class Tracer:
         results: bool = True,
         fields: Iterable[str] | None = ...,
         pid: int | None = None,
+        hook: Literal["auto", "raw_tp", "tracepoint"] = "auto",
         ring_bytes: int = 4194304,
         queue_bytes: int = 67108864,
     ) -> Tracer: ...

@@ -1,0 +1,103 @@
+"""The same events by either kind of tracepoint."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+import rawtp
+from support import assert_ledger, read_to_end, release, stopped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import Literal
+
+pytestmark = pytest.mark.kernel
+
+EVERYTHING = rawtp.DELETE + rawtp.RENAME + rawtp.TRUNCATE
+HOOKS = {
+    "raw_tp": ("raw_tp/sys_enter", "tp_btf/sys_exit"),
+    "tracepoint": ("tracepoint/raw_syscalls/sys_enter", "tracepoint/raw_syscalls/sys_exit"),
+}
+
+
+def seen(hook: Literal["raw_tp", "tracepoint"], command: list[str | Path]) -> list[rawtp.Event]:
+    try:
+        rawtp.Tracer(EVERYTHING, hook=hook, pid=1).close()
+    except rawtp.UnsupportedKernelError as error:
+        reason = str(error)
+        if not reason.startswith('hook="tracepoint" needs a kernel with bpf_task_pt_regs, '):
+            raise
+        pytest.skip(reason)
+    with stopped(command) as process, rawtp.Tracer(EVERYTHING, hook=hook, pid=process.pid) as tracer:
+        assert (tracer.coverage["syscalls"]["hook"], tracer.coverage["syscall_results"]["hook"]) == HOOKS[hook]
+        release(process)
+        events = read_to_end(tracer, process)
+        if process.returncode == 77:
+            pytest.skip("this kernel has no 32-bit system calls (CONFIG_IA32_EMULATION)")
+        stats = tracer.stats()
+    assert (process.returncode, stats.unpaired, stats.pending, stats.missed or 0) == (0, 0, 0, 0)
+    assert_ledger(stats)
+    return events
+
+
+@pytest.mark.parametrize("name", ["ways", "compat"])
+def test_both_see_the_same(program: Callable[[str], Path], tmp_path: Path, name: str) -> None:
+    """Every call and ABI: what differs is when and who."""
+    keys = ("syscall", "abi", "action", "dfd", "flags", "filename", "new_filename", "path", "new_path", "ret", "errno")
+    each = []
+    for hook in ("raw_tp", "tracepoint"):
+        directory = tmp_path / "same"
+        directory.mkdir()
+        events = seen(hook, [program(name), directory])
+        each.append([{key: event[key] for key in keys} for event in events])  # type: ignore[literal-required]
+        for left in directory.iterdir():
+            left.unlink()
+        directory.rmdir()
+    assert each[0] == each[1]
+    assert len(each[0]) >= 1
+
+
+def test_a_name_that_is_only_there_at_the_return(program: Callable[[str], Path], tmp_path: Path) -> None:
+    names, victim = tmp_path / "names", tmp_path / "victim"
+    names.write_bytes(os.fsencode(victim) + b"\0")
+    victim.touch()
+    [event] = seen("tracepoint", [program("untouched"), names])
+    assert (event["filename"], event["name_status"], event["ret"]) == (str(victim), "ok", 0)
+
+
+def test_a_burst_by_classic_tracepoints(program: Callable[[str], Path]) -> None:
+    name = "/nonexistent/rawtp-classic"
+    events = seen("tracepoint", [program("burst"), "20000", name])
+    assert len(events) == 20000
+    assert {event["filename"] for event in events} == {name}
+    assert {event["errno"] for event in events} == {"ENOENT"}
+    assert all((event["duration_ns"] or 0) > 0 for event in events)
+
+
+def test_nothing_stays_attached() -> None:
+    def descriptors() -> set[str]:
+        return set(os.listdir("/proc/self/fd"))  # noqa: PTH208
+
+    rawtp.Tracer(hook="raw_tp").close()
+    before = descriptors()
+    with rawtp.Tracer(hook="tracepoint") as tracer:
+        assert len(descriptors()) > len(before)
+    del tracer
+    assert descriptors() == before
+
+
+def test_auto_takes_one_that_misses_nothing(own: rawtp.Tracer) -> None:
+    hook, reason = own.coverage["syscalls"]["hook"], own.coverage["syscalls"]["reason"]
+    assert hook == HOOKS["tracepoint" if reason else "raw_tp"][0]
+    assert reason is None or reason.startswith("this kernel preempts programs of raw tracepoints")
+
+
+def test_wrong_values() -> None:
+    with pytest.raises(ValueError, match=r'^hook must be "auto", "raw_tp" or "tracepoint", not "kprobe"$'):
+        rawtp.Tracer(hook="kprobe")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="hook"):
+        rawtp.Tracer(hook=None)  # type: ignore[arg-type]
