@@ -164,6 +164,26 @@ struct arguments {
 	__u64 at[8];
 };
 
+/* What is to be done to what: descriptors, and the addresses of names. */
+struct asked {
+	__u64 name;
+	__u64 new_name;
+	__s32 dfd;
+	__s32 new_dfd;
+	__u32 flags;
+	__u8 has_name;
+	__u8 has_new_name;
+	__u8 has_no_dfd;
+	__u8 condition; /* enum call_condition */
+};
+
+/* Where to read on, of the process. */
+struct process {
+	__u64 exe_file;
+	__u64 arg_start;
+	__u64 arg_end;
+};
+
 /*
  * One for each CPU and program that writes enter records: what it counts, and the record that it is filling. The CPU's
  * for system calls come first, then those for io_uring.
@@ -177,6 +197,8 @@ struct enter_state {
 	__u32 lost; /* since the last record that fitted */
 	__u32 reserved;
 	struct arguments arguments;
+	struct asked asked;
+	struct process process;
 	struct enter_record record;
 	struct segments segments;
 };

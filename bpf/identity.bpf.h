@@ -69,12 +69,41 @@ static __always_inline __u64 cgroup_v1_id(struct task_struct *task)
 	}
 }
 
+/*
+ * Each chain of pointers once, and before anything that the verifier would follow in several ways: for each pointer of
+ * a known type that is loaded it goes through all of the kernel's types, a quarter of a millisecond each time.
+ */
+static __always_inline void fill_who(struct enter_record *record, struct task_struct *task)
+{
+	struct task_struct *parent = TASK(task, real_parent);
+	const struct cred *cred = TASK(task, cred);
+
+	record->pid = TASK(task, tgid);
+	record->tid = TASK(task, pid);
+	record->ppid = TASK(parent, tgid);
+	record->uid = TASK(cred, uid.val);
+	record->gid = TASK(cred, gid.val);
+	read_comm(record->comm, task);
+	if (!cfg_identity)
+		return;
+	record->euid = TASK(cred, euid.val);
+	read_comm(record->parent_comm, parent);
+}
+
+static __always_inline void fill_process(struct process *process, struct task_struct *task)
+{
+	struct mm_struct *mm = TASK(task, mm);
+
+	process->exe_file = (__u64)TASK(mm, exe_file);
+	process->arg_start = TASK(mm, arg_start);
+	process->arg_end = TASK(mm, arg_end);
+}
+
 static __always_inline void fill_identity(struct enter_record *record, struct task_struct *task)
 {
 	record->start_ns = CHAIN(task, group_leader, start_boottime);
 	record->cgroup_id = bpf_get_current_cgroup_id();
 	record->cgroup_v1_id = cgroup_v1_id(task);
-	record->euid = CHAIN(task, cred, euid.val);
 	record->auid = -1;
 	record->session_id = -1;
 	/* Kernels without audit do not have them. */
@@ -85,27 +114,24 @@ static __always_inline void fill_identity(struct enter_record *record, struct ta
 	record->mnt_ns =
 		HAS_TYPED_TASK ? task->nsproxy->mnt_ns->ns.inum : BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
 	fill_pid_namespace(record, task);
-	if (HAS_TYPED_TASK)
-		read_comm(record->parent_comm, task->real_parent);
-	else
-		read_comm(record->parent_comm, BPF_CORE_READ(task, real_parent));
 }
 
-static __always_inline void append_exe(struct segments *segments, __u32 cpu, struct task_struct *task)
+static __always_inline void append_exe(struct segments *segments, __u32 slot, const struct process *process,
+				       struct task_struct *task)
 {
-	struct file *file = CHAIN(task, mm, exe_file);
+	struct file *file = (struct file *)process->exe_file;
 	struct path path;
 
 	if (!file)
 		return;
 	BPF_CORE_READ_INTO(&path, file, f_path);
-	append_walk(segments, cpu, SEGMENT_EXE, task, &path);
+	append_walk(segments, slot, SEGMENT_EXE, task, &path);
 }
 
-static __always_inline void append_argv(struct segments *segments, struct task_struct *task)
+static __always_inline void append_argv(struct segments *segments, const struct process *process)
 {
-	__u64 start = CHAIN(task, mm, arg_start), bytes = CHAIN(task, mm, arg_end) - start;
 	struct segment *head = begin_segment(segments);
+	__u64 bytes = process->arg_end - process->arg_start;
 	__u16 status = NAME_OK;
 
 	if (bytes > ARGV_BYTES - 1) {
@@ -114,7 +140,7 @@ static __always_inline void append_argv(struct segments *segments, struct task_s
 	}
 	barrier_var(bytes);
 	bytes &= ARGV_BYTES - 1;
-	if (!bpf_probe_read_user(head + 1, bytes, (const void *)start))
+	if (!bpf_probe_read_user(head + 1, bytes, (const void *)process->arg_start))
 		end_segment(segments, head, SEGMENT_ARGV, status, bytes);
 }
 

@@ -49,16 +49,27 @@ static __always_inline bool is_event(const volatile struct call *call, const str
 	}
 }
 
+static __always_inline void ask(struct asked *asked, const volatile struct call *call,
+				const struct arguments *arguments, __u32 flags)
+{
+	asked->name = arguments->at[call->path & 7];
+	asked->new_name = arguments->at[call->new_path & 7];
+	asked->dfd = call->dfd ? arguments->at[call->dfd & 7] : AT_FDCWD;
+	asked->new_dfd = call->new_dfd ? arguments->at[call->new_dfd & 7] : AT_FDCWD;
+	asked->flags = flags;
+	asked->has_name = call->path;
+	asked->has_new_name = call->new_path;
+	asked->has_no_dfd = 0;
+	asked->condition = call->condition;
+}
+
 static __always_inline int on_enter(__u64 nr, struct pt_regs *regs)
 {
 	const volatile struct call *call;
-	struct arguments *arguments;
 	struct enter_record *record;
-	struct name_argument name;
 	struct enter_state *state;
 	struct task_struct *task;
 	__u32 cpu, abi, flags;
-	__s32 new_dfd;
 	__u8 note = 0;
 
 	if (!is_watched(nr))
@@ -72,10 +83,8 @@ static __always_inline int on_enter(__u64 nr, struct pt_regs *regs)
 	state = bpf_map_lookup_elem(&enter_states, &cpu);
 	if (!state)
 		return 0;
-	arguments = &state->arguments;
-	record = &state->record;
-	read_arguments(arguments, typed_regs(task, regs), abi);
-	if (!is_event(call, arguments, &flags))
+	read_arguments(&state->arguments, typed_regs(task, regs), abi);
+	if (!is_event(call, &state->arguments, &flags))
 		return 0;
 	state->matched++;
 	if (is_filtered(task)) {
@@ -83,28 +92,20 @@ static __always_inline int on_enter(__u64 nr, struct pt_regs *regs)
 		return 0;
 	}
 
-	begin_record(state, cpu, task);
+	record = &state->record;
 	record->nr = nr & ~X32_BIT;
 	record->abi = abi;
 	record->via = VIA_SYSCALL;
 	record->is_alone = !cfg_results;
-	record->dfd = call->dfd ? arguments->at[call->dfd & 7] : AT_FDCWD;
-	record->flags = flags;
-	name = (struct name_argument){(const void *)arguments->at[call->path & 7], call->path, false};
-	append_path(state, cpu, false, task, record->dfd, true, &name);
-	if (call->new_path) {
-		name.at = (const void *)arguments->at[call->new_path & 7];
-		name.is_there = true;
-		new_dfd = call->new_dfd ? arguments->at[call->new_dfd & 7] : AT_FDCWD;
-		append_path(state, cpu, true, task, new_dfd, true, &name);
-	}
-	append_process(state, cpu, task);
+	ask(&state->asked, call, &state->arguments, flags);
+	begin_record(state, cpu, task);
+	append_segments(state, cpu, false, task);
 
 	if (!send_record(state))
 		note = NOTE_LOST;
 	else if (state->segments.has_fault)
 		note = NOTE_FAULT;
-	else if (call->condition == CALL_HOW_O_TRUNC)
+	else if (state->asked.condition == CALL_HOW_O_TRUNC)
 		note = NOTE_EVENT;
 	if (cfg_results && note)
 		leave_note(record->tid, note);
@@ -214,12 +215,10 @@ static __always_inline void count_lost_exit(__u32 cpu)
 SEC("raw_tp")
 int handle_request(struct bpf_raw_tracepoint_args *ctx)
 {
-	struct io_kiocb *req = (void *)ctx->args[SUBMITS_CTX_REQ ? 1 : 0];
+	struct io_kiocb *req = (void *)(SUBMITS_CTX_REQ ? ARGUMENT_AT(ctx, 1) : ARGUMENT_AT(ctx, 0));
 	const volatile struct request_call *call;
 	struct request_key key = {(__u64)req, 0};
-	struct asked asked;
 	struct enter_record *record;
-	struct name_argument name;
 	struct enter_state *state;
 	struct task_struct *task;
 	struct sent sent = {0};
@@ -232,43 +231,36 @@ int handle_request(struct bpf_raw_tracepoint_args *ctx)
 	if (opcode >= OPCODES_MAX)
 		return 0;
 	call = &cfg_requests[opcode];
-	if (call->condition == CALL_NEVER || !read_request(req, opcode, &asked))
+	if (call->condition == CALL_NEVER)
 		return 0;
-	if (call->condition == CALL_O_TRUNC && !(asked.flags & O_TRUNC))
-		return 0;
-	task = current_task();
 	cpu = bpf_get_smp_processor_id();
 	slot = cfg_cpus + cpu;
 	state = bpf_map_lookup_elem(&enter_states, &slot);
-	if (!state)
+	if (!state || !read_request(req, opcode, &state->asked))
+		return 0;
+	if (call->condition == CALL_O_TRUNC && !(state->asked.flags & O_TRUNC))
 		return 0;
 	state->matched++;
+	task = current_task();
 	if (is_filtered(task)) {
 		state->filtered++;
 		return 0;
 	}
 
 	record = &state->record;
+	record->nr = call->nr;
+	record->abi = ABI_NATIVE;
+	record->via = VIA_IO_URING;
 	begin_record(state, cpu, task);
 	/* A thread of the kernel's is named after its work. */
 	if (TASK(task, flags) & PF_IO_WORKER)
 		read_comm(record->comm, TASK(task, group_leader));
-	record->nr = call->nr;
-	record->abi = ABI_NATIVE;
-	record->via = VIA_IO_URING;
-	record->dfd = asked.dfd;
-	record->flags = asked.flags;
-	name = (struct name_argument){asked.name, asked.name, true};
-	append_path(state, slot, false, task, asked.dfd, !asked.is_fixed, &name);
-	if (asked.new_name) {
-		name.at = asked.new_name;
-		append_path(state, slot, true, task, asked.new_dfd, true, &name);
-	}
-	append_process(state, slot, task);
+	append_segments(state, slot, true, task);
 
 	if (COMPLETES_CTX) {
-		key.request = ctx->args[0];
-		key.user_data = ctx->args[bpf_core_type_exists(btf_trace_io_uring_submit_sqe___ctx_req) ? 3 : 2];
+		key.request = ARGUMENT_AT(ctx, 0);
+		key.user_data = bpf_core_type_exists(btf_trace_io_uring_submit_sqe___ctx_req) ? ARGUMENT_AT(ctx, 3)
+											      : ARGUMENT_AT(ctx, 2);
 	}
 	sent.seq = record->seq;
 	sent.cpu = cpu;
@@ -294,15 +286,15 @@ int handle_completion(struct bpf_raw_tracepoint_args *ctx)
 	if (!requests_open)
 		return 0;
 	if (COMPLETES_CTX) {
-		key.request = ctx->args[0];
-		key.user_data = ctx->args[1];
-		record.ret = (__s32)ctx->args[2];
+		key.request = ARGUMENT_AT(ctx, 0);
+		key.user_data = ARGUMENT_AT(ctx, 1);
+		record.ret = (__s32)ARGUMENT_AT(ctx, 2);
 	} else if (COMPLETES_CTX_REQ) {
-		key.request = ctx->args[1];
-		record.ret = (__s32)ctx->args[3];
+		key.request = ARGUMENT_AT(ctx, 1);
+		record.ret = (__s32)ARGUMENT_AT(ctx, 3);
 	} else {
-		key.request = ctx->args[1];
-		record.ret = BPF_CORE_READ((struct io_uring_cqe *)ctx->args[2], res);
+		key.request = ARGUMENT_AT(ctx, 1);
+		record.ret = BPF_CORE_READ((struct io_uring_cqe *)ARGUMENT_AT(ctx, 2), res);
 	}
 	sent = bpf_map_lookup_elem(&requests, &key);
 	if (!sent)

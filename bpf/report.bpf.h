@@ -3,23 +3,6 @@
 #ifndef RAWTP_REPORT_BPF_H
 #define RAWTP_REPORT_BPF_H
 
-/* A name that an argument is: where it lies, if the call has it. */
-struct name_argument {
-	const void *at;
-	bool is_there;
-	bool in_kernel;
-};
-
-static __always_inline void fill_who(struct enter_record *record, struct task_struct *task)
-{
-	record->pid = TASK(task, tgid);
-	record->tid = TASK(task, pid);
-	record->ppid = parent_pid(task);
-	record->uid = real_uid(task);
-	record->gid = real_gid(task);
-	read_comm(record->comm, task);
-}
-
 static __always_inline void begin_record(struct enter_state *state, __u32 cpu, struct task_struct *task)
 {
 	struct enter_record *record = &state->record;
@@ -29,9 +12,13 @@ static __always_inline void begin_record(struct enter_state *state, __u32 cpu, s
 	record->seq = ++state->seq;
 	record->cpu = cpu;
 	record->lost = state->lost;
+	record->dfd = state->asked.dfd;
+	record->flags = state->asked.flags;
 	fill_who(record, task);
 	if (cfg_identity)
 		fill_identity(record, task);
+	if (cfg_exe || cfg_argv)
+		fill_process(&state->process, task);
 	state->segments.end = 0;
 	state->segments.has_fault = 0;
 }
@@ -40,33 +27,41 @@ static __always_inline void begin_record(struct enter_state *state, __u32 cpu, s
  * A name and what it is relative to: the directory of `dfd`, if that is one; for an absolute name the process's root,
  * which may not be the host's.
  */
-static __always_inline void append_path(struct enter_state *state, __u32 slot, bool is_new, struct task_struct *task,
-					__s32 dfd, bool has_directory, const struct name_argument *name)
+static __always_inline void append_path(struct enter_state *state, __u32 slot, bool is_new, bool in_kernel,
+					struct task_struct *task)
 {
+	const void *name = (const void *)(is_new ? state->asked.new_name : state->asked.name);
+	__u16 name_kind = is_new ? SEGMENT_NEW_FILENAME : SEGMENT_FILENAME;
+	bool is_there = is_new ? state->asked.has_new_name : state->asked.has_name;
+	__u16 kind = is_new ? SEGMENT_NEW_DIRECTORY : SEGMENT_DIRECTORY;
+	__s32 dfd = is_new ? state->asked.new_dfd : state->asked.dfd;
 	struct segments *segments = &state->segments;
 	struct segment *head = begin_segment(segments);
-	__u16 name_kind = is_new ? SEGMENT_NEW_FILENAME : SEGMENT_FILENAME;
-	__u16 kind = is_new ? SEGMENT_NEW_DIRECTORY : SEGMENT_DIRECTORY;
 	struct path directory;
 
-	if (name->is_there && name->in_kernel)
-		append_kernel_name(segments, name_kind, name->at);
-	else if (name->is_there)
-		append_name(segments, name_kind, name->at);
+	if (is_there && in_kernel)
+		append_kernel_name(segments, name_kind, name);
+	else if (is_there)
+		append_name(segments, name_kind, name);
 	if (!cfg_paths)
 		return;
-	if (name->is_there && head->bytes && *(__u8 *)(head + 1) == '/')
+	if (is_there && head->bytes && *(__u8 *)(head + 1) == '/')
 		append_walk(segments, slot, kind, task, NULL);
-	else if (has_directory && directory_of(task, dfd, &directory))
+	else if (!state->asked.has_no_dfd && directory_of(task, dfd, &directory))
 		append_walk(segments, slot, kind, task, &directory);
 }
 
-static __always_inline void append_process(struct enter_state *state, __u32 slot, struct task_struct *task)
+/* All that is behind the record. What is asked is in the state, whoever asks. */
+static __always_inline void append_segments(struct enter_state *state, __u32 slot, bool in_kernel,
+					    struct task_struct *task)
 {
+	append_path(state, slot, false, in_kernel, task);
+	if (state->asked.has_new_name)
+		append_path(state, slot, true, in_kernel, task);
 	if (cfg_exe)
-		append_exe(&state->segments, slot, task);
+		append_exe(&state->segments, slot, &state->process, task);
 	if (cfg_argv)
-		append_argv(&state->segments, task);
+		append_argv(&state->segments, &state->process);
 	if (cfg_ancestors)
 		append_ancestors(&state->segments, task);
 }

@@ -49,21 +49,6 @@ static __always_inline bool is_compat(struct task_struct *task)
 #endif
 }
 
-static __always_inline __u32 parent_pid(struct task_struct *task)
-{
-	return HAS_TYPED_TASK ? task->real_parent->tgid : BPF_CORE_READ(task, real_parent, tgid);
-}
-
-static __always_inline __u32 real_uid(struct task_struct *task)
-{
-	return HAS_TYPED_TASK ? task->cred->uid.val : BPF_CORE_READ(task, cred, uid.val);
-}
-
-static __always_inline __u32 real_gid(struct task_struct *task)
-{
-	return HAS_TYPED_TASK ? task->cred->gid.val : BPF_CORE_READ(task, cred, gid.val);
-}
-
 /* Byte by byte: not every verifier lets a load take several elements of an array. */
 static __always_inline void read_comm(__u8 comm[COMM_BYTES], struct task_struct *task)
 {

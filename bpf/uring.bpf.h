@@ -30,8 +30,11 @@ const volatile struct request_call cfg_requests[OPCODES_MAX] = {};
 #define COMPLETES_CTX_REQ bpf_core_type_exists(btf_trace_io_uring_complete___ctx_req)
 #define COMPLETES_CQE bpf_core_type_exists(btf_trace_io_uring_complete___cqe)
 
+/* volatile: merged into one load with a variable place, the verifier refuses it ("modified ctx ptr"). */
+#define ARGUMENT_AT(ctx, n) (*(volatile __u64 *)&(ctx)->args[n])
+
 /* More than any of them has: the attachment fails, and so user space knows. */
-#define UNKNOWN_ARGUMENTS(ctx) ((ctx)->args[11])
+#define UNKNOWN_ARGUMENTS(ctx) ARGUMENT_AT(ctx, 11)
 
 /* A request, for as long as it is one: its address; where its completion does not tell that, what it does tell. */
 struct request_key {
@@ -72,20 +75,10 @@ static __always_inline void close_request(const struct request_key *key)
 		__sync_fetch_and_add(&requests_open, -1);
 }
 
-/* What a request asks for, in the terms of a call's arguments. */
-struct asked {
-	__s32 dfd;
-	__s32 new_dfd;
-	__u32 flags;
-	bool is_fixed; /* dfd is an index of the ring's own table of files */
-	const void *name;
-	const void *new_name;
-};
-
-static __always_inline const void *name_of(__u64 filename)
+static __always_inline __u64 name_of(__u64 filename)
 {
 	/* From 7.0 on there can be marks in the low bits. */
-	return BPF_CORE_READ((struct filename *)(filename & ~7ULL), name);
+	return (__u64)BPF_CORE_READ((struct filename *)(filename & ~7ULL), name);
 }
 
 /* A member of what io_uring keeps of the request: `type` lies at its beginning. */
@@ -98,7 +91,10 @@ static __always_inline const void *name_of(__u64 filename)
 /* Whether it is an event is for the caller to say; false when this kernel's request is none that we can read. */
 static __always_inline bool read_request(struct io_kiocb *req, __u8 opcode, struct asked *asked)
 {
-	__builtin_memset(asked, 0, sizeof(*asked));
+	asked->has_name = 1;
+	asked->has_new_name = 0;
+	asked->has_no_dfd = 0;
+	asked->flags = 0;
 	switch (opcode) {
 	case IORING_OP_UNLINKAT:
 		asked->dfd = ASKED(req, io_unlink, dfd);
@@ -111,6 +107,7 @@ static __always_inline bool read_request(struct io_kiocb *req, __u8 opcode, stru
 		asked->flags = ASKED(req, io_rename, flags);
 		asked->name = ASKED_NAME(req, io_rename, oldpath);
 		asked->new_name = ASKED_NAME(req, io_rename, newpath);
+		asked->has_new_name = 1;
 		return true;
 	case IORING_OP_OPENAT:
 	case IORING_OP_OPENAT2:
@@ -121,8 +118,10 @@ static __always_inline bool read_request(struct io_kiocb *req, __u8 opcode, stru
 	case IORING_OP_FTRUNCATE:
 		if (!bpf_core_field_exists(req->cqe.fd))
 			return false;
+		asked->has_name = 0;
 		asked->dfd = BPF_CORE_READ(req, cqe.fd);
-		asked->is_fixed = BPF_CORE_READ(req, flags) & IOSQE_FIXED_FILE;
+		/* Then it is an index of the ring's own table of files. */
+		asked->has_no_dfd = BPF_CORE_READ(req, flags) & IOSQE_FIXED_FILE;
 		return true;
 	default:
 		return false;
