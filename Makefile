@@ -32,7 +32,7 @@ help: ## these lines
 run: .venv/.develop ## deletions on this host, live, as root; ARGS="--help" shows what else
 	@scripts/as_root.sh .venv/bin/python -m rawtp $(ARGS)
 
-test: setup-wheel .venv/.dev .venv/.develop test-rust dist/.wheel ## every test: Rust, Python, the kernel, the wheel; ARGS go to pytest
+test: setup-wheel .venv/.test .venv/.develop test-rust dist/.wheel ## every test: Rust, Python, the kernel, the wheel; ARGS go to pytest
 	@[ "$$(id -u)" -eq 0 ] || echo "pytest runs as root now, through sudo: the tests load BPF"
 	scripts/as_root.sh $(TEST_ENV) .venv/bin/python -m pytest -p no:cacheprovider $(ARGS)
 
@@ -40,7 +40,7 @@ build: .venv/.develop ## the extension, into .venv; edits under python/ need no 
 
 wheel: setup-wheel dist/.wheel ## a wheel in dist/ that needs nothing but libc on its target
 
-lint: setup-lint .venv/.dev ## formats, clippy, rustdoc, types, the licence list
+lint: setup-lint .venv/.test ## formats, clippy, rustdoc, types, the licence list
 	cargo fmt --check
 	cargo clippy --release --all-targets $(LOCKED) -- -D warnings
 	cargo clippy --release --all-targets --no-default-features $(LOCKED) -- -D warnings
@@ -73,8 +73,8 @@ setup-lint:
 	@$(PIP) --group build
 	@touch $@
 
-.venv/.dev: .venv/.build pyproject.toml
-	@$(PIP) --group dev
+.venv/.test: .venv/.build pyproject.toml
+	@$(PIP) --group test
 	@touch $@
 
 .venv/.develop: .venv/.build $(SOURCES)
