@@ -22,6 +22,9 @@ pub enum PathKind {
 }
 
 impl PathKind {
+    /// Each, in the order of their numbers.
+    pub const ALL: [Self; 5] = [Self::Unknown, Self::Absolute, Self::Cwd, Self::Dirfd, Self::Partial];
+
     /// As it stands in an event.
     #[must_use]
     pub fn as_str(self) -> Option<&'static str> {

@@ -29,17 +29,23 @@ def shown(event: rawtp.Event) -> Shown:
     return event["path"], event["path_kind"], event["host_path"]
 
 
+def in_fork(action: Callable[[], object]) -> int:
+    """Does it in a fork, whose pid it gives."""
+    pid = os.fork()
+    if not pid:
+        try:
+            with suppress(OSError):
+                action()
+        finally:
+            os._exit(0)
+    os.waitpid(pid, 0)
+    return pid
+
+
 def in_child(action: Callable[[], object]) -> list[Shown]:
     """What a fork that does this is seen to delete."""
     with rawtp.Tracer() as tracer:
-        pid = os.fork()
-        if not pid:
-            try:
-                with suppress(OSError):
-                    action()
-            finally:
-                os._exit(0)
-        os.waitpid(pid, 0)
+        pid = in_fork(action)
         return [shown(event) for event in events_of(tracer, pid)]
 
 
@@ -230,6 +236,31 @@ def test_deep_directories(tmp_path: Path, depth: int, name: str) -> None:
         assert whole.endswith(f"/{path}")
         assert len(path) > PATH_MAX - len(name) - len("//file")
     subprocess.run(["rm", "-rf", tmp_path / name], check=True)
+
+
+@pytest.mark.parametrize("old", ["old", "/old"])
+def test_a_new_directory_that_cannot_be_walked_whole(tmp_path: Path, old: str) -> None:
+    def action() -> None:
+        before = os.open(tmp_path, os.O_DIRECTORY)
+        os.chdir(tmp_path)
+        for _ in range(3000):
+            os.mkdir("d")  # noqa: PTH102 - deeper than a path can say
+            os.chdir("d")
+        with suppress(OSError):
+            os.rename(old, "new", src_dir_fd=before)
+        with suppress(OSError):
+            os.rename("new", old, dst_dir_fd=before)
+
+    with rawtp.Tracer(rawtp.DELETE + rawtp.RENAME) as tracer:
+        pid = in_fork(action)
+        deep, shallow = events_of(tracer, pid)
+    old_path = old if old == "/old" else f"{tmp_path}/old"
+    assert (deep["path"], deep["path_kind"]) == (old_path, "partial")
+    assert deep["new_path"] is not None
+    assert f"{tmp_path}{'/d' * 3000}/new".endswith(f"/{deep['new_path']}")
+    assert (shallow["new_path"], shallow["path_kind"]) == (old_path, "partial")
+    assert shallow["path"] == deep["new_path"]
+    subprocess.run(["rm", "-rf", tmp_path / "d"], check=True)
 
 
 def test_an_empty_name_and_one_that_cannot_be_read_have_no_path(own: rawtp.Tracer) -> None:
