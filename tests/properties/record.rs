@@ -85,6 +85,29 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_ne_bytes(bytes[at..at + 8].try_into().unwrap())
 }
 
+/// They are of no use to the fuzzer once a record has another layout: `fuzz/seeds.rs` makes them anew.
+#[test]
+fn the_fuzzers_seeds_are_records_of_this_layout() {
+    let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/record");
+    if !std::path::Path::new(seeds).ancestors().nth(2).unwrap().exists() {
+        // A source distribution is without the fuzzer.
+        return;
+    }
+    for seed in std::fs::read_dir(seeds).unwrap().map(Result::unwrap) {
+        let run = std::fs::read(seed.path()).unwrap();
+        let (mut position, mut enters) = (0, 0);
+        while let Some((bytes, end)) = record_at(&run, position).unwrap() {
+            position = end;
+            if let Record::Enter(enter) = parse(bytes).unwrap_or_else(|error| panic!("{seed:?}: {error}")) {
+                enters += 1;
+                let exe = enter.segments.exe.map(|exe| exe.names);
+                assert_eq!(exe, Some(b"seeds\0tmp\0".as_slice()), "{seed:?}");
+            }
+        }
+        assert!(position == run.len() && enters > 0, "{seed:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(cases(5000))]
 
