@@ -277,7 +277,7 @@ def test_loss_is_told_and_can_fail_the_run(tmp_path: Path) -> None:
     assert code == 3
     counts = ledger(err)
     assert counts["lost_ring"] > 0
-    assert counts["matched"] == counts["delivered"] + counts["lost_ring"]
+    assert counts["matched"] == counts["filtered"] + counts["delivered"] + counts["lost_ring"]
     told = sum(map(int, re.findall(r"^rawtp: lost (\d+) events?(?: at the end)?$", err, re.MULTILINE)))
     assert told == counts["lost_ring"]
 
