@@ -4,6 +4,7 @@
 .SUFFIXES:
 PYTHON ?= python3
 ARGS ?=
+FUZZ_S ?= 60
 
 # rustup puts cargo here, and a shell opened before that does not know it.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -24,7 +25,7 @@ SOURCES := $(wildcard src/*.rs src/*/*.rs bpf/*) build.rs Cargo.toml Cargo.lock 
 PACKAGED := $(wildcard python/rawtp/*.py* python/rawtp/*/*.py* python/rawtp/py.typed LICENSE-* README.md)
 FORMATTED := $(filter-out bpf/vmlinux.h,$(wildcard bpf/*.c bpf/*.h))
 
-.PHONY: help run test build wheel lint bench clean setup-wheel setup-lint test-rust
+.PHONY: help run test build wheel lint fuzz bench clean setup-wheel setup-lint test-rust
 
 help: ## these lines
 	@sed -n 's/^\([a-z]*\):.*## /\1: /p' Makefile | while IFS=: read -r name text; do printf '  make %-6s%s\n' "$$name" "$$text"; done
@@ -32,7 +33,7 @@ help: ## these lines
 run: .venv/.develop ## deletions on this host, live, as root; ARGS="--help" shows what else
 	@scripts/as_root.sh .venv/bin/python -m rawtp $(ARGS)
 
-test: setup-wheel .venv/.dev .venv/.develop test-rust dist/.wheel ## every test: Rust, Python, the kernel, the wheel; ARGS go to pytest
+test: setup-wheel .venv/.test .venv/.develop test-rust dist/.wheel ## every test: Rust, Python, the kernel, the wheel; ARGS go to pytest
 	@[ "$$(id -u)" -eq 0 ] || echo "pytest runs as root now, through sudo: the tests load BPF"
 	scripts/as_root.sh $(TEST_ENV) .venv/bin/python -m pytest -p no:cacheprovider $(ARGS)
 
@@ -40,10 +41,12 @@ build: .venv/.develop ## the extension, into .venv; edits under python/ need no 
 
 wheel: setup-wheel dist/.wheel ## a wheel in dist/ that needs nothing but libc on its target
 
-lint: setup-lint .venv/.dev ## formats, clippy, rustdoc, types, the licence list
+lint: setup-lint .venv/.test ## formats, clippy, rustdoc, types, the licence list
 	cargo fmt --check
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --release --all-targets $(LOCKED) -- -D warnings
 	cargo clippy --release --all-targets --no-default-features $(LOCKED) -- -D warnings
+	cargo clippy --release --all-targets --manifest-path fuzz/Cargo.toml $(LOCKED) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --release --no-deps $(LOCKED)
 	$(if $(FORMATTED),clang-format --dry-run -Werror $(FORMATTED))
 	.venv/bin/ruff check
@@ -51,11 +54,15 @@ lint: setup-lint .venv/.dev ## formats, clippy, rustdoc, types, the licence list
 	.venv/bin/mypy
 	.venv/bin/python scripts/third_party.py --check
 
+fuzz: ## looks for faults in the reader of records, for FUZZ_S seconds
+	@scripts/setup.sh build fuzz
+	scripts/fuzz.sh record $(FUZZ_S) $(LOCKED)
+
 bench: .venv/.develop ## what tracing costs and how much it carries, as root
 	@scripts/as_root.sh .venv/bin/python benches/run.py $(ARGS)
 
 clean: ## removes all that make made
-	rm -rf target dist .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis benches/results
+	rm -rf target fuzz/target fuzz/artifacts dist .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis benches/results
 	rm -f python/rawtp/_core*.so
 	find python tests benches scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -63,7 +70,7 @@ setup-wheel:
 	@scripts/setup.sh build wheel
 
 setup-lint:
-	@scripts/setup.sh build lint
+	@scripts/setup.sh build lint fuzz
 
 # Two stages, so that a first `make run` fetches maturin and no more.
 .venv/.build: pyproject.toml
@@ -73,8 +80,8 @@ setup-lint:
 	@$(PIP) --group build
 	@touch $@
 
-.venv/.dev: .venv/.build pyproject.toml
-	@$(PIP) --group dev
+.venv/.test: .venv/.build pyproject.toml
+	@$(PIP) --group test
 	@touch $@
 
 .venv/.develop: .venv/.build $(SOURCES)

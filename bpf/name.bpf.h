@@ -52,8 +52,7 @@ static __always_inline void append_name(struct segments *segments, __u16 kind, c
 	} else {
 		/* For an empty string older kernels leave the NUL out of the length. */
 		bytes = n ? n - 1 : 0;
-		/* The helper ends what it cuts with a NUL: only the source tells a name that fits from one that does
-		 * not. */
+		/* The helper puts a NUL behind what it cuts, too: only the source tells the one from the other. */
 		if (n == PATH_MAX && !bpf_probe_read_user(&last, 1, user + PATH_MAX - 1) && last)
 			status = NAME_TRUNCATED;
 	}

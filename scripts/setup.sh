@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes sure that what make works with is there: setup.sh build, or wheel, or lint, or several of them.
+# Makes sure that what make works with is there: setup.sh build, or wheel, or lint, or fuzz, or several of them.
 # It looks for the tools, not for packages, so that a machine of any distribution that has them just goes on.
 set -eu
 cd "$(dirname "$0")/.."
@@ -52,6 +52,7 @@ have() {
 	case $1 in
 	# A compiler without the C library's headers is common where recommended packages are left out.
 	cc) echo '#include <stdlib.h>' | cc -E -x c - ;;
+	c++) echo '#include <cstdlib>' | c++ -E -x c++ - ;;
 	clang) command -v "${RAWTP_CLANG:-clang}" ;;
 	libelf | zlib) pkg-config --exists "$1" ;;
 	# Debian's python3 has the module venv, but not what it puts into one.
@@ -71,6 +72,7 @@ table() {
 	cat <<-'EOF'
 		autopoint     autopoint      gettext-devel          gettext  gettext-dev                 gettext-tools
 		autoreconf    autoconf       autoconf               autoconf autoconf                    autoconf
+		c++           g++            gcc-c++                gcc      g++                         gcc-c++
 		cc            gcc,libc6-dev  gcc                    gcc      gcc,musl-dev,linux-headers  gcc
 		clang-format  clang-format   clang-tools-extra      clang    clang-extra-tools           clang-tools
 		libelf        libelf-dev     elfutils-libelf-devel  libelf   elfutils-dev                libelf-devel
@@ -130,6 +132,8 @@ for target in "$@"; do
 	case $target in
 	build) needs="$needs libelf zlib" ;;
 	lint) needs="$needs clang-format" ;;
+	# libFuzzer's own source is C++.
+	fuzz) needs="$needs c++" ;;
 	# The wheel brings its own libelf and zlib, and those are built with their authors' tools.
 	wheel) needs="$needs autoreconf automake autopoint flex bison gawk" ;;
 	*) fail "unknown target: $target" ;;

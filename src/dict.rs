@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 
 use crate::event::Event;
 use crate::fields::{CGROUP, Fields, IDENTITY, Key, PATHS};
-use crate::path::Paths;
+use crate::path::{PathKind, Paths};
 use crate::places::Places;
 use crate::record::{self, Identity, Name, NameStatus, Segments, same_identity};
 use crate::syscalls::Abi;
@@ -44,7 +44,7 @@ impl Sticky {
 }
 
 /// What a process runs: kept as it came, to see whether it is still the same.
-#[derive(PartialEq, Eq, Default)]
+#[derive(Default)]
 struct Program {
     exe: Vec<u8>,
     argv: Vec<u8>,
@@ -116,6 +116,8 @@ pub(crate) struct Dicts {
     keys: Keys,
     templates: FxHashMap<u32, Template>,
     errnos: FxHashMap<i32, Py<PyString>>,
+    /// By [`PathKind`].
+    kinds: [Option<Py<PyString>>; PathKind::ALL.len()],
     paths: Paths,
     new_paths: Paths,
     places: Places,
@@ -129,6 +131,7 @@ impl Dicts {
             keys: Keys { fields, names, utf8: encoding == "utf-8" },
             templates: FxHashMap::default(),
             errnos: FxHashMap::default(),
+            kinds: PathKind::ALL.map(|kind| kind.as_str().map(|text| PyString::intern(py, text).unbind())),
             paths: Paths::default(),
             new_paths: Paths::default(),
             places: Places::default(),
@@ -246,14 +249,16 @@ impl Dicts {
         self.paths.resolve(filename, segments.directory, record.dfd == libc::AT_FDCWD);
         self.keys.set_text(dict, Key::Path, self.paths.path())?;
         self.keys.set_text(dict, Key::HostPath, self.paths.host_path())?;
-        if let Some(kind) = self.paths.kind().as_str() {
-            self.keys.set(dict, Key::PathKind, PyString::intern(dict.py(), kind))?;
-        }
+        let mut kind = self.paths.kind();
         if new_filename.is_some() {
             self.new_paths.resolve(new_filename, segments.new_directory, true);
             self.keys.set_text(dict, Key::NewPath, self.new_paths.path())?;
+            if self.new_paths.kind() == PathKind::Partial {
+                kind = PathKind::Partial;
+            }
         }
-        Ok(())
+        // The template has None there.
+        self.kinds[kind as usize].as_ref().map_or(Ok(()), |kind| self.keys.set(dict, Key::PathKind, kind))
     }
 
     /// The event as a dict of its own.

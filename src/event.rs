@@ -19,13 +19,13 @@ impl<'a> Event<'a> {
     /// Unix time of the entry.
     #[must_use]
     pub fn ts_ns(&self) -> i64 {
-        self.enter.record.ts_ns.cast_signed() + self.offset_ns
+        self.enter.record.ts_ns.cast_signed().wrapping_add(self.offset_ns)
     }
 
     /// Unix time at which the process started.
     #[must_use]
     pub fn start_ns(&self) -> i64 {
-        self.enter.record.start_ns.cast_signed() + self.offset_ns
+        self.enter.record.start_ns.cast_signed().wrapping_add(self.offset_ns)
     }
 
     /// From the entry to the return.

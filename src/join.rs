@@ -103,7 +103,8 @@ impl Join {
                     let key = Key::of(&enter.record);
                     let ends = enter.record.is_alone == 0;
                     let alone = !self.open.contains_key(&key);
-                    let exit = if ends && alone { exit_at(chunk, end, &enter)? } else { None };
+                    // What is malformed there is met again in its turn: this record is sound.
+                    let exit = if ends && alone { exit_at(chunk, end, &enter).unwrap_or_default() } else { None };
                     if let Some((_, end)) = exit {
                         *position = end;
                     }
@@ -334,6 +335,15 @@ mod tests {
             (0..most as u32 + 100).map(|tid| feed(&mut join, &counts, &[begin(tid + 1, &long)]).len()).sum();
         assert!(made >= 100 && join.open_bytes <= OPEN_BYTES, "{made} {}", join.open_bytes);
         assert_eq!(value(&counts.decoded), value(&counts.pending) + made as u64);
+    }
+
+    #[test]
+    fn what_stands_before_something_malformed_is_not_lost() {
+        let (mut join, counts) = (Join::default(), Counts::default());
+        let chunk = Chunk { bytes: [begin(1, "a"), framed(b"neither of them", 0)].concat(), ..Chunk::default() };
+        assert!(join.next(&chunk, &mut 0, &counts, &mut |_| ()).is_err());
+        assert_eq!((value(&counts.decoded), value(&counts.pending)), (1, 1));
+        assert_eq!(feed(&mut join, &counts, &[end(1, 0)]), ["a:0"]);
     }
 
     #[test]

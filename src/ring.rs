@@ -32,8 +32,11 @@ pub struct Run {
 ///
 /// # Errors
 ///
-/// [`Error::Malformed`] for a length that no record of ours has.
+/// [`Error::Malformed`] for a length that no record of ours has, or positions further apart than the ring is long.
 pub fn scan(data: &[AtomicU32], consumer: u64, producer: u64, max_bytes: usize) -> Result<Run> {
+    if producer.wrapping_sub(consumer) > size_of_val(data) as u64 {
+        return Err(Error::Malformed("a position beyond what the ring holds"));
+    }
     let word = |position: u64| &data[(position / 4) as usize & (data.len() - 1)];
     let mut run = Run { end: consumer, events: 0 };
     while run.end < producer {

@@ -98,8 +98,9 @@ class Event(TypedDict):
     path_kind: Literal["absolute", "cwd", "dirfd", "partial"] | None
     """How ``path`` was got: the name was absolute; relative to the working directory; relative to a descriptor (or that
     one's own). ``"partial"``: not to be trusted as a whole, as its beginning did not fit (then it has no leading
-    slash), or its end did not, or the directory itself is deleted. ``None``: no path, for a bad descriptor, an
-    unreadable or empty name, or a process that works outside its own root."""
+    slash), or its end did not, or the directory itself is deleted; of a rename, also when that is so of ``new_path``
+    alone. ``None``: no path, for a bad descriptor, an unreadable or empty name, or a process that works outside its own
+    root."""
     host_path: str | None
     """The same from the root of the process's mount namespace, where that differs: in a chroot."""
     name_status: Literal["ok", "truncated", "fault"]

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 # What any shell script may count on.
 COREUTILS = ("awk", "cat", "cut", "dirname", "env", "mktemp", "paste", "rm", "sed", "sh", "sort", "tr")
-TOOLS = ("cargo", "make", "cc", "clang", "clang-format", "pkg-config")
+TOOLS = ("cargo", "make", "cc", "c++", "clang", "clang-format", "pkg-config")
 VENDORED = ("autoreconf", "automake", "autopoint", "flex", "bison", "gawk")
 
 
@@ -86,7 +86,7 @@ def machine(tmp_path: Path) -> Machine:
 
 def test_complete_machine_is_left_alone(machine: Machine) -> None:
     machine.add(**{"apt-get": ""})
-    assert machine.setup("build", "wheel", "lint") == (0, [])
+    assert machine.setup("build", "wheel", "lint", "fuzz") == (0, [])
     assert machine.called("apt-get") == []
 
 
@@ -160,6 +160,13 @@ def test_apt_is_asked_for_what_is_missing_only(machine: Machine) -> None:
         "apt-get -y -o DPkg::Lock::Timeout=300 install --no-install-recommends clang libelf-dev zlib1g-dev",
     ]
     assert len(machine.called("sudo")) == 2
+
+
+def test_a_fuzzer_needs_a_compiler_of_c_plus_plus(machine: Machine) -> None:
+    machine.add(**{"c++": "exit 1", "apt-get": ""})
+    assert machine.setup("build") == (0, [])
+    lines = ["setup: installing g++", "setup: installed, and still missing: c++"]
+    assert machine.setup("build", "fuzz") == (1, lines)
 
 
 def test_apt_fails(machine: Machine) -> None:
