@@ -3,12 +3,14 @@
 //! Everything flows one way: [`probe`] loads and attaches, [`drain`] copies raw records out of the [`ring`] into the
 //! [`queue`], [`record`] reads them, [`join`] pairs them into [`event`]s, and `dict` makes Python objects of those that are asked for.
 
+pub mod alike;
 pub mod cgroup;
 pub mod cgroup_lookup;
 pub mod clock;
 pub mod config;
 pub mod counters;
 pub mod drain;
+pub mod errno;
 pub mod error;
 pub mod event;
 pub mod fields;
@@ -25,6 +27,7 @@ pub mod session;
 pub mod skel;
 pub mod stats;
 pub mod syscalls;
+pub mod value;
 
 #[cfg(feature = "python")]
 mod dict;

@@ -22,6 +22,7 @@ use crate::reader::Reader;
 use crate::session::Session;
 use crate::stats::Stats;
 use crate::syscalls::{Abi, DELETE};
+use crate::value::Values;
 
 /// A signal that comes between the look for one and the poll is seen this late at the worst.
 const SIGNAL_CHECK: Duration = Duration::from_millis(250);
@@ -29,6 +30,7 @@ const SIGNAL_CHECK: Duration = Duration::from_millis(250);
 /// What the threads that read take turns at.
 struct Reading {
     reader: Reader,
+    values: Values,
     dicts: Dicts,
 }
 
@@ -132,11 +134,11 @@ impl Tracer {
         mut take: impl FnMut(Bound<'py, PyDict>) -> PyResult<()>,
     ) -> PyResult<usize> {
         let mut held = self.lock(py)?;
-        let Reading { reader, dicts } = &mut *held.reading;
+        let Reading { reader, values, dicts } = &mut *held.reading;
         let counts = self.session.counts();
         let mut taken = 0;
         while taken < most {
-            match reader.next(|event| dicts.make(py, event))? {
+            match reader.next(|event| dicts.make(py, event, values))? {
                 Some(made) => {
                     if let Err(error) = made.and_then(&mut take) {
                         // They leave the queue, but the caller gets the exception in their place.
@@ -213,9 +215,10 @@ impl Tracer {
             ring_bytes.map_or(Ok(4 << 20), |bytes| whole("ring_bytes", bytes))?,
             queue_bytes.map_or(Ok(64 << 20), |bytes| whole("queue_bytes", bytes))?,
         )?;
-        let dicts = Dicts::new(py, config.fields)?;
+        let values = Values::new(config.fields);
+        let dicts = Dicts::new(py, &values)?;
         let (session, reader) = py.detach(|| Session::open(&config))?;
-        let reading = Mutex::new(Reading { reader, dicts });
+        let reading = Mutex::new(Reading { reader, values, dicts });
         Ok(Self { session, reading, holder: AtomicUsize::new(0), pid: config.pid })
     }
 
