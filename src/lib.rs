@@ -7,6 +7,8 @@ pub mod alike;
 pub mod cgroup;
 pub mod cgroup_lookup;
 pub mod clock;
+mod column;
+pub mod columns;
 pub mod config;
 pub mod counters;
 pub mod drain;
@@ -30,9 +32,17 @@ pub mod syscalls;
 pub mod value;
 
 #[cfg(feature = "python")]
+mod arguments;
+#[cfg(feature = "python")]
+mod batch;
+#[cfg(feature = "python")]
 mod dict;
 #[cfg(feature = "python")]
 mod exceptions;
+#[cfg(feature = "python")]
+mod rows;
+#[cfg(feature = "python")]
+mod stream;
 #[cfg(feature = "python")]
 mod tracer;
 
@@ -46,6 +56,8 @@ mod _core {
     use super::fields::Key;
     use super::syscalls;
 
+    #[pymodule_export]
+    use super::batch::Batch;
     #[pymodule_export]
     use super::exceptions::{LoadError, RawtpError, UnsupportedKernelError};
     #[pymodule_export]
