@@ -46,6 +46,7 @@ fn same(one: &[u8], other: &[u8]) -> bool {
 
 impl Program {
     /// Makes this what the event has; true when it was something else.
+    #[inline]
     fn becomes(&mut self, exe: Option<Directory<'_>>, argv: Option<Name<'_>>) -> bool {
         let walked = exe.map(|exe| (exe.status, exe.root_bytes));
         let status = argv.map(|argv| argv.status);
@@ -102,18 +103,19 @@ impl Last {
     pub fn new(event: &Event<'_>) -> Self {
         let mut program = Program::default();
         program.becomes(event.enter.segments.exe, event.argv());
-        Self { tid: event.enter.record.tid, identity: event.enter.identity(), call: Call::of(event), program }
+        Self { tid: event.enter.record.tid, identity: *event.enter.identity(), call: Call::of(event), program }
     }
 
     /// Remembers this event instead, and says where it differs.
+    #[inline]
     pub fn becomes(&mut self, event: &Event<'_>) -> Changed {
         let tid = event.enter.record.tid;
         let (identity, call) = (event.enter.identity(), Call::of(event));
-        let caller = self.tid != tid || !same_identity(&self.identity, &identity);
+        let caller = self.tid != tid || !same_identity(&self.identity, identity);
         // What a number is to the call depends on which call it is.
         let differs = caller || self.call != call;
         if caller {
-            (self.tid, self.identity) = (tid, identity);
+            (self.tid, self.identity) = (tid, *identity);
         }
         if differs {
             self.call = call;
@@ -136,15 +138,12 @@ mod tests {
     fn a_difference_is_told_once_and_by_its_part() {
         let mut record = enter_record::default();
         let mut segments = Segments::default();
-        let event = |record, segments, ret: Option<i64>| Event {
-            enter: Enter { record, segments },
-            exit: ret
-                .map(|ret| Exit { record: exit_record { ret, ..Default::default() }, segments: Segments::default() }),
-            offset_ns: 0,
-        };
-        let mut last = Last::new(&event(record, segments, None));
-        let mut see = |record, segments, ret, parts: &[Part]| {
-            let event = event(record, segments, ret);
+        let enter = Enter { record, segments };
+        let mut last = Last::new(&Event { enter: &enter, exit: None, offset_ns: 0 });
+        let mut see = |record, segments, ret: Option<i64>, parts: &[Part]| {
+            let exit = ret.map(|ret| exit_record { ret, ..Default::default() });
+            let exit = exit.map(|record| Exit { record, segments: Segments::default() });
+            let event = Event { enter: &Enter { record, segments }, exit: exit.as_ref(), offset_ns: 0 };
             assert_eq!(last.becomes(&event), changed(parts));
             assert_eq!(last.becomes(&event), changed(&[]));
         };

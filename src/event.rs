@@ -14,9 +14,9 @@ const MAX_ERRNO: i64 = 4095;
 #[derive(Debug, Clone, Copy)]
 pub struct Event<'a> {
     /// Its entry.
-    pub enter: Enter<'a>,
+    pub enter: &'a Enter<'a>,
     /// Its return.
-    pub exit: Option<Exit<'a>>,
+    pub exit: Option<&'a Exit<'a>>,
     /// From the record's clock to Unix time.
     pub offset_ns: i64,
 }
@@ -169,7 +169,7 @@ mod tests {
         let nr = |name| crate::syscalls::Abi::NATIVE.number(name);
         let action = |nr, flags| {
             let record = enter_record { nr, flags, ..Default::default() };
-            Event { enter: Enter { record, segments: Segments::default() }, exit: None, offset_ns: 0 }.action()
+            Event { enter: &Enter { record, segments: Segments::default() }, exit: None, offset_ns: 0 }.action()
         };
         let flag = libc::AT_REMOVEDIR as u32;
         assert_eq!(nr("unlinkat").map(|nr| action(nr, flag)), Some(Action::Rmdir));
@@ -185,7 +185,7 @@ mod tests {
             let exit = ret.map(|ret| exit_record { ret, ..Default::default() });
             let exit = exit.map(|record| Exit { record, segments: Segments::default() });
             let enter = Enter { record: enter_record::default(), segments: Segments::default() };
-            let event = Event { enter, exit, offset_ns: 0 };
+            let event = Event { enter: &enter, exit: exit.as_ref(), offset_ns: 0 };
             (event.ret(), event.errno())
         };
         assert_eq!(of(None), (None, None));

@@ -69,6 +69,7 @@ impl Join {
     /// # Errors
     ///
     /// [`crate::error::Error::Malformed`].
+    #[inline(always)]
     pub fn next<R>(
         &mut self,
         chunk: &Chunk,
@@ -82,23 +83,29 @@ impl Join {
             }
             let Some((bytes, end)) = record_at(&chunk.bytes, *position)? else { return Ok(None) };
             *position = end;
-            match parse(bytes)? {
+            // By reference: a record is large, and `?` would move it.
+            let parsed = parse(bytes);
+            let record = match &parsed {
+                Ok(record) => record,
+                Err(_) => return parsed.map(|_| None),
+            };
+            match record {
                 Record::Enter(enter) => {
                     add(&counts.decoded, 1);
                     let alone = !self.open.contains_key(&enter.record.tid);
-                    let exit = if self.results && alone { exit_at(chunk, end, &enter)? } else { None };
-                    if let Some((_, end)) = exit {
-                        *position = end;
+                    let exit = if self.results && alone { exit_at(chunk, end, enter)? } else { None };
+                    if let Some((_, end)) = &exit {
+                        *position = *end;
                     }
                     let full = self.open_bytes + bytes.len() > OPEN_BYTES;
                     if exit.is_some() || !self.results || (alone && full) {
-                        let exit = exit.map(|(exit, _)| exit);
+                        let exit = exit.as_ref().map(|(exit, _)| exit);
                         return Ok(Some(deliver(&Event { enter, exit, offset_ns: chunk.offset_ns }, counts, make)));
                     }
-                    self.hold(&enter, bytes, chunk.offset_ns, counts);
+                    self.hold(enter, bytes, chunk.offset_ns, counts);
                 }
                 Record::Exit(exit) => {
-                    if let Some(open) = self.close(&exit, counts) {
+                    if let Some(open) = self.close(exit, counts) {
                         return self.finish(open, Some(exit), counts, make).map(Some);
                     }
                 }
@@ -152,12 +159,12 @@ impl Join {
     fn finish<R>(
         &mut self,
         open: Open,
-        exit: Option<Exit<'_>>,
+        exit: Option<&Exit<'_>>,
         counts: &Counts,
         make: &mut impl FnMut(&Event<'_>) -> R,
     ) -> Result<R> {
         counts.pending.store(counts.pending.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
-        let Record::Enter(enter) = parse(&open.record)? else {
+        let Record::Enter(enter) = &parse(&open.record)? else {
             return Err(crate::error::Error::Malformed("an open call that is no enter record"));
         };
         let result = deliver(&Event { enter, exit, offset_ns: open.offset_ns }, counts, make);
@@ -171,6 +178,7 @@ impl Join {
 }
 
 /// The exit right behind its own enter: the ordinary case, which needs no table.
+#[inline(always)]
 fn exit_at<'a>(chunk: &'a Chunk, position: usize, enter: &Enter<'_>) -> Result<Option<(Exit<'a>, usize)>> {
     let Some((bytes, end)) = record_at(&chunk.bytes, position)? else { return Ok(None) };
     Ok(match parse(bytes)? {
@@ -185,6 +193,7 @@ fn exit_at<'a>(chunk: &'a Chunk, position: usize, enter: &Enter<'_>) -> Result<O
     })
 }
 
+#[inline(always)]
 fn deliver<R>(event: &Event<'_>, counts: &Counts, make: &mut impl FnMut(&Event<'_>) -> R) -> R {
     match event.name_status() {
         NameStatus::Ok => {}

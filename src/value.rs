@@ -96,6 +96,7 @@ impl Values {
     /// # Errors
     ///
     /// The first of `take`'s.
+    #[inline]
     pub fn each<E>(
         &mut self,
         part: Part,
@@ -120,6 +121,7 @@ impl Values {
         }
     }
 
+    #[inline(always)]
     fn of<'a>(&'a self, key: Key, event: &'a Event<'_>) -> Value<'a> {
         let record = &event.enter.record;
         match key {
