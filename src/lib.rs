@@ -1,7 +1,8 @@
 //! `rawtp._core`: raw tracepoints as a Python iterator.
 //!
 //! Everything flows one way: [`probe`] loads and attaches, [`drain`] copies raw records out of the [`ring`] into the
-//! [`queue`], [`record`] reads them, [`join`] pairs them into [`event`]s, and `dict` makes Python objects of those that are asked for.
+//! [`queue`], [`record`] reads them, [`join`] pairs them into [`event`]s, and `dict` makes Python objects
+//! of those that are asked for, [`columns`] Arrow's arrays.
 
 pub mod alike;
 pub mod cgroup;

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use arrow_array::{RecordBatch, RecordBatchReader};
 use arrow_schema::{ArrowError, SchemaRef};
-use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 
 use crate::batch::ROWS;
@@ -59,15 +58,9 @@ impl Stream {
     }
 
     fn next_batch(&self, py: Python<'_>) -> Result<Option<RecordBatch>, String> {
-        self.wait(py).map_err(|error| {
-            if error.is_instance_of::<PyKeyboardInterrupt>(py) {
-                // The consumer makes an exception of its own out of our text. Whoever handles that must not go on as if
-                // nobody had pressed Ctrl-C.
-                // SAFETY: it only sets a flag, at which the main thread looks when it is back in Python.
-                unsafe { pyo3::ffi::PyErr_SetInterrupt() };
-            }
-            error.to_string()
-        })
+        // The consumer makes an exception of its own out of the text, of a KeyboardInterrupt too: to raise that once more
+        // would hit it while it does so.
+        self.wait(py).map_err(|error| error.to_string())
     }
 }
 
