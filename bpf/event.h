@@ -29,7 +29,10 @@ enum segment_kind {
 	 */
 	SEGMENT_DIRECTORY = 3,
 	SEGMENT_NEW_DIRECTORY = 4,
-	/* The executable, as a directory's names are: the file's own first. */
+	/*
+	 * The executable, as a directory's names are: the file's own first. It and the arguments come with the first
+	 * record of a process, of those that are not lost, and again after an exec.
+	 */
 	SEGMENT_EXE = 5,
 	/* The arguments as they lie in the process's memory, each with a NUL. */
 	SEGMENT_ARGV = 6,
@@ -48,7 +51,7 @@ enum walk_status {
 	WALK_WHOLE = 0,
 	WALK_PARTIAL = 1, /* deeper, or longer, than there is room for */
 	WALK_DELETED = 2, /* the directory itself is gone */
-	WALK_NONE = 3,	  /* no such descriptor */
+	WALK_NONE = 3,	  /* there is none */
 };
 
 /* Whose number `nr` is. */
@@ -179,9 +182,24 @@ struct asked {
 
 /* Where to read on, of the process. */
 struct process {
+	__u64 exec_id;
 	__u64 exe_file;
 	__u64 arg_start;
 	__u64 arg_end;
+	__u64 is_sent; /* what it runs is known already */
+};
+
+/*
+ * Processes of which it was sent what they run, by the low bits of their pid. Who shares a place with another only
+ * sends it more often; user space keeps more than one of each place, for records that overtook each other.
+ */
+#define PROGRAMS_MAX 4096
+
+struct program {
+	__u64 start_ns;
+	__u64 exec_id;
+	__u32 pid;
+	__u32 reserved;
 };
 
 /*

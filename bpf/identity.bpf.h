@@ -94,14 +94,42 @@ static __always_inline void fill_process(struct process *process, struct task_st
 {
 	struct mm_struct *mm = TASK(task, mm);
 
+	process->exec_id = TASK(task, self_exec_id);
 	process->exe_file = (__u64)TASK(mm, exe_file);
 	process->arg_start = TASK(mm, arg_start);
 	process->arg_end = TASK(mm, arg_end);
 }
 
+static __always_inline struct program *program_of(const struct enter_record *record)
+{
+	__u32 at = record->pid & (PROGRAMS_MAX - 1);
+
+	return bpf_map_lookup_elem(&programs, &at);
+}
+
+/* An exec counts on; its addresses can well be those of the one before. */
+static __always_inline bool is_program_sent(const struct enter_record *record, const struct process *process)
+{
+	struct program *program = program_of(record);
+
+	return program && program->pid == record->pid && program->start_ns == record->start_ns &&
+	       program->exec_id == process->exec_id;
+}
+
+/* Once the record that tells it is in the ring: whoever finds this comes after it there. */
+static __always_inline void set_program_sent(const struct enter_record *record, const struct process *process)
+{
+	struct program *program = program_of(record);
+
+	if (!program)
+		return;
+	program->pid = record->pid;
+	program->start_ns = record->start_ns;
+	program->exec_id = process->exec_id;
+}
+
 static __always_inline void fill_identity(struct enter_record *record, struct task_struct *task)
 {
-	record->start_ns = CHAIN(task, group_leader, start_boottime);
 	record->cgroup_id = bpf_get_current_cgroup_id();
 	record->cgroup_v1_id = cgroup_v1_id(task);
 	record->auid = -1;
@@ -120,12 +148,16 @@ static __always_inline void append_exe(struct segments *segments, __u32 slot, co
 				       struct task_struct *task)
 {
 	struct file *file = (struct file *)process->exe_file;
+	struct segment *head = begin_segment(segments);
 	struct path path;
 
-	if (!file)
-		return;
-	BPF_CORE_READ_INTO(&path, file, f_path);
-	append_walk(segments, slot, SEGMENT_EXE, task, &path);
+	if (file) {
+		BPF_CORE_READ_INTO(&path, file, f_path);
+		append_walk(segments, slot, SEGMENT_EXE, task, &path);
+	} else {
+		((struct directory *)(head + 1))->root_bytes = NO_ROOT;
+		end_segment(segments, head, SEGMENT_EXE, WALK_NONE, sizeof(struct directory));
+	}
 }
 
 static __always_inline void append_argv(struct segments *segments, const struct process *process)
@@ -140,8 +172,11 @@ static __always_inline void append_argv(struct segments *segments, const struct 
 	}
 	barrier_var(bytes);
 	bytes &= ARGV_BYTES - 1;
-	if (!bpf_probe_read_user(head + 1, bytes, (const void *)process->arg_start))
-		end_segment(segments, head, SEGMENT_ARGV, status, bytes);
+	if (bpf_probe_read_user(head + 1, bytes, (const void *)process->arg_start)) {
+		bytes = 0;
+		status = NAME_FAULT;
+	}
+	end_segment(segments, head, SEGMENT_ARGV, status, bytes);
 }
 
 /* Up to the first that has no parent but itself: the idle task, which is no process. */

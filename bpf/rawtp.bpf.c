@@ -277,7 +277,7 @@ int handle_request(struct bpf_raw_tracepoint_args *ctx)
 SEC("raw_tp")
 int handle_completion(struct bpf_raw_tracepoint_args *ctx)
 {
-	struct completion_record record = {.kind = RECORD_COMPLETION};
+	struct completion_record record;
 	struct request_key key = {0};
 	struct sent *sent;
 
@@ -299,6 +299,7 @@ int handle_completion(struct bpf_raw_tracepoint_args *ctx)
 	sent = bpf_map_lookup_elem(&requests, &key);
 	if (!sent)
 		return 0;
+	record.kind = RECORD_COMPLETION;
 	record.cpu = sent->cpu;
 	record.seq = sent->seq;
 	record.ts_ns = bpf_ktime_get_boot_ns();

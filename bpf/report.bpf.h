@@ -17,8 +17,12 @@ static __always_inline void begin_record(struct enter_state *state, __u32 cpu, s
 	fill_who(record, task);
 	if (cfg_identity)
 		fill_identity(record, task);
-	if (cfg_exe || cfg_argv)
+	if (cfg_identity || cfg_exe || cfg_argv)
+		record->start_ns = CHAIN(task, group_leader, start_boottime);
+	if (cfg_exe || cfg_argv) {
 		fill_process(&state->process, task);
+		state->process.is_sent = is_program_sent(record, &state->process);
+	}
 	state->segments.end = 0;
 	state->segments.has_fault = 0;
 }
@@ -58,9 +62,9 @@ static __always_inline void append_segments(struct enter_state *state, __u32 slo
 	append_path(state, slot, false, in_kernel, task);
 	if (state->asked.has_new_name)
 		append_path(state, slot, true, in_kernel, task);
-	if (cfg_exe)
+	if (cfg_exe && !state->process.is_sent)
 		append_exe(&state->segments, slot, &state->process, task);
-	if (cfg_argv)
+	if (cfg_argv && !state->process.is_sent)
 		append_argv(&state->segments, &state->process);
 	if (cfg_ancestors)
 		append_ancestors(&state->segments, task);
@@ -80,6 +84,8 @@ static __always_inline bool send_record(struct enter_state *state)
 	state->submitted++;
 	if (has_room(bytes) && !bpf_ringbuf_output(&events, &state->record, bytes, 0)) {
 		state->lost = 0;
+		if ((cfg_exe || cfg_argv) && !state->process.is_sent)
+			set_program_sent(&state->record, &state->process);
 		return true;
 	}
 	state->submitted--;

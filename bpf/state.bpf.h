@@ -29,6 +29,13 @@ struct {
 	__type(value, struct exit_state);
 } exit_states SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PROGRAMS_MAX);
+	__type(key, __u32);
+	__type(value, struct program);
+} programs SEC(".maps");
+
 const volatile __u32 cfg_cpus = 1;
 /* Report only this process; 0 for every one. */
 const volatile __u32 cfg_pid = 0;

@@ -240,6 +240,7 @@ struct task_struct {
 	struct pid *thread_pid;
 	struct nsproxy *nsproxy;
 	__u64 start_boottime;
+	__u64 self_exec_id;
 	kuid_t loginuid;
 	unsigned int sessionid;
 	int pid;

@@ -33,6 +33,9 @@ pub enum Error {
     /// A record in the ring or a chunk cannot be one that our programs wrote.
     #[error("malformed record: {0}")]
     Malformed(&'static str),
+    /// Columns that do not fit together, which no events make.
+    #[error("cannot make columns: {0}")]
+    Columns(String),
 }
 
 /// A result of this crate.

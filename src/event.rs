@@ -1,18 +1,27 @@
 //! A call, made of its records: what a caller asks for, whatever record it came in.
 
-use crate::record::{Enter, Exit, Name, NameStatus, Segments};
-use crate::skel::types::via;
-use crate::syscalls::{Action, Call, of_record};
+use crate::programs::Program;
+use crate::record::{Directory, Enter, Exit, Name, NameStatus, Segments};
+use crate::skel::types::{call, via};
+use crate::syscalls::{Abi, Action, Call, of_record};
+
+/// An id of audit's that nobody has set (`AUDIT_UID_UNSET`, include/uapi/linux/audit.h).
+const UNSET: u32 = u32::MAX;
+
+/// The kernel puts a failure's number into the return, as a negative one (`MAX_ERRNO`, include/linux/err.h).
+const MAX_ERRNO: i64 = 4095;
 
 /// A call, as far as it was seen.
 #[derive(Debug, Clone, Copy)]
 pub struct Event<'a> {
     /// Its entry.
-    pub enter: Enter<'a>,
+    pub enter: &'a Enter<'a>,
     /// Its return.
-    pub exit: Option<Exit<'a>>,
+    pub exit: Option<&'a Exit<'a>>,
     /// From the record's clock to Unix time.
     pub offset_ns: i64,
+    /// What the process runs, if that was asked for.
+    pub program: Option<&'a Program>,
 }
 
 impl<'a> Event<'a> {
@@ -64,16 +73,74 @@ impl<'a> Event<'a> {
         }
     }
 
-    /// How it came into the kernel.
+    /// The call; `None` for a number that is not watched, which no program sends.
+    #[must_use]
+    pub fn call(&self) -> Option<&'static Call> {
+        of_record(self.enter.record.abi.into(), self.enter.record.nr)
+    }
+
+    fn has(&self, argument: impl Fn(&call) -> u8) -> bool {
+        self.call().is_some_and(|call| argument(&call.shape) > 0)
+    }
+
+    /// The directory's descriptor, of a call that takes one.
+    #[must_use]
+    pub fn dfd(&self) -> Option<i32> {
+        self.has(|shape| shape.dfd).then_some(self.enter.record.dfd)
+    }
+
+    /// The flags, of a call that takes some.
+    #[must_use]
+    pub fn flags(&self) -> Option<u32> {
+        self.has(|shape| shape.flags).then_some(self.enter.record.flags)
+    }
+
+    /// What the call returned.
+    #[must_use]
+    pub fn ret(&self) -> Option<i64> {
+        self.exit.map(|exit| exit.record.ret)
+    }
+
+    /// The error that it returned.
+    #[must_use]
+    pub fn errno(&self) -> Option<u16> {
+        self.ret().filter(|ret| (-MAX_ERRNO..0).contains(ret)).map(|ret| ret.unsigned_abs() as u16)
+    }
+
+    /// The table that the call came through.
+    #[must_use]
+    pub fn abi(&self) -> Abi {
+        Abi::of_record(self.enter.record.abi.into())
+    }
+
+    /// How the call reached the kernel.
     #[must_use]
     pub fn via(&self) -> &'static str {
         if via(self.enter.record.via.into()) == via::VIA_IO_URING { "io_uring" } else { "syscall" }
     }
 
-    /// The call; `None` for a number that is not watched, which no program sends.
+    /// Who logged in.
     #[must_use]
-    pub fn call(&self) -> Option<&'static Call> {
-        of_record(self.enter.record.abi.into(), self.enter.record.nr)
+    pub fn auid(&self) -> Option<u32> {
+        Some(self.enter.record.auid).filter(|id| *id != UNSET)
+    }
+
+    /// The login session.
+    #[must_use]
+    pub fn session_id(&self) -> Option<u32> {
+        Some(self.enter.record.session_id).filter(|id| *id != UNSET)
+    }
+
+    /// The arguments, each with a NUL behind it.
+    #[must_use]
+    pub fn argv(&self) -> Option<Name<'a>> {
+        self.program.and_then(Program::argv)
+    }
+
+    /// The executable.
+    #[must_use]
+    pub fn exe(&self) -> Option<Directory<'a>> {
+        self.program.and_then(Program::exe)
     }
 
     /// What was asked for.
@@ -87,17 +154,32 @@ impl<'a> Event<'a> {
     }
 }
 
+impl<'a> Name<'a> {
+    /// The bytes, unless they could not be read.
+    #[must_use]
+    pub fn readable(self) -> Option<&'a [u8]> {
+        (self.status != NameStatus::Fault).then_some(self.bytes)
+    }
+}
+
+/// A command's name: what stands before the NUL.
+#[must_use]
+pub fn command(comm: &[u8]) -> &[u8] {
+    comm.split(|byte| *byte == 0).next().unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::enter_record;
+    use crate::record::{enter_record, exit_record};
 
     #[test]
     fn actions() {
         let nr = |name| crate::syscalls::Abi::NATIVE.number(name);
         let action = |nr, flags| {
             let record = enter_record { nr, flags, ..Default::default() };
-            Event { enter: Enter { record, segments: Segments::default() }, exit: None, offset_ns: 0 }.action()
+            Event { enter: &Enter { record, segments: Segments::default() }, exit: None, offset_ns: 0, program: None }
+                .action()
         };
         let flag = libc::AT_REMOVEDIR as u32;
         assert_eq!(nr("unlinkat").map(|nr| action(nr, flag)), Some(Action::Rmdir));
@@ -105,5 +187,28 @@ mod tests {
         assert!(nr("rmdir").is_none_or(|nr| action(nr, 0) == Action::Rmdir));
         assert_eq!(nr("renameat2").map(|nr| action(nr, flag)), Some(Action::Rename));
         assert_eq!(nr("openat").map(|nr| action(nr, flag)), Some(Action::Truncate));
+    }
+
+    #[test]
+    fn results() {
+        let of = |ret: Option<i64>| {
+            let exit = ret.map(|ret| exit_record { ret, ..Default::default() });
+            let exit = exit.map(|record| Exit { record, segments: Segments::default() });
+            let enter = Enter { record: enter_record::default(), segments: Segments::default() };
+            let event = Event { enter: &enter, exit: exit.as_ref(), offset_ns: 0, program: None };
+            (event.ret(), event.errno())
+        };
+        assert_eq!(of(None), (None, None));
+        for (ret, errno) in [(0, None), (7, None), (-1, Some(1)), (-4095, Some(4095)), (-4096, None), (i64::MIN, None)]
+        {
+            assert_eq!(of(Some(ret)), (Some(ret), errno));
+        }
+    }
+
+    #[test]
+    fn commands() {
+        assert_eq!(command(b"rm\0old\0"), b"rm");
+        assert_eq!(command(b"all sixteen byte"), b"all sixteen byte");
+        assert_eq!(command(b"\0\0"), b"");
     }
 }

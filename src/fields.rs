@@ -2,8 +2,53 @@
 
 use crate::error::{Error, Result};
 
+/// What a key's value stays the same with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// One event: most often another for the next.
+    Each,
+    /// One way of calling: the CPU, the arguments that are numbers, the result.
+    Call,
+    /// Who calls what: see [`crate::record::Identity`].
+    Caller,
+    /// What the process runs, and whose child it is.
+    Program,
+}
+
+impl Part {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Each, Self::Call, Self::Caller, Self::Program];
+}
+
+/// What a key's values are, `None` aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Unix time in nanoseconds.
+    Time,
+    /// A number of 32 bits with a sign.
+    I32,
+    /// One of 64 bits.
+    I64,
+    /// A number of 32 bits.
+    U32,
+    /// One of 64 bits.
+    U64,
+    /// Yes or no.
+    Bool,
+    /// Text of our own: one out of few.
+    Word,
+    /// Bytes that are text as a rule, one out of few.
+    Name,
+    /// Bytes that are text as a rule, another one for most events.
+    Text,
+    /// A list of bytes that are text as a rule.
+    Texts,
+    /// A list of processes: id and command.
+    Ancestors,
+}
+
 macro_rules! keys {
-    ($($key:ident = $name:literal),* $(,)?) => {
+    ($($key:ident = $name:literal: $part:ident $kind:ident $($none:ident)?),* $(,)?) => {
         /// A key of an event, in the order of the dict.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[allow(missing_docs, reason = "event.py documents each")]
@@ -18,53 +63,72 @@ macro_rules! keys {
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$key => $name),* }
             }
+
+            /// With what it stays the same.
+            #[must_use]
+            pub fn part(self) -> Part {
+                match self { $(Self::$key => Part::$part),* }
+            }
+
+            /// What its values are.
+            #[must_use]
+            pub fn kind(self) -> Kind {
+                match self { $(Self::$key => Kind::$kind),* }
+            }
+
+            /// Whether there may be none.
+            #[must_use]
+            pub fn or_none(self) -> bool {
+                match self { $(Self::$key => !stringify!($($none)?).is_empty()),* }
+            }
         }
     };
 }
 
+// A row is all that columns need to know of a key. What its value is stands in `value.rs`.
 keys! {
-    TsNs = "ts_ns",
-    DurationNs = "duration_ns",
-    Cpu = "cpu",
-    Seq = "seq",
-    Lost = "lost",
-    Pid = "pid",
-    Tid = "tid",
-    Ppid = "ppid",
-    Uid = "uid",
-    Gid = "gid",
-    Comm = "comm",
-    ParentComm = "parent_comm",
-    Exe = "exe",
-    Argv = "argv",
-    ArgvTruncated = "argv_truncated",
-    Euid = "euid",
-    Auid = "auid",
-    SessionId = "session_id",
-    StartNs = "start_ns",
-    NsPid = "ns_pid",
-    PidNs = "pid_ns",
-    MntNs = "mnt_ns",
-    CgroupId = "cgroup_id",
-    ContainerId = "container_id",
-    PodId = "pod_id",
-    Unit = "unit",
-    Syscall = "syscall",
-    Abi = "abi",
-    Via = "via",
-    Action = "action",
-    Dfd = "dfd",
-    Flags = "flags",
-    Filename = "filename",
-    NewFilename = "new_filename",
-    Path = "path",
-    NewPath = "new_path",
-    PathKind = "path_kind",
-    HostPath = "host_path",
-    NameStatus = "name_status",
-    Ret = "ret",
-    Errno = "errno",
-    Ancestors = "ancestors",
+    TsNs = "ts_ns": Each Time,
+    DurationNs = "duration_ns": Each U64 or_none,
+    Cpu = "cpu": Call U32,
+    Seq = "seq": Each U64,
+    Lost = "lost": Call U32,
+    Pid = "pid": Caller U32,
+    Tid = "tid": Caller U32,
+    Ppid = "ppid": Caller U32,
+    Uid = "uid": Caller U32,
+    Gid = "gid": Caller U32,
+    Comm = "comm": Caller Name,
+    ParentComm = "parent_comm": Caller Name,
+    Exe = "exe": Program Name or_none,
+    Argv = "argv": Program Texts or_none,
+    ArgvTruncated = "argv_truncated": Program Bool or_none,
+    Euid = "euid": Caller U32,
+    Auid = "auid": Caller U32 or_none,
+    SessionId = "session_id": Caller U32 or_none,
+    StartNs = "start_ns": Caller I64,
+    NsPid = "ns_pid": Caller U32,
+    PidNs = "pid_ns": Caller U32,
+    MntNs = "mnt_ns": Caller U32,
+    CgroupId = "cgroup_id": Caller U64,
+    ContainerId = "container_id": Caller Word or_none,
+    PodId = "pod_id": Caller Word or_none,
+    Unit = "unit": Caller Word or_none,
+    Syscall = "syscall": Caller Word or_none,
+    Abi = "abi": Caller Word,
+    Via = "via": Caller Word,
+    Action = "action": Call Word,
+    Dfd = "dfd": Call I32 or_none,
+    Flags = "flags": Call U32 or_none,
+    Filename = "filename": Each Text or_none,
+    NewFilename = "new_filename": Each Text or_none,
+    Path = "path": Each Text or_none,
+    NewPath = "new_path": Each Text or_none,
+    PathKind = "path_kind": Each Word or_none,
+    HostPath = "host_path": Each Text or_none,
+    NameStatus = "name_status": Call Word,
+    Ret = "ret": Call I64 or_none,
+    Errno = "errno": Call Word or_none,
+    Ancestors = "ancestors": Program Ancestors,
 }
 
 /// The keys that need the directories walked in the kernel.
@@ -104,6 +168,11 @@ impl Fields {
     #[must_use]
     pub fn has(self, key: Key) -> bool {
         self.0 >> key as u32 & 1 == 1
+    }
+
+    /// The keys in it, in the order of the dict.
+    pub fn keys(self) -> impl Iterator<Item = Key> {
+        Key::ALL.iter().copied().filter(move |key| self.has(*key))
     }
 
     /// Whether any of the keys is.

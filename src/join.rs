@@ -1,12 +1,14 @@
 //! The records of a call's beginning and end to events: what is open is held here, and not in the kernel.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustc_hash::FxHashMap;
 
 use crate::error::Result;
 use crate::event::Event;
+use crate::programs::{Program, Programs};
 use crate::queue::Chunk;
 use crate::record::{
     Enter, Exit, NameStatus, Record, Segments, completion_record, enter_record, exit_record, parse, record_at,
@@ -46,6 +48,7 @@ struct Open {
     offset_ns: i64,
     call: (u16, u32),
     ts_ns: u64,
+    program: Option<Arc<Program>>,
     record: Vec<u8>,
 }
 
@@ -73,6 +76,7 @@ impl Key {
 pub struct Join {
     open: FxHashMap<Key, Open>,
     open_bytes: usize,
+    programs: Programs,
     /// Given up: to be delivered without a result.
     ready: VecDeque<Open>,
     spare: Vec<Vec<u8>>,
@@ -84,6 +88,7 @@ impl Join {
     /// # Errors
     ///
     /// [`crate::error::Error::Malformed`].
+    #[inline(always)]
     pub fn next<R>(
         &mut self,
         chunk: &Chunk,
@@ -97,31 +102,40 @@ impl Join {
             }
             let Some((bytes, end)) = record_at(&chunk.bytes, *position)? else { return Ok(None) };
             *position = end;
-            match parse(bytes)? {
+            // By reference: a record is large, and `?` would move it.
+            let parsed = parse(bytes);
+            let record = match &parsed {
+                Ok(record) => record,
+                Err(_) => return parsed.map(|_| None),
+            };
+            match record {
                 Record::Enter(enter) => {
                     add(&counts.decoded, 1);
+                    self.programs.learn(enter);
                     let key = Key::of(&enter.record);
                     let ends = enter.record.is_alone == 0;
                     let alone = !self.open.contains_key(&key);
                     // What is malformed there is met again in its turn: this record is sound.
-                    let exit = if ends && alone { exit_at(chunk, end, &enter).unwrap_or_default() } else { None };
-                    if let Some((_, end)) = exit {
-                        *position = end;
+                    let exit = if ends && alone { exit_at(chunk, end, enter).unwrap_or_default() } else { None };
+                    if let Some((_, end)) = &exit {
+                        *position = *end;
                     }
                     let full = self.open_bytes + bytes.len() > OPEN_BYTES;
                     if exit.is_some() || !ends || (alone && full) {
-                        let exit = exit.map(|(exit, _)| exit);
-                        return Ok(Some(deliver(&Event { enter, exit, offset_ns: chunk.offset_ns }, counts, make)));
+                        let exit = exit.as_ref().map(|(exit, _)| exit);
+                        let program = self.programs.of(enter.record.pid).map(|program| &**program);
+                        let event = Event { enter, exit, offset_ns: chunk.offset_ns, program };
+                        return Ok(Some(deliver(&event, counts, make)));
                     }
-                    self.hold(key, &enter, bytes, chunk.offset_ns, counts);
+                    self.hold(key, enter, bytes, chunk.offset_ns, counts);
                 }
                 Record::Exit(exit) => {
-                    if let Some(open) = self.close(&exit, counts) {
+                    if let Some(open) = self.close(exit, counts) {
                         return self.finish(open, Some(exit), counts, make).map(Some);
                     }
                 }
                 Record::Completion(record) => match self.take(Key::Request(record.cpu, record.seq)) {
-                    Some(open) => return self.finish(open, Some(exit_of(&record)), counts, make).map(Some),
+                    Some(open) => return self.finish(open, Some(&exit_of(record)), counts, make).map(Some),
                     None => add(&counts.unpaired, 1),
                 },
             }
@@ -144,7 +158,8 @@ impl Join {
         self.open_bytes += bytes.len();
         add(&counts.pending, 1);
         let call = (enter.record.abi, enter.record.nr);
-        let open = Open { offset_ns, call, ts_ns: enter.record.ts_ns, record };
+        let program = self.programs.of(enter.record.pid).cloned();
+        let open = Open { offset_ns, call, ts_ns: enter.record.ts_ns, program, record };
         if let Some(earlier) = self.open.insert(key, open) {
             // The thread is in its next call: the exit of the one before was lost.
             self.open_bytes -= earlier.record.len();
@@ -177,15 +192,16 @@ impl Join {
     fn finish<R>(
         &mut self,
         open: Open,
-        exit: Option<Exit<'_>>,
+        exit: Option<&Exit<'_>>,
         counts: &Counts,
         make: &mut impl FnMut(&Event<'_>) -> R,
     ) -> Result<R> {
         counts.pending.store(counts.pending.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
-        let Record::Enter(enter) = parse(&open.record)? else {
+        let Record::Enter(enter) = &parse(&open.record)? else {
             return Err(crate::error::Error::Malformed("an open call that is no enter record"));
         };
-        let result = deliver(&Event { enter, exit, offset_ns: open.offset_ns }, counts, make);
+        let result =
+            deliver(&Event { enter, exit, offset_ns: open.offset_ns, program: open.program.as_deref() }, counts, make);
         let mut record = open.record;
         record.clear();
         if self.spare.len() < 64 {
@@ -202,6 +218,7 @@ fn exit_of(record: &completion_record) -> Exit<'static> {
 }
 
 /// The exit right behind its own enter: the ordinary case, which needs no table.
+#[inline(always)]
 fn exit_at<'a>(chunk: &'a Chunk, position: usize, enter: &Enter<'_>) -> Result<Option<(Exit<'a>, usize)>> {
     let Some((bytes, end)) = record_at(&chunk.bytes, position)? else { return Ok(None) };
     Ok(match parse(bytes)? {
@@ -216,6 +233,7 @@ fn exit_at<'a>(chunk: &'a Chunk, position: usize, enter: &Enter<'_>) -> Result<O
     })
 }
 
+#[inline(always)]
 fn deliver<R>(event: &Event<'_>, counts: &Counts, make: &mut impl FnMut(&Event<'_>) -> R) -> R {
     match event.name_status() {
         NameStatus::Ok => {}

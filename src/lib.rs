@@ -1,17 +1,23 @@
 //! `rawtp._core`: raw tracepoints as a Python iterator.
 //!
 //! Everything flows one way: [`probe`] loads and attaches, [`drain`] copies raw records out of the [`ring`] into the
-//! [`queue`], [`record`] reads them, [`join`] pairs them into [`event`]s, and `dict` makes Python objects of those that are asked for.
+//! [`queue`], [`record`] reads them, [`join`] pairs them into [`event`]s, and `dict` makes Python objects
+//! of those that are asked for, [`columns`] Arrow's arrays.
 
+pub mod alike;
+mod ancestry;
 pub mod attach;
 pub mod cgroup;
 pub mod cgroup_lookup;
 pub mod cgroup_mounts;
 pub mod clock;
+mod column;
+pub mod columns;
 pub mod config;
 pub mod counters;
 pub mod coverage;
 pub mod drain;
+pub mod errno;
 pub mod error;
 pub mod event;
 pub mod fields;
@@ -23,6 +29,7 @@ pub mod messages;
 pub mod path;
 pub mod places;
 pub mod probe;
+pub mod programs;
 pub mod queue;
 pub mod reader;
 pub mod record;
@@ -32,11 +39,20 @@ pub mod session;
 pub mod skel;
 pub mod stats;
 pub mod syscalls;
+pub mod value;
 
+#[cfg(feature = "python")]
+mod arguments;
+#[cfg(feature = "python")]
+mod batch;
 #[cfg(feature = "python")]
 mod dict;
 #[cfg(feature = "python")]
 mod exceptions;
+#[cfg(feature = "python")]
+mod rows;
+#[cfg(feature = "python")]
+mod stream;
 #[cfg(feature = "python")]
 mod tracer;
 
@@ -50,6 +66,8 @@ mod _core {
     use super::fields::{Fields, Key};
     use super::syscalls;
 
+    #[pymodule_export]
+    use super::batch::Batch;
     #[pymodule_export]
     use super::exceptions::{LoadError, RawtpError, UnsupportedKernelError};
     #[pymodule_export]

@@ -45,6 +45,7 @@ pub struct Paths {
     host_path: Vec<u8>,
     kind: PathKind,
     differs: bool,
+    nameless: bool,
 }
 
 /// Appends `/name` for each of the names, which lie from the leaf to the root, each with a NUL behind it.
@@ -82,23 +83,28 @@ fn or_root(path: &mut Vec<u8>) {
 }
 
 impl Paths {
-    /// The path of a file whose own names were walked, as its process sees it, or else from the root of the namespace.
-    pub fn resolve_file(&mut self, file: Directory<'_>) -> Option<&[u8]> {
-        self.resolve(None, Some(file), false);
-        match self.kind {
-            PathKind::Unknown => self.host_path(),
+    /// Works out the path of a file whose own names were walked: see [`Paths::file_path`].
+    pub fn resolve_file(&mut self, file: Option<Directory<'_>>) {
+        self.clear();
+        if let Some(file) = file {
+            self.resolve(None, Some(file), false);
             // A deleted executable still has its name; only a missing beginning makes it none.
-            _ if file.status == WalkStatus::Partial && self.kind == PathKind::Partial => None,
-            _ => Some(&self.path),
+            self.nameless = file.status == WalkStatus::Partial && self.kind == PathKind::Partial;
         }
     }
 
-    /// Works one name's paths out. `name` is `None` for calls that have a descriptor only.
-    pub fn resolve(&mut self, name: Option<Name<'_>>, directory: Option<Directory<'_>>, is_cwd: bool) {
+    /// Forgets what was worked out.
+    pub fn clear(&mut self) {
         self.path.clear();
         self.host_path.clear();
         self.kind = PathKind::Unknown;
         self.differs = false;
+        self.nameless = false;
+    }
+
+    /// Works one name's paths out. `name` is `None` for calls that have a descriptor only.
+    pub fn resolve(&mut self, name: Option<Name<'_>>, directory: Option<Directory<'_>>, is_cwd: bool) {
+        self.clear();
         if unusable(name) {
             return;
         }
@@ -173,6 +179,12 @@ impl Paths {
     #[must_use]
     pub fn host_path(&self) -> Option<&[u8]> {
         self.differs.then_some(&self.host_path)
+    }
+
+    /// The path of a file, as its process sees it, or else from the root of the namespace.
+    #[must_use]
+    pub fn file_path(&self) -> Option<&[u8]> {
+        self.path().or(self.host_path()).filter(|_| !self.nameless)
     }
 
     /// How the path was got.

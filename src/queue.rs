@@ -177,6 +177,12 @@ impl Queue {
         self.lock().closed
     }
 
+    /// Whether a quarter of the room is taken: whoever puts the reading off had better begin.
+    #[must_use]
+    pub fn is_filling(&self) -> bool {
+        self.receiver.len() * 4 >= self.receiver.capacity().unwrap_or(0)
+    }
+
     /// Why the drain thread gave up, if it did. Said once.
     #[must_use]
     pub fn take_failure(&self) -> Option<String> {

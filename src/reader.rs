@@ -1,6 +1,7 @@
 //! What a caller's thread does: takes chunks from the queue and makes events of them.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crate::error::Result;
 use crate::event::Event;
@@ -44,6 +45,13 @@ impl Reader {
                 return Ok(made);
             }
         }
+    }
+
+    /// How many events there are to read, about: open calls are not among them, nor is what is still in the ring.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        let decoded = self.counts.decoded.load(Ordering::Relaxed);
+        usize::try_from(self.queue.events().saturating_sub(decoded)).unwrap_or(usize::MAX)
     }
 
     fn refill(&mut self) {

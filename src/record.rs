@@ -62,6 +62,8 @@ pub enum WalkStatus {
     Partial,
     /// At the root, but the directory itself is deleted.
     Deleted,
+    /// There is nothing to walk from.
+    None,
 }
 
 /// What a name is relative to.
@@ -132,9 +134,16 @@ pub type Identity = [u64; (size_of::<enter_record>() - IDENTITY_AT) / 8];
 impl Enter<'_> {
     /// Who calls, and what: equal for calls that differ only in their arguments.
     #[must_use]
-    pub fn identity(&self) -> Identity {
-        // SAFETY: the words are the record's own last bytes, all of them initialized: it has no padding (event.h).
-        unsafe { ptr::from_ref(&self.record).byte_add(IDENTITY_AT).cast::<Identity>().read_unaligned() }
+    pub fn identity(&self) -> &Identity {
+        const {
+            assert!(
+                IDENTITY_AT.is_multiple_of(align_of::<Identity>())
+                    && align_of::<enter_record>() == align_of::<Identity>()
+            )
+        };
+        // SAFETY: the words are the record's own last bytes, all of them initialized: it has no padding (event.h). They
+        // are aligned as the record is.
+        unsafe { &*ptr::from_ref(&self.record).byte_add(IDENTITY_AT).cast() }
     }
 }
 
@@ -165,6 +174,7 @@ pub enum Record<'a> {
 }
 
 /// Reads a `T` that starts the bytes, and gives back the rest.
+#[inline(always)]
 fn split<'a, T: Copy>(bytes: &'a [u8], what: &'static str) -> Result<(T, &'a [u8])> {
     let (head, rest) = bytes.split_at_checked(size_of::<T>()).ok_or(Error::Malformed(what))?;
     // SAFETY: head has the size of T, and the types this is called with are integers and arrays of integers, for
@@ -172,6 +182,7 @@ fn split<'a, T: Copy>(bytes: &'a [u8], what: &'static str) -> Result<(T, &'a [u8
     Ok((unsafe { ptr::read_unaligned(head.as_ptr().cast()) }, rest))
 }
 
+#[inline(always)]
 fn name(head: segment, bytes: &[u8]) -> Name<'_> {
     let status = match name_status(head.status.into()) {
         name_status::NAME_OK => NameStatus::Ok,
@@ -181,17 +192,20 @@ fn name(head: segment, bytes: &[u8]) -> Name<'_> {
     Name { status, bytes }
 }
 
+#[inline(always)]
 fn walked(head: segment, bytes: &[u8]) -> Result<Directory<'_>> {
     let (fixed, names) = split::<directory>(bytes, "a directory cut short")?;
     let status = match walk_status(head.status.into()) {
         walk_status::WALK_WHOLE => WalkStatus::Whole,
         walk_status::WALK_DELETED => WalkStatus::Deleted,
+        walk_status::WALK_NONE => WalkStatus::None,
         _ => WalkStatus::Partial,
     };
     Ok(Directory { status, root_bytes: Some(fixed.root_bytes).filter(|bytes| *bytes != u32::MAX), names })
 }
 
 /// Reads the segments; kinds that we do not know are passed over.
+#[inline(always)]
 fn segments(mut bytes: &[u8]) -> Result<Segments<'_>> {
     let mut found = Segments::default();
     while !bytes.is_empty() {
@@ -219,6 +233,7 @@ fn segments(mut bytes: &[u8]) -> Result<Segments<'_>> {
 /// # Errors
 ///
 /// [`Error::Malformed`] for anything that our programs do not write.
+#[inline(always)]
 pub fn parse(bytes: &[u8]) -> Result<Record<'_>> {
     let kind = bytes.first_chunk().map(|kind| u32::from_ne_bytes(*kind));
     match kind.map(record_kind) {
@@ -241,6 +256,7 @@ pub fn parse(bytes: &[u8]) -> Result<Record<'_>> {
 /// # Errors
 ///
 /// [`Error::Malformed`] when a length reaches beyond the run.
+#[inline(always)]
 pub fn record_at(run: &[u8], mut position: usize) -> Result<Option<(&[u8], usize)>> {
     while let Some(header) = run.get(position..).and_then(<[u8]>::first_chunk) {
         let header = u32::from_ne_bytes(*header);

@@ -3,16 +3,21 @@
 
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use pyo3::exceptions::{PyRuntimeError, PyTimeoutError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyTimeoutError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
-use pyo3::types::{PyBool, PyDict, PyInt, PyList, PyString};
+use pyo3::types::{PyCapsule, PyDict, PyList};
 
+use crate::arguments::{deadline, most, names, whole};
+use crate::batch::{Batch, ROWS, schema_capsule, stream_capsule};
+use crate::columns;
 use crate::config::Config;
 use crate::dict::Dicts;
 use crate::exceptions::RawtpError;
@@ -22,7 +27,9 @@ use crate::join::add;
 use crate::reader::Reader;
 use crate::session::Session;
 use crate::stats::Stats;
+use crate::stream::Stream;
 use crate::syscalls::{Abi, DELETE};
+use crate::value::Values;
 
 /// A signal that comes between the look for one and the poll is seen this late at the worst.
 const SIGNAL_CHECK: Duration = Duration::from_millis(250);
@@ -30,6 +37,7 @@ const SIGNAL_CHECK: Duration = Duration::from_millis(250);
 /// What the threads that read take turns at.
 struct Reading {
     reader: Reader,
+    values: Values,
     dicts: Dicts,
 }
 
@@ -43,11 +51,13 @@ struct Reading {
 /// LoadError. The stub, _core.pyi, says more of each.
 #[pyclass(frozen, weakref, module = "rawtp")]
 pub(crate) struct Tracer {
-    session: Session,
+    pub(crate) session: Session,
     reading: Mutex<Reading>,
     /// The thread that holds `reading`, as an address of its own; 0 for none. See [`Tracer::lock`].
     holder: AtomicUsize,
     pid: Option<u32>,
+    fields: Fields,
+    schema: SchemaRef,
 }
 
 fn this_thread() -> usize {
@@ -67,36 +77,8 @@ impl Drop for Held<'_> {
     }
 }
 
-/// An int argument; anything else is refused by name, and what no machine word holds by its value.
-fn whole(name: &str, value: &Bound<'_, PyAny>) -> PyResult<i64> {
-    if value.is_instance_of::<PyBool>() || !value.is_instance_of::<PyInt>() {
-        return Err(PyTypeError::new_err(format!("{name} must be an int, not {}", value.get_type().name()?)));
-    }
-    value.extract().map_err(|_| PyValueError::new_err(format!("{name} is out of range: {value}")))
-}
-
-/// An iterable of names. A lone str is one, too, but of letters: never what was meant.
-fn names(argument: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
-    if value.is_instance_of::<PyString>() {
-        return Err(PyTypeError::new_err(format!("{argument} must be an iterable of names, not a str")));
-    }
-    value.try_iter()?.map(|name| name?.extract()).collect()
-}
-
-/// When a wait that starts now ends; `None` is never.
-fn deadline(timeout: Option<f64>) -> PyResult<Option<Instant>> {
-    let Some(seconds) = timeout else { return Ok(None) };
-    if seconds.is_nan() || seconds < 0.0 {
-        return Err(PyValueError::new_err(format!(
-            "timeout must be None or a number of seconds >= 0, not {seconds:?}"
-        )));
-    }
-    // What does not fit is centuries away.
-    Ok(Duration::try_from_secs_f64(seconds).ok().and_then(|wait| Instant::now().checked_add(wait)))
-}
-
 impl Tracer {
-    fn check_process(&self) -> PyResult<()> {
+    pub(crate) fn check_process(&self) -> PyResult<()> {
         if self.session.is_forked() {
             return Err(PyRuntimeError::new_err(
                 "this tracer belongs to the process that created it; a forked child creates its own",
@@ -133,11 +115,11 @@ impl Tracer {
         mut take: impl FnMut(Bound<'py, PyDict>) -> PyResult<()>,
     ) -> PyResult<usize> {
         let mut held = self.lock(py)?;
-        let Reading { reader, dicts } = &mut *held.reading;
+        let Reading { reader, values, dicts } = &mut *held.reading;
         let counts = self.session.counts();
         let mut taken = 0;
         while taken < most {
-            match reader.next(|event| dicts.make(py, event))? {
+            match reader.next(|event| dicts.make(py, event, values))? {
                 Some(made) => {
                     if let Err(error) = made.and_then(&mut take) {
                         // They leave the queue, but the caller gets the exception in their place.
@@ -163,7 +145,7 @@ impl Tracer {
     }
 
     /// Waits until there may be something to read; false at the deadline.
-    fn wait(&self, py: Python<'_>, deadline: Option<Instant>) -> PyResult<bool> {
+    pub(crate) fn wait(&self, py: Python<'_>, deadline: Option<Instant>) -> PyResult<bool> {
         loop {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             let slice = left.map_or(SIGNAL_CHECK, |left| left.min(SIGNAL_CHECK));
@@ -183,7 +165,15 @@ impl Tracer {
         }
     }
 
-    fn failure(&self) -> PyResult<()> {
+    /// Takes up to `most` events that are there, as columns.
+    pub(crate) fn read_batch(&self, py: Python<'_>, most: usize) -> PyResult<RecordBatch> {
+        let mut held = self.lock(py)?;
+        let Reading { reader, values, .. } = &mut *held.reading;
+        let counts = self.session.counts();
+        Ok(py.detach(|| columns::read(reader, values, &self.schema, counts, most))?)
+    }
+
+    pub(crate) fn failure(&self) -> PyResult<()> {
         match self.session.queue().take_failure() {
             Some(failure) => Err(RawtpError::new_err(format!("the drain thread gave up: {failure}"))),
             None => Ok(()),
@@ -217,10 +207,18 @@ impl Tracer {
             ring_bytes.map_or(Ok(4 << 20), |bytes| whole("ring_bytes", bytes))?,
             queue_bytes.map_or(Ok(64 << 20), |bytes| whole("queue_bytes", bytes))?,
         )?;
-        let dicts = Dicts::new(py, config.fields)?;
+        let values = Values::new(config.fields);
+        let dicts = Dicts::new(py, &values)?;
         let (session, reader) = py.detach(|| Session::open(&config))?;
-        let reading = Mutex::new(Reading { reader, dicts });
-        Ok(Self { session, reading, holder: AtomicUsize::new(0), pid: config.pid })
+        let reading = Mutex::new(Reading { reader, values, dicts });
+        Ok(Self {
+            session,
+            reading,
+            holder: AtomicUsize::new(0),
+            pid: config.pid,
+            fields: config.fields,
+            schema: columns::schema(config.fields),
+        })
     }
 
     fn __enter__(slf: PyRef<'_, Self>) -> PyResult<PyRef<'_, Self>> {
@@ -276,11 +274,7 @@ impl Tracer {
         max_events: Option<&Bound<'py, PyAny>>,
         timeout: Option<f64>,
     ) -> PyResult<Bound<'py, PyList>> {
-        let most = max_events.map_or(Ok(4096), |most| whole("max_events", most))?;
-        let most = usize::try_from(most)
-            .ok()
-            .filter(|most| *most > 0)
-            .ok_or_else(|| PyValueError::new_err(format!("max_events must be at least 1, not {most}")))?;
+        let most = most("max_events", max_events, 4096)?;
         let deadline = deadline(timeout)?;
         let events = PyList::empty(py);
         loop {
@@ -289,6 +283,39 @@ impl Tracer {
                 return Ok(events);
             }
         }
+    }
+
+    /// Waits until there is an event and takes all that are there as columns; an empty Batch when none comes within
+    /// `timeout` seconds.
+    #[pyo3(signature = (max_rows=None, timeout=None), text_signature = "($self, max_rows=65536, timeout=None)")]
+    fn batch(&self, py: Python<'_>, max_rows: Option<&Bound<'_, PyAny>>, timeout: Option<f64>) -> PyResult<Batch> {
+        let most = most("max_rows", max_rows, ROWS)?;
+        let deadline = deadline(timeout)?;
+        loop {
+            self.check_open()?;
+            let batch = self.read_batch(py, most)?;
+            if batch.num_rows() > 0 || !self.wait(py, deadline)? {
+                return Ok(Batch::new(batch, self.fields));
+            }
+        }
+    }
+
+    /// Arrow's schema of the columns.
+    fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
+        schema_capsule(py, &self.schema)
+    }
+
+    /// Arrow's stream: batches until the tracer is closed and what was drained is read. requested_schema is passed over:
+    /// the columns are as they are.
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_stream__<'py>(
+        slf: &Bound<'py, Self>,
+        requested_schema: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyCapsule>> {
+        let _ = requested_schema;
+        slf.get().check_process()?;
+        let schema = Arc::clone(&slf.get().schema);
+        stream_capsule(slf.py(), Box::new(Stream::new(slf.clone().unbind(), schema)))
     }
 
     /// The ledger now: where every matched call went.

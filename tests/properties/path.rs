@@ -138,7 +138,8 @@ proptest! {
         }
         prop_assert!(paths.host_path().is_none_or(|path| path.starts_with(b"/")));
         if let Some(directory) = directory {
-            prop_assert!(paths.resolve_file(directory).is_none_or(|path| path.starts_with(b"/")));
+            paths.resolve_file(Some(directory));
+            prop_assert!(paths.file_path().is_none_or(|path| path.starts_with(b"/")));
         }
     }
 }

@@ -17,7 +17,7 @@ type Written = (u16, u16, Vec<u8>);
 
 /// Known kinds and unknown ones; what they hold is long enough for a directory's own beginning.
 fn written() -> impl Strategy<Value = Written> {
-    (0..9_u16, 0..5_u16, vec(any::<u8>(), 8..60))
+    (0..9_u16, 0..6_u16, vec(any::<u8>(), 8..60))
 }
 
 fn segment(run: &mut Vec<u8>, (kind, status, content): &Written) {
@@ -58,6 +58,7 @@ fn directory((_, status, bytes): &Written) -> Directory<'_> {
     let status = match walk_status((*status).into()) {
         walk_status::WALK_WHOLE => WalkStatus::Whole,
         walk_status::WALK_DELETED => WalkStatus::Deleted,
+        walk_status::WALK_NONE => WalkStatus::None,
         _ => WalkStatus::Partial,
     };
     let root_bytes = u32::from_ne_bytes(bytes[..4].try_into().unwrap());
@@ -152,7 +153,7 @@ proptest! {
         let [one, other] = [&fixed, &changed].map(|fixed| {
             let bytes = record(record_kind::RECORD_ENTER, fixed, &[]);
             match parse(&bytes).unwrap() {
-                Record::Enter(enter) => enter.identity(),
+                Record::Enter(enter) => *enter.identity(),
                 _ => panic!("another kind"),
             }
         });

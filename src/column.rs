@@ -1,0 +1,390 @@
+//! One column of a batch as it grows: values to Arrow's buffers, without an allocation for each.
+//!
+//! Offsets are Arrow's `i32`. The bound on a batch's bytes, and so on the items of its lists, is far below what they can
+//! tell (`columns.rs`).
+#![allow(clippy::cast_possible_wrap, clippy::cast_sign_loss, reason = "offsets fit both")]
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow_array::types::{Int32Type, TimestampNanosecondType};
+use arrow_array::{
+    ArrayRef, BinaryArray, BooleanArray, DictionaryArray, Int32Array, Int64Array, ListArray, PrimitiveArray,
+    StringArray, UInt32Array, UInt64Array,
+};
+use arrow_buffer::{BooleanBufferBuilder, NullBuffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
+use arrow_schema::{ArrowError, DataType, Field, TimeUnit};
+use rustc_hash::FxHashMap;
+
+use crate::ancestry::{self, Ancestry};
+use crate::fields::{Key, Kind};
+use crate::value::{Value, texts};
+
+type Result<T> = std::result::Result<T, ArrowError>;
+
+/// The column of a key; for bytes that are text as a rule a second one, of the bytes themselves where they are not.
+pub(crate) fn fields(key: Key) -> impl Iterator<Item = Field> {
+    let (text, bytes) = match key.kind() {
+        Kind::Time => (DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())), None),
+        Kind::I32 => (DataType::Int32, None),
+        Kind::I64 => (DataType::Int64, None),
+        Kind::U32 => (DataType::UInt32, None),
+        Kind::U64 => (DataType::UInt64, None),
+        Kind::Bool => (DataType::Boolean, None),
+        Kind::Word => (one_of_few(), None),
+        Kind::Name => (one_of_few(), Some(DataType::Binary)),
+        Kind::Text => (DataType::Utf8, Some(DataType::Binary)),
+        Kind::Texts => (DataType::List(item(DataType::Utf8)), Some(DataType::List(item(DataType::Binary)))),
+        Kind::Ancestors => (ancestry::kind(), None),
+    };
+    let bytes = bytes.map(|kind| Field::new(format!("{}_bytes", key.as_str()), kind, true));
+    [Field::new(key.as_str(), text, key.or_none())].into_iter().chain(bytes)
+}
+
+fn one_of_few() -> DataType {
+    DataType::Dictionary(DataType::Int32.into(), DataType::Utf8.into())
+}
+
+fn item(kind: DataType) -> Arc<Field> {
+    Arc::new(Field::new("item", kind, false))
+}
+
+/// Texts one behind the other.
+#[derive(Debug)]
+pub(crate) struct Text {
+    offsets: Vec<i32>,
+    text: String,
+}
+
+impl Text {
+    pub(crate) fn new(capacity: usize) -> Self {
+        let mut offsets = Vec::with_capacity(capacity + 1);
+        offsets.push(0);
+        Self { offsets, text: String::new() }
+    }
+
+    /// Ends the current one.
+    fn end(&mut self) {
+        self.offsets.push(self.text.len() as i32);
+    }
+
+    /// Adds one; `\xNN` stands for each byte that is not UTF-8. False when there was such a byte.
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> bool {
+        let whole = str::from_utf8(bytes);
+        match whole {
+            Ok(text) => self.text.push_str(text),
+            Err(_) => escape(bytes, &mut self.text),
+        }
+        self.end();
+        whole.is_ok()
+    }
+
+    pub(crate) fn finish(self, nulls: Option<NullBuffer>) -> StringArray {
+        let offsets = OffsetBuffer::new(self.offsets.into());
+        // SAFETY: the bytes are a string's, and each offset was its length at a time: between two characters.
+        unsafe { StringArray::new_unchecked(offsets, self.text.into_bytes().into(), nulls) }
+    }
+}
+
+fn escape(bytes: &[u8], text: &mut String) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            text.push_str("\\x");
+            text.extend([byte >> 4, byte & 15].map(|digit| char::from(HEX[usize::from(digit)])));
+        }
+    }
+}
+
+/// The bytes of the rows whose text is not all of them: few, as a rule none.
+#[derive(Debug, Default)]
+struct Lossy {
+    bytes: Vec<u8>,
+    rows: Vec<(Range<usize>, Range<usize>)>,
+}
+
+impl Lossy {
+    fn push(&mut self, row: usize, bytes: &[u8]) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        self.rows.push((row..row + 1, start..self.bytes.len()));
+    }
+
+    /// The row before `row` comes `more` times again.
+    fn repeat(&mut self, row: usize, more: usize) {
+        if let Some((rows, _)) = self.rows.last_mut()
+            && rows.end == row
+        {
+            rows.end += more;
+        }
+    }
+
+    /// Each row's, `None` where the text says all.
+    fn each(&self, rows: usize) -> impl Iterator<Item = Option<&[u8]>> {
+        let mut runs = self.rows.iter().peekable();
+        (0..rows).map(move |row| {
+            while runs.next_if(|(rows, _)| rows.end <= row).is_some() {}
+            runs.peek().filter(|(rows, _)| rows.contains(&row)).map(|(_, at)| &self.bytes[at.clone()])
+        })
+    }
+
+    fn finish(self, rows: usize) -> ArrayRef {
+        if self.rows.is_empty() {
+            return Arc::new(BinaryArray::new_null(rows));
+        }
+        Arc::new(self.each(rows).collect::<BinaryArray>())
+    }
+
+    /// For rows that are lists.
+    fn finish_lists(self, rows: usize) -> Result<ArrayRef> {
+        if self.rows.is_empty() {
+            return Ok(Arc::new(ListArray::new_null(item(DataType::Binary), rows)));
+        }
+        let items: BinaryArray = self.each(rows).flatten().flat_map(texts).map(Some).collect();
+        let lengths = self.each(rows).map(|bytes| bytes.map_or(0, |bytes| texts(bytes).count()));
+        let nulls: NullBuffer = self.each(rows).map(|bytes| bytes.is_some()).collect();
+        let offsets = OffsetBuffer::from_lengths(lengths);
+        Ok(Arc::new(ListArray::try_new(item(DataType::Binary), offsets, Arc::new(items), Some(nulls))?))
+    }
+}
+
+/// Texts out of few, each once, and where each row's is.
+#[derive(Debug)]
+struct Words {
+    rows: Vec<i32>,
+    /// By the bytes as they came: where the text is, and whether it is all of them.
+    known: FxHashMap<Box<[u8]>, (i32, bool)>,
+    text: Text,
+}
+
+impl Words {
+    fn push(&mut self, bytes: &[u8]) -> bool {
+        let (at, whole) = self.known.get(bytes).copied().unwrap_or_else(|| self.add(bytes));
+        self.rows.push(at);
+        whole
+    }
+
+    #[cold]
+    fn add(&mut self, bytes: &[u8]) -> (i32, bool) {
+        let next = self.text.offsets.len() as i32 - 1;
+        let mut shown = String::new();
+        escape(bytes, &mut shown);
+        let whole = shown.as_bytes() == bytes;
+        // What is escaped may read as another's plain text does: a dictionary has each text once.
+        let at = self.known.get(shown.as_bytes()).map_or(next, |(at, _)| *at);
+        if at == next {
+            self.text.push(shown.as_bytes());
+            self.known.insert(shown.into_bytes().into(), (at, true));
+        }
+        self.known.insert(bytes.into(), (at, whole));
+        (at, whole)
+    }
+}
+
+/// Lists of texts.
+#[derive(Debug)]
+struct Lists {
+    offsets: Vec<i32>,
+    items: Text,
+}
+
+impl Lists {
+    fn end(&mut self) {
+        self.offsets.push(self.items.offsets.len() as i32 - 1);
+    }
+
+    fn push(&mut self, bytes: &[u8]) -> bool {
+        let mut whole = true;
+        for text in texts(bytes) {
+            whole &= self.items.push(text);
+        }
+        self.end();
+        whole
+    }
+
+    fn repeat(&mut self, more: usize) {
+        let [.., first, end] = self.offsets[..] else { return };
+        let items = first as usize..end as usize;
+        let Text { offsets, text } = &mut self.items;
+        let bytes = offsets[items.start] as usize..offsets[items.end] as usize;
+        for _ in 0..more {
+            let shift = (text.len() - bytes.start) as i32;
+            text.extend_from_within(bytes.clone());
+            offsets.extend_from_within(items.start + 1..=items.end);
+            let added = offsets.len() - items.len();
+            offsets[added..].iter_mut().for_each(|offset| *offset += shift);
+            self.offsets.push(offsets.len() as i32 - 1);
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Cells {
+    I32(Vec<i32>),
+    I64(Vec<i64>),
+    U32(Vec<u32>),
+    U64(Vec<u64>),
+    Bool(BooleanBufferBuilder),
+    Words(Words),
+    Text(Text),
+    Lists(Lists),
+    Ancestry(Ancestry),
+}
+
+fn repeat<T: Copy>(cells: &mut Vec<T>, more: usize) {
+    if let Some(last) = cells.last().copied() {
+        cells.resize(cells.len() + more, last);
+    }
+}
+
+/// A column as it grows.
+#[derive(Debug)]
+pub(crate) struct Column {
+    key: Key,
+    cells: Cells,
+    nulls: NullBufferBuilder,
+    last_is_none: bool,
+    lossy: Lossy,
+}
+
+impl Column {
+    /// Of a key, with room for so many rows.
+    pub(crate) fn new(key: Key, capacity: usize) -> Self {
+        let cells = match key.kind() {
+            Kind::I32 => Cells::I32(Vec::with_capacity(capacity)),
+            Kind::Time | Kind::I64 => Cells::I64(Vec::with_capacity(capacity)),
+            Kind::U32 => Cells::U32(Vec::with_capacity(capacity)),
+            Kind::U64 => Cells::U64(Vec::with_capacity(capacity)),
+            Kind::Bool => Cells::Bool(BooleanBufferBuilder::new(capacity)),
+            Kind::Word | Kind::Name => Cells::Words(Words {
+                rows: Vec::with_capacity(capacity),
+                known: FxHashMap::default(),
+                text: Text::new(0),
+            }),
+            Kind::Text => Cells::Text(Text::new(capacity)),
+            Kind::Ancestors => Cells::Ancestry(Ancestry::new(capacity)),
+            Kind::Texts => Cells::Lists(Lists { offsets: Text::new(capacity).offsets, items: Text::new(capacity) }),
+        };
+        Self { key, cells, nulls: NullBufferBuilder::new(capacity), last_is_none: false, lossy: Lossy::default() }
+    }
+
+    pub(crate) fn key(&self) -> Key {
+        self.key
+    }
+
+    /// Adds a row; says how many bytes of variable length that takes, or more.
+    #[inline]
+    pub(crate) fn push(&mut self, value: Value<'_>) -> usize {
+        let whole = match (&mut self.cells, value) {
+            (Cells::I32(cells), Value::I32(value)) => put(cells, value),
+            (Cells::I64(cells), Value::I64(value)) => put(cells, value),
+            (Cells::U32(cells), Value::U32(value)) => put(cells, value),
+            (Cells::U64(cells), Value::U64(value)) => put(cells, value),
+            (Cells::Bool(cells), Value::Bool(value)) => {
+                cells.append(value);
+                true
+            }
+            (Cells::Words(words), Value::Word(word)) => words.push(word.as_bytes()),
+            (Cells::Words(words), Value::Text(bytes)) => words.push(bytes),
+            (Cells::Text(text), Value::Text(bytes)) => text.push(bytes),
+            (Cells::Lists(lists), Value::Texts(bytes)) => lists.push(bytes),
+            (Cells::Ancestry(ancestry), Value::Ancestors(bytes)) => {
+                ancestry.push(bytes);
+                true
+            }
+            (_, value) => {
+                debug_assert_eq!(value, Value::None, "{:?} is no {:?}", self.key, self.key.kind());
+                self.push_none();
+                return 0;
+            }
+        };
+        self.nulls.append_non_null();
+        self.last_is_none = false;
+        let (Value::Text(bytes) | Value::Texts(bytes) | Value::Ancestors(bytes)) = value else { return 0 };
+        if whole {
+            return bytes.len() + 1;
+        }
+        self.lossy.push(self.nulls.len() - 1, bytes);
+        // An escape is four characters, and the bytes are there once more.
+        5 * bytes.len() + 1
+    }
+
+    fn push_none(&mut self) {
+        match &mut self.cells {
+            Cells::I32(cells) => cells.push(0),
+            Cells::I64(cells) => cells.push(0),
+            Cells::U32(cells) => cells.push(0),
+            Cells::U64(cells) => cells.push(0),
+            Cells::Bool(cells) => cells.append(false),
+            Cells::Words(words) => words.rows.push(0),
+            Cells::Text(text) => text.end(),
+            Cells::Lists(lists) => lists.end(),
+            Cells::Ancestry(ancestry) => ancestry.push(b""),
+        }
+        self.nulls.append_null();
+        self.last_is_none = true;
+    }
+
+    /// The last row so many times again.
+    pub(crate) fn repeat(&mut self, more: usize) {
+        self.lossy.repeat(self.nulls.len(), more);
+        match &mut self.cells {
+            Cells::I32(cells) => repeat(cells, more),
+            Cells::I64(cells) => repeat(cells, more),
+            Cells::U32(cells) => repeat(cells, more),
+            Cells::U64(cells) => repeat(cells, more),
+            Cells::Bool(cells) => {
+                let last = cells.len().checked_sub(1).is_some_and(|last| cells.get_bit(last));
+                cells.append_n(more, last);
+            }
+            Cells::Words(words) => repeat(&mut words.rows, more),
+            // Of the part that is never the same: see `fields.rs`.
+            Cells::Text(_) => debug_assert_eq!(more, 0, "{:?}", self.key),
+            Cells::Lists(lists) => lists.repeat(more),
+            Cells::Ancestry(ancestry) => ancestry.repeat(more),
+        }
+        if self.last_is_none {
+            self.nulls.append_n_nulls(more);
+        } else {
+            self.nulls.append_n_non_nulls(more);
+        }
+    }
+
+    /// The column, and that of the bytes.
+    pub(crate) fn finish(mut self) -> Result<impl Iterator<Item = ArrayRef>> {
+        let (rows, nulls) = (self.nulls.len(), self.nulls.finish());
+        let column: ArrayRef = match self.cells {
+            Cells::I32(cells) => Arc::new(Int32Array::try_new(cells.into(), nulls)?),
+            Cells::I64(cells) if self.key.kind() == Kind::Time => {
+                Arc::new(PrimitiveArray::<TimestampNanosecondType>::try_new(cells.into(), nulls)?.with_timezone("UTC"))
+            }
+            Cells::I64(cells) => Arc::new(Int64Array::try_new(cells.into(), nulls)?),
+            Cells::U32(cells) => Arc::new(UInt32Array::try_new(cells.into(), nulls)?),
+            Cells::U64(cells) => Arc::new(UInt64Array::try_new(cells.into(), nulls)?),
+            Cells::Bool(mut cells) => Arc::new(BooleanArray::new(cells.finish(), nulls)),
+            Cells::Words(words) => {
+                let rows = PrimitiveArray::<Int32Type>::try_new(ScalarBuffer::from(words.rows), nulls)?;
+                Arc::new(DictionaryArray::try_new(rows, Arc::new(words.text.finish(None)))?)
+            }
+            Cells::Text(text) => Arc::new(text.finish(nulls)),
+            Cells::Ancestry(ancestry) => ancestry.finish()?,
+            Cells::Lists(Lists { offsets, items }) => {
+                let (offsets, items) = (OffsetBuffer::new(offsets.into()), Arc::new(items.finish(None)));
+                Arc::new(ListArray::try_new(item(DataType::Utf8), offsets, items, nulls)?)
+            }
+        };
+        let bytes = match self.key.kind() {
+            Kind::Name | Kind::Text => Some(self.lossy.finish(rows)),
+            Kind::Texts => Some(self.lossy.finish_lists(rows)?),
+            _ => None,
+        };
+        Ok([column].into_iter().chain(bytes))
+    }
+}
+
+/// A number is always all that it is.
+fn put<T>(cells: &mut Vec<T>, value: T) -> bool {
+    cells.push(value);
+    true
+}

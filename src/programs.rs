@@ -1,0 +1,160 @@
+//! What processes run. The programs send it once for each, so that it is kept here for the events that follow.
+
+use std::sync::Arc;
+
+use crate::record::{Directory, Enter, Name, NameStatus, Segments, WalkStatus};
+
+/// What a process runs, since its last exec.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Program {
+    /// Another one for each.
+    id: u64,
+    exe: Option<(WalkStatus, Option<u32>)>,
+    exe_names: Vec<u8>,
+    argv: Option<NameStatus>,
+    argv_bytes: Vec<u8>,
+}
+
+impl Program {
+    /// Out of a record's segments.
+    pub(crate) fn new(id: u64, segments: &Segments<'_>) -> Self {
+        let Segments { exe, argv, .. } = segments;
+        Self {
+            id,
+            exe: exe.map(|exe| (exe.status, exe.root_bytes)),
+            exe_names: exe.map_or_else(Vec::new, |exe| exe.names.to_vec()),
+            argv: argv.map(|argv| argv.status),
+            argv_bytes: argv.map_or_else(Vec::new, |argv| argv.bytes.to_vec()),
+        }
+    }
+
+    /// Tells one from another; never 0.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The executable; `None` for a thread of the kernel's.
+    #[must_use]
+    pub fn exe(&self) -> Option<Directory<'_>> {
+        let (status, root_bytes) = self.exe.filter(|(status, _)| *status != WalkStatus::None)?;
+        Some(Directory { status, root_bytes, names: &self.exe_names })
+    }
+
+    /// The arguments, each with a NUL behind it; `None` when they could not be read.
+    #[must_use]
+    pub fn argv(&self) -> Option<Name<'_>> {
+        let status = self.argv.filter(|status| *status != NameStatus::Fault)?;
+        Some(Name { status, bytes: &self.argv_bytes })
+    }
+}
+
+/// As many places as the BPF programs have (`PROGRAMS_MAX`).
+const PLACES: u32 = 4096;
+
+/// How many processes are kept at each place. The kernel keeps one: records of two that share it can overtake each other.
+const WAYS: usize = 2;
+
+type Place = [Option<(u32, Arc<Program>)>; WAYS];
+
+/// The processes that are known.
+#[derive(Debug, Default)]
+pub struct Programs {
+    /// By the low bits of the pid, as in the kernel. The latest comes first.
+    places: Vec<Place>,
+    learned: u64,
+}
+
+impl Programs {
+    fn at(pid: u32) -> usize {
+        (pid & (PLACES - 1)) as usize
+    }
+
+    /// Keeps what the record tells, if it tells something. To be called in the order of the ring.
+    #[inline]
+    pub fn learn(&mut self, enter: &Enter<'_>) {
+        if enter.segments.exe.is_some() || enter.segments.argv.is_some() {
+            self.keep(enter);
+        }
+    }
+
+    #[cold]
+    fn keep(&mut self, enter: &Enter<'_>) {
+        if self.places.is_empty() {
+            self.places.resize_with(PLACES as usize, Place::default);
+        }
+        self.learned += 1;
+        let pid = enter.record.pid;
+        let place = &mut self.places[Self::at(pid)];
+        let of_pid = |known: &Option<(u32, Arc<Program>)>| known.as_ref().is_some_and(|(known, _)| *known == pid);
+        let last = place.iter().position(of_pid).unwrap_or(WAYS - 1);
+        place[..=last].rotate_right(1);
+        place[0] = Some((pid, Arc::new(Program::new(self.learned, &enter.segments))));
+    }
+
+    /// What the process runs, as far as it was told.
+    #[must_use]
+    #[inline]
+    pub fn of(&self, pid: u32) -> Option<&Arc<Program>> {
+        let place = self.places.get(Self::at(pid))?;
+        place.iter().flatten().find(|(known, _)| *known == pid).map(|(_, program)| program)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::enter_record;
+
+    fn run(programs: &mut Programs, pid: u32, exe: Option<&[u8]>, argv: Option<&[u8]>) {
+        let segments = Segments {
+            exe: exe.map(|names| Directory { status: WalkStatus::Whole, root_bytes: None, names }),
+            argv: argv.map(|bytes| Name { status: NameStatus::Ok, bytes }),
+            ..Segments::default()
+        };
+        programs.learn(&Enter { record: enter_record { pid, ..Default::default() }, segments });
+    }
+
+    fn exe(programs: &Programs, pid: u32) -> Option<Vec<u8>> {
+        programs.of(pid).and_then(|program| program.exe()).map(|exe| exe.names.to_vec())
+    }
+
+    #[test]
+    fn what_was_told_once_is_known_until_it_is_told_anew() {
+        let mut programs = Programs::default();
+        assert!(programs.of(7).is_none());
+        run(&mut programs, 7, Some(b"sh\0"), Some(b"sh\0-c\0"));
+        let first = programs.of(7).unwrap().id();
+        run(&mut programs, 7, None, None);
+        let program = programs.of(7).unwrap();
+        assert_eq!((program.id(), program.argv().unwrap().bytes), (first, b"sh\0-c\0".as_slice()));
+        run(&mut programs, 7, Some(b"rm\0"), None);
+        let program = programs.of(7).unwrap();
+        assert_eq!((exe(&programs, 7), program.argv()), (Some(b"rm\0".to_vec()), None));
+        assert_ne!(program.id(), first);
+    }
+
+    #[test]
+    fn two_share_a_place() {
+        let mut programs = Programs::default();
+        let [one, two, three] = [5, 5 + PLACES, 5 + 2 * PLACES];
+        run(&mut programs, one, Some(b"one\0"), None);
+        run(&mut programs, two, Some(b"two\0"), None);
+        assert_eq!((exe(&programs, one), exe(&programs, two)), (Some(b"one\0".to_vec()), Some(b"two\0".to_vec())));
+        run(&mut programs, one, Some(b"again\0"), None);
+        run(&mut programs, three, Some(b"three\0"), None);
+        assert_eq!(exe(&programs, one), Some(b"again\0".to_vec()));
+        assert_eq!((exe(&programs, two), exe(&programs, three)), (None, Some(b"three\0".to_vec())));
+    }
+
+    #[test]
+    fn none_is_told_too() {
+        let mut programs = Programs::default();
+        let nothing = Directory { status: WalkStatus::None, root_bytes: None, names: b"" };
+        let fault = Name { status: NameStatus::Fault, bytes: b"" };
+        let segments = Segments { exe: Some(nothing), argv: Some(fault), ..Segments::default() };
+        programs.learn(&Enter { record: enter_record { pid: 2, ..Default::default() }, segments });
+        let program = programs.of(2).unwrap();
+        assert_eq!((program.exe(), program.argv()), (None, None));
+    }
+}
