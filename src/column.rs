@@ -139,7 +139,10 @@ impl Lossy {
     /// For rows that are lists.
     fn finish_lists(self, rows: usize) -> Result<ArrayRef> {
         if self.rows.is_empty() {
-            return Ok(Arc::new(ListArray::new_null(item(DataType::Binary), rows)));
+            // `ListArray::new_null` would link every kind of array that there is.
+            let (offsets, items) = (OffsetBuffer::new_zeroed(rows), Arc::new(BinaryArray::new_null(0)));
+            let nulls = Some(NullBuffer::new_null(rows));
+            return Ok(Arc::new(ListArray::try_new(item(DataType::Binary), offsets, items, nulls)?));
         }
         let items: BinaryArray = self.each(rows).flatten().flat_map(texts).map(Some).collect();
         let lengths = self.each(rows).map(|bytes| bytes.map_or(0, |bytes| texts(bytes).count()));

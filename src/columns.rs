@@ -280,7 +280,7 @@ mod tests {
             Err(error) => {
                 let (valid, rest) = bytes.split_at(error.valid_up_to());
                 let bad = error.error_len().unwrap_or(rest.len());
-                let escapes: String = rest[..bad].iter().map(|byte| format!("\\x{byte:02x}")).collect();
+                let escapes = rest[..bad].iter().map(|byte| format!("\\x{byte:02x}")).collect::<Vec<_>>().concat();
                 format!("{}{escapes}{}", str::from_utf8(valid).unwrap(), text_of(&rest[bad..]))
             }
         }

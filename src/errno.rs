@@ -1,6 +1,6 @@
 //! The names of errors.
 
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 
 use nix::errno::Errno;
 
@@ -10,7 +10,7 @@ const NAMES: usize = 4096;
 /// errno(3)'s names, and those of the kernel's own that only a tracer sees (include/linux/errno.h); a number has itself.
 #[must_use]
 pub fn name(errno: u16) -> &'static str {
-    static MADE: [OnceLock<Box<str>>; NAMES] = [const { OnceLock::new() }; NAMES];
+    static MADE: LazyLock<Vec<OnceLock<Box<str>>>> = LazyLock::new(|| vec![OnceLock::new(); NAMES]);
     match errno {
         512 => "ERESTARTSYS",
         513 => "ERESTARTNOINTR",

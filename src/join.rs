@@ -104,10 +104,7 @@ impl Join {
             *position = end;
             // By reference: a record is large, and `?` would move it.
             let parsed = parse(bytes);
-            let record = match &parsed {
-                Ok(record) => record,
-                Err(_) => return parsed.map(|_| None),
-            };
+            let Ok(record) = &parsed else { return parsed.map(|_| None) };
             match record {
                 Record::Enter(enter) => {
                     add(&counts.decoded, 1);

@@ -139,7 +139,7 @@ impl Enter<'_> {
             assert!(
                 IDENTITY_AT.is_multiple_of(align_of::<Identity>())
                     && align_of::<enter_record>() == align_of::<Identity>()
-            )
+            );
         };
         // SAFETY: the words are the record's own last bytes, all of them initialized: it has no padding (event.h). They
         // are aligned as the record is.

@@ -76,8 +76,8 @@ class Batch:
 
     Null is ``None``. Names are bytes: where they are not valid UTF-8, each byte that is not stands as ``\xNN`` in the
     text. Of every column whose text is made of the kernel's bytes (``comm``, ``parent_comm``, ``exe``, ``argv``,
-    ``filename``, ``path``, ...) there is a second one, ``path_bytes``: binary, the whole value's bytes where the text has
-    such an escape, null where the text is all of it.
+    ``filename``, ``path``, ...) there is a second one, ``path_bytes``: binary, the whole value's bytes where the text
+    has such an escape, null where the text is all of it.
     """
 
     def __len__(self) -> int:
@@ -156,8 +156,9 @@ class Stats:
 class Tracer:
     """Watches deletions from its creation until it is closed.
 
-    Iterate it for events, or ask with :meth:`get`, :meth:`get_many` and :meth:`batch`. Events of one thread come in the order of its
-    calls; per CPU, ``seq`` tells the order. Several threads may read one tracer: each event goes to one of them.
+    Iterate it for events, or ask with :meth:`get`, :meth:`get_many` and :meth:`batch`. Events of one thread come in the
+    order of its calls; per CPU, ``seq`` tells the order. Several threads may read one tracer: each event goes to one of
+    them.
     Close it with ``with`` or :meth:`close`; do not rely on the garbage collector, which may never run.
 
     ::

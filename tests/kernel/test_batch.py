@@ -112,7 +112,7 @@ WITH_BYTES = {
 }
 
 
-def module(name: str) -> Any:  # noqa: ANN401 - not all of them have types
+def module(name: str) -> Any:
     """A reader. pandas 3 needs Python 3.11."""
     return pytest.importorskip(name) if sys.version_info < (3, 11) else importlib.import_module(name)
 
@@ -143,7 +143,7 @@ def by_pandas(source: object) -> Rows:
     pd = module("pandas")
     frame = pd.DataFrame.from_arrow(source)
 
-    def value(cell: Any) -> Any:  # noqa: ANN401 - whatever pandas has there
+    def value(cell: Any) -> Any:
         if hasattr(cell, "tolist"):
             cell = cell.tolist()
         return None if not isinstance(cell, list) and pd.isna(cell) else cell
@@ -286,7 +286,7 @@ def test_a_wrong_max_rows(own: rawtp.Tracer, max_rows: int) -> None:
 
 
 @pytest.mark.parametrize("max_rows", [1.5, "7", True])
-def test_a_max_rows_of_another_type(own: rawtp.Tracer, max_rows: Any) -> None:  # noqa: ANN401
+def test_a_max_rows_of_another_type(own: rawtp.Tracer, max_rows: Any) -> None:
     with pytest.raises(TypeError, match=f"^max_rows must be an int, not {type(max_rows).__name__}$"):
         own.batch(max_rows)
 

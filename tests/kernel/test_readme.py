@@ -51,7 +51,13 @@ def attached_programs(pid: int) -> int:
 def test_the_example_that_reads_afterwards() -> None:
     done = subprocess.run([sys.executable, "-c", BLOCKS[1]], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert len(BLOCKS) == 2
+    assert len(BLOCKS) == 3
+
+
+def test_the_example_of_a_batch() -> None:
+    source = BLOCKS[2] + "print(type(batch).__name__, len(batch) >= 1)"
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Batch True\n", "")
 
 
 def test_the_keys_are_all_named() -> None:
