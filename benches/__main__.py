@@ -47,18 +47,32 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python -m benches", description=__doc__, allow_abbrev=False)
     option = made.add_argument
     option("--quick", action="store_true", help="about a minute instead of about ten, and less to be trusted")
-    option("--only", action="append", choices=[*THEMES, GROWTH, PEERS], metavar="NAME", help=f"of {', '.join([*THEMES, GROWTH, PEERS])}")
+    option(
+        "--only",
+        action="append",
+        choices=[*THEMES, GROWTH, PEERS],
+        metavar="NAME",
+        help=f"of {', '.join([*THEMES, GROWTH, PEERS])}",
+    )
     option("--force", action="store_true", help="measure although others hook system calls, too")
     option("--write", action="store_true", help="write BENCHMARKS.md and its plots")
     option("--rounds", type=int, help="how often each case runs")
     option("--calls", type=int, help="of a case in a round")
-    option("--output", type=Path, default=ROOT / "benches" / "results", metavar="DIRECTORY", help="for the JSON (default: %(default)s)")
+    option(
+        "--output",
+        type=Path,
+        default=ROOT / "benches" / "results",
+        metavar="DIRECTORY",
+        help="for the JSON (default: %(default)s)",
+    )
     return made
 
 
 def machine() -> dict[str, object]:
     """Where these figures are from."""
-    model = next((line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), "")
+    model = next(
+        (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), ""
+    )
     memory_kib = next(int(line.split()[1]) for line in _lines("/proc/meminfo") if line.startswith("MemTotal"))
     return {
         "command": f"make bench ARGS={shlex.quote(shlex.join(sys.argv[1:]))}" if sys.argv[1:] else "make bench",
@@ -124,9 +138,18 @@ def write(rows: list[Row], compared: list[Peer], grown: list[Curve]) -> None:
 
     path = ROOT / "BENCHMARKS.md"
     findings = report.findings_of(path.read_text()) if path.exists() else ""
+    plots = ROOT / "benches" / "peers.svg", ROOT / "benches" / "growth.svg"
     path.write_text(report.page(machine(), rows, compared, findings))
-    draw_peers(compared, ROOT / "benches" / "peers.svg")
-    draw_growth(grown, ROOT / "benches" / "growth.svg")
+    draw_peers(compared, plots[0])
+    draw_growth(grown, plots[1])
+    for written in (path, *plots):
+        give_back(written)
+
+
+def give_back(path: Path) -> None:
+    """What root wrote into the tree, to the one who asked for it through sudo."""
+    if "SUDO_UID" in os.environ:
+        os.chown(path, int(os.environ["SUDO_UID"]), int(os.environ["SUDO_GID"]))
 
 
 def main() -> None:
@@ -140,11 +163,15 @@ def main() -> None:
 
         plot._pyplot()
     if (found := hooks.others()) and not options.force:
-        raise SystemExit("\n".join(["others hook system calls here; stop them, or measure anyway with --force:", *found]))
+        raise SystemExit(
+            "\n".join(["others hook system calls here; stop them, or measure anyway with --force:", *found])
+        )
     rows, compared, grown = measure(options.only or [*THEMES, GROWTH, PEERS], scale_of(options))
     options.output.mkdir(parents=True, exist_ok=True)
     path = options.output / f"{time.strftime('%Y-%m-%d-%H%M%S')}.json"
     path.write_text(json.dumps(report.as_json(machine(), rows, compared, grown), indent=1) + "\n")
+    give_back(options.output)
+    give_back(path)
     for table in report.tables(rows, compared):
         print(report.aligned(table), end="\n\n")
     _progress(f"all of it in {path}")

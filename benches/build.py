@@ -31,10 +31,18 @@ class Programs:
         libbpf = _libbpf()
         include = f"-I{libbpf / 'include'}"
         arch = {"x86_64": "x86", "aarch64": "arm64"}[platform.machine()]
-        clang = [os.environ.get("RAWTP_CLANG", "clang"), "-g", "-O2", "-Wall", "-target", "bpf", f"-D__TARGET_ARCH_{arch}"]
+        clang = [
+            os.environ.get("RAWTP_CLANG", "clang"),
+            "-g",
+            "-O2",
+            "-Wall",
+            "-target",
+            "bpf",
+            f"-D__TARGET_ARCH_{arch}",
+        ]
         number = f"-DFLOOR_NR={syscalls.number('unlinkat')}"
         _run(*clang, number, f"-I{ROOT / 'bpf'}", include, "-c", PROGRAMS / "floor.bpf.c", "-o", self._object)
-        archive = [libbpf / "libbpf.a", "-lelf", "-lz"]
+        archive = (libbpf / "libbpf.a", "-lelf", "-lz")
         _run("cc", "-O2", "-Wall", include, "-o", self._floor, PROGRAMS / "floor.c", *archive)
         _run("cc", "-O2", "-Wall", "-o", self.load, PROGRAMS / "load.c")
 
@@ -58,7 +66,9 @@ class Programs:
 class Load:
     """The load generator, waiting for its start. A program of its own: it holds no GIL and shares no memory."""
 
-    def __init__(self, programs: Programs, *options: object, fds: tuple[int, ...] = (), cwd: Path | None = None) -> None:
+    def __init__(
+        self, programs: Programs, *options: object, fds: tuple[int, ...] = (), cwd: Path | None = None
+    ) -> None:
         command = [str(programs.load), *map(str, options)]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, pass_fds=fds, cwd=cwd

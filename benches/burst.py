@@ -84,7 +84,9 @@ def _rows(cases: dict[str, str], rounds: Rounds[Burst]) -> Iterator[Row]:
         found = rounds[key]
         whole = sum(not run.lost for run in found)
         note = f"{whole} of {runs} runs without loss"
-        yield Row(f"burst_{key}", "burst", f"{name}: lost", "events", tuple(float(run.lost) for run in found), note=note)
+        yield Row(
+            f"burst_{key}", "burst", f"{name}: lost", "events", tuple(float(run.lost) for run in found), note=note
+        )
         caller = tuple(run.caller_ns for run in found)
         yield Row(f"caller_{key}", "burst", f"{name}: caller", "ns", caller, {"bare": ratios(caller, bare)})
         yield Row(f"drain_{key}", "burst", f"{name}: drain thread", "ns CPU", tuple(run.drain_ns for run in found))

@@ -35,12 +35,13 @@ class Curve(NamedTuple):
     points: tuple[tuple[float, float], ...]
 
     def row(self) -> Row:
-        """How straight it is; of processes, whose cost is that of one event, how much dearer the dearest is than one."""
+        """How straight it is; of processes, whose cost is one event's, how much dearer than with one it gets."""
         xs, ys = zip(*self.points, strict=True)
         key, span = f"growth_{self.key}", f"{self.title} {xs[0]:,} to {xs[-1]:,}"
+        points = "; ".join(f"{x:,}: {y:,.4g}" for x, y in self.points)
         if self.key == "processes":
-            return Row(key, "growth", f"{span}: the dearest to the first", "×", (max(ys) / ys[0],))
-        return Row(key, "growth", f"{span}: the worst to a straight line", "×", (straightness(xs, ys),))
+            return Row(key, "growth", f"{span}: the dearest to the first", "×", (max(ys) / ys[0],), note=points)
+        return Row(key, "growth", f"{span}: the worst to a straight line", "×", (straightness(xs, ys),), note=points)
 
 
 def _events(programs: Programs, events: int) -> float:
@@ -99,7 +100,13 @@ def curves(programs: Programs, scale: Scale) -> Iterator[Curve]:
     # The most events take longest, and are many enough to need no second round.
     yield _curve("events", "events", "events of one burst", "CPU of both threads, ms", events, scale.growth_events, 1)
     yield _curve(
-        "processes", "processes", "processes in turns", "CPU of an event's dict, ns", processes, scale.growth_processes, rounds
+        "processes",
+        "processes",
+        "processes in turns",
+        "CPU of an event's dict, ns",
+        processes,
+        scale.growth_processes,
+        rounds,
     )
     yield _curve("depth", "path depth", "components of the path", "call, ns", depth, DEPTHS, rounds)
     yield _curve("tracers", "tracers", "tracers of the same calls", "call, ns", tracers, TRACERS, rounds)

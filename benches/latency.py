@@ -53,7 +53,10 @@ def _pipe(programs: Programs, calls: int) -> list[float]:
 
 def latency(programs: Programs, scale: Scale) -> Iterator[Row]:
     """All fields, enter and exit; the floor is a Python thread that a byte in a pipe wakes."""
-    cases = {"pipe": partial(_pipe, programs, scale.latency_calls), "events": partial(_events, programs, scale.latency_calls)}
+    cases = {
+        "pipe": partial(_pipe, programs, scale.latency_calls),
+        "events": partial(_events, programs, scale.latency_calls),
+    }
     rounds = Rounds(cases, max(1, scale.rounds // 3))
     for percent in (50, 99):
         floor = [percentile(late, percent) for late in rounds["pipe"]]

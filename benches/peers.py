@@ -52,7 +52,7 @@ class Peer:
         return {**middle._asdict(), "slowdown": statistics.median(self.slowdowns)}
 
 
-class Refusal(Exception):
+class RefusedError(Exception):
     """A tool's own last words."""
 
 
@@ -74,7 +74,7 @@ class Output:
         deadline = time.monotonic() + GIVES_UP_S
         while not re.search(pattern, self.text()):
             if process.poll() is not None or time.monotonic() > deadline:
-                raise Refusal(self.last_line())
+                raise RefusedError(self.last_line())
             time.sleep(0.001)
 
     def settle(self) -> None:
@@ -90,8 +90,8 @@ def _load(programs: Programs, name: str, *options: object) -> Load:
 
 def _peak_mb(pid: int) -> float:
     found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc", str(pid), "status").read_text())
-    assert found
-    return int(found[1]) * 1024 / 1e6
+    # A zombie has none: strace ends with what it watched.
+    return int(found[1]) * 1024 / 1e6 if found else 0.0
 
 
 def _counted(tool: Tool, output: Output) -> int:
@@ -100,7 +100,7 @@ def _counted(tool: Tool, output: Output) -> int:
         return sum(1 for _ in re.finditer(tool.event.format("burst"), text))
     last = output.last_line()
     if not last.isdecimal():
-        raise Refusal(last)
+        raise RefusedError(last)
     return int(last)
 
 
@@ -119,10 +119,11 @@ def run(tool: Tool, programs: Programs, calls: int) -> Run:
             try:
                 output.wait_for(tool.event.format("first") if tool.event else "(?m)^first$", process)
                 first_ms = (time.perf_counter() - began) * 1e3
+                at_first_mb = _peak_mb(process.pid)
                 first.__exit__()
                 caller_ns = burst.run()
                 output.settle()
-                peak_mb = _peak_mb(process.pid)
+                peak_mb = max(at_first_mb, _peak_mb(process.pid))
                 if tool.ends_with_stdin:
                     assert process.stdin
                     process.stdin.close()
@@ -149,7 +150,7 @@ def peers(programs: Programs, scale: Scale) -> list[Peer]:
                 continue
             try:
                 ran = run(tool, programs, scale.peer_calls)
-            except (Refusal, subprocess.TimeoutExpired) as error:
+            except (RefusedError, subprocess.TimeoutExpired) as error:
                 peer.note = f"does not run here: {error}"
                 continue
             peer.runs.append(ran)

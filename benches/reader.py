@@ -124,6 +124,8 @@ def dicts(programs: Programs, scale: Scale) -> Iterator[Row]:
         yield Row(f"dict_{key}", "dicts", name, "ns CPU", rounds[key], to_floor)
     name = "batch, all fields, one process"
     if has_batch:
-        yield Row("batch", "dicts", name, "ns CPU", rounds["batch"], {"floor": ratios(rounds["batch"], rounds["floor_all"])})
+        yield Row(
+            "batch", "dicts", name, "ns CPU", rounds["batch"], {"floor": ratios(rounds["batch"], rounds["floor_all"])}
+        )
     else:
         yield Row("batch", "dicts", name, "ns CPU", note="not in this version")

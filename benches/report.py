@@ -18,6 +18,12 @@ HEAD = ("figure", "median", "spread", "unit", "÷ bare", "÷ floor", "target", "
 PEER_HEAD = ("tool", "delivered", "slowdown", "÷ rawtp's", "first event ms", "peak memory MB", "")
 OF = {"bare": " × bare", "floor": " × floor", "median": "", "most": " in each run"}
 RAWTP = "rawtp_all"
+FINDINGS = "## Findings"
+PREFACE = """Written by `make bench ARGS=--write`, all but the findings at the end. `benches/` is the source.
+
+Each figure is measured in turns with its baseline (A B A B); a ratio is the median of the rounds' ratios.
+*bare*: nothing attached. *floor*: the least that could do the same. *spread*: the distance between the quartiles."""
+SLOWDOWN = "Slowdown: the time of a call, to that of one with nothing attached. What the tools print goes to memory."
 
 
 def number(value: float | None) -> str:
@@ -74,7 +80,9 @@ def aligned(lines: Sequence[Sequence[str]]) -> str:
 def markdown(lines: Sequence[Sequence[str]]) -> str:
     """The same as a table of Markdown."""
     rule = ["---", *["---:"] * (len(lines[0]) - 2), "---"]
-    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in [lines[0], rule, *lines[1:]])
+    return "\n".join(
+        f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in [lines[0], rule, *lines[1:]]
+    )
 
 
 def tables(rows: Sequence[Row], peers: Sequence[Peer]) -> list[list[tuple[str, ...]]]:
@@ -137,23 +145,21 @@ def page(machine: Mapping[str, object], rows: Sequence[Row], peers: Sequence[Pee
     """BENCHMARKS.md. ``findings`` is the part of it that is written by hand, and kept."""
     told = "\n".join(f"- {what}: {value}" for what, value in machine.items())
     found = tables(rows, peers)
-    return "\n\n".join(
-        [
-            "# Benchmarks",
-            "Written by `make bench ARGS=--write`, all but the findings at the end. `benches/` is the source; each figure is measured\n"
-            "in turns with its baseline (A B A B), and the ratios are medians of the rounds' ratios. *bare*: nothing attached. *floor*:\n"
-            "what the least that could do the same costs. *spread*: the distance between the quartiles.",
-            told,
-            *map(markdown, found),
-            "Slowdown is the caller's time for a call, to the time of a call with nothing attached; the tools' output goes to memory.",
-            "![what arrives, and what the caller pays](benches/peers.svg)",
-            "![cost as the work grows](benches/growth.svg)",
-            f"{FINDINGS}\n\n{findings.strip()}" if findings.strip() else FINDINGS,
-        ]
-    ) + "\n"
-
-
-FINDINGS = "## Findings"
+    return (
+        "\n\n".join(
+            [
+                "# Benchmarks",
+                PREFACE,
+                told,
+                *map(markdown, found),
+                SLOWDOWN,
+                "![what arrives, and what the caller pays](benches/peers.svg)",
+                "![cost as the work grows](benches/growth.svg)",
+                f"{FINDINGS}\n\n{findings.strip()}" if findings.strip() else FINDINGS,
+            ]
+        )
+        + "\n"
+    )
 
 
 def findings_of(page_before: str) -> str:

@@ -86,8 +86,8 @@ def first_line(*command: str) -> float:
 
 def starts(programs: Programs, scale: Scale) -> Iterator[Row]:
     """What comes on top of a bare Python is the figure; the bare Python is shown with it."""
-    # A deletion every 0.2 ms: the first line waits for nothing else.
-    with Load(programs, "-n", 0, "-i", 200_000) as load:
+    # A deletion every millisecond: the first line hardly waits for one, and the rest is hardly disturbed.
+    with Load(programs, "-n", 0, "-i", 1_000_000) as load:
         load.start()
         line = partial(first_line, sys.executable)
         cases: dict[str, Callable[[], list[float]]] = {

@@ -25,8 +25,8 @@ class Tool(NamedTuple):
     lacks: Callable[[], str]
     """Why it cannot run here; empty when it can."""
     event: str = ""
-    """What it prints for an event of a load, ``{}`` for the load's name, as a regular expression. Without one it counts for
-    itself: it prints ``first``, and at its end the number."""
+    """What it prints for an event of a load, ``{}`` for the load's name, as a regular expression. Without one it counts
+    for itself: it prints ``first``, and at its end the number."""
     ends_with_stdin: bool = False
     """Rather than by Ctrl-C."""
     is_slow: bool = False
@@ -94,7 +94,18 @@ TOOLS = (
     Tool(
         "strace",
         "strace -f (these processes only)",
-        lambda _, first, burst: ["strace", "-f", "-e", "trace=unlinkat", "-p", str(first.pid), "-p", str(burst.pid), "-o", "/dev/stdout"],
+        lambda _, first, burst: [
+            "strace",
+            "-f",
+            "-e",
+            "trace=unlinkat",
+            "-p",
+            str(first.pid),
+            "-p",
+            str(burst.pid),
+            "-o",
+            "/dev/stdout",
+        ],
         _program("strace"),
         event=r'unlinkat\(AT_FDCWD, "/nonexistent/{}"',
         is_slow=True,

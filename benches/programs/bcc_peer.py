@@ -1,5 +1,6 @@
 """bcc_peer.py perf|ring: the same with bcc's Python. Runs under the Python that Debian's python3-bpfcc belongs to."""
 
+import os
 import signal
 import sys
 
@@ -20,11 +21,17 @@ TRACEPOINT_PROBE(syscalls, sys_enter_unlinkat)
     return 0;
 }
 """ % (
-    ("BPF_RINGBUF_OUTPUT(events, 4096);", "struct event *event = events.ringbuf_reserve(sizeof(*event)); if (!event) return 0;",
-     "events.ringbuf_submit(event, 0);")
+    (
+        "BPF_RINGBUF_OUTPUT(events, 4096);",
+        "struct event *event = events.ringbuf_reserve(sizeof(*event)); if (!event) return 0;",
+        "events.ringbuf_submit(event, 0);",
+    )
     if RING
-    else ("BPF_PERF_OUTPUT(events);", "struct event value = {}; struct event *event = &value;",
-          "events.perf_submit(args, event, sizeof(*event));")
+    else (
+        "BPF_PERF_OUTPUT(events);",
+        "struct event value = {}; struct event *event = &value;",
+        "events.perf_submit(args, event, sizeof(*event));",
+    )
 )
 program = BPF(text=SOURCE)
 events = program["events"]
@@ -58,4 +65,6 @@ else:
     poll = program.perf_buffer_poll
 while not ended:
     poll(timeout=100)
-print(counted)
+print(counted, flush=True)
+# bcc's own clean-up at the end of an interpreter prints a traceback.
+os._exit(0)

@@ -99,8 +99,7 @@ int main(int argc, char **argv)
 	object = bpf_object__open(argv[1]);
 	if (!object)
 		die(argv[1]);
-	bpf_object__for_each_program(program, object)
-		bpf_program__set_autoload(program, false);
+	bpf_object__for_each_program(program, object) bpf_program__set_autoload(program, false);
 	for (int i = 2; i < argc; i++) {
 		program = bpf_object__find_program_by_name(object, argv[i]);
 		if (!program)
@@ -111,9 +110,8 @@ int main(int argc, char **argv)
 	}
 	if (bpf_object__load(object))
 		die("bpf_object__load");
-	bpf_object__for_each_program(program, object)
-		if (bpf_program__autoload(program) && !bpf_program__attach(program))
-			die("bpf_program__attach");
+	bpf_object__for_each_program(program, object) if (bpf_program__autoload(program) &&
+							  !bpf_program__attach(program)) die("bpf_program__attach");
 	say("ready");
 	if (has_count)
 		read_ring(object);

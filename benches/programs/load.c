@@ -147,21 +147,38 @@ int main(int argc, char **argv)
 
 	while ((option = getopt(argc, argv, "c:f:t:u:n:s:i:p:w:")) != -1) {
 		switch (option) {
-		case 'c': call_kind = optarg[0]; break;
-		case 'f': name = optarg; break;
-		case 't': prctl(PR_SET_NAME, optarg); break;
+		case 'c':
+			call_kind = optarg[0];
+			break;
+		case 'f':
+			name = optarg;
+			break;
+		case 't':
+			prctl(PR_SET_NAME, optarg);
+			break;
 		case 'u':
 			CPU_ZERO(&cpus);
 			CPU_SET(atoi(optarg), &cpus);
 			if (sched_setaffinity(0, sizeof(cpus), &cpus))
 				die("sched_setaffinity");
 			break;
-		case 'n': count = atol(optarg); break;
-		case 's': slices = atol(optarg); break;
-		case 'i': interval_ns = atol(optarg); break;
-		case 'p': processes = atol(optarg); break;
-		case 'w': writes_to = atoi(optarg); break;
-		default: return 2;
+		case 'n':
+			count = atol(optarg);
+			break;
+		case 's':
+			slices = atol(optarg);
+			break;
+		case 'i':
+			interval_ns = atol(optarg);
+			break;
+		case 'p':
+			processes = atol(optarg);
+			break;
+		case 'w':
+			writes_to = atoi(optarg);
+			break;
+		default:
+			return 2;
 		}
 	}
 	if (processes) {

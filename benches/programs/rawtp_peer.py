@@ -4,10 +4,8 @@ import sys
 
 import rawtp
 
-if sys.argv[1] == "basic":
-    tracer = rawtp.Tracer(fields=rawtp.BASIC_FIELDS, results=False)
-else:
-    tracer = rawtp.Tracer()
+is_basic = sys.argv[1] == "basic"
+tracer = rawtp.Tracer(fields=rawtp.BASIC_FIELDS, results=False) if is_basic else rawtp.Tracer()
 counted = 0
 try:
     for event in tracer:
