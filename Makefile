@@ -52,7 +52,7 @@ lint: setup-lint .venv/.dev ## formats, clippy, rustdoc, types, the licence list
 	.venv/bin/python scripts/third_party.py --check
 
 bench: .venv/.develop $(if $(findstring --write,$(ARGS)),.venv/.bench) ## what tracing costs and how much it carries, as root; ARGS="--help" shows what else
-	@scripts/as_root.sh env PYTHONDONTWRITEBYTECODE=1 .venv/bin/python -m benches $(ARGS)
+	@scripts/as_root.sh $(if $(RAWTP_CLANG),RAWTP_CLANG=$(RAWTP_CLANG)) .venv/bin/python -m benches $(ARGS)
 
 bench-deps: ## the tools that bench compares with, as far as Debian has them
 	@scripts/as_root.sh scripts/bench_deps.sh
