@@ -42,6 +42,19 @@ THEMES: dict[str, Callable[[Programs, Scale], Iterator[Row]]] = {
 GROWTH, PEERS = "growth", "peers"
 
 
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up")
+    return int(text)
+
+
+def _calls(text: str) -> int:
+    # A case is timed in slices, and many processes share the calls of one.
+    if (calls := _positive(text)) < 1_000:
+        raise argparse.ArgumentTypeError(f"{calls} calls are too few to time: 1,000 or more")
+    return calls
+
+
 def parser() -> argparse.ArgumentParser:
     """The options."""
     made = argparse.ArgumentParser(prog="python -m benches", description=__doc__, allow_abbrev=False)
@@ -56,8 +69,8 @@ def parser() -> argparse.ArgumentParser:
     )
     option("--force", action="store_true", help="measure although others hook system calls, too")
     option("--write", action="store_true", help="write BENCHMARKS.md and its plots")
-    option("--rounds", type=int, help="how often each case runs")
-    option("--calls", type=int, help="of a case in a round")
+    option("--rounds", type=_positive, help="how often each case runs")
+    option("--calls", type=_calls, help="of a case in a round")
     option(
         "--output",
         type=Path,

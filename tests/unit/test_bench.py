@@ -172,5 +172,19 @@ def test_a_curve_is_a_row() -> None:
 
 def test_scale() -> None:
     assert scale_of(parser().parse_args([])) == FULL
-    asked = parser().parse_args(["--quick", "--rounds", "1", "--calls", "10"])
-    assert scale_of(asked) == QUICK._replace(rounds=1, calls=10)
+    asked = parser().parse_args(["--quick", "--rounds", "1", "--calls", "1000"])
+    assert scale_of(asked) == QUICK._replace(rounds=1, calls=1000)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--rounds", "0"], "argument --rounds: '0' is not a whole number from 1 up"),
+        (["--rounds", "-1"], "argument --rounds: '-1' is not a whole number from 1 up"),
+        (["--calls", "999"], "argument --calls: 999 calls are too few to time: 1,000 or more"),
+    ],
+)
+def test_too_little(options: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        parser().parse_args(options)
+    assert capsys.readouterr().err.endswith(f"{message}\n")
