@@ -90,6 +90,7 @@ TOOLS = (
         lambda *_: ["perf", "trace", "-a", "-e", "unlinkat", "-o", "/dev/stdout"],
         _program("perf"),
         event=r"rawtp-{}/\d+ unlinkat\(",
+        is_slow=True,
     ),
     Tool(
         "strace",
