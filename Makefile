@@ -23,12 +23,12 @@ TEST_ENV := HYPOTHESIS_STORAGE_DIRECTORY=/run/rawtp-hypothesis $(if $(CI_RUN),CI
 PIP := .venv/bin/python -m pip --disable-pip-version-check install --quiet
 SOURCES := $(wildcard src/*.rs src/*/*.rs bpf/*) build.rs Cargo.toml Cargo.lock pyproject.toml
 PACKAGED := $(wildcard python/rawtp/*.py* python/rawtp/*/*.py* python/rawtp/py.typed LICENSE-* README.md)
-FORMATTED := $(filter-out bpf/vmlinux.h,$(wildcard bpf/*.c bpf/*.h))
+FORMATTED := $(filter-out bpf/vmlinux.h,$(wildcard bpf/*.c bpf/*.h benches/programs/*.c benches/programs/*.h))
 
-.PHONY: help run test build wheel lint fuzz bench clean setup-wheel setup-lint test-rust
+.PHONY: help run test build wheel lint fuzz bench bench-deps clean setup-wheel setup-lint test-rust
 
 help: ## these lines
-	@sed -n 's/^\([a-z]*\):.*## /\1: /p' Makefile | while IFS=: read -r name text; do printf '  make %-6s%s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | while IFS=: read -r name text; do printf '  make %-11s%s\n' "$$name" "$$text"; done
 
 run: .venv/.develop ## deletions on this host, live, as root; ARGS="--help" shows what else
 	@scripts/as_root.sh .venv/bin/python -m rawtp $(ARGS)
@@ -58,8 +58,11 @@ fuzz: ## looks for faults in the reader of records, for FUZZ_S seconds
 	@scripts/setup.sh build fuzz
 	scripts/fuzz.sh record $(FUZZ_S) $(LOCKED)
 
-bench: .venv/.develop ## what tracing costs and how much it carries, as root
-	@scripts/as_root.sh .venv/bin/python benches/run.py $(ARGS)
+bench: .venv/.develop $(if $(findstring --write,$(ARGS)),.venv/.bench) ## what tracing costs and how much it carries, as root; ARGS="--help" shows what else
+	@scripts/as_root.sh $(if $(RAWTP_CLANG),RAWTP_CLANG=$(RAWTP_CLANG)) .venv/bin/python -m benches $(ARGS)
+
+bench-deps: ## the tools that bench compares with, as far as Debian has them
+	@scripts/as_root.sh scripts/bench_deps.sh
 
 clean: ## removes all that make made
 	rm -rf target fuzz/target fuzz/artifacts dist .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis benches/results
@@ -82,6 +85,10 @@ setup-lint:
 
 .venv/.test: .venv/.build pyproject.toml
 	@$(PIP) --group test
+	@touch $@
+
+.venv/.bench: .venv/.build pyproject.toml
+	@$(PIP) --group bench
 	@touch $@
 
 .venv/.develop: .venv/.build $(SOURCES)

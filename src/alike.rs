@@ -46,7 +46,7 @@ impl Program {
     /// Makes this what the event has; true when it was something else.
     #[inline]
     fn becomes(&mut self, event: &Event<'_>) -> bool {
-        let id = event.program.map_or(0, |program| program.id());
+        let id = event.program.map_or(0, crate::programs::Program::id);
         let ancestors = event.enter.segments.ancestors;
         if self.id == id && same(&self.ancestors, ancestors) {
             return false;

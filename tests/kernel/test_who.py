@@ -191,12 +191,12 @@ def test_ancestors_up_to_the_first_process() -> None:
         assert all("ancestors" not in event for event in until_sentinel(tracer))
 
 
-@pytest.mark.parametrize("controller", ["memory", "pids"])
-def test_a_container_by_its_cgroup_of_version_1(tracer: rawtp.Tracer, controller: str) -> None:
+def test_a_container_by_its_cgroup_of_version_1(tracer: rawtp.Tracer) -> None:
     mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
     mounted = {name: point for _, point, kind, options, *_ in mounts if kind == "cgroup" for name in options.split(",")}
-    if next((name for name in ("memory", "pids", "devices", "cpu") if name in mounted), None) != controller:
-        pytest.skip(f"{controller} is not the controller of version 1 that is asked here")
+    controller = next((name for name in ("memory", "pids", "devices", "cpu") if name in mounted), None)
+    if controller is None:
+        pytest.skip("this host has no cgroups of version 1")
     name = f"{os.getpid():064x}"
     cgroup = Path(mounted[controller]) / "docker" / name
     cgroup.mkdir(parents=True)

@@ -1,0 +1,196 @@
+"""``python -m benches``: as root, on a machine with nothing else to do."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shlex
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import rawtp
+from benches import hooks, report
+from benches.build import ROOT, Programs
+from benches.burst import bursts
+from benches.calls import matched, tax
+from benches.growth import Curve, curves
+from benches.latency import latency
+from benches.peers import Peer, peers
+from benches.reader import dicts
+from benches.scale import FULL, QUICK
+from benches.start import starts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from benches.measure import Row
+    from benches.scale import Scale
+
+THEMES: dict[str, Callable[[Programs, Scale], Iterator[Row]]] = {
+    "tax": tax,
+    "matched": matched,
+    "burst": bursts,
+    "dicts": dicts,
+    "latency": latency,
+    "start": starts,
+}
+GROWTH, PEERS = "growth", "peers"
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up")
+    return int(text)
+
+
+def _calls(text: str) -> int:
+    # A case is timed in slices, and many processes share the calls of one.
+    if (calls := _positive(text)) < 1_000:
+        raise argparse.ArgumentTypeError(f"{calls} calls are too few to time: 1,000 or more")
+    return calls
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    made = argparse.ArgumentParser(prog="python -m benches", description=__doc__, allow_abbrev=False)
+    option = made.add_argument
+    option("--quick", action="store_true", help="about a minute instead of about ten, and less to be trusted")
+    option(
+        "--only",
+        action="append",
+        choices=[*THEMES, GROWTH, PEERS],
+        metavar="NAME",
+        help=f"of {', '.join([*THEMES, GROWTH, PEERS])}",
+    )
+    option("--force", action="store_true", help="measure although others hook system calls, too")
+    option("--write", action="store_true", help="write BENCHMARKS.md and its plots")
+    option("--rounds", type=_positive, help="how often each case runs")
+    option("--calls", type=_calls, help="of a case in a round")
+    option(
+        "--output",
+        type=Path,
+        default=ROOT / "benches" / "results",
+        metavar="DIRECTORY",
+        help="for the JSON (default: %(default)s)",
+    )
+    return made
+
+
+def machine() -> dict[str, object]:
+    """Where these figures are from."""
+    model = next(
+        (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), ""
+    )
+    memory_kib = next(int(line.split()[1]) for line in _lines("/proc/meminfo") if line.startswith("MemTotal"))
+    return {
+        "command": f"make bench ARGS={shlex.quote(shlex.join(sys.argv[1:]))}" if sys.argv[1:] else "make bench",
+        "date": time.strftime("%Y-%m-%d"),
+        "rawtp": rawtp.__version__,
+        "kernel": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "cpu": f"{os.cpu_count()} × {model or platform.machine()}",
+        "memory": f"{memory_kib / (1 << 20):.0f} GiB",
+        "python": platform.python_version(),
+        "jit": "on" if _text("/proc/sys/net/core/bpf_jit_enable") == "1" else "off",
+        "spectre_v2": _text("/sys/devices/system/cpu/vulnerabilities/spectre_v2"),
+        "retbleed": _text("/sys/devices/system/cpu/vulnerabilities/retbleed"),
+    }
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return "unknown"
+
+
+def _lines(path: str) -> list[str]:
+    return _text(path).splitlines()
+
+
+def scale_of(options: argparse.Namespace) -> Scale:
+    """What was asked for."""
+    scale = QUICK if options.quick else FULL
+    if options.rounds:
+        scale = scale._replace(rounds=options.rounds)
+    if options.calls:
+        scale = scale._replace(calls=options.calls)
+    return scale
+
+
+def _progress(what: str) -> None:
+    print(f"bench: {time.strftime('%H:%M:%S')} {what}", file=sys.stderr, flush=True)
+
+
+def measure(names: list[str], scale: Scale) -> tuple[list[Row], list[Peer], list[Curve]]:
+    """The themes by these names, in this order."""
+    rows: list[Row] = []
+    compared: list[Peer] = []
+    grown: list[Curve] = []
+    with tempfile.TemporaryDirectory() as directory:
+        programs = Programs(Path(directory))
+        for name in names:
+            _progress(name)
+            if name == GROWTH:
+                grown = list(curves(programs, scale))
+                rows += [curve.row() for curve in grown]
+            elif name == PEERS:
+                compared = peers(programs, scale)
+            else:
+                rows += THEMES[name](programs, scale)
+    return rows, compared, grown
+
+
+def write(rows: list[Row], compared: list[Peer], grown: list[Curve]) -> None:
+    """BENCHMARKS.md and its plots."""
+    from benches.plot import draw_growth, draw_peers
+
+    path = ROOT / "BENCHMARKS.md"
+    findings = report.findings_of(path.read_text()) if path.exists() else ""
+    plots = ROOT / "benches" / "peers.svg", ROOT / "benches" / "growth.svg"
+    path.write_text(report.page(machine(), rows, compared, findings))
+    draw_peers(compared, plots[0])
+    draw_growth(grown, plots[1])
+    for written in (path, *plots):
+        give_back(written)
+
+
+def give_back(path: Path) -> None:
+    """What root wrote into the tree, to the one who asked for it through sudo."""
+    if "SUDO_UID" in os.environ:
+        os.chown(path, int(os.environ["SUDO_UID"]), int(os.environ["SUDO_GID"]))
+
+
+def main() -> None:
+    """Measures and prints."""
+    options = parser().parse_args()
+    if options.write and options.only:
+        raise SystemExit("--write needs all figures: leave out --only")
+    if options.write:
+        # That it is missing is better said now than in ten minutes.
+        from benches import plot
+
+        plot._pyplot()
+    if (found := hooks.others()) and not options.force:
+        raise SystemExit(
+            "\n".join(["others hook system calls here; stop them, or measure anyway with --force:", *found])
+        )
+    rows, compared, grown = measure(options.only or [*THEMES, GROWTH, PEERS], scale_of(options))
+    options.output.mkdir(parents=True, exist_ok=True)
+    path = options.output / f"{time.strftime('%Y-%m-%d-%H%M%S')}.json"
+    path.write_text(json.dumps(report.as_json(machine(), rows, compared, grown), indent=1) + "\n")
+    give_back(options.output)
+    give_back(path)
+    for table in report.tables(rows, compared):
+        print(report.aligned(table), end="\n\n")
+    _progress(f"all of it in {path}")
+    if options.write:
+        write(rows, compared, grown)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* The guide's three fields, as the counting consumer gets them. */
+#ifndef RAWTP_FLOOR_H
+#define RAWTP_FLOOR_H
+
+#define FLOOR_NAME_BYTES 256
+#define FLOOR_CPUS 1024
+
+struct floor_event {
+	int pid;
+	char comm[16];
+	char filename[FLOOR_NAME_BYTES];
+};
+
+#endif

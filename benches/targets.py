@@ -1,0 +1,43 @@
+"""What is aimed at: a limit for the figure of a row, by the row's key. Changed only together with the promise."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Target(NamedTuple):
+    """At most ``limit``; ``of`` says what: the median, the most of all rounds, or the ratio to that base."""
+
+    limit: float
+    of: str = "median"
+
+
+TARGETS = {
+    "tax_enter": Target(1.03, "floor"),
+    "tax_pair": Target(1.03, "floor"),
+    "matched_basic_enter": Target(1.4, "bare"),
+    "matched_all_pair": Target(2.2, "bare"),
+    "burst_basic": Target(0, "most"),
+    "burst_all": Target(0, "most"),
+    "burst_two": Target(0, "most"),
+    "drain_basic": Target(80),
+    "drain_all": Target(80),
+    "dict_basic_1": Target(320),
+    "dict_basic_many": Target(500),
+    "dict_all_1": Target(600),
+    "dict_all_many": Target(900),
+    "batch": Target(50),
+    "latency_p50": Target(0.2),
+    "latency_p99": Target(2),
+    "first_event": Target(15),
+    "first_line": Target(60),
+    "import": Target(8),
+    # The ring's 4 MiB and 6 MB.
+    "rss": Target(((4 << 20) + 6e6) / 1e6),
+    # "Linear", as a number: the worst point this near to a straight line; for processes, the rise that the dicts of
+    # 1,000 are allowed above.
+    "growth_events": Target(1.25),
+    "growth_processes": Target(1.6),
+    "growth_depth": Target(1.25),
+    "growth_tracers": Target(1.25),
+}

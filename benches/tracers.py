@@ -1,0 +1,28 @@
+"""What the tracers under test are asked for."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+import rawtp
+
+
+class Asked(TypedDict):
+    """Arguments of a tracer."""
+
+    fields: tuple[str, ...]
+    results: bool
+
+
+BASIC_ENTER: Asked = {"fields": rawtp.BASIC_FIELDS, "results": False}
+BASIC: Asked = {"fields": rawtp.BASIC_FIELDS, "results": True}
+ALL: Asked = {"fields": rawtp.ALL_FIELDS, "results": True}
+
+# Room for everything that a case makes: what nobody reads costs nobody.
+RING_BYTES = 16 << 20
+QUEUE_BYTES = 1 << 30
+
+
+def unread(asked: Asked) -> rawtp.Tracer:
+    """A tracer of the whole host that nobody reads."""
+    return rawtp.Tracer(**asked, ring_bytes=RING_BYTES, queue_bytes=QUEUE_BYTES)
