@@ -42,8 +42,8 @@ class Event(TypedDict):
     """The executable's path, as the process sees it, at the time of its first event since its last exec; ``None`` for a
     kernel thread."""
     argv: tuple[str, ...] | None
-    """The arguments, as they are in the process's memory at the time of its first event since its last exec, up to 1,023
-    bytes; ``None`` when that cannot be read."""
+    """The arguments, as they are in the process's memory at the time of its first event since its last exec, up to
+    1,023 bytes; ``None`` when that cannot be read."""
     argv_truncated: bool | None
     """Whether there are more, or longer, arguments than ``argv`` has."""
     euid: int
