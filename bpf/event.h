@@ -214,6 +214,7 @@ struct enter_state {
 	__u64 seq;
 	__u32 lost; /* since the last record that fitted */
 	__u32 reserved;
+	__u64 share; /* bytes of the ring that may be used without asking */
 	struct arguments arguments;
 	struct asked asked;
 	struct process process;

@@ -6,13 +6,21 @@
 /* Only what the verifier knows the type of can be read by plain loads, and so it is everywhere a macro. */
 #define CHAIN(task, a, b) (HAS_TYPED_TASK ? (task)->a->b : BPF_CORE_READ(task, a, b))
 
+/* The initial pid namespace (include/linux/proc_ns.h). */
+#define PROC_PID_INIT_INO 0xEFFFFFFCU
+
 /* The process's id where it lives, and that place: the innermost of its pid namespaces. */
 static __always_inline void fill_pid_namespace(struct enter_record *record, struct task_struct *task)
 {
 	struct pid *pid = CHAIN(task, group_leader, thread_pid);
 	struct upid upid = {};
-	__u32 level = BPF_CORE_READ(pid, level);
+	__u32 level = TASK(pid, level);
 
+	if (!level) {
+		record->ns_pid = record->pid;
+		record->pid_ns = PROC_PID_INIT_INO;
+		return;
+	}
 	bpf_probe_read_kernel(&upid, sizeof(upid),
 			      (void *)pid + bpf_core_field_offset(struct pid, numbers) + level * sizeof(upid));
 	record->ns_pid = upid.nr;
@@ -130,7 +138,9 @@ static __always_inline void set_program_sent(const struct enter_record *record, 
 
 static __always_inline void fill_identity(struct enter_record *record, struct task_struct *task)
 {
-	record->cgroup_id = bpf_get_current_cgroup_id();
+	/* bpf_get_current_cgroup_id(), without the call. */
+	record->cgroup_id =
+		HAS_TYPED_TASK ? task->cgroups->dfl_cgrp->kn->id : BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
 	record->cgroup_v1_id = cgroup_v1_id(task);
 	record->auid = -1;
 	record->session_id = -1;

@@ -70,9 +70,26 @@ static __always_inline void append_segments(struct enter_state *state, __u32 slo
 		append_ancestors(&state->segments, task);
 }
 
-static __always_inline bool has_room(__u64 bytes)
+/*
+ * To ask how full the ring is costs as much as to read a name. So who asks takes a share of what is free, and asks
+ * again when that is used up. The shares of all CPUs together are a small part of what is kept for exits.
+ */
+#define SHARES 64
+
+static __always_inline bool has_room(struct enter_state *state, __u64 bytes)
 {
-	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) + bytes + 8 <= cfg_enter_bytes;
+	__u64 used;
+
+	bytes += 8; /* a record's header */
+	if (bytes <= state->share) {
+		state->share -= bytes;
+		return true;
+	}
+	used = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) + bytes;
+	if (used > cfg_enter_bytes)
+		return false;
+	state->share = (cfg_enter_bytes - used) / (SHARES * cfg_cpus);
+	return true;
 }
 
 /* False when there was no room for it, which is counted. */
@@ -82,7 +99,7 @@ static __always_inline bool send_record(struct enter_state *state)
 
 	/* Counted before it can be seen: a reader never holds more records than were submitted. */
 	state->submitted++;
-	if (has_room(bytes) && !bpf_ringbuf_output(&events, &state->record, bytes, 0)) {
+	if (has_room(state, bytes) && !bpf_ringbuf_output(&events, &state->record, bytes, 0)) {
 		state->lost = 0;
 		if ((cfg_exe || cfg_argv) && !state->process.is_sent)
 			set_program_sent(&state->record, &state->process);

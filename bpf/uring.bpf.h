@@ -30,8 +30,14 @@ const volatile struct request_call cfg_requests[OPCODES_MAX] = {};
 #define COMPLETES_CTX_REQ bpf_core_type_exists(btf_trace_io_uring_complete___ctx_req)
 #define COMPLETES_CQE bpf_core_type_exists(btf_trace_io_uring_complete___cqe)
 
-/* volatile: merged into one load with a variable place, the verifier refuses it ("modified ctx ptr"). */
-#define ARGUMENT_AT(ctx, n) (*(volatile __u64 *)&(ctx)->args[n])
+/* In assembler: the compiler makes one load with a variable place of two, which the verifier refuses. */
+#define ARGUMENT_AT(ctx, n)                                                                                            \
+	({                                                                                                             \
+		__u64 argument;                                                                                        \
+                                                                                                                       \
+		asm volatile("%0 = *(u64 *)(%1 + %2)" : "=r"(argument) : "r"(ctx), "i"((n)*8));                        \
+		argument;                                                                                              \
+	})
 
 /* More than any of them has: the attachment fails, and so user space knows. */
 #define UNKNOWN_ARGUMENTS(ctx) ARGUMENT_AT(ctx, 11)

@@ -206,6 +206,7 @@ enum cgroup_subsys_id {
 #define CGROUP_SUBSYS_MAX 16
 
 struct css_set {
+	struct cgroup *dfl_cgrp;
 	struct cgroup_subsys_state *subsys[CGROUP_SUBSYS_MAX];
 };
 
