@@ -243,7 +243,7 @@ fn deliver<R>(event: &Event<'_>, counts: &Counts, make: &mut impl FnMut(&Event<'
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::samples::{completion, enter, exit, framed, named, request};
+    use crate::samples::{completion, enter, exit, framed, named, request};
     use crate::skel::types::name_status;
 
     fn begin(tid: u32, name: &str) -> Vec<u8> {

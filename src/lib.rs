@@ -35,6 +35,8 @@ pub mod reader;
 pub mod record;
 pub mod refused;
 pub mod ring;
+#[cfg(test)]
+mod samples;
 pub mod session;
 pub mod skel;
 pub mod stats;

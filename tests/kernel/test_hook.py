@@ -24,7 +24,7 @@ HOOKS = {
 }
 
 
-def seen(hook: Literal["raw_tp", "tracepoint"], command: list[str | Path]) -> list[rawtp.Event]:
+def check_supported(hook: Literal["raw_tp", "tracepoint"]) -> None:
     try:
         rawtp.Tracer(EVERYTHING, hook=hook, pid=1).close()
     except rawtp.UnsupportedKernelError as error:
@@ -32,6 +32,10 @@ def seen(hook: Literal["raw_tp", "tracepoint"], command: list[str | Path]) -> li
         if not reason.startswith('hook="tracepoint" needs a kernel with bpf_task_pt_regs, '):
             raise
         pytest.skip(reason)
+
+
+def seen(hook: Literal["raw_tp", "tracepoint"], command: list[str | Path]) -> list[rawtp.Event]:
+    check_supported(hook)
     with stopped(command) as process, rawtp.Tracer(EVERYTHING, hook=hook, pid=process.pid) as tracer:
         assert (tracer.coverage["syscalls"]["hook"], tracer.coverage["syscall_results"]["hook"]) == HOOKS[hook]
         release(process)
@@ -89,7 +93,7 @@ def test_nothing_stays_attached() -> None:
     def descriptors() -> set[str]:
         return set(os.listdir("/proc/self/fd"))  # noqa: PTH208
 
-    rawtp.Tracer(hook="raw_tp").close()
+    check_supported("tracepoint")
     before = descriptors()
     with rawtp.Tracer(hook="tracepoint") as tracer:
         assert len(descriptors()) > len(before)

@@ -1,0 +1,57 @@
+//! Records as the programs write them, for the tests of those who read them.
+
+use std::ptr;
+
+use crate::record::{completion_record, enter_record, exit_record};
+use crate::skel::types::{self, name_status, record_kind, segment, segment_kind};
+
+fn bytes_of<T: Copy>(value: &T) -> Vec<u8> {
+    // SAFETY: the types this is called with are integers and arrays of integers, without padding.
+    unsafe { std::slice::from_raw_parts(ptr::from_ref(value).cast(), size_of::<T>()) }.to_vec()
+}
+
+pub(crate) fn named(mut record: Vec<u8>, status: name_status, name: &[u8]) -> Vec<u8> {
+    add_segment(&mut record, segment_kind::SEGMENT_FILENAME.0, status.0, name);
+    record
+}
+
+pub(crate) fn add_segment(record: &mut Vec<u8>, kind: u32, status: u32, content: &[u8]) {
+    record.extend(bytes_of(&segment { kind: kind as u16, status: status as u16, bytes: content.len() as u32 }));
+    record.extend(content);
+    record.resize(record.len().next_multiple_of(8), 0xaa);
+}
+
+pub(crate) fn enter(tid: u32, nr: u32, ts_ns: u64) -> Vec<u8> {
+    let kind = record_kind::RECORD_ENTER.0;
+    bytes_of(&enter_record { kind, tid, nr, ts_ns, pid: 7, ..Default::default() })
+}
+
+pub(crate) fn exit(tid: u32, nr: u32, ret: i64, lost_exits: u32) -> Vec<u8> {
+    bytes_of(&exit_record {
+        kind: record_kind::RECORD_EXIT.0,
+        tid,
+        ts_ns: 900,
+        ret,
+        nr,
+        lost_exits,
+        ..Default::default()
+    })
+}
+
+pub(crate) fn request(cpu: u32, seq: u64, ts_ns: u64, is_alone: bool) -> Vec<u8> {
+    let (kind, via) = (record_kind::RECORD_ENTER.0, types::via::VIA_IO_URING.0 as u8);
+    bytes_of(&enter_record { kind, via, cpu, seq, ts_ns, is_alone: is_alone.into(), nr: 263, ..Default::default() })
+}
+
+pub(crate) fn completion(cpu: u32, seq: u64, ret: i64) -> Vec<u8> {
+    bytes_of(&completion_record { kind: record_kind::RECORD_COMPLETION.0, cpu, seq, ts_ns: 900, ret })
+}
+
+/// The record as it lies in the ring: with its header, padded.
+pub(crate) fn framed(record: &[u8], flags: u32) -> Vec<u8> {
+    let mut run = (record.len() as u32 | flags).to_ne_bytes().to_vec();
+    run.extend([0; 4]);
+    run.extend(record);
+    run.resize(run.len().next_multiple_of(8), 0xaa);
+    run
+}
