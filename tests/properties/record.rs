@@ -104,8 +104,9 @@ fn the_fuzzers_seeds_are_records_of_this_layout() {
                 exes.extend(enter.segments.exe.map(|exe| exe.names.to_vec()));
             }
         }
-        // Only the first record of a process tells what it runs.
-        assert_eq!((position, exes), (run.len(), vec![b"seeds\0tmp\0".to_vec()]), "{seed:?}");
+        // The first record of a process tells what it runs; of several threads, the first that are under way at once.
+        assert!(position == run.len() && !exes.is_empty(), "{seed:?}");
+        assert!(exes.iter().all(|exe| exe == b"seeds\0tmp\0"), "{seed:?}");
     }
 }
 
