@@ -80,6 +80,7 @@ static int submit(struct io_uring_sqe sqe, int waits)
 
 static struct io_uring_sqe request(int opcode, int fd, const char *name, unsigned len, const void *other, unsigned op_flags)
 {
+	static unsigned long long submitted;
 	struct io_uring_sqe sqe;
 
 	memset(&sqe, 0, sizeof(sqe));
@@ -89,7 +90,7 @@ static struct io_uring_sqe request(int opcode, int fd, const char *name, unsigne
 	sqe.len = len;
 	sqe.off = (uintptr_t)other;
 	sqe.unlink_flags = op_flags;
-	sqe.user_data = 0x1234;
+	sqe.user_data = ++submitted;
 	return sqe;
 }
 
