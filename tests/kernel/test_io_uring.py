@@ -149,7 +149,6 @@ def test_a_full_ring_counts_what_is_lost(program: Callable[[str], Path], tmp_pat
     stats = tracer.stats()
     assert stats.lost_ring >= lost
     assert sum(event["lost"] for event in events) + stats.tail_lost == stats.lost_ring
-    assert stats.unpaired == 0
     assert_ledger(stats)
 
 
