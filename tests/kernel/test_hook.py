@@ -58,6 +58,8 @@ def is_preemptible() -> bool:
 @pytest.mark.parametrize("name", ["ways", "compat"])
 def test_both_see_the_same(program: Callable[[str], Path], tmp_path: Path, name: str) -> None:
     """Every call and ABI: what differs is when and who."""
+    if name == "compat" and os.uname().machine != "x86_64":
+        pytest.skip("int 0x80 is x86's")
     keys = ("syscall", "abi", "action", "dfd", "flags", "filename", "new_filename", "path", "new_path", "ret", "errno")
     each = []
     for hook in ("raw_tp", "tracepoint"):
