@@ -7,9 +7,9 @@
 #define CHAIN(task, a, b) (HAS_TYPED_TASK ? (task)->a->b : BPF_CORE_READ(task, a, b))
 
 /* The process's id where it lives, and that place: the innermost of its pid namespaces. */
-static __always_inline void fill_pid_namespace(struct enter_record *record, struct task_struct *task)
+static __always_inline void fill_pid_namespace(struct enter_record *record, struct task_struct *leader)
 {
-	struct pid *pid = CHAIN(task, group_leader, thread_pid);
+	struct pid *pid = TASK(leader, thread_pid);
 	struct upid upid = {};
 	__u32 level = BPF_CORE_READ(pid, level);
 
@@ -128,7 +128,8 @@ static __always_inline void set_program_sent(const struct enter_record *record, 
 	program->exec_id = process->exec_id;
 }
 
-static __always_inline void fill_identity(struct enter_record *record, struct task_struct *task)
+static __always_inline void fill_identity(struct enter_record *record, struct task_struct *task,
+					  struct task_struct *leader)
 {
 	record->cgroup_id = bpf_get_current_cgroup_id();
 	record->cgroup_v1_id = cgroup_v1_id(task);
@@ -141,7 +142,7 @@ static __always_inline void fill_identity(struct enter_record *record, struct ta
 	}
 	record->mnt_ns =
 		HAS_TYPED_TASK ? task->nsproxy->mnt_ns->ns.inum : BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
-	fill_pid_namespace(record, task);
+	fill_pid_namespace(record, leader);
 }
 
 static __always_inline void append_exe(struct segments *segments, __u32 slot, const struct process *process,

@@ -1,15 +1,17 @@
 //! The kernel's types for libbpf: no more of them than it needs.
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::num::NonZeroUsize;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::slice;
 use std::sync::OnceLock;
 
 use libbpf_rs::{AsRawLibbpf, OpenObject};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 
-use crate::btf::part_of;
+use crate::btf_part::part_of;
 
 /// Of the programs' object, which is always the same, as the kernel is: `None` when they cannot be told from this
 /// kernel's.
@@ -40,9 +42,30 @@ impl KernelTypes {
 
     /// Writes those that the object needs. Whether that could be done.
     pub fn fill(&mut self, object: &OpenObject) -> bool {
-        let needed = NEEDED.get_or_init(|| part_of(&fs::read("/sys/kernel/btf/vmlinux").ok()?, own_types(object)?));
+        let needed = NEEDED.get_or_init(|| {
+            let own = own_types(object)?;
+            with_kernel(|kernel| part_of(kernel, own)).ok()?
+        });
         needed.as_deref().is_some_and(|needed| self.0.write_all(needed).is_ok())
     }
+}
+
+/// All that the kernel has: mapped, where that can be done (6.16), since each read(2) gives but a page of it.
+fn with_kernel<T>(look: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
+    let mut file = File::open("/sys/kernel/btf/vmlinux")?;
+    let bytes = file.metadata()?.len() as usize;
+    let length = NonZeroUsize::new(bytes).ok_or(io::ErrorKind::InvalidData)?;
+    // SAFETY: a new mapping at an address of the kernel's choice overlaps nothing of ours.
+    if let Ok(start) = unsafe { mmap(None, length, ProtFlags::PROT_READ, MapFlags::MAP_PRIVATE, &file, 0) } {
+        // SAFETY: the kernel never changes it, and it stays mapped until after the last look at it.
+        let looked = look(unsafe { slice::from_raw_parts(start.cast().as_ptr(), bytes) });
+        // SAFETY: the mapping is ours, and nothing borrows from it any more.
+        let _ = unsafe { munmap(start, bytes) };
+        return Ok(looked);
+    }
+    let mut read = Vec::with_capacity(bytes);
+    file.read_to_end(&mut read)?;
+    Ok(look(&read))
 }
 
 /// The object's own.

@@ -7,7 +7,8 @@
 pub mod alike;
 mod ancestry;
 pub mod attach;
-pub mod btf;
+mod btf;
+pub mod btf_part;
 pub mod cgroup;
 pub mod cgroup_lookup;
 pub mod cgroup_mounts;

@@ -170,6 +170,7 @@ fn load_with(config: &Config, cpus: u32, plan: &Plan) -> Result<Loaded> {
         }
         let mut open = builder.open(&mut storage)?;
         if types.as_mut().is_some_and(|types| !types.fill(open.open_object())) {
+            drop(open);
             open = RawtpSkelBuilder::default().open(&mut another)?;
         }
         configure(&mut open, config, plan, cpus)?;

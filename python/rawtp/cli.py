@@ -14,7 +14,6 @@ import sys
 import threading
 import time
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rawtp import options
@@ -246,7 +245,7 @@ def _one_line(error: Exception) -> str:
 
 
 def _is_running(pid: int) -> bool:
-    return Path("/proc", str(pid)).exists()
+    return os.access(f"/proc/{pid}", os.F_OK)
 
 
 def _is_pipe(stream: TextIO) -> bool:
