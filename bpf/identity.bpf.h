@@ -11,7 +11,7 @@ static __always_inline void fill_pid_namespace(struct enter_record *record, stru
 {
 	struct pid *pid = TASK(leader, thread_pid);
 	struct upid upid = {};
-	__u32 level = BPF_CORE_READ(pid, level);
+	__u32 level = TASK(pid, level);
 
 	bpf_probe_read_kernel(&upid, sizeof(upid),
 			      (void *)pid + bpf_core_field_offset(struct pid, numbers) + level * sizeof(upid));

@@ -78,7 +78,7 @@ impl<'a> Type<'a> {
 
 /// A whole BTF.
 pub(crate) struct Types<'a> {
-    types: &'a [u8],
+    encoded: &'a [u8],
     pub(crate) strings: &'a [u8],
     /// Where each begins, by id; the first, void, is nowhere.
     starts: Vec<u32>,
@@ -102,11 +102,11 @@ impl<'a> Types<'a> {
             starts.push(start as u32);
             start += Type::at(types, start)?.bytes();
         }
-        Some(Self { types, strings, starts })
+        Some(Self { encoded: types, strings, starts })
     }
 
     pub(crate) fn get(&self, id: u32) -> Option<Type<'a>> {
-        Type::at(self.types, *self.starts.get(id as usize)? as usize)
+        Type::at(self.encoded, *self.starts.get(id as usize)? as usize)
     }
 
     pub(crate) fn ids(&self) -> Range<u32> {

@@ -32,10 +32,9 @@ fn reach(kernel: &Types<'_>, wanted: &FxHashSet<&[u8]>) -> Option<Vec<u8>> {
     let mut todo = Vec::new();
     for id in kernel.ids() {
         let root = kernel.get(id)?;
-        if matches!(root.kind(), STRUCT | UNION | ENUM | ENUM64 | TYPEDEF) && root.name != 0 {
-            if wanted.contains(essential(kernel.name(root.name)?)) {
-                todo.push((id, BY_VALUE | BY_SHAPE));
-            }
+        let is_named = matches!(root.kind(), STRUCT | UNION | ENUM | ENUM64 | TYPEDEF) && root.name != 0;
+        if is_named && wanted.contains(essential(kernel.name(root.name)?)) {
+            todo.push((id, BY_VALUE | BY_SHAPE));
         }
     }
     while let Some((id, how)) = todo.pop() {

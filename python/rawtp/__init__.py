@@ -31,11 +31,11 @@ from rawtp._core import (
     __version__,
 )
 
-TYPE_CHECKING = False
+TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
     from rawtp.event import Event, Hook
 else:
-    # Only checkers need them as a rule, and to make them takes typing: more than all else that is imported here.
+    # As a rule only checkers need them, and to make them takes typing: longer than the import of all the rest.
     def __getattr__(name):
         if name not in ("Event", "Hook"):
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -14,12 +14,12 @@ import sys
 import threading
 import time
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from rawtp import options
 from rawtp.formats import columns, jsonl, ledger
 from rawtp.formats.text import escape_unencodable
 
+TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Sequence
