@@ -1,4 +1,5 @@
-//! The kernel's types for libbpf: no more of them than it needs.
+//! The kernel's types for libbpf: no more of them than it needs. Those of modules it does not look at then; the programs
+//! need none.
 
 use std::fs::File;
 use std::io::{self, Read, Write};

@@ -75,7 +75,7 @@ def _width() -> int:
     if columns.isdecimal() and int(columns):
         return int(columns) - 2
     try:
-        return os.get_terminal_size(1).columns - 2
+        return (os.get_terminal_size(1).columns or 80) - 2
     except OSError:  # no terminal
         return 78
 
