@@ -10,9 +10,9 @@
 #define PROC_PID_INIT_INO 0xEFFFFFFCU
 
 /* The process's id where it lives, and that place: the innermost of its pid namespaces. */
-static __always_inline void fill_pid_namespace(struct enter_record *record, struct task_struct *task)
+static __always_inline void fill_pid_namespace(struct enter_record *record, struct task_struct *leader)
 {
-	struct pid *pid = CHAIN(task, group_leader, thread_pid);
+	struct pid *pid = TASK(leader, thread_pid);
 	struct upid upid = {};
 	__u32 level = TASK(pid, level);
 
@@ -136,7 +136,8 @@ static __always_inline void set_program_sent(const struct enter_record *record, 
 	program->exec_id = process->exec_id;
 }
 
-static __always_inline void fill_identity(struct enter_record *record, struct task_struct *task)
+static __always_inline void fill_identity(struct enter_record *record, struct task_struct *task,
+					  struct task_struct *leader)
 {
 	/* bpf_get_current_cgroup_id(), without the call. */
 	record->cgroup_id =
@@ -151,7 +152,7 @@ static __always_inline void fill_identity(struct enter_record *record, struct ta
 	}
 	record->mnt_ns =
 		HAS_TYPED_TASK ? task->nsproxy->mnt_ns->ns.inum : BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
-	fill_pid_namespace(record, task);
+	fill_pid_namespace(record, leader);
 }
 
 static __always_inline void append_exe(struct segments *segments, __u32 slot, const struct process *process,

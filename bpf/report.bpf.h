@@ -15,10 +15,13 @@ static __always_inline void begin_record(struct enter_state *state, __u32 cpu, s
 	record->dfd = state->asked.dfd;
 	record->flags = state->asked.flags;
 	fill_who(record, task);
-	if (cfg_identity)
-		fill_identity(record, task);
-	if (cfg_identity || cfg_exe || cfg_argv)
-		record->start_ns = CHAIN(task, group_leader, start_boottime);
+	if (cfg_identity || cfg_exe || cfg_argv) {
+		struct task_struct *leader = TASK(task, group_leader);
+
+		record->start_ns = TASK(leader, start_boottime);
+		if (cfg_identity)
+			fill_identity(record, task, leader);
+	}
 	if (cfg_exe || cfg_argv) {
 		fill_process(&state->process, task);
 		state->process.is_sent = is_program_sent(record, &state->process);

@@ -4,11 +4,13 @@
 #define RAWTP_WALK_BPF_H
 
 /*
- * A path has at most PATH_MAX / 2 names; to cross a mount is a step, too. The verifier of 5.10 follows every step of a
- * loop, but a function only once, however often it is called: so the steps are taken some at a time.
+ * A path has at most PATH_MAX / 2 names; to cross a mount is a step, too. The verifier follows every step of a loop,
+ * but a global function only once, however often it is called: so the steps are taken some at a time, and those some at
+ * a time again.
  */
-#define WALK_STEPS 16
-#define WALK_CALLS (PATH_MAX / 2 / WALK_STEPS)
+#define WALK_STEPS 4
+#define WALK_FEWS 16
+#define WALK_CALLS (PATH_MAX / 2 / WALK_STEPS / WALK_FEWS)
 #define NAME_BYTES 255
 
 /* Kept in a map: on the stack, every step of the loop would be a state of its own to the verifier. */
@@ -129,9 +131,8 @@ static __always_inline bool step(struct walk *walk, __u8 *names)
 	return true;
 }
 
-/* `slot`: of walks and enter_states. Global, as walk_up, which is what makes the verifier look at them once. Returns
- * whether there is more to walk. */
-__noinline int walk_some(__u32 slot)
+/* `slot`: of walks and enter_states. Global, as those that call it. Returns whether there is more to walk. */
+__noinline int walk_few(__u32 slot)
 {
 	struct walk *walk = bpf_map_lookup_elem(&walks, &slot);
 	struct enter_state *state = bpf_map_lookup_elem(&enter_states, &slot);
@@ -140,6 +141,15 @@ __noinline int walk_some(__u32 slot)
 		return 0;
 	for (int i = 0; i < WALK_STEPS; i++) {
 		if (!step(walk, state->segments.bytes))
+			return 0;
+	}
+	return 1;
+}
+
+__noinline int walk_some(__u32 slot)
+{
+	for (int i = 0; i < WALK_FEWS; i++) {
+		if (!walk_few(slot))
 			return 0;
 	}
 	return 1;

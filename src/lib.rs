@@ -7,6 +7,8 @@
 pub mod alike;
 mod ancestry;
 pub mod attach;
+mod btf;
+pub mod btf_part;
 pub mod cgroup;
 pub mod cgroup_lookup;
 pub mod cgroup_mounts;
@@ -24,6 +26,7 @@ pub mod fields;
 pub mod fork;
 pub mod hook;
 pub mod join;
+pub mod kernel_types;
 pub mod mapping;
 pub mod messages;
 pub mod path;

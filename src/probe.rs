@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::fields::{self, Key};
 use crate::hook::{Hook, is_preemptible};
+use crate::kernel_types::KernelTypes;
 use crate::messages::logged;
 use crate::refused::{explain, verifier_reason};
 use crate::skel::types::cgroup_v1;
@@ -160,9 +161,18 @@ fn load_requests(config: &Config, cpus: u32, plan: Plan) -> Result<Loaded> {
 }
 
 fn load_with(config: &Config, cpus: u32, plan: &Plan) -> Result<Loaded> {
-    let mut storage = MaybeUninit::uninit();
+    let (mut storage, mut another) = (MaybeUninit::uninit(), MaybeUninit::uninit());
+    let mut types = KernelTypes::new();
     let skel = logged(|| {
-        let mut open = RawtpSkelBuilder::default().open(&mut storage)?;
+        let mut builder = RawtpSkelBuilder::default();
+        if let Some(types) = &types {
+            builder.object_builder_mut().btf_custom_path(types.path())?;
+        }
+        let mut open = builder.open(&mut storage)?;
+        if types.as_mut().is_some_and(|types| !types.fill(open.open_object())) {
+            drop(open);
+            open = RawtpSkelBuilder::default().open(&mut another)?;
+        }
         configure(&mut open, config, plan, cpus)?;
         open.load()
     })?;

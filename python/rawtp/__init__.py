@@ -30,7 +30,22 @@ from rawtp._core import (
     UnsupportedKernelError,
     __version__,
 )
-from rawtp.event import Event, Hook
+
+TYPE_CHECKING = False  # as checkers know it, without the import of typing
+if TYPE_CHECKING:
+    from rawtp.event import Event, Hook
+else:
+    # As a rule only checkers need them, and to make them takes typing: longer than the import of all the rest.
+    def __getattr__(name):
+        if name not in ("Event", "Hook"):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from rawtp import event
+
+        return globals().setdefault(name, getattr(event, name))
+
+    def __dir__():
+        return sorted({*globals(), *__all__})
+
 
 # 21, as many as a dict holds in 32 slots: with one more it takes twice the memory, and twice the time to make.
 BASIC_FIELDS = (

@@ -14,13 +14,12 @@ import sys
 import threading
 import time
 from itertools import islice
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rawtp import options
 from rawtp.formats import columns, jsonl, ledger
 from rawtp.formats.text import escape_unencodable
 
+TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Sequence
@@ -246,7 +245,7 @@ def _one_line(error: Exception) -> str:
 
 
 def _is_running(pid: int) -> bool:
-    return Path("/proc", str(pid)).exists()
+    return os.access(f"/proc/{pid}", os.F_OK)
 
 
 def _is_pipe(stream: TextIO) -> bool:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import sys
+from functools import partial
 
 _EXAMPLES = """\
 examples:
@@ -27,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
         prog="rawtp",
         description="Show which process deletes which file, live.",
         epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=partial(argparse.RawDescriptionHelpFormatter, width=_width()),
         allow_abbrev=False,
     )
     option = made.add_argument
@@ -65,6 +67,17 @@ def parser() -> argparse.ArgumentParser:
     )
     option("-V", "--version", action="store_true", help="show the version and exit")
     return made
+
+
+def _width() -> int:
+    """What argparse would ask shutil for, which brings zlib, bz2 and lzma along."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns):
+        return int(columns) - 2
+    try:
+        return (os.get_terminal_size(1).columns or 80) - 2
+    except OSError:  # no terminal
+        return 78
 
 
 def _syscalls(text: str) -> list[str]:

@@ -2,6 +2,7 @@
 //!
 //! A failure prints the smallest input that it was found for: make a plain test of that.
 
+mod btf;
 mod cgroup;
 mod path;
 mod record;

@@ -30,3 +30,17 @@ def test_errors_have_one_base(error: type[Exception]) -> None:
     assert issubclass(error, rawtp.RawtpError)
     assert error.__module__ == "rawtp"
     assert inspect.getdoc(error)
+
+
+def test_types_of_events_are_made_when_asked_for() -> None:
+    program = """
+import sys
+before = set(sys.modules)
+import rawtp
+print(sorted({"re", "typing"} & set(sys.modules) - before), rawtp.Hook.__name__, hasattr(rawtp, "nothing"))
+from rawtp import Event
+from rawtp.event import Event as same
+print(Event is same is rawtp.Event)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("[] Hook False\nTrue\n", "")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from rawtp.formats.text import pad, printable
 
+TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
     from rawtp.event import Event
 

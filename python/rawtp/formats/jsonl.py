@@ -6,8 +6,8 @@ import base64
 import json
 import os
 import re
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 

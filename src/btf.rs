@@ -1,0 +1,119 @@
+//! The kernel's description of its types, read. See Documentation/bpf/btf.rst.
+
+use std::ffi::CStr;
+use std::ops::Range;
+
+pub(crate) const MAGIC: u32 = 0xeb9f;
+pub(crate) const VERSION: u32 = 1;
+pub(crate) const HEADER_BYTES: u32 = 24;
+const TYPE_WORDS: usize = 3;
+
+pub(crate) const INT: u32 = 1;
+pub(crate) const PTR: u32 = 2;
+pub(crate) const ARRAY: u32 = 3;
+pub(crate) const STRUCT: u32 = 4;
+pub(crate) const UNION: u32 = 5;
+pub(crate) const ENUM: u32 = 6;
+pub(crate) const FWD: u32 = 7;
+pub(crate) const TYPEDEF: u32 = 8;
+pub(crate) const VOLATILE: u32 = 9;
+pub(crate) const CONST: u32 = 10;
+pub(crate) const RESTRICT: u32 = 11;
+pub(crate) const FUNC: u32 = 12;
+pub(crate) const FUNC_PROTO: u32 = 13;
+pub(crate) const VAR: u32 = 14;
+pub(crate) const DATASEC: u32 = 15;
+pub(crate) const FLOAT: u32 = 16;
+pub(crate) const DECL_TAG: u32 = 17;
+pub(crate) const TYPE_TAG: u32 = 18;
+pub(crate) const ENUM64: u32 = 19;
+
+pub(crate) fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..)?.first_chunk().copied().map(u32::from_ne_bytes)
+}
+
+pub(crate) fn words<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u32; N]> {
+    bytes.chunks_exact(4 * N).map(|chunk| std::array::from_fn(|i| word(chunk, 4 * i).unwrap_or_default()))
+}
+
+/// One type, as it is encoded.
+#[derive(Clone, Copy)]
+pub(crate) struct Type<'a> {
+    pub(crate) name: u32,
+    pub(crate) info: u32,
+    /// Or the type that it is made of.
+    pub(crate) size: u32,
+    pub(crate) rest: &'a [u8],
+}
+
+impl<'a> Type<'a> {
+    /// What begins there; `None` for what is cut, or of a kind that is not known.
+    fn at(types: &'a [u8], start: usize) -> Option<Self> {
+        let (head, rest) = types.get(start..)?.split_at_checked(4 * TYPE_WORDS)?;
+        let [name, info, size] = words(head).next()?;
+        let bare = Self { name, info, size, rest };
+        let more = match bare.kind() {
+            PTR | FWD | TYPEDEF | VOLATILE | CONST | RESTRICT | FUNC | FLOAT | TYPE_TAG => 0,
+            INT | VAR | DECL_TAG => 1,
+            ARRAY => 3,
+            STRUCT | UNION | DATASEC | ENUM64 => 3 * bare.count(),
+            ENUM | FUNC_PROTO => 2 * bare.count(),
+            _ => return None,
+        };
+        Some(Self { rest: rest.get(..4 * more)?, ..bare })
+    }
+
+    pub(crate) fn kind(&self) -> u32 {
+        self.info >> 24 & 0x1f
+    }
+
+    fn count(&self) -> usize {
+        (self.info & 0xffff) as usize
+    }
+
+    fn bytes(&self) -> usize {
+        4 * TYPE_WORDS + self.rest.len()
+    }
+}
+
+/// A whole BTF.
+pub(crate) struct Types<'a> {
+    encoded: &'a [u8],
+    pub(crate) strings: &'a [u8],
+    /// Where each begins, by id; the first, void, is nowhere.
+    starts: Vec<u32>,
+}
+
+impl<'a> Types<'a> {
+    pub(crate) fn new(btf: &'a [u8]) -> Option<Self> {
+        let version = u32::from(*btf.get(2)?);
+        if word(btf, 0)? & 0xffff != MAGIC || version != VERSION {
+            return None;
+        }
+        let body = btf.get(word(btf, 4)? as usize..)?;
+        let section = |at| {
+            let (start, bytes) = (word(btf, at)? as usize, word(btf, at + 4)? as usize);
+            body.get(start..start.checked_add(bytes)?)
+        };
+        let (types, strings) = (section(8)?, section(16)?);
+        let mut starts = vec![u32::MAX];
+        let mut start = 0;
+        while start < types.len() {
+            starts.push(start as u32);
+            start += Type::at(types, start)?.bytes();
+        }
+        Some(Self { encoded: types, strings, starts })
+    }
+
+    pub(crate) fn get(&self, id: u32) -> Option<Type<'a>> {
+        Type::at(self.encoded, *self.starts.get(id as usize)? as usize)
+    }
+
+    pub(crate) fn ids(&self) -> Range<u32> {
+        1..self.starts.len() as u32
+    }
+
+    pub(crate) fn name(&self, offset: u32) -> Option<&'a [u8]> {
+        Some(CStr::from_bytes_until_nul(self.strings.get(offset as usize..)?).ok()?.to_bytes())
+    }
+}

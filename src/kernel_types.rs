@@ -1,0 +1,81 @@
+//! The kernel's types for libbpf: no more of them than it needs. Those of modules it does not look at then; the programs
+//! need none.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::num::NonZeroUsize;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::path::PathBuf;
+use std::slice;
+use std::sync::OnceLock;
+
+use libbpf_rs::{AsRawLibbpf, OpenObject};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+
+use crate::btf_part::part_of;
+
+/// Of the programs' object, which is always the same, as the kernel is: `None` when they cannot be told from this
+/// kernel's.
+static NEEDED: OnceLock<Option<Vec<u8>>> = OnceLock::new();
+
+/// A file in memory for libbpf to read them from, which it does when it loads what it has opened.
+pub struct KernelTypes(File);
+
+impl KernelTypes {
+    /// Empty as yet. `None` where it would be of no use: libbpf then goes through all of the kernel's types by itself.
+    #[must_use]
+    pub fn new() -> Option<Self> {
+        if NEEDED.get().is_some_and(Option::is_none) {
+            return None;
+        }
+        // SAFETY: a name that outlives the call.
+        let fd = unsafe { libc::memfd_create(c"rawtp".as_ptr(), libc::MFD_CLOEXEC) };
+        // SAFETY: the kernel has just given us this descriptor.
+        let file = (fd >= 0).then(|| Self(File::from(unsafe { OwnedFd::from_raw_fd(fd) })))?;
+        file.path().exists().then_some(file)
+    }
+
+    /// Where libbpf finds it.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        format!("/proc/self/fd/{}", self.0.as_raw_fd()).into()
+    }
+
+    /// Writes those that the object needs. Whether that could be done.
+    pub fn fill(&mut self, object: &OpenObject) -> bool {
+        let needed = NEEDED.get_or_init(|| {
+            let own = own_types(object)?;
+            with_kernel(|kernel| part_of(kernel, own)).ok()?
+        });
+        needed.as_deref().is_some_and(|needed| self.0.write_all(needed).is_ok())
+    }
+}
+
+/// All that the kernel has: mapped, where that can be done (6.16), since each read(2) gives but a page of it.
+fn with_kernel<T>(look: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
+    let mut file = File::open("/sys/kernel/btf/vmlinux")?;
+    let bytes = file.metadata()?.len() as usize;
+    let length = NonZeroUsize::new(bytes).ok_or(io::ErrorKind::InvalidData)?;
+    // SAFETY: a new mapping at an address of the kernel's choice overlaps nothing of ours.
+    if let Ok(start) = unsafe { mmap(None, length, ProtFlags::PROT_READ, MapFlags::MAP_PRIVATE, &file, 0) } {
+        // SAFETY: the kernel never changes it, and it stays mapped until after the last look at it.
+        let looked = look(unsafe { slice::from_raw_parts(start.cast().as_ptr(), bytes) });
+        // SAFETY: the mapping is ours, and nothing borrows from it any more.
+        let _ = unsafe { munmap(start, bytes) };
+        return Ok(looked);
+    }
+    let mut read = Vec::with_capacity(bytes);
+    file.read_to_end(&mut read)?;
+    Ok(look(&read))
+}
+
+/// The object's own.
+fn own_types(object: &OpenObject) -> Option<&[u8]> {
+    let mut bytes = 0;
+    // SAFETY: the object is open; what it has as BTF is its own for as long as it is, and is not changed meanwhile.
+    unsafe {
+        let types = libbpf_sys::bpf_object__btf(object.as_libbpf_object().as_ptr());
+        let start = libbpf_sys::btf__raw_data(types.as_ref()?, &raw mut bytes);
+        (!start.is_null()).then(|| slice::from_raw_parts(start.cast(), bytes as usize))
+    }
+}

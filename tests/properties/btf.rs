@@ -1,0 +1,52 @@
+//! Whatever bytes are taken for a BTF, a part of it is one, or there is none.
+
+use std::iter;
+
+use _core::btf_part::part_of;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use crate::cases;
+
+const NAMES: &[u8] = b"\0a\0b\0a___b\0";
+
+/// Words of types that are nearly right: kinds there are, few members, names and ids that are small.
+fn types() -> impl Strategy<Value = Vec<u32>> {
+    let head = (0..12_u32, 0..21_u32, 0..3_u32, 0..9_u32, vec(0..12_u32, 0..7));
+    let one = head.prop_map(|(name, kind, count, size, rest)| {
+        iter::once(name).chain([kind << 24 | count, size]).chain(rest).collect::<Vec<_>>()
+    });
+    vec(one, 0..9).prop_map(|types| types.concat())
+}
+
+fn btf(types: &[u32]) -> Vec<u8> {
+    let bytes = types.len() as u32 * 4;
+    let header = [0x1_eb9f, 24, 0, bytes, bytes, NAMES.len() as u32];
+    header.iter().chain(types).flat_map(|word| word.to_ne_bytes()).chain(NAMES.iter().copied()).collect()
+}
+
+proptest! {
+    #![proptest_config(cases(2000))]
+
+    #[test]
+    fn a_part_of_a_part_is_the_part(types in types()) {
+        let object = btf(&[]);
+        if let Some(part) = part_of(&btf(&types), &object) {
+            prop_assert_eq!(part_of(&part, &object), Some(part));
+        }
+    }
+
+    #[test]
+    fn any_bytes(kernel in vec(any::<u8>(), 0..200), types in types(), at in any::<prop::sample::Index>()) {
+        let mut broken = btf(&types);
+        let at = at.index(broken.len());
+        for (place, byte) in broken[at..].iter_mut().zip(&kernel) {
+            *place = *byte;
+        }
+        for (kernel, object) in [(&kernel, &broken), (&broken, &kernel), (&broken, &broken)] {
+            if let Some(part) = part_of(kernel, object) {
+                prop_assert!(part_of(&part, &part).is_some());
+            }
+        }
+    }
+}
