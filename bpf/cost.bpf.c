@@ -23,6 +23,7 @@ struct {
 } deletions SEC(".maps");
 
 struct deletion {
+	__u32 kind; /* as every record begins, so that the same reader counts it */
 	__u32 pid;
 	__u8 comm[COMM_BYTES];
 	struct segments segments; /* the name alone */
@@ -46,6 +47,7 @@ static __always_inline int submit(const void *filename)
 
 	if (!deletion)
 		return 0;
+	deletion->kind = RECORD_ENTER;
 	deletion->pid = TASK(task, tgid);
 	read_comm(deletion->comm, task);
 	deletion->segments.end = 0;

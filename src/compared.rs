@@ -8,7 +8,7 @@ use libbpf_rs::query::{LinkInfoIter, LinkTypeInfo, PerfEventType, ProgInfoIter};
 use libbpf_rs::skel::{OpenSkel, SkelBuilder};
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
-use crate::cost::Case;
+use crate::cost::{Case, Seen};
 use crate::error::{Error, Result};
 use crate::fork::Link;
 use crate::hook::attach_tracepoint;
@@ -41,7 +41,9 @@ pub struct Compared {
     ring: Ring,
     chunk: Chunk,
     lost: MapHandle,
+    /// At the moment of the attaching.
     lost_before: u64,
+    records: u64,
     link: Option<Link>,
 }
 
@@ -72,6 +74,7 @@ impl Compared {
             chunk: Chunk::default(),
             lost: MapHandle::try_from(&skel.maps.bss).map_err(|error| explain(&error, ""))?,
             lost_before: 0,
+            records: 0,
             link: None,
         })
     }
@@ -141,23 +144,28 @@ fn attach_raw_tracepoint(program: &OwnedFd) -> io::Result<OwnedFd> {
 impl<E: From<Error>> Case<E> for Compared {
     fn attach(&mut self) -> std::result::Result<(), E> {
         self.lost_before = self.lost()?;
+        self.records = 0;
         let link = self.open_link().map_err(Error::os("cannot attach to a tracepoint"))?;
         self.link = Some(Link::new(link)?);
         Ok(())
     }
 
     fn discard(&mut self) -> std::result::Result<(), E> {
-        while self.ring.drain(&mut self.chunk)? == Drained::ChunkFull {
+        loop {
+            let drained = self.ring.drain(&mut self.chunk)?;
+            self.records += u64::from(self.chunk.events);
             self.chunk.bytes.clear();
+            self.chunk.events = 0;
+            if drained == Drained::All {
+                return Ok(());
+            }
         }
-        self.chunk.bytes.clear();
-        Ok(())
     }
 
-    fn detach(&mut self) -> std::result::Result<u64, E> {
+    fn detach(&mut self) -> std::result::Result<Seen, E> {
         drop(self.link.take());
         Case::<E>::discard(self)?;
-        Ok(self.lost()? - self.lost_before)
+        Ok(Seen { records: self.records, lost: self.lost()? - self.lost_before })
     }
 }
 

@@ -26,12 +26,21 @@ pub trait Case<E> {
     ///
     /// When what came cannot be read.
     fn discard(&mut self) -> Result<(), E>;
-    /// Detaches it. Gives how much found no room since it was attached.
+    /// Detaches it. Gives what it saw since it was attached.
     ///
     /// # Errors
     ///
     /// When that cannot be counted.
-    fn detach(&mut self) -> Result<u64, E>;
+    fn detach(&mut self) -> Result<Seen, E>;
+}
+
+/// Whether it did its work.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// Calls that were reported.
+    pub records: u64,
+    /// Records that found no room: with any, less work was done.
+    pub lost: u64,
 }
 
 /// Nothing attached: what all others are compared with.
@@ -45,8 +54,8 @@ impl<E> Case<E> for Nothing {
     fn discard(&mut self) -> Result<(), E> {
         Ok(())
     }
-    fn detach(&mut self) -> Result<u64, E> {
-        Ok(0)
+    fn detach(&mut self) -> Result<Seen, E> {
+        Ok(Seen::default())
     }
 }
 
@@ -55,8 +64,8 @@ impl<E> Case<E> for Nothing {
 pub struct Measured {
     /// What the calls took.
     pub slices: Vec<Slices>,
-    /// How much found no room.
-    pub lost: u64,
+    /// What it saw of them, and of others.
+    pub seen: Seen,
 }
 
 /// Measures the cases in turns for about `seconds`, and for three rounds at the least. `check` is called between them.
@@ -85,7 +94,9 @@ pub fn measure<E: From<Error>>(
             let case = &mut *cases[at];
             case.attach()?;
             found[at].slices.push(one(&caller, case)?);
-            found[at].lost += case.detach()?;
+            let seen = case.detach()?;
+            found[at].seen.records += seen.records;
+            found[at].seen.lost += seen.lost;
         }
         longest = longest.max(begin.elapsed());
     }
@@ -165,9 +176,9 @@ mod tests {
         fn discard(&mut self) -> Result<(), Error> {
             Ok(())
         }
-        fn detach(&mut self) -> Result<u64, Error> {
+        fn detach(&mut self) -> Result<Seen, Error> {
             self.1.borrow_mut().push(format!("-{}", self.0));
-            Ok(2)
+            Ok(Seen { records: 10, lost: 2 })
         }
     }
 
@@ -182,10 +193,8 @@ mod tests {
             Ok(())
         });
         let found = found.unwrap();
-        assert_eq!(
-            found.iter().map(|case| (case.slices.len(), case.lost)).collect::<Vec<_>>(),
-            [(3, 0), (3, 6), (3, 6)]
-        );
+        let each: Vec<_> = found.iter().map(|case| (case.slices.len(), case.seen.records, case.seen.lost)).collect();
+        assert_eq!(each, [(3, 0, 0), (3, 30, 6), (3, 30, 6)]);
         assert_eq!(told.borrow().join(" "), "+a -a +b -b +a -a +b -b +b -b +a -a");
         assert_eq!(checks, 9);
     }

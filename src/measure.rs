@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 
 use crate::caller::Slices;
 use crate::compared::{Compared, Which, others};
-use crate::cost::{self, Case, Figure, Measured, Nothing};
+use crate::cost::{self, Case, Figure, Measured, Nothing, Seen};
 use crate::tracer::Tracer;
 
 const MOST_S: f64 = 3600.0;
@@ -36,25 +36,25 @@ impl Case<PyErr> for Traced {
         Ok(())
     }
 
-    fn detach(&mut self) -> PyResult<u64> {
-        let Some(tracer) = self.tracer.take() else { return Ok(0) };
+    fn detach(&mut self) -> PyResult<Seen> {
+        let Some(tracer) = self.tracer.take() else { return Ok(Seen::default()) };
         tracer.get().session.close();
         let stats = tracer.get().session.stats();
-        Ok(stats.lost_ring + stats.lost_exits)
+        Ok(Seen { records: stats.matched.saturating_sub(stats.filtered + stats.lost_ring), lost: stats.lost_ring + stats.lost_exits })
     }
 }
 
 /// `ns`, `spread_ns`, `ratio`.
 type Numbers = Option<(f64, f64, f64)>;
-/// Key, the call that does not match, the one that does, lost, the reason why there is nothing.
-type Row = (&'static str, Numbers, Numbers, u64, Option<String>);
+/// Key, the call that does not match, the one that does, records, lost, the reason why there is nothing.
+type Row = (&'static str, Numbers, Numbers, u64, u64, Option<String>);
 
 fn row(key: &'static str, found: &Measured, base: &Measured) -> Row {
     let of = |call: fn(&Slices) -> f64| {
         let [values, base] = [found, base].map(|case| case.slices.iter().map(call).collect::<Vec<_>>());
         Figure::of(&values, &base).map(|figure| (figure.ns, figure.spread_ns, figure.ratio))
     };
-    (key, of(|slices| slices.unmatched), of(|slices| slices.matched), found.lost, None)
+    (key, of(|slices| slices.unmatched), of(|slices| slices.matched), found.seen.records, found.seen.lost, None)
 }
 
 fn rows(make: Py<PyAny>, seconds: Duration) -> PyResult<(usize, Vec<Row>)> {
@@ -69,7 +69,7 @@ fn rows(make: Py<PyAny>, seconds: Duration) -> PyResult<(usize, Vec<Row>)> {
                 keys.push(key);
                 cases.push(Box::new(compared));
             }
-            Err(reason) => absent.push((key, None, None, 0, Some(reason))),
+            Err(reason) => absent.push((key, None, None, 0, 0, Some(reason))),
         }
     }
     keys.push("rawtp");
@@ -92,7 +92,8 @@ pub(crate) fn measure(py: Python<'_>, seconds: f64, make: Py<PyAny>) -> PyResult
         )));
     }
     // What is wrong with the options or the host is said at once.
-    make.bind(py).call0()?.cast_into::<Tracer>()?.get().session.close();
+    let tracer = make.bind(py).call0()?.cast_into::<Tracer>()?.unbind();
+    py.detach(|| tracer.get().session.close());
     py.detach(|| {
         let mut hooks = others();
         let (rounds, rows) = rows(make, Duration::from_secs_f64(seconds))?;

@@ -313,8 +313,8 @@ def _cost(
     seconds: float, make: Callable[[], Tracer]
 ) -> tuple[
     int,
-    list[tuple[str, tuple[float, float, float] | None, tuple[float, float, float] | None, int, str | None]],
+    list[tuple[str, tuple[float, float, float] | None, tuple[float, float, float] | None, int, int, str | None]],
     list[str],
 ]:
-    """The rounds; rows of key, ns, spread and ratio of the call that does not match, the same of the one that does, what
-    was lost, and the reason why there are no figures; what else hooks system calls. See :func:`rawtp.cost`."""
+    """The rounds; the rows: key, ns, spread and ratio of the call that does not match, the same of the one that does,
+    records, lost, reason; and what else hooks system calls. See :func:`rawtp.cost`."""

@@ -59,6 +59,8 @@ class CostRow:
     """``getppid``, which nobody asked about: what every other call of the host pays."""
     matched: CostFigure | None
     """``unlinkat`` of a name that is not there; a real deletion takes many times as long."""
+    records: int
+    """Calls that it reported meanwhile, other processes' among them."""
     lost: int
     """Records that found no room meanwhile: with any, the call did less work than it should have."""
     reason: str | None
@@ -132,14 +134,22 @@ def cost(seconds: float = 3.0, **options: Unpack[TracerOptions]) -> Cost:
     if not isinstance(fields := options.get("fields"), (str, type(None))):
         options["fields"] = tuple(fields)
     rounds, found, others = _core._cost(seconds, lambda: _core.Tracer(**options))
-    by_key = {key: (unmatched, matched, lost, reason) for key, unmatched, matched, lost, reason in found}
-    rows = []
-    for key, name in _NAMES.items():
-        unmatched, matched, lost, reason = by_key[key]
-        rows.append(
-            CostRow(key, name, unmatched and CostFigure(*unmatched), matched and CostFigure(*matched), lost, reason)
-        )
+    by_key = {values[0]: values for values in found}
+    rows = [_row(*by_key[key]) for key in _NAMES]
     return Cost(tuple(rows), rounds, tuple(_notes(rows, options, others)))
+
+
+def _row(
+    key: str,
+    unmatched: tuple[float, float, float] | None,
+    matched: tuple[float, float, float] | None,
+    records: int,
+    lost: int,
+    reason: str | None,
+) -> CostRow:
+    unmatched_figure = CostFigure(*unmatched) if unmatched else None
+    matched_figure = CostFigure(*matched) if matched else None
+    return CostRow(key, _NAMES[key], unmatched_figure, matched_figure, records, lost, reason)
 
 
 def _notes(rows: list[CostRow], options: TracerOptions, others: list[str]) -> list[str]:

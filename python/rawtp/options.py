@@ -76,7 +76,7 @@ def cost_parser() -> argparse.ArgumentParser:
     """The parser of ``cost``, which is the first of the arguments."""
     made = argparse.ArgumentParser(
         prog="rawtp",
-        description="Measure, here and now, what system calls pay while rawtp watches, beside what else can be attached.",
+        description="Measure what system calls pay here while rawtp watches, beside what else can be attached.",
         epilog=_COST_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
