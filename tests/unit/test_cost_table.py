@@ -11,6 +11,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ import pytest
 import rawtp
 from rawtp import _core, _cost
 from rawtp.cli import main
+from rawtp.options import cost_parser
 
 NO_TRACEFS = "cannot attach to the tracepoint syscalls/sys_enter_unlinkat: no tracefs"
 FOUND = [
@@ -196,6 +198,13 @@ def test_command_says_why_not(
     assert main(["cost", "--json"]) == code
     out, err = capsys.readouterr()
     assert (out, err.splitlines()[-1]) == ("", message)
+
+
+def test_every_command_line_of_the_readme_parses() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    commands = re.findall(r"\bcost(?: -\S+| basic)*(?=[`\n])", readme)
+    chosen = [cost_parser().parse_args(command.split()) for command in commands]
+    assert any(command.fields == ["basic"] and command.no_results for command in chosen)
 
 
 def test_command_helps(capsys: pytest.CaptureFixture[str]) -> None:
