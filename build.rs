@@ -31,6 +31,9 @@ fn build() -> Result<(), String> {
     builder("rawtp.bpf.c", &clang)
         .build_and_generate(out.join("rawtp.skel.rs"))
         .map_err(|error| format!("bpf/rawtp.bpf.c: {error:#}"))?;
+    builder("cost.bpf.c", &clang)
+        .build_and_generate(out.join("cost.skel.rs"))
+        .map_err(|error| format!("bpf/cost.bpf.c: {error:#}"))?;
     builder("guide_rejected.bpf.c", &clang)
         .obj(out.join("guide_rejected.bpf.o"))
         .build()

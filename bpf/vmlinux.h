@@ -87,6 +87,7 @@ struct thread_info {
 
 struct trace_event_raw_sys_enter {
 	long id;
+	unsigned long args[6];
 };
 
 struct trace_event_raw_sys_exit {

@@ -9,13 +9,16 @@ mod ancestry;
 pub mod attach;
 mod btf;
 pub mod btf_part;
+pub mod caller;
 pub mod cgroup;
 pub mod cgroup_lookup;
 pub mod cgroup_mounts;
 pub mod clock;
 mod column;
 pub mod columns;
+pub mod compared;
 pub mod config;
+pub mod cost;
 pub mod counters;
 pub mod coverage;
 pub mod drain;
@@ -55,6 +58,8 @@ mod dict;
 #[cfg(feature = "python")]
 mod exceptions;
 #[cfg(feature = "python")]
+mod measure;
+#[cfg(feature = "python")]
 mod rows;
 #[cfg(feature = "python")]
 mod stream;
@@ -75,6 +80,8 @@ mod _core {
     use super::batch::Batch;
     #[pymodule_export]
     use super::exceptions::{LoadError, RawtpError, UnsupportedKernelError};
+    #[pymodule_export]
+    use super::measure::measure;
     #[pymodule_export]
     use super::stats::Stats;
     #[pymodule_export]

@@ -4,5 +4,10 @@
 
 include!(concat!(env!("OUT_DIR"), "/rawtp.skel.rs"));
 
+/// What rawtp's cost is measured beside (`bpf/cost.bpf.c`).
+pub mod cost {
+    include!(concat!(env!("OUT_DIR"), "/cost.skel.rs"));
+}
+
 /// The program of the guide that the verifier refuses (`bpf/guide_rejected.bpf.c`).
 pub const GUIDE_REJECTED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guide_rejected.bpf.o"));

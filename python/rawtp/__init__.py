@@ -12,6 +12,7 @@ It needs Linux 5.10 or later with BTF, and CAP_BPF and CAP_PERFMON (root has bot
 """
 
 import sys as _sys
+import typing as _typing
 
 if not _sys.platform.startswith("linux"):
     raise ImportError(f"rawtp attaches BPF programs to the Linux kernel; this is {_sys.platform}")
@@ -47,6 +48,9 @@ else:
         return sorted({*globals(), *__all__})
 
 
+if _typing.TYPE_CHECKING:
+    from rawtp._cost import Cost, CostFigure, CostRow, cost
+
 # 21, as many as a dict holds in 32 slots: with one more it takes twice the memory, and twice the time to make.
 BASIC_FIELDS = (
     *("ts_ns", "duration_ns", "cpu", "seq", "lost", "pid", "tid", "ppid", "uid", "gid", "comm", "syscall", "abi"),
@@ -61,6 +65,9 @@ __all__ = [
     "RENAME",
     "TRUNCATE",
     "Batch",
+    "Cost",
+    "CostFigure",
+    "CostRow",
     "Event",
     "Hook",
     "LoadError",
@@ -69,5 +76,22 @@ __all__ = [
     "Tracer",
     "UnsupportedKernelError",
     "__version__",
+    "cost",
     "syscalls",
 ]
+
+# A type checker is told above, and would take any name for one of these.
+if not _typing.TYPE_CHECKING:
+    _LATE = frozenset({"Cost", "CostFigure", "CostRow", "cost"})
+
+    def __getattr__(name):
+        # What few ask for must not make every start slower.
+        if name in _LATE:
+            from rawtp import _cost
+
+            globals().update({late: getattr(_cost, late) for late in _LATE})
+            return globals()[name]
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__():
+        return sorted({*globals(), *_LATE})

@@ -1,6 +1,6 @@
 """The extension module. Import its names from :mod:`rawtp`."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Final, Literal, final
 
@@ -19,6 +19,7 @@ __all__ = [
     "Tracer",
     "UnsupportedKernelError",
     "__version__",
+    "_cost",
     "_load_rejected",
     "_syscall_name",
     "_syscall_number",
@@ -307,3 +308,13 @@ def _syscall_number(name: str, abi: str) -> int | None: ...
 def _syscall_name(number: int, abi: str) -> str | None: ...
 def _load_rejected() -> None:
     """Loads the guide's program that the verifier refuses. Always raises: :class:`LoadError` where BPF works."""
+
+def _cost(
+    seconds: float, make: Callable[[], Tracer]
+) -> tuple[
+    int,
+    list[tuple[str, tuple[float, float, float] | None, tuple[float, float, float] | None, int, int, str | None]],
+    list[str],
+]:
+    """The rounds; the rows: key, ns, spread and ratio of the call that does not match, the same of the one that does,
+    records, lost, reason; and what else hooks system calls. See :func:`rawtp.cost`."""

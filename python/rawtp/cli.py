@@ -56,6 +56,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _command(arguments: list[str]) -> int:
+    if arguments[:1] == ["cost"]:
+        from rawtp import cost_command
+
+        return cost_command.run(arguments)
     parser = options.parser()
     chosen = parser.parse_args(arguments)
     if sys.stdout is None:
@@ -77,16 +81,8 @@ def _command(arguments: list[str]) -> int:
             ring_bytes=chosen.ring_bytes,
             queue_bytes=chosen.queue_bytes,
         )
-    except PermissionError as error:
-        # The library can only advise to run the interpreter as root; here the whole command is known.
-        reason = _one_line(error).partition(". Run it with:")[0]
-        command = shlex.join(["sudo", sys.executable, "-m", "rawtp", *arguments])
-        # Where root is not permitted either, the reason says what stands in the way, and sudo is no help.
-        return _cannot_run(f"{reason}. Run it with: {command}" if os.geteuid() else reason)
-    except rawtp.LoadError as error:
-        return _cannot_run(_one_line(error), *(error.verifier_log or "").splitlines()[-_VERIFIER_LINES:])
     except (rawtp.RawtpError, OSError) as error:
-        return _cannot_run(_one_line(error))
+        return _refused(error, arguments)
     except ValueError as error:
         parser.error(_one_line(error))
     with tracer:
@@ -102,6 +98,20 @@ def _command(arguments: list[str]) -> int:
     if stop.signalled and sys.stderr is not None and sys.stderr.isatty():
         _write_error("")  # the terminal has echoed ^C
     return _account(tracer.stats().as_dict(), fail_on_loss=chosen.fail_on_loss)
+
+
+def _refused(error: Exception, arguments: Sequence[str]) -> int:
+    """Say why no tracer can be made, and what to do; the exit code."""
+    import rawtp
+
+    if isinstance(error, PermissionError):
+        # The library can only advise to run the interpreter as root; here the whole command is known.
+        reason = _one_line(error).partition(". Run it with:")[0]
+        command = shlex.join(["sudo", sys.executable, "-m", "rawtp", *arguments])
+        # Where root is not permitted either, the reason says what stands in the way, and sudo is no help.
+        return _cannot_run(f"{reason}. Run it with: {command}" if os.geteuid() else reason)
+    log = error.verifier_log.splitlines() if isinstance(error, rawtp.LoadError) else []
+    return _cannot_run(_one_line(error), *log[-_VERIFIER_LINES:])
 
 
 def _calls(names: list[str]) -> list[str]:

@@ -20,6 +20,18 @@ examples:
       who deletes app.log, or renames something over it?
   sudo python -m rawtp -c 1 | jq -r .comm
       who deletes next?
+  sudo python -m rawtp cost
+      what watching costs here; cost --help says more
+"""
+
+_COST_EXAMPLES = """\
+examples:
+  sudo python -m rawtp cost
+      rawtp as it is by default
+  sudo python -m rawtp cost --fields basic --no-results
+      as cheap as it gets
+  sudo python -m rawtp cost --json > cost.json
+      for a program to read
 """
 
 
@@ -39,14 +51,7 @@ def parser() -> argparse.ArgumentParser:
         choices=("columns", "jsonl"),
         help="a table for people, or one JSON object a line (default: columns on a terminal, jsonl otherwise)",
     )
-    option(
-        "-s",
-        "--syscalls",
-        type=_syscalls,
-        default="delete",
-        metavar="NAMES",
-        help="what to watch, with commas between: delete, rename, truncate, or system calls (default: %(default)s)",
-    )
+    _add_syscalls(made)
     option("-p", "--pid", type=_pid, help="only what this process deletes")
     option("-d", "--duration", type=_seconds, metavar="SECONDS", help="end after this time")
     option("-c", "--count", type=_positive, help="end after this many events")
@@ -80,7 +85,51 @@ def _width() -> int:
         return 78
 
 
-def _syscalls(text: str) -> list[str]:
+def cost_parser() -> argparse.ArgumentParser:
+    """The parser of ``cost``, which is the first of the arguments."""
+    made = argparse.ArgumentParser(
+        prog="rawtp",
+        description="Measure what system calls pay here while rawtp watches, beside what else can be attached.",
+        epilog=_COST_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    made.add_argument("command", choices=("cost",))
+    option = made.add_argument
+    option("--seconds", type=_seconds, default=3.0, help="how long to measure, about (default: %(default)g)")
+    option("--json", action="store_true", help="one JSON object in place of the table")
+    _add_syscalls(made)
+    option(
+        "-f",
+        "--fields",
+        type=_names,
+        default="all",
+        metavar="KEYS",
+        help="what is asked of an event, with commas between: all, basic, or keys (default: %(default)s)",
+    )
+    option("--no-results", action="store_true", help="without what the calls return")
+    option("-p", "--pid", type=_pid, help="only what this process deletes")
+    option(
+        "--hook",
+        choices=("auto", "raw_tp", "tracepoint"),
+        default="auto",
+        help="by which tracepoints (default: %(default)s)",
+    )
+    return made
+
+
+def _add_syscalls(made: argparse.ArgumentParser) -> None:
+    made.add_argument(
+        "-s",
+        "--syscalls",
+        type=_names,
+        default="delete",
+        metavar="NAMES",
+        help="what to watch, with commas between: delete, rename, truncate, or system calls (default: %(default)s)",
+    )
+
+
+def _names(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",")]
     if not all(names):
         raise argparse.ArgumentTypeError(f"{text!r} has an empty name in it")

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * What `rawtp.cost()` measures rawtp beside: a hook that does nothing, and one piece of work from two hooks. From the
+ * tracepoint of one system call to the raw tracepoint of all of them it takes four steps, marked here.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+#include "event.h"
+#include "task.bpf.h"
+#include "name.bpf.h"
+
+/* The number of unlinkat here. */
+const volatile __u64 cfg_unlinkat = 0;
+
+/* Deletions that found no room: with any, the figures are those of less work. */
+__u64 lost = 0;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4 << 20);
+} deletions SEC(".maps");
+
+struct deletion {
+	__u32 kind; /* as every record begins, so that the same reader counts it */
+	__u32 pid;
+	__u8 comm[COMM_BYTES];
+	struct segments segments; /* the name alone */
+};
+
+/* One a CPU. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct deletion);
+} scratch SEC(".maps");
+
+/* The work: the same whichever hook it is done from. */
+static __always_inline int submit(const void *filename)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct task_struct *task = current_task();
+	struct deletion *deletion = bpf_map_lookup_elem(&scratch, &cpu);
+	__u64 bytes;
+
+	if (!deletion)
+		return 0;
+	deletion->kind = RECORD_ENTER;
+	deletion->pid = TASK(task, tgid);
+	read_comm(deletion->comm, task);
+	deletion->segments.end = 0;
+	append_name(&deletion->segments, SEGMENT_FILENAME, filename);
+	bytes = __builtin_offsetof(struct deletion, segments) + within_segments(deletion->segments.end);
+	if (bpf_ringbuf_output(&deletions, deletion, bytes, 0))
+		__sync_fetch_and_add(&lost, 1);
+	return 0;
+}
+
+SEC("raw_tp/sys_enter")
+int empty(struct bpf_raw_tracepoint_args *ctx)
+{
+	return 0;
+}
+
+/* Before: the kernel calls this for unlinkat only, and has laid the arguments out. */
+SEC("tracepoint/syscalls/sys_enter_unlinkat")
+int guide_tracepoint(struct trace_event_raw_sys_enter *ctx)
+{
+	return submit((const void *)ctx->args[1]);
+}
+
+/* Step 1, the section: one raw tracepoint for all system calls. It is found by its name, without tracefs. */
+SEC("raw_tp/sys_enter")
+/* Step 2, the context: what the kernel passes to the tracepoint itself, the registers and the number. */
+int guide_raw_tp(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct pt_regs *regs = (struct pt_regs *)ctx->args[0];
+
+	/* Step 3, the filter: every call of the host comes here. (A 32-bit task's numbers mean others: see abi_of.) */
+	if (ctx->args[1] != cfg_unlinkat)
+		return 0;
+	/* Step 4, the arguments: to the verifier args[0] is a number, so that the register is read by a helper. */
+	return submit((const void *)PT_REGS_PARM2_CORE(regs));
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,45 @@
+"""``python -m rawtp cost``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import rawtp
+from rawtp.cli import _calls, _cannot_run, _one_line, _refused
+from rawtp.options import cost_parser
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Measure and show it; the exit code: 0, 1 when it cannot be measured, 2 for wrong usage."""
+    parser = cost_parser()
+    chosen = parser.parse_args(arguments)
+    if sys.stdout is None:
+        return _cannot_run("standard output is closed")
+    try:
+        cost = rawtp.cost(
+            chosen.seconds,
+            syscalls=_calls(chosen.syscalls),
+            results=not chosen.no_results,
+            fields=_keys(chosen.fields),
+            pid=chosen.pid,
+            hook=chosen.hook,
+        )
+    except (rawtp.RawtpError, OSError) as error:
+        return _refused(error, arguments)
+    except ValueError as error:
+        parser.error(_one_line(error))
+    except KeyboardInterrupt:
+        return _cannot_run("interrupted: there are no figures yet")
+    sys.stdout.write((json.dumps(cost.as_dict()) if chosen.json else str(cost)) + "\n")
+    return 0
+
+
+def _keys(names: list[str]) -> list[str]:
+    """The names, with a group's in its place. A name that is none is for the tracer to refuse."""
+    groups = {"all": rawtp.ALL_FIELDS, "basic": rawtp.BASIC_FIELDS}
+    return list(dict.fromkeys(key for name in names for key in groups.get(name, (name,))))
