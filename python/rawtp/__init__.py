@@ -12,7 +12,6 @@ It needs Linux 5.10 or later with BTF, and CAP_BPF and CAP_PERFMON (root has bot
 """
 
 import sys as _sys
-import typing as _typing
 
 if not _sys.platform.startswith("linux"):
     raise ImportError(f"rawtp attaches BPF programs to the Linux kernel; this is {_sys.platform}")
@@ -34,22 +33,8 @@ from rawtp._core import (
 
 TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
-    from rawtp.event import Event, Hook
-else:
-    # As a rule only checkers need them, and to make them takes typing: longer than the import of all the rest.
-    def __getattr__(name):
-        if name not in ("Event", "Hook"):
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from rawtp import event
-
-        return globals().setdefault(name, getattr(event, name))
-
-    def __dir__():
-        return sorted({*globals(), *__all__})
-
-
-if _typing.TYPE_CHECKING:
     from rawtp._cost import Cost, CostFigure, CostRow, cost
+    from rawtp.event import Event, Hook
 
 # 21, as many as a dict holds in 32 slots: with one more it takes twice the memory, and twice the time to make.
 BASIC_FIELDS = (
@@ -80,18 +65,21 @@ __all__ = [
     "syscalls",
 ]
 
+# Few programs ask for these. To make the types of events takes typing, which takes longer than the import of all the rest.
+_LATE = {
+    **dict.fromkeys(("Cost", "CostFigure", "CostRow", "cost"), "rawtp._cost"),
+    **dict.fromkeys(("Event", "Hook"), "rawtp.event"),
+}
+
 # A type checker is told above, and would take any name for one of these.
-if not _typing.TYPE_CHECKING:
-    _LATE = frozenset({"Cost", "CostFigure", "CostRow", "cost"})
+if not TYPE_CHECKING:
 
     def __getattr__(name):
-        # What few ask for must not make every start slower.
-        if name in _LATE:
-            from rawtp import _cost
+        if name not in _LATE:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
 
-            globals().update({late: getattr(_cost, late) for late in _LATE})
-            return globals()[name]
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return globals().setdefault(name, getattr(import_module(_LATE[name]), name))
 
     def __dir__():
         return sorted({*globals(), *_LATE})
