@@ -65,7 +65,7 @@ __all__ = [
     "syscalls",
 ]
 
-# Few programs ask for these. To make the types of events takes typing, which takes longer than the import of all the rest.
+# Few programs ask for these. The types of events take typing, whose import takes longer than all the rest.
 _LATE = {
     **dict.fromkeys(("Cost", "CostFigure", "CostRow", "cost"), "rawtp._cost"),
     **dict.fromkeys(("Event", "Hook"), "rawtp.event"),
