@@ -212,8 +212,8 @@ struct enter_state {
 	__u64 submitted;
 	__u64 lost_ring;
 	__u64 seq;
-	__u32 lost; /* since the last record that fitted */
-	__u32 reserved;
+	__u32 lost;	 /* since the last record that fitted */
+	__u32 is_closed; /* set by user space: a program that begins after it counts nothing more */
 	struct arguments arguments;
 	struct asked asked;
 	struct process process;

@@ -7,6 +7,7 @@
 pub mod alike;
 mod ancestry;
 pub mod attach;
+mod barrier;
 pub mod cgroup;
 pub mod cgroup_lookup;
 pub mod cgroup_mounts;
