@@ -40,6 +40,7 @@ pub mod session;
 pub mod skel;
 pub mod stats;
 pub mod syscalls;
+pub mod taken;
 pub mod value;
 
 #[cfg(feature = "python")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -23,7 +23,7 @@ MINIMAL: tuple[str, ...] = ("cpu", "via", "seq", "lost", "tid", "ret")
 @pytest.mark.parametrize("hook", ["raw_tp", "tracepoint"])
 @pytest.mark.parametrize("results", [True, False])
 def test_close_in_a_flood_of_several_threads(
-    program: Callable[[str], Path], tmp_path: Path, hook: str, results: bool
+    program: Callable[[str], Path], tmp_path: Path, hook: Literal["raw_tp", "tracepoint"], results: bool
 ) -> None:
     """What the tracer saw lies between the calls that surely fell into its life and those that may have."""
     with counted(program, tmp_path, 4) as flood:

@@ -1,0 +1,34 @@
+//! What a reader has in hand.
+
+use std::mem;
+
+use crate::join::{Counts, add};
+
+/// Events that were taken for a caller who does not have them yet. Dropped before that, by an error or a panic, they are
+/// counted as discarded: they have left the queue, and he gets the exception in their place.
+pub struct Taken<'a> {
+    counts: &'a Counts,
+    /// How many.
+    pub events: u64,
+}
+
+impl<'a> Taken<'a> {
+    /// None yet.
+    #[must_use]
+    pub fn new(counts: &'a Counts) -> Self {
+        Self { counts, events: 0 }
+    }
+
+    /// The caller has them.
+    pub fn deliver(mut self) -> u64 {
+        let events = mem::take(&mut self.events);
+        add(&self.counts.delivered, events);
+        events
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        add(&self.counts.discarded, self.events);
+    }
+}
