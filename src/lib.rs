@@ -39,6 +39,7 @@ pub mod ring;
 pub mod session;
 pub mod skel;
 pub mod stats;
+mod sync;
 pub mod syscalls;
 pub mod taken;
 pub mod value;

@@ -128,7 +128,9 @@ impl Tracer {
                 None => break,
             }
         }
-        Ok(taken.deliver())
+        let events = taken.events;
+        taken.deliver();
+        Ok(events)
     }
 
     fn read_one<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
