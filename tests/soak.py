@@ -47,8 +47,7 @@ class Producers:
         """Builds them in the directory, where they work, too."""
         self._directory = directory
         for name in ("counted", "processes", "uring"):
-            command = ["gcc", "-O2", "-pthread", "-o", directory / name, PROGRAMS / f"{name}.c"]
-            subprocess.run(command, check=True)
+            subprocess.run(["gcc", "-O2", "-pthread", "-o", directory / name, PROGRAMS / f"{name}.c"], check=True)
 
     def _program(self, name: str) -> Path:
         return self._directory / name
