@@ -21,7 +21,8 @@ class Event(TypedDict):
     """The CPU that ran the call's entry."""
     seq: int
     """Position among this CPU's events of the same ``via``, from 1, without gaps; an event that is lost keeps its
-    number."""
+    number. It is given at the call's entry. An event comes when its call has ended: those of one thread in their
+    order, but one that took long can come after higher numbers of its CPU. With ``results=False`` it always rises."""
     lost: int
     """Events of the same ``via`` lost on this CPU just before this one."""
     pid: int
@@ -42,8 +43,8 @@ class Event(TypedDict):
     """The executable's path, as the process sees it, at the time of its first event since its last exec; ``None`` for a
     kernel thread."""
     argv: tuple[str, ...] | None
-    """The arguments, as they are in the process's memory at the time of its first event since its last exec, up to 1,023
-    bytes; ``None`` when that cannot be read."""
+    """The arguments, as they are in the process's memory at the time of its first event since its last exec, up to
+    1,023 bytes; ``None`` when that cannot be read."""
     argv_truncated: bool | None
     """Whether there are more, or longer, arguments than ``argv`` has."""
     euid: int
