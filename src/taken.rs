@@ -30,3 +30,27 @@ impl Drop for Taken<'_> {
         add(&self.counts.discarded, self.events);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+
+    #[test]
+    fn what_is_not_delivered_is_discarded() {
+        let counts = Counts::default();
+        let mut taken = Taken::new(&counts);
+        taken.events = 3;
+        taken.deliver();
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            let mut taken = Taken::new(&counts);
+            taken.events = 2;
+            panic!("in the middle");
+        }));
+        assert!(panicked.is_err());
+        let [delivered, discarded] = [&counts.delivered, &counts.discarded].map(|it| it.load(Ordering::Relaxed));
+        assert_eq!((delivered, discarded), (3, 2));
+    }
+}

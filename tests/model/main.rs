@@ -1,11 +1,7 @@
 //! Every order in which the drain thread, readers and a close can run, tried on the queue's own source: no wake-up is
 //! missed, nothing is lost or comes twice, and the end comes last. A wait that nobody ends is a deadlock to loom, and fails.
-#![allow(
-    missing_docs,
-    dead_code,
-    unreachable_pub,
-    reason = "it includes a module of the crate's, and uses a part of it"
-)]
+#![allow(missing_docs, reason = "a test")]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "modules of the crate's, of which a part is used here")]
 
 #[path = "../../src/error.rs"]
 mod error;

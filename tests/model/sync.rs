@@ -9,6 +9,10 @@ use std::sync::{Arc, Mutex as Plain};
 pub(crate) use loom::sync::atomic::{AtomicU64, Ordering};
 pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
 
+/// Nothing is in the channel.
+#[derive(Debug)]
+pub(crate) struct Empty;
+
 /// A channel's end. The queue uses it under its mutex alone, so that loom need not see what happens in it.
 pub(crate) struct End<T> {
     items: Arc<Plain<VecDeque<T>>>,
@@ -46,8 +50,8 @@ impl<T> End<T> {
         Ok(())
     }
 
-    pub(crate) fn try_recv(&self) -> Result<T, ()> {
-        self.items.lock().unwrap().pop_front().ok_or(())
+    pub(crate) fn try_recv(&self) -> Result<T, Empty> {
+        self.items.lock().unwrap().pop_front().ok_or(Empty)
     }
 }
 
