@@ -5,6 +5,7 @@
 PYTHON ?= python3
 ARGS ?=
 FUZZ_S ?= 60
+SOAK_S ?= 600
 
 # rustup puts cargo here, and a shell opened before that does not know it.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -25,7 +26,7 @@ SOURCES := $(wildcard src/*.rs src/*/*.rs bpf/*) build.rs Cargo.toml Cargo.lock 
 PACKAGED := $(wildcard python/rawtp/*.py* python/rawtp/*/*.py* python/rawtp/py.typed LICENSE-* README.md)
 FORMATTED := $(filter-out bpf/vmlinux.h,$(wildcard bpf/*.c bpf/*.h benches/programs/*.c benches/programs/*.h))
 
-.PHONY: help run test build wheel lint fuzz bench bench-deps clean setup-wheel setup-lint test-rust
+.PHONY: help run test build wheel lint fuzz soak bench bench-deps clean setup-wheel setup-lint test-rust
 
 help: ## these lines
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | while IFS=: read -r name text; do printf '  make %-11s%s\n' "$$name" "$$text"; done
@@ -57,6 +58,9 @@ lint: setup-lint .venv/.test ## formats, clippy, rustdoc, types, the licence lis
 fuzz: ## looks for faults in the reader of records, for FUZZ_S seconds
 	@scripts/setup.sh build fuzz
 	scripts/fuzz.sh record $(FUZZ_S) $(LOCKED)
+
+soak: .venv/.develop ## random tracers, readers and producers, as root, for SOAK_S seconds; ARGS="--help" shows what else
+	@scripts/as_root.sh .venv/bin/python tests/soak.py --seconds $(SOAK_S) $(ARGS)
 
 bench: .venv/.develop $(if $(findstring --write,$(ARGS)),.venv/.bench) ## what tracing costs and how much it carries, as root; ARGS="--help" shows what else
 	@scripts/as_root.sh $(if $(RAWTP_CLANG),RAWTP_CLANG=$(RAWTP_CLANG)) .venv/bin/python -m benches $(ARGS)

@@ -212,9 +212,9 @@ struct enter_state {
 	__u64 submitted;
 	__u64 lost_ring;
 	__u64 seq;
-	__u32 lost; /* since the last record that fitted */
-	__u32 reserved;
-	__u64 share; /* bytes of the ring that may be used without asking */
+	__u32 lost;	 /* since the last record that fitted */
+	__u32 is_closed; /* set by user space: a program that begins after it counts nothing more */
+	__u64 share;	 /* bytes of the ring that may be used without asking */
 	struct arguments arguments;
 	struct asked asked;
 	struct process process;

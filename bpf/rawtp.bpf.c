@@ -81,7 +81,7 @@ static __always_inline int on_enter(__u64 nr, struct pt_regs *regs)
 		return 0;
 	cpu = bpf_get_smp_processor_id();
 	state = bpf_map_lookup_elem(&enter_states, &cpu);
-	if (!state)
+	if (!state || state->is_closed)
 		return 0;
 	read_arguments(&state->arguments, typed_regs(task, regs), abi);
 	if (!is_event(call, &state->arguments, &flags))
@@ -236,7 +236,7 @@ int handle_request(struct bpf_raw_tracepoint_args *ctx)
 	cpu = bpf_get_smp_processor_id();
 	slot = cfg_cpus + cpu;
 	state = bpf_map_lookup_elem(&enter_states, &slot);
-	if (!state || !read_request(req, opcode, &state->asked))
+	if (!state || state->is_closed || !read_request(req, opcode, &state->asked))
 		return 0;
 	if (call->condition == CALL_O_TRUNC && !(state->asked.flags & O_TRUNC))
 		return 0;

@@ -14,8 +14,9 @@ use crate::column::{Column, fields};
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::fields::{Fields, Part};
-use crate::join::{Counts, add};
+use crate::join::Counts;
 use crate::reader::Reader;
+use crate::taken::Taken;
 use crate::value::Values;
 
 /// A batch ends behind the event with which its texts reach this: far below the 2 GiB that Arrow's offsets can tell.
@@ -145,20 +146,22 @@ pub fn read(
     most: usize,
 ) -> Result<RecordBatch> {
     let mut columns = Columns::new(values, reader.waiting().min(most));
-    let taken = loop {
+    let mut taken = Taken::new(counts);
+    loop {
         if columns.rows() == most || columns.is_full() {
-            break Ok(());
+            break;
         }
-        match reader.next(|event| columns.push(event, values)) {
-            Ok(Some(())) => {}
-            Ok(None) => break Ok(()),
-            Err(error) => break Err(error),
+        let pushed = reader.next(|event| {
+            taken.events += 1;
+            columns.push(event, values);
+        })?;
+        if pushed.is_none() {
+            break;
         }
-    };
-    let rows = columns.rows() as u64;
-    let made = taken.and_then(|()| columns.finish(Arc::clone(schema)));
-    add(if made.is_ok() { &counts.delivered } else { &counts.discarded }, rows);
-    made
+    }
+    let made = columns.finish(Arc::clone(schema))?;
+    taken.deliver();
+    Ok(made)
 }
 
 #[cfg(test)]

@@ -25,14 +25,6 @@ pub struct Totals {
     pub lost_exits: u64,
 }
 
-impl Totals {
-    /// Whether no program was in the middle of counting.
-    #[must_use]
-    pub fn settled(&self) -> bool {
-        self.matched == self.filtered + self.submitted + self.lost_ring
-    }
-}
-
 /// The mapped state of the programs.
 #[derive(Debug)]
 pub struct Counters {
@@ -50,7 +42,7 @@ impl Counters {
     /// [`crate::error::Error::Os`] when mmap(2) refuses.
     pub fn new(enter_states: impl AsFd, exit_states: impl AsFd, slots: usize, cpus: usize) -> Result<Self> {
         Ok(Self {
-            enter: Mapping::new(enter_states, slots * size_of::<enter_state>(), 0, false)?,
+            enter: Mapping::new(enter_states, slots * size_of::<enter_state>(), 0, true)?,
             exit: Mapping::new(exit_states, cpus * size_of::<exit_state>(), 0, false)?,
             slots,
             cpus,
@@ -59,8 +51,17 @@ impl Counters {
 
     fn enter(&self, slot: usize, field: usize) -> u64 {
         let at = self.enter.at::<u64>(slot * size_of::<enter_state>() + field);
-        // SAFETY: an aligned counter inside the mapping, which the program writes whole; we only load.
+        // SAFETY: an aligned counter inside the mapping, which the program writes whole; we only load it.
         unsafe { AtomicU64::from_ptr(at.as_ptr()) }.load(Ordering::Acquire)
+    }
+
+    /// Ends the counting: a program that begins once this is seen by its CPU counts and sends nothing more.
+    pub fn close(&self) {
+        for slot in 0..self.slots {
+            let at = self.enter.at::<u32>(slot * size_of::<enter_state>() + offset_of!(enter_state, is_closed));
+            // SAFETY: an aligned word inside the mapping, which the programs only read.
+            unsafe { AtomicU32::from_ptr(at.as_ptr()) }.store(1, Ordering::Release);
+        }
     }
 
     /// Adds up all slots.

@@ -1,4 +1,5 @@
-//! [`Event`] to dict, fast: a copy of the dict made for the same thread, with what differs set anew.
+//! [`Event`] to dict, fast: a copy of the dict made for the same thread, or for another
+//! in its place, with what differs set anew.
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
@@ -10,8 +11,13 @@ use crate::fields::{Key, Part};
 use crate::record::ancestors;
 use crate::value::{Value, Values, texts};
 
-/// Threads whose dict is kept, and words. Beyond it all are dropped and made again as they come.
-const KEPT: usize = 4096;
+/// Words that are kept. Beyond it all are dropped and made again as they come.
+const WORDS: usize = 4096;
+
+/// Places for threads' dicts: a power of two. Each thread has one, by the low bits of its id, so that neighbours never
+/// share one. Of those that do, the last has its dict there: with more threads than places some are made out of a
+/// stranger's dict, and not all of them anew. About 25 MB when every place is taken.
+const PLACES: usize = 8192;
 
 /// Makes `str`s as `os.fsdecode` does.
 #[derive(Clone, Copy)]
@@ -70,7 +76,7 @@ impl Words {
         if let Some(known) = self.0.get(word) {
             return known.bind(py).clone();
         }
-        if self.0.len() >= KEPT {
+        if self.0.len() >= WORDS {
             self.0.clear();
         }
         let made = PyString::new(py, word);
@@ -104,7 +110,8 @@ impl Setter {
 /// Makes the dicts of one tracer.
 pub(crate) struct Dicts {
     setter: Setter,
-    templates: FxHashMap<u32, Template>,
+    /// By the low bits of the tid; empty before the first.
+    templates: Vec<Option<Template>>,
     /// Every key that is wanted, in the order that [`rawtp.Event`] documents.
     nothing: Py<PyDict>,
 }
@@ -115,7 +122,7 @@ impl Dicts {
         let mut setter = Setter { names, words: Words::default(), decoder: Decoder::new(py)? };
         let nothing = PyDict::new(py);
         values.fields().keys().try_for_each(|key| setter.set(&nothing, key, Value::None))?;
-        Ok(Self { setter, templates: FxHashMap::default(), nothing: nothing.unbind() })
+        Ok(Self { setter, templates: Vec::new(), nothing: nothing.unbind() })
     }
 
     /// The event as a dict of its own.
@@ -125,8 +132,12 @@ impl Dicts {
         event: &Event<'_>,
         values: &mut Values,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let tid = event.enter.record.tid;
-        let (template, changed) = if let Some(mut template) = self.templates.remove(&tid) {
+        if self.templates.is_empty() {
+            self.templates.resize_with(PLACES, || None);
+        }
+        let at = event.enter.record.tid as usize % PLACES;
+        // Out of its place while it is changed: a failure on the way must not leave half of two events there.
+        let (template, changed) = if let Some(mut template) = self.templates[at].take() {
             let changed = template.last.becomes(event);
             (template, changed)
         } else {
@@ -139,10 +150,7 @@ impl Dicts {
             }
         }
         let dict = template.dict.bind(py).copy()?;
-        if self.templates.len() >= KEPT {
-            self.templates.clear();
-        }
-        self.templates.insert(tid, template);
+        self.templates[at] = Some(template);
 
         values.each(Part::Each, event, |key, value| match value {
             // The template has it.

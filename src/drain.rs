@@ -12,7 +12,6 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
 
 use crate::clock::Clock;
-use crate::counters::{Counters, Totals};
 use crate::error::{Error, Result};
 use crate::queue::{Chunk, Queue};
 use crate::ring::{Drained, Ring};
@@ -22,8 +21,6 @@ const GATHER: Duration = Duration::from_millis(1);
 const GATHER_MS: u8 = 1;
 /// Wake-ups in a row, each within [`GATHER`] of the one before, that make a stream.
 const STREAK: u32 = 4;
-/// How long the end waits for programs that were running when they were detached. They take microseconds.
-const SETTLE: Duration = Duration::from_millis(50);
 
 /// What both sides of the thread's life hold.
 #[derive(Debug)]
@@ -37,7 +34,7 @@ struct Stop {
 pub struct Drain {
     stop: Arc<Stop>,
     queue: Arc<Queue>,
-    thread: JoinHandle<Totals>,
+    thread: JoinHandle<()>,
 }
 
 impl Drain {
@@ -46,18 +43,11 @@ impl Drain {
     /// # Errors
     ///
     /// [`Error::Os`] when there is no descriptor or no thread to be had.
-    pub fn start(ring: Ring, queue: Arc<Queue>, counters: Arc<Counters>) -> Result<Self> {
+    pub fn start(ring: Ring, queue: Arc<Queue>) -> Result<Self> {
         let wake = EventFd::from_value_and_flags(0, EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)
             .map_err(Error::os("cannot make an eventfd"))?;
         let stop = Arc::new(Stop { asked: AtomicBool::new(false), wake });
-        let worker = Worker {
-            ring,
-            queue: Arc::clone(&queue),
-            counters,
-            stop: Arc::clone(&stop),
-            clock: Clock::new(),
-            drained: 0,
-        };
+        let worker = Worker { ring, queue: Arc::clone(&queue), stop: Arc::clone(&stop), clock: Clock::new() };
         // Python's signal handlers belong to Python's threads. The new thread inherits the mask, so that there is no moment
         // in which it could take one.
         let mut before = SigSet::empty();
@@ -68,42 +58,38 @@ impl Drain {
         Ok(Self { stop, queue, thread: thread.map_err(Error::os("cannot start the drain thread"))? })
     }
 
-    /// Empties the ring, closes the queue and ends the thread. The programs must be detached. Gives the final counters.
-    #[must_use]
-    pub fn finish(self) -> Option<Totals> {
+    /// Empties the ring, closes the queue and ends the thread. The programs must have ended: what comes into the ring
+    /// later is seen by nobody.
+    pub fn finish(self) {
         self.stop.asked.store(true, Ordering::Release);
         // A write of one to a counter at zero neither blocks nor fails.
         let _ = self.stop.wake.write(1);
         self.queue.wake_producer();
-        self.thread.join().ok()
+        // It catches what panics, and says so in the queue.
+        let _ = self.thread.join();
     }
 }
 
 struct Worker {
     ring: Ring,
     queue: Arc<Queue>,
-    counters: Arc<Counters>,
     stop: Arc<Stop>,
     clock: Clock,
-    /// Events taken out of the ring.
-    drained: u64,
 }
 
 impl Worker {
-    fn run(mut self) -> Totals {
+    fn run(mut self) {
         let mut rest = Vec::new();
         // Whatever happens here, the queue must be closed: somebody may be waiting for it.
         let done = catch_unwind(AssertUnwindSafe(|| {
             self.stream(&mut rest)?;
-            self.settle(&mut rest)
+            self.empty(&mut rest)
         }));
         let failure = match done {
             Ok(done) => done.err().map(|error| error.to_string()),
             Err(_) => Some("it panicked, which is a defect of rawtp".into()),
         };
-        let totals = self.counters.totals();
         self.queue.close(rest, failure);
-        totals
     }
 
     /// Until the stop. What was copied but found no place in the queue by then goes to `rest`.
@@ -177,7 +163,6 @@ impl Worker {
         let mut chunk = self.queue.take_spare();
         chunk.offset_ns = self.clock.offset_ns();
         let drained = self.ring.drain(&mut chunk)?;
-        self.drained += u64::from(chunk.events);
         if chunk.bytes.is_empty() {
             self.queue.give_spare(chunk);
             return Ok((None, drained));
@@ -185,18 +170,11 @@ impl Worker {
         Ok((Some(chunk), drained))
     }
 
-    /// The programs are detached, but one may still be running: goes on until all that was counted was also seen.
-    fn settle(&mut self, rest: &mut Vec<Chunk>) -> Result<()> {
-        let start = Instant::now();
-        loop {
-            let totals = self.counters.totals();
-            while let (Some(chunk), _) = self.fill()? {
-                rest.push(chunk);
-            }
-            if (totals.settled() && totals.submitted == self.drained) || start.elapsed() > SETTLE {
-                return Ok(());
-            }
-            thread::sleep(Duration::from_micros(100));
+    /// Takes what is left: nothing more is written to the ring.
+    fn empty(&mut self, rest: &mut Vec<Chunk>) -> Result<()> {
+        while let (Some(chunk), _) = self.fill()? {
+            rest.push(chunk);
         }
+        Ok(())
     }
 }

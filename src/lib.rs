@@ -7,6 +7,7 @@
 pub mod alike;
 mod ancestry;
 pub mod attach;
+mod barrier;
 mod btf;
 pub mod btf_part;
 pub mod caller;
@@ -46,7 +47,9 @@ mod samples;
 pub mod session;
 pub mod skel;
 pub mod stats;
+mod sync;
 pub mod syscalls;
+pub mod taken;
 pub mod value;
 
 #[cfg(feature = "python")]

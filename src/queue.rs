@@ -2,18 +2,15 @@
 //!
 //! Invariant, all of it under the mutex, the eventfd's system calls included: the descriptor is readable exactly when a
 //! chunk is queued, or was popped and its successor not yet asked for, or the queue is closed. Once closed it stays
-//! readable, so that no one who waits can miss the close.
+//! readable, so that no one who waits can miss the close. `tests/model` tries every order of the threads for it.
 
 use std::collections::VecDeque;
 use std::mem;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-
-use crossbeam_channel::{Receiver, Sender, bounded};
-use nix::sys::eventfd::{EfdFlags, EventFd};
+use std::sync::PoisonError;
 
 use crate::error::{Error, Result};
+use crate::sync::{AtomicU64, Condvar, EfdFlags, EventFd, Mutex, MutexGuard, Ordering, Receiver, Sender, bounded};
 
 /// The size of a chunk: a few hundred records, which a reader decodes while they are in its cache.
 pub const CHUNK_BYTES: usize = 64 << 10;

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::attach::Attached;
+use crate::barrier::wait_for_programs;
 use crate::config::Config;
 use crate::counters::{Counters, Totals};
 use crate::coverage::Part;
@@ -37,7 +38,7 @@ struct Final {
 #[derive(Debug)]
 pub struct Session {
     queue: Arc<Queue>,
-    counters: Arc<Counters>,
+    counters: Counters,
     counts: Arc<Counts>,
     running: Mutex<Option<Running>>,
     last: OnceLock<Final>,
@@ -54,10 +55,10 @@ impl Session {
     pub fn open(config: &Config) -> Result<(Self, Reader)> {
         let queue = Arc::new(Queue::new(config.queue_bytes)?);
         let loaded = probe::load(config)?;
-        let counters = Arc::new(Counters::new(&loaded.enter_states, &loaded.exit_states, loaded.slots, loaded.cpus)?);
+        let counters = Counters::new(&loaded.enter_states, &loaded.exit_states, loaded.slots, loaded.cpus)?;
         let ring = Ring::new(loaded.ring, config.ring_bytes as usize)?;
         let Attached { links, programs, coverage } = loaded.attached;
-        let drain = Drain::start(ring, Arc::clone(&queue), Arc::clone(&counters))?;
+        let drain = Drain::start(ring, Arc::clone(&queue))?;
         let counts = Arc::new(Counts::default());
         let reader = Reader::new(Arc::clone(&queue), Arc::clone(&counts));
         let session = Self {
@@ -107,9 +108,18 @@ impl Session {
             for link in links {
                 drop(link);
             }
-            let totals = drain.finish().unwrap_or_else(|| self.counters.totals());
+            // A link that is gone does not mean that its program is: one may be running on another CPU, or be about to
+            // begin, since the tracepoint has fetched its list already and was interrupted before it got there (the
+            // grace period that guards that list is not the one we can wait for). So first the programs are told to
+            // count no more, and then we wait for those that may have begun before they could see it. From there on
+            // no counter moves and nothing comes into the ring: the last drain takes all there is, and what the ledger
+            // says afterwards is final.
+            self.counters.close();
+            wait_for_programs();
+            drain.finish();
+            let last = Final { totals: self.counters.totals(), missed: probe::missed(&programs) };
             // The first and only set: `running` is taken once.
-            let _ = self.last.set(Final { totals, missed: probe::missed(&programs) });
+            let _ = self.last.set(last);
         }
     }
 
@@ -126,11 +136,10 @@ impl Session {
             Some(last) => (last.totals, last.missed),
             None => (self.counters.totals(), running.as_ref().and_then(|running| probe::missed(&running.programs))),
         };
-        let (pending, buffered, discarded) = if running.is_some() {
-            (pending, totals.submitted.saturating_sub(decoded), discarded)
-        } else {
-            (0, 0, discarded + pending + self.queue.events().saturating_sub(decoded))
-        };
+        // Not what the queue was given: a drain thread that gave up has left the rest in the ring.
+        let waiting = totals.submitted.saturating_sub(decoded);
+        let (pending, buffered, discarded) =
+            if running.is_some() { (pending, waiting, discarded) } else { (0, 0, discarded + pending + waiting) };
         Stats {
             matched: totals.matched,
             filtered: totals.filtered,

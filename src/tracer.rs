@@ -23,12 +23,12 @@ use crate::dict::Dicts;
 use crate::exceptions::RawtpError;
 use crate::fields::Fields;
 use crate::hook::Hook;
-use crate::join::add;
 use crate::reader::Reader;
 use crate::session::Session;
 use crate::stats::Stats;
 use crate::stream::Stream;
 use crate::syscalls::{Abi, DELETE};
+use crate::taken::Taken;
 use crate::value::Values;
 
 /// A signal that comes between the look for one and the poll is seen this late at the worst.
@@ -113,26 +113,24 @@ impl Tracer {
         py: Python<'py>,
         most: usize,
         mut take: impl FnMut(Bound<'py, PyDict>) -> PyResult<()>,
-    ) -> PyResult<usize> {
+    ) -> PyResult<u64> {
         let mut held = self.lock(py)?;
         let Reading { reader, values, dicts } = &mut *held.reading;
         let counts = self.session.counts();
-        let mut taken = 0;
-        while taken < most {
-            match reader.next(|event| dicts.make(py, event, values))? {
-                Some(made) => {
-                    if let Err(error) = made.and_then(&mut take) {
-                        // They leave the queue, but the caller gets the exception in their place.
-                        add(&counts.discarded, taken as u64 + 1);
-                        return Err(error);
-                    }
-                    taken += 1;
-                }
+        let mut taken = Taken::new(counts);
+        while taken.events < most as u64 {
+            let made = reader.next(|event| {
+                taken.events += 1;
+                dicts.make(py, event, values)
+            })?;
+            match made {
+                Some(made) => made.and_then(&mut take)?,
                 None => break,
             }
         }
-        add(&counts.delivered, taken as u64);
-        Ok(taken)
+        let events = taken.events;
+        taken.deliver();
+        Ok(events)
     }
 
     fn read_one<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {

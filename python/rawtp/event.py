@@ -21,7 +21,8 @@ class Event(TypedDict):
     """The CPU that ran the call's entry."""
     seq: int
     """Position among this CPU's events of the same ``via``, from 1, without gaps; an event that is lost keeps its
-    number."""
+    number. It is given at the call's entry. An event comes when its call has ended: those of one thread in their
+    order, but one that took long can come after higher numbers of its CPU. With ``results=False`` it always rises."""
     lost: int
     """Events of the same ``via`` lost on this CPU just before this one."""
     pid: int

@@ -1,6 +1,7 @@
 /* uring DIRECTORY MODE: waits for a byte on stdin, then has io_uring do each request that is watched, in DIRECTORY, one at
  * a time; see test_io_uring.py for what it must give. MODE is inline, async (IOSQE_ASYNC), sqpoll (a thread of the kernel's
- * submits), skip (no completion for success) or abandon (requests whose completions nobody waits for).
+ * submits), skip (no completion for success), abandon (requests whose completions nobody waits for) or flood (50,000 times
+ * a request and a call).
  * Exits with 77 where io_uring is not to be had. */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -134,6 +135,13 @@ int main(int argc, char **argv)
 		for (int i = 0; i < 8; i++)
 			submit(request(UNLINKAT, AT_FDCWD, "none", 0, NULL, 0), 0);
 		_exit(0);
+	}
+	if (!strcmp(mode, "flood")) {
+		for (int i = 0; i < 50000; i++) {
+			submit(request(UNLINKAT, AT_FDCWD, "none", 0, NULL, 0), 1);
+			syscall(SYS_unlinkat, AT_FDCWD, "none", 0);
+		}
+		return 0;
 	}
 	make("a");
 	show(submit(request(OPENAT, AT_FDCWD, "a", 0, NULL, O_RDONLY), 1));

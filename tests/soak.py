@@ -1,0 +1,250 @@
+"""Random tracers, readers and producers, for as long as is asked: the ledger must hold and nothing may grow.
+
+``make soak`` runs it as root (SOAK_S=600). Rounds of some seconds each end at rest, where everything is compared. A
+failure names its seed and round: ``make soak ARGS="--seed 7 --round 12"`` runs that round alone. What the machine does
+between the threads is not repeated with it, but what they do is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import gc
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import rawtp
+from counted import assert_positions, counted
+from support import HANG_S, assert_ledger, release, stopped, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PROGRAMS = Path(__file__).parent / "programs"
+ROUND_S = 6.0
+WARM_UP = 3
+"""Rounds in which caches and malloc's arenas fill."""
+GROWTH_BYTES = 12 << 20
+"""What RSS at rest may grow after the warm-up, however long it runs. malloc keeps and gives back some MB from round to
+round, as threads come to other arenas; two hundred tracers that left one 64 KiB chunk each are beyond it, and 60 s have
+about as many."""
+MANY = 200
+"""So many wait that the next one certainly comes: a call that is open is no event yet."""
+POSITION = ("cpu", "via", "seq", "lost")
+
+
+class Producers:
+    """Programs that delete, one after the other."""
+
+    def __init__(self, directory: Path) -> None:
+        """Builds them in the directory, where they work, too."""
+        self._directory = directory
+        for name in ("counted", "processes", "uring"):
+            subprocess.run(["gcc", "-O2", "-pthread", "-o", directory / name, PROGRAMS / f"{name}.c"], check=True)
+
+    def _program(self, name: str) -> Path:
+        return self._directory / name
+
+    def _run(self, *command: str | Path) -> None:
+        with stopped(command) as process:
+            release(process)
+            # 77: no io_uring here.
+            assert process.wait(timeout=HANG_S) in {0, 77}, command
+
+    def work(self, chance: random.Random, end: float) -> None:
+        """Starts one at a time until the end."""
+        while time.monotonic() < end:
+            match chance.randrange(4):
+                case 0:
+                    self._counted(chance.randint(1, 6), chance.randint(1, 30_000))
+                case 1:
+                    self._run(self._program("processes"), str(chance.randint(1, 500)), "3", "4")
+                case 2:
+                    self._run(self._program("processes"), str(chance.randint(1, 20)), "0")
+                case _:
+                    self._run(self._program("uring"), self._directory, "flood")
+            time.sleep(chance.random() / 10)
+
+    def _counted(self, threads: int, count: int) -> None:
+        with (
+            tempfile.TemporaryDirectory(dir=self._directory) as own,
+            counted(self._program, Path(own), threads, count) as flood,
+            rawtp.Tracer(pid=flood.pid, fields=POSITION) as tracer,
+        ):
+            flood.go()
+            flood.wait()
+            tracer.close()
+            events = list(tracer)
+            stats = tracer.stats()
+            assert flood.ended == threads * count == stats.matched - stats.filtered == len(events) + stats.lost_ring
+            assert assert_positions(events, stats.tail_lost) == stats.lost_ring
+
+
+def take(tracer: rawtp.Tracer, chance: random.Random) -> list[rawtp.Event]:
+    """One reading, in any of the ways."""
+    match chance.randrange(5):
+        case 0:
+            return tracer.get_many(chance.randint(1, 5000), timeout=chance.random() / 20)
+        case 1:
+            return tracer.batch(chance.randint(1, 5000), timeout=chance.random() / 20).to_dicts()
+        case 2:
+            try:
+                return [tracer.get(timeout=chance.random() / 20)]
+            except TimeoutError:
+                return []
+        case 3:
+            return [next(tracer) for _ in range(chance.randint(1, 50)) if tracer.stats().buffered > MANY]
+        case _:
+            time.sleep(chance.random() / 5)
+            return []
+
+
+def options(chance: random.Random) -> dict[str, object]:
+    """Of a tracer; the position is among its fields."""
+    others = [name for name in rawtp.ALL_FIELDS if name not in POSITION]
+    names = rawtp.DELETE + rawtp.RENAME + rawtp.TRUNCATE
+    return {
+        "syscalls": rawtp.DELETE if chance.random() < 0.7 else chance.sample(names, chance.randint(1, len(names))),
+        "results": chance.random() < 0.7,
+        "fields": (*POSITION, *chance.sample(others, chance.randint(0, len(others)))),
+        "hook": chance.choice(["auto", "raw_tp", "tracepoint"]),
+        "ring_bytes": 4096 << chance.randrange(9),
+        "queue_bytes": 65536 << chance.randrange(5),
+    }
+
+
+def trace(chance: random.Random, end: float) -> int:
+    """Tracers one after the other until the end, each checked to the last event. Gives how many."""
+    tracers = 0
+    while time.monotonic() < end:
+        asked = options(chance)
+        stop = min(end, time.monotonic() + chance.random() * 2)
+        events: list[rawtp.Event] = []
+        tracer = rawtp.Tracer(**asked)  # type: ignore[arg-type]
+        tracers += 1
+        while time.monotonic() < stop and len(events) < 100_000:
+            events += take(tracer, chance)
+        if chance.random() < 0.2:
+            # Dropped as it is, with whatever waits in it.
+            del tracer
+            continue
+        close(tracer, chance)
+        closed = tracer.stats()
+        assert_ledger(closed)
+        assert (closed.delivered, closed.pending, closed.buffered) == (len(events), 0, 0), (asked, closed)
+        events += tracer
+        stats = tracer.stats()
+        assert_ledger(stats)
+        assert (stats.delivered, stats.discarded) == (len(events), 0), (asked, stats)
+        assert stats.matched == stats.filtered + stats.lost_ring + len(events), (asked, stats)
+        assert assert_positions(events, stats.tail_lost) == stats.lost_ring, (asked, stats)
+    return tracers
+
+
+def close(tracer: rawtp.Tracer, chance: random.Random) -> None:
+    """From here, or from another thread."""
+    if chance.random() < 0.5:
+        tracer.close()
+    else:
+        thread = threading.Thread(target=tracer.close)
+        thread.start()
+        thread.join()
+
+
+def run_round(producers: Producers, seed: int, number: int) -> tuple[int, rawtp.Stats]:
+    """All of them at once, and one tracer beside them from beginning to end; then everything at rest."""
+    end = time.monotonic() + ROUND_S
+    failures: list[BaseException] = []
+    tracers: list[int] = []
+
+    def guarded(work: Callable[[random.Random], object], name: str) -> None:
+        try:
+            work(random.Random(f"{seed}-{number}-{name}"))  # noqa: S311 - to be repeated
+        except BaseException as failure:
+            failures.append(failure)
+
+    works: list[Callable[[random.Random], object]] = [
+        lambda chance: producers.work(chance, end),
+        lambda chance: producers.work(chance, end),
+        *[lambda chance: tracers.append(trace(chance, end))] * 3,
+    ]
+    with rawtp.Tracer(fields=POSITION) as watch:
+        threads = [threading.Thread(target=guarded, args=(work, str(at))) for at, work in enumerate(works)]
+        for thread in threads:
+            thread.start()
+        lost = events = 0
+        chance = random.Random(f"{seed}-{number}-watch")  # noqa: S311 - to be repeated
+        while any(thread.is_alive() for thread in threads):
+            taken = take(watch, chance)
+            events += len(taken)
+            lost += sum(event["lost"] for event in taken)
+        if failures:
+            raise failures[0]
+        wait_for(lambda: not watch.stats().pending or bool(watch.get_many(timeout=0.1)), "no open calls")
+        watch.close()
+        rest = list(watch)
+        stats = watch.stats()
+        assert_ledger(stats)
+        assert stats.matched == stats.delivered + stats.lost_ring, stats
+        assert events + len(rest) <= stats.delivered, stats
+    return sum(tracers), stats
+
+
+def at_rest() -> tuple[int, int, int]:
+    """RSS in bytes, descriptors and threads of this process."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    rss = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+    return rss, len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))  # noqa: PTH208
+
+
+def main() -> int:
+    """Rounds until the time is over."""
+    parser = argparse.ArgumentParser(prog="make soak", description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--seconds", type=float, default=600, help="how long (600)")
+    parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000, help="of all that is random")
+    parser.add_argument("--round", type=int, help="this one alone")
+    asked = parser.parse_args()
+    print(f"seed {asked.seed}", flush=True)
+    start = time.monotonic()
+    high = rss = 0
+    before: tuple[int, int] | None = None
+    number = asked.round or 0
+    with tempfile.TemporaryDirectory() as directory:
+        producers = Producers(Path(directory))
+        while True:
+            try:
+                tracers, stats = run_round(producers, asked.seed, number)
+            except BaseException:
+                print(f"failed: seed {asked.seed}, round {number}", file=sys.stderr)
+                raise
+            rss, *counts = at_rest()
+            now = (counts[0], counts[1])
+            print(
+                f"round {number}: {tracers} tracers, {stats.matched:,} calls, {stats.lost_ring:,} lost, "
+                f"{rss / 1e6:.1f} MB, {now[0]} descriptors, {now[1]} threads",
+                flush=True,
+            )
+            assert before in {None, now}, f"descriptors and threads: {before}, then {now}"
+            before = now
+            if number < WARM_UP:
+                high = max(high, rss)
+            number += 1
+            if asked.round is not None or time.monotonic() - start > asked.seconds:
+                break
+    if asked.round is None and number > WARM_UP:
+        grown = rss - high
+        print(f"RSS at rest: {grown / 1e6:+.1f} MB since the warm-up")
+        assert grown < GROWTH_BYTES, f"RSS has grown by {grown:,} bytes since the warm-up"
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
