@@ -25,8 +25,7 @@ enum record_kind {
 enum segment_kind {
 	SEGMENT_FILENAME = 1,
 	SEGMENT_NEW_FILENAME = 2,
-	/* What a relative name is relative to: struct directory, then names from the leaf to the root, each with a NUL.
-	 */
+	/* What a relative name is relative to: struct directory, then names from leaf to root, each with a NUL. */
 	SEGMENT_DIRECTORY = 3,
 	SEGMENT_NEW_DIRECTORY = 4,
 	/*

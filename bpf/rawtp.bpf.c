@@ -252,8 +252,7 @@ int handle_request(struct bpf_raw_tracepoint_args *ctx)
 	record->abi = ABI_NATIVE;
 	record->via = VIA_IO_URING;
 	begin_record(state, cpu, task);
-	/* A thread of the kernel's is named after its work. Rare, and so not worth the look at one more pointer's type.
-	 */
+	/* A thread of the kernel's is named after its work. Rare, and so not worth one more typed pointer. */
 	if (TASK(task, flags) & PF_IO_WORKER)
 		BPF_CORE_READ_INTO((char(*)[COMM_BYTES])record->comm, task, group_leader, comm);
 	append_segments(state, slot, true, task);
