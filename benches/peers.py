@@ -150,8 +150,11 @@ def peers(programs: Programs, scale: Scale) -> list[Peer]:
                 continue
             try:
                 ran = run(tool, programs, scale.peer_calls)
-            except (RefusedError, subprocess.TimeoutExpired) as error:
+            except RefusedError as error:
                 peer.note = f"does not run here: {error}"
+                continue
+            except subprocess.TimeoutExpired as error:
+                peer.note = f"did not end within {error.timeout:g} s"
                 continue
             peer.runs.append(ran)
             peer.slowdowns.append(ran.caller_ns / bare)
