@@ -264,7 +264,7 @@ int handle_request(struct bpf_raw_tracepoint_args *ctx)
 	}
 	sent.seq = record->seq;
 	sent.cpu = cpu;
-	record->is_alone = !cfg_results || BPF_CORE_READ(req, flags) & IOSQE_CQE_SKIP_SUCCESS;
+	record->is_alone = !cfg_results || !COMPLETES || BPF_CORE_READ(req, flags) & IOSQE_CQE_SKIP_SUCCESS;
 	if (!record->is_alone && !open_request(&key, &sent)) {
 		record->is_alone = 1;
 		count_lost_exit(cpu);
@@ -281,7 +281,7 @@ int handle_completion(struct bpf_raw_tracepoint_args *ctx)
 	struct request_key key = {0};
 	struct sent *sent;
 
-	if (!COMPLETES_CTX && !COMPLETES_CTX_REQ && !COMPLETES_CQE)
+	if (!COMPLETES)
 		return UNKNOWN_ARGUMENTS(ctx);
 	if (!requests_open)
 		return 0;

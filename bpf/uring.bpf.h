@@ -29,6 +29,8 @@ const volatile struct request_call cfg_requests[OPCODES_MAX] = {};
 #define COMPLETES_CTX bpf_core_type_exists(btf_trace_io_uring_complete___ctx)
 #define COMPLETES_CTX_REQ bpf_core_type_exists(btf_trace_io_uring_complete___ctx_req)
 #define COMPLETES_CQE bpf_core_type_exists(btf_trace_io_uring_complete___cqe)
+/* Where none is known, nobody must wait for a completion. */
+#define COMPLETES (COMPLETES_CTX || COMPLETES_CTX_REQ || COMPLETES_CQE)
 
 /* In assembler: the compiler makes one load with a variable place of two, which the verifier refuses. */
 #define ARGUMENT_AT(ctx, n)                                                                                            \

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import importlib
 import math
 import os
-import re
 import resource
-import signal
 import subprocess
 import sys
 import threading
@@ -20,14 +17,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import rawtp
+from frames import READERS, WITH_BYTES, Rows, by_polars, by_pyarrow, expected, module, visible
 from support import HANG_S, assert_ledger, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator
 
 pytestmark = pytest.mark.kernel
-
-Rows = list[dict[str, Any]]
 
 NAMES = (
     b"/nonexistent/plain",
@@ -85,86 +81,6 @@ def renaming(tmp_path: Path) -> Iterator[rawtp.Tracer]:
         yield tracer
 
 
-def visible(text: str) -> str:
-    return re.sub("[\udc80-\udcff]", lambda byte: f"\\x{ord(byte[0]) - 0xDC00:02x}", text)
-
-
-def expected(events: Sequence[Mapping[str, Any]]) -> Rows:
-    """The rows that a reader must find: text that is text, and beside it the bytes where it is not all of them."""
-    rows: Rows = []
-    for event in events:
-        row: dict[str, Any] = {}
-        for key, value in event.items():
-            row[key] = [*map(visible, value)] if isinstance(value, tuple) else value
-            if isinstance(value, str):
-                row[key] = visible(value)
-            if key in WITH_BYTES:
-                lossy = value is not None and row[key] != ([*value] if isinstance(value, tuple) else value)
-                encoded = [*map(os.fsencode, value)] if isinstance(value, tuple) else os.fsencode(value or "")
-                row[f"{key}_bytes"] = encoded if lossy else None
-        rows.append(row)
-    return rows
-
-
-WITH_BYTES = {
-    *("comm", "parent_comm", "exe", "argv"),
-    *("filename", "new_filename", "path", "new_path", "host_path"),
-}
-
-
-def module(name: str) -> Any:
-    """A reader. pandas 3 needs Python 3.11."""
-    return pytest.importorskip(name) if sys.version_info < (3, 11) else importlib.import_module(name)
-
-
-def by_pyarrow(source: object) -> Rows:
-    pa = module("pyarrow")
-    table = pa.table(source)
-    table.validate(full=True)
-    if "ts_ns" in table.column_names:
-        at = table.column_names.index("ts_ns")
-        assert table.schema.field(at).type == pa.timestamp("ns", "UTC")
-        table = table.set_column(at, "ts_ns", table["ts_ns"].cast(pa.int64()))
-    rows: Rows = table.to_pylist()
-    return rows
-
-
-def by_polars(source: object) -> Rows:
-    pl = module("polars")
-    frame = pl.DataFrame(source)
-    if "ts_ns" in frame.columns:
-        assert frame.schema["ts_ns"] == pl.Datetime("ns", "UTC")
-        frame = frame.with_columns(pl.col("ts_ns").dt.epoch("ns"))
-    rows: Rows = frame.to_dicts()
-    return rows
-
-
-def by_pandas(source: object) -> Rows:
-    pd = module("pandas")
-    frame = pd.DataFrame.from_arrow(source)
-
-    def value(cell: Any) -> Any:
-        if hasattr(cell, "tolist"):
-            cell = cell.tolist()
-        return None if not isinstance(cell, list) and pd.isna(cell) else cell
-
-    if "ts_ns" in frame:
-        assert str(frame["ts_ns"].dtype) == "datetime64[ns, UTC]"
-        frame["ts_ns"] = frame["ts_ns"].astype("int64")
-    return [{key: value(cell) for key, cell in row.items()} for row in frame.to_dict("records")]
-
-
-def by_duckdb(source: object) -> Rows:
-    duckdb = module("duckdb")
-    assert source is not None  # duckdb finds it by its name
-    with duckdb.connect() as connection:
-        found = connection.sql("from source")
-        if "ts_ns" in found.columns:
-            found = connection.sql("select * replace (epoch_ns(ts_ns) as ts_ns) from source")
-        return [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
-
-
-READERS = (by_pyarrow, by_polars, by_pandas, by_duckdb)
 reader = pytest.mark.parametrize("read", READERS)
 
 
@@ -358,107 +274,11 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
-@pytest.mark.parametrize(
-    "collect",
-    [
-        lambda tracer: module("pyarrow").RecordBatchReader.from_stream(tracer).read_all(),
-        lambda tracer: module("pyarrow").table(tracer),
-        lambda tracer: module("polars").DataFrame(tracer),
-        lambda tracer: module("pandas").DataFrame.from_arrow(tracer),
-        lambda tracer: module("duckdb").sql("from tracer").to_arrow_table(),
-    ],
-    ids=["reader", "table", "polars", "pandas", "duckdb"],
-)
-def test_a_stream_lasts_until_the_close(own: rawtp.Tracer, collect: Callable[[rawtp.Tracer], Any]) -> None:
-    """The reader waits without the GIL: the other thread deletes and closes."""
-
-    def work() -> None:
-        for number in range(3):
-            for _ in range(100):
-                delete(f"/nonexistent/{number}".encode())
-            time.sleep(0.15)
-        delete(b"/nonexistent/last")
-        own.close()
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    found = collect(own)
-    thread.join(timeout=HANG_S)
-    assert own.stats().delivered == 301
-    assert_ledger(own.stats())
-    names = module("pyarrow").table(found)["filename"].to_pylist()
-    assert names == [f"/nonexistent/{number}" for number in range(3) for _ in range(100)] + ["/nonexistent/last"]
-
-
-def test_a_stream_of_a_closed_tracer_is_the_rest(own: rawtp.Tracer) -> None:
-    for _ in range(5):
+def test_ancestors_are_those_of_get_many() -> None:
+    fields = ("filename", "ancestors")
+    with rawtp.Tracer(fields=fields, pid=os.getpid()) as one, rawtp.Tracer(fields=fields, pid=os.getpid()) as other:
         delete(NAMES[0])
-    own.close()
-    assert len(by_polars(own)) == 5
-    assert by_polars(own) == []
-
-
-def test_a_stream_gathers(own: rawtp.Tracer) -> None:
-    """Events that come one by one do not make a batch each."""
-    stream = iter(module("pyarrow").RecordBatchReader.from_stream(own))
-
-    def work() -> None:
-        for _ in range(200):
-            delete(NAMES[0])
-            time.sleep(0.002)
-        own.close()
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    sizes = [len(batch) for batch in stream]
-    thread.join(timeout=HANG_S)
-    assert sum(sizes) == 200
-    assert len(sizes) < 100, sizes
-
-
-def test_two_streams_share_the_events(own: rawtp.Tracer) -> None:
-    rows: list[Rows] = []
-    threads = [threading.Thread(target=lambda: rows.append(by_pyarrow(own))) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for _ in range(1000):
-        delete(NAMES[0])
-    own.close()
-    for thread in threads:
-        thread.join(timeout=HANG_S)
-    assert sorted(row["seq"] for part in rows for row in part) == sorted({row["seq"] for part in rows for row in part})
-    assert sum(map(len, rows)) == own.stats().delivered == 1000
-
-
-def test_ctrl_c_ends_a_stream() -> None:
-    source = """
-import os, rawtp, pyarrow
-tracer = rawtp.Tracer(pid=os.getpid())
-print("ready", flush=True)
-try:
-    pyarrow.RecordBatchReader.from_stream(tracer).read_all()
-except OSError as error:
-    print(error, tracer.closed)
-"""
-    with subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        time.sleep(0.3)
-        process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=HANG_S)
-    assert re.fullmatch(r".*KeyboardInterrupt:.* False\n", out), out
-    assert process.returncode == 0
-
-
-def test_a_forked_child_gets_no_stream(own: rawtp.Tracer) -> None:
-    pid = os.fork()
-    if not pid:
-        code = 1
-        try:
-            for use in (own.batch, own.__arrow_c_stream__):
-                with pytest.raises(RuntimeError, match=r"^this tracer belongs to the process that created it"):
-                    use()
-            code = 0
-        finally:
-            os._exit(code)
-    assert os.waitpid(pid, 0)[1] == 0
+        delete(NAMES[1])
+        rows = taken(one, 2).to_dicts()
+        assert rows == other.get_many(timeout=HANG_S)
+    assert rows[0]["ancestors"][0] == (os.getppid(), Path(f"/proc/{os.getppid()}/comm").read_text().rstrip("\n"))
