@@ -1,6 +1,7 @@
 //! [`Event`] to dict, fast: a copy of the dict made for the same thread, or for another
 //! in its place, with what differs set anew.
 
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use rustc_hash::FxHashMap;
@@ -27,7 +28,7 @@ pub(crate) struct Decoder {
 
 impl Decoder {
     pub(crate) fn new(py: Python<'_>) -> PyResult<Self> {
-        let encoding: String = py.import("sys")?.call_method0("getfilesystemencoding")?.extract()?;
+        let encoding: String = py.import("sys")?.call_method0(intern!(py, "getfilesystemencoding"))?.extract()?;
         Ok(Self { utf8: encoding == "utf-8" })
     }
 

@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import rawtp
 from counted import assert_positions, counted
@@ -30,11 +30,15 @@ if TYPE_CHECKING:
 PROGRAMS = Path(__file__).parent / "programs"
 ROUND_S = 6.0
 WARM_UP = 3
-"""Rounds in which caches and malloc's arenas fill."""
-GROWTH_BYTES = 12 << 20
-"""What RSS at rest may grow after the warm-up, however long it runs. malloc keeps and gives back some MB from round to
-round, as threads come to other arenas; two hundred tracers that left one 64 KiB chunk each are beyond it, and 60 s have
-about as many."""
+"""Rounds in which caches fill."""
+MALLOC = {"PYTHONMALLOC": "malloc", "MALLOC_ARENA_MAX": "1"}
+"""One heap for all threads, of Python's objects too: malloc counts all that is kept, and RSS says the same. With a heap
+for each thread, RSS at rest differs by tens of MB with which thread freed last."""
+USED_BYTES = 256 << 10
+"""What malloc's count at rest may grow after the warm-up, however long it runs: 60 s have two hundred tracers, so that
+1.3 KB left by each are beyond it."""
+RSS_BYTES = 6 << 20
+"""The same for RSS, which has mappings too: of rings, and of a heap that is in pieces."""
 MANY = 200
 """So many wait that the next one certainly comes: a call that is open is no event yet."""
 POSITION = ("cpu", "via", "seq", "lost")
@@ -197,12 +201,48 @@ def run_round(producers: Producers, seed: int, number: int) -> tuple[int, rawtp.
     return sum(tracers), stats
 
 
-def at_rest() -> tuple[int, int, int]:
-    """RSS in bytes, descriptors and threads of this process."""
+class Mallinfo2(ctypes.Structure):
+    """struct mallinfo2 of glibc's malloc.h, since 2.33."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in (
+            "arena",
+            "ordblks",
+            "smblks",
+            "hblks",
+            "hblkhd",
+            "usmblks",
+            "fsmblks",
+            "uordblks",
+            "fordblks",
+            "keepcost",
+        )
+    )
+
+
+class Rest(NamedTuple):
+    """What this process has when all is closed."""
+
+    used: int
+    """Bytes that malloc has given and not got back."""
+    rss: int
+    """Bytes."""
+    descriptors: int
+    threads: int
+
+
+def at_rest() -> Rest:
+    """After a collection, with the names that types' cache keeps let go, and malloc's free pages given back."""
+    libc = ctypes.CDLL(None)
+    libc.mallinfo2.restype = Mallinfo2
     gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)
+    sys._clear_type_cache()
+    libc.malloc_trim(0)
+    info = libc.mallinfo2()
     rss = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
-    return rss, len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))  # noqa: PTH208
+    descriptors, threads = (len(os.listdir(f"/proc/self/{what}")) for what in ("fd", "task"))  # noqa: PTH208
+    return Rest(info.uordblks + info.hblkhd, rss, descriptors, threads)
 
 
 def main() -> int:
@@ -212,10 +252,11 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000, help="of all that is random")
     parser.add_argument("--round", type=int, help="this one alone")
     asked = parser.parse_args()
+    if not MALLOC.items() <= os.environ.items():
+        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | MALLOC)
     print(f"seed {asked.seed}", flush=True)
     start = time.monotonic()
-    high = rss = 0
-    before: tuple[int, int] | None = None
+    rests: list[Rest] = []
     number = asked.round or 0
     with tempfile.TemporaryDirectory() as directory:
         producers = Producers(Path(directory))
@@ -225,24 +266,25 @@ def main() -> int:
             except BaseException:
                 print(f"failed: seed {asked.seed}, round {number}", file=sys.stderr)
                 raise
-            rss, *counts = at_rest()
-            now = (counts[0], counts[1])
+            rest = at_rest()
+            rests.append(rest)
             print(
                 f"round {number}: {tracers} tracers, {stats.matched:,} calls, {stats.lost_ring:,} lost, "
-                f"{rss / 1e6:.1f} MB, {now[0]} descriptors, {now[1]} threads",
+                f"{rest.used:,} bytes in use, {rest.rss / 1e6:.1f} MB RSS, {rest.descriptors} descriptors, "
+                f"{rest.threads} threads",
                 flush=True,
             )
-            assert before in {None, now}, f"descriptors and threads: {before}, then {now}"
-            before = now
-            if number < WARM_UP:
-                high = max(high, rss)
+            assert rest[2:] == rests[0][2:], f"descriptors and threads: {rests[0][2:]}, then {rest[2:]}"
             number += 1
             if asked.round is not None or time.monotonic() - start > asked.seconds:
                 break
-    if asked.round is None and number > WARM_UP:
-        grown = rss - high
-        print(f"RSS at rest: {grown / 1e6:+.1f} MB since the warm-up")
-        assert grown < GROWTH_BYTES, f"RSS has grown by {grown:,} bytes since the warm-up"
+    if len(rests) > WARM_UP:
+        warm = rests[:WARM_UP]
+        used = rest.used - max(each.used for each in warm)
+        rss = rest.rss - max(each.rss for each in warm)
+        print(f"since the warm-up: {used:+,} bytes in use, {rss / 1e6:+.1f} MB RSS")
+        assert used < USED_BYTES, f"{used:,} bytes more are in use than after the warm-up"
+        assert rss < RSS_BYTES, f"RSS has grown by {rss:,} bytes since the warm-up"
     return 0
 
 
