@@ -57,7 +57,7 @@ def get_many(tracer: rawtp.Tracer, calls: int) -> int:
 def batch(tracer: rawtp.Tracer, calls: int) -> int:
     """``batch`` in the default portions."""
     taken = 0
-    while taken < calls and (rows := len(tracer.batch(timeout=1))):  # type: ignore[attr-defined,unused-ignore]
+    while taken < calls and (rows := len(tracer.batch(timeout=1))):
         taken += rows
     return taken
 
@@ -98,34 +98,28 @@ def dicts(programs: Programs, scale: Scale) -> Iterator[Row]:
         "basic_1": partial(one, BASIC, iterate),
         "basic_many": partial(many, BASIC, iterate),
         "basic_get_many": partial(one, BASIC, get_many),
+        "basic_batch": partial(one, BASIC, batch),
         "floor_all": partial(display, calls, rawtp.ALL_FIELDS),
         "all_1": partial(one, ALL, iterate),
         "all_many": partial(many, ALL, iterate),
         "all_get_many": partial(one, ALL, get_many),
+        "all_batch": partial(one, ALL, batch),
     }
     names = {
         "floor_basic": "floor: a dict display in pure Python, basic fields",
         "basic_1": "dicts, basic fields, one process",
         "basic_many": f"dicts, basic fields, {MANY:,} processes in turns",
         "basic_get_many": "get_many, basic fields, one process",
+        "basic_batch": "batch, basic fields, one process",
         "floor_all": "floor: a dict display in pure Python, all fields",
         "all_1": "dicts, all fields, one process",
         "all_many": f"dicts, all fields, {MANY:,} processes in turns",
         "all_get_many": "get_many, all fields, one process",
+        "all_batch": "batch, all fields, one process",
     }
-    has_batch = hasattr(rawtp.Tracer, "batch")
-    if has_batch:
-        cases["batch"] = partial(one, ALL, batch)
     # A reading takes longer than a call's cost, and varies less.
     rounds = Rounds(cases, -(-scale.rounds // 2))
     for key, name in names.items():
         floor = "floor_basic" if "basic" in key else "floor_all"
         to_floor = {} if key == floor else {"floor": ratios(rounds[key], rounds[floor])}
         yield Row(f"dict_{key}", "dicts", name, "ns CPU", rounds[key], to_floor)
-    name = "batch, all fields, one process"
-    if has_batch:
-        yield Row(
-            "batch", "dicts", name, "ns CPU", rounds["batch"], {"floor": ratios(rounds["batch"], rounds["floor_all"])}
-        )
-    else:
-        yield Row("batch", "dicts", name, "ns CPU", note="not in this version")

@@ -17,7 +17,7 @@ struct Call {
 
 impl Call {
     fn of(event: &Event<'_>) -> Self {
-        let record = &event.enter.record;
+        let record = event.enter.record;
         Self {
             cpu: record.cpu,
             lost: record.lost,
@@ -133,12 +133,13 @@ mod tests {
     fn a_difference_is_told_once_and_by_its_part() {
         let mut record = enter_record::default();
         let mut segments = Segments::default();
-        let enter = Enter { record, segments };
+        let enter = Enter { record: &record, segments };
         let mut last = Last::new(&Event { enter: &enter, exit: None, offset_ns: 0, program: None });
         let mut see = |record, segments, ret: Option<i64>, parts: &[Part]| {
             let exit = ret.map(|ret| exit_record { ret, ..Default::default() });
-            let exit = exit.map(|record| Exit { record, segments: Segments::default() });
-            let event = Event { enter: &Enter { record, segments }, exit: exit.as_ref(), offset_ns: 0, program: None };
+            let exit = exit.map(Exit::new);
+            let event =
+                Event { enter: &Enter { record: &record, segments }, exit: exit.as_ref(), offset_ns: 0, program: None };
             assert_eq!(last.becomes(&event), changed(parts));
             assert_eq!(last.becomes(&event), changed(&[]));
         };
@@ -170,7 +171,7 @@ mod tests {
     fn a_program_is_known_by_its_number() {
         let mut programs = Programs::default();
         let argv = Some(Name { status: NameStatus::Ok, bytes: b"a\0" });
-        let enter = Enter { record: enter_record::default(), segments: Segments { argv, ..Segments::default() } };
+        let enter = Enter { record: &enter_record::default(), segments: Segments { argv, ..Segments::default() } };
         let mut last = Last::new(&Event { enter: &enter, exit: None, offset_ns: 0, program: None });
         for _ in 0..2 {
             programs.learn(&enter);

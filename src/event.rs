@@ -57,7 +57,7 @@ impl<'a> Event<'a> {
 
     fn later(&self, name: Option<Name<'a>>, of: impl Fn(&Segments<'a>) -> Option<Name<'a>>) -> Option<Name<'a>> {
         let faulted = name.is_some_and(|name| name.status == NameStatus::Fault);
-        self.exit.filter(|_| faulted).and_then(|exit| of(&exit.segments)).or(name)
+        self.exit.filter(|_| faulted).and_then(|exit| of(&exit.segments())).or(name)
     }
 
     /// Of both names, the status that says most.
@@ -178,8 +178,13 @@ mod tests {
         let nr = |name| crate::syscalls::Abi::NATIVE.number(name);
         let action = |nr, flags| {
             let record = enter_record { nr, flags, ..Default::default() };
-            Event { enter: &Enter { record, segments: Segments::default() }, exit: None, offset_ns: 0, program: None }
-                .action()
+            Event {
+                enter: &Enter { record: &record, segments: Segments::default() },
+                exit: None,
+                offset_ns: 0,
+                program: None,
+            }
+            .action()
         };
         let flag = libc::AT_REMOVEDIR as u32;
         assert_eq!(nr("unlinkat").map(|nr| action(nr, flag)), Some(Action::Rmdir));
@@ -193,8 +198,8 @@ mod tests {
     fn results() {
         let of = |ret: Option<i64>| {
             let exit = ret.map(|ret| exit_record { ret, ..Default::default() });
-            let exit = exit.map(|record| Exit { record, segments: Segments::default() });
-            let enter = Enter { record: enter_record::default(), segments: Segments::default() };
+            let exit = exit.map(Exit::new);
+            let enter = Enter { record: &enter_record::default(), segments: Segments::default() };
             let event = Event { enter: &enter, exit: exit.as_ref(), offset_ns: 0, program: None };
             (event.ret(), event.errno())
         };

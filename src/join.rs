@@ -10,9 +10,7 @@ use crate::error::Result;
 use crate::event::Event;
 use crate::programs::{Program, Programs};
 use crate::queue::Chunk;
-use crate::record::{
-    Enter, Exit, NameStatus, Record, Segments, completion_record, enter_record, exit_record, parse, record_at,
-};
+use crate::record::{Enter, Exit, NameStatus, Record, completion_record, enter_record, exit_record, parse, record_at};
 use crate::skel::types::via;
 
 /// How much the records of open calls may take. One beyond it is delivered at once, without its result.
@@ -109,11 +107,10 @@ impl Join {
                 Record::Enter(enter) => {
                     add(&counts.decoded, 1);
                     self.programs.learn(enter);
-                    let key = Key::of(&enter.record);
+                    let key = Key::of(enter.record);
                     let ends = enter.record.is_alone == 0;
                     let alone = !self.open.contains_key(&key);
-                    // What is malformed there is met again in its turn: this record is sound.
-                    let exit = if ends && alone { exit_at(chunk, end, enter).unwrap_or_default() } else { None };
+                    let exit = if ends && alone { exit_at(chunk, end, enter) } else { None };
                     if let Some((_, end)) = &exit {
                         *position = *end;
                     }
@@ -210,24 +207,19 @@ impl Join {
 
 /// The end of a request, in the terms of a call's.
 fn exit_of(record: &completion_record) -> Exit<'static> {
-    let record = exit_record { ts_ns: record.ts_ns, ret: record.ret, ..Default::default() };
-    Exit { record, segments: Segments::default() }
+    Exit::new(exit_record { ts_ns: record.ts_ns, ret: record.ret, ..Default::default() })
 }
 
-/// The exit right behind its own enter: the ordinary case, which needs no table.
+/// The exit right behind its own enter: the ordinary case, which needs no table. What is malformed there is met again in
+/// its turn: the enter record is sound.
 #[inline(always)]
-fn exit_at<'a>(chunk: &'a Chunk, position: usize, enter: &Enter<'_>) -> Result<Option<(Exit<'a>, usize)>> {
-    let Some((bytes, end)) = record_at(&chunk.bytes, position)? else { return Ok(None) };
-    Ok(match parse(bytes)? {
-        Record::Exit(exit)
-            if Key::of(&enter.record) == Key::Thread(exit.record.tid)
-                && (exit.record.abi, exit.record.nr) == (enter.record.abi, enter.record.nr)
-                && exit.record.lost_exits == 0 =>
-        {
-            Some((exit, end))
-        }
-        _ => None,
-    })
+fn exit_at<'a>(chunk: &'a Chunk, position: usize, enter: &Enter<'_>) -> Option<(Exit<'a>, usize)> {
+    let Ok(Some((bytes, end))) = record_at(&chunk.bytes, position) else { return None };
+    let Ok(Record::Exit(exit)) = parse(bytes) else { return None };
+    let own = Key::of(enter.record) == Key::Thread(exit.record.tid)
+        && (exit.record.abi, exit.record.nr) == (enter.record.abi, enter.record.nr)
+        && exit.record.lost_exits == 0;
+    own.then_some((exit, end))
 }
 
 #[inline(always)]

@@ -112,7 +112,7 @@ mod tests {
             argv: argv.map(|bytes| Name { status: NameStatus::Ok, bytes }),
             ..Segments::default()
         };
-        programs.learn(&Enter { record: enter_record { pid, ..Default::default() }, segments });
+        programs.learn(&Enter { record: &enter_record { pid, ..Default::default() }, segments });
     }
 
     fn exe(programs: &Programs, pid: u32) -> Option<Vec<u8>> {
@@ -153,7 +153,7 @@ mod tests {
         let nothing = Directory { status: WalkStatus::None, root_bytes: None, names: b"" };
         let fault = Name { status: NameStatus::Fault, bytes: b"" };
         let segments = Segments { exe: Some(nothing), argv: Some(fault), ..Segments::default() };
-        programs.learn(&Enter { record: enter_record { pid: 2, ..Default::default() }, segments });
+        programs.learn(&Enter { record: &enter_record { pid: 2, ..Default::default() }, segments });
         let program = programs.of(2).unwrap();
         assert_eq!((program.exe(), program.argv()), (None, None));
     }

@@ -119,8 +119,8 @@ pub fn ancestors(content: &[u8]) -> impl Iterator<Item = (u32, &[u8])> {
 /// The entry of a call.
 #[derive(Debug, Clone, Copy)]
 pub struct Enter<'a> {
-    /// The fixed part.
-    pub record: enter_record,
+    /// The fixed part, where it lies.
+    pub record: &'a enter_record,
     /// What was passed.
     pub segments: Segments<'a>,
 }
@@ -143,7 +143,7 @@ impl Enter<'_> {
         };
         // SAFETY: the words are the record's own last bytes, all of them initialized: it has no padding (event.h). They
         // are aligned as the record is.
-        unsafe { &*ptr::from_ref(&self.record).byte_add(IDENTITY_AT).cast() }
+        unsafe { &*ptr::from_ref(self.record).byte_add(IDENTITY_AT).cast() }
     }
 }
 
@@ -158,8 +158,22 @@ pub fn same_identity(one: &Identity, other: &Identity) -> bool {
 pub struct Exit<'a> {
     /// The fixed part.
     pub record: exit_record,
+    /// Its segments, found to be sound. There are none as a rule, and few ask for those that there are.
+    segments: &'a [u8],
+}
+
+impl<'a> Exit<'a> {
+    /// Without segments.
+    #[must_use]
+    pub fn new(record: exit_record) -> Self {
+        Self { record, segments: &[] }
+    }
+
     /// The names read again, when one could not be read at the entry.
-    pub segments: Segments<'a>,
+    #[must_use]
+    pub fn segments(&self) -> Segments<'a> {
+        segments(self.segments).unwrap_or_default()
+    }
 }
 
 /// What a record in the ring is.
@@ -180,6 +194,19 @@ fn split<'a, T: Copy>(bytes: &'a [u8], what: &'static str) -> Result<(T, &'a [u8
     // SAFETY: head has the size of T, and the types this is called with are integers and arrays of integers, for
     // which every pattern of bits is a value.
     Ok((unsafe { ptr::read_unaligned(head.as_ptr().cast()) }, rest))
+}
+
+/// The enter record that starts the bytes, not copied, as it is large; and the rest.
+#[inline(always)]
+fn split_enter(bytes: &[u8]) -> Result<(&enter_record, &[u8])> {
+    let (head, rest) =
+        bytes.split_at_checked(size_of::<enter_record>()).ok_or(Error::Malformed("an enter record cut short"))?;
+    // SAFETY: every pattern of bits is a value of its integers and arrays of integers.
+    let ([], [record], []) = (unsafe { head.align_to() }) else {
+        // In the ring every record is aligned, and so it is in a chunk, as malloc aligns those.
+        return Err(Error::Malformed("an enter record that is not aligned"));
+    };
+    Ok((record, rest))
 }
 
 #[inline(always)]
@@ -238,12 +265,15 @@ pub fn parse(bytes: &[u8]) -> Result<Record<'_>> {
     let kind = bytes.first_chunk().map(|kind| u32::from_ne_bytes(*kind));
     match kind.map(record_kind) {
         Some(record_kind::RECORD_ENTER) => {
-            let (record, rest) = split::<enter_record>(bytes, "an enter record cut short")?;
+            let (record, rest) = split_enter(bytes)?;
             Ok(Record::Enter(Enter { record, segments: segments(rest)? }))
         }
         Some(record_kind::RECORD_EXIT) => {
             let (record, rest) = split::<exit_record>(bytes, "an exit record cut short")?;
-            Ok(Record::Exit(Exit { record, segments: segments(rest)? }))
+            if !rest.is_empty() {
+                segments(rest)?;
+            }
+            Ok(Record::Exit(Exit { record, segments: rest }))
         }
         Some(record_kind::RECORD_COMPLETION) => split::<completion_record>(bytes, "a completion record cut short")
             .map(|(record, _)| Record::Completion(record)),
@@ -293,10 +323,10 @@ mod tests {
     fn an_exit_record_with_and_without_a_name() {
         let bytes = exit(8, 87, -2, 0);
         let Record::Exit(plain) = parse(&bytes).unwrap() else { panic!("not an exit record") };
-        assert_eq!((plain.record.tid, plain.record.ret, plain.segments.filename), (8, -2, None));
+        assert_eq!((plain.record.tid, plain.record.ret, plain.segments().filename), (8, -2, None));
         let bytes = named(exit(8, 87, 0, 0), name_status::NAME_OK, b"late");
-        let Record::Exit(late) = parse(&bytes).unwrap() else { panic!("not an exit record") };
-        assert_eq!(late.segments.filename, Some(Name { status: NameStatus::Ok, bytes: b"late" }));
+        let Record::Exit(exit) = parse(&bytes).unwrap() else { panic!("not an exit record") };
+        assert_eq!(exit.segments().filename, Some(Name { status: NameStatus::Ok, bytes: b"late" }));
     }
 
     #[test]
@@ -352,6 +382,8 @@ mod tests {
         let mut bytes = enter(8, 263, 5);
         add_segment(&mut bytes, segment_kind::SEGMENT_DIRECTORY.0, 0, b"short");
         assert_eq!(message(&bytes), "malformed record: a directory cut short");
+        bytes.insert(0, 0);
+        assert_eq!(message(&bytes[1..]), "malformed record: an enter record that is not aligned");
     }
 
     #[test]

@@ -106,7 +106,7 @@ impl Values {
         match part {
             Part::Each if self.fields.any(&PATHS) => self.resolve(event),
             Part::Caller if self.fields.any(&CGROUP) => {
-                let record = &event.enter.record;
+                let record = event.enter.record;
                 self.place = self.places.place(record.cgroup_id, record.cgroup_v1_id);
             }
             Part::Program if self.fields.has(Key::Exe) => self.exe.resolve_file(event.exe()),
@@ -132,7 +132,7 @@ impl Values {
 
     #[inline(always)]
     fn of<'a>(&'a self, key: Key, event: &'a Event<'_>) -> Value<'a> {
-        let record = &event.enter.record;
+        let record = event.enter.record;
         match key {
             Key::TsNs => event.ts_ns().into(),
             Key::DurationNs => event.duration_ns().into(),

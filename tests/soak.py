@@ -35,8 +35,8 @@ MALLOC = {"PYTHONMALLOC": "malloc", "MALLOC_ARENA_MAX": "1"}
 """One heap for all threads, of Python's objects too: malloc counts all that is kept, and RSS says the same. With a heap
 for each thread, RSS at rest differs by tens of MB with which thread freed last."""
 USED_BYTES = 512 << 10
-"""What malloc's count at rest may grow after the warm-up, however long it runs. CPython's table of interned names, which
-doubles once in a while, takes 208 KB of it; 60 s have two hundred tracers, so that 1.5 KB left by each are beyond it."""
+"""What malloc's count at rest may grow after the warm-up, however long it runs. CPython's table of interned names takes
+208 KB of it when it doubles; 60 s have two hundred tracers, so that 1.5 KB left by each are beyond it."""
 RSS_BYTES = 6 << 20
 """The same for RSS, which has mappings too: of rings, and of a heap that is in pieces."""
 MANY = 200

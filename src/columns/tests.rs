@@ -85,11 +85,8 @@ fn with_event<R>(sample: &Sample, then: impl FnOnce(&Event<'_>) -> R) -> R {
     // Equal ones have one number, as the events of one process have.
     let id = FxBuildHasher.hash_one((&sample.directory, &sample.program));
     let program = Some(&Program::new(id, &program_segments));
-    let exit = sample.ret.map(|ret| Exit {
-        record: exit_record { ret, ts_ns: u64::MAX, ..Default::default() },
-        segments: Segments::default(),
-    });
-    then(&Event { enter: &Enter { record: sample.record, segments }, exit: exit.as_ref(), offset_ns: 7, program })
+    let exit = sample.ret.map(|ret| Exit::new(exit_record { ret, ts_ns: u64::MAX, ..Default::default() }));
+    then(&Event { enter: &Enter { record: &sample.record, segments }, exit: exit.as_ref(), offset_ns: 7, program })
 }
 
 fn shown(value: Value<'_>) -> String {
@@ -213,7 +210,7 @@ fn a_dictionary_has_each_text_once() {
     for comm in [b"\xff\0\0\0", b"\\xff", b"\xff\0\0\0", b"rm\0\0"] {
         let mut record = enter_record::default();
         record.comm[..4].copy_from_slice(comm);
-        let enter = Enter { record, segments: Segments::default() };
+        let enter = Enter { record: &record, segments: Segments::default() };
         columns.push(&Event { enter: &enter, exit: None, offset_ns: 0, program: None }, &mut values);
     }
     let batch = columns.finish(schema(wanted)).unwrap();
@@ -230,7 +227,7 @@ fn texts_are_bounded() {
     let mut values = Values::new(wanted);
     let mut columns = Columns::new(&values, 0);
     let argv = Some(Name { status: NameStatus::Ok, bytes: &[b'a'; 1023] });
-    let enter = Enter { record: enter_record::default(), segments: Segments { argv, ..Segments::default() } };
+    let enter = Enter { record: &enter_record::default(), segments: Segments { argv, ..Segments::default() } };
     let mut programs = Programs::default();
     programs.learn(&enter);
     let program = programs.of(0).map(|program| &**program);

@@ -131,7 +131,7 @@ proptest! {
     fn an_exit_record_comes_back(fixed in vec(any::<u8>(), size_of::<exit_record>()), segments in vec(written(), 0..8)) {
         let bytes = record(record_kind::RECORD_EXIT, &fixed, &segments);
         let Record::Exit(exit) = sound(parse(&bytes))? else { return Err(TestCaseError::fail("another kind")) };
-        prop_assert_eq!(exit.segments, expected(&segments));
+        prop_assert_eq!(exit.segments(), expected(&segments));
         prop_assert_eq!(exit.record.ret.cast_unsigned(), u64_at(&fixed, offset_of!(exit_record, ret)));
         prop_assert_eq!(exit.record.lost_exits, u32_at(&fixed, offset_of!(exit_record, lost_exits)));
     }

@@ -15,7 +15,7 @@ from benches.scale import FULL, QUICK
 from benches.targets import TARGETS, Target
 
 TAX = Row("tax_enter", "tax", "rawtp, enter only", "ns", (104.0, 100.0, 108.0), {"floor": (1.04, 1.0, 1.02)})
-ABSENT = Row("batch", "dicts", "batch", "ns CPU", note="not in this version")
+ABSENT = Row("dict_all_batch", "dicts", "batch", "ns CPU", note="not in this version")
 
 
 def test_spread_is_between_the_quartiles() -> None:
