@@ -159,6 +159,8 @@ struct segments {
 	__u8 bytes[SEGMENTS_BYTES + SEGMENT_MOST];
 	__u32 end;	 /* where the next one begins */
 	__u32 has_fault; /* a name among them could not be read */
+	__u32 is_wanted; /* by its paths, as far as they were appended */
+	__u32 reserved;
 };
 
 /* Argument 1 to 6 of the call, at its own index; 0 reads as 0. */
@@ -211,9 +213,10 @@ struct enter_state {
 	__u64 submitted;
 	__u64 lost_ring;
 	__u64 seq;
-	__u32 lost;	 /* since the last record that fitted */
-	__u32 is_closed; /* set by user space: a program that begins after it counts nothing more */
-	__u64 share;	 /* bytes of the ring that may be used without asking */
+	__u32 lost;	  /* since the last record that fitted */
+	__u32 is_closed;  /* set by user space: a program that begins after it counts nothing more */
+	__u64 share;	  /* bytes of the ring that may be used without asking */
+	__u64 unfollowed; /* processes that are not followed because `followed` was full */
 	struct arguments arguments;
 	struct asked asked;
 	struct process process;
@@ -230,6 +233,30 @@ struct exit_state {
 	struct exit_record record;
 	struct segments segments;
 };
+
+/* How many values a filter takes. */
+#define FILTER_MAX 32
+
+/* A command's name, or the beginning of one: which bits are compared. */
+struct comm_filter {
+	__u64 words[COMM_BYTES / 8];
+	__u64 masks[COMM_BYTES / 8];
+};
+
+/* How much of a path the programs compare: a multiple of 8. */
+#define PATH_FILTER_BYTES 256
+
+/* A path that is wanted, and all that is below it. */
+struct path_filter {
+	__u8 downwards[PATH_FILTER_BYTES]; /* as it is written; "" for the root */
+	/* As a walk has it, from the leaf to the root, with a NUL before the first: at the end of the array. */
+	__u8 upwards[PATH_FILTER_BYTES + 8];
+	__u32 bytes; /* of downwards */
+	__u32 reserved;
+};
+
+/* How many processes are followed at a time. */
+#define FOLLOWED_MAX 32768
 
 /* When a watched call is an event. */
 enum call_condition {

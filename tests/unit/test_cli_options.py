@@ -30,11 +30,12 @@ LEDGER: dict[str, int | None] = {
     "truncated": 0,
     "lost_exits": 0,
     "tail_lost": 0,
+    "unfollowed": 0,
 }
 IDENTITY = (
     "rawtp: matched 3 = filtered 0 + lost_ring 0 + lost_state 0 + pending 0 + buffered 0 + delivered 3 + discarded 0\n"
 )
-BESIDE = "rawtp: missed 0, unpaired 0, name_faults 0, truncated 0, lost_exits 0, tail_lost 0\n"
+BESIDE = "rawtp: missed 0, unpaired 0, name_faults 0, truncated 0, lost_exits 0, tail_lost 0, unfollowed 0\n"
 
 
 class PretendTracer:
