@@ -77,14 +77,12 @@ static __always_inline __u64 cgroup_v1_id(struct task_struct *task)
 	}
 }
 
-/*
- * Each chain of pointers once, and before anything that the verifier would follow in several ways: for each pointer of
- * a known type that is loaded it goes through all of the kernel's types, a quarter of a millisecond each time.
- */
-static __always_inline void fill_who(struct enter_record *record, struct task_struct *task)
+/* Each chain of pointers once, and before anything that the verifier would follow in several ways. */
+static __always_inline void fill_who(struct enter_record *record, struct task_struct *task,
+				     struct task_struct *pointers)
 {
 	struct task_struct *parent = TASK(task, real_parent);
-	const struct cred *cred = TASK(task, cred);
+	const struct cred *cred = TASK(pointers, cred);
 
 	record->pid = TASK(task, tgid);
 	record->tid = TASK(task, pid);
@@ -98,9 +96,10 @@ static __always_inline void fill_who(struct enter_record *record, struct task_st
 	read_comm(record->parent_comm, parent);
 }
 
-static __always_inline void fill_process(struct process *process, struct task_struct *task)
+static __always_inline void fill_process(struct process *process, struct task_struct *task,
+					 struct task_struct *pointers)
 {
-	struct mm_struct *mm = TASK(task, mm);
+	struct mm_struct *mm = TASK(pointers, mm);
 
 	process->exec_id = TASK(task, self_exec_id);
 	process->exe_file = (__u64)TASK(mm, exe_file);
@@ -137,12 +136,12 @@ static __always_inline void set_program_sent(const struct enter_record *record, 
 }
 
 static __always_inline void fill_identity(struct enter_record *record, struct task_struct *task,
-					  struct task_struct *leader)
+					  struct task_struct *pointers, struct task_struct *leader)
 {
 	/* bpf_get_current_cgroup_id(), without the call. */
 	record->cgroup_id =
-		HAS_TYPED_TASK ? task->cgroups->dfl_cgrp->kn->id : BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
-	record->cgroup_v1_id = cgroup_v1_id(task);
+		HAS_TYPED_TASK ? pointers->cgroups->dfl_cgrp->kn->id : BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
+	record->cgroup_v1_id = cgroup_v1_id(pointers);
 	record->auid = -1;
 	record->session_id = -1;
 	/* Kernels without audit do not have them. */
@@ -151,7 +150,7 @@ static __always_inline void fill_identity(struct enter_record *record, struct ta
 		record->session_id = TASK(task, sessionid);
 	}
 	record->mnt_ns =
-		HAS_TYPED_TASK ? task->nsproxy->mnt_ns->ns.inum : BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
+		HAS_TYPED_TASK ? pointers->nsproxy->mnt_ns->ns.inum : BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
 	fill_pid_namespace(record, leader);
 }
 

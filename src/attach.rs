@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use libbpf_rs::{ErrorKind, ProgramMut};
+use libbpf_rs::{ErrorKind, ProgramMut, ProgramType};
 
 use crate::config::Config;
 use crate::coverage::{self, Part};
@@ -84,7 +84,7 @@ impl Attached {
             let link = attach_tracepoint(program.as_fd(), classic);
             self.keep(program, link.map_err(Error::os("cannot attach to the tracepoints raw_syscalls"))?)?;
         } else {
-            self.keep(program, copy(&logged(|| program.attach())?)?)?;
+            self.keep(program, copy(&logged(|| attach(program))?)?)?;
         }
         let hook = if plan.classic { format!("tracepoint/{classic}") } else { raw.to_owned() };
         self.coverage.push(Part { name, hook: Some(hook), reason: plan.reason.clone() });
@@ -123,6 +123,11 @@ impl Attached {
 
 fn copy(of: &impl AsFd) -> Result<OwnedFd> {
     of.as_fd().try_clone_to_owned().map_err(Error::os("cannot copy a descriptor"))
+}
+
+/// libbpf knows the exit program's target no longer by its section.
+fn attach(program: &ProgramMut<'_>) -> libbpf_rs::Result<libbpf_rs::Link> {
+    if program.prog_type() == ProgramType::Tracing { program.attach_trace() } else { program.attach() }
 }
 
 /// The link to the first tracepoint that is there; else the reason why none is attached.

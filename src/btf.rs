@@ -113,6 +113,15 @@ impl<'a> Types<'a> {
         1..self.starts.len() as u32
     }
 
+    /// The first of this name and kind, as the kernel looks it up.
+    pub(crate) fn find(&self, name: &str, kind: u32) -> Option<u32> {
+        self.ids().find(|&id| {
+            let found = self.get(id).filter(|found| found.kind() == kind);
+            let bytes = found.and_then(|found| self.strings.get(found.name as usize..)?.strip_prefix(name.as_bytes()));
+            bytes.is_some_and(|rest| rest.first() == Some(&0))
+        })
+    }
+
     pub(crate) fn name(&self, offset: u32) -> Option<&'a [u8]> {
         Some(CStr::from_bytes_until_nul(self.strings.get(offset as usize..)?).ok()?.to_bytes())
     }

@@ -50,12 +50,13 @@ pub fn is_preemptible() -> bool {
 
 fn sleeps() -> bool {
     // r0 = 0; exit (include/uapi/linux/bpf_common.h: BPF_ALU64 | BPF_MOV | BPF_K, BPF_JMP | BPF_EXIT).
-    let instructions = [0xb7, 0x95].map(|code| bpf_insn { code, ..Default::default() });
-    let mut options = bpf_prog_load_opts {
-        sz: size_of::<bpf_prog_load_opts>() as u64,
-        prog_flags: BPF_F_SLEEPABLE,
-        ..Default::default()
-    };
+    loads(&[0xb7, 0x95].map(|code| bpf_insn { code, ..Default::default() }), BPF_F_SLEEPABLE)
+}
+
+/// Whether the kernel takes this as a raw tracepoint's program.
+pub(crate) fn loads(instructions: &[bpf_insn], prog_flags: u32) -> bool {
+    let mut options =
+        bpf_prog_load_opts { sz: size_of::<bpf_prog_load_opts>() as u64, prog_flags, ..Default::default() };
     // SAFETY: all pointers are to values that outlive the call; the license is a C string, and NULL is no name.
     let fd = unsafe {
         bpf_prog_load(

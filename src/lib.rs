@@ -33,6 +33,7 @@ pub mod join;
 pub mod kernel_types;
 pub mod mapping;
 pub mod messages;
+pub mod patch;
 pub mod path;
 pub mod places;
 pub mod probe;

@@ -16,6 +16,7 @@ use crate::fields::{self, Key};
 use crate::hook::{Hook, is_preemptible};
 use crate::kernel_types::KernelTypes;
 use crate::messages::logged;
+use crate::patch::{handle_exit_program, patch_calls, set_exit_target};
 use crate::refused::{explain, verifier_reason};
 use crate::skel::types::cgroup_v1;
 use crate::skel::{GUIDE_REJECTED, OpenRawtpSkel, RawtpSkelBuilder};
@@ -56,6 +57,8 @@ fn configure(open: &mut OpenRawtpSkel<'_>, config: &Config, plan: &Plan, cpus: u
             rodata.cfg_requests[opcode] = request;
         }
     }
+    let numbers = KernelTypes::numbers();
+    rodata.cfg_task_type = numbers.map_or(0, |numbers| numbers.task_struct);
     rodata.cfg_cpus = cpus;
     rodata.cfg_paths = config.fields.any(&fields::PATHS);
     rodata.cfg_identity = config.fields.any(&fields::IDENTITY);
@@ -81,6 +84,12 @@ fn configure(open: &mut OpenRawtpSkel<'_>, config: &Config, plan: &Plan, cpus: u
     open.progs.trace_sys_exit.set_autoload(plan.classic && config.results);
     open.progs.handle_request.set_autoload(with_requests);
     open.progs.handle_completion.set_autoload(with_requests && config.results);
+    if !plan.classic && config.results {
+        set_exit_target(&mut open.progs.handle_sys_exit, numbers)?;
+    }
+    for program in [&mut open.progs.handle_sys_enter, &mut open.progs.trace_sys_enter, &mut open.progs.handle_request] {
+        patch_calls(program, numbers)?;
+    }
     if !with_requests || !config.results {
         // A map that no program uses is made all the same.
         open.maps.requests.set_max_entries(1)?;
@@ -164,6 +173,7 @@ fn load_with(config: &Config, cpus: u32, plan: &Plan) -> Result<Loaded> {
     let (mut storage, mut another) = (MaybeUninit::uninit(), MaybeUninit::uninit());
     let mut types = KernelTypes::new();
     let skel = logged(|| {
+        handle_exit_program();
         let mut builder = RawtpSkelBuilder::default();
         if let Some(types) = &types {
             builder.object_builder_mut().btf_custom_path(types.path())?;
