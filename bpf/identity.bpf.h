@@ -30,8 +30,7 @@ static __always_inline void fill_pid_namespace(struct enter_record *record, stru
 /* No loop: only with constants does the verifier know the type of what is read. */
 #define SUBSYS(n)                                                                                                      \
 	case n:                                                                                                        \
-		return HAS_TYPED_TASK ? task->cgroups->subsys[n]->cgroup->kn->id                                       \
-				      : BPF_CORE_READ(task, cgroups, subsys[n], cgroup, kn, id);
+		return task->cgroups->subsys[n]->cgroup->kn->id;
 
 #define SUBSYS_OF(controller)                                                                                          \
 	(bpf_core_enum_value_exists(enum cgroup_subsys_id, controller##_cgrp_id)                                       \
@@ -40,6 +39,14 @@ static __always_inline void fill_pid_namespace(struct enter_record *record, stru
 
 static __always_inline __u64 subsys_cgroup_id(struct task_struct *task, __u32 subsys)
 {
+	struct cgroup_subsys_state *state = NULL;
+	const void *states;
+
+	if (!HAS_TYPED_TASK) {
+		states = (const void *)BPF_CORE_READ(task, cgroups) + bpf_core_field_offset(struct css_set, subsys);
+		bpf_probe_read_kernel(&state, sizeof(state), states + subsys * sizeof(state));
+		return subsys < CGROUP_SUBSYS_MAX ? BPF_CORE_READ(state, cgroup, kn, id) : 0;
+	}
 	switch (subsys) {
 		SUBSYS(0)
 		SUBSYS(1)
@@ -63,18 +70,25 @@ static __always_inline __u64 subsys_cgroup_id(struct task_struct *task, __u32 su
 
 static __always_inline __u64 cgroup_v1_id(struct task_struct *task)
 {
+	__u32 subsys;
+
 	switch (cfg_cgroup_v1) {
 	case CGROUP_V1_MEMORY:
-		return subsys_cgroup_id(task, SUBSYS_OF(memory));
+		subsys = SUBSYS_OF(memory);
+		break;
 	case CGROUP_V1_PIDS:
-		return subsys_cgroup_id(task, SUBSYS_OF(pids));
+		subsys = SUBSYS_OF(pids);
+		break;
 	case CGROUP_V1_DEVICES:
-		return subsys_cgroup_id(task, SUBSYS_OF(devices));
+		subsys = SUBSYS_OF(devices);
+		break;
 	case CGROUP_V1_CPU:
-		return subsys_cgroup_id(task, SUBSYS_OF(cpu));
+		subsys = SUBSYS_OF(cpu);
+		break;
 	default:
 		return 0;
 	}
+	return subsys_cgroup_id(task, subsys);
 }
 
 /* Each chain of pointers once, and before anything that the verifier would follow in several ways. */

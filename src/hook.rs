@@ -1,5 +1,6 @@
 //! By which tracepoints system calls are seen.
 
+use std::ffi::CStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::mem;
@@ -80,6 +81,16 @@ fn has_preemptible_rcu() -> bool {
     let Ok(btf) = Btf::from_vmlinux() else { return false };
     btf.type_by_name::<Struct<'_>>("task_struct")
         .is_some_and(|task| task.iter().any(|member| member.name.is_some_and(|name| name == "rcu_read_lock_nesting")))
+}
+
+/// Attaches a program to a raw tracepoint, for as long as the descriptor is open.
+///
+/// # Errors
+///
+/// Those of `bpf(2)`.
+pub fn attach_raw(program: BorrowedFd<'_>, tracepoint: &CStr) -> io::Result<OwnedFd> {
+    // SAFETY: a C string, and a descriptor.
+    descriptor(unsafe { libbpf_sys::bpf_raw_tracepoint_open(tracepoint.as_ptr(), program.as_raw_fd()) }.into())
 }
 
 /// Attaches a program to a classic tracepoint, for as long as the descriptor is open.

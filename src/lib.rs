@@ -8,6 +8,7 @@ pub mod alike;
 mod ancestry;
 pub mod attach;
 mod barrier;
+pub mod beside;
 mod btf;
 pub mod btf_part;
 pub mod caller;

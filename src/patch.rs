@@ -1,6 +1,5 @@
 //! What is written into the programs that libbpf would have to go through all of the kernel's types for, each time.
 
-use std::ptr;
 use std::sync::{Once, OnceLock};
 
 use libbpf_rs::{AsRawLibbpf, OpenProgramMut, ProgramType};

@@ -9,6 +9,7 @@ use libbpf_rs::ObjectBuilder;
 use libbpf_rs::skel::{OpenSkel, SkelBuilder};
 
 use crate::attach::{Attached, Plan};
+use crate::beside::load_beside;
 use crate::cgroup_mounts::controller;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -169,10 +170,18 @@ fn load_requests(config: &Config, cpus: u32, plan: Plan) -> Result<Loaded> {
     })
 }
 
+/// The program for requests beside the others, if there is one and if that can be done.
 fn load_with(config: &Config, cpus: u32, plan: &Plan) -> Result<Loaded> {
+    let ways: &[bool] = if plan.without_requests.is_none() { &[true, false] } else { &[false] };
+    let loaded = ways.iter().find_map(|&is_beside| load_once(config, cpus, plan, is_beside).transpose());
+    loaded.expect("the last of the ways leaves no program out")
+}
+
+/// `None` when the program that was to be loaded beside the others could not.
+fn load_once(config: &Config, cpus: u32, plan: &Plan, is_beside: bool) -> Result<Option<Loaded>> {
     let (mut storage, mut another) = (MaybeUninit::uninit(), MaybeUninit::uninit());
     let mut types = KernelTypes::new();
-    let skel = logged(|| {
+    let (skel, beside) = logged(|| {
         handle_exit_program();
         let mut builder = RawtpSkelBuilder::default();
         if let Some(types) = &types {
@@ -184,17 +193,20 @@ fn load_with(config: &Config, cpus: u32, plan: &Plan) -> Result<Loaded> {
             open = RawtpSkelBuilder::default().open(&mut another)?;
         }
         configure(&mut open, config, plan, cpus)?;
-        open.load()
+        if is_beside { load_beside(open) } else { Ok((open.load()?, None)) }
     })?;
+    if is_beside && beside.is_none() {
+        return Ok(None);
+    }
     let copy = |map: &dyn AsFd| map.as_fd().try_clone_to_owned().map_err(Error::os("cannot copy a descriptor"));
-    Ok(Loaded {
-        attached: Attached::new(&skel, config, plan)?,
+    Ok(Some(Loaded {
+        attached: Attached::new(&skel, beside.as_ref(), config, plan)?,
         ring: copy(&skel.maps.events)?,
         enter_states: copy(&skel.maps.enter_states)?,
         exit_states: copy(&skel.maps.exit_states)?,
         cpus: cpus as usize,
         slots: slots(plan, cpus) as usize,
-    })
+    }))
 }
 
 /// Loads the guide's program that the verifier refuses.
