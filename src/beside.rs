@@ -48,7 +48,7 @@ impl Copied {
     fn load(&self) -> Option<OwnedFd> {
         let mut options = bpf_prog_load_opts {
             sz: size_of::<bpf_prog_load_opts>() as _,
-            prog_btf_fd: self.types as u32,
+            prog_btf_fd: self.types.cast_unsigned(),
             func_info: self.functions.as_ptr().cast(),
             func_info_cnt: self.functions.len() as u32,
             func_info_rec_size: size_of::<bpf_func_info>() as u32,

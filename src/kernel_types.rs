@@ -13,7 +13,7 @@ use libbpf_rs::{AsRawLibbpf, OpenObject};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 
 use crate::btf::{FUNC, STRUCT, TYPEDEF, Types};
-use crate::btf_part::part_of;
+use crate::btf_part::part_of_types;
 
 /// The kernel's numbers for what the programs name.
 #[derive(Debug, Clone, Copy)]
@@ -27,8 +27,7 @@ pub struct Numbers {
 }
 
 impl Numbers {
-    fn of(kernel: &[u8]) -> Option<Self> {
-        let kernel = Types::new(kernel)?;
+    fn of(kernel: &Types<'_>) -> Option<Self> {
         Some(Self {
             sys_exit: kernel.find("btf_trace_sys_exit", TYPEDEF),
             rdonly_cast: kernel.find("bpf_rdonly_cast", FUNC),
@@ -73,7 +72,11 @@ impl KernelTypes {
     pub fn fill(&mut self, object: &OpenObject) -> bool {
         let needed = NEEDED.get_or_init(|| {
             let own = own_types(object)?;
-            with_kernel(|kernel| Some(Needed { types: part_of(kernel, own)?, numbers: Numbers::of(kernel) })).ok()?
+            with_kernel(|kernel| {
+                let kernel = Types::new(kernel)?;
+                Some(Needed { types: part_of_types(&kernel, own)?, numbers: Numbers::of(&kernel) })
+            })
+            .ok()?
         });
         needed.as_ref().is_some_and(|needed| self.0.write_all(&needed.types).is_ok())
     }

@@ -28,7 +28,7 @@ fn instruction(code: u8, to: u8, from: u8, value: i32) -> bpf_insn {
 }
 
 fn call_of_kernel(function: u32) -> bpf_insn {
-    instruction(CALL, 0, BPF_PSEUDO_KFUNC_CALL as u8, function as i32)
+    instruction(CALL, 0, BPF_PSEUDO_KFUNC_CALL as u8, function.cast_signed())
 }
 
 /// Whether programs can call `bpf_rdonly_cast` here.
@@ -37,7 +37,7 @@ fn can_cast(function: u32, task: u32) -> bool {
     let call = || {
         [
             instruction(SET, 1, 0, 0),
-            instruction(SET, 2, 0, task as i32),
+            instruction(SET, 2, 0, task.cast_signed()),
             call_of_kernel(function),
             instruction(SET, 0, 0, 0),
             instruction(EXIT, 0, 0, 0),
@@ -98,13 +98,16 @@ pub fn handle_exit_program() {
     });
 }
 
+/// # Safety
+///
+/// To be called by libbpf, with a program that it is about to load and the options that it loads it with.
 unsafe extern "C" fn prepare_exit_program(
     program: *mut bpf_program,
     options: *mut bpf_prog_load_opts,
     _cookie: std::ffi::c_long,
 ) -> std::ffi::c_int {
     let Some(&target) = EXIT_TARGET.get() else { return -libc::EINVAL };
-    // SAFETY: libbpf calls this with a program that it is about to load and with the options that it loads it with.
+    // SAFETY: the promise of the caller.
     unsafe {
         (*options).attach_btf_id = target;
         libbpf_sys::bpf_program__set_type(program, BPF_PROG_TYPE_TRACING)
