@@ -95,7 +95,7 @@ static __always_inline __u64 cgroup_v1_id(struct task_struct *task)
 static __always_inline void fill_who(struct enter_record *record, struct task_struct *task,
 				     struct task_struct *pointers)
 {
-	struct task_struct *parent = TASK(task, real_parent);
+	struct task_struct *parent = TASK(pointers, real_parent);
 	const struct cred *cred = TASK(pointers, cred);
 
 	record->pid = TASK(task, tgid);

@@ -96,7 +96,9 @@ impl<'a> Types<'a> {
             body.get(start..start.checked_add(bytes)?)
         };
         let (types, strings) = (section(8)?, section(16)?);
-        let mut starts = vec![u32::MAX];
+        // Most take a little more than their words.
+        let mut starts = Vec::with_capacity(types.len() / (8 * TYPE_WORDS) + 1);
+        starts.push(u32::MAX);
         let mut start = 0;
         while start < types.len() {
             starts.push(start as u32);
