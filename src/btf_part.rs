@@ -48,11 +48,10 @@ fn reach(kernel: &Types<'_>, wanted: &FxHashSet<&[u8]>) -> Option<Vec<u8>> {
     let mut reached = vec![0; kernel.ids().end as usize];
     let mut todo = Vec::new();
     for id in kernel.ids() {
-        let root = kernel.get(id)?;
-        let is_named = matches!(root.kind(), STRUCT | UNION | ENUM | ENUM64 | TYPEDEF) && root.name != 0;
-        let can_be =
-            || kernel.strings.get(root.name as usize..).is_some_and(|name| beginnings.contains(&beginning(name)));
-        if is_named && can_be() && wanted.contains(essential(kernel.name(root.name)?)) {
+        let (name, kind) = kernel.head(id)?;
+        let is_named = matches!(kind, STRUCT | UNION | ENUM | ENUM64 | TYPEDEF) && name != 0;
+        let can_be = || kernel.strings.get(name as usize..).is_some_and(|name| beginnings.contains(&beginning(name)));
+        if is_named && can_be() && wanted.contains(essential(kernel.name(name)?)) {
             todo.push((id, BY_VALUE | BY_SHAPE));
         }
     }

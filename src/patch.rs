@@ -127,3 +127,37 @@ pub fn set_exit_target(program: &mut OpenProgramMut<'_>, numbers: Option<Numbers
     program.set_prog_type(ProgramType::Tracing);
     program.set_attach_target(0, Some("sys_exit".into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::mem::MaybeUninit;
+
+    use libbpf_rs::skel::SkelBuilder;
+
+    use super::*;
+    use crate::skel::RawtpSkelBuilder;
+
+    fn placeholders(program: &OpenProgramMut<'_>) -> Vec<usize> {
+        let is_placeholder =
+            |found: &bpf_insn| found.code == CALL && found.src_reg() == 0 && found.imm == UNTRUSTED_CALL;
+        program.insns().iter().enumerate().filter(|(_, found)| is_placeholder(found)).map(|(at, _)| at).collect()
+    }
+
+    #[test]
+    fn every_placeholder_becomes_a_move_where_nothing_is_known() {
+        let mut storage = MaybeUninit::uninit();
+        let mut open = RawtpSkelBuilder::default().open(&mut storage).unwrap();
+        let progs = &mut open.progs;
+        for program in [&mut progs.handle_sys_enter, &mut progs.trace_sys_enter, &mut progs.handle_request] {
+            let (before, count) = (placeholders(program), program.insns().len());
+            assert_eq!(before.len(), 1);
+            patch_calls(program, None).unwrap();
+            let by = program.insns()[before[0]];
+            assert_eq!((by.code, by.dst_reg(), by.src_reg(), by.off, by.imm), (MOVE, 0, 1, 0, 0));
+            assert_eq!((placeholders(program).len(), program.insns().len()), (0, count));
+        }
+        for program in [&progs.handle_sys_exit, &progs.trace_sys_exit, &progs.handle_completion] {
+            assert_eq!(placeholders(program).len(), 0);
+        }
+    }
+}
