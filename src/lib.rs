@@ -95,6 +95,8 @@ mod _core {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         let py = module.py();
+        // Before any thread can open an object: libbpf guards its list of handlers with no lock.
+        super::patch::handle_exit_program();
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         for (name, calls) in
             [("DELETE", syscalls::DELETE), ("RENAME", syscalls::RENAME), ("TRUNCATE", syscalls::TRUNCATE)]
