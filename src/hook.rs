@@ -1,5 +1,6 @@
 //! By which tracepoints system calls are seen.
 
+use std::ffi::CStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::mem;
@@ -50,12 +51,13 @@ pub fn is_preemptible() -> bool {
 
 fn sleeps() -> bool {
     // r0 = 0; exit (include/uapi/linux/bpf_common.h: BPF_ALU64 | BPF_MOV | BPF_K, BPF_JMP | BPF_EXIT).
-    let instructions = [0xb7, 0x95].map(|code| bpf_insn { code, ..Default::default() });
-    let mut options = bpf_prog_load_opts {
-        sz: size_of::<bpf_prog_load_opts>() as u64,
-        prog_flags: BPF_F_SLEEPABLE,
-        ..Default::default()
-    };
+    loads(&[0xb7, 0x95].map(|code| bpf_insn { code, ..Default::default() }), BPF_F_SLEEPABLE)
+}
+
+/// Whether the kernel takes this as a raw tracepoint's program.
+pub(crate) fn loads(instructions: &[bpf_insn], prog_flags: u32) -> bool {
+    let mut options =
+        bpf_prog_load_opts { sz: size_of::<bpf_prog_load_opts>() as u64, prog_flags, ..Default::default() };
     // SAFETY: all pointers are to values that outlive the call; the license is a C string, and NULL is no name.
     let fd = unsafe {
         bpf_prog_load(
@@ -79,6 +81,16 @@ fn has_preemptible_rcu() -> bool {
     let Ok(btf) = Btf::from_vmlinux() else { return false };
     btf.type_by_name::<Struct<'_>>("task_struct")
         .is_some_and(|task| task.iter().any(|member| member.name.is_some_and(|name| name == "rcu_read_lock_nesting")))
+}
+
+/// Attaches a program to a raw tracepoint, for as long as the descriptor is open.
+///
+/// # Errors
+///
+/// Those of `bpf(2)`.
+pub fn attach_raw(program: BorrowedFd<'_>, tracepoint: &CStr) -> io::Result<OwnedFd> {
+    // SAFETY: a C string, and a descriptor.
+    descriptor(unsafe { libbpf_sys::bpf_raw_tracepoint_open(tracepoint.as_ptr(), program.as_raw_fd()) }.into())
 }
 
 /// Attaches a program to a classic tracepoint, for as long as the descriptor is open.

@@ -8,6 +8,7 @@ pub mod alike;
 mod ancestry;
 pub mod attach;
 mod barrier;
+pub mod beside;
 mod btf;
 pub mod btf_part;
 pub mod caller;
@@ -34,6 +35,7 @@ pub mod join;
 pub mod kernel_types;
 pub mod mapping;
 pub mod messages;
+pub mod patch;
 pub mod path;
 pub mod path_filter;
 pub mod places;
@@ -96,6 +98,8 @@ mod _core {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         let py = module.py();
+        // Before any thread can open an object: libbpf guards its list of handlers with no lock.
+        super::patch::handle_exit_program();
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         for (name, calls) in
             [("DELETE", syscalls::DELETE), ("RENAME", syscalls::RENAME), ("TRUNCATE", syscalls::TRUNCATE)]
