@@ -49,13 +49,19 @@ pub fn is_preemptible() -> bool {
 }
 
 fn sleeps() -> bool {
+    load_nothing(BPF_F_SLEEPABLE).is_ok()
+}
+
+/// Loads a raw tracepoint's program that does nothing.
+///
+/// # Errors
+///
+/// Those of `bpf(2)`.
+pub fn load_nothing(flags: u32) -> io::Result<OwnedFd> {
     // r0 = 0; exit (include/uapi/linux/bpf_common.h: BPF_ALU64 | BPF_MOV | BPF_K, BPF_JMP | BPF_EXIT).
     let instructions = [0xb7, 0x95].map(|code| bpf_insn { code, ..Default::default() });
-    let mut options = bpf_prog_load_opts {
-        sz: size_of::<bpf_prog_load_opts>() as u64,
-        prog_flags: BPF_F_SLEEPABLE,
-        ..Default::default()
-    };
+    let mut options =
+        bpf_prog_load_opts { sz: size_of::<bpf_prog_load_opts>() as u64, prog_flags: flags, ..Default::default() };
     // SAFETY: all pointers are to values that outlive the call; the license is a C string, and NULL is no name.
     let fd = unsafe {
         bpf_prog_load(
@@ -67,12 +73,7 @@ fn sleeps() -> bool {
             &raw mut options,
         )
     };
-    if fd < 0 {
-        return false;
-    }
-    // SAFETY: the kernel has just given us this descriptor.
-    drop(unsafe { OwnedFd::from_raw_fd(fd) });
-    true
+    descriptor(fd.into())
 }
 
 fn has_preemptible_rcu() -> bool {
@@ -117,7 +118,8 @@ fn open_tracepoint(name: &str) -> io::Result<OwnedFd> {
     })
 }
 
-fn descriptor(result: libc::c_long) -> io::Result<OwnedFd> {
+/// The descriptor that a system call gave, or `errno`.
+pub(crate) fn descriptor(result: libc::c_long) -> io::Result<OwnedFd> {
     let fd = RawFd::try_from(result).ok().filter(|fd| *fd >= 0).ok_or_else(io::Error::last_os_error)?;
     // SAFETY: the kernel has just given us this descriptor.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })

@@ -7,6 +7,7 @@
 pub mod alike;
 mod ancestry;
 pub mod attach;
+pub mod attempt;
 mod barrier;
 mod btf;
 pub mod btf_part;
@@ -57,6 +58,8 @@ mod arguments;
 #[cfg(feature = "python")]
 mod batch;
 #[cfg(feature = "python")]
+mod check;
+#[cfg(feature = "python")]
 mod dict;
 #[cfg(feature = "python")]
 mod exceptions;
@@ -81,6 +84,8 @@ mod _core {
 
     #[pymodule_export]
     use super::batch::Batch;
+    #[pymodule_export]
+    use super::check::attempts;
     #[pymodule_export]
     use super::exceptions::{LoadError, RawtpError, UnsupportedKernelError};
     #[pymodule_export]
