@@ -72,7 +72,7 @@ def held(fields: dict[str, str], which: str) -> set[str] | None:
 
 def enough(capabilities: set[str]) -> bool:
     """Whether these load and attach what a tracer is made of."""
-    return "CAP_SYS_ADMIN" in capabilities or _BOTH <= capabilities
+    return "CAP_SYS_ADMIN" in capabilities or capabilities >= _BOTH
 
 
 def capabilities(fields: dict[str, str], place: Place) -> Finding:
@@ -81,7 +81,7 @@ def capabilities(fields: dict[str, str], place: Place) -> Finding:
     if effective is None:
         return Finding("capabilities", "ok", "not known: /proc does not say", None)
     if enough(effective):
-        needed = "CAP_BPF and CAP_PERFMON" if _BOTH <= effective else "CAP_SYS_ADMIN"
+        needed = "CAP_BPF and CAP_PERFMON" if effective >= _BOTH else "CAP_SYS_ADMIN"
         return Finding("capabilities", "ok", f"{needed}, in effect", None)
     lacks = " and ".join(sorted(_BOTH - effective))
     return Finding("capabilities", "blocked", f"lacks {lacks}", place.privileged())
