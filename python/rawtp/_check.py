@@ -78,7 +78,8 @@ def check() -> Check:
     read = _read_host(status, links, place, btf, steps["bpf"])
     # What nothing else explains: a limit that the kernel has, or else a security module.
     unexplained = isinstance(refusal, PermissionError) and not _blocked(read)
-    counted = btf is not None and _tried.has_type(btf, "bpf_map_memory")
+    # A structure for what a map's owner is charged with, which kernels that leave that to cgroups have no more.
+    counted = None if btf is None else _tried.has_type(btf, "bpf_map_memory")
     memlock = _tried.memlock(limit, _RING_BYTES, steps["ring_buffer"], counted=counted, unexplained=unexplained)
     modules = _host.lsm(
         _read("/sys/kernel/security/lsm"),

@@ -46,10 +46,10 @@ def seccomp(mode: str | None, step: int, capable: bool, place: Place) -> Finding
     return Finding("seccomp", "blocked", f"a filter, which forbids bpf(2): {_name(step)}", advice)
 
 
-def memlock(limit: int, ring_bytes: int, step: int, *, counted: bool, unexplained: bool) -> Finding:
+def memlock(limit: int, ring_bytes: int, step: int, *, counted: bool | None, unexplained: bool) -> Finding:
     """The limit on locked memory, and whether it is in the way of a ring.
 
-    ``counted``: whether the kernel's types say that BPF maps are charged to it. ``unexplained``: whether the kernel
+    ``counted``: whether BPF maps are charged to it, which the kernel's types tell. ``unexplained``: whether the kernel
     does not permit a tracer, with all else in order.
     """
     if limit == _UNLIMITED:
@@ -60,7 +60,9 @@ def memlock(limit: int, ring_bytes: int, step: int, *, counted: bool, unexplaine
         return Finding("memlock", "blocked", detail, "ulimit -l unlimited (a service's unit: LimitMEMLOCK=infinity)")
     if step == 0 and limit < ring_bytes:
         return Finding("memlock", "ok", f"{allowed}, but a ring of {mib(ring_bytes)} was made", None)
-    return Finding("memlock", "ok", f"{allowed}{'' if counted else ', to which this kernel counts no BPF maps'}", None)
+    return Finding(
+        "memlock", "ok", f"{allowed}{', to which this kernel counts no BPF maps' if counted is False else ''}", None
+    )
 
 
 def ring_buffer(ring_bytes: int, step: int, cause: str | None, place: Place) -> Finding:
