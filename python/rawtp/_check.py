@@ -150,10 +150,11 @@ def _blocked(findings: list[Finding]) -> list[Finding]:
 def _reason(refusal: Exception) -> str:
     """Without the hints at its end: what they hint at is this."""
     message = str(getattr(refusal, "strerror", None) or refusal)
-    reason = message.partition(". To see what this host allows")[0].partition(". Run it with: ")[0]
+    for hint in (". To see what this host allows", ". Run it with: ", "; see verifier_log"):
+        message = message.partition(hint)[0]
     log = getattr(refusal, "verifier_log", "").splitlines()
     why = next((line for line in reversed(log) if line and not line.startswith("processed ")), None)
-    return f"{reason}: {why}" if why else reason
+    return f"{message}: {why}" if why else message
 
 
 def _advice(refusal: Exception) -> str:

@@ -59,7 +59,8 @@ def memlock(limit: int, ring_bytes: int, step: int, *, counted: bool | None, une
         detail = f"{allowed}, to which this kernel counts BPF maps: {mib(ring_bytes)} and more are needed"
         return Finding("memlock", "blocked", detail, "ulimit -l unlimited (a service's unit: LimitMEMLOCK=infinity)")
     if step == 0 and limit < ring_bytes:
-        return Finding("memlock", "ok", f"{allowed}, but a ring of {mib(ring_bytes)} was made", None)
+        how = "which this process may raise" if counted else "to which this kernel counts no BPF maps"
+        return Finding("memlock", "ok", f"{allowed}, {how}: a ring of {mib(ring_bytes)} was made", None)
     return Finding(
         "memlock", "ok", f"{allowed}{', to which this kernel counts no BPF maps' if counted is False else ''}", None
     )

@@ -179,7 +179,7 @@ def test_a_filter_is_to_blame(on: Pretend) -> None:
 
 
 def test_the_verifiers_reason(on: Pretend) -> None:
-    refusal = rawtp.LoadError("the verifier rejected a program")
+    refusal = rawtp.LoadError("the verifier rejected a program; see verifier_log")
     refusal.verifier_log = "0: R1=ctx()\nR1 invalid mem access 'scalar'\nprocessed 1 insns\n\n"
     check = on(refusal=refusal)
     assert blocked(check) == ["syscalls"]
