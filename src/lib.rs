@@ -85,7 +85,7 @@ mod _core {
     #[pymodule_export]
     use super::batch::Batch;
     #[pymodule_export]
-    use super::check::attempts;
+    use super::check::{attempts, verifier_reason};
     #[pymodule_export]
     use super::exceptions::{LoadError, RawtpError, UnsupportedKernelError};
     #[pymodule_export]

@@ -152,8 +152,7 @@ def _reason(refusal: Exception) -> str:
     message = str(getattr(refusal, "strerror", None) or refusal)
     for hint in (". To see what this host allows", ". Run it with: ", "; see verifier_log"):
         message = message.partition(hint)[0]
-    log = getattr(refusal, "verifier_log", "").splitlines()
-    why = next((line for line in reversed(log) if line and not line.startswith("processed ")), None)
+    why = _core._verifier_reason(getattr(refusal, "verifier_log", ""))
     return f"{message}: {why}" if why else message
 
 

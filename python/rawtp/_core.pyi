@@ -24,6 +24,7 @@ __all__ = [
     "_load_rejected",
     "_syscall_name",
     "_syscall_number",
+    "_verifier_reason",
 ]
 
 __version__: Final[str]
@@ -314,6 +315,9 @@ def _load_rejected() -> None:
 def _attempts(ring_bytes: int) -> list[tuple[str, int]]:
     """The steps to a tracer, ``"bpf"``, ``"ring_buffer"``, ``"raw_tp_load"`` and, when that went well,
     ``"raw_tp_attach"``; and the ``errno`` of each, 0 of one that went well. See :func:`rawtp.check`."""
+
+def _verifier_reason(log: str) -> str | None:
+    """The line of a verifier's log that says why."""
 
 def _cost(
     seconds: float, make: Callable[[], Tracer]
