@@ -8,8 +8,8 @@ use libbpf_sys::{BPF_MAP_TYPE_RINGBUF, bpf_map_create, bpf_raw_tracepoint_open};
 
 use crate::hook::{descriptor, load_nothing};
 
-/// A command of `bpf(2)` that no kernel has.
-const NO_COMMAND: libc::c_long = i32::MAX as libc::c_long;
+/// A command of `bpf(2)` that no kernel has. Bits above these are flags since Linux 7.
+const NO_COMMAND: libc::c_long = 0x7fff;
 
 /// The steps and what became of each: 0, or the `errno`. What a step left is gone again.
 ///

@@ -10,6 +10,7 @@ use libbpf_rs::btf::{Btf, types::Struct};
 use libbpf_sys::{BPF_F_SLEEPABLE, BPF_PROG_TYPE_RAW_TRACEPOINT, bpf_insn, bpf_prog_load, bpf_prog_load_opts};
 
 use crate::error::{Error, Result};
+use crate::messages::quietly;
 
 /// What the caller asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -77,7 +78,7 @@ pub fn load_nothing(flags: u32) -> io::Result<OwnedFd> {
 }
 
 fn has_preemptible_rcu() -> bool {
-    let Ok(btf) = Btf::from_vmlinux() else { return false };
+    let Ok(btf) = quietly(Btf::from_vmlinux) else { return false };
     btf.type_by_name::<Struct<'_>>("task_struct")
         .is_some_and(|task| task.iter().any(|member| member.name.is_some_and(|name| name == "rcu_read_lock_nesting")))
 }
