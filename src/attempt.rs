@@ -6,7 +6,7 @@ use std::ptr;
 
 use libbpf_sys::{BPF_MAP_TYPE_RINGBUF, bpf_map_create, bpf_raw_tracepoint_open};
 
-use crate::hook::{descriptor, load_nothing};
+use crate::hook::{descriptor, load, nothing};
 
 /// A command of `bpf(2)` that no kernel has. Bits above these are flags since Linux 7.
 const NO_COMMAND: libc::c_long = 0x7fff;
@@ -17,7 +17,7 @@ const NO_COMMAND: libc::c_long = 0x7fff;
 /// does not.
 #[must_use]
 pub fn attempts(ring_bytes: u32) -> Vec<(&'static str, i32)> {
-    let program = load_nothing(0);
+    let program = load(&nothing(), 0);
     let attached = program.as_ref().ok().map(attach);
     let mut steps = vec![
         ("bpf", errno(&no_command())),

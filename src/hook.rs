@@ -50,19 +50,19 @@ pub fn is_preemptible() -> bool {
 }
 
 fn sleeps() -> bool {
-    load_nothing(BPF_F_SLEEPABLE).is_ok()
+    load(&nothing(), BPF_F_SLEEPABLE).is_ok()
 }
 
-/// Loads a raw tracepoint's program that does nothing.
-///
-/// # Errors
-///
-/// Those of `bpf(2)`.
-pub fn load_nothing(flags: u32) -> io::Result<OwnedFd> {
+/// A program that does nothing.
+pub(crate) fn nothing() -> [bpf_insn; 2] {
     // r0 = 0; exit (include/uapi/linux/bpf_common.h: BPF_ALU64 | BPF_MOV | BPF_K, BPF_JMP | BPF_EXIT).
-    let instructions = [0xb7, 0x95].map(|code| bpf_insn { code, ..Default::default() });
+    [0xb7, 0x95].map(|code| bpf_insn { code, ..Default::default() })
+}
+
+/// Loads a raw tracepoint's program.
+pub(crate) fn load(instructions: &[bpf_insn], prog_flags: u32) -> io::Result<OwnedFd> {
     let mut options =
-        bpf_prog_load_opts { sz: size_of::<bpf_prog_load_opts>() as u64, prog_flags: flags, ..Default::default() };
+        bpf_prog_load_opts { sz: size_of::<bpf_prog_load_opts>() as u64, prog_flags, ..Default::default() };
     // SAFETY: all pointers are to values that outlive the call; the license is a C string, and NULL is no name.
     let fd = unsafe {
         bpf_prog_load(
