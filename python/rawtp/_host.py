@@ -31,7 +31,8 @@ class Place:
     engine: str | None = None
     """What runs the container that this is: ``"docker"``, ``"podman"`` or ``"kubernetes"``."""
     limited: bool = False
-    """Whether sudo cannot help: the bounding set lacks the capabilities, or ``no_new_privs`` is set."""
+    """Whether sudo cannot help: in another user namespace, without the capabilities in the bounding set, or with
+    ``no_new_privs``."""
 
     def command(self, *options: str) -> str:
         """rawtp's command line, to run as root."""

@@ -157,6 +157,13 @@ def test_where_sudo_is_no_help(limits: str, on: Pretend) -> None:
     assert check["capabilities"].advice == "from a shell without these limits: sudo /usr/bin/python3 -m rawtp"
 
 
+def test_sudo_is_no_help_in_a_user_namespace(on: Pretend) -> None:
+    texts: dict[str, Any] = {"ns/user": "user:[7]", "status": "CapEff: 0\nCapBnd: 1ffffffffff\n"}
+    check = on(steps=REFUSED, refusal=PermissionError("no"), **texts)
+    assert blocked(check) == ["capabilities", "user_namespace", "ring_buffer", "raw_tp", "syscalls"]
+    assert check["capabilities"].advice == "from a shell without these limits: sudo /usr/bin/python3 -m rawtp"
+
+
 def test_memlock_is_to_blame_where_the_kernel_counts_to_it(on: Pretend) -> None:
     old = HOST["/sys/kernel/btf/vmlinux"] + "bpf_map_memory\0"
     check = on(steps=REFUSED, refusal=PermissionError("no"), vmlinux=old, limit=65536)
