@@ -7,6 +7,7 @@
 pub mod alike;
 mod ancestry;
 pub mod attach;
+pub mod attempt;
 mod barrier;
 pub mod beside;
 mod btf;
@@ -62,6 +63,8 @@ mod arguments;
 #[cfg(feature = "python")]
 mod batch;
 #[cfg(feature = "python")]
+mod check;
+#[cfg(feature = "python")]
 mod dict;
 #[cfg(feature = "python")]
 mod exceptions;
@@ -86,6 +89,8 @@ mod _core {
 
     #[pymodule_export]
     use super::batch::Batch;
+    #[pymodule_export]
+    use super::check::{attempts, verifier_reason};
     #[pymodule_export]
     use super::exceptions::{LoadError, RawtpError, UnsupportedKernelError};
     #[pymodule_export]

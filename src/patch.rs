@@ -8,7 +8,7 @@ use libbpf_sys::{
     bpf_prog_load_opts, bpf_program, libbpf_prog_handler_opts,
 };
 
-use crate::hook::loads;
+use crate::hook::load;
 use crate::kernel_types::Numbers;
 
 // Opcodes (include/uapi/linux/bpf.h): BPF_JMP | BPF_CALL, BPF_JMP | BPF_EXIT, and BPF_ALU64 | BPF_MOV with BPF_X or BPF_K.
@@ -43,7 +43,7 @@ fn can_cast(function: u32, task: u32) -> bool {
             instruction(EXIT, 0, 0, 0),
         ]
     };
-    *CAN.get_or_init(|| loads(&call(), 0))
+    *CAN.get_or_init(|| load(&call(), 0).is_ok())
 }
 
 /// Makes of the programs' placeholder a call of `bpf_rdonly_cast`; a plain move where that cannot be had.

@@ -20,10 +20,12 @@ __all__ = [
     "Tracer",
     "UnsupportedKernelError",
     "__version__",
+    "_attempts",
     "_cost",
     "_load_rejected",
     "_syscall_name",
     "_syscall_number",
+    "_verifier_reason",
 ]
 
 __version__: Final[str]
@@ -216,7 +218,8 @@ class Tracer:
         ValueError: an argument outside its rule; the message has the value and the rule.
         TypeError: an argument of the wrong type.
         PermissionError: CAP_BPF or CAP_PERFMON is missing; the message says which, and the command to run.
-        UnsupportedKernelError: the kernel has no BTF.
+        UnsupportedKernelError: the kernel has no BTF. Both messages end with ``run: python -m rawtp check``, which says
+            what this host allows, as does :func:`rawtp.check`.
         LoadError: the kernel's verifier rejected a program; ``verifier_log`` has its reasons.
         OSError: descriptors, memory or threads ran out.
     """
@@ -337,6 +340,13 @@ def _syscall_number(name: str, abi: str) -> int | None: ...
 def _syscall_name(number: int, abi: str) -> str | None: ...
 def _load_rejected() -> None:
     """Loads the guide's program that the verifier refuses. Always raises: :class:`LoadError` where BPF works."""
+
+def _attempts(ring_bytes: int) -> list[tuple[str, int]]:
+    """The steps to a tracer, ``"bpf"``, ``"ring_buffer"``, ``"raw_tp_load"`` and, when that went well,
+    ``"raw_tp_attach"``; and the ``errno`` of each, 0 of one that went well. See :func:`rawtp.check`."""
+
+def _verifier_reason(log: str) -> str | None:
+    """The line of a verifier's log that says why."""
 
 def _cost(
     seconds: float, make: Callable[[], Tracer]

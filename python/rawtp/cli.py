@@ -56,6 +56,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _command(arguments: list[str]) -> int:
+    if arguments[:1] == ["check"]:
+        from rawtp import check_command
+
+        return check_command.run(arguments)
     if arguments[:1] == ["cost"]:
         from rawtp import cost_command
 
@@ -104,14 +108,16 @@ def _refused(error: Exception, arguments: Sequence[str]) -> int:
     """Say why no tracer can be made, and what to do; the exit code."""
     import rawtp
 
-    if isinstance(error, PermissionError):
-        # The library can only advise to run the interpreter as root; here the whole command is known.
-        reason = _one_line(error).partition(". Run it with:")[0]
-        command = shlex.join(["sudo", sys.executable, "-m", "rawtp", *arguments])
-        # Where root is not permitted either, the reason says what stands in the way, and sudo is no help.
-        return _cannot_run(f"{reason}. Run it with: {command}" if os.geteuid() else reason)
+    # The library can only advise to run the interpreter as root; here the whole command is known.
+    message, _, check = _one_line(error).partition(". To see what this host allows, run: ")
+    reason = message.partition(". Run it with: ")[0]
+    if isinstance(error, PermissionError) and os.geteuid():
+        return _cannot_run(f"{reason}. Run it with: {shlex.join(['sudo', sys.executable, '-m', 'rawtp', *arguments])}")
+    if check:  # where root is not permitted either, sudo is no help
+        command = shlex.join([sys.executable, "-m", "rawtp", "check"])
+        return _cannot_run(f"{reason}. To see what this host allows, run: {command}")
     log = error.verifier_log.splitlines() if isinstance(error, rawtp.LoadError) else []
-    return _cannot_run(_one_line(error), *log[-_VERIFIER_LINES:])
+    return _cannot_run(reason, *log[-_VERIFIER_LINES:])
 
 
 def _calls(names: list[str]) -> list[str]:

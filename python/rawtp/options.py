@@ -22,6 +22,8 @@ examples:
       who deletes next?
   sudo python -m rawtp cost
       what watching costs here; cost --help says more
+  python -m rawtp check
+      what this host allows, and what to do about the rest
 """
 
 _COST_EXAMPLES = """\
@@ -115,6 +117,19 @@ def cost_parser() -> argparse.ArgumentParser:
         default="auto",
         help="by which tracepoints (default: %(default)s)",
     )
+    return made
+
+
+def check_parser() -> argparse.ArgumentParser:
+    """The parser of ``check``, which is the first of the arguments."""
+    made = argparse.ArgumentParser(
+        prog="rawtp",
+        description="Look at all that can stand in rawtp's way here: a line for each thing, and what to do about it.",
+        epilog="Exits with 0 when nothing is blocked, else with 1. It needs no privilege, and shows what lacks it.",
+        allow_abbrev=False,
+    )
+    made.add_argument("command", choices=("check",))
+    made.add_argument("--json", action="store_true", help="one JSON object in place of the lines")
     return made
 
 

@@ -205,12 +205,25 @@ def test_what_is_not_known_is_said() -> None:
     assert summary({**LEDGER, "missed": None})[2].startswith("missed unknown, ")
 
 
+CHECK = ". To see what this host allows, run: {} -m rawtp check"
+
+
 @pytest.mark.parametrize("uid", [1000, 0])
-def test_missing_privilege(uid: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        PermissionError("CAP_BPF\nis missing. Run it with: sudo python" + CHECK.format("python")),
+        PermissionError(1, "CAP_BPF is missing" + CHECK.format("python")),
+    ],
+)
+def test_missing_privilege(
+    error: PermissionError, uid: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr("os.geteuid", lambda: uid)
-    monkeypatch.setattr(rawtp, "Tracer", refusing(PermissionError("CAP_BPF\nis missing. Run it with: sudo python")))
+    monkeypatch.setattr(rawtp, "Tracer", refusing(error))
     assert main(["-d", "1.5", "-p", " 7 "]) == 1
-    advice = f". Run it with: sudo {shlex.quote(sys.executable)} -m rawtp -d 1.5 -p ' 7 '" if uid else ""
+    python = shlex.quote(sys.executable)
+    advice = f". Run it with: sudo {python} -m rawtp -d 1.5 -p ' 7 '" if uid else CHECK.format(python)
     assert capsys.readouterr() == ("", f"rawtp: CAP_BPF is missing{advice}\n")
 
 
@@ -225,7 +238,10 @@ def test_what_the_kernel_refuses(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     refused.verifier_log = "\n".join(f"line {number}" for number in range(100))
     for error, lines in (
         (refused, ["the kernel refused the program", *(f"line {number}" for number in range(88, 100))]),
-        (rawtp.UnsupportedKernelError("no BTF"), ["no BTF"]),
+        (
+            rawtp.UnsupportedKernelError("no BTF" + CHECK.format("python")),
+            ["no BTF" + CHECK.format(shlex.quote(sys.executable))],
+        ),
         (rawtp.RawtpError("odd"), ["odd"]),
         (OSError(12, "Cannot allocate memory"), ["Cannot allocate memory"]),
     ):
