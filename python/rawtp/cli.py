@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rawtp.printer import Printer
 
 _OK, _CANNOT_RUN, _LOST = 0, 1, 3  # 2, wrong usage, is argparse's own
-_MAX_BATCH = 4096
+_MAX_BATCH = 512  # more of them are no longer in the CPU's cache when they are written
 _VERIFIER_LINES = 12  # the verifier gives its reason last, after a log of up to megabytes
 
 
@@ -76,6 +76,8 @@ def _command(arguments: list[str]) -> int:
         # The interpreter takes its handlers down on its way out, and a last Ctrl-C would then kill it.
         atexit.register(signal.signal, number, signal.SIG_IGN)
     printer = output_options.printer(chosen)
+    if printer.file is not None:
+        signal.signal(signal.SIGHUP, printer.file.on_hangup)
     asked = {
         "syscalls": _calls(chosen.syscalls),
         "fields": printer.fields,

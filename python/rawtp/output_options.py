@@ -24,7 +24,8 @@ def add(made: argparse.ArgumentParser) -> None:
         "-o",
         "--output",
         choices=("columns", "jsonl", "csv", *_SCHEMAS),
-        help="a table for people; JSON lines, CSV, or the events of a schema, for programs"
+        metavar="FORMAT",
+        help="columns, a table for people; or, for programs, jsonl, csv, ocsf or ecs"
         " (default: columns on a terminal, jsonl otherwise)",
     )
     option(
@@ -44,13 +45,15 @@ def add(made: argparse.ArgumentParser) -> None:
         "--color",
         choices=("auto", "always", "never"),
         default="auto",
-        help="of failures and losses in columns (default: on a terminal, unless NO_COLOR is set)",
+        metavar="WHEN",
+        help="colour failures and losses in columns: auto, always or never"
+        " (default: auto, on a terminal where NO_COLOR is not set)",
     )
 
 
 def check(parser: argparse.ArgumentParser, chosen: argparse.Namespace) -> None:
     """Refuse what makes no sense together."""
-    for option, given in (("--fields", chosen.fields), ("--time", chosen.time), ("--utc", chosen.utc)):
+    for option, given in (("-f/--fields", chosen.fields), ("-T/--time", chosen.time), ("--utc", chosen.utc)):
         if given and chosen.output in _SCHEMAS:
             parser.error(f"argument {option}: not with -o {chosen.output}, whose schema says what is in an event")
 

@@ -54,6 +54,11 @@ class Printer:
         return tuple(dict.fromkeys((*self._format.fields, *PLACE, *beside)))
 
     @property
+    def file(self) -> File | None:
+        """What SIGHUP is for."""
+        return self._output if isinstance(self._output, File) else None
+
+    @property
     def writes_to_standard_output(self) -> bool:
         """Whether anybody who reads that is to be waited for."""
         return isinstance(self._output, Standard)
@@ -62,7 +67,7 @@ class Printer:
     def wait_s(self) -> float:
         """How long to wait for events at the most before calling again."""
         waits = [_MAX_WAIT_S]
-        if isinstance(self._output, File):
+        if self.file is not None:
             waits.append(_FILE_WAIT_S)
         if self._stats_s is not None:
             waits.append(max(self._told_s + self._stats_s - time.monotonic(), 0.0))

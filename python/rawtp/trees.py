@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_left, insort
 from collections import Counter
 
 _MAX_PLACES = 4096
@@ -58,18 +59,37 @@ class Trees:
 
 
 def folded(places: Counter[str], rows: int) -> Counter[str]:
-    """At most so many places: the smallest is counted with the directory above it, again and again."""
-    kept = Counter(places)
-    heap = [(count, path) for path, count in kept.items()]
-    heapq.heapify(heap)
-    while len(kept) > max(rows, 1) and heap:
-        count, path = heapq.heappop(heap)
-        if kept.get(path) != count:
-            continue  # it has grown since, and is in the heap again
-        if path == "/":
-            continue  # nothing is above it
-        del kept[path]
-        parent = path.rpartition("/")[0] or "/"
-        kept[parent] += count
-        heapq.heappush(heap, (kept[parent], parent))
-    return kept
+    """At most so many places: the smallest is joined with its nearest neighbour, in what is above both."""
+    kept = {_names(path): count for path, count in places.items()}
+    order = sorted(kept)
+    smallest = [(count, names) for names, count in kept.items()]
+    heapq.heapify(smallest)
+    while len(kept) > max(rows, 1):
+        count, names = heapq.heappop(smallest)
+        if kept.get(names) != count:
+            continue  # it has grown since, or was joined: then it is in the heap again, or gone
+        at = bisect_left(order, names)
+        beside = [order[near] for near in (at - 1, at + 1) if 0 <= near < len(order)]
+        other = max(beside, key=lambda near: len(_shared(names, near)))
+        above = _shared(names, other)
+        joined = kept.pop(names) + kept.pop(other)
+        for gone in (names, other):
+            del order[bisect_left(order, gone)]
+        if above not in kept:
+            insort(order, above)
+        kept[above] = kept.get(above, 0) + joined
+        heapq.heappush(smallest, (kept[above], above))
+    return Counter({"/" + "/".join(names): count for names, count in kept.items()})
+
+
+def _names(path: str) -> tuple[str, ...]:
+    return tuple(path.split("/")[1:]) if path != "/" else ()
+
+
+def _shared(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
+    length = 0
+    for left, right in zip(one, other, strict=False):
+        if left != right:
+            break
+        length += 1
+    return one[:length]

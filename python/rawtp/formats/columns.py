@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 _TIME, _PID, _UID, _COMM, _SYSCALL, _RESULT = 12, 7, 6, 15, 11, 12
 
 
-# Where nothing better is left of a narrow terminal, a path gets this much of it, and lines are broken by the terminal.
+# A screen of less than this goes without the calls, which nearly always say what is known anyway, and with results that
+# are as wide as the usual ones.
+_WIDE, _NARROW_RESULT = 100, 9
+# Where nothing better is left, a path gets this much, and the terminal breaks the line.
 _MIN_PATH = 16
 
 
@@ -40,15 +43,19 @@ class Columns(Format):
         self._clock = clock or Clock()
         self._screen = screen
         self._colours = colours or Colours(use=False)
+        self._is_narrow = False
 
     def begin(self, session: Mapping[str, object], *, continues: bool = False) -> str:
         """The titles."""
-        return header() + "\n"
+        screen = self._screen() if self._screen else None
+        self._is_narrow = _is_narrow(screen)
+        return header(screen) + "\n"
 
     def event(self, event: Event) -> str:
-        """One row."""
-        room = max(self._screen() - _BEFORE_PATH, _MIN_PATH) if self._screen else None
-        return row(event, self._clock, room, self._colours) + "\n"
+        """One row; the titles anew where the terminal has become too narrow for the old ones, or wide enough."""
+        screen = self._screen() if self._screen else None
+        titles = self.begin({}) if _is_narrow(screen) != self._is_narrow else ""
+        return f"{titles}{row(event, self._clock, screen, self._colours)}\n"
 
     def lost(self, count: int, event: Event | None) -> str:
         """A row that says so, on a terminal; elsewhere rows are events."""
@@ -58,33 +65,44 @@ class Columns(Format):
         return self._colours.paint(LOSS, f"-- lost {ledger.events(count)} here{where} --") + "\n"
 
 
-def header() -> str:
+def header(screen: int | None = None) -> str:
     """The titles, aligned with what :func:`row` returns, without a newline."""
-    return _aligned("TIME", "PID", "UID", "COMM", "SYSCALL", f"{'RESULT':<{_RESULT}}", "PATH")
+    return _before("TIME", "PID", "UID", "COMM", "SYSCALL", screen) + _wide("RESULT", screen) + " PATH"
 
 
-def row(event: Event, clock: Clock | None = None, room: int | None = None, colours: Colours | None = None) -> str:
+def row(event: Event, clock: Clock | None = None, screen: int | None = None, colours: Colours | None = None) -> str:
     """The event as one line, without a newline, safe to write to a terminal.
 
-    The time is local. The path comes last and is never cut, unless it is given so many cells of ``room``; of a rename
-    both, with an arrow between. Where no whole path is known it is the name as passed: ``<fault>`` stands for one that
-    could not be read, and ``"..."<truncated>`` for one of which only the start is known.
+    The time is local. The path comes last and is never cut, unless there is a ``screen`` of so many cells that it must
+    fit; of a rename both, with an arrow between. Where no whole path is known it is the name as passed: ``<fault>``
+    stands for one that could not be read, and ``"..."<truncated>`` for one of which only the start is known.
     """
-    result = f"{_result(event['ret'], event['errno']):<{_RESULT}}"
-    failed = event["ret"] is not None and event["ret"] < 0
-    return _aligned(
+    before = _before(
         (clock or Clock()).of_day(event["ts_ns"]),
         str(event["pid"]),
         str(event["uid"]),
         quoted_name(event["comm"]),
         printable(event["syscall"]),
-        colours.paint(FAILURE, result) if colours and failed else result,
-        _paths(event, room),
+        screen,
     )
+    result = _wide(_result(event["ret"], event["errno"]), screen)
+    room = None if screen is None else max(screen - width(before) - len(result) - 1, _MIN_PATH)
+    failed = event["ret"] is not None and event["ret"] < 0
+    shown = colours.paint(FAILURE, result) if colours and failed else result
+    return f"{before}{shown} {_paths(event, room)}"
 
 
-def _aligned(clock: str, pid: str, uid: str, comm: str, syscall: str, result: str, filename: str) -> str:
-    return f"{clock:<{_TIME}} {pid:>{_PID}} {uid:>{_UID}} {pad(comm, _COMM)} {syscall:<{_SYSCALL}} {result} {filename}"
+def _before(clock: str, pid: str, uid: str, comm: str, syscall: str, screen: int | None) -> str:
+    call = "" if _is_narrow(screen) else f"{syscall:<{_SYSCALL}} "
+    return f"{clock:<{_TIME}} {pid:>{_PID}} {uid:>{_UID}} {pad(comm, _COMM)} {call}"
+
+
+def _wide(result: str, screen: int | None) -> str:
+    return f"{result:<{_NARROW_RESULT if _is_narrow(screen) else _RESULT}}"
+
+
+def _is_narrow(screen: int | None) -> bool:
+    return screen is not None and screen < _WIDE
 
 
 def _result(ret: int | None, errno: str | None) -> str:
@@ -117,6 +135,3 @@ def _filename(filename: str | None, name_status: str) -> str:
         # A call on a descriptor has no name to show, and none that failed.
         return "<fd>" if name_status == "ok" else f"<{name_status}>"
     return f"{quoted(filename)}<truncated>" if name_status == "truncated" else quoted_name(filename)
-
-
-_BEFORE_PATH = len(header()) - len("PATH")

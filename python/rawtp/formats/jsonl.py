@@ -81,9 +81,11 @@ class JsonLines(Format):
         """Events, and each loss in its place."""
         templates, same_of, varying_of, clock = self._templates, self._same_of, self._varying_of, self._clock
         lines = []
+        before: object = None
+        template = ""
         for event in events:
-            same = same_of(event)
-            template = templates.get(same) or self._template(event, same)
+            if (same := same_of(event)) != before:
+                before, template = same, templates.get(same) or self._template(event, same)
             values: list[object] = [
                 value if type(value) is int else "null" if value is None else _quote(value)
                 for value in varying_of(event)[:-2]
