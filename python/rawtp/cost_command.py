@@ -21,6 +21,9 @@ def run(arguments: Sequence[str]) -> int:
     chosen = parser.parse_args(arguments)
     if sys.stdout is None:
         return _cannot_run("standard output is closed")
+    if chosen.fields == ["help"]:
+        sys.stdout.write(keys.help_text())
+        return 0
     try:
         cost = rawtp.cost(
             chosen.seconds,

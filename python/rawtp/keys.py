@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
-import itertools
-
 TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,6 +17,10 @@ def chosen(names: Iterable[str]) -> list[str]:
 
 def documented() -> dict[str, str]:
     """Every key, with the first sentence of its documentation in :class:`rawtp.Event`, which is only in the source."""
+    import ast
+    import inspect
+    import itertools
+
     from rawtp import event
 
     tree = ast.parse(inspect.getsource(event))

@@ -66,7 +66,6 @@ def printer(chosen: argparse.Namespace) -> Printer:
     from rawtp.formats.format import Format
     from rawtp.output import File, Standard
     from rawtp.printer import Printer
-    from rawtp.summary import Summary
 
     output: Standard | File | None = None
     if chosen.output_file is not None:
@@ -82,6 +81,7 @@ def printer(chosen: argparse.Namespace) -> Printer:
     shown: Format
     if output is None:
         shown = Format()
+        shown.fields = tuple(names) if chosen.fields else ()  # for the tracer to refuse what is none
     elif kind == "columns" and chosen.fields:
         from rawtp.formats.table import Table
 
@@ -108,11 +108,16 @@ def printer(chosen: argparse.Namespace) -> Printer:
         shown = Ecs(session.host())
     # Where the table shows a loss in its place, the same line again would only tear it.
     seen = kind == "columns" and screen is not None and sys.stderr is not None and sys.stderr.isatty()
+    summary = None
+    if chosen.summary:
+        from rawtp.summary import Summary
+
+        summary = Summary()
     return Printer(
         shown,
         output,
         encoding=None if kind == "columns" else "utf-8",
-        summary=Summary() if chosen.summary else None,
+        summary=summary,
         stats_s=chosen.stats,
         tells_loss=not chosen.quiet and not seen,
     )
