@@ -61,11 +61,12 @@ def _command(arguments: list[str]) -> int:
     parser = options.parser()
     chosen = parser.parse_args(arguments)
     output_options.check(parser, chosen)
-    if sys.stdout is None and chosen.output_file is None:
+    tells = chosen.version or chosen.fields == ["help"]
+    if sys.stdout is None and (tells or not (chosen.output_file or chosen.quiet)):
         return _cannot_run("standard output is closed")
     import rawtp  # only now: --help and a wrong argument need no extension
 
-    if chosen.version or chosen.fields == ["help"]:
+    if tells:
         from rawtp import keys
 
         sys.stdout.write(f"rawtp {rawtp.__version__}\n" if chosen.version else keys.help_text())

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 codecs.register_error("rawtp.escape", escape_unencodable)
 
 # Never through a link that someone else has put there, and without waiting for the reader of a fifo.
-_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 
 
 class Standard:
@@ -99,6 +99,9 @@ def _opened(path: str) -> tuple[int, bool]:
     if not stat.S_ISREG(status.st_mode):
         os.close(fd)
         raise OSError(errno.EINVAL, f"{path} is no regular file")
+    # Where a disk was full a line was cut off: what comes now is to be one of its own.
+    if status.st_size and os.pread(fd, 1, status.st_size - 1) != b"\n":
+        os.write(fd, b"\n")
     return fd, status.st_size > 0
 
 

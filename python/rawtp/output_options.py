@@ -125,4 +125,4 @@ def printer(chosen: argparse.Namespace) -> Printer:
 
 def _no_color() -> bool:
     # By the convention, whatever it is set to, but empty.
-    return bool(os.environ.get("NO_COLOR"))
+    return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"

@@ -318,6 +318,17 @@ def test_an_output_that_takes_nothing(redirection: str, message: str) -> None:
     assert (run.returncode, run.stderr.decode().splitlines()[0]) == (1, message)
 
 
+@pytest.mark.parametrize("arguments", ["-q", "-O /dev/shm/rawtp-test-out"])
+def test_what_needs_no_output_does_without(arguments: str) -> None:
+    command = ["sh", "-c", f'exec "$0" -m rawtp -d 0.1 -p 1 {arguments} >&-', sys.executable]
+    try:
+        run = subprocess.run(command, stderr=subprocess.PIPE, timeout=PATIENCE_S)
+        assert run.returncode == 0
+        assert ("delivered" in run.stderr.decode()) == (arguments != "-q")
+    finally:
+        Path("/dev/shm/rawtp-test-out").unlink(missing_ok=True)
+
+
 def test_closed_messages_are_no_error() -> None:
     command = ["sh", "-c", 'exec "$0" -m rawtp -d 0.1 -p 1 2>&-', sys.executable]
     run = subprocess.run(command, stdout=subprocess.PIPE, timeout=PATIENCE_S)

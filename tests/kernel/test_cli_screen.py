@@ -87,7 +87,7 @@ def test_it_follows_the_size() -> None:
     ],
 )
 def test_colours_of_failures(arguments: list[str], no_color: str, coloured: bool) -> None:
-    with terminal(*arguments, NO_COLOR=no_color) as tty:
+    with terminal(*arguments, NO_COLOR=no_color, TERM="xterm") as tty:
         until(tty, lambda: attempt("/nonexistent/x"), b"/nonexistent/x")
         tty.press(b"\x03")
     assert (b"\x1b[31mENOENT\x1b[0m" in tty.written) == coloured
@@ -106,7 +106,7 @@ def test_chosen_keys() -> None:
 
 
 def test_a_loss_stands_in_its_place() -> None:
-    with terminal("--ring-bytes", "65536") as tty:
+    with terminal("--ring-bytes", "65536", "--color", "always") as tty:
         until(tty, lambda: attempt("/nonexistent/before"), b"before")
         tty.process.send_signal(signal.SIGSTOP)
         os.waitid(os.P_PID, tty.process.pid, os.WSTOPPED | os.WNOWAIT)

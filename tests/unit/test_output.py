@@ -37,6 +37,13 @@ def test_it_is_made_for_its_owner_and_appended_to(tmp_path: Path) -> None:
     assert path.read_bytes() == "one\n\u65e5\nthree\n".encode()
 
 
+def test_a_line_that_was_cut_off_stays_alone(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    path.write_text('{"type":"ev')
+    File(str(path)).write("next\n")
+    assert path.read_text() == '{"type":"ev\nnext\n'
+
+
 def test_it_is_closed_in_programs_that_are_started(tmp_path: Path) -> None:
     assert not os.get_inheritable(File(str(tmp_path / "out"))._fd)
 

@@ -218,6 +218,21 @@ def test_the_tracer_is_asked_for_all_that_is_needed(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
+def test_what_is_kept_of_a_process_is_only_that_process_s(name: str) -> None:
+    kept = SCHEMAS[name](HOST)
+    events = [
+        *CASES.values(),
+        *({**RM, key: "other"} for key in ("comm", "parent_comm", "exe", "container_id", "unit")),
+        *({**RM, key: 4242} for key in ("pid", "tid", "ppid", "uid", "gid", "euid", "auid", "start_ns", "ns_pid")),
+    ] * 2
+    assert [kept.event(event) for event in events] == [SCHEMAS[name](HOST).event(event) for event in events]  # type: ignore[arg-type]
+    assert len({kept.event(event) for event in events}) == len(events) / 2  # type: ignore[arg-type]
+    for pid in range(3000):
+        kept.event({**RM, "pid": pid})
+    assert len(kept._kept) <= 1024
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
 @given(comm=st.binary(max_size=15), path=st.binary(), argv=st.lists(st.binary(max_size=5), max_size=3))
 def test_hostile_names(name: str, comm: bytes, path: bytes, argv: list[bytes]) -> None:
     hostile = os.fsdecode(b"/" + path)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 from rawtp.formats.clock import Clock
-from rawtp.formats.format import Format
-from rawtp.formats.names import FIELDS, exact_bytes, known, message, parts, text, whole_new_path, whole_path, words
+from rawtp.formats.documents import Documents
+from rawtp.formats.names import exact_bytes, known, message, parts, text, whole_new_path, whole_path, words
 
 TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
@@ -15,21 +13,19 @@ if TYPE_CHECKING:
     from rawtp.event import Event
 
 _VERSION = "9.4.0"
-_encode = json.JSONEncoder(separators=(",", ":")).encode
 # The schema's types of event: what has the new name is no other file, and a truncated one is still there.
 _TYPES = {"delete": "deletion", "rmdir": "deletion", "rename": "change", "truncate": "change"}
 
 
-class Ecs(Format):
-    """Events only. What is not known is left out.
+class Ecs(Documents):
+    """What is not known is left out.
 
     ``file`` is what the call named; a rename's new name, which the schema has no field for, is ``rawtp.new_path``. All
     else that it has none for is in ``rawtp``, too.
     """
 
-    fields = FIELDS
-
     def __init__(self, session: Mapping[str, object]) -> None:
+        super().__init__()
         self._clock = Clock(utc=True)
         self._agent = known(type="rawtp", version=session["version"])
         self._host = known(
@@ -41,31 +37,13 @@ class Ecs(Format):
             os=known(type="linux", kernel=session["kernel"]),
         )
 
-    def event(self, event: Event) -> str:
-        """One event."""
-        return _encode(self.document(event)) + "\n"
-
-    def document(self, event: Event) -> dict[str, object]:
-        """One event, as an object."""
+    def own(self, event: Event) -> dict[str, object]:
+        """The call, and its file."""
         path = whole_path(event)
         directory, name = parts(path, event["filename"])
         ret = event["ret"]
-        process = known(
-            pid=event["pid"],
-            vpid=event["ns_pid"],
-            name=text(event["comm"]),
-            executable=text(event["exe"]),
-            args=words(event["argv"]),
-            start=self._clock.iso(event["start_ns"]),
-            thread={"id": event["tid"]},
-            parent=known(pid=event["ppid"], name=text(event["parent_comm"])),
-        )
-        pod = event["pod_id"]
         return known(
             **{"@timestamp": self._clock.iso(event["ts_ns"])},
-            ecs={"version": _VERSION},
-            agent=self._agent,
-            host=self._host,
             event=known(
                 kind="event",
                 module="rawtp",
@@ -77,12 +55,30 @@ class Ecs(Format):
             ),
             error=known(code=event["errno"], message=message(event)),
             file=known(path=path, directory=directory, name=name),
-            process=process,
+            rawtp=self._beside(event),
+        )
+
+    def common(self, event: Event) -> dict[str, object]:
+        """The process, and the host."""
+        pod = event["pod_id"]
+        return known(
+            ecs={"version": _VERSION},
+            agent=self._agent,
+            host=self._host,
+            process=known(
+                pid=event["pid"],
+                vpid=event["ns_pid"],
+                name=text(event["comm"]),
+                executable=text(event["exe"]),
+                args=words(event["argv"]),
+                start=self._clock.iso(event["start_ns"]),
+                thread={"id": event["tid"]},
+                parent=known(pid=event["ppid"], name=text(event["parent_comm"])),
+            ),
             user=known(id=str(event["uid"]), effective={"id": str(event["euid"])}),
             group={"id": str(event["gid"])},
             container=known(id=event["container_id"]),
             orchestrator={} if pod is None else {"resource": {"id": pod, "type": "pod"}},
-            rawtp=self._beside(event),
         )
 
     def _beside(self, event: Event) -> dict[str, object]:

@@ -20,6 +20,12 @@ FIELDS = (
 )
 """The keys that such an event is made of."""
 
+PROCESS = (
+    *("pid", "tid", "ppid", "uid", "gid", "comm", "parent_comm", "exe", "argv", "euid", "auid", "session_id"),
+    *("start_ns", "ns_pid", "container_id", "pod_id"),
+)
+"""Those that stay the same for as long as a thread is what it is."""
+
 _TEXTS = ("comm", "parent_comm", "exe", "argv", "filename", "new_filename", "path", "new_path", "host_path")
 
 

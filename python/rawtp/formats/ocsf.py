@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 
-from rawtp.formats.format import Format
-from rawtp.formats.names import FIELDS, exact_bytes, known, message, parts, text, whole_new_path, whole_path, words
+from rawtp.formats.documents import Documents
+from rawtp.formats.names import exact_bytes, known, message, parts, text, whole_new_path, whole_path, words
 
 TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
@@ -22,19 +21,17 @@ _INFORMATIONAL = 1
 _UNKNOWN, _FOLDER = 0, 2  # of file.type_id
 _LINUX = 200  # of device.os.type_id
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
-class Ocsf(Format):
-    """Events only. What is not known is left out, or unknown by the schema's own word where that requires a value.
+class Ocsf(Documents):
+    """What is not known is left out, or unknown by the schema's own word where that requires a value.
 
     Times are in milliseconds, as the schema has them: ``unmapped`` has the nanoseconds, and all else that it has no
     attribute for.
     """
 
-    fields = FIELDS
-
     def __init__(self, session: Mapping[str, object]) -> None:
+        super().__init__()
         product = known(name="rawtp", vendor_name="rawtp", version=session["version"])
         self._metadata = known(version=_VERSION, product=product, profiles=["host", "container", "linux/linux_users"])
         self._device = known(
@@ -45,12 +42,8 @@ class Ocsf(Format):
             os=known(name="Linux", type_id=_LINUX, kernel_release=session["kernel"]),
         )
 
-    def event(self, event: Event) -> str:
-        """One event."""
-        return _encode(self.document(event)) + "\n"
-
-    def document(self, event: Event) -> dict[str, object]:
-        """One event, as an object."""
+    def own(self, event: Event) -> dict[str, object]:
+        """The call, and its file."""
         activity, activity_name = _ACTIVITIES[event["action"]]
         ret, duration_ns = event["ret"], event["duration_ns"]
         status, status_name = (0, "Unknown") if ret is None else (1, "Success") if ret >= 0 else (2, "Failure")
@@ -60,19 +53,10 @@ class Ocsf(Format):
         return known(
             activity_id=activity,
             activity_name=activity_name,
-            category_uid=_CATEGORY,
-            category_name="System Activity",
-            class_uid=_CLASS,
-            class_name="File System Activity",
             type_uid=_CLASS * 100 + activity,
             type_name=f"File System Activity: {activity_name}",
-            severity_id=_INFORMATIONAL,
-            severity="Informational",
             time=event["ts_ns"] // 1_000_000,
             duration=None if duration_ns is None else duration_ns // 1_000_000,
-            metadata=self._metadata,
-            device=self._device,
-            actor=_actor(event),
             file=file,
             file_result=_file(whole_new_path(event), event["new_filename"]) if renamed else None,
             status_id=status,
@@ -80,6 +64,20 @@ class Ocsf(Format):
             status_code=event["errno"],
             status_detail=message(event),
             unmapped=_unmapped(event),
+        )
+
+    def common(self, event: Event) -> dict[str, object]:
+        """The process, and the host."""
+        return known(
+            category_uid=_CATEGORY,
+            category_name="System Activity",
+            class_uid=_CLASS,
+            class_name="File System Activity",
+            severity_id=_INFORMATIONAL,
+            severity="Informational",
+            metadata=self._metadata,
+            device=self._device,
+            actor=_actor(event),
         )
 
 
@@ -128,7 +126,6 @@ def _unmapped(event: Event) -> dict[str, object]:
         action=event["action"],
         ret=event["ret"],
         start_ns=event["start_ns"],
-        argv=words(event["argv"]),
         filename=text(event["filename"]),
         new_filename=text(event["new_filename"]),
         new_path=whole_new_path(event),

@@ -18,7 +18,7 @@ _UNDECODED = re.compile("[\udc80-\udcff]")
 
 def visible(text: str) -> str:
     r"""The text with ``\xNN`` for every undecoded byte: UTF-8 can encode it."""
-    return _UNDECODED.sub(lambda byte: f"\\x{ord(byte[0]) - 0xDC00:02x}", text)
+    return text if text.isascii() else _UNDECODED.sub(lambda byte: f"\\x{ord(byte[0]) - 0xDC00:02x}", text)
 
 
 def in_base64(text: str) -> str:
@@ -38,6 +38,8 @@ def exact(event: Mapping[str, object], keys: Iterable[str]) -> dict[str, object]
     found = {}
     for key in keys:
         value = event[key]
-        if value is not None and each_text(visible, value) != each_text(str, value):
+        if value is None or (isinstance(value, str) and value.isascii()):
+            continue
+        if each_text(visible, value) != each_text(str, value):
             found[f"{key}_bytes"] = each_text(in_base64, value)
     return found
