@@ -70,6 +70,26 @@ def test_what_is_shown_otherwise_comes_exactly_too(name: bytes, shown: str) -> N
     assert {key: base64.b64decode(text) for key, text in json.loads(found["bytes"]).items()} == {"filename": name}
 
 
+def test_templates_change_nothing() -> None:
+    rows: list[Event] = [
+        {**RM, "comm": comm, "filename": filename, "duration_ns": None, "seq": seq}
+        for seq in (1, 2)
+        for comm in ("rm", "%s", "a,b", "\udce9")
+        for filename in ("x", "%d", None, "", '"', "\udce9", "\x1b")
+    ]
+    for keys in (KEYS, ("filename", "comm"), ("seq",), ("comm",)):
+        for clock in (None, Clock(utc=True)):
+            made = Csv(keys, clock)
+            assert made.events(rows) == "".join(Csv(keys, clock).event(row) for row in rows)
+            found = records(made.events(rows))
+            assert [len(fields) for fields in found] == [len(keys) + 1 + bool(clock)] * len(rows)
+            if "comm" in keys:
+                at = keys.index("comm") + bool(clock)
+                assert [fields[at] for fields in found] == [
+                    "\\xe9" if row["comm"] == "\udce9" else row["comm"] for row in rows
+                ]
+
+
 def test_arguments_that_are_no_text() -> None:
     found = record({**RM, "argv": ("rm", os.fsdecode(b"\xe9"), "\x1b")}, "argv")
     assert json.loads(found["argv"]) == ["rm", "\\xe9", "\x1b"]

@@ -7,6 +7,7 @@ import re
 
 from rawtp.formats.clock import Clock
 from rawtp.formats.format import Format
+from rawtp.formats.templates import VARYING, Templates
 from rawtp.formats.text import escape
 from rawtp.formats.undecoded import each_text, in_base64, visible
 
@@ -35,6 +36,7 @@ class Csv(Format):
         self._keys = tuple(keys)
         self.fields = (*self._keys, "ts_ns") if clock else self._keys
         self._clock = clock
+        self._templates = Templates(self._keys, self._template)
 
     def header(self) -> str:
         """The names of the columns."""
@@ -46,24 +48,50 @@ class Csv(Format):
 
     def event(self, event: Event) -> str:
         """One record, in which a newline may be."""
+        template, values = self._templates.of(event), self._templates.varying(event)
+        if not template or not all(type(value) is int or value is None or shown(value) == value for value in values):
+            return self._with_bytes(event)
+        fields = [_field(value) for value in values]
+        return template % ((self._clock.iso(event["ts_ns"]), *fields) if self._clock else tuple(fields))
+
+    def _template(self, event: Event) -> str:
+        """None, the empty one, if something in it has to come exactly as well."""
+        fields = ["%s"] if self._clock else []
+        for key in self._keys:
+            if key in VARYING:
+                fields.append("%s")
+            elif _changed(event[key]) is not None:  # type: ignore[literal-required]
+                return ""
+            else:
+                fields.append(_field(event[key]).replace("%", "%%"))  # type: ignore[literal-required]
+        return ",".join(fields) + ",\r\n"
+
+    def _with_bytes(self, event: Event) -> str:
         fields = [self._clock.iso(event["ts_ns"])] if self._clock else []
-        changed: dict[str, object] = {}
+        exact = {}
         for key in self._keys:
             value = event[key]  # type: ignore[literal-required]
-            if value is None:
-                fields.append("")
-            elif isinstance(value, str):
-                if (text := shown(value)) != value:
-                    changed[key] = in_base64(value)
-                fields.append(quoted(text))
-            elif isinstance(value, tuple):
-                if (texts := each_text(visible, value)) != each_text(str, value):
-                    changed[key] = each_text(in_base64, value)
-                fields.append(quoted(_encode(texts)))
-            else:
-                fields.append(str(value).lower())
-        fields.append(quoted(_encode(changed)) if changed else "")
-        return ",".join(fields) + "\r\n"
+            fields.append(_field(value))
+            if (changed := _changed(value)) is not None:
+                exact[key] = changed
+        return ",".join([*fields, quoted(_encode(exact))]) + "\r\n"
+
+
+def _field(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return quoted(shown(value))
+    return quoted(_encode(each_text(visible, value))) if isinstance(value, tuple) else str(value).lower()
+
+
+def _changed(value: object) -> object:
+    """The exact bytes, in base64, of what is shown otherwise; None of what is not."""
+    if isinstance(value, str):
+        return None if shown(value) == value else in_base64(value)
+    if isinstance(value, tuple) and each_text(visible, value) != each_text(str, value):
+        return each_text(in_base64, value)
+    return None
 
 
 def shown(text: str) -> str:
