@@ -14,6 +14,7 @@ from rawtp.formats.undecoded import each_text, in_base64, visible
 TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Any
 
     from rawtp.event import Event
 
@@ -48,7 +49,13 @@ class Csv(Format):
 
     def event(self, event: Event) -> str:
         """One record, in which a newline may be."""
-        template, values = self._templates.of(event), self._templates.varying(event)
+        return self.events([event])
+
+    def events(self, events: Sequence[Event]) -> str:
+        """Records; losses have no place in CSV."""
+        return "".join([self._record(*one) for one in self._templates.each(events)])
+
+    def _record(self, event: Event, template: str, values: tuple[Any, ...]) -> str:
         if not template or not all(type(value) is int or value is None or shown(value) == value for value in values):
             return self._with_bytes(event)
         fields = [_field(value) for value in values]

@@ -66,16 +66,15 @@ class JsonLines(Format):
 
     def events(self, events: Sequence[Event]) -> str:
         """Events, and each loss in its place."""
-        template_of, varying_of, clock = self._templates.of, self._templates.varying, self._clock
+        clock = self._clock
         lines = []
-        for event in events:
+        for event, template, varying in self._templates.each(events):
             values: list[object] = [
-                value if type(value) is int else "null" if value is None else _quote(value)
-                for value in varying_of(event)
+                value if type(value) is int else "null" if value is None else _quote(value) for value in varying
             ]
             if clock:
                 values.insert(0, clock.iso(event["ts_ns"]))
-            text = template_of(event) % tuple(values)
+            text = template % tuple(values)
             if event["lost"]:
                 lines.append(self.lost(event["lost"], event))
             # The encoder writes an undecoded byte as \udcNN. Other text may hold that too, and costs only time.

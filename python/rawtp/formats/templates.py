@@ -6,7 +6,7 @@ from operator import itemgetter
 
 TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     from rawtp.event import Event
@@ -28,20 +28,18 @@ class Templates:
         self._varying_of: Callable[[Mapping[str, object]], tuple[Any, ...]] = itemgetter(*varying, "lost", "lost")
         self._make = make
         self._kept: dict[object, str] = {}
-        self._last: tuple[object, str] = (None, "")
 
-    def of(self, event: Event) -> str:
-        """The template of this event."""
-        same = self._same_of(event)
-        if same == self._last[0]:
-            return self._last[1]
-        if (template := self._kept.get(same)) is None:
-            if len(self._kept) >= _MAX_KEPT:
-                self._kept.clear()
-            template = self._kept[same] = self._make(event)
-        self._last = same, template
-        return template
-
-    def varying(self, event: Event) -> tuple[Any, ...]:
-        """What belongs into its holes."""
-        return self._varying_of(event)[:-2]
+    def each(self, events: Iterable[Event]) -> Iterator[tuple[Event, str, tuple[Any, ...]]]:
+        """Each event with its template, and with what belongs into the holes."""
+        same_of, varying_of, kept = self._same_of, self._varying_of, self._kept
+        before: object = None
+        template = ""
+        for event in events:
+            if (same := same_of(event)) != before:
+                before = same
+                if (found := kept.get(same)) is None:
+                    if len(kept) >= _MAX_KEPT:
+                        kept.clear()
+                    found = kept[same] = self._make(event)
+                template = found
+            yield event, template, varying_of(event)[:-2]
