@@ -14,11 +14,11 @@ examples:
       every deletion on this host, live
   sudo python -m rawtp -p 1234
       by one process
-  sudo python -m rawtp -d 60 -o jsonl > deleted.jsonl
+  sudo python -m rawtp -d 60 -O deleted.jsonl
       the next minute, for a program to read
   sudo python -m rawtp -s delete,rename | grep --line-buffered app.log
       who deletes app.log, or renames something over it?
-  sudo python -m rawtp -c 1 | jq -r .comm
+  sudo python -m rawtp -c 1 | jq -r 'select(.type == "event").comm'
       who deletes next?
   sudo python -m rawtp cost
       what watching costs here; cost --help says more
@@ -39,6 +39,8 @@ examples:
 
 def parser() -> argparse.ArgumentParser:
     """The parser: exits with 2 and names the value that is wrong."""
+    from rawtp import output_options  # which takes its types of arguments from here
+
     made = argparse.ArgumentParser(
         prog="rawtp",
         description="Show which process deletes which file, live.",
@@ -47,12 +49,6 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     option = made.add_argument
-    option(
-        "-o",
-        "--output",
-        choices=("columns", "jsonl"),
-        help="a table for people, or one JSON object a line (default: columns on a terminal, jsonl otherwise)",
-    )
     _add_syscalls(made)
     option("-p", "--pid", type=_pid, help="only what this process deletes")
     option("-d", "--duration", type=_seconds, metavar="SECONDS", help="end after this time")
@@ -72,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="BYTES",
         help="how much to hold for a slow reader of the output (default: %(default)s)",
     )
+    output_options.add(made)
     option("-V", "--version", action="store_true", help="show the version and exit")
     return made
 
