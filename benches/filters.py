@@ -31,20 +31,16 @@ class Filter(NamedTuple):
 
 def filters(pid: int) -> dict[str, Filter]:
     """Each, for the load of this pid."""
-    found = {
-        "pid": ("pid", {"pid": pid}, {"pid": NOBODY}),
-        "follow": ("pid, follow", {"pid": pid, "follow": True}, {"pid": NOBODY, "follow": True}),
-        "uid": ("uid", {"uid": 0}, {"uid": NOBODY}),
-        "comm": ("comm", {"comm": "load"}, {"comm": "nobody*"}),
-        "path": ("path", {"path": "/nonexistent"}, {"path": "/var/lib/nobody"}),
-        "outcome": ("outcome", {"outcome": "failed"}, {"outcome": "ok"}),
-        "all": (
-            "all of these",
-            {"pid": pid, "follow": True, "uid": 0, "comm": "load", "path": "/nonexistent", "outcome": "failed"},
-            {"pid": NOBODY, "follow": True, "uid": 0, "comm": "load", "path": "/nonexistent", "outcome": "failed"},
-        ),
+    every = {"follow": True, "uid": 0, "comm": "load", "path": "/nonexistent", "outcome": "failed"}
+    return {
+        "pid": Filter("pid", {"pid": pid}, {"pid": NOBODY}),
+        "follow": Filter("pid, follow", {"pid": pid, "follow": True}, {"pid": NOBODY, "follow": True}),
+        "uid": Filter("uid", {"uid": 0}, {"uid": NOBODY}),
+        "comm": Filter("comm", {"comm": "load"}, {"comm": "nobody*"}),
+        "path": Filter("path", {"path": "/nonexistent"}, {"path": "/var/lib/nobody"}),
+        "outcome": Filter("outcome", {"outcome": "failed"}, {"outcome": "ok"}),
+        "all": Filter("all of these", {"pid": pid, **every}, {"pid": NOBODY, **every}),
     }
-    return {key: Filter(*values) for key, values in found.items()}
 
 
 def _cost(programs: Programs, call: str, calls: int, asked: Callable[[int], dict[str, Any]]) -> float:
