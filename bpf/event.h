@@ -194,7 +194,7 @@ struct process {
  * Processes of which it was sent what they run, by the low bits of their pid. Who shares a place with another only
  * sends it more often; user space keeps more than one of each place, for records that overtook each other.
  */
-#define PROGRAMS_MAX 4096
+#define PROGRAMS_MAX 16384
 
 struct program {
 	__u64 start_ns;

@@ -50,7 +50,10 @@ impl Program {
 }
 
 /// As many places as the BPF programs have (`PROGRAMS_MAX`).
-const PLACES: u32 = 4096;
+const PLACES: u32 = 16384;
+
+/// So many places are made at a time.
+const PAGE: usize = 64;
 
 /// How many processes are kept at each place. The kernel keeps one: records of two that share it can overtake each other.
 const WAYS: usize = 2;
@@ -61,13 +64,15 @@ type Place = [Option<(u32, Arc<Program>)>; WAYS];
 #[derive(Debug, Default)]
 pub struct Programs {
     /// By the low bits of the pid, as in the kernel. The latest comes first.
-    places: Vec<Place>,
+    places: Vec<Vec<Place>>,
     learned: u64,
 }
 
 impl Programs {
-    fn at(pid: u32) -> usize {
-        (pid & (PLACES - 1)) as usize
+    /// The page, and the place in it.
+    fn at(pid: u32) -> (usize, usize) {
+        let at = (pid & (PLACES - 1)) as usize;
+        (at / PAGE, at % PAGE)
     }
 
     /// Keeps what the record tells, if it tells something. To be called in the order of the ring.
@@ -81,11 +86,16 @@ impl Programs {
     #[cold]
     fn keep(&mut self, enter: &Enter<'_>) {
         if self.places.is_empty() {
-            self.places.resize_with(PLACES as usize, Place::default);
+            self.places.resize_with(PLACES as usize / PAGE, Vec::new);
         }
         self.learned += 1;
         let pid = enter.record.pid;
-        let place = &mut self.places[Self::at(pid)];
+        let (page, at) = Self::at(pid);
+        let page = &mut self.places[page];
+        if page.is_empty() {
+            page.resize_with(PAGE, Place::default);
+        }
+        let place = &mut page[at];
         let of_pid = |known: &Option<(u32, Arc<Program>)>| known.as_ref().is_some_and(|(known, _)| *known == pid);
         let last = place.iter().position(of_pid).unwrap_or(WAYS - 1);
         place[..=last].rotate_right(1);
@@ -96,7 +106,8 @@ impl Programs {
     #[must_use]
     #[inline]
     pub fn of(&self, pid: u32) -> Option<&Arc<Program>> {
-        let place = self.places.get(Self::at(pid))?;
+        let (page, at) = Self::at(pid);
+        let place = self.places.get(page)?.get(at)?;
         place.iter().flatten().find(|(known, _)| *known == pid).map(|(_, program)| program)
     }
 }
