@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
+from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import rawtp
@@ -29,14 +32,34 @@ class Filter(NamedTuple):
     left_out: dict[str, Any]
 
 
-def filters(pid: int) -> dict[str, Filter]:
+@contextmanager
+def empty_cgroup() -> Iterator[Path | None]:
+    """A cgroup that nobody is in; ``None`` where none can be made."""
+    mounts = [line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    unified = [mount[4] for mount in mounts if mount[mount.index("-") + 1] == "cgroup2"]
+    made = Path(unified[0], f"rawtp-bench-{os.getpid()}") if unified else None
+    try:
+        if made:
+            made.mkdir()
+    except OSError:
+        made = None
+    try:
+        yield made
+    finally:
+        if made:
+            made.rmdir()
+
+
+def filters(pid: int, nobodys: Path | None) -> dict[str, Filter]:
     """Each, for the load of this pid."""
+    cgroup = {"cgroup": Filter("cgroup", {"cgroup": nobodys.parent}, {"cgroup": nobodys})} if nobodys else {}
     every = {"follow": True, "uid": 0, "comm": "load", "path": "/nonexistent", "outcome": "failed"}
     return {
         "pid": Filter("pid", {"pid": pid}, {"pid": NOBODY}),
         "follow": Filter("pid, follow", {"pid": pid, "follow": True}, {"pid": NOBODY, "follow": True}),
         "uid": Filter("uid", {"uid": 0}, {"uid": NOBODY}),
         "comm": Filter("comm", {"comm": "load"}, {"comm": "nobody*"}),
+        **cgroup,
         "path": Filter("path", {"path": "/nonexistent"}, {"path": "/var/lib/nobody"}),
         "outcome": Filter("outcome", {"outcome": "failed"}, {"outcome": "ok"}),
         "all": Filter("all of these", {"pid": pid, **every}, {"pid": NOBODY, **every}),
@@ -54,6 +77,11 @@ def _cost(programs: Programs, call: str, calls: int, asked: Callable[[int], dict
 
 def filtered(programs: Programs, scale: Scale) -> Iterator[Row]:
     """Beside a tracer without a filter."""
+    with empty_cgroup() as nobodys:
+        yield from _filtered(programs, scale, partial(filters, nobodys=nobodys))
+
+
+def _filtered(programs: Programs, scale: Scale, filters: Callable[[int], dict[str, Filter]]) -> Iterator[Row]:
     names = {key: one.name for key, one in filters(1).items()}
     cases: dict[str, Callable[[], float]] = {
         "none": partial(_cost, programs, "unlinkat", scale.calls, lambda _: {}),

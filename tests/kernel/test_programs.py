@@ -90,7 +90,7 @@ def test_processes_that_share_a_place(program: Callable[[str], Path]) -> None:
         pytest.skip("ns_last_pid cannot be written here (CONFIG_CHECKPOINT_RESTORE)")
     count, calls, places = 2_000, 6, 16_384
     fields = ("pid", "ppid", "filename", "argv", "exe", "lost")
-    command = [program("alternating"), str(count), str(calls), "0000000"]
+    command: list[str | Path] = [program("alternating"), str(count), str(calls), "0000000"]
     with ExitStack() as stack:
         parents = []
         for before in (2_000, 2_000 + places):
