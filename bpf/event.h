@@ -211,9 +211,10 @@ struct enter_state {
 	__u64 submitted;
 	__u64 lost_ring;
 	__u64 seq;
-	__u32 lost;	 /* since the last record that fitted */
-	__u32 is_closed; /* set by user space: a program that begins after it counts nothing more */
-	__u64 share;	 /* bytes of the ring that may be used without asking */
+	__u32 lost;	  /* since the last record that fitted */
+	__u32 is_closed;  /* set by user space: a program that begins after it counts nothing more */
+	__u64 share;	  /* bytes of the ring that may be used without asking */
+	__u64 unfollowed; /* processes that are not followed because `followed` was full */
 	struct arguments arguments;
 	struct asked asked;
 	struct process process;
@@ -230,6 +231,18 @@ struct exit_state {
 	struct exit_record record;
 	struct segments segments;
 };
+
+/* How many values a filter takes. */
+#define FILTER_MAX 32
+
+/* A command's name, or the beginning of one: which bits are compared. */
+struct comm_filter {
+	__u64 words[COMM_BYTES / 8];
+	__u64 masks[COMM_BYTES / 8];
+};
+
+/* How many processes are followed at a time. */
+#define FOLLOWED_MAX 32768
 
 /* When a watched call is an event. */
 enum call_condition {

@@ -8,6 +8,7 @@
 #include "task.bpf.h"
 #include "syscall.bpf.h"
 #include "state.bpf.h"
+#include "filter.bpf.h"
 #include "note.bpf.h"
 #include "name.bpf.h"
 #include "walk.bpf.h"
@@ -24,6 +25,7 @@ struct directory _directory = {0};
 struct ancestor _ancestor = {0};
 struct call _call = {0};
 struct request_call _request_call = {0};
+struct comm_filter _comm_filter = {0};
 enum record_kind _record_kind = 0;
 enum segment_kind _segment_kind = 0;
 enum name_status _name_status = 0;
@@ -306,6 +308,38 @@ int handle_completion(struct bpf_raw_tracepoint_args *ctx)
 	close_request(&key);
 	if (bpf_ringbuf_output(&events, &record, sizeof(record), 0))
 		count_lost_exit(bpf_get_smp_processor_id());
+	return 0;
+}
+
+/* Before the child runs: none of its calls is missed. */
+SEC("raw_tp/sched_process_fork")
+int handle_fork(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *parent = (void *)ctx->args[0], *child = (void *)ctx->args[1];
+	__u32 from = BPF_CORE_READ(parent, tgid), pid = BPF_CORE_READ(child, tgid);
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct enter_state *state;
+	__u8 is_in = 1;
+
+	if (from == pid || !bpf_map_lookup_elem(&followed, &from))
+		return 0;
+	if (bpf_map_update_elem(&followed, &pid, &is_in, BPF_ANY)) {
+		state = bpf_map_lookup_elem(&enter_states, &cpu);
+		if (state)
+			state->unfollowed++;
+	}
+	return 0;
+}
+
+/* With its last thread a process is over, and its number free for others. */
+SEC("raw_tp/sched_process_exit")
+int handle_process_exit(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *task = (void *)ctx->args[0];
+	__u32 pid = BPF_CORE_READ(task, tgid);
+
+	if (!BPF_CORE_READ(task, signal, live.counter))
+		bpf_map_delete_elem(&followed, &pid);
 	return 0;
 }
 

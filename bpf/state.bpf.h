@@ -37,8 +37,6 @@ struct {
 } programs SEC(".maps");
 
 const volatile __u32 cfg_cpus = 1;
-/* Report only this process; 0 for every one. */
-const volatile __u32 cfg_pid = 0;
 /* Whether the exit program is loaded too. */
 const volatile bool cfg_results = true;
 /* Whether directories are resolved. */
@@ -51,10 +49,5 @@ const volatile bool cfg_ancestors = false;
 const volatile enum cgroup_v1 cfg_cgroup_v1 = CGROUP_V1_NONE;
 /* Bytes of the ring that enter records may use. The rest is kept for exits, so that what was begun can be finished. */
 const volatile __u64 cfg_enter_bytes = 0;
-
-static __always_inline bool is_filtered(struct task_struct *task)
-{
-	return cfg_pid && TASK(task, tgid) != cfg_pid;
-}
 
 #endif

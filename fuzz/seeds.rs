@@ -94,8 +94,9 @@ fn unlinkat(directory: i32, name: *const libc::c_char) {
 fn seed(results: bool, action: Action, place: &Path) -> Result<Vec<u8>> {
     let calls: Vec<String> =
         [syscalls::DELETE, syscalls::RENAME, syscalls::TRUNCATE].concat().iter().map(ToString::to_string).collect();
-    let pid = Some(process::id().into());
-    let config = Config::new(&calls, results, Fields::ALL, Hook::Auto, pid, 1 << 20, 1 << 20).map_err(Error::other)?;
+    let pid = Some(vec![process::id().into()]);
+    let filters = Filters::new(Asked { pid, ..Asked::default() }).map_err(Error::other)?;
+    let config = Config::new(&calls, results, Fields::ALL, Hook::Auto, filters, 1 << 20, 1 << 20).map_err(Error::other)?;
     fs::create_dir_all(place)?;
     env::set_current_dir(place)?;
     let (session, _reader) = Session::open(&config).map_err(Error::other)?;

@@ -50,6 +50,11 @@ impl Attached {
         } else {
             (&progs.handle_sys_enter, &progs.handle_sys_exit)
         };
+        if config.filters.follow() {
+            for program in [&progs.handle_process_exit, &progs.handle_fork] {
+                attached.keep(program, copy(&logged(|| program.attach())?)?)?;
+            }
+        }
         let no_completions = plan.without_requests.clone().or_else(|| no_results.clone());
         attached.optional(
             coverage::IO_URING_RESULTS,

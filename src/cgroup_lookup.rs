@@ -117,6 +117,12 @@ impl Cgroups {
     }
 
     fn path(&mut self, id: u64) -> Option<Vec<u8>> {
+        let directory = self.directory(id)?;
+        self.mount.as_ref().map(|mount| mount.cgroup(&directory))
+    }
+
+    /// The directory of a cgroup by its id; `None` for an id that is not found.
+    pub fn directory(&mut self, id: u64) -> Option<PathBuf> {
         if self.mount.is_none() && is_due(self.no_mount_before) {
             self.mount = Mount::open(&self.hierarchy);
             self.no_mount_before = Some(Instant::now() + NOT_FOUND);
@@ -124,7 +130,7 @@ impl Cgroups {
         let mount = self.mount.as_ref()?;
         if !self.handles_refused {
             match mount.by_handle(id) {
-                Ok(path) => return Some(mount.cgroup(&path)),
+                Ok(path) => return Some(path),
                 Err(error) if is_refusal(&error) => self.handles_refused = true,
                 Err(_) => return None,
             }
@@ -134,7 +140,7 @@ impl Cgroups {
             self.walked = walk(&mount.point);
             self.no_walk_before = Some(Instant::now() + start.elapsed() * 9);
         }
-        self.walked.get(&id).map(|path| mount.cgroup(path))
+        self.walked.get(&id).cloned()
     }
 }
 

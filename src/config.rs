@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::fields::Fields;
+use crate::filters::Filters;
 use crate::hook::Hook;
 use crate::mapping::page_bytes;
 use crate::queue::CHUNK_BYTES;
@@ -18,16 +19,13 @@ pub struct Config {
     pub fields: Fields,
     /// By which tracepoints.
     pub hook: Hook,
-    /// Report this process only.
-    pub pid: Option<u32>,
+    /// Whose calls.
+    pub filters: Filters,
     /// Size of the BPF ring buffer.
     pub ring_bytes: u32,
     /// How much may wait in user space before the drain thread leaves records in the ring.
     pub queue_bytes: usize,
 }
-
-/// The largest pid that Linux gives out (`PID_MAX_LIMIT`, include/linux/threads.h).
-const PID_MAX: u32 = 4 << 20;
 
 fn check_syscalls(names: &[String]) -> Result<Vec<&'static Call>> {
     let known = || CALLS.iter().map(|call| call.name).collect::<Vec<_>>().join(", ");
@@ -71,11 +69,6 @@ fn check_queue_bytes(value: i64) -> Result<usize> {
     }
 }
 
-fn check_pid(value: i64) -> Result<u32> {
-    let pid = u32::try_from(value).ok().filter(|pid| (1..=PID_MAX).contains(pid));
-    pid.ok_or_else(|| Error::Value(format!("pid must be a process id from 1 to {PID_MAX}, not {value}")))
-}
-
 impl Config {
     /// Checks the caller's arguments.
     ///
@@ -87,7 +80,7 @@ impl Config {
         results: bool,
         fields: Fields,
         hook: Hook,
-        pid: Option<i64>,
+        filters: Filters,
         ring_bytes: i64,
         queue_bytes: i64,
     ) -> Result<Self> {
@@ -96,7 +89,7 @@ impl Config {
             results,
             fields,
             hook,
-            pid: pid.map(check_pid).transpose()?,
+            filters,
             ring_bytes: check_ring_bytes(ring_bytes)?,
             queue_bytes: check_queue_bytes(queue_bytes)?,
         })
@@ -107,9 +100,9 @@ impl Config {
 mod tests {
     use super::*;
 
-    fn config(names: &[&str], pid: Option<i64>, ring_bytes: i64, queue_bytes: i64) -> Result<Config> {
+    fn config(names: &[&str], ring_bytes: i64, queue_bytes: i64) -> Result<Config> {
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
-        Config::new(&names, true, Fields::ALL, Hook::Auto, pid, ring_bytes, queue_bytes)
+        Config::new(&names, true, Fields::ALL, Hook::Auto, Filters::default(), ring_bytes, queue_bytes)
     }
 
     fn message(result: Result<Config>) -> String {
@@ -118,37 +111,31 @@ mod tests {
 
     #[test]
     fn good_values_pass() {
-        let config = config(&["unlinkat", "unlinkat"], Some(7), 1 << 16, 1 << 16).unwrap();
+        let config = config(&["unlinkat", "unlinkat"], 1 << 16, 1 << 16).unwrap();
         assert_eq!(config.syscalls, [by_name("unlinkat").unwrap()]);
-        assert_eq!((config.pid, config.ring_bytes, config.queue_bytes), (Some(7), 65536, 65536));
+        assert_eq!((config.ring_bytes, config.queue_bytes), (65536, 65536));
     }
 
     #[test]
     fn a_wrong_value_is_named_with_its_rule() {
         for bad in [0, -1, 1, 2048, 12288, i64::from(u32::MAX) + 1, i64::MIN] {
-            let text = message(config(&["unlinkat"], None, bad, 1 << 20));
+            let text = message(config(&["unlinkat"], bad, 1 << 20));
             assert!(
                 text.starts_with("ring_bytes must be a power of two") && text.ends_with(&format!("not {bad}")),
                 "{text}"
             );
         }
         for bad in [0, -1, 1, 65535, i64::MAX] {
-            let text = message(config(&["unlinkat"], None, 1 << 20, bad));
+            let text = message(config(&["unlinkat"], 1 << 20, bad));
             assert!(text.starts_with("queue_bytes must be a positive multiple of 65536"), "{text}");
             assert!(text.ends_with(&format!("not {bad}")), "{text}");
         }
-        for bad in [0, -5, i64::from(PID_MAX) + 1] {
-            assert_eq!(
-                message(config(&["unlinkat"], Some(bad), 1 << 20, 1 << 20)),
-                format!("pid must be a process id from 1 to 4194304, not {bad}")
-            );
-        }
         assert_eq!(
-            message(config(&["unlnk"], None, 1 << 20, 1 << 20)),
+            message(config(&["unlnk"], 1 << 20, 1 << 20)),
             "unknown syscall \"unlnk\": rawtp watches unlink, unlinkat, rmdir, rename, renameat, renameat2, truncate, \
              truncate64, ftruncate, ftruncate64, open, openat, openat2, creat"
         );
-        let empty = message(config(&[], None, 1 << 20, 1 << 20));
+        let empty = message(config(&[], 1 << 20, 1 << 20));
         assert!(empty.starts_with("syscalls is empty: name at least one of unlink, unlinkat, rmdir, "), "{empty}");
     }
 }

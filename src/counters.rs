@@ -23,6 +23,8 @@ pub struct Totals {
     pub tail_lost: u64,
     /// Exit records that found no room.
     pub lost_exits: u64,
+    /// Processes that are not followed, although one that is gave birth to them.
+    pub unfollowed: u64,
 }
 
 /// The mapped state of the programs.
@@ -72,6 +74,7 @@ impl Counters {
             totals.filtered += self.enter(slot, offset_of!(enter_state, filtered));
             totals.submitted += self.enter(slot, offset_of!(enter_state, submitted));
             totals.lost_ring += self.enter(slot, offset_of!(enter_state, lost_ring));
+            totals.unfollowed += self.enter(slot, offset_of!(enter_state, unfollowed));
             totals.matched += self.enter(slot, offset_of!(enter_state, matched));
             let lost = self.enter.at::<u32>(slot * size_of::<enter_state>() + offset_of!(enter_state, lost));
             // SAFETY: as in `enter`.

@@ -27,6 +27,7 @@ pub mod errno;
 pub mod error;
 pub mod event;
 pub mod fields;
+pub mod filters;
 pub mod fork;
 pub mod hook;
 pub mod join;

@@ -65,7 +65,6 @@ fn configure(open: &mut OpenRawtpSkel<'_>, config: &Config, plan: &Plan, cpus: u
     if config.fields.any(&fields::CGROUP) {
         rodata.cfg_cgroup_v1 = controller().map_or(cgroup_v1::CGROUP_V1_NONE, |controller| controller.cgroup_v1);
     }
-    rodata.cfg_pid = config.pid.unwrap_or(0);
     rodata.cfg_results = config.results;
     let ring_bytes = u64::from(config.ring_bytes);
     rodata.cfg_enter_bytes = if config.results { ring_bytes - ring_bytes / 8 } else { ring_bytes };
@@ -174,7 +173,10 @@ fn load_with(config: &Config, cpus: u32, plan: &Plan) -> Result<Loaded> {
             open = RawtpSkelBuilder::default().open(&mut another)?;
         }
         configure(&mut open, config, plan, cpus)?;
-        open.load()
+        config.filters.configure(&mut open)?;
+        let skel = open.load()?;
+        config.filters.fill(&skel)?;
+        Ok(skel)
     })?;
     let copy = |map: &dyn AsFd| map.as_fd().try_clone_to_owned().map_err(Error::os("cannot copy a descriptor"));
     Ok(Loaded {

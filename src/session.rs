@@ -155,6 +155,7 @@ impl Session {
             name_faults: counts.name_faults.load(Ordering::Relaxed),
             truncated: counts.truncated.load(Ordering::Relaxed),
             tail_lost: totals.tail_lost,
+            unfollowed: totals.unfollowed,
         }
     }
 }

@@ -38,6 +38,8 @@ pub struct Stats {
     pub truncated: u64,
     /// Of `lost_ring`, those lost after the last event of their CPU, which no event's `lost` tells.
     pub tail_lost: u64,
+    /// Processes born to a followed one that the kernel's table had no room for: what they do is not reported.
+    pub unfollowed: u64,
 }
 
 #[cfg(feature = "python")]
@@ -74,7 +76,7 @@ impl Stats {
 impl Stats {
     /// Names and values, in the order of the ledger.
     #[must_use]
-    pub fn fields(&self) -> [(&'static str, Option<u64>); 14] {
+    pub fn fields(&self) -> [(&'static str, Option<u64>); 15] {
         [
             ("matched", Some(self.matched)),
             ("filtered", Some(self.filtered)),
@@ -90,6 +92,7 @@ impl Stats {
             ("name_faults", Some(self.name_faults)),
             ("truncated", Some(self.truncated)),
             ("tail_lost", Some(self.tail_lost)),
+            ("unfollowed", Some(self.unfollowed)),
         ]
     }
 }

@@ -15,7 +15,7 @@ use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyCapsule, PyDict, PyList};
 
-use crate::arguments::{deadline, most, names, whole};
+use crate::arguments::{Who, deadline, most, names, whole};
 use crate::batch::{Batch, ROWS, schema_capsule, stream_capsule};
 use crate::columns;
 use crate::config::Config;
@@ -44,7 +44,8 @@ struct Reading {
 /// Watches deletions from its creation until it is closed: iterate it for events, which are dicts (rawtp.Event).
 ///
 /// syscalls: names out of rawtp.DELETE, RENAME and TRUNCATE. results: watch the calls' returns too. fields: the keys that
-/// are wanted; what is left out costs nothing. pid: this process only.
+/// are wanted; what is left out costs nothing. pid, uid, comm, cgroup: these only. follow: the descendants of pid, too.
+/// exclude_self: all but this process. hook: by which tracepoints.
 /// ring_bytes: the kernel's buffer, a power of two. queue_bytes: how much may wait here, a multiple of 64 KiB.
 ///
 /// Raises ValueError or TypeError for an argument, PermissionError without the capabilities, UnsupportedKernelError,
@@ -55,7 +56,7 @@ pub(crate) struct Tracer {
     reading: Mutex<Reading>,
     /// The thread that holds `reading`, as an address of its own; 0 for none. See [`Tracer::lock`].
     holder: AtomicUsize,
-    pid: Option<u32>,
+    pids: Vec<u32>,
     fields: Fields,
     schema: SchemaRef,
 }
@@ -183,14 +184,20 @@ impl Tracer {
 impl Tracer {
     #[new]
     #[expect(clippy::too_many_arguments, reason = "they are Python's keyword arguments")]
-    #[pyo3(signature = (syscalls=None, *, results=true, fields=None, pid=None, hook="auto", ring_bytes=None, queue_bytes=None),
-           text_signature = "(syscalls=DELETE, *, results=True, fields=ALL_FIELDS, pid=None, hook='auto', ring_bytes=4194304, queue_bytes=67108864)")]
+    #[pyo3(signature = (syscalls=None, *, results=true, fields=None, pid=None, follow=false, uid=None, comm=None,
+                        cgroup=None, exclude_self=false, hook="auto", ring_bytes=None, queue_bytes=None),
+           text_signature = "(syscalls=DELETE, *, results=True, fields=ALL_FIELDS, pid=None, follow=False, uid=None, comm=None, cgroup=None, exclude_self=False, hook='auto', ring_bytes=4194304, queue_bytes=67108864)")]
     fn new(
         py: Python<'_>,
         syscalls: Option<&Bound<'_, PyAny>>,
         results: bool,
         fields: Option<&Bound<'_, PyAny>>,
         pid: Option<&Bound<'_, PyAny>>,
+        follow: bool,
+        uid: Option<&Bound<'_, PyAny>>,
+        comm: Option<&Bound<'_, PyAny>>,
+        cgroup: Option<&Bound<'_, PyAny>>,
+        exclude_self: bool,
         hook: &str,
         ring_bytes: Option<&Bound<'_, PyAny>>,
         queue_bytes: Option<&Bound<'_, PyAny>>,
@@ -201,7 +208,7 @@ impl Tracer {
             results,
             fields.map_or(Ok(Fields::ALL), |it| Ok::<_, PyErr>(Fields::of(&names("fields", it)?)?))?,
             Hook::of(hook)?,
-            pid.map(|pid| whole("pid", pid)).transpose()?,
+            Who { pid, follow, uid, comm, cgroup, exclude_self }.check()?,
             ring_bytes.map_or(Ok(4 << 20), |bytes| whole("ring_bytes", bytes))?,
             queue_bytes.map_or(Ok(64 << 20), |bytes| whole("queue_bytes", bytes))?,
         )?;
@@ -213,7 +220,7 @@ impl Tracer {
             session,
             reading,
             holder: AtomicUsize::new(0),
-            pid: config.pid,
+            pids: config.filters.pids().to_vec(),
             fields: config.fields,
             schema: columns::schema(config.fields),
         })
@@ -361,10 +368,9 @@ impl Tracer {
             (false, closed) if closed() => "closed",
             _ => "open",
         };
-        match self.pid {
-            Some(pid) => format!("<rawtp.Tracer {state} pid={pid}>"),
-            None => format!("<rawtp.Tracer {state}>"),
-        }
+        let pids: Vec<_> = self.pids.iter().map(ToString::to_string).collect();
+        let pid = if pids.is_empty() { String::new() } else { format!(" pid={}", pids.join(",")) };
+        format!("<rawtp.Tracer {state}{pid}>")
     }
 }
 

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* Whose calls are reported. What is not asked for, the verifier removes. */
+#ifndef RAWTP_FILTER_BPF_H
+#define RAWTP_FILTER_BPF_H
+
+/* Of each kind the values, any of which will do, and how many there are; 0 to let everything through. */
+const volatile __u32 cfg_pids[FILTER_MAX] = {};
+const volatile __u32 cfg_pid_count = 0;
+const volatile __u32 cfg_uids[FILTER_MAX] = {};
+const volatile __u32 cfg_uid_count = 0;
+const volatile struct comm_filter cfg_comms[FILTER_MAX] = {};
+const volatile __u32 cfg_comm_count = 0;
+const volatile __u32 cfg_cgroup_count = 0;
+/* Whether it is by `followed`, and not by cfg_pids. */
+const volatile bool cfg_follow = false;
+/* The process that is left out, as its own pid namespace numbers it; 0 for none. */
+const volatile __u32 cfg_self = 0;
+/* That namespace's file, unless it is the initial one. */
+const volatile __u64 cfg_self_dev = 0;
+const volatile __u64 cfg_self_ino = 0;
+
+/* The chosen processes and those born to them since. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, FOLLOWED_MAX);
+	__type(key, __u32);
+	__type(value, __u8);
+} followed SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_CGROUP_ARRAY);
+	__uint(max_entries, FILTER_MAX);
+	__type(key, __u32);
+	__type(value, __u32);
+} cgroups SEC(".maps");
+
+static __always_inline bool has_pid(struct task_struct *task)
+{
+	__u32 pid = TASK(task, tgid);
+
+	if (cfg_follow)
+		return bpf_map_lookup_elem(&followed, &pid);
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < FILTER_MAX && i < cfg_pid_count; i++)
+		if (cfg_pids[i] == pid)
+			return true;
+	return false;
+}
+
+static __always_inline bool has_uid(struct task_struct *task)
+{
+	__u32 uid = HAS_TYPED_TASK ? task->cred->uid.val : BPF_CORE_READ(task, cred, uid.val);
+
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < FILTER_MAX && i < cfg_uid_count; i++)
+		if (cfg_uids[i] == uid)
+			return true;
+	return false;
+}
+
+static __always_inline bool has_comm(struct task_struct *task)
+{
+	__u64 comm[COMM_BYTES / 8];
+
+	read_comm((__u8 *)comm, task);
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < FILTER_MAX && i < cfg_comm_count; i++) {
+		const volatile struct comm_filter *filter = &cfg_comms[i];
+
+		if (!((comm[0] ^ filter->words[0]) & filter->masks[0]) &&
+		    !((comm[1] ^ filter->words[1]) & filter->masks[1]))
+			return true;
+	}
+	return false;
+}
+
+/* In one of them, or below it. */
+static __always_inline bool has_cgroup(void)
+{
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < FILTER_MAX && i < cfg_cgroup_count; i++)
+		if (bpf_current_task_under_cgroup(&cgroups, i) == 1)
+			return true;
+	return false;
+}
+
+static __always_inline bool is_self(struct task_struct *task)
+{
+	struct bpf_pidns_info info = {};
+
+	if (!cfg_self_ino)
+		return TASK(task, tgid) == cfg_self;
+	return !bpf_get_ns_current_pid_tgid(cfg_self_dev, cfg_self_ino, &info, sizeof(info)) && info.tgid == cfg_self;
+}
+
+/* The same at a call's entry and its exit: nothing that a call does to its own thread changes it. */
+static __always_inline bool is_filtered(struct task_struct *task)
+{
+	return (cfg_pid_count && !has_pid(task)) || (cfg_uid_count && !has_uid(task)) ||
+	       (cfg_comm_count && !has_comm(task)) || (cfg_cgroup_count && !has_cgroup()) ||
+	       (cfg_self && is_self(task));
+}
+
+#endif

@@ -1,0 +1,225 @@
+//! Whose calls are wanted, checked before anything is loaded, and written into the programs.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use libbpf_rs::{MapCore, MapFlags};
+
+use crate::cgroup_lookup::Cgroups;
+use crate::cgroup_mounts::Hierarchy;
+use crate::error::{Error, Result};
+use crate::skel::types::comm_filter;
+use crate::skel::{OpenRawtpSkel, RawtpSkel};
+
+/// The largest pid that Linux gives out (`PID_MAX_LIMIT`, include/linux/threads.h).
+const PID_MAX: u32 = 4 << 20;
+
+/// The inode of the initial pid namespace (`PROC_PID_INIT_INO`, include/linux/proc_ns.h).
+const INITIAL_PID_NS: u64 = 0xEFFF_FFFC;
+
+/// A command's name with its NUL, as the kernel keeps it.
+const COMM_BYTES: usize = 16;
+
+/// How many values a filter takes (`FILTER_MAX`).
+pub const FILTER_MAX: usize = 32;
+
+/// A cgroup, as a caller names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cgroup {
+    /// An event's `cgroup_id`.
+    Id(u64),
+    /// Its directory, or its path as `/proc/PID/cgroup` has it.
+    Path(OsString),
+}
+
+/// Which calls are events. Values of one kind are alternatives; all kinds that are given must hold.
+#[derive(Debug, Clone, Default)]
+pub struct Filters {
+    pids: Vec<u32>,
+    follow: bool,
+    uids: Vec<u32>,
+    comms: Vec<comm_filter>,
+    cgroups: Vec<Arc<OwnedFd>>,
+    /// The process that is left out.
+    without: Option<Process>,
+}
+
+/// A process, as its own pid namespace numbers it, which need not be the host's.
+#[derive(Debug, Clone, Copy)]
+struct Process {
+    pid: u32,
+    /// Device and inode of the namespace; `None` for the initial one.
+    namespace: Option<(u64, u64)>,
+}
+
+impl Process {
+    fn this() -> Result<Self> {
+        let namespace = fs::metadata("/proc/self/ns/pid")
+            .map_err(Error::os("cannot tell which pid namespace this process is in"))?;
+        let inner = namespace.ino() != INITIAL_PID_NS;
+        Ok(Self { pid: std::process::id(), namespace: inner.then(|| (namespace.dev(), namespace.ino())) })
+    }
+}
+
+fn check_many<T, R>(name: &str, values: Vec<T>, check: impl Fn(T) -> Result<R>) -> Result<Vec<R>> {
+    match values.len() {
+        0 => Err(Error::Value(format!("{name} is empty: give at least one, or None"))),
+        1..=FILTER_MAX => values.into_iter().map(check).collect(),
+        more => Err(Error::Value(format!("{name} takes at most {FILTER_MAX} values, not {more}"))),
+    }
+}
+
+fn check_pid(value: i64) -> Result<u32> {
+    let pid = u32::try_from(value).ok().filter(|pid| (1..=PID_MAX).contains(pid));
+    pid.ok_or_else(|| Error::Value(format!("pid must be a process id from 1 to {PID_MAX}, not {value}")))
+}
+
+fn check_uid(value: i64) -> Result<u32> {
+    // The last one is "no user" to all calls that take one.
+    let uid = u32::try_from(value).ok().filter(|uid| *uid < u32::MAX);
+    uid.ok_or_else(|| Error::Value(format!("uid must be a user id from 0 to {}, not {value}", u32::MAX - 1)))
+}
+
+fn check_comm(value: &OsStr) -> Result<comm_filter> {
+    let bytes = value.as_bytes();
+    let (name, is_prefix) = bytes.strip_suffix(b"*").map_or((bytes, false), |start| (start, true));
+    let shown = value.to_string_lossy();
+    let wrong = |rule: String| Err(Error::Value(format!("comm {shown:?} can match no process: {rule}")));
+    if bytes.is_empty() || name.contains(&0) {
+        return wrong("a name is not empty, and has no NUL".into());
+    }
+    if name.contains(&b'*') {
+        return wrong("a * stands only at the end".into());
+    }
+    if name.len() >= COMM_BYTES {
+        let kept = String::from_utf8_lossy(&name[..COMM_BYTES - 1]);
+        return wrong(format!("the kernel keeps the first 15 bytes of a name, here {kept:?}"));
+    }
+    let (mut word, mut mask) = ([0_u8; COMM_BYTES], [0_u8; COMM_BYTES]);
+    word[..name.len()].copy_from_slice(name);
+    // The NUL behind it is a part of a whole name; what is behind that may be left from an earlier one.
+    mask[..name.len() + usize::from(!is_prefix)].fill(0xff);
+    let words = |bytes: [u8; COMM_BYTES]| {
+        let (first, second) = bytes.split_at(COMM_BYTES / 2);
+        [first, second].map(|half| half.first_chunk().map_or(0, |half| u64::from_ne_bytes(*half)))
+    };
+    Ok(comm_filter { words: words(word), masks: words(mask) })
+}
+
+fn open_cgroup(path: &Path) -> std::io::Result<Option<OwnedFd>> {
+    let dir = File::open(path)?;
+    Ok(Hierarchy::V2.has(&dir).then(|| dir.into()))
+}
+
+fn check_cgroup(value: Cgroup) -> Result<Arc<OwnedFd>> {
+    let path = match value {
+        Cgroup::Id(id) => Cgroups::new(Hierarchy::V2)
+            .directory(id)
+            .ok_or_else(|| Error::Value(format!("cgroup {id} is not there: no cgroup of version 2 has this id")))?,
+        Cgroup::Path(path) if path.as_bytes().first() == Some(&b'/') => path.into(),
+        Cgroup::Path(path) => {
+            return Err(Error::Value(format!("cgroup {} must be an absolute path, or an id", path.display())));
+        }
+    };
+    match open_cgroup(&path) {
+        Ok(Some(dir)) => return Ok(Arc::new(dir)),
+        Ok(None) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(Error::Value(format!("cgroup {}: {error}", path.display()))),
+    }
+    // What /proc/PID/cgroup and systemctl show begins at the mount.
+    let mountinfo = fs::read("/proc/self/mountinfo").unwrap_or_default();
+    let below = path.strip_prefix("/").unwrap_or(&path);
+    let found =
+        Hierarchy::V2.mounts(&mountinfo).into_iter().find_map(|(_, mount)| open_cgroup(&mount.join(below)).ok()?);
+    found.map(Arc::new).ok_or_else(|| {
+        Error::Value(format!("cgroup {} is not there: no such directory in a hierarchy of version 2", path.display()))
+    })
+}
+
+/// What the caller passed: `None` for what he did not.
+#[derive(Debug, Default)]
+#[allow(missing_docs, reason = "each is the argument of that name")]
+pub struct Asked {
+    pub pid: Option<Vec<i64>>,
+    pub follow: bool,
+    pub uid: Option<Vec<i64>>,
+    pub comm: Option<Vec<OsString>>,
+    pub cgroup: Option<Vec<Cgroup>>,
+    pub exclude_self: bool,
+}
+
+impl Filters {
+    /// Checks the caller's arguments.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Value`], naming the argument, its value and the rule.
+    pub fn new(asked: Asked) -> Result<Self> {
+        if asked.follow && asked.pid.is_none() {
+            return Err(Error::Value("follow=True needs a pid: whose descendants are to be followed?".into()));
+        }
+        Ok(Self {
+            pids: asked.pid.map_or(Ok(Vec::new()), |values| check_many("pid", values, check_pid))?,
+            follow: asked.follow,
+            uids: asked.uid.map_or(Ok(Vec::new()), |values| check_many("uid", values, check_uid))?,
+            comms: asked.comm.map_or(Ok(Vec::new()), |values| check_many("comm", values, |comm| check_comm(&comm)))?,
+            cgroups: asked.cgroup.map_or(Ok(Vec::new()), |values| check_many("cgroup", values, check_cgroup))?,
+            without: asked.exclude_self.then(Process::this).transpose()?,
+        })
+    }
+
+    /// The processes that were named.
+    #[must_use]
+    pub fn pids(&self) -> &[u32] {
+        &self.pids
+    }
+
+    /// Whether those born to them are wanted, too.
+    #[must_use]
+    pub fn follow(&self) -> bool {
+        self.follow
+    }
+
+    /// Writes them into the programs, before these are loaded.
+    pub(crate) fn configure(&self, open: &mut OpenRawtpSkel<'_>) -> libbpf_rs::Result<()> {
+        let rodata = open.maps.rodata_data.as_deref_mut().expect("the object has a .rodata section");
+        fill(&mut rodata.cfg_pids, &mut rodata.cfg_pid_count, &self.pids);
+        fill(&mut rodata.cfg_uids, &mut rodata.cfg_uid_count, &self.uids);
+        fill(&mut rodata.cfg_comms, &mut rodata.cfg_comm_count, &self.comms);
+        rodata.cfg_cgroup_count = self.cgroups.len() as u32;
+        rodata.cfg_follow = self.follow;
+        if let Some(Process { pid, namespace }) = self.without {
+            rodata.cfg_self = pid;
+            (rodata.cfg_self_dev, rodata.cfg_self_ino) = namespace.unwrap_or_default();
+        }
+        open.progs.handle_fork.set_autoload(self.follow);
+        open.progs.handle_process_exit.set_autoload(self.follow);
+        open.maps.followed.set_autocreate(self.follow)?;
+        open.maps.cgroups.set_autocreate(!self.cgroups.is_empty())
+    }
+
+    /// Puts what stands in maps there, before the programs are attached.
+    pub(crate) fn fill(&self, skel: &RawtpSkel<'_>) -> libbpf_rs::Result<()> {
+        for pid in self.pids.iter().filter(|_| self.follow) {
+            skel.maps.followed.update(&pid.to_ne_bytes(), &[1], MapFlags::ANY)?;
+        }
+        for (at, cgroup) in (0_u32..).zip(&self.cgroups) {
+            skel.maps.cgroups.update(&at.to_ne_bytes(), &cgroup.as_raw_fd().to_ne_bytes(), MapFlags::ANY)?;
+        }
+        Ok(())
+    }
+}
+
+fn fill<T: Copy>(places: &mut [T; FILTER_MAX], count: &mut u32, values: &[T]) {
+    places[..values.len()].copy_from_slice(values);
+    *count = values.len() as u32;
+}
+
+#[cfg(test)]
+mod tests;
