@@ -159,6 +159,8 @@ struct segments {
 	__u8 bytes[SEGMENTS_BYTES + SEGMENT_MOST];
 	__u32 end;	 /* where the next one begins */
 	__u32 has_fault; /* a name among them could not be read */
+	__u32 is_wanted; /* by its paths, as far as they were appended */
+	__u32 reserved;
 };
 
 /* Argument 1 to 6 of the call, at its own index; 0 reads as 0. */
@@ -239,6 +241,18 @@ struct exit_state {
 struct comm_filter {
 	__u64 words[COMM_BYTES / 8];
 	__u64 masks[COMM_BYTES / 8];
+};
+
+/* How much of a path the programs compare: a multiple of 8. */
+#define PATH_FILTER_BYTES 256
+
+/* A path that is wanted, and all that is below it. */
+struct path_filter {
+	__u8 downwards[PATH_FILTER_BYTES]; /* as it is written; "" for the root */
+	/* As a walk has it, from the leaf to the root, with a NUL before the first: at the end of the array. */
+	__u8 upwards[PATH_FILTER_BYTES + 8];
+	__u32 bytes; /* of downwards */
+	__u32 reserved;
 };
 
 /* How many processes are followed at a time. */

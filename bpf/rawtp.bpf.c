@@ -12,6 +12,7 @@
 #include "note.bpf.h"
 #include "name.bpf.h"
 #include "walk.bpf.h"
+#include "path_filter.bpf.h"
 #include "identity.bpf.h"
 #include "report.bpf.h"
 #include "uring.bpf.h"
@@ -26,6 +27,7 @@ struct ancestor _ancestor = {0};
 struct call _call = {0};
 struct request_call _request_call = {0};
 struct comm_filter _comm_filter = {0};
+struct path_filter _path_filter = {0};
 enum record_kind _record_kind = 0;
 enum segment_kind _segment_kind = 0;
 enum name_status _name_status = 0;
@@ -65,6 +67,12 @@ static __always_inline void ask(struct asked *asked, const volatile struct call 
 	asked->condition = call->condition;
 }
 
+/* Whether only the entry can tell that the call is an event. */
+static __always_inline bool needs_note(__u8 condition)
+{
+	return cfg_path_count || condition == CALL_HOW_O_TRUNC;
+}
+
 static __always_inline int on_enter(__u64 nr, struct pt_regs *regs)
 {
 	const volatile struct call *call;
@@ -101,13 +109,14 @@ static __always_inline int on_enter(__u64 nr, struct pt_regs *regs)
 	record->is_alone = !cfg_results;
 	ask(&state->asked, call, &state->arguments, flags);
 	begin_record(state, cpu, task);
-	append_segments(state, cpu, false, task);
+	if (!append_segments(state, cpu, false, task))
+		return 0;
 
 	if (!send_record(state))
 		note = NOTE_LOST;
 	else if (state->segments.has_fault)
 		note = NOTE_FAULT;
-	else if (state->asked.condition == CALL_HOW_O_TRUNC)
+	else if (needs_note(state->asked.condition))
 		note = NOTE_EVENT;
 	if (cfg_results && note)
 		leave_note(record->tid, note);
@@ -149,7 +158,7 @@ static __always_inline int on_exit(__u64 nr, struct pt_regs *regs, __s64 ret)
 		return 0;
 	tid = TASK(task, pid);
 	note = take_note(tid);
-	if (note == NOTE_LOST)
+	if (note == NOTE_LOST || (!note && needs_note(call->condition)))
 		return 0;
 	cpu = bpf_get_smp_processor_id();
 	state = bpf_map_lookup_elem(&exit_states, &cpu);
@@ -160,7 +169,7 @@ static __always_inline int on_exit(__u64 nr, struct pt_regs *regs, __s64 ret)
 	if (call->condition != CALL_ALWAYS || note == NOTE_FAULT) {
 		/* The registers are still those of the entry. What a structure held may have changed since. */
 		read_arguments(arguments, typed_regs(task, regs), abi);
-		if (call->condition == CALL_HOW_O_TRUNC ? !note : !is_event(call, arguments, &flags))
+		if (!needs_note(call->condition) && !is_event(call, arguments, &flags))
 			return 0;
 	}
 
@@ -257,7 +266,8 @@ int handle_request(struct bpf_raw_tracepoint_args *ctx)
 	/* A thread of the kernel's is named after its work. Rare, and so not worth one more typed pointer. */
 	if (TASK(task, flags) & PF_IO_WORKER)
 		BPF_CORE_READ_INTO((char(*)[COMM_BYTES])record->comm, task, group_leader, comm);
-	append_segments(state, slot, true, task);
+	if (!append_segments(state, slot, true, task))
+		return 0;
 
 	if (COMPLETES_CTX) {
 		key.request = ARGUMENT_AT(ctx, 0);

@@ -28,6 +28,7 @@ static __always_inline void begin_record(struct enter_state *state, __u32 cpu, s
 	}
 	state->segments.end = 0;
 	state->segments.has_fault = 0;
+	state->segments.is_wanted = !cfg_path_count;
 }
 
 /*
@@ -44,6 +45,7 @@ static __always_inline void append_path(struct enter_state *state, __u32 slot, b
 	__s32 dfd = is_new ? state->asked.new_dfd : state->asked.dfd;
 	struct segments *segments = &state->segments;
 	struct segment *head = begin_segment(segments);
+	__u32 name_at = is_there ? segments->end : NOWHERE, walk_at;
 	struct path directory;
 
 	if (is_there && in_kernel)
@@ -52,25 +54,35 @@ static __always_inline void append_path(struct enter_state *state, __u32 slot, b
 		append_name(segments, name_kind, name);
 	if (!cfg_paths)
 		return;
+	walk_at = segments->end;
 	if (is_there && head->bytes && *(__u8 *)(head + 1) == '/')
 		append_walk(segments, slot, kind, task, NULL);
 	else if (!state->asked.has_no_dfd && directory_of(task, dfd, &directory))
 		append_walk(segments, slot, kind, task, &directory);
+	if (cfg_path_count && !segments->is_wanted)
+		segments->is_wanted = may_be_wanted(slot, name_at, walk_at < segments->end ? walk_at : NOWHERE);
 }
 
-/* All that is behind the record. What is asked is in the state, whoever asks. */
-static __always_inline void append_segments(struct enter_state *state, __u32 slot, bool in_kernel,
+/* All that is behind the record. What is asked is in the state, whoever asks. False when the call's paths are not
+ * wanted. */
+static __always_inline bool append_segments(struct enter_state *state, __u32 slot, bool in_kernel,
 					    struct task_struct *task)
 {
 	append_path(state, slot, false, in_kernel, task);
 	if (state->asked.has_new_name)
 		append_path(state, slot, true, in_kernel, task);
+	if (cfg_path_count && !state->segments.is_wanted) {
+		state->filtered++;
+		state->seq--;
+		return false;
+	}
 	if (cfg_exe && !state->process.is_sent)
 		append_exe(&state->segments, slot, &state->process, task);
 	if (cfg_argv && !state->process.is_sent)
 		append_argv(&state->segments, &state->process);
 	if (cfg_ancestors)
 		append_ancestors(&state->segments, task);
+	return true;
 }
 
 /*

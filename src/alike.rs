@@ -20,7 +20,7 @@ impl Call {
         let record = event.enter.record;
         Self {
             cpu: record.cpu,
-            lost: record.lost,
+            lost: event.lost(),
             dfd: record.dfd,
             flags: record.flags,
             status: event.name_status(),
@@ -134,12 +134,17 @@ mod tests {
         let mut record = enter_record::default();
         let mut segments = Segments::default();
         let enter = Enter { record: &record, segments };
-        let mut last = Last::new(&Event { enter: &enter, exit: None, offset_ns: 0, program: None });
+        let mut last = Last::new(&Event { enter: &enter, exit: None, offset_ns: 0, program: None, lost_before: 0 });
         let mut see = |record, segments, ret: Option<i64>, parts: &[Part]| {
             let exit = ret.map(|ret| exit_record { ret, ..Default::default() });
             let exit = exit.map(Exit::new);
-            let event =
-                Event { enter: &Enter { record: &record, segments }, exit: exit.as_ref(), offset_ns: 0, program: None };
+            let event = Event {
+                enter: &Enter { record: &record, segments },
+                exit: exit.as_ref(),
+                offset_ns: 0,
+                program: None,
+                lost_before: 0,
+            };
             assert_eq!(last.becomes(&event), changed(parts));
             assert_eq!(last.becomes(&event), changed(&[]));
         };
@@ -172,11 +177,11 @@ mod tests {
         let mut programs = Programs::default();
         let argv = Some(Name { status: NameStatus::Ok, bytes: b"a\0" });
         let enter = Enter { record: &enter_record::default(), segments: Segments { argv, ..Segments::default() } };
-        let mut last = Last::new(&Event { enter: &enter, exit: None, offset_ns: 0, program: None });
+        let mut last = Last::new(&Event { enter: &enter, exit: None, offset_ns: 0, program: None, lost_before: 0 });
         for _ in 0..2 {
             programs.learn(&enter);
             let program = programs.of(0).map(|program| &**program);
-            let event = Event { enter: &enter, exit: None, offset_ns: 0, program };
+            let event = Event { enter: &enter, exit: None, offset_ns: 0, program, lost_before: 0 };
             assert_eq!(last.becomes(&event), changed(&[Part::Program]));
             assert_eq!(last.becomes(&event), changed(&[]));
         }

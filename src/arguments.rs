@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyInt, PyString};
 
 use crate::filters::{Asked, Cgroup, Filters};
+use crate::refine::Outcome;
 
 /// An int argument; anything else is refused by name, and what no machine word holds by its value.
 pub(crate) fn whole(name: &str, value: &Bound<'_, PyAny>) -> PyResult<i64> {
@@ -75,6 +76,18 @@ fn cgroup(value: &Bound<'_, PyAny>) -> PyResult<Cgroup> {
     Ok(Cgroup::Path(path.into()))
 }
 
+fn path(value: &Bound<'_, PyAny>) -> PyResult<OsString> {
+    let path: PathBuf = value.extract().map_err(|error| named("path", error, value))?;
+    Ok(path.into())
+}
+
+fn outcome(value: &str) -> PyResult<Outcome> {
+    Outcome::ALL.into_iter().find(|outcome| outcome.as_str() == value).ok_or_else(|| {
+        let known = Outcome::ALL.map(Outcome::as_str).join(", ");
+        PyValueError::new_err(format!("unknown outcome {value:?}: there are {known}"))
+    })
+}
+
 /// Whose calls are wanted.
 pub(crate) struct Who<'a, 'py> {
     pub(crate) pid: Option<&'a Bound<'py, PyAny>>,
@@ -82,7 +95,9 @@ pub(crate) struct Who<'a, 'py> {
     pub(crate) uid: Option<&'a Bound<'py, PyAny>>,
     pub(crate) comm: Option<&'a Bound<'py, PyAny>>,
     pub(crate) cgroup: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) path: Option<&'a Bound<'py, PyAny>>,
     pub(crate) exclude_self: bool,
+    pub(crate) outcome: &'a str,
 }
 
 impl Who<'_, '_> {
@@ -93,7 +108,9 @@ impl Who<'_, '_> {
             uid: several("uid", self.uid, |uid| whole("uid", uid))?,
             comm: several("comm", self.comm, |comm| text("comm", comm))?,
             cgroup: several("cgroup", self.cgroup, cgroup)?,
+            path: several("path", self.path, path)?,
             exclude_self: self.exclude_self,
+            outcome: outcome(self.outcome)?,
         })?)
     }
 }

@@ -6,6 +6,7 @@ use crate::filters::Filters;
 use crate::hook::Hook;
 use crate::mapping::page_bytes;
 use crate::queue::CHUNK_BYTES;
+use crate::refine::Outcome;
 use crate::syscalls::{CALLS, Call, by_name, numbers};
 
 /// A checked configuration.
@@ -84,6 +85,10 @@ impl Config {
         ring_bytes: i64,
         queue_bytes: i64,
     ) -> Result<Self> {
+        if filters.outcome() != Outcome::Any && !results {
+            let asked = filters.outcome().as_str();
+            return Err(Error::Value(format!("outcome={asked:?} needs results=True: without them it is not known")));
+        }
         Ok(Self {
             syscalls: check_syscalls(syscalls)?,
             results,

@@ -22,6 +22,8 @@ pub struct Event<'a> {
     pub offset_ns: i64,
     /// What the process runs, if that was asked for.
     pub program: Option<&'a Program>,
+    /// What was lost before events that were left out after the last one: see [`Event::lost`].
+    pub lost_before: u32,
 }
 
 impl<'a> Event<'a> {
@@ -35,6 +37,12 @@ impl<'a> Event<'a> {
     #[must_use]
     pub fn start_ns(&self) -> i64 {
         self.enter.record.start_ns.cast_signed().wrapping_add(self.offset_ns)
+    }
+
+    /// How many events were lost on its CPU just before it.
+    #[must_use]
+    pub fn lost(&self) -> u32 {
+        self.enter.record.lost.saturating_add(self.lost_before)
     }
 
     /// From the entry to the return.
@@ -183,6 +191,7 @@ mod tests {
                 exit: None,
                 offset_ns: 0,
                 program: None,
+                lost_before: 0,
             }
             .action()
         };
@@ -200,7 +209,7 @@ mod tests {
             let exit = ret.map(|ret| exit_record { ret, ..Default::default() });
             let exit = exit.map(Exit::new);
             let enter = Enter { record: &enter_record::default(), segments: Segments::default() };
-            let event = Event { enter: &enter, exit: exit.as_ref(), offset_ns: 0, program: None };
+            let event = Event { enter: &enter, exit: exit.as_ref(), offset_ns: 0, program: None, lost_before: 0 };
             (event.ret(), event.errno())
         };
         assert_eq!(of(None), (None, None));

@@ -13,6 +13,8 @@ use libbpf_rs::{MapCore, MapFlags};
 use crate::cgroup_lookup::Cgroups;
 use crate::cgroup_mounts::Hierarchy;
 use crate::error::{Error, Result};
+use crate::path_filter::PathFilter;
+use crate::refine::{Outcome, Refine};
 use crate::skel::types::comm_filter;
 use crate::skel::{OpenRawtpSkel, RawtpSkel};
 
@@ -45,6 +47,8 @@ pub struct Filters {
     uids: Vec<u32>,
     comms: Vec<comm_filter>,
     cgroups: Vec<Arc<OwnedFd>>,
+    paths: Vec<PathFilter>,
+    outcome: Outcome,
     /// The process that is left out.
     without: Option<Process>,
 }
@@ -151,7 +155,9 @@ pub struct Asked {
     pub uid: Option<Vec<i64>>,
     pub comm: Option<Vec<OsString>>,
     pub cgroup: Option<Vec<Cgroup>>,
+    pub path: Option<Vec<OsString>>,
     pub exclude_self: bool,
+    pub outcome: Outcome,
 }
 
 impl Filters {
@@ -170,6 +176,10 @@ impl Filters {
             uids: asked.uid.map_or(Ok(Vec::new()), |values| check_many("uid", values, check_uid))?,
             comms: asked.comm.map_or(Ok(Vec::new()), |values| check_many("comm", values, |comm| check_comm(&comm)))?,
             cgroups: asked.cgroup.map_or(Ok(Vec::new()), |values| check_many("cgroup", values, check_cgroup))?,
+            paths: asked
+                .path
+                .map_or(Ok(Vec::new()), |values| check_many("path", values, |path| PathFilter::new(&path)))?,
+            outcome: asked.outcome,
             without: asked.exclude_self.then(Process::this).transpose()?,
         })
     }
@@ -186,12 +196,32 @@ impl Filters {
         self.follow
     }
 
+    /// Which results are wanted.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// Whether the programs must look at paths, whatever else is asked of them.
+    #[must_use]
+    pub fn has_paths(&self) -> bool {
+        !self.paths.is_empty()
+    }
+
+    /// What is left to be looked at in user space.
+    #[must_use]
+    pub fn refine(&self) -> Refine {
+        Refine::new(self.outcome, self.paths.clone())
+    }
+
     /// Writes them into the programs, before these are loaded.
     pub(crate) fn configure(&self, open: &mut OpenRawtpSkel<'_>) -> libbpf_rs::Result<()> {
         let rodata = open.maps.rodata_data.as_deref_mut().expect("the object has a .rodata section");
         fill(&mut rodata.cfg_pids, &mut rodata.cfg_pid_count, &self.pids);
         fill(&mut rodata.cfg_uids, &mut rodata.cfg_uid_count, &self.uids);
         fill(&mut rodata.cfg_comms, &mut rodata.cfg_comm_count, &self.comms);
+        let prefixes: Vec<_> = self.paths.iter().map(PathFilter::prefix).collect();
+        fill(&mut rodata.cfg_path_filters, &mut rodata.cfg_path_count, &prefixes);
         rodata.cfg_cgroup_count = self.cgroups.len() as u32;
         rodata.cfg_follow = self.follow;
         if let Some(Process { pid, namespace }) = self.without {
@@ -222,4 +252,64 @@ fn fill<T: Copy>(places: &mut [T; FILTER_MAX], count: &mut u32, values: &[T]) {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    fn message<T: std::fmt::Debug>(result: Result<T>) -> String {
+        result.unwrap_err().to_string()
+    }
+
+    fn comm(value: &str) -> Result<comm_filter> {
+        check_comm(OsStr::new(value))
+    }
+
+    fn matches(filter: &comm_filter, comm: &[u8; COMM_BYTES]) -> bool {
+        let words = [0, 8].map(|at| u64::from_ne_bytes(*comm[at..].first_chunk().unwrap()));
+        (0..2).all(|at| (words[at] ^ filter.words[at]) & filter.masks[at] == 0)
+    }
+
+    #[test]
+    fn a_command_is_compared_as_a_whole_or_by_its_beginning() {
+        let [rm, prefix, longest] = ["rm", "rm*", "fifteen bytes a"].map(|name| comm(name).unwrap());
+        let name = |start: &[u8]| {
+            let mut comm = [0; COMM_BYTES];
+            comm[..start.len()].copy_from_slice(start);
+            comm
+        };
+        assert!(matches(&rm, &name(b"rm")) && matches(&rm, &name(b"rm\0left")) && !matches(&rm, &name(b"rmdir")));
+        assert!(matches(&prefix, &name(b"rm")) && matches(&prefix, &name(b"rmdir")) && !matches(&prefix, &name(b"r")));
+        assert!(matches(&longest, &name(b"fifteen bytes a")) && !matches(&longest, &name(b"fifteen bytes b")));
+        assert!(matches(&comm("*").unwrap(), &name(b"anything")));
+    }
+
+    #[test]
+    fn a_wrong_value_is_named_with_its_rule() {
+        let asked = |pid: &[i64]| Filters::new(Asked { pid: Some(pid.to_vec()), ..Asked::default() });
+        for bad in [0, -5, i64::from(PID_MAX) + 1] {
+            let rule = format!("pid must be a process id from 1 to 4194304, not {bad}");
+            assert_eq!(message(asked(&[1, bad])), rule);
+        }
+        assert_eq!(asked(&[7, 8]).unwrap().pids(), [7, 8]);
+        assert_eq!(message(asked(&[])), "pid is empty: give at least one, or None");
+        assert_eq!(message(asked(&[1; 33])), "pid takes at most 32 values, not 33");
+        for bad in [-1, i64::from(u32::MAX)] {
+            let error = message(Filters::new(Asked { uid: Some(vec![bad]), ..Asked::default() }));
+            assert_eq!(error, format!("uid must be a user id from 0 to 4294967294, not {bad}"));
+        }
+        assert_eq!(
+            message(comm("systemd-journald")),
+            "comm \"systemd-journald\" can match no process: the kernel keeps the first 15 bytes of a name, here \
+             \"systemd-journal\""
+        );
+        assert_eq!(message(comm("a*b")), "comm \"a*b\" can match no process: a * stands only at the end");
+        assert_eq!(message(comm("")), "comm \"\" can match no process: a name is not empty, and has no NUL");
+        let cgroup = |value: &str| check_cgroup(Cgroup::Path(value.into()));
+        assert_eq!(message(cgroup("user.slice")), "cgroup user.slice must be an absolute path, or an id");
+        assert_eq!(
+            message(cgroup("/proc/self")),
+            "cgroup /proc/self is not there: no such directory in a hierarchy of version 2"
+        );
+        let follow = Filters::new(Asked { follow: true, ..Asked::default() });
+        assert_eq!(message(follow), "follow=True needs a pid: whose descendants are to be followed?");
+    }
+}

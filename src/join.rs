@@ -27,6 +27,10 @@ pub struct Counts {
     pub delivered: AtomicU64,
     /// Of them, those that could not be: an exception while they were made into objects.
     pub discarded: AtomicU64,
+    /// Of them, those that the filters left out.
+    pub filtered: AtomicU64,
+    /// Lost before those, and told by no event.
+    pub untold: AtomicU64,
     /// Exit records that belong to no event.
     pub unpaired: AtomicU64,
     /// Events whose name could not be read.
@@ -118,7 +122,7 @@ impl Join {
                     if exit.is_some() || !ends || (alone && full) {
                         let exit = exit.as_ref().map(|(exit, _)| exit);
                         let program = self.programs.of(enter.record.pid).map(|program| &**program);
-                        let event = Event { enter, exit, offset_ns: chunk.offset_ns, program };
+                        let event = Event { enter, exit, offset_ns: chunk.offset_ns, program, lost_before: 0 };
                         return Ok(Some(deliver(&event, counts, make)));
                     }
                     self.hold(key, enter, bytes, chunk.offset_ns, counts);
@@ -194,8 +198,11 @@ impl Join {
         let Record::Enter(enter) = &parse(&open.record)? else {
             return Err(crate::error::Error::Malformed("an open call that is no enter record"));
         };
-        let result =
-            deliver(&Event { enter, exit, offset_ns: open.offset_ns, program: open.program.as_deref() }, counts, make);
+        let result = deliver(
+            &Event { enter, exit, offset_ns: open.offset_ns, program: open.program.as_deref(), lost_before: 0 },
+            counts,
+            make,
+        );
         let mut record = open.record;
         record.clear();
         if self.spare.len() < 64 {

@@ -35,12 +35,14 @@ pub mod kernel_types;
 pub mod mapping;
 pub mod messages;
 pub mod path;
+pub mod path_filter;
 pub mod places;
 pub mod probe;
 pub mod programs;
 pub mod queue;
 pub mod reader;
 pub mod record;
+pub mod refine;
 pub mod refused;
 pub mod ring;
 #[cfg(test)]

@@ -76,6 +76,14 @@ fn push_lexically(path: &mut Vec<u8>, name: &[u8], floor: usize) {
     }
 }
 
+/// An absolute path without `.`, `..` and `//`, and without a slash at its end: the root is "".
+#[must_use]
+pub fn normal(path: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(path.len());
+    push_lexically(&mut out, path, 0);
+    out
+}
+
 fn or_root(path: &mut Vec<u8>) {
     if path.is_empty() {
         path.push(b'/');

@@ -57,7 +57,7 @@ fn configure(open: &mut OpenRawtpSkel<'_>, config: &Config, plan: &Plan, cpus: u
         }
     }
     rodata.cfg_cpus = cpus;
-    rodata.cfg_paths = config.fields.any(&fields::PATHS);
+    rodata.cfg_paths = config.fields.any(&fields::PATHS) || config.filters.has_paths();
     rodata.cfg_identity = config.fields.any(&fields::IDENTITY);
     rodata.cfg_exe = config.fields.has(Key::Exe);
     rodata.cfg_argv = config.fields.any(&fields::ARGV);

@@ -5,8 +5,9 @@ use std::sync::atomic::Ordering;
 
 use crate::error::Result;
 use crate::event::Event;
-use crate::join::{Counts, Join};
+use crate::join::{Counts, Join, add};
 use crate::queue::{Chunk, Queue};
+use crate::refine::Refine;
 
 /// The one place where a session is read.
 #[derive(Debug)]
@@ -16,13 +17,16 @@ pub struct Reader {
     chunk: Chunk,
     position: usize,
     join: Join,
+    /// `None` when it would let everything through.
+    refine: Option<Refine>,
 }
 
 impl Reader {
     /// Reads from the queue.
     #[must_use]
-    pub fn new(queue: Arc<Queue>, counts: Arc<Counts>) -> Self {
-        Self { queue, counts, chunk: Chunk::default(), position: 0, join: Join::default() }
+    pub fn new(queue: Arc<Queue>, counts: Arc<Counts>, refine: Refine) -> Self {
+        let refine = Some(refine).filter(|refine| !refine.is_off());
+        Self { queue, counts, chunk: Chunk::default(), position: 0, join: Join::default(), refine }
     }
 
     /// Hands the next event to `emit`; `None` when there is none now.
@@ -31,6 +35,20 @@ impl Reader {
     ///
     /// [`crate::error::Error::Malformed`]; the rest of that chunk is passed over.
     pub fn next<R>(&mut self, mut emit: impl FnMut(&Event<'_>) -> R) -> Result<Option<R>> {
+        let Some(mut refine) = self.refine.take() else { return self.next_of_all(emit) };
+        let made = loop {
+            match self.next_of_all(|event| refine.pass(event).map(|event| emit(&event))) {
+                Ok(Some(None)) => add(&self.counts.filtered, 1),
+                Ok(made) => break Ok(made.flatten()),
+                Err(error) => break Err(error),
+            }
+        };
+        self.counts.untold.store(refine.untold(), Ordering::Relaxed);
+        self.refine = Some(refine);
+        made
+    }
+
+    fn next_of_all<R>(&mut self, mut emit: impl FnMut(&Event<'_>) -> R) -> Result<Option<R>> {
         loop {
             let made = self.join.next(&self.chunk, &mut self.position, &self.counts, &mut emit);
             if made.is_err() {

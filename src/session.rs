@@ -60,7 +60,7 @@ impl Session {
         let Attached { links, programs, coverage } = loaded.attached;
         let drain = Drain::start(ring, Arc::clone(&queue))?;
         let counts = Arc::new(Counts::default());
-        let reader = Reader::new(Arc::clone(&queue), Arc::clone(&counts));
+        let reader = Reader::new(Arc::clone(&queue), Arc::clone(&counts), config.filters.refine());
         let session = Self {
             queue,
             counters,
@@ -128,8 +128,8 @@ impl Session {
     pub fn stats(&self) -> Stats {
         let counts = &*self.counts;
         // Before the kernel's counters: what is decoded was submitted, not the other way round.
-        let [decoded, pending, delivered, discarded] =
-            [&counts.decoded, &counts.pending, &counts.delivered, &counts.discarded]
+        let [decoded, pending, delivered, discarded, filtered, untold] =
+            [&counts.decoded, &counts.pending, &counts.delivered, &counts.discarded, &counts.filtered, &counts.untold]
                 .map(|counter| counter.load(Ordering::Relaxed));
         let running = self.lock_running();
         let (totals, missed) = match self.last.get() {
@@ -142,7 +142,7 @@ impl Session {
             if running.is_some() { (pending, waiting, discarded) } else { (0, 0, discarded + pending + waiting) };
         Stats {
             matched: totals.matched,
-            filtered: totals.filtered,
+            filtered: totals.filtered + filtered,
             lost_ring: totals.lost_ring,
             lost_state: 0,
             pending,
@@ -154,7 +154,7 @@ impl Session {
             lost_exits: totals.lost_exits,
             name_faults: counts.name_faults.load(Ordering::Relaxed),
             truncated: counts.truncated.load(Ordering::Relaxed),
-            tail_lost: totals.tail_lost,
+            tail_lost: totals.tail_lost + untold,
             unfollowed: totals.unfollowed,
         }
     }

@@ -185,8 +185,8 @@ impl Tracer {
     #[new]
     #[expect(clippy::too_many_arguments, reason = "they are Python's keyword arguments")]
     #[pyo3(signature = (syscalls=None, *, results=true, fields=None, pid=None, follow=false, uid=None, comm=None,
-                        cgroup=None, exclude_self=false, hook="auto", ring_bytes=None, queue_bytes=None),
-           text_signature = "(syscalls=DELETE, *, results=True, fields=ALL_FIELDS, pid=None, follow=False, uid=None, comm=None, cgroup=None, exclude_self=False, hook='auto', ring_bytes=4194304, queue_bytes=67108864)")]
+                        cgroup=None, path=None, exclude_self=false, outcome="any", hook="auto", ring_bytes=None, queue_bytes=None),
+           text_signature = "(syscalls=DELETE, *, results=True, fields=ALL_FIELDS, pid=None, follow=False, uid=None, comm=None, cgroup=None, path=None, exclude_self=False, outcome='any', hook='auto', ring_bytes=4194304, queue_bytes=67108864)")]
     fn new(
         py: Python<'_>,
         syscalls: Option<&Bound<'_, PyAny>>,
@@ -197,7 +197,9 @@ impl Tracer {
         uid: Option<&Bound<'_, PyAny>>,
         comm: Option<&Bound<'_, PyAny>>,
         cgroup: Option<&Bound<'_, PyAny>>,
+        path: Option<&Bound<'_, PyAny>>,
         exclude_self: bool,
+        outcome: &str,
         hook: &str,
         ring_bytes: Option<&Bound<'_, PyAny>>,
         queue_bytes: Option<&Bound<'_, PyAny>>,
@@ -208,7 +210,7 @@ impl Tracer {
             results,
             fields.map_or(Ok(Fields::ALL), |it| Ok::<_, PyErr>(Fields::of(&names("fields", it)?)?))?,
             Hook::of(hook)?,
-            Who { pid, follow, uid, comm, cgroup, exclude_self }.check()?,
+            Who { pid, follow, uid, comm, cgroup, path, exclude_self, outcome }.check()?,
             ring_bytes.map_or(Ok(4 << 20), |bytes| whole("ring_bytes", bytes))?,
             queue_bytes.map_or(Ok(64 << 20), |bytes| whole("queue_bytes", bytes))?,
         )?;

@@ -138,7 +138,7 @@ impl Values {
             Key::DurationNs => event.duration_ns().into(),
             Key::Cpu => record.cpu.into(),
             Key::Seq => record.seq.into(),
-            Key::Lost => record.lost.into(),
+            Key::Lost => event.lost().into(),
             Key::Pid => record.pid.into(),
             Key::Tid => record.tid.into(),
             Key::Ppid => record.ppid.into(),

@@ -86,7 +86,13 @@ fn with_event<R>(sample: &Sample, then: impl FnOnce(&Event<'_>) -> R) -> R {
     let id = FxBuildHasher.hash_one((&sample.directory, &sample.program));
     let program = Some(&Program::new(id, &program_segments));
     let exit = sample.ret.map(|ret| Exit::new(exit_record { ret, ts_ns: u64::MAX, ..Default::default() }));
-    then(&Event { enter: &Enter { record: &sample.record, segments }, exit: exit.as_ref(), offset_ns: 7, program })
+    then(&Event {
+        enter: &Enter { record: &sample.record, segments },
+        exit: exit.as_ref(),
+        offset_ns: 7,
+        program,
+        lost_before: 0,
+    })
 }
 
 fn shown(value: Value<'_>) -> String {
@@ -211,7 +217,7 @@ fn a_dictionary_has_each_text_once() {
         let mut record = enter_record::default();
         record.comm[..4].copy_from_slice(comm);
         let enter = Enter { record: &record, segments: Segments::default() };
-        columns.push(&Event { enter: &enter, exit: None, offset_ns: 0, program: None }, &mut values);
+        columns.push(&Event { enter: &enter, exit: None, offset_ns: 0, program: None, lost_before: 0 }, &mut values);
     }
     let batch = columns.finish(schema(wanted)).unwrap();
     let comm = batch.column(0).as_dictionary::<Int32Type>();
@@ -232,7 +238,7 @@ fn texts_are_bounded() {
     programs.learn(&enter);
     let program = programs.of(0).map(|program| &**program);
     while !columns.is_full() {
-        columns.push(&Event { enter: &enter, exit: None, offset_ns: 0, program }, &mut values);
+        columns.push(&Event { enter: &enter, exit: None, offset_ns: 0, program, lost_before: 0 }, &mut values);
     }
     assert_eq!(columns.rows(), MOST_BYTES / 1024);
 }
