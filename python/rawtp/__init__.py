@@ -34,6 +34,7 @@ from rawtp._core import (
 TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
     from rawtp._cost import Cost, CostFigure, CostRow, cost
+    from rawtp._run import RunResult, run
     from rawtp.event import Event, Hook
 
 # 21, as many as a dict holds in 32 slots: with one more it takes twice the memory, and twice the time to make.
@@ -57,11 +58,13 @@ __all__ = [
     "Hook",
     "LoadError",
     "RawtpError",
+    "RunResult",
     "Stats",
     "Tracer",
     "UnsupportedKernelError",
     "__version__",
     "cost",
+    "run",
     "syscalls",
 ]
 
@@ -69,6 +72,7 @@ __all__ = [
 _LATE = {
     **dict.fromkeys(("Cost", "CostFigure", "CostRow", "cost"), "rawtp._cost"),
     **dict.fromkeys(("Event", "Hook"), "rawtp.event"),
+    **dict.fromkeys(("RunResult", "run"), "rawtp._run"),
 }
 
 # A type checker is told above, and would take any name for one of these.

@@ -23,9 +23,10 @@ TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Sequence
-    from typing import TextIO
+    from typing import Any, TextIO
 
     import rawtp
+    from rawtp._child import Child
     from rawtp.event import Event
 
 _OK, _CANNOT_RUN, _LOST = 0, 1, 3  # 2, wrong usage, is argparse's own
@@ -38,7 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line with ``argv``, or with the process's own arguments, and return the exit code.
 
     0: it ran, and was ended by Ctrl-C, SIGTERM, ``-d``, ``-c`` or a closed pipe. 1: it cannot run. 2: wrong usage.
-    3: something was lost, and ``--fail-on-loss`` was given. SIGINT and SIGTERM stay taken over when it returns, so that
+    3: something was lost, and ``--fail-on-loss`` was given. With a command, its own code comes before 0 and 3; 126 and
+    127: it cannot be run. SIGINT and SIGTERM stay taken over when it returns, so that
     a second Ctrl-C finds no moment at which it is an exception.
     """
     arguments = sys.argv[1:] if argv is None else list(argv)
@@ -61,7 +63,12 @@ def _command(arguments: list[str]) -> int:
 
         return cost_command.run(arguments)
     parser = options.parser()
-    chosen = parser.parse_args(arguments)
+    at = arguments.index("--") if "--" in arguments else len(arguments)
+    chosen = parser.parse_args(arguments[:at])
+    words = arguments[at + 1 :]
+    if at < len(arguments) and not any(words[:1]):
+        parser.error("no command after --")
+    wanted = options.filters(parser, chosen, is_run=bool(words))
     if sys.stdout is None:
         return _cannot_run("standard output is closed")
     import rawtp  # only now: --help and a wrong argument need no extension
@@ -74,12 +81,37 @@ def _command(arguments: list[str]) -> int:
         signal.signal(number, stop.on_signal)
         # The interpreter takes its handlers down on its way out, and a last Ctrl-C would then kill it.
         atexit.register(signal.signal, number, signal.SIG_IGN)
+
+    def trace(child: Child | None = None) -> int:
+        return _trace(parser, chosen, wanted, stop, arguments, child)
+
+    if not words:
+        return trace()
+    from rawtp import command
+
+    return command.run(words, trace, as_root=chosen.as_root)
+
+
+def _trace(
+    parser: argparse.ArgumentParser,
+    chosen: argparse.Namespace,
+    wanted: dict[str, Any],
+    stop: _Stop,
+    arguments: list[str],
+    child: Child | None,
+) -> int:
+    """Watch, and the command, if there is one, from its first call on."""
+    import rawtp
+
+    stop.child = child
+    if child is not None:
+        wanted |= {"pid": child.pid, "follow": True}
     try:
         tracer = rawtp.Tracer(
             syscalls=_calls(chosen.syscalls),
-            pid=chosen.pid,
             ring_bytes=chosen.ring_bytes,
             queue_bytes=chosen.queue_bytes,
+            **wanted,
         )
     except (rawtp.RawtpError, OSError) as error:
         return _refused(error, arguments)
@@ -87,17 +119,24 @@ def _command(arguments: list[str]) -> int:
         parser.error(_one_line(error))
     with tracer:
         stop.attend(tracer)
-        if chosen.pid is not None and not _is_running(chosen.pid):
-            _say(f"no process has pid {chosen.pid} now; waiting for one")
+        for pid in chosen.pid or ():
+            if not _is_running(pid):
+                _say(f"no process has pid {pid} now; waiting for one")
+        if child is not None and (code := stop.release(child)):
+            return code
         try:
             _watch(tracer, stop, _Printer(sys.stdout, chosen.output), chosen)
         except BrokenPipeError:
             # Ctrl-C reaches a whole pipeline at once: that its reader is gone too does not make the end a silent one.
+            if child is not None:
+                tracer.close()
+                return child.wait()
             if not stop.signalled:
                 raise
+    code = _outlasted(child)
     if stop.signalled and sys.stderr is not None and sys.stderr.isatty():
         _write_error("")  # the terminal has echoed ^C
-    return _account(tracer.stats().as_dict(), fail_on_loss=chosen.fail_on_loss)
+    return code or _account(tracer.stats().as_dict(), fail_on_loss=chosen.fail_on_loss)
 
 
 def _refused(error: Exception, arguments: Sequence[str]) -> int:
