@@ -22,33 +22,42 @@ if TYPE_CHECKING:
 _INITIAL_PID_NS = 0xEFFF_FFFC
 
 # It becomes the command by exec, and so keeps its pid. What to run comes by the pipe and not as arguments: nothing that
-# this interpreter does to its environment, or to its signals, reaches the command. If nothing comes, nobody waits for it.
+# this interpreter does to its environment, or to its signals, reaches the command. If nothing comes, nobody wants it.
+# It imports only what is built in: the user whom it becomes may not be able to read the rest.
 _STUB = """\
-import _signal, marshal, os, sys
+import _signal, marshal, posix, sys
 if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
 told, failed = map(int, sys.argv[1:])
 for fd in (told, failed):
-    os.set_inheritable(fd, False)
+    posix.set_inheritable(fd, False)
 with open(told, "rb") as message:
     try:
-        words, environment, user = marshal.load(message)
+        programs, words, environment, user = marshal.load(message)
     except (EOFError, ValueError, TypeError):
-        os._exit(1)
-step = "user"
+        posix._exit(1)
+def tell(step, error):
+    posix.write(failed, f"{step} {error.errno}".encode())
+    posix._exit(1)
 try:
     if user is not None:
         uid, gid, groups = user
-        os.setgroups(groups)
-        os.setresgid(gid, gid, gid)
-        os.setresuid(uid, uid, uid)
-    step = "command"
-    for number in (_signal.SIGPIPE, _signal.SIGXFSZ):
-        _signal.signal(number, _signal.SIG_DFL)
-    os.execvpe(words[0], words, environment)
+        posix.setgroups(groups)
+        posix.setresgid(gid, gid, gid)
+        posix.setresuid(uid, uid, uid)
 except OSError as error:
-    os.write(failed, f"{step} {error.errno}".encode())
-os._exit(1)
+    tell("user", error)
+for number in (_signal.SIGPIPE, _signal.SIGXFSZ):
+    _signal.signal(number, _signal.SIG_DFL)
+refused = None
+for program in programs:
+    try:
+        posix.execve(program, words, environment)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        missing = error
+    except OSError as error:
+        refused = refused or error
+tell("command", refused or missing)
 """
 
 
@@ -64,7 +73,9 @@ def words_of(command: Iterable[str | bytes | os.PathLike[str] | os.PathLike[byte
     """The words of a command, checked."""
     if isinstance(command, (str, bytes)):
         kind = type(command).__name__
-        raise TypeError(f"command must be a sequence of words, not a {kind}: no shell takes it apart (shlex.split does)")
+        raise TypeError(
+            f"command must be a sequence of words, not a {kind}: no shell takes it apart (shlex.split does)"
+        )
     words = [os.fsencode(word) for word in command]
     if not words or not words[0]:
         raise ValueError("command is empty: its first word is the program")
@@ -72,6 +83,14 @@ def words_of(command: Iterable[str | bytes | os.PathLike[str] | os.PathLike[byte
         if b"\0" in word:
             raise ValueError(f"no word of a command can have a NUL in it, as {os.fsdecode(word)!r} has")
     return words
+
+
+def _programs(name: bytes, environment: Mapping[bytes, bytes]) -> list[bytes]:
+    """Where to look for the program, as execvp(3) does."""
+    if b"/" in name:
+        return [name]
+    path = environment.get(b"PATH", os.fsencode(os.defpath))
+    return [directory + b"/" + name if directory else name for directory in path.split(b":")]
 
 
 class Child:
@@ -90,14 +109,16 @@ class Child:
             )
         self._words = words
         self._user = user
-        self._message = marshal.dumps((words, dict(environment), user and tuple(user)))
+        self._message = marshal.dumps(
+            (_programs(words[0], environment), words, dict(environment), user and tuple(user))
+        )
         self._is_released = False
         told, tell = os.pipe()
         failure, failed = os.pipe()
         self._tell, self._failure = os.fdopen(tell, "wb"), os.fdopen(failure, "rb")
-        stub = [sys.executable, "-I", "-S", "-c", _STUB, str(told), str(failed)]
+        stub = [sys.executable, "-I", "-S", "-B", "-c", _STUB, str(told), str(failed)]
         try:
-            self._process = subprocess.Popen(stub, pass_fds=(told, failed))
+            self._process = subprocess.Popen(stub, pass_fds=(told, failed))  # noqa: S603
             self.pid = self._process.pid
             self.pidfd = os.pidfd_open(self.pid)
         except BaseException:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing import Any, TextIO
 
     import rawtp
-    from rawtp._child import Child
+    from rawtp.command import Command
     from rawtp.event import Event
 
 _OK, _CANNOT_RUN, _LOST = 0, 1, 3  # 2, wrong usage, is argparse's own
@@ -82,14 +82,14 @@ def _command(arguments: list[str]) -> int:
         # The interpreter takes its handlers down on its way out, and a last Ctrl-C would then kill it.
         atexit.register(signal.signal, number, signal.SIG_IGN)
 
-    def trace(child: Child | None = None) -> int:
-        return _trace(parser, chosen, wanted, stop, arguments, child)
+    def trace(command: Command | None = None) -> int:
+        return _trace(parser, chosen, wanted, stop, arguments, command)
 
     if not words:
         return trace()
-    from rawtp import command
+    from rawtp.command import run
 
-    return command.run(words, trace, as_root=chosen.as_root)
+    return run(words, trace, as_root=chosen.as_root)
 
 
 def _trace(
@@ -98,14 +98,14 @@ def _trace(
     wanted: dict[str, Any],
     stop: _Stop,
     arguments: list[str],
-    child: Child | None,
+    command: Command | None,
 ) -> int:
-    """Watch, and the command, if there is one, from its first call on."""
+    """Watch; the command, if there is one, from its first call to its end."""
     import rawtp
 
-    stop.child = child
-    if child is not None:
-        wanted |= {"pid": child.pid, "follow": True}
+    stop.command = command
+    if command is not None:
+        wanted |= {"pid": command.pid, "follow": True}
     try:
         tracer = rawtp.Tracer(
             syscalls=_calls(chosen.syscalls),
@@ -122,21 +122,22 @@ def _trace(
         for pid in chosen.pid or ():
             if not _is_running(pid):
                 _say(f"no process has pid {pid} now; waiting for one")
-        if child is not None and (code := stop.release(child)):
+        if command is not None and (code := _OK if stop.asked else command.start()) is not None:
             return code
         try:
             _watch(tracer, stop, _Printer(sys.stdout, chosen.output), chosen)
         except BrokenPipeError:
             # Ctrl-C reaches a whole pipeline at once: that its reader is gone too does not make the end a silent one.
-            if child is not None:
-                tracer.close()
-                return child.wait()
-            if not stop.signalled:
+            if not stop.signalled and command is None:
                 raise
-    code = _outlasted(child)
+            if not stop.signalled and command is not None:
+                tracer.close()
+                return command.wait()
+    code = _OK if command is None else command.finish()
     if stop.signalled and sys.stderr is not None and sys.stderr.isatty():
         _write_error("")  # the terminal has echoed ^C
-    return code or _account(tracer.stats().as_dict(), fail_on_loss=chosen.fail_on_loss)
+    account = _account(tracer.stats().as_dict(), fail_on_loss=chosen.fail_on_loss)
+    return code or account
 
 
 def _refused(error: Exception, arguments: Sequence[str]) -> int:
@@ -190,6 +191,7 @@ class _Stop:
 
     def __init__(self) -> None:
         self.asked = self.signalled = self.reader_gone = False
+        self.command: Command | None = None
         self._tracer: rawtp.Tracer | None = None
 
     def attend(self, tracer: rawtp.Tracer) -> None:
@@ -197,16 +199,27 @@ class _Stop:
         # While nothing is deleted nothing is written, and a reader's end would go unnoticed.
         if _is_pipe(sys.stdout):
             threading.Thread(target=self._await_reader, args=(sys.stdout.fileno(),), daemon=True).start()
+        if self.command is not None:
+            threading.Thread(target=self._await_command, args=(self.command.pidfd,), daemon=True).start()
 
-    def on_signal(self, *_: object) -> None:
+    def on_signal(self, number: int, _: object) -> None:
         self.signalled = True
-        self._end()
+        if self.command is None:
+            self._end()
+        elif number == signal.SIGTERM:  # SIGINT the terminal has sent it, too
+            self.command.send_signal(number)
 
     def _await_reader(self, fd: int) -> None:
         hangup = select.poll()
         hangup.register(fd, 0)
         hangup.poll()
         self.reader_gone = True
+        self._end()
+
+    def _await_command(self, pidfd: int) -> None:
+        end = select.poll()
+        end.register(pidfd, select.POLLIN)
+        end.poll()
         self._end()
 
     def _end(self) -> None:

@@ -18,7 +18,26 @@ _NOT_EXECUTABLE, _NOT_FOUND = 126, 127  # as shells and env(1) have them
 _LARGEST_ID = 2**32 - 2
 
 
-def run(words: list[str], trace: Callable[[Child], int], *, as_root: bool) -> int:
+class Command(Child):
+    """The command under the command line, which says what it has to."""
+
+    def start(self) -> int | None:
+        """Let it run; the exit code when it cannot."""
+        try:
+            self.release()
+        except OSError as error:
+            _say(f"{error.filename}: {error.strerror}")
+            return _NOT_FOUND if error.errno == errno.ENOENT else _NOT_EXECUTABLE
+        return None
+
+    def finish(self) -> int:
+        """Wait for its end, which can be long after that of the watching; its exit code."""
+        if self.is_running():
+            _say("no longer watching; waiting for the command to end")
+        return self.wait()
+
+
+def run(words: list[str], trace: Callable[[Command], int], *, as_root: bool) -> int:
     """Start the command, which waits, and have it traced; the exit code. Nothing that goes wrong here kills it."""
     environment: Mapping[bytes, bytes] = os.environb
     user = None
@@ -30,24 +49,14 @@ def run(words: list[str], trace: Callable[[Child], int], *, as_root: bool) -> in
             return _cannot_run(f"{error}: whose command is it? (--as-root runs it as root)")
         environment = _environment(environment, user)
     try:
-        with Child(words_of(words), environment, user) as child:
+        with Command(words_of(words), environment, user) as command:
             try:
-                return trace(child)
+                return trace(command)
             except OSError as error:
-                _cannot_run(_one_line(error))
-                return child.wait() or 1
+                failed = _cannot_run(_one_line(error))
+                return command.finish() or failed
     except rawtp.RawtpError as error:
         return _cannot_run(_one_line(error))
-
-
-def release(child: Child) -> int:
-    """Let it run; 0, or the exit code that says why it cannot."""
-    try:
-        child.release()
-    except OSError as error:
-        _say(f"{error.filename}: {error.strerror}")
-        return _NOT_FOUND if error.errno == errno.ENOENT else _NOT_EXECUTABLE
-    return 0
 
 
 def _caller(environment: Mapping[str, str]) -> User:

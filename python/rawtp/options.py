@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="rawtp",
         usage="%(prog)s [OPTION]... [-- COMMAND [ARG]...]",
-        description="Show which process deletes which file, live: all, or a command and its descendants.",
+        description="Show which process deletes which file, live.",
         epilog=_EXAMPLES,
         formatter_class=partial(argparse.RawDescriptionHelpFormatter, width=_width()),
         allow_abbrev=False,
@@ -139,7 +139,7 @@ _FILTERS = ("pid", "follow", "uid", "comm", "cgroup", "path", "exclude_self", "o
 
 
 def _add_filters(made: argparse.ArgumentParser) -> None:
-    option = made.add_argument_group("filters", "each narrows down; the values of one are alternatives").add_argument
+    option = made.add_argument_group("filters: all that are given must hold").add_argument
     option("-p", "--pid", type=_pids, action="extend", metavar="PIDS", help="only these processes; commas between")
     option("--follow", action="store_true", help="with -p: their descendants too, if born from now on")
     option(

@@ -153,7 +153,7 @@ def test_help_fits_the_terminal(
 def test_defaults(pretend: type[PretendTracer]) -> None:
     assert main([]) == 0
     sizes = {"ring_bytes": 4 << 20, "queue_bytes": 64 << 20}
-    assert pretend.given == {"syscalls": list(rawtp.DELETE), "pid": None, **sizes}
+    assert pretend.given == {"syscalls": list(rawtp.DELETE), **sizes}
 
 
 def test_groups_and_names_of_syscalls(pretend: type[PretendTracer]) -> None:
@@ -163,7 +163,7 @@ def test_groups_and_names_of_syscalls(pretend: type[PretendTracer]) -> None:
 
 def test_the_end_shows_what_came_before_it(pretend: type[PretendTracer], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--ring-bytes", "8192", "--queue-bytes", "65536", "-d", "1e300"]) == 0
-    assert pretend.given == {"syscalls": list(rawtp.DELETE), "pid": None, "ring_bytes": 8192, "queue_bytes": 65536}
+    assert pretend.given == {"syscalls": list(rawtp.DELETE), "ring_bytes": 8192, "queue_bytes": 65536}
     assert pretend.waits == [(4096, 3600.0), (4096, 3600.0)]
     out, err = capsys.readouterr()
     assert out == '{"seq":1,"lost":0}\n{"seq":2,"lost":0}\n{"seq":3,"lost":0}\n'
