@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from types import TracebackType
 
+    from typing_extensions import Self
+
 # The kernel filters by the host's number of a process, and its parent knows it by that in the initial namespace alone
 # (PROC_PID_INIT_INO, include/linux/proc_ns.h).
 _INITIAL_PID_NS = 0xEFFF_FFFC
@@ -165,7 +167,7 @@ class Child:
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.pidfd, number)
 
-    def __enter__(self) -> Child:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import rawtp
-from support import HANG_S, live_hooks, wait_for
+from support import HANG_S, attached_programs, live_hooks, wait_for
 
 pytestmark = pytest.mark.kernel
 
@@ -34,18 +34,6 @@ def test_the_endless_example() -> None:
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=HANG_S)
     assert err.endswith("KeyboardInterrupt\n")
-
-
-def attached_programs(pid: int) -> int:
-    """How many BPF links a process holds."""
-
-    def is_link(descriptor: Path) -> bool:
-        try:
-            return "link_type" in descriptor.read_text()
-        except OSError:
-            return False
-
-    return sum(map(is_link, Path(f"/proc/{pid}/fdinfo").glob("*")))
 
 
 def test_the_example_that_reads_afterwards() -> None:

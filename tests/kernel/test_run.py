@@ -140,7 +140,9 @@ def test_more_events_than_the_queue_holds() -> None:
     assert result.stats.lost_ring == 0
 
 
-@pytest.mark.parametrize(("ending", "code"), [("exit 0", 0), ("exit 3", 3), ("kill -TERM $$", 143), ("kill -9 $$", 137)])
+@pytest.mark.parametrize(
+    ("ending", "code"), [("exit 0", 0), ("exit 3", 3), ("kill -TERM $$", 143), ("kill -9 $$", 137)]
+)
 def test_returncode(ending: str, code: int) -> None:
     assert rawtp.run(["sh", "-c", ending]).returncode == code
 
