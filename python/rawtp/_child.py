@@ -9,7 +9,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from rawtp import _core
 
@@ -95,6 +95,11 @@ def _programs(name: bytes, environment: Mapping[bytes, bytes]) -> list[bytes]:
     return [directory + b"/" + name if directory else name for directory in path.split(b":")]
 
 
+def _pipe() -> tuple[IO[bytes], IO[bytes]]:
+    read, write = os.pipe()
+    return os.fdopen(read, "rb"), os.fdopen(write, "wb")
+
+
 class Child:
     """The command, from its start to its end, which is the end of the ``with``.
 
@@ -109,29 +114,28 @@ class Child:
                 "a command can be followed from the host's pid namespace only, and this process is in another "
                 "(a container's: start it with --pid=host)"
             )
+        if not sys.executable:
+            raise _core.RawtpError("a command is started by a Python interpreter, and sys.executable names none")
         self._words = words
         self._user = user
         self._message = marshal.dumps(
             (_programs(words[0], environment), words, dict(environment), user and tuple(user))
         )
         self._is_released = False
-        told, tell = os.pipe()
-        failure, failed = os.pipe()
-        self._tell, self._failure = os.fdopen(tell, "wb"), os.fdopen(failure, "rb")
-        stub = [sys.executable, "-I", "-S", "-B", "-c", _STUB, str(told), str(failed)]
+        # As files, and not as numbers: whatever fails from here on, they are closed.
+        told, self._tell = _pipe()
+        self._failure, failed = _pipe()
+        fds = told.fileno(), failed.fileno()
+        stub = [sys.executable, "-I", "-S", "-B", "-c", _STUB, *map(str, fds)]
+        with told, failed:
+            self._process = subprocess.Popen(stub, pass_fds=fds)  # noqa: S603
+        self.pid = self._process.pid
         try:
-            self._process = subprocess.Popen(stub, pass_fds=(told, failed))  # noqa: S603
-            self.pid = self._process.pid
             self.pidfd = os.pidfd_open(self.pid)
-        except BaseException:
-            self._tell.close()
-            self._failure.close()
-            if hasattr(self, "_process"):
-                self._process.wait()
+        except OSError:
+            self._process.kill()
+            self._process.wait()
             raise
-        finally:
-            os.close(told)
-            os.close(failed)
 
     def release(self) -> None:
         """Let it run.
@@ -175,7 +179,7 @@ class Child:
     ) -> None:
         with suppress(BrokenPipeError):
             self._tell.close()
-        if self._is_released and kind is not None and not issubclass(kind, KeyboardInterrupt):
+        if not self._is_released or (kind is not None and not issubclass(kind, KeyboardInterrupt)):
             self._process.kill()
         try:
             self._process.wait()

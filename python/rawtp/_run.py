@@ -36,9 +36,9 @@ def run(
 ) -> RunResult:
     """Run a command to its end, and give what it and its descendants deleted meanwhile.
 
-    It is watched from its first call on. Its standard streams, environment and working directory are this process's;
-    no shell is involved. All events are kept in memory: for more than that can hold, run the command beside a
-    :class:`rawtp.Tracer` and read as they come.
+    It is watched from its first call on. Its user, standard streams, environment and working directory are this
+    process's; no shell is involved. All events are kept in memory: for more than that can hold, let the command line,
+    ``python -m rawtp -- COMMAND``, write them to a file.
 
     ::
 
