@@ -121,7 +121,7 @@ class Child:
         self._message = marshal.dumps(
             (_programs(words[0], environment), words, dict(environment), user and tuple(user))
         )
-        self._is_released = False
+        self.is_released = False
         # As files, and not as numbers: whatever fails from here on, they are closed.
         told, self._tell = _pipe()
         self._failure, failed = _pipe()
@@ -144,7 +144,7 @@ class Child:
             OSError: it cannot be run, of the class that says why; ``filename`` is the program.
             RawtpError: it cannot run as this user.
         """
-        self._is_released = True
+        self.is_released = True
         # A signal can have ended it already: its exit code says so.
         with suppress(BrokenPipeError), self._tell:
             self._tell.write(self._message)
@@ -179,7 +179,7 @@ class Child:
     ) -> None:
         with suppress(BrokenPipeError):
             self._tell.close()
-        if not self._is_released or (kind is not None and not issubclass(kind, KeyboardInterrupt)):
+        if not self.is_released or (kind is not None and not issubclass(kind, KeyboardInterrupt)):
             self._process.kill()
         try:
             self._process.wait()

@@ -122,15 +122,18 @@ def _trace(
         for pid in chosen.pid or ():
             if not _is_running(pid):
                 _say(f"no process has pid {pid} now; waiting for one")
-        if command is not None and (code := _OK if stop.asked else command.start()) is not None:
+        show = _Printer(sys.stdout, chosen.output)
+        if command is not None and stop.asked:
+            return _OK
+        if command is not None and (code := command.start()) is not None:
             return code
         try:
-            _watch(tracer, stop, _Printer(sys.stdout, chosen.output), chosen)
+            _watch(tracer, stop, show, chosen)
         except BrokenPipeError:
             # Ctrl-C reaches a whole pipeline at once: that its reader is gone too does not make the end a silent one.
-            if not stop.signalled and command is None:
-                raise
-            if not stop.signalled and command is not None:
+            if not stop.signalled:
+                if command is None:
+                    raise
                 tracer.close()
                 return command.wait()
     code = _OK if command is None else command.finish()

@@ -53,6 +53,8 @@ def run(words: list[str], trace: Callable[[Command], int], *, as_root: bool) -> 
             try:
                 return trace(command)
             except OSError as error:
+                if not command.is_released:
+                    raise
                 failed = _cannot_run(_one_line(error))
                 return command.finish() or failed
     except rawtp.RawtpError as error:

@@ -286,3 +286,15 @@ def test_without_privilege_the_command_is_part_of_the_advice(tmp_path: Path) -> 
     [line] = done.stderr.splitlines()
     assert "CAP_BPF and CAP_PERFMON" in line
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_header_comes_before_what_the_command_writes() -> None:
+    _, out, _ = cli("-o", "columns", "--", "sh", "-c", "echo first")
+    assert [line.split()[0] for line in out.splitlines()] == ["TIME", "first"]
+
+
+def test_an_output_that_takes_no_header_runs_nothing(tmp_path: Path) -> None:
+    script = f'exec "$0" -m rawtp -o columns -- touch {tmp_path}/made >/dev/full'
+    done = subprocess.run(["sh", "-c", script, sys.executable], stderr=subprocess.PIPE, text=True, timeout=HANG_S)
+    assert (done.returncode, done.stderr) == (1, "rawtp: No space left on device\n")
+    assert list(tmp_path.iterdir()) == []
