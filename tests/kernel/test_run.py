@@ -108,6 +108,26 @@ def test_what_others_delete_is_filtered_in_the_kernel(tmp_path: Path) -> None:
     assert result.stats.filtered >= others
 
 
+def test_what_outlives_the_command_runs_on_unseen(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "wait")
+    (tmp_path / "after").touch()
+    later = f"setsid sh -c 'read line < {tmp_path}/wait; rm {tmp_path}/after'"
+    result = rawtp.run(["sh", "-c", f"({later} &); rm -f {tmp_path}/now; exit 2"])
+    assert (names(result.events), result.returncode) == (["now"], 2)
+    (tmp_path / "wait").write_text("go\n")
+    wait_for(lambda: not (tmp_path / "after").exists(), "it has run on")
+
+
+def test_a_descendant_in_namespaces_of_its_own(tmp_path: Path) -> None:
+    inside = ["unshare", "--pid", "--mount", "--fork", "sh", "-c", f"rm -f {tmp_path}/inside; exit 3"]
+    result = rawtp.run(inside)
+    if not result.events:
+        pytest.skip("no namespaces here")
+    [event] = result.events
+    assert (event["path"], result.returncode) == (f"{tmp_path}/inside", 3)
+    assert event["pid"] != event["ns_pid"]
+
+
 def test_options_are_the_tracers(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).touch()
@@ -150,7 +170,9 @@ def test_returncode(ending: str, code: int) -> None:
 def test_the_command_is_as_it_would_be_without(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Its arguments, environment, descriptors and signals, and no trace of the interpreter that it was."""
     shown = tmp_path / "shown"
-    shows = "tr '\\0' ' ' < /proc/$$/cmdline; env -0 | sort -z; ls /proc/self/fd; grep -E '^Sig(Blk|Ign|Cgt)' /proc/self/status"
+    # Of grep, since a shell blocks signals for a moment when it starts another.
+    signals = "grep -E '^Sig(Blk|Ign|Cgt)' /proc/self/status"
+    shows = f"tr '\\0' ' ' < /proc/$$/cmdline; env -0 | sort -z; ls /proc/self/fd; {signals}"
     script = f"{{ {shows}; }} > {shown}"
     monkeypatch.setenv("LC_ALL", "C")
     monkeypatch.setenv("ODD", os.fsdecode(b"\xff\n"))
