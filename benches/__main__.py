@@ -18,6 +18,7 @@ from benches import hooks, report
 from benches.build import ROOT, Programs
 from benches.burst import bursts
 from benches.calls import matched, tax
+from benches.filters import filtered
 from benches.growth import Curve, curves
 from benches.latency import latency
 from benches.peers import Peer, peers
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 THEMES: dict[str, Callable[[Programs, Scale], Iterator[Row]]] = {
     "tax": tax,
     "matched": matched,
+    "filters": filtered,
     "burst": bursts,
     "dicts": dicts,
     "latency": latency,

@@ -30,8 +30,7 @@ static __always_inline void fill_pid_namespace(struct enter_record *record, stru
 /* No loop: only with constants does the verifier know the type of what is read. */
 #define SUBSYS(n)                                                                                                      \
 	case n:                                                                                                        \
-		return HAS_TYPED_TASK ? task->cgroups->subsys[n]->cgroup->kn->id                                       \
-				      : BPF_CORE_READ(task, cgroups, subsys[n], cgroup, kn, id);
+		return task->cgroups->subsys[n]->cgroup->kn->id;
 
 #define SUBSYS_OF(controller)                                                                                          \
 	(bpf_core_enum_value_exists(enum cgroup_subsys_id, controller##_cgrp_id)                                       \
@@ -40,6 +39,14 @@ static __always_inline void fill_pid_namespace(struct enter_record *record, stru
 
 static __always_inline __u64 subsys_cgroup_id(struct task_struct *task, __u32 subsys)
 {
+	struct cgroup_subsys_state *state = NULL;
+	const void *states;
+
+	if (!HAS_TYPED_TASK) {
+		states = (const void *)BPF_CORE_READ(task, cgroups) + bpf_core_field_offset(struct css_set, subsys);
+		bpf_probe_read_kernel(&state, sizeof(state), states + subsys * sizeof(state));
+		return subsys < CGROUP_SUBSYS_MAX ? BPF_CORE_READ(state, cgroup, kn, id) : 0;
+	}
 	switch (subsys) {
 		SUBSYS(0)
 		SUBSYS(1)
@@ -63,28 +70,33 @@ static __always_inline __u64 subsys_cgroup_id(struct task_struct *task, __u32 su
 
 static __always_inline __u64 cgroup_v1_id(struct task_struct *task)
 {
+	__u32 subsys;
+
 	switch (cfg_cgroup_v1) {
 	case CGROUP_V1_MEMORY:
-		return subsys_cgroup_id(task, SUBSYS_OF(memory));
+		subsys = SUBSYS_OF(memory);
+		break;
 	case CGROUP_V1_PIDS:
-		return subsys_cgroup_id(task, SUBSYS_OF(pids));
+		subsys = SUBSYS_OF(pids);
+		break;
 	case CGROUP_V1_DEVICES:
-		return subsys_cgroup_id(task, SUBSYS_OF(devices));
+		subsys = SUBSYS_OF(devices);
+		break;
 	case CGROUP_V1_CPU:
-		return subsys_cgroup_id(task, SUBSYS_OF(cpu));
+		subsys = SUBSYS_OF(cpu);
+		break;
 	default:
 		return 0;
 	}
+	return subsys_cgroup_id(task, subsys);
 }
 
-/*
- * Each chain of pointers once, and before anything that the verifier would follow in several ways: for each pointer of
- * a known type that is loaded it goes through all of the kernel's types, a quarter of a millisecond each time.
- */
-static __always_inline void fill_who(struct enter_record *record, struct task_struct *task)
+/* Each chain of pointers once, and before anything that the verifier would follow in several ways. */
+static __always_inline void fill_who(struct enter_record *record, struct task_struct *task,
+				     struct task_struct *pointers)
 {
-	struct task_struct *parent = TASK(task, real_parent);
-	const struct cred *cred = TASK(task, cred);
+	struct task_struct *parent = TASK(pointers, real_parent);
+	const struct cred *cred = TASK(pointers, cred);
 
 	record->pid = TASK(task, tgid);
 	record->tid = TASK(task, pid);
@@ -98,9 +110,10 @@ static __always_inline void fill_who(struct enter_record *record, struct task_st
 	read_comm(record->parent_comm, parent);
 }
 
-static __always_inline void fill_process(struct process *process, struct task_struct *task)
+static __always_inline void fill_process(struct process *process, struct task_struct *task,
+					 struct task_struct *pointers)
 {
-	struct mm_struct *mm = TASK(task, mm);
+	struct mm_struct *mm = TASK(pointers, mm);
 
 	process->exec_id = TASK(task, self_exec_id);
 	process->exe_file = (__u64)TASK(mm, exe_file);
@@ -137,12 +150,12 @@ static __always_inline void set_program_sent(const struct enter_record *record, 
 }
 
 static __always_inline void fill_identity(struct enter_record *record, struct task_struct *task,
-					  struct task_struct *leader)
+					  struct task_struct *pointers, struct task_struct *leader)
 {
 	/* bpf_get_current_cgroup_id(), without the call. */
 	record->cgroup_id =
-		HAS_TYPED_TASK ? task->cgroups->dfl_cgrp->kn->id : BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
-	record->cgroup_v1_id = cgroup_v1_id(task);
+		HAS_TYPED_TASK ? pointers->cgroups->dfl_cgrp->kn->id : BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
+	record->cgroup_v1_id = cgroup_v1_id(pointers);
 	record->auid = -1;
 	record->session_id = -1;
 	/* Kernels without audit do not have them. */
@@ -151,7 +164,7 @@ static __always_inline void fill_identity(struct enter_record *record, struct ta
 		record->session_id = TASK(task, sessionid);
 	}
 	record->mnt_ns =
-		HAS_TYPED_TASK ? task->nsproxy->mnt_ns->ns.inum : BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
+		HAS_TYPED_TASK ? pointers->nsproxy->mnt_ns->ns.inum : BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
 	fill_pid_namespace(record, leader);
 }
 

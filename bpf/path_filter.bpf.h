@@ -34,9 +34,14 @@ static __always_inline bool is_winding(const struct segments *segments, __u32 at
 #pragma clang loop unroll(disable)
 	for (__u32 i = 0; i < WORDS(PATH_FILTER_BYTES) && i * 8 < bytes; i++) {
 		__u64 one = word_at(segments, at + i * 8), next = word_at(segments, at + i * 8 + 1);
-		__u64 dots = is_byte(next, '.');
+		__u64 dots = is_byte(next, '.'), found;
+		__u32 rest = bytes - i * 8;
 
-		if ((is_byte(one, '/') & (is_byte(next, '/') | dots)) | (is_byte(one, '.') & dots))
+		found = (is_byte(one, '/') & (is_byte(next, '/') | dots)) | (is_byte(one, '.') & dots);
+		/* What is behind the name is left from another one. */
+		if (rest <= 8)
+			found &= (1ULL << (rest - 1) * 8) - 1;
+		if (found)
 			return true;
 	}
 	return false;
@@ -60,9 +65,13 @@ static __always_inline bool ends_alike(const struct segments *segments, __u32 en
 	return true;
 }
 
-static __always_inline bool starts_with(const struct segments *segments, __u32 at,
-					const volatile struct path_filter *filter)
+static __always_inline bool is_below(const struct segments *segments, __u32 at, __u32 bytes,
+				     const volatile struct path_filter *filter)
 {
+	if (bytes < filter->bytes)
+		return false;
+	if (bytes > filter->bytes && (word_at(segments, at + filter->bytes) & 0xff) != '/')
+		return false;
 #pragma clang loop unroll(disable)
 	for (__u32 i = 0; i < WORDS(sizeof(filter->downwards)) && i * 8 < filter->bytes; i++) {
 		__u32 rest = filter->bytes - i * 8;
@@ -125,7 +134,7 @@ __noinline int may_be_wanted(__u32 slot, __u32 name_at, __u32 walk_at)
 	for (__u32 i = 0; i < FILTER_MAX && i < cfg_path_count; i++) {
 		const volatile struct path_filter *filter = &cfg_path_filters[i];
 
-		if (is_absolute && name_bytes >= filter->bytes && starts_with(segments, name_at, filter))
+		if (is_absolute && is_below(segments, name_at, name_bytes, filter))
 			return 1;
 		/* Of an absolute name, what was walked is the process's root: only that of a container has names. */
 		if ((bytes || !is_absolute) && is_on_the_way(segments, end, bytes, filter))

@@ -5,6 +5,7 @@
 
 static __always_inline void begin_record(struct enter_state *state, __u32 cpu, struct task_struct *task)
 {
+	struct task_struct *pointers = untrusted(task, cfg_task_type);
 	struct enter_record *record = &state->record;
 
 	record->kind = RECORD_ENTER;
@@ -14,16 +15,16 @@ static __always_inline void begin_record(struct enter_state *state, __u32 cpu, s
 	record->lost = state->lost;
 	record->dfd = state->asked.dfd;
 	record->flags = state->asked.flags;
-	fill_who(record, task);
+	fill_who(record, task, pointers);
 	if (cfg_identity || cfg_exe || cfg_argv) {
-		struct task_struct *leader = TASK(task, group_leader);
+		struct task_struct *leader = TASK(pointers, group_leader);
 
 		record->start_ns = TASK(leader, start_boottime);
 		if (cfg_identity)
-			fill_identity(record, task, leader);
+			fill_identity(record, task, pointers, leader);
 	}
 	if (cfg_exe || cfg_argv) {
-		fill_process(&state->process, task);
+		fill_process(&state->process, task, pointers);
 		state->process.is_sent = is_program_sent(record, &state->process);
 	}
 	state->segments.end = 0;

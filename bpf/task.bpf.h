@@ -31,6 +31,20 @@ static __always_inline struct task_struct *current_task(void)
 	return (struct task_struct *)bpf_get_current_task();
 }
 
+/* The kernel's number for `struct task_struct`. */
+const volatile __u32 cfg_task_type = 0;
+
+/*
+ * The same task, for pointers to be read from. For each pointer that is read through one that it trusts, a newer
+ * verifier goes through the names of all of the kernel's types, up to four times, to learn whether to trust that one
+ * too: a millisecond. Here nothing need be trusted. No helper has this number: user space puts a call of
+ * bpf_rdonly_cast in its place, which the kernel makes a move of, or a move where there is no such thing
+ * (src/patch.rs). What is read through the result costs some instructions more, and so what is no pointer is read from
+ * the task itself.
+ */
+#define UNTRUSTED_CALL 0x72617774
+static struct task_struct *(*const untrusted)(struct task_struct *task, __u32 type) = (void *)UNTRUSTED_CALL;
+
 /* The registers that the tracepoint brings, as pointer of a known type where that can be had. */
 static __always_inline struct pt_regs *typed_regs(struct task_struct *task, struct pt_regs *regs)
 {

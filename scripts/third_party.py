@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "LICENSE-THIRD-PARTY"
+KEPT = ROOT / "scripts" / "licences"
 # One platform, so that the list is the same wherever it is made; Linux on arm64 links the same crates.
 PLATFORM = "x86_64-unknown-linux-gnu"
 METADATA = f"cargo metadata --format-version=1 --locked --features=vendored --filter-platform={PLATFORM}".split()
@@ -85,6 +86,9 @@ def linked(metadata: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def of_crate(package: dict[str, Any]) -> Iterator[Part]:
     source = Path(package["manifest_path"]).parent
     texts = sorted(path for path in source.iterdir() if LICENCE_FILE.match(path.name))
+    # Some packages leave out the text that their repository has.
+    if not texts and (kept := KEPT / package["name"]).exists():
+        texts = [kept]
     if not texts:
         raise SystemExit(f"third_party: no licence text in the source of {package['name']} {package['version']}")
     yield Part(package["name"], package["version"], package["license"], texts)

@@ -1,15 +1,17 @@
 //! Attaching what was loaded, and saying what is seen by it.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::ffi::CStr;
+use std::io::ErrorKind;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use libbpf_rs::{ErrorKind, ProgramMut};
+use libbpf_rs::{ProgramMut, ProgramType};
 
 use crate::config::Config;
 use crate::coverage::{self, Part};
 use crate::error::{Error, Result};
 use crate::fork::Link;
-use crate::hook::attach_tracepoint;
-use crate::messages::{logged, quietly};
+use crate::hook::{attach_raw, attach_tracepoint};
+use crate::messages::logged;
 use crate::skel::RawtpSkel;
 
 /// What keeps the programs alive and attached.
@@ -36,12 +38,12 @@ pub struct Plan {
 
 impl Attached {
     /// Attaches all programs of the plan: the ends first, since an end without a beginning is dropped, while a beginning
-    /// without an end would wait for it.
+    /// without an end would wait for it. `beside` is the program for requests, if it is not the skeleton's.
     ///
     /// # Errors
     ///
     /// Those of what a tracer cannot do without: the system calls.
-    pub fn new(skel: &RawtpSkel<'_>, config: &Config, plan: &Plan) -> Result<Self> {
+    pub fn new(skel: &RawtpSkel<'_>, beside: Option<&OwnedFd>, config: &Config, plan: &Plan) -> Result<Self> {
         let mut attached = Self::default();
         let progs = &skel.progs;
         let no_results = (!config.results).then(|| "results=False".to_owned());
@@ -56,20 +58,18 @@ impl Attached {
             }
         }
         let no_completions = plan.without_requests.clone().or_else(|| no_results.clone());
-        attached.optional(
-            coverage::IO_URING_RESULTS,
-            no_completions,
-            &progs.handle_completion,
-            &["io_uring_complete"],
-        )?;
+        let completion = no_completions.map_or_else(|| Ok(progs.handle_completion.as_fd()), Err);
+        attached.optional(coverage::IO_URING_RESULTS, completion, &[c"io_uring_complete"])?;
         match no_results {
             Some(reason) => attached.coverage.push(Part::absent(coverage::SYSCALL_RESULTS, reason)),
             None => {
                 attached.syscalls(coverage::SYSCALL_RESULTS, exit, plan, "tp_btf/sys_exit", "raw_syscalls/sys_exit")?;
             }
         }
-        let submissions = ["io_uring_submit_req", "io_uring_submit_sqe"];
-        attached.optional(coverage::IO_URING, plan.without_requests.clone(), &progs.handle_request, &submissions)?;
+        let submissions = [c"io_uring_submit_req", c"io_uring_submit_sqe"];
+        let request = || beside.map_or_else(|| progs.handle_request.as_fd(), AsFd::as_fd);
+        let request = plan.without_requests.clone().map_or_else(|| Ok(request()), Err);
+        attached.optional(coverage::IO_URING, request, &submissions)?;
         attached.syscalls(coverage::SYSCALLS, enter, plan, "raw_tp/sys_enter", "raw_syscalls/sys_enter")?;
         attached.links.reverse();
         attached.programs.reverse();
@@ -89,28 +89,24 @@ impl Attached {
             let link = attach_tracepoint(program.as_fd(), classic);
             self.keep(program, link.map_err(Error::os("cannot attach to the tracepoints raw_syscalls"))?)?;
         } else {
-            self.keep(program, copy(&logged(|| program.attach())?)?)?;
+            self.keep(program, copy(&logged(|| attach(program))?)?)?;
         }
         let hook = if plan.classic { format!("tracepoint/{classic}") } else { raw.to_owned() };
         self.coverage.push(Part { name, hook: Some(hook), reason: plan.reason.clone() });
         Ok(())
     }
 
-    /// What a kernel may do without: the first of the tracepoints that is there.
+    /// What a kernel may do without: the first of the tracepoints that is there; or the reason for doing without.
     fn optional(
         &mut self,
         name: &'static str,
-        without: Option<String>,
-        program: &ProgramMut<'_>,
-        tracepoints: &[&'static str],
+        program: std::result::Result<BorrowedFd<'_>, String>,
+        tracepoints: &[&'static CStr],
     ) -> Result<()> {
-        let attached = match without {
-            Some(reason) => Err(reason),
-            None => first_of(program, tracepoints),
-        };
+        let attached = program.and_then(|program| Ok((program, first_of(program, tracepoints)?)));
         let part = match attached {
-            Ok((link, tracepoint)) => {
-                self.keep(program, copy(&link)?)?;
+            Ok((program, (link, tracepoint))) => {
+                self.keep(&program, link)?;
                 Part::live(name, format!("raw_tp/{tracepoint}"))
             }
             Err(reason) => Part::absent(name, reason),
@@ -119,7 +115,7 @@ impl Attached {
         Ok(())
     }
 
-    fn keep(&mut self, program: &ProgramMut<'_>, link: OwnedFd) -> Result<()> {
+    fn keep(&mut self, program: &impl AsFd, link: OwnedFd) -> Result<()> {
         self.links.push(Link::new(link)?);
         self.programs.push(copy(program)?);
         Ok(())
@@ -130,21 +126,27 @@ fn copy(of: &impl AsFd) -> Result<OwnedFd> {
     of.as_fd().try_clone_to_owned().map_err(Error::os("cannot copy a descriptor"))
 }
 
+/// libbpf knows the exit program's target no longer by its section.
+fn attach(program: &ProgramMut<'_>) -> libbpf_rs::Result<libbpf_rs::Link> {
+    if program.prog_type() == ProgramType::Tracing { program.attach_trace() } else { program.attach() }
+}
+
 /// The link to the first tracepoint that is there; else the reason why none is attached.
 fn first_of(
-    program: &ProgramMut<'_>,
-    tracepoints: &[&'static str],
-) -> std::result::Result<(libbpf_rs::Link, &'static str), String> {
-    for tracepoint in tracepoints {
-        match quietly(|| program.attach_raw_tracepoint(tracepoint)) {
-            Ok(link) => return Ok((link, tracepoint)),
+    program: BorrowedFd<'_>,
+    tracepoints: &[&'static CStr],
+) -> std::result::Result<(OwnedFd, &'static str), String> {
+    let names: Vec<&str> = tracepoints.iter().filter_map(|tracepoint| tracepoint.to_str().ok()).collect();
+    for (tracepoint, name) in tracepoints.iter().zip(&names) {
+        match attach_raw(program, tracepoint) {
+            Ok(link) => return Ok((link, name)),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             // What the program does where it knows none of the arguments (UNKNOWN_ARGUMENTS).
             Err(error) if error.kind() == ErrorKind::InvalidInput => {
-                return Err(format!("this kernel's tracepoint {tracepoint} has arguments that rawtp does not know"));
+                return Err(format!("this kernel's tracepoint {name} has arguments that rawtp does not know"));
             }
-            Err(error) => return Err(format!("cannot attach to the tracepoint {tracepoint}: {error}")),
+            Err(error) => return Err(format!("cannot attach to the tracepoint {name}: {error}")),
         }
     }
-    Err(format!("this kernel has no tracepoint {}", tracepoints.join(" or ")))
+    Err(format!("this kernel has no tracepoint {}", names.join(" or ")))
 }

@@ -36,6 +36,10 @@ pub(crate) fn words<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u32; 
     bytes.chunks_exact(4 * N).map(|chunk| std::array::from_fn(|i| word(chunk, 4 * i).unwrap_or_default()))
 }
 
+fn kind(info: u32) -> u32 {
+    info >> 24 & 0x1f
+}
+
 /// One type, as it is encoded.
 #[derive(Clone, Copy)]
 pub(crate) struct Type<'a> {
@@ -64,7 +68,7 @@ impl<'a> Type<'a> {
     }
 
     pub(crate) fn kind(&self) -> u32 {
-        self.info >> 24 & 0x1f
+        kind(self.info)
     }
 
     fn count(&self) -> usize {
@@ -96,7 +100,9 @@ impl<'a> Types<'a> {
             body.get(start..start.checked_add(bytes)?)
         };
         let (types, strings) = (section(8)?, section(16)?);
-        let mut starts = vec![u32::MAX];
+        // Most take a little more than their words.
+        let mut starts = Vec::with_capacity(types.len() / (8 * TYPE_WORDS) + 1);
+        starts.push(u32::MAX);
         let mut start = 0;
         while start < types.len() {
             starts.push(start as u32);
@@ -111,6 +117,21 @@ impl<'a> Types<'a> {
 
     pub(crate) fn ids(&self) -> Range<u32> {
         1..self.starts.len() as u32
+    }
+
+    /// Name and kind alone, for those who look at all types.
+    pub(crate) fn head(&self, id: u32) -> Option<(u32, u32)> {
+        let head = self.encoded.get(*self.starts.get(id as usize)? as usize..)?.get(..8)?;
+        words(head).next().map(|[name, info]| (name, kind(info)))
+    }
+
+    /// The first of this name and kind, as the kernel looks it up.
+    pub(crate) fn find(&self, name: &str, kind: u32) -> Option<u32> {
+        self.ids().find(|&id| {
+            let found = self.head(id).filter(|found| found.1 == kind);
+            let bytes = found.and_then(|found| self.strings.get(found.0 as usize..)?.strip_prefix(name.as_bytes()));
+            bytes.is_some_and(|rest| rest.first() == Some(&0))
+        })
     }
 
     pub(crate) fn name(&self, offset: u32) -> Option<&'a [u8]> {

@@ -26,14 +26,32 @@ fn wanted<'a>(object: &Types<'a>) -> FxHashSet<&'a [u8]> {
     object.strings.split(|&byte| byte == 0).flat_map(|name| [name, essential(name)]).collect()
 }
 
+/// The first three bytes, NULs for what is missing or of a flavour. Most names are told from all that are wanted by them.
+fn beginning(name: &[u8]) -> [u8; 3] {
+    let mut beginning = [0; 3];
+    for (to, &byte) in beginning.iter_mut().zip(name) {
+        if byte == 0 || byte == b'_' {
+            break;
+        }
+        *to = byte;
+    }
+    beginning
+}
+
+fn beginnings(wanted: &FxHashSet<&[u8]>) -> FxHashSet<[u8; 3]> {
+    wanted.iter().map(|name| beginning(name)).collect()
+}
+
 /// How each type is reached, by id.
 fn reach(kernel: &Types<'_>, wanted: &FxHashSet<&[u8]>) -> Option<Vec<u8>> {
+    let beginnings = beginnings(wanted);
     let mut reached = vec![0; kernel.ids().end as usize];
     let mut todo = Vec::new();
     for id in kernel.ids() {
-        let root = kernel.get(id)?;
-        let is_named = matches!(root.kind(), STRUCT | UNION | ENUM | ENUM64 | TYPEDEF) && root.name != 0;
-        if is_named && wanted.contains(essential(kernel.name(root.name)?)) {
+        let (name, kind) = kernel.head(id)?;
+        let is_named = matches!(kind, STRUCT | UNION | ENUM | ENUM64 | TYPEDEF) && name != 0;
+        let can_be = || kernel.strings.get(name as usize..).is_some_and(|name| beginnings.contains(&beginning(name)));
+        if is_named && can_be() && wanted.contains(essential(kernel.name(name)?)) {
             todo.push((id, BY_VALUE | BY_SHAPE));
         }
     }
@@ -174,22 +192,20 @@ impl Written<'_> {
 /// them is not a BTF as it is known here.
 #[must_use]
 pub fn part_of(kernel: &[u8], object: &[u8]) -> Option<Vec<u8>> {
-    let kernel = Types::new(kernel)?;
+    part_of_types(&Types::new(kernel)?, object)
+}
+
+/// The same of what is read already.
+pub(crate) fn part_of_types(kernel: &Types<'_>, object: &[u8]) -> Option<Vec<u8>> {
     let object = Types::new(object)?;
     let wanted = wanted(&object);
-    let reached = reach(&kernel, &wanted)?;
+    let reached = reach(kernel, &wanted)?;
     let mut ids = vec![0; reached.len()];
     for (new, id) in (1..).zip(kernel.ids().filter(|&id| reached[id as usize] != 0)) {
         ids[id as usize] = new;
     }
-    let mut written = Written {
-        kernel: &kernel,
-        wanted: &wanted,
-        ids,
-        types: Vec::new(),
-        strings: vec![0],
-        known: FxHashMap::default(),
-    };
+    let mut written =
+        Written { kernel, wanted: &wanted, ids, types: Vec::new(), strings: vec![0], known: FxHashMap::default() };
     for id in kernel.ids() {
         let how = reached[id as usize];
         if how != 0 {
@@ -272,6 +288,14 @@ mod tests {
         made.add("task___old", STRUCT, 1, 4, &[nobody, other, 0]);
         made.add("nobody", FUNC, 0, takes, &[]);
         made
+    }
+
+    #[test]
+    fn a_type_is_found_by_its_whole_name_and_its_kind() {
+        let kernel = kernel().bytes();
+        let kernel = Types::new(&kernel).unwrap();
+        let found = [("task", STRUCT), ("hook", TYPEDEF), ("nobody", FUNC), ("nobody", STRUCT), ("tas", STRUCT)];
+        assert_eq!(found.map(|(name, kind)| kernel.find(name, kind)), [Some(7), Some(11), Some(13), None, None]);
     }
 
     #[test]

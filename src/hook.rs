@@ -1,5 +1,6 @@
 //! By which tracepoints system calls are seen.
 
+use std::ffi::CStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::mem;
@@ -10,6 +11,7 @@ use libbpf_rs::btf::{Btf, types::Struct};
 use libbpf_sys::{BPF_F_SLEEPABLE, BPF_PROG_TYPE_RAW_TRACEPOINT, bpf_insn, bpf_prog_load, bpf_prog_load_opts};
 
 use crate::error::{Error, Result};
+use crate::messages::quietly;
 
 /// What the caller asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -49,13 +51,19 @@ pub fn is_preemptible() -> bool {
 }
 
 fn sleeps() -> bool {
+    load(&nothing(), BPF_F_SLEEPABLE).is_ok()
+}
+
+/// A program that does nothing.
+pub(crate) fn nothing() -> [bpf_insn; 2] {
     // r0 = 0; exit (include/uapi/linux/bpf_common.h: BPF_ALU64 | BPF_MOV | BPF_K, BPF_JMP | BPF_EXIT).
-    let instructions = [0xb7, 0x95].map(|code| bpf_insn { code, ..Default::default() });
-    let mut options = bpf_prog_load_opts {
-        sz: size_of::<bpf_prog_load_opts>() as u64,
-        prog_flags: BPF_F_SLEEPABLE,
-        ..Default::default()
-    };
+    [0xb7, 0x95].map(|code| bpf_insn { code, ..Default::default() })
+}
+
+/// Loads a raw tracepoint's program.
+pub(crate) fn load(instructions: &[bpf_insn], prog_flags: u32) -> io::Result<OwnedFd> {
+    let mut options =
+        bpf_prog_load_opts { sz: size_of::<bpf_prog_load_opts>() as u64, prog_flags, ..Default::default() };
     // SAFETY: all pointers are to values that outlive the call; the license is a C string, and NULL is no name.
     let fd = unsafe {
         bpf_prog_load(
@@ -67,18 +75,23 @@ fn sleeps() -> bool {
             &raw mut options,
         )
     };
-    if fd < 0 {
-        return false;
-    }
-    // SAFETY: the kernel has just given us this descriptor.
-    drop(unsafe { OwnedFd::from_raw_fd(fd) });
-    true
+    descriptor(fd.into())
 }
 
 fn has_preemptible_rcu() -> bool {
-    let Ok(btf) = Btf::from_vmlinux() else { return false };
+    let Ok(btf) = quietly(Btf::from_vmlinux) else { return false };
     btf.type_by_name::<Struct<'_>>("task_struct")
         .is_some_and(|task| task.iter().any(|member| member.name.is_some_and(|name| name == "rcu_read_lock_nesting")))
+}
+
+/// Attaches a program to a raw tracepoint, for as long as the descriptor is open.
+///
+/// # Errors
+///
+/// Those of `bpf(2)`.
+pub fn attach_raw(program: BorrowedFd<'_>, tracepoint: &CStr) -> io::Result<OwnedFd> {
+    // SAFETY: a C string, and a descriptor.
+    descriptor(unsafe { libbpf_sys::bpf_raw_tracepoint_open(tracepoint.as_ptr(), program.as_raw_fd()) }.into())
 }
 
 /// Attaches a program to a classic tracepoint, for as long as the descriptor is open.
@@ -117,7 +130,8 @@ fn open_tracepoint(name: &str) -> io::Result<OwnedFd> {
     })
 }
 
-fn descriptor(result: libc::c_long) -> io::Result<OwnedFd> {
+/// The descriptor that a system call gave, or `errno`.
+pub(crate) fn descriptor(result: libc::c_long) -> io::Result<OwnedFd> {
     let fd = RawFd::try_from(result).ok().filter(|fd| *fd >= 0).ok_or_else(io::Error::last_os_error)?;
     // SAFETY: the kernel has just given us this descriptor.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })

@@ -12,11 +12,38 @@ use std::sync::OnceLock;
 use libbpf_rs::{AsRawLibbpf, OpenObject};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 
-use crate::btf_part::part_of;
+use crate::btf::{FUNC, STRUCT, TYPEDEF, Types};
+use crate::btf_part::part_of_types;
+
+/// The kernel's numbers for what the programs name.
+#[derive(Debug, Clone, Copy)]
+pub struct Numbers {
+    /// The type of the tracepoint that the exit program is attached to.
+    pub sys_exit: Option<u32>,
+    /// The function `bpf_rdonly_cast`, from Linux 6.2 on.
+    pub rdonly_cast: Option<u32>,
+    /// The type `struct task_struct`.
+    pub task_struct: u32,
+}
+
+impl Numbers {
+    fn of(kernel: &Types<'_>) -> Option<Self> {
+        Some(Self {
+            sys_exit: kernel.find("btf_trace_sys_exit", TYPEDEF),
+            rdonly_cast: kernel.find("bpf_rdonly_cast", FUNC),
+            task_struct: kernel.find("task_struct", STRUCT)?,
+        })
+    }
+}
+
+struct Needed {
+    types: Vec<u8>,
+    numbers: Option<Numbers>,
+}
 
 /// Of the programs' object, which is always the same, as the kernel is: `None` when they cannot be told from this
 /// kernel's.
-static NEEDED: OnceLock<Option<Vec<u8>>> = OnceLock::new();
+static NEEDED: OnceLock<Option<Needed>> = OnceLock::new();
 
 /// A file in memory for libbpf to read them from, which it does when it loads what it has opened.
 pub struct KernelTypes(File);
@@ -45,9 +72,19 @@ impl KernelTypes {
     pub fn fill(&mut self, object: &OpenObject) -> bool {
         let needed = NEEDED.get_or_init(|| {
             let own = own_types(object)?;
-            with_kernel(|kernel| part_of(kernel, own)).ok()?
+            with_kernel(|kernel| {
+                let kernel = Types::new(kernel)?;
+                Some(Needed { types: part_of_types(&kernel, own)?, numbers: Numbers::of(&kernel) })
+            })
+            .ok()?
         });
-        needed.as_deref().is_some_and(|needed| self.0.write_all(needed).is_ok())
+        needed.as_ref().is_some_and(|needed| self.0.write_all(&needed.types).is_ok())
+    }
+
+    /// The numbers; none before the first [`fill`](Self::fill), and none when that failed.
+    #[must_use]
+    pub fn numbers() -> Option<Numbers> {
+        NEEDED.get()?.as_ref()?.numbers
     }
 }
 

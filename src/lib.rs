@@ -7,7 +7,9 @@
 pub mod alike;
 mod ancestry;
 pub mod attach;
+pub mod attempt;
 mod barrier;
+pub mod beside;
 mod btf;
 pub mod btf_part;
 pub mod caller;
@@ -34,6 +36,7 @@ pub mod join;
 pub mod kernel_types;
 pub mod mapping;
 pub mod messages;
+pub mod patch;
 pub mod path;
 pub mod path_filter;
 pub mod places;
@@ -60,6 +63,8 @@ mod arguments;
 #[cfg(feature = "python")]
 mod batch;
 #[cfg(feature = "python")]
+mod check;
+#[cfg(feature = "python")]
 mod dict;
 #[cfg(feature = "python")]
 mod exceptions;
@@ -85,6 +90,8 @@ mod _core {
     #[pymodule_export]
     use super::batch::Batch;
     #[pymodule_export]
+    use super::check::{attempts, verifier_reason};
+    #[pymodule_export]
     use super::exceptions::{LoadError, RawtpError, UnsupportedKernelError};
     #[pymodule_export]
     use super::measure::measure;
@@ -96,6 +103,8 @@ mod _core {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         let py = module.py();
+        // Before any thread can open an object: libbpf guards its list of handlers with no lock.
+        super::patch::handle_exit_program();
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         for (name, calls) in
             [("DELETE", syscalls::DELETE), ("RENAME", syscalls::RENAME), ("TRUNCATE", syscalls::TRUNCATE)]

@@ -9,6 +9,7 @@ use libbpf_rs::ObjectBuilder;
 use libbpf_rs::skel::{OpenSkel, SkelBuilder};
 
 use crate::attach::{Attached, Plan};
+use crate::beside::load_beside;
 use crate::cgroup_mounts::controller;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -16,6 +17,7 @@ use crate::fields::{self, Key};
 use crate::hook::{Hook, is_preemptible};
 use crate::kernel_types::KernelTypes;
 use crate::messages::logged;
+use crate::patch::{handle_exit_program, patch_calls, set_exit_target};
 use crate::refused::{explain, verifier_reason};
 use crate::skel::types::cgroup_v1;
 use crate::skel::{GUIDE_REJECTED, OpenRawtpSkel, RawtpSkelBuilder};
@@ -56,6 +58,8 @@ fn configure(open: &mut OpenRawtpSkel<'_>, config: &Config, plan: &Plan, cpus: u
             rodata.cfg_requests[opcode] = request;
         }
     }
+    let numbers = KernelTypes::numbers();
+    rodata.cfg_task_type = numbers.map_or(0, |numbers| numbers.task_struct);
     rodata.cfg_cpus = cpus;
     rodata.cfg_paths = config.fields.any(&fields::PATHS) || config.filters.has_paths();
     rodata.cfg_identity = config.fields.any(&fields::IDENTITY);
@@ -80,6 +84,12 @@ fn configure(open: &mut OpenRawtpSkel<'_>, config: &Config, plan: &Plan, cpus: u
     open.progs.trace_sys_exit.set_autoload(plan.classic && config.results);
     open.progs.handle_request.set_autoload(with_requests);
     open.progs.handle_completion.set_autoload(with_requests && config.results);
+    if !plan.classic && config.results {
+        set_exit_target(&mut open.progs.handle_sys_exit, numbers)?;
+    }
+    for program in [&mut open.progs.handle_sys_enter, &mut open.progs.trace_sys_enter, &mut open.progs.handle_request] {
+        patch_calls(program, numbers)?;
+    }
     if !with_requests || !config.results {
         // A map that no program uses is made all the same.
         open.maps.requests.set_max_entries(1)?;
@@ -159,10 +169,19 @@ fn load_requests(config: &Config, cpus: u32, plan: Plan) -> Result<Loaded> {
     })
 }
 
+/// The program for requests beside the others, if there is one and if that can be done.
 fn load_with(config: &Config, cpus: u32, plan: &Plan) -> Result<Loaded> {
+    let ways: &[bool] = if plan.without_requests.is_none() { &[true, false] } else { &[false] };
+    let loaded = ways.iter().find_map(|&is_beside| load_once(config, cpus, plan, is_beside).transpose());
+    loaded.expect("the last of the ways leaves no program out")
+}
+
+/// `None` when the program that was to be loaded beside the others could not.
+fn load_once(config: &Config, cpus: u32, plan: &Plan, is_beside: bool) -> Result<Option<Loaded>> {
     let (mut storage, mut another) = (MaybeUninit::uninit(), MaybeUninit::uninit());
     let mut types = KernelTypes::new();
-    let skel = logged(|| {
+    let (skel, beside) = logged(|| {
+        handle_exit_program();
         let mut builder = RawtpSkelBuilder::default();
         if let Some(types) = &types {
             builder.object_builder_mut().btf_custom_path(types.path())?;
@@ -174,19 +193,22 @@ fn load_with(config: &Config, cpus: u32, plan: &Plan) -> Result<Loaded> {
         }
         configure(&mut open, config, plan, cpus)?;
         config.filters.configure(&mut open)?;
-        let skel = open.load()?;
-        config.filters.fill(&skel)?;
-        Ok(skel)
+        let loaded = if is_beside { load_beside(open)? } else { (open.load()?, None) };
+        config.filters.fill(&loaded.0)?;
+        Ok(loaded)
     })?;
+    if is_beside && beside.is_none() {
+        return Ok(None);
+    }
     let copy = |map: &dyn AsFd| map.as_fd().try_clone_to_owned().map_err(Error::os("cannot copy a descriptor"));
-    Ok(Loaded {
-        attached: Attached::new(&skel, config, plan)?,
+    Ok(Some(Loaded {
+        attached: Attached::new(&skel, beside.as_ref(), config, plan)?,
         ring: copy(&skel.maps.events)?,
         enter_states: copy(&skel.maps.enter_states)?,
         exit_states: copy(&skel.maps.exit_states)?,
         cpus: cpus as usize,
         slots: slots(plan, cpus) as usize,
-    })
+    }))
 }
 
 /// Loads the guide's program that the verifier refuses.

@@ -18,6 +18,8 @@ fn verifier_log(log: &str) -> &str {
 /// The line of a verifier's log that says why: the last before its figures.
 #[must_use]
 pub fn verifier_reason(log: &str) -> Option<&str> {
+    // Linux 7 goes on to explain it, over many lines.
+    let log = log.find("\nVerification failed: ").map_or(log, |at| &log[..at]);
     log.lines().rfind(|line| !line.is_empty() && !line.starts_with("processed "))
 }
 
@@ -111,6 +113,10 @@ mod tests {
         let log = "0: R1=ctx()\nR1 invalid mem access 'scalar'\nprocessed 1 insns (limit 1000000)\n\n";
         assert_eq!(verifier_reason(log), Some("R1 invalid mem access 'scalar'"));
         assert_eq!(verifier_reason(""), None);
+        let log = "1: (85) call bpf_probe_read#4\nprogram of this type cannot use helper bpf_probe_read#4\n\n\
+                   Verification failed: Policy: Operation is not allowed\n\nSuggestion:\n  Use another.\n\n\
+                   processed 158 insns (limit 1000000)\n";
+        assert_eq!(verifier_reason(log), Some("program of this type cannot use helper bpf_probe_read#4"));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 """The extension module. Import its names from :mod:`rawtp`."""
 
 from collections.abc import Callable, Iterable
+from os import PathLike
 from types import TracebackType
 from typing import Final, Literal, final
 
@@ -19,10 +20,12 @@ __all__ = [
     "Tracer",
     "UnsupportedKernelError",
     "__version__",
+    "_attempts",
     "_cost",
     "_load_rejected",
     "_syscall_name",
     "_syscall_number",
+    "_verifier_reason",
 ]
 
 __version__: Final[str]
@@ -148,6 +151,9 @@ class Stats:
     def tail_lost(self) -> int:
         """The part of ``lost_ring`` that came after the last event of its CPU. The sum of ``event["lost"]`` over all
         events and this is ``lost_ring``."""
+    @property
+    def unfollowed(self) -> int:
+        """Processes born to a followed one that the kernel's table had no room for: what they do is not reported."""
     def as_dict(self) -> dict[str, int | None]:
         """The counters by name, in the order of the ledger."""
     def __eq__(self, other: object, /) -> bool: ...
@@ -178,8 +184,26 @@ class Tracer:
         fields: the keys that are wanted, out of :data:`rawtp.ALL_FIELDS` and ``"ancestors"``; the others are not in
             the dicts. Without those of paths no directory is looked up in the kernel: :data:`rawtp.BASIC_FIELDS` has
             none of them.
-        pid: report the calls of this process (thread group) only, by its number in the host's pid namespace. The kernel
-            filters.
+        pid: report the calls of this process (thread group) only, by its number in the host's pid namespace; or of
+            several. This filter and the next ones take one value or up to 32, any of which will do; all filters that
+            are given must hold. What is left out is in ``stats().filtered``, and never leaves the kernel except where
+            it is said here.
+        follow: those born to ``pid`` later, too, and to them in turn: up to 32,768 at a time, and
+            ``stats().unfollowed`` counts who found no place.
+        uid: of these real user ids.
+        comm: of threads of this name, which a thread may change: ``"rm"``; ``"rm*"`` for all that begin so. The kernel
+            keeps 15 bytes of a name.
+        cgroup: of processes in this cgroup of version 2, or below it: its directory, its path as ``/proc/PID/cgroup``
+            has it, or its id.
+        path: of this absolute path and what is below it, as an event's ``path`` or ``host_path`` (of a rename: or
+            ``new_path``) says it; so symbolic links in it are not followed. ``*``, ``?`` and ``[a-z]`` match within a
+            name and ``**`` any number of directories; a backslash takes their meaning away. The kernel leaves out what
+            surely is elsewhere, and what it cannot tell is looked at when it is read. A path of which the beginning is
+            not known is let through.
+        exclude_self: all but this process.
+        outcome: ``"ok"``, what did not fail; ``"failed"``; or ``"any"``. Looked at when an event is read, as only the
+            call's end tells. A result that is not known is let through. Where events are left out when they are read,
+            ``seq`` has gaps that are no loss.
         hook: by which tracepoints system calls are seen. ``"raw_tp"`` is the cheapest; but where the kernel can preempt
             such a program (Linux 7 on x86_64), it skips it for whatever else runs on that CPU meanwhile, and
             ``stats().missed`` is all that tells. ``"tracepoint"``, the classic ones of ``raw_syscalls``, is exact there
@@ -194,7 +218,8 @@ class Tracer:
         ValueError: an argument outside its rule; the message has the value and the rule.
         TypeError: an argument of the wrong type.
         PermissionError: CAP_BPF or CAP_PERFMON is missing; the message says which, and the command to run.
-        UnsupportedKernelError: the kernel has no BTF.
+        UnsupportedKernelError: the kernel has no BTF. Both messages end with ``run: python -m rawtp check``, which says
+            what this host allows, as does :func:`rawtp.check`.
         LoadError: the kernel's verifier rejected a program; ``verifier_log`` has its reasons.
         OSError: descriptors, memory or threads ran out.
     """
@@ -205,7 +230,14 @@ class Tracer:
         *,
         results: bool = True,
         fields: Iterable[str] | None = ...,
-        pid: int | None = None,
+        pid: int | Iterable[int] | None = None,
+        follow: bool = False,
+        uid: int | Iterable[int] | None = None,
+        comm: str | Iterable[str] | None = None,
+        cgroup: str | PathLike[str] | int | Iterable[str | PathLike[str] | int] | None = None,
+        path: str | PathLike[str] | Iterable[str | PathLike[str]] | None = None,
+        exclude_self: bool = False,
+        outcome: Literal["any", "ok", "failed"] = "any",
         hook: Literal["auto", "raw_tp", "tracepoint"] = "auto",
         ring_bytes: int = 4194304,
         queue_bytes: int = 67108864,
@@ -308,6 +340,13 @@ def _syscall_number(name: str, abi: str) -> int | None: ...
 def _syscall_name(number: int, abi: str) -> str | None: ...
 def _load_rejected() -> None:
     """Loads the guide's program that the verifier refuses. Always raises: :class:`LoadError` where BPF works."""
+
+def _attempts(ring_bytes: int) -> list[tuple[str, int]]:
+    """The steps to a tracer, ``"bpf"``, ``"ring_buffer"``, ``"raw_tp_load"`` and, when that went well,
+    ``"raw_tp_attach"``; and the ``errno`` of each, 0 of one that went well. See :func:`rawtp.check`."""
+
+def _verifier_reason(log: str) -> str | None:
+    """The line of a verifier's log that says why."""
 
 def _cost(
     seconds: float, make: Callable[[], Tracer]

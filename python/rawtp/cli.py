@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import codecs
 import math
 import os
 import select
@@ -15,23 +14,22 @@ import threading
 import time
 from itertools import islice
 
-from rawtp import options
-from rawtp.formats import columns, jsonl, ledger
-from rawtp.formats.text import escape_unencodable
+from rawtp import options, output_options, session
+from rawtp.formats import ledger
+from rawtp.messages import say, settle, write_error
 
 TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from typing import Any, TextIO
 
     import rawtp
     from rawtp.command import Command
-    from rawtp.event import Event
+    from rawtp.printer import Printer
 
 _OK, _CANNOT_RUN, _LOST = 0, 1, 3  # 2, wrong usage, is argparse's own
-_MAX_BATCH = 4096
-_MAX_WAIT_S = 3600.0  # waiting for 1e300 seconds is a fair wish, but no clock can count it
+_MAX_BATCH = 512  # more of them are no longer in the CPU's cache when they are written
 _VERIFIER_LINES = 12  # the verifier gives its reason last, after a log of up to megabytes
 
 
@@ -53,11 +51,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         code = _cannot_run(_one_line(error))
     for stream in (sys.stdout, sys.stderr):
-        _settle(stream)
+        settle(stream)
     return code
 
 
 def _command(arguments: list[str]) -> int:
+    if arguments[:1] == ["check"]:
+        from rawtp import check_command
+
+        return check_command.run(arguments)
     if arguments[:1] == ["cost"]:
         from rawtp import cost_command
 
@@ -65,25 +67,39 @@ def _command(arguments: list[str]) -> int:
     parser = options.parser()
     at = arguments.index("--") if "--" in arguments else len(arguments)
     chosen = parser.parse_args(arguments[:at])
+    output_options.check(parser, chosen)
     words = arguments[at + 1 :]
     if at < len(arguments) and not any(words[:1]):
         parser.error("no command after --")
     wanted = options.filters(parser, chosen, is_run=bool(words))
-    if sys.stdout is None:
+    tells = chosen.version or chosen.fields == ["help"]
+    if sys.stdout is None and (tells or not (chosen.output_file or chosen.quiet)):
         return _cannot_run("standard output is closed")
     import rawtp  # only now: --help and a wrong argument need no extension
 
-    if chosen.version:
-        sys.stdout.write(f"rawtp {rawtp.__version__}\n")
+    if tells:
+        from rawtp import keys
+
+        sys.stdout.write(f"rawtp {rawtp.__version__}\n" if chosen.version else keys.help_text())
         return _OK
     stop = _Stop()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop.on_signal)
         # The interpreter takes its handlers down on its way out, and a last Ctrl-C would then kill it.
         atexit.register(signal.signal, number, signal.SIG_IGN)
+    printer = output_options.printer(chosen)
+    if printer.file is not None:
+        signal.signal(signal.SIGHUP, printer.file.on_hangup)
+    asked = {
+        "syscalls": _calls(chosen.syscalls),
+        "fields": printer.fields,
+        "ring_bytes": chosen.ring_bytes,
+        "queue_bytes": chosen.queue_bytes,
+        **wanted,
+    }
 
     def trace(command: Command | None = None) -> int:
-        return _trace(parser, chosen, wanted, stop, arguments, command)
+        return _trace(parser, chosen, asked, printer, stop, arguments, command)
 
     if not words:
         return trace()
@@ -95,7 +111,8 @@ def _command(arguments: list[str]) -> int:
 def _trace(
     parser: argparse.ArgumentParser,
     chosen: argparse.Namespace,
-    wanted: dict[str, Any],
+    asked: dict[str, Any],
+    printer: Printer,
     stop: _Stop,
     arguments: list[str],
     command: Command | None,
@@ -105,41 +122,41 @@ def _trace(
 
     stop.command = command
     if command is not None:
-        wanted |= {"pid": command.pid, "follow": True}
+        asked |= {"pid": command.pid, "follow": True}
     try:
-        tracer = rawtp.Tracer(
-            syscalls=_calls(chosen.syscalls),
-            ring_bytes=chosen.ring_bytes,
-            queue_bytes=chosen.queue_bytes,
-            **wanted,
-        )
+        tracer = rawtp.Tracer(**asked)
     except (rawtp.RawtpError, OSError) as error:
         return _refused(error, arguments)
     except ValueError as error:
         parser.error(_one_line(error))
-    with tracer:
-        stop.attend(tracer)
-        for pid in chosen.pid or ():
-            if not _is_running(pid):
-                _say(f"no process has pid {pid} now; waiting for one")
-        show = _Printer(sys.stdout, chosen.output)
-        if command is not None and stop.asked:
-            return _OK
-        if command is not None and (code := command.start()) is not None:
-            return code
-        try:
-            _watch(tracer, stop, show, chosen)
-        except BrokenPipeError:
-            # Ctrl-C reaches a whole pipeline at once: that its reader is gone too does not make the end a silent one.
-            if not stop.signalled:
-                if command is None:
-                    raise
-                tracer.close()
-                return command.wait()
-    code = _OK if command is None else command.finish()
+    failure: OSError | None = None
+    try:
+        with tracer:
+            stop.attend(tracer, sys.stdout if printer.writes_to_standard_output else None)
+            for pid in chosen.pid or ():
+                if not _is_running(pid) and not chosen.quiet:
+                    say(f"no process has pid {pid} now; waiting for one")
+            printer.begin(session.described(asked, tracer.coverage), tracer)
+            if command is not None and stop.asked:
+                return _OK
+            if command is not None and (refused := command.start()) is not None:
+                return refused
+            _watch(tracer, stop, printer, chosen)
+        printer.end(tracer.stats().as_dict())
+    except BrokenPipeError:
+        # Ctrl-C reaches a whole pipeline at once: that its reader is gone too does not make the end a silent one.
+        if not stop.signalled:
+            if command is None or not command.is_released:
+                raise
+            return command.wait()
+    except OSError as error:
+        failure = error
+    code = _OK
+    if command is not None and command.is_released:
+        code = command.finish(quiet=chosen.quiet)
     if stop.signalled and sys.stderr is not None and sys.stderr.isatty():
-        _write_error("")  # the terminal has echoed ^C
-    account = _account(tracer.stats().as_dict(), fail_on_loss=chosen.fail_on_loss)
+        write_error("")  # the terminal has echoed ^C
+    account = _account(tracer, printer, chosen, failure)
     return code or account
 
 
@@ -147,14 +164,16 @@ def _refused(error: Exception, arguments: Sequence[str]) -> int:
     """Say why no tracer can be made, and what to do; the exit code."""
     import rawtp
 
-    if isinstance(error, PermissionError):
-        # The library can only advise to run the interpreter as root; here the whole command is known.
-        reason = _one_line(error).partition(". Run it with:")[0]
-        command = shlex.join(["sudo", sys.executable, "-m", "rawtp", *arguments])
-        # Where root is not permitted either, the reason says what stands in the way, and sudo is no help.
-        return _cannot_run(f"{reason}. Run it with: {command}" if os.geteuid() else reason)
+    # The library can only advise to run the interpreter as root; here the whole command is known.
+    message, _, check = _one_line(error).partition(". To see what this host allows, run: ")
+    reason = message.partition(". Run it with: ")[0]
+    if isinstance(error, PermissionError) and os.geteuid():
+        return _cannot_run(f"{reason}. Run it with: {shlex.join(['sudo', sys.executable, '-m', 'rawtp', *arguments])}")
+    if check:  # where root is not permitted either, sudo is no help
+        command = shlex.join([sys.executable, "-m", "rawtp", "check"])
+        return _cannot_run(f"{reason}. To see what this host allows, run: {command}")
     log = error.verifier_log.splitlines() if isinstance(error, rawtp.LoadError) else []
-    return _cannot_run(_one_line(error), *log[-_VERIFIER_LINES:])
+    return _cannot_run(reason, *log[-_VERIFIER_LINES:])
 
 
 def _calls(names: list[str]) -> list[str]:
@@ -165,22 +184,22 @@ def _calls(names: list[str]) -> list[str]:
     return [call for name in names for call in groups.get(name, (name,))]
 
 
-def _watch(tracer: rawtp.Tracer, stop: _Stop, show: Callable[[list[Event]], None], chosen: argparse.Namespace) -> None:
+def _watch(tracer: rawtp.Tracer, stop: _Stop, printer: Printer, chosen: argparse.Namespace) -> None:
     """Show events until the end is asked for, and then those from before that moment."""
     left = chosen.count or sys.maxsize
     end_s = time.monotonic() + (chosen.duration or math.inf)
     while left and not stop.asked and (rest_s := end_s - time.monotonic()) > 0:
         try:
-            events = tracer.get_many(min(left, _MAX_BATCH), min(rest_s, _MAX_WAIT_S))
+            events = tracer.get_many(min(left, _MAX_BATCH), min(rest_s, printer.wait_s))
         except ValueError:
             if stop.asked:
                 break
             raise
-        show(events)
+        printer(events)
         left -= len(events)
     tracer.close()
     while left and (events := list(islice(tracer, min(left, _MAX_BATCH)))):
-        show(events)
+        printer(events)
         left -= len(events)
     if stop.reader_gone:
         raise BrokenPipeError
@@ -197,11 +216,11 @@ class _Stop:
         self.command: Command | None = None
         self._tracer: rawtp.Tracer | None = None
 
-    def attend(self, tracer: rawtp.Tracer) -> None:
+    def attend(self, tracer: rawtp.Tracer, out: TextIO | None) -> None:
         self._tracer = tracer
         # While nothing is deleted nothing is written, and a reader's end would go unnoticed.
-        if _is_pipe(sys.stdout):
-            threading.Thread(target=self._await_reader, args=(sys.stdout.fileno(),), daemon=True).start()
+        if out is not None and _is_pipe(out):
+            threading.Thread(target=self._await_reader, args=(out.fileno(),), daemon=True).start()
         if self.command is not None:
             threading.Thread(target=self._await_command, args=(self.command.pidfd,), daemon=True).start()
 
@@ -232,77 +251,28 @@ class _Stop:
                 self._tracer.close()
 
 
-class _Printer:
-    def __init__(self, out: TextIO, output: str | None) -> None:
-        table = output == "columns" or (output is None and out.isatty())
-        self._out = out
-        try:
-            self._fd: int | None = out.fileno()
-        except OSError:  # in a test or a notebook, standard output may be no file
-            self._fd = None
-        self._line = columns.row if table else jsonl.line
-        codecs.register_error("rawtp.escape", escape_unencodable)
-        if table:
-            self._write(columns.header() + "\n")
-
-    def __call__(self, events: list[Event]) -> None:
-        if not events:
-            return
-        self._write("".join([self._line(event) + "\n" for event in events]))
-        if lost := sum(event["lost"] for event in events):
-            _say(f"lost {ledger.events(lost)}")
-
-    def _write(self, text: str) -> None:
-        if self._fd is None:
-            self._out.write(text)
-            self._out.flush()
-            return
-        # CPython's buffered writer drops the rest of what a signal interrupts: Ctrl-C must not cost a slow reader any.
-        rest = memoryview(text.encode(self._out.encoding, "rawtp.escape"))
-        while rest:
-            try:
-                rest = rest[os.write(self._fd, rest) :]
-            except BlockingIOError:  # another process has made the terminal or pipe that we share non-blocking
-                select.select([], [self._fd], [])
-
-
-def _account(counts: dict[str, int | None], *, fail_on_loss: bool) -> int:
-    if tail := counts["tail_lost"]:
-        _say(f"lost {ledger.events(tail)} at the end")
-    for line in ledger.summary(counts):
-        _say(line)
-    return _LOST if fail_on_loss and ledger.lost_anything(counts) else _OK
+def _account(tracer: rawtp.Tracer, printer: Printer, chosen: argparse.Namespace, failure: OSError | None) -> int:
+    """Say where every event went, whether or not the output could take them; the exit code."""
+    counts = tracer.stats().as_dict()
+    if failure is not None:
+        _cannot_run(_one_line(failure))
+        if printer.in_hand:
+            say(f"of {ledger.events(printer.in_hand)} delivered last, not all were written")
+    for line in printer.summary():
+        write_error(line)
+    if not chosen.quiet:
+        for line in ledger.summary(counts):
+            say(line)
+    if failure is not None:
+        return _CANNOT_RUN
+    return _LOST if chosen.fail_on_loss and ledger.lost_anything(counts) else _OK
 
 
 def _cannot_run(reason: str, *details: str) -> int:
-    _say(reason)
+    say(reason)
     for line in details:
-        _write_error(line)
+        write_error(line)
     return _CANNOT_RUN
-
-
-def _say(message: str) -> None:
-    _write_error(f"rawtp: {message}")
-
-
-def _write_error(line: str) -> None:
-    if sys.stderr is not None:
-        try:
-            sys.stderr.write(line + "\n")
-        except OSError:
-            _settle(sys.stderr)
-
-
-def _settle(stream: TextIO | None) -> None:
-    """Flush; if nobody takes it, point the stream at nothing, or the interpreter would complain about it at exit."""
-    if stream is None:
-        return
-    try:
-        stream.flush()
-    except OSError:
-        nothing = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nothing, stream.fileno())
-        os.close(nothing)
 
 
 def _one_line(error: Exception) -> str:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import rawtp
 from rawtp._child import Child, User, words_of
-from rawtp.cli import _cannot_run, _one_line, _say
+from rawtp.cli import _cannot_run, _one_line
+from rawtp.messages import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,14 +27,14 @@ class Command(Child):
         try:
             self.release()
         except OSError as error:
-            _say(f"{error.filename}: {error.strerror}")
+            say(f"{error.filename}: {error.strerror}")
             return _NOT_FOUND if error.errno == errno.ENOENT else _NOT_EXECUTABLE
         return None
 
-    def finish(self) -> int:
+    def finish(self, *, quiet: bool = False) -> int:
         """Wait for its end, which can be long after that of the watching; its exit code."""
-        if self.is_running():
-            _say("no longer watching; waiting for the command to end")
+        if self.is_running() and not quiet:
+            say("no longer watching; waiting for the command to end")
         return self.wait()
 
 

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import rawtp
+from rawtp import keys
 from rawtp.cli import _calls, _cannot_run, _one_line, _refused
 from rawtp.options import cost_parser, filters
 
@@ -21,12 +22,15 @@ def run(arguments: Sequence[str]) -> int:
     wanted: Any = filters(parser, chosen)
     if sys.stdout is None:
         return _cannot_run("standard output is closed")
+    if chosen.fields == ["help"]:
+        sys.stdout.write(keys.help_text())
+        return 0
     try:
         cost = rawtp.cost(
             chosen.seconds,
             syscalls=_calls(chosen.syscalls),
             results=not chosen.no_results,
-            fields=_keys(chosen.fields),
+            fields=keys.chosen(chosen.fields),
             hook=chosen.hook,
             **wanted,
         )
@@ -38,9 +42,3 @@ def run(arguments: Sequence[str]) -> int:
         return _cannot_run("interrupted: there are no figures yet")
     sys.stdout.write((json.dumps(cost.as_dict()) if chosen.json else str(cost)) + "\n")
     return 0
-
-
-def _keys(names: list[str]) -> list[str]:
-    """The names, with a group's in its place. A name that is none is for the tracer to refuse."""
-    groups = {"all": rawtp.ALL_FIELDS, "basic": rawtp.BASIC_FIELDS}
-    return list(dict.fromkeys(key for name in names for key in groups.get(name, (name,))))

@@ -18,14 +18,16 @@ examples:
       by a command and its descendants, from its first call on; it runs as you, not as root
   sudo python -m rawtp -u www-data -P /srv --outcome ok
       what a user has deleted below a directory
-  sudo python -m rawtp -d 60 -o jsonl > deleted.jsonl
+  sudo python -m rawtp -d 60 -O deleted.jsonl
       the next minute, for a program to read
   sudo python -m rawtp -s delete,rename | grep --line-buffered app.log
       who deletes app.log, or renames something over it?
-  sudo python -m rawtp -c 1 | jq -r .comm
+  sudo python -m rawtp -c 1 | jq -r 'select(.type == "event").comm'
       who deletes next?
   sudo python -m rawtp cost
       what watching costs here; cost --help says more
+  python -m rawtp check
+      what this host allows, and what to do about the rest
 """
 
 _COST_EXAMPLES = """\
@@ -41,6 +43,8 @@ examples:
 
 def parser() -> argparse.ArgumentParser:
     """The parser: exits with 2 and names the value that is wrong."""
+    from rawtp import output_options  # which takes its types of arguments from here
+
     made = argparse.ArgumentParser(
         prog="rawtp",
         usage="%(prog)s [OPTION]... [-- COMMAND [ARG]...]",
@@ -50,12 +54,6 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     option = made.add_argument
-    option(
-        "-o",
-        "--output",
-        choices=("columns", "jsonl"),
-        help="a table for people, or one JSON object a line (default: columns on a terminal, jsonl otherwise)",
-    )
     _add_syscalls(made)
     _add_filters(made)
     option("--as-root", action="store_true", help="under sudo, run the command as root, not as the user who called")
@@ -76,6 +74,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="BYTES",
         help="how much to hold for a slow reader of the output (default: %(default)s)",
     )
+    output_options.add(made)
     option("-V", "--version", action="store_true", help="show the version and exit")
     return made
 
@@ -121,6 +120,19 @@ def cost_parser() -> argparse.ArgumentParser:
         default="auto",
         help="by which tracepoints (default: %(default)s)",
     )
+    return made
+
+
+def check_parser() -> argparse.ArgumentParser:
+    """The parser of ``check``, which is the first of the arguments."""
+    made = argparse.ArgumentParser(
+        prog="rawtp",
+        description="Look at all that can stand in rawtp's way here: a line for each thing, and what to do about it.",
+        epilog="Exits with 0 when nothing is blocked, else with 1. It needs no privilege, and shows what lacks it.",
+        allow_abbrev=False,
+    )
+    made.add_argument("command", choices=("check",))
+    made.add_argument("--json", action="store_true", help="one JSON object in place of the lines")
     return made
 
 

@@ -73,7 +73,8 @@ def end(process: Cli, number: signal.Signals = signal.SIGINT) -> tuple[int, str,
 
 def events(out: str) -> list[dict[str, Any]]:
     # What was left unread of a line that the sentinel was found in is no whole line.
-    return [json.loads(text) for text in out.splitlines() if text.startswith("{")]
+    lines = [json.loads(text) for text in out.splitlines() if text.startswith("{")]
+    return [line for line in lines if line["type"] == "event"]
 
 
 def names(out: str) -> list[str]:
@@ -101,7 +102,7 @@ def test_a_pipe_gets_json_lines_of_what_rm_did(tmp_path: Path) -> None:
         code, out, err = end(process)
     assert code == 0
     [event] = [event for event in events(out) if event["filename"] == str(victim)]
-    assert list(event) == list(rawtp.ALL_FIELDS)
+    assert list(event) == ["type", *rawtp.ALL_FIELDS]
     assert before_ns - 50_000_000 <= event.pop("ts_ns") <= after_ns + 50_000_000
     assert 0 < event.pop("duration_ns") <= after_ns - before_ns
     assert 0 <= event.pop("cpu") < (os.cpu_count() or 1)
@@ -248,7 +249,7 @@ def test_a_reader_that_leaves_ends_it_without_a_word(deleting: bool, tmp_path: P
 
 
 def test_head_gets_its_line(tmp_path: Path) -> None:
-    command = '"$0" -m rawtp -p "$1" | head -n 1'
+    command = '"$0" -m rawtp -p "$1" | head -n 2'
     with subprocess.Popen(
         ["sh", "-c", command, sys.executable, str(os.getpid())], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as shell:
@@ -286,7 +287,7 @@ def test_a_process_that_is_not_there() -> None:
         gone.wait(PATIENCE_S)
     with cli("-p", gone.pid, "-d", "0.1") as process:
         code, out, err = finish(process)
-    assert (code, out) == (0, "")
+    assert (code, events(out)) == (0, [])
     assert err.splitlines()[0] == f"rawtp: no process has pid {gone.pid} now; waiting for one"
     assert ledger(err)["delivered"] == 0
 
@@ -314,13 +315,24 @@ def test_wrong_usage(arguments: list[str], complaint: str) -> None:
 def test_an_output_that_takes_nothing(redirection: str, message: str) -> None:
     command = ["sh", "-c", f'exec "$0" -m rawtp -o columns {redirection}', sys.executable]
     run = subprocess.run(command, stderr=subprocess.PIPE, timeout=PATIENCE_S)
-    assert (run.returncode, run.stderr.decode()) == (1, f"{message}\n")
+    assert (run.returncode, run.stderr.decode().splitlines()[0]) == (1, message)
+
+
+@pytest.mark.parametrize("arguments", ["-q", "-O /dev/shm/rawtp-test-out"])
+def test_what_needs_no_output_does_without(arguments: str) -> None:
+    command = ["sh", "-c", f'exec "$0" -m rawtp -d 0.1 -p 1 {arguments} >&-', sys.executable]
+    try:
+        run = subprocess.run(command, stderr=subprocess.PIPE, timeout=PATIENCE_S)
+        assert run.returncode == 0
+        assert ("delivered" in run.stderr.decode()) == (arguments != "-q")
+    finally:
+        Path("/dev/shm/rawtp-test-out").unlink(missing_ok=True)
 
 
 def test_closed_messages_are_no_error() -> None:
     command = ["sh", "-c", 'exec "$0" -m rawtp -d 0.1 -p 1 2>&-', sys.executable]
     run = subprocess.run(command, stdout=subprocess.PIPE, timeout=PATIENCE_S)
-    assert (run.returncode, run.stdout) == (0, b"")
+    assert (run.returncode, events(run.stdout.decode())) == (0, [])
 
 
 NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all")

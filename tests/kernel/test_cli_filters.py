@@ -44,7 +44,8 @@ def shown(process: subprocess.Popen[str], mark: str) -> list[str]:
     assert counts
     # Our own below were left out in the kernel, and not by the command line.
     assert int(counts[2]) > 0
-    found = [json.loads(line)["filename"] for line in out.splitlines()]
+    lines = [json.loads(line) for line in out.splitlines()]
+    found = [line["filename"] for line in lines if line["type"] == "event"]
     return [name.rpartition("/")[2] for name in found if mark in name]
 
 

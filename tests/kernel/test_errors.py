@@ -14,10 +14,12 @@ import rawtp
 
 pytestmark = pytest.mark.kernel
 
+HINT = ". To see what this host allows, run: python -m rawtp check"
 ATTEMPT = """
+import sys
 import rawtp
 try:
-    rawtp.Tracer()
+    rawtp.Tracer(hook=sys.argv[1])
 except Exception as error:
     print(f"{type(error).__name__}: {error}")
 """
@@ -34,11 +36,11 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return top
 
 
-def attempt(package: Path, *prefix: str) -> str:
+def attempt(package: Path, *prefix: str, hook: str = "auto") -> str:
     """Tries to make a tracer under ``prefix``, and gives the error as text."""
     python = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
     done = subprocess.run(
-        [*prefix, python, "-c", ATTEMPT],
+        [*prefix, python, "-c", ATTEMPT, hook],
         env={**os.environ, "PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
@@ -64,6 +66,7 @@ def test_missing_capabilities_are_named(package: Path, capabilities: tuple[str, 
         "PermissionError: loading BPF programs needs CAP_BPF and CAP_PERFMON (root has both); "
         f"this process lacks {lacks}. Run it with: sudo /"
     )
+    assert message.endswith(HINT)
     assert "memlock" not in message.lower()
     assert "\n" not in message
 
@@ -78,6 +81,17 @@ def test_root_of_a_user_namespace(package: Path) -> None:
     assert message.startswith(
         "PermissionError: loading BPF programs needs CAP_BPF and CAP_PERFMON in the initial user namespace"
     )
+    assert message.endswith(HINT)
+
+
+def test_a_tracepoint_without_tracefs(package: Path) -> None:
+    """Its number is root's to read; kernels before 5.15 do not come that far."""
+    message = attempt(package, *as_nobody("bpf", "perfmon"), hook="tracepoint")
+    refused = "PermissionError: [Errno 1] cannot attach to the tracepoints raw_syscalls: Operation not permitted"
+    assert message.startswith(
+        (refused, 'UnsupportedKernelError: hook="tracepoint" needs a kernel with bpf_task_pt_regs')
+    )
+    assert message.endswith(HINT)
 
 
 def test_no_btf(package: Path, tmp_path: Path) -> None:
@@ -85,6 +99,7 @@ def test_no_btf(package: Path, tmp_path: Path) -> None:
     message = attempt(package, "unshare", "-m", "sh", "-c", hide, "sh")
     assert message.startswith("UnsupportedKernelError: this kernel has no type information at /sys/kernel/btf/vmlinux")
     assert "CONFIG_DEBUG_INFO_BTF" in message
+    assert message.endswith(HINT)
 
 
 def test_a_rejected_program_brings_the_verifiers_log() -> None:

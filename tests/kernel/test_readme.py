@@ -57,7 +57,7 @@ def test_the_keys_are_all_named() -> None:
 def test_every_command_line_of_it_parses() -> None:
     from rawtp.options import parser
 
-    commands = re.findall(r"-m rawtp((?: -+\w\S*| \d+| [a-z]+,[a-z]+)*)", README)
+    commands = re.findall(r"-m rawtp((?: -+\w\S*| \d+| [a-z]+,[a-z,]+| \w+\.jsonl| columns| csv)*)", README)
     assert len(commands) >= 4
     for command in commands:
         parser().parse_args(command.split())

@@ -13,9 +13,11 @@ ROOT = Path(__file__).parents[2]
 # Helpers that Linux 5.10 has (enum bpf_func_id of its include/uapi/linux/bpf.h), out of those that are of use here; and
 # two that it does not have, which are called only where CO-RE finds them.
 HELPERS = {
+    "bpf_current_task_under_cgroup",
     "bpf_get_current_cgroup_id",
     "bpf_get_current_task",
     "bpf_get_current_task_btf",
+    "bpf_get_ns_current_pid_tgid",
     "bpf_get_smp_processor_id",
     "bpf_ktime_get_boot_ns",
     "bpf_map_delete_elem",

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import rawtp
 from rawtp.cli import main
+from rawtp.event import Event
 from rawtp.formats.ledger import summary
+from samples import RM
 
 LEDGER: dict[str, int | None] = {
     "matched": 3,
@@ -30,11 +34,12 @@ LEDGER: dict[str, int | None] = {
     "truncated": 0,
     "lost_exits": 0,
     "tail_lost": 0,
+    "unfollowed": 0,
 }
 IDENTITY = (
     "rawtp: matched 3 = filtered 0 + lost_ring 0 + lost_state 0 + pending 0 + buffered 0 + delivered 3 + discarded 0\n"
 )
-BESIDE = "rawtp: missed 0, unpaired 0, name_faults 0, truncated 0, lost_exits 0, tail_lost 0\n"
+BESIDE = "rawtp: missed 0, unpaired 0, name_faults 0, truncated 0, lost_exits 0, tail_lost 0, unfollowed 0\n"
 
 
 class PretendTracer:
@@ -48,7 +53,8 @@ class PretendTracer:
     def __init__(self, **given: Any) -> None:
         type(self).given = given
         type(self).waits = []
-        self.left = [{"seq": seq, "lost": self.lost if seq == 2 else 0} for seq in (1, 2, 3)]
+        self.left: list[Event] = [{**RM, "seq": seq, "lost": self.lost if seq == 2 else 0} for seq in (1, 2, 3)]
+        self.coverage = {"syscalls": {"hook": "raw_tp/sys_enter", "reason": None}}
         self.closed = False
 
     def __enter__(self) -> PretendTracer:
@@ -57,11 +63,11 @@ class PretendTracer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def __iter__(self) -> Iterator[dict[str, int]]:
+    def __iter__(self) -> Iterator[Event]:
         while self.left:
             yield self.left.pop(0)
 
-    def get_many(self, max_events: int, timeout: float) -> list[dict[str, int]]:
+    def get_many(self, max_events: int, timeout: float) -> list[Event]:
         self.waits.append((max_events, timeout))
         if len(self.waits) > 1:
             signal.raise_signal(signal.SIGTERM)
@@ -114,6 +120,12 @@ def refusing(error: Exception) -> Callable[..., None]:
         (["--ring-bytes", "4M"], "argument --ring-bytes: '4M' is not a whole number from 1 up"),
         (["--queue-bytes", "-1"], "argument --queue-bytes: '-1' is not a whole number from 1 up"),
         (["--coun", "1"], "unrecognized arguments: --coun 1"),
+        (["-f", "pid,,"], "argument -f/--fields: 'pid,,' has an empty name in it"),
+        (["--stats", "0"], "argument --stats: '0' is not a number of seconds above 0"),
+        (["-o", "ocsf", "-f", "pid"], "argument -f/--fields: not with -o ocsf, whose schema says what is in an event"),
+        (["-o", "ecs", "-f", "help"], "argument -f/--fields: not with -o ecs, whose schema says what is in an event"),
+        (["-o", "ecs", "-T"], "argument -T/--time: not with -o ecs, whose schema says what is in an event"),
+        (["-o", "ocsf", "--utc"], "argument --utc: not with -o ocsf, whose schema says what is in an event"),
         (["file"], "unrecognized arguments: file"),
     ],
 )
@@ -130,6 +142,8 @@ def test_a_wrong_argument_is_named(
 def test_an_unknown_output_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["-o", "xml"]) == 2
     assert "argument -o/--output: invalid choice: 'xml'" in capsys.readouterr().err
+    assert main(["--color", "red"]) == 2
+    assert "argument --color: invalid choice: 'red'" in capsys.readouterr().err
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -153,7 +167,7 @@ def test_help_fits_the_terminal(
 def test_defaults(pretend: type[PretendTracer]) -> None:
     assert main([]) == 0
     sizes = {"ring_bytes": 4 << 20, "queue_bytes": 64 << 20}
-    assert pretend.given == {"syscalls": list(rawtp.DELETE), **sizes}
+    assert pretend.given == {"syscalls": list(rawtp.DELETE), "fields": rawtp.ALL_FIELDS, **sizes}
 
 
 def test_groups_and_names_of_syscalls(pretend: type[PretendTracer]) -> None:
@@ -162,18 +176,49 @@ def test_groups_and_names_of_syscalls(pretend: type[PretendTracer]) -> None:
 
 
 def test_the_end_shows_what_came_before_it(pretend: type[PretendTracer], capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--ring-bytes", "8192", "--queue-bytes", "65536", "-d", "1e300"]) == 0
-    assert pretend.given == {"syscalls": list(rawtp.DELETE), "ring_bytes": 8192, "queue_bytes": 65536}
-    assert pretend.waits == [(4096, 3600.0), (4096, 3600.0)]
+    command = [
+        "--ring-bytes",
+        "8192",
+        "--queue-bytes",
+        "65536",
+        "-d",
+        "1e300",
+        "-p",
+        str(os.getpid()),
+        "-f",
+        "seq,lost",
+    ]
+    assert main(command) == 0
+    assert (pretend.given["ring_bytes"], pretend.given["queue_bytes"]) == (8192, 65536)
+    assert pretend.waits == [(512, 3600.0), (512, 3600.0)]
     out, err = capsys.readouterr()
-    assert out == '{"seq":1,"lost":0}\n{"seq":2,"lost":0}\n{"seq":3,"lost":0}\n'
+    session, *events, ledger = map(json.loads, out.splitlines())
+    assert events == [{"type": "event", "seq": seq, "lost": 0} for seq in (1, 2, 3)]
+    assert ledger == {"type": "ledger", **LEDGER}
+    assert session.pop("start_ns") > 1_700_000_000_000_000_000
+    host = {key: session.pop(key) for key in ("host", "machine_id", "boot_id", "kernel", "architecture")}
+    assert (host["host"], host["kernel"]) == (os.uname().nodename, os.uname().release)
+    assert host["boot_id"] == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    assert session == {
+        "type": "session",
+        "version": rawtp.__version__,
+        "pid": os.getpid(),
+        "syscalls": list(rawtp.DELETE),
+        "filters": {"pid": [os.getpid()]},
+        "fields": ["seq", "lost"],
+        "hook": "raw_tp/sys_enter",
+        "coverage": {"syscalls": {"hook": "raw_tp/sys_enter", "reason": None}},
+        "ring_bytes": 8192,
+        "queue_bytes": 65536,
+    }
     assert err == f"rawtp: 3 events delivered, 0 lost\n{IDENTITY}{BESIDE}"
 
 
 def test_count_is_exact(pretend: type[PretendTracer], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["-c", "2"]) == 0
     assert pretend.waits == [(2, 3600.0), (1, 3600.0)]
-    assert [json.loads(text)["seq"] for text in capsys.readouterr().out.splitlines()] == [1, 2]
+    lines = list(map(json.loads, capsys.readouterr().out.splitlines()))
+    assert [line["seq"] for line in lines if line["type"] == "event"] == [1, 2]
 
 
 @pytest.mark.parametrize(("option", "code"), [([], 0), (["--fail-on-loss"], 3)])
@@ -193,7 +238,15 @@ def test_loss_is_told(pretend: type[PretendTracer], capsys: pytest.CaptureFixtur
     pretend.lost = 1
     pretend.ledger = {**LEDGER, "matched": 6, "lost_ring": 3, "tail_lost": 2}
     assert main([]) == 0
-    assert capsys.readouterr().err.splitlines()[:3] == [
+    out, err = capsys.readouterr()
+    assert [line["type"] for line in map(json.loads, out.splitlines())] == [
+        *("session", "event", "lost", "event", "event", "lost", "ledger")
+    ]
+    assert [json.loads(line) for line in out.splitlines() if '"lost","count"' in line] == [
+        {"type": "lost", "count": 1, "cpu": 1, "via": "syscall", "seq": 2},
+        {"type": "lost", "count": 2, "cpu": None, "via": None, "seq": None},
+    ]
+    assert err.splitlines()[:3] == [
         "rawtp: lost 1 event",
         "rawtp: lost 2 events at the end",
         "rawtp: 3 events delivered, 3 lost",
@@ -204,12 +257,25 @@ def test_what_is_not_known_is_said() -> None:
     assert summary({**LEDGER, "missed": None})[2].startswith("missed unknown, ")
 
 
+CHECK = ". To see what this host allows, run: {} -m rawtp check"
+
+
 @pytest.mark.parametrize("uid", [1000, 0])
-def test_missing_privilege(uid: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        PermissionError("CAP_BPF\nis missing. Run it with: sudo python" + CHECK.format("python")),
+        PermissionError(1, "CAP_BPF is missing" + CHECK.format("python")),
+    ],
+)
+def test_missing_privilege(
+    error: PermissionError, uid: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr("os.geteuid", lambda: uid)
-    monkeypatch.setattr(rawtp, "Tracer", refusing(PermissionError("CAP_BPF\nis missing. Run it with: sudo python")))
+    monkeypatch.setattr(rawtp, "Tracer", refusing(error))
     assert main(["-d", "1.5", "-p", " 7 "]) == 1
-    advice = f". Run it with: sudo {shlex.quote(sys.executable)} -m rawtp -d 1.5 -p ' 7 '" if uid else ""
+    python = shlex.quote(sys.executable)
+    advice = f". Run it with: sudo {python} -m rawtp -d 1.5 -p ' 7 '" if uid else CHECK.format(python)
     assert capsys.readouterr() == ("", f"rawtp: CAP_BPF is missing{advice}\n")
 
 
@@ -224,7 +290,10 @@ def test_what_the_kernel_refuses(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     refused.verifier_log = "\n".join(f"line {number}" for number in range(100))
     for error, lines in (
         (refused, ["the kernel refused the program", *(f"line {number}" for number in range(88, 100))]),
-        (rawtp.UnsupportedKernelError("no BTF"), ["no BTF"]),
+        (
+            rawtp.UnsupportedKernelError("no BTF" + CHECK.format("python")),
+            ["no BTF" + CHECK.format(shlex.quote(sys.executable))],
+        ),
         (rawtp.RawtpError("odd"), ["odd"]),
         (OSError(12, "Cannot allocate memory"), ["Cannot allocate memory"]),
     ):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import time
-
-from rawtp.formats.text import pad, printable
+from rawtp.formats import ledger
+from rawtp.formats.clock import Clock
+from rawtp.formats.colour import FAILURE, LOSS, Colours
+from rawtp.formats.format import Format
+from rawtp.formats.text import pad, printable, quoted, quoted_name, shortened, width
 
 TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from rawtp.event import Event
 
 # ftruncate64 is the longest call and ENAMETOOLONG the longest result; a comm has at most 15 bytes, and a pid_max of
@@ -15,39 +19,90 @@ if TYPE_CHECKING:
 _TIME, _PID, _UID, _COMM, _SYSCALL, _RESULT = 12, 7, 6, 15, 11, 12
 
 
-def header() -> str:
+# A screen of less than this goes without the calls, which nearly always say what is known anyway, and with results that
+# are as wide as the usual ones.
+_WIDE, _NARROW_RESULT = 100, 9
+# Where nothing better is left, a path gets this much, and the terminal breaks the line.
+_MIN_PATH = 16
+
+
+class Columns(Format):
+    """A table. On a terminal, whose ``width`` is asked for again and again, a path has what is left of the line.
+
+    Only there are paths shortened, losses told in their place, and colours used.
+    """
+
+    fields = (
+        *("ts_ns", "pid", "uid", "comm", "syscall", "action", "filename", "new_filename", "path", "new_path"),
+        *("path_kind", "name_status", "ret", "errno"),
+    )
+
+    def __init__(
+        self, clock: Clock | None = None, screen: Callable[[], int] | None = None, colours: Colours | None = None
+    ) -> None:
+        self._clock = clock or Clock()
+        self._screen = screen
+        self._colours = colours or Colours(use=False)
+        self._is_narrow = False
+
+    def begin(self, session: Mapping[str, object], *, continues: bool = False) -> str:
+        """The titles."""
+        screen = self._screen() if self._screen else None
+        self._is_narrow = _is_narrow(screen)
+        return header(screen) + "\n"
+
+    def event(self, event: Event) -> str:
+        """One row; the titles anew where the terminal has become too narrow for the old ones, or wide enough."""
+        screen = self._screen() if self._screen else None
+        titles = self.begin({}) if _is_narrow(screen) != self._is_narrow else ""
+        return f"{titles}{row(event, self._clock, screen, self._colours)}\n"
+
+    def lost(self, count: int, event: Event | None) -> str:
+        """A row that says so, on a terminal; elsewhere rows are events."""
+        if self._screen is None:
+            return ""
+        where = f" on CPU {event['cpu']}" if event else ""
+        return self._colours.paint(LOSS, f"-- lost {ledger.events(count)} here{where} --") + "\n"
+
+
+def header(screen: int | None = None) -> str:
     """The titles, aligned with what :func:`row` returns, without a newline."""
-    return _aligned("TIME", "PID", "UID", "COMM", "SYSCALL", "RESULT", "PATH")
+    return _before("TIME", "PID", "UID", "COMM", "SYSCALL", screen) + _wide("RESULT", screen) + " PATH"
 
 
-def row(event: Event) -> str:
+def row(event: Event, clock: Clock | None = None, screen: int | None = None, colours: Colours | None = None) -> str:
     """The event as one line, without a newline, safe to write to a terminal.
 
-    The time is local. The path comes last and is never cut; of a rename both, with an arrow between. Where no whole
-    path is known it is the name as passed: ``<fault>`` stands for one that could not be read, and
-    ``"..."<truncated>`` for one of which only the start is known.
+    The time is local. The path comes last and is never cut, unless there is a ``screen`` of so many cells that it must
+    fit; of a rename both, with an arrow between. Where no whole path is known it is the name as passed: ``<fault>``
+    stands for one that could not be read, and ``"..."<truncated>`` for one of which only the start is known.
     """
-    return _aligned(
-        _clock(event["ts_ns"]),
+    before = _before(
+        (clock or Clock()).of_day(event["ts_ns"]),
         str(event["pid"]),
         str(event["uid"]),
-        _name(event["comm"]),
+        quoted_name(event["comm"]),
         printable(event["syscall"]),
-        _result(event["ret"], event["errno"]),
-        _paths(event),
+        screen,
     )
+    result = _wide(_result(event["ret"], event["errno"]), screen)
+    room = None if screen is None else max(screen - width(before) - len(result) - 1, _MIN_PATH)
+    failed = event["ret"] is not None and event["ret"] < 0
+    shown = colours.paint(FAILURE, result) if colours and failed else result
+    return f"{before}{shown} {_paths(event, room)}"
 
 
-def _aligned(clock: str, pid: str, uid: str, comm: str, syscall: str, result: str, filename: str) -> str:
-    return (
-        f"{clock:<{_TIME}} {pid:>{_PID}} {uid:>{_UID}} {pad(comm, _COMM)} "
-        f"{syscall:<{_SYSCALL}} {result:<{_RESULT}} {filename}"
-    )
+def _before(clock: str, pid: str, uid: str, comm: str, syscall: str, screen: int | None) -> str:
+    call = "" if _is_narrow(screen) else f"{syscall:<{_SYSCALL}} "
+    return f"{clock:<{_TIME}} {pid:>{_PID}} {uid:>{_UID}} {pad(comm, _COMM)} {call}"
 
 
-def _clock(ts_ns: int) -> str:
-    seconds, rest_ns = divmod(ts_ns, 1_000_000_000)
-    return f"{time.strftime('%H:%M:%S', time.localtime(seconds))}.{rest_ns // 1_000_000:03d}"
+def _wide(result: str, screen: int | None) -> str:
+    return f"{result:<{_NARROW_RESULT if _is_narrow(screen) else _RESULT}}"
+
+
+def _is_narrow(screen: int | None) -> bool:
+    return screen is not None and screen < _WIDE
 
 
 def _result(ret: int | None, errno: str | None) -> str:
@@ -56,31 +111,27 @@ def _result(ret: int | None, errno: str | None) -> str:
     return "ok" if ret >= 0 else errno or str(ret)
 
 
-def _paths(event: Event) -> str:
+def _paths(event: Event, room: int | None) -> str:
     old = _path(event["path"], event["path_kind"], event["filename"], event["name_status"])
     if event["action"] != "rename":
-        return old
+        return old if room is None else shortened(old, room)
     # One of the two may be whole where the other is not: the status is of both.
     kind = event["path_kind"] if event["new_path"] else None
-    return f"{old} -> {_path(event['new_path'], kind, event['new_filename'], event['name_status'])}"
+    new = _path(event["new_path"], kind, event["new_filename"], event["name_status"])
+    if room is not None and width(old) + width(new) + 4 > room:
+        half = (room - 4) // 2
+        old = shortened(old, max(half, room - 4 - width(new)))
+        new = shortened(new, room - 4 - width(old))
+    return f"{old} -> {new}"
 
 
 def _path(path: str | None, kind: str | None, filename: str | None, status: str) -> str:
     whole = path is not None and kind not in {None, "partial"} and status == "ok"
-    return _name(path or "") if whole else _filename(filename, status)
+    return quoted_name(path or "") if whole else _filename(filename, status)
 
 
 def _filename(filename: str | None, name_status: str) -> str:
     if filename is None:
         # A call on a descriptor has no name to show, and none that failed.
         return "<fd>" if name_status == "ok" else f"<{name_status}>"
-    return f"{_quoted(filename)}<truncated>" if name_status == "truncated" else _name(filename)
-
-
-def _name(text: str) -> str:
-    # Unquoted, these would look like nothing, like another name, or like one of our own marks.
-    return _quoted(text) if text.strip(" ") != text or text[:1] in {"", "<", '"'} else printable(text)
-
-
-def _quoted(text: str) -> str:
-    return '"' + printable(text).replace('"', '\\"') + '"'
+    return f"{quoted(filename)}<truncated>" if name_status == "truncated" else quoted_name(filename)

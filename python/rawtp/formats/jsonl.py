@@ -1,55 +1,89 @@
-"""One event as one line of JSON."""
+"""JSON lines: a session, its events, each loss in its place, and the ledger; ``type`` tells them apart."""
 
 from __future__ import annotations
 
-import base64
 import json
-import os
-import re
+
+from rawtp.formats.clock import Clock
+from rawtp.formats.format import Format
+from rawtp.formats.templates import VARYING, Templates
+from rawtp.formats.undecoded import each_text, exact, visible
 
 TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping, Sequence
 
     from rawtp.event import Event
 
-# A byte that os.fsdecode could not decode, and left in the text as a lone surrogate.
-_UNDECODED = re.compile("[\udc80-\udcff]")
-
-_encode = json.JSONEncoder(separators=(",", ":")).encode
+_encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
+_quote = json.encoder.encode_basestring_ascii
 
 
-def line(event: Event) -> str:
-    r"""The event as one line of ASCII JSON, without the newline: every key, in the event's order.
+def line(event: Mapping[str, object], keys: Sequence[str], clock: Clock | None = None) -> str:
+    r"""The event as one line of ASCII JSON: these keys, in this order, after ``type`` and, with a clock, ``time``.
 
     Bytes that are not valid UTF-8 are shown as ``\xNN``. That cannot be told from a name that holds those four
     characters, so a second key, ``filename_bytes`` after ``filename``, has the whole value's bytes in base64. It is
     there only when it is needed.
     """
-    text = _encode(event)
-    # The encoder writes an undecoded byte as \udcNN. Other text may hold that too, and costs only time.
-    return _encode(_without_undecoded(event)) if "\\udc" in text else text
+    shown: dict[str, object] = {"type": "event"}
+    if clock:
+        shown["time"] = clock.iso(event["ts_ns"])  # type: ignore[arg-type]
+    for key in keys:
+        shown[key] = each_text(visible, event[key])
+        shown |= exact(event, (key,))
+    return _encode(shown) + "\n"
 
 
-def _without_undecoded(event: Mapping[str, object]) -> dict[str, object]:
-    shown: dict[str, object] = {}
-    for key, value in event.items():
-        shown[key] = _each_text(_visible, value)
-        if shown[key] != _each_text(str, value):
-            shown[f"{key}_bytes"] = _each_text(_encoded, value)
-    return shown
+class JsonLines(Format):
+    """Each line is ASCII, and an object whose first key is ``type``: session, event, lost or ledger.
 
+    With templates, an event costs a third of what the encoder would take.
+    """
 
-def _each_text(change: Callable[[str], str], value: object) -> object:
-    """The value with its text changed, in whatever tuples it is."""
-    if isinstance(value, str):
-        return change(value)
-    return [_each_text(change, one) for one in value] if isinstance(value, tuple) else value
+    def __init__(self, keys: Sequence[str], clock: Clock | None = None) -> None:
+        self._keys = tuple(keys)
+        self.fields = (*self._keys, "ts_ns") if clock else self._keys
+        self._clock = clock
+        self._templates = Templates(self._keys, self._template)
 
+    def begin(self, session: Mapping[str, object], *, continues: bool = False) -> str:
+        """The session."""
+        return _encode({"type": "session", **session, "fields": self._keys}) + "\n"
 
-def _visible(text: str) -> str:
-    return _UNDECODED.sub(lambda byte: f"\\x{ord(byte[0]) - 0xDC00:02x}", text)
+    def event(self, event: Event) -> str:
+        """One event: see :func:`line`."""
+        return self.events([event])
 
+    def lost(self, count: int, event: Event | None) -> str:
+        """A loss. It was just before the event of that ``cpu``, ``via`` and ``seq``; null at the end."""
+        place = {key: event and event[key] for key in ("cpu", "via", "seq")}
+        return _encode({"type": "lost", "count": count, **place}) + "\n"
 
-def _encoded(text: str) -> str:
-    return base64.b64encode(os.fsencode(text)).decode("ascii")
+    def end(self, counts: Mapping[str, int | None]) -> str:
+        """The ledger."""
+        return _encode({"type": "ledger", **counts}) + "\n"
+
+    def events(self, events: Sequence[Event]) -> str:
+        """Events, and each loss in its place."""
+        clock = self._clock
+        lines = []
+        for event, template, varying in self._templates.each(events):
+            values: list[object] = [
+                value if type(value) is int else "null" if value is None else _quote(value) for value in varying
+            ]
+            if clock:
+                values.insert(0, clock.iso(event["ts_ns"]))
+            text = template % tuple(values)
+            if event["lost"]:
+                lines.append(self.lost(event["lost"], event))
+            # The encoder writes an undecoded byte as \udcNN. Other text may hold that too, and costs only time.
+            lines.append(line(event, self._keys, clock) if "\\udc" in text else text)
+        return "".join(lines)
+
+    def _template(self, event: Event) -> str:
+        parts = ['"type":"event"', '"time":"%s"'] if self._clock else ['"type":"event"']
+        for key in self._keys:
+            value = "%s" if key in VARYING else _encode(event[key]).replace("%", "%%")  # type: ignore[literal-required]
+            parts.append(f'"{key}":{value}')
+        return "{" + ",".join(parts) + "}\n"

@@ -22,9 +22,14 @@ def summary(counts: Mapping[str, int | None]) -> list[str]:
     beside = [name for name in counts if name != "matched" and name not in _SHARES]
     return [
         f"{events(counts['delivered'])} delivered, {sum(counts[name] or 0 for name in _LOST_EVENTS)} lost",
-        f"{_entry(counts, 'matched')} = {' + '.join(_entry(counts, name) for name in _SHARES)}",
+        identity(counts),
         ", ".join(_entry(counts, name) for name in beside),
     ]
+
+
+def identity(counts: Mapping[str, int | None]) -> str:
+    """The sum that accounts for every event."""
+    return f"{_entry(counts, 'matched')} = {' + '.join(_entry(counts, name) for name in _SHARES)}"
 
 
 def events(count: int | None) -> str:

@@ -62,6 +62,33 @@ def pad(text: str, cells: int) -> str:
     return text + " " * (cells - width(text))
 
 
+def quoted_name(text: str) -> str:
+    """:func:`printable`, in quotes where it would look like nothing, like another name, or like a mark of ours."""
+    return quoted(text) if text.strip(" ") != text or text[:1] in {"", "<", '"'} else printable(text)
+
+
+def quoted(text: str) -> str:
+    """:func:`printable`, in quotes."""
+    return '"' + printable(text).replace('"', '\\"') + '"'
+
+
+def shortened(text: str, cells: int) -> str:
+    """What :func:`printable` returned, in so many cells: of a longer text the beginning and the end."""
+    if width(text) <= cells:
+        return text
+    end = cells // 2
+    return f"{_fitting(text, cells - 1 - end)}…{_fitting(text[::-1], end)[::-1]}"
+
+
+def _fitting(text: str, cells: int) -> str:
+    used = 0
+    for at, char in enumerate(text):
+        used += _cells(char)
+        if used > cells:
+            return text[:at]
+    return text
+
+
 def escape_unencodable(error: UnicodeError) -> tuple[str, int]:
     """A :func:`codecs.register_error` handler: what the stream's encoding has no bytes for is written as its escape.
 

@@ -1,0 +1,79 @@
+"""What a filter costs whom it lets through, whom it leaves out, and whose calls are not watched."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import rawtp
+from benches.build import pinned_load
+from benches.measure import Rounds, Row, ratios
+from benches.tracers import BASIC, QUEUE_BYTES, RING_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from benches.build import Programs
+    from benches.scale import Scale
+
+NOBODY = 54_321
+"""No process and no user here."""
+
+
+class Filter(NamedTuple):
+    """Values that let the load through, and that do not."""
+
+    name: str
+    passes: dict[str, Any]
+    left_out: dict[str, Any]
+
+
+def filters(pid: int) -> dict[str, Filter]:
+    """Each, for the load of this pid."""
+    every = {"follow": True, "uid": 0, "comm": "load", "path": "/nonexistent", "outcome": "failed"}
+    return {
+        "pid": Filter("pid", {"pid": pid}, {"pid": NOBODY}),
+        "follow": Filter("pid, follow", {"pid": pid, "follow": True}, {"pid": NOBODY, "follow": True}),
+        "uid": Filter("uid", {"uid": 0}, {"uid": NOBODY}),
+        "comm": Filter("comm", {"comm": "load"}, {"comm": "nobody*"}),
+        "path": Filter("path", {"path": "/nonexistent"}, {"path": "/var/lib/nobody"}),
+        "outcome": Filter("outcome", {"outcome": "failed"}, {"outcome": "ok"}),
+        "all": Filter("all of these", {"pid": pid, **every}, {"pid": NOBODY, **every}),
+    }
+
+
+def _cost(programs: Programs, call: str, calls: int, asked: Callable[[int], dict[str, Any]]) -> float:
+    """Nanoseconds of a call. Nobody reads: what is looked at when it is read costs the caller nothing."""
+    with pinned_load(programs, call, calls) as load:
+        options = asked(load.pid)
+        with rawtp.Tracer(**BASIC, **options, ring_bytes=RING_BYTES, queue_bytes=QUEUE_BYTES):
+            time.sleep(0.02)
+            return load.run()
+
+
+def filtered(programs: Programs, scale: Scale) -> Iterator[Row]:
+    """Beside a tracer without a filter."""
+    names = {key: one.name for key, one in filters(1).items()}
+    cases: dict[str, Callable[[], float]] = {
+        "none": partial(_cost, programs, "unlinkat", scale.calls, lambda _: {}),
+        "tax_none": partial(_cost, programs, "getppid", scale.calls, lambda _: {}),
+        "tax_all": partial(_cost, programs, "getppid", scale.calls, lambda pid: filters(pid)["all"].passes),
+    }
+    for key in names:
+        passes = partial(lambda key, pid: filters(pid)[key].passes, key)
+        left_out = partial(lambda key, pid: filters(pid)[key].left_out, key)
+        cases[f"{key}_passes"] = partial(_cost, programs, "unlinkat", scale.calls, passes)
+        cases[f"{key}_left_out"] = partial(_cost, programs, "unlinkat", scale.calls, left_out)
+    rounds = Rounds(cases, scale.rounds)
+
+    def row(key: str, name: str, base: str | None) -> Row:
+        to_base = {"floor": ratios(rounds[key], rounds[base])} if base else {}
+        return Row(f"filter_{key}", "filters", name, "ns", rounds[key], to_base)
+
+    yield row("none", "floor: rawtp, basic fields, no filter", None)
+    for key, name in names.items():
+        yield row(f"{key}_passes", f"{name}: passes", "none")
+        yield row(f"{key}_left_out", f"{name}: left out", "none")
+    yield row("tax_none", "floor: a call that does not match, no filter", None)
+    yield row("tax_all", "the same, all filters", "tax_none")

@@ -1,0 +1,102 @@
+"""Events as the Elastic Common Schema, version 9.4, names them: nested objects, one a line."""
+
+from __future__ import annotations
+
+from rawtp.formats.clock import Clock
+from rawtp.formats.documents import Documents
+from rawtp.formats.names import exact_bytes, known, message, parts, text, whole_new_path, whole_path, words
+
+TYPE_CHECKING = False  # as checkers know it, without the import of typing
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rawtp.event import Event
+
+_VERSION = "9.4.0"
+# The schema's types of event: what has the new name is no other file, and a truncated one is still there.
+_TYPES = {"delete": "deletion", "rmdir": "deletion", "rename": "change", "truncate": "change"}
+
+
+class Ecs(Documents):
+    """What is not known is left out.
+
+    ``file`` is what the call named; a rename's new name, which the schema has no field for, is ``rawtp.new_path``. All
+    else that it has none for is in ``rawtp``, too.
+    """
+
+    def __init__(self, session: Mapping[str, object]) -> None:
+        super().__init__()
+        self._clock = Clock(utc=True)
+        self._agent = known(type="rawtp", version=session["version"])
+        self._host = known(
+            hostname=session["host"],
+            name=session["host"],
+            id=session["machine_id"],
+            architecture=session["architecture"],
+            boot=known(id=session["boot_id"]),
+            os=known(type="linux", kernel=session["kernel"]),
+        )
+
+    def own(self, event: Event) -> dict[str, object]:
+        """The call, and its file."""
+        path = whole_path(event)
+        directory, name = parts(path, event["filename"])
+        ret = event["ret"]
+        return known(
+            **{"@timestamp": self._clock.iso(event["ts_ns"])},
+            event=known(
+                kind="event",
+                module="rawtp",
+                category=["file"],
+                type=[_TYPES[event["action"]]],
+                action=event["action"],
+                outcome="unknown" if ret is None else "success" if ret >= 0 else "failure",
+                duration=event["duration_ns"],
+            ),
+            error=known(code=event["errno"], message=message(event)),
+            file=known(path=path, directory=directory, name=name),
+            rawtp=self._beside(event),
+        )
+
+    def common(self, event: Event) -> dict[str, object]:
+        """The process, and the host."""
+        pod = event["pod_id"]
+        return known(
+            ecs={"version": _VERSION},
+            agent=self._agent,
+            host=self._host,
+            process=known(
+                pid=event["pid"],
+                vpid=event["ns_pid"],
+                name=text(event["comm"]),
+                executable=text(event["exe"]),
+                args=words(event["argv"]),
+                start=self._clock.iso(event["start_ns"]),
+                thread={"id": event["tid"]},
+                parent=known(pid=event["ppid"], name=text(event["parent_comm"])),
+            ),
+            user=known(id=str(event["uid"]), effective={"id": str(event["euid"])}),
+            group={"id": str(event["gid"])},
+            container=known(id=event["container_id"]),
+            orchestrator={} if pod is None else {"resource": {"id": pod, "type": "pod"}},
+        )
+
+    def _beside(self, event: Event) -> dict[str, object]:
+        return known(
+            cpu=event["cpu"],
+            seq=event["seq"],
+            lost=event["lost"],
+            syscall=event["syscall"],
+            abi=event["abi"],
+            via=event["via"],
+            ret=event["ret"],
+            filename=text(event["filename"]),
+            new_filename=text(event["new_filename"]),
+            new_path=whole_new_path(event),
+            host_path=text(event["host_path"]),
+            path_kind=event["path_kind"],
+            name_status=event["name_status"],
+            auid=event["auid"],
+            session_id=event["session_id"],
+            unit=event["unit"],
+        ) | exact_bytes(event)

@@ -1,0 +1,81 @@
+"""Chosen keys as a plain table."""
+
+from __future__ import annotations
+
+from rawtp.formats import ledger
+from rawtp.formats.clock import Clock
+from rawtp.formats.colour import LOSS, Colours
+from rawtp.formats.format import Format
+from rawtp.formats.text import pad, quoted_name, shortened, width
+
+TYPE_CHECKING = False  # as checkers know it, without the import of typing
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from rawtp.event import Event
+
+# As wide as nearly all values are; a wider one pushes the rest of its row to the right.
+_WIDTHS = {
+    **dict.fromkeys(("ts_ns", "start_ns"), 19),
+    **dict.fromkeys(("pid", "tid", "ppid", "ns_pid", "dfd", "cgroup_id"), 7),
+    **dict.fromkeys(("pid_ns", "mnt_ns", "duration_ns", "syscall"), 11),
+    **dict.fromkeys(("comm", "parent_comm", "errno"), 15),
+    **dict.fromkeys(("filename", "new_filename", "path", "new_path", "host_path", "exe", "argv", "unit"), 32),
+    "seq": 9,
+}
+_MIN_LAST = 16
+
+
+class Table(Format):
+    """These keys, in this order; ``-`` stands for what is not known. The last column has what is left of a terminal."""
+
+    def __init__(
+        self,
+        keys: Sequence[str],
+        clock: Clock | None = None,
+        screen: Callable[[], int] | None = None,
+        colours: Colours | None = None,
+    ) -> None:
+        self._keys = tuple(keys)
+        self.fields = (*self._keys, "ts_ns") if clock else self._keys
+        self._clock = clock
+        self._screen = screen
+        self._colours = colours or Colours(use=False)
+
+    def begin(self, session: Mapping[str, object], *, continues: bool = False) -> str:
+        """The titles: the keys themselves."""
+        return self._row(["time"] if self._clock else [], list(self._keys))
+
+    def event(self, event: Event) -> str:
+        """One row."""
+        moment = [self._clock.of_day(event["ts_ns"])] if self._clock else []
+        return self._row(moment, [cell(event[key]) for key in self._keys])  # type: ignore[literal-required]
+
+    def lost(self, count: int, event: Event | None) -> str:
+        """A row that says so, on a terminal; elsewhere rows are events."""
+        if self._screen is None:
+            return ""
+        where = f" on CPU {event['cpu']}" if event else ""
+        return self._colours.paint(LOSS, f"-- lost {ledger.events(count)} here{where} --") + "\n"
+
+    def _row(self, moment: list[str], cells: list[str]) -> str:
+        before = [pad(text, 12) for text in moment]
+        before += [
+            pad(text, max(len(key), _WIDTHS.get(key, 4))) for key, text in zip(self._keys[:-1], cells[:-1], strict=True)
+        ]
+        start = " ".join([*before, ""])
+        last = cells[-1]
+        if self._screen:
+            last = shortened(last, max(self._screen() - width(start), _MIN_LAST))
+        return f"{start}{last}\n"
+
+
+def cell(value: object) -> str:
+    """A value as it stands in the table: safe to write to a terminal."""
+    if value is None:
+        return "-"
+    if isinstance(value, str):
+        return '"-"' if value == "-" else quoted_name(value)
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(cell, value)) + "]"
+    return str(value).lower()

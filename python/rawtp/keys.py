@@ -1,0 +1,52 @@
+"""The keys of ``--fields``: groups and names, and what each is."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # as checkers know it, without the import of typing
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def chosen(names: Iterable[str]) -> list[str]:
+    """The names, each once, with a group's in its place. A name that is none is for the tracer to refuse."""
+    import rawtp
+
+    groups = {"all": rawtp.ALL_FIELDS, "basic": rawtp.BASIC_FIELDS}
+    return list(dict.fromkeys(key for name in names for key in groups.get(name, (name,))))
+
+
+def documented() -> dict[str, str]:
+    """Every key, with the first sentence of its documentation in :class:`rawtp.Event`, which is only in the source."""
+    import ast
+    import inspect
+    import itertools
+
+    from rawtp import event
+
+    tree = ast.parse(inspect.getsource(event))
+    [body] = [node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Event"]
+    found = {}
+    for key, text in itertools.pairwise(body):
+        if isinstance(key, ast.AnnAssign) and isinstance(key.target, ast.Name) and isinstance(text, ast.Expr):
+            assert isinstance(text.value, ast.Constant)  # noqa: S101 - for the type checker
+            found[key.target.id] = _sentence(str(text.value.value))
+    return found
+
+
+def help_text() -> str:
+    """A line for each key, and for the groups."""
+    import rawtp
+
+    lines = {
+        "all": "All of these but ancestors: the default.",
+        "basic": f"The cheapest: {', '.join(rawtp.BASIC_FIELDS)}.",
+        **documented(),
+    }
+    width = max(map(len, lines))
+    return "".join(f"{key:<{width}}  {text}\n" for key, text in lines.items())
+
+
+def _sentence(text: str) -> str:
+    # The documentation marks up code; a terminal shows none of that.
+    text = " ".join(text.split()).replace("``", "")
+    return text.partition(". ")[0].rstrip(".") + "."

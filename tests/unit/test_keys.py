@@ -1,0 +1,29 @@
+"""The keys of --fields: each is documented, in one place."""
+
+from __future__ import annotations
+
+import pytest
+
+import rawtp
+from rawtp import keys
+from rawtp.cli import main
+
+
+def test_every_key_is_documented() -> None:
+    found = keys.documented()
+    assert list(found) == [*rawtp.ALL_FIELDS, "ancestors"]
+    assert all(text.endswith(".") and len(text) > 10 and "`" not in text for text in found.values())
+    assert found["cpu"] == "The CPU that ran the call's entry."
+
+
+def test_help_lists_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--fields", "help"]) == 0
+    out, err = capsys.readouterr()
+    assert [line.split()[0] for line in out.splitlines()] == ["all", "basic", *rawtp.ALL_FIELDS, "ancestors"]
+    assert err == ""
+
+
+def test_groups_and_order() -> None:
+    assert keys.chosen(["path", "pid", "path"]) == ["path", "pid"]
+    assert keys.chosen(["path", "basic"]) == ["path", *rawtp.BASIC_FIELDS]
+    assert keys.chosen(["all", "ancestors"]) == [*rawtp.ALL_FIELDS, "ancestors"]
