@@ -96,6 +96,18 @@ def live_hooks(tracer: rawtp.Tracer) -> int:
     return sum(part["hook"] is not None for part in tracer.coverage.values())
 
 
+def attached_programs(pid: int) -> int:
+    """How many BPF links a process holds."""
+
+    def is_link(descriptor: Path) -> bool:
+        try:
+            return "link_type" in descriptor.read_text()
+        except OSError:
+            return False
+
+    return sum(map(is_link, Path(f"/proc/{pid}/fdinfo").glob("*")))
+
+
 def assert_ledger(stats: rawtp.Stats) -> None:
     """The identity of the ledger, at rest."""
     there = stats.filtered + stats.lost_ring + stats.lost_state + stats.pending + stats.buffered

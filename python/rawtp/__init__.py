@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from rawtp._check import check
     from rawtp._cost import Cost, CostFigure, CostRow, cost
     from rawtp._finding import Check, Finding
+    from rawtp._run import RunResult, run
     from rawtp.event import Event, Hook
 
 # 21, as many as a dict holds in 32 slots: with one more it takes twice the memory, and twice the time to make.
@@ -61,12 +62,14 @@ __all__ = [
     "Hook",
     "LoadError",
     "RawtpError",
+    "RunResult",
     "Stats",
     "Tracer",
     "UnsupportedKernelError",
     "__version__",
     "check",
     "cost",
+    "run",
     "syscalls",
 ]
 
@@ -76,6 +79,7 @@ _LATE = {
     **dict.fromkeys(("Check", "Finding"), "rawtp._finding"),
     **dict.fromkeys(("Cost", "CostFigure", "CostRow", "cost"), "rawtp._cost"),
     **dict.fromkeys(("Event", "Hook"), "rawtp.event"),
+    **dict.fromkeys(("RunResult", "run"), "rawtp._run"),
 }
 
 # A type checker is told above, and would take any name for one of these.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from rawtp import _core
 
@@ -14,16 +15,27 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    class TracerOptions(TypedDict, total=False):
-        """What :class:`rawtp.Tracer` takes."""
+    class RunOptions(TypedDict, total=False):
+        """What :func:`rawtp.run` takes."""
 
         syscalls: Iterable[str] | None
         results: bool
         fields: Iterable[str] | None
-        pid: int | None
+        uid: int | Iterable[int] | None
+        comm: str | Iterable[str] | None
+        cgroup: int | str | os.PathLike[str] | Iterable[int | str | os.PathLike[str]] | None
+        path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None
+        exclude_self: bool
+        outcome: Literal["any", "ok", "failed"]
         hook: Literal["auto", "raw_tp", "tracepoint"]
         ring_bytes: int
         queue_bytes: int
+
+    class TracerOptions(RunOptions, total=False):
+        """What :class:`rawtp.Tracer` takes."""
+
+        pid: int | Iterable[int] | None
+        follow: bool
 
 
 _NAMES = {
@@ -33,6 +45,8 @@ _NAMES = {
     "guide_tracepoint": "the same from tracepoint/syscalls/sys_enter_unlinkat",
     "rawtp": "rawtp with these options",
 }
+
+_FILTERS = ("uid", "comm", "cgroup", "path", "exclude_self")
 
 
 @dataclass(frozen=True)
@@ -128,11 +142,9 @@ def cost(seconds: float = 3.0, **options: Unpack[TracerOptions]) -> Cost:
         OSError: this host lets no thread be bound to a CPU, or does not say ``ENOENT`` of a name that is not there.
         Exception: whatever ``rawtp.Tracer(**options)`` raises, above all PermissionError.
     """
-    # Each round makes a tracer anew, and an iterator gives its names once.
-    if not isinstance(syscalls := options.get("syscalls"), (str, type(None))):
-        options["syscalls"] = tuple(syscalls)
-    if not isinstance(fields := options.get("fields"), (str, type(None))):
-        options["fields"] = tuple(fields)
+    # Each round makes a tracer anew, and an iterator gives its values once.
+    kept = {name: tuple(value) if isinstance(value, Iterator) else value for name, value in options.items()}
+    options = cast("TracerOptions", kept)
     rounds, found, others = _core._cost(seconds, lambda: _core.Tracer(**options))
     by_key = {values[0]: values for values in found}
     rows = [_row(*by_key[key]) for key in _NAMES]
@@ -157,9 +169,14 @@ def _notes(rows: list[CostRow], options: TracerOptions, others: list[str]) -> li
     syscalls = options.get("syscalls")
     if syscalls is not None and "unlinkat" not in syscalls:
         notes.append("unlinkat is none of these syscalls: rawtp, too, passes over it")
-    pid = options.get("pid")
-    if pid is not None and pid != os.getpid():
-        notes.append(f"rawtp watches process {pid} only: it leaves these calls out, in the kernel")
+    given = options.get("pid")
+    pids = [given] if given is None or isinstance(given, int) else list(given)
+    if given is not None and os.getpid() not in pids:
+        processes = "process" if len(pids) == 1 else "processes"
+        numbers = ", ".join(map(str, pids))
+        notes.append(f"rawtp watches {processes} {numbers} only: it leaves these calls out, in the kernel")
+    elif not rows[-1].records and any(options.get(name) for name in _FILTERS):
+        notes.append("rawtp's filters leave these calls out, in the kernel")
     notes += [f"{row.lost} records of {row.key!r} found no room: its calls did less work" for row in rows if row.lost]
     notes += [f"attached by others meanwhile, and part of every figure: {other}" for other in others]
     return notes

@@ -22,9 +22,10 @@ TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
-    from typing import TextIO
+    from typing import Any, TextIO
 
     import rawtp
+    from rawtp.command import Command
     from rawtp.printer import Printer
 
 _OK, _CANNOT_RUN, _LOST = 0, 1, 3  # 2, wrong usage, is argparse's own
@@ -36,7 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line with ``argv``, or with the process's own arguments, and return the exit code.
 
     0: it ran, and was ended by Ctrl-C, SIGTERM, ``-d``, ``-c`` or a closed pipe. 1: it cannot run. 2: wrong usage.
-    3: something was lost, and ``--fail-on-loss`` was given. SIGINT and SIGTERM stay taken over when it returns, so that
+    3: something was lost, and ``--fail-on-loss`` was given. With a command, its own code comes before 0 and 3; 126 and
+    127: it cannot be run. SIGINT and SIGTERM stay taken over when it returns, so that
     a second Ctrl-C finds no moment at which it is an exception.
     """
     arguments = sys.argv[1:] if argv is None else list(argv)
@@ -63,8 +65,13 @@ def _command(arguments: list[str]) -> int:
 
         return cost_command.run(arguments)
     parser = options.parser()
-    chosen = parser.parse_args(arguments)
+    at = arguments.index("--") if "--" in arguments else len(arguments)
+    chosen = parser.parse_args(arguments[:at])
     output_options.check(parser, chosen)
+    words = arguments[at + 1 :]
+    if at < len(arguments) and not any(words[:1]):
+        parser.error("no command after --")
+    wanted = options.filters(parser, chosen, is_run=bool(words))
     tells = chosen.version or chosen.fields == ["help"]
     if sys.stdout is None and (tells or not (chosen.output_file or chosen.quiet)):
         return _cannot_run("standard output is closed")
@@ -86,10 +93,36 @@ def _command(arguments: list[str]) -> int:
     asked = {
         "syscalls": _calls(chosen.syscalls),
         "fields": printer.fields,
-        "pid": chosen.pid,
         "ring_bytes": chosen.ring_bytes,
         "queue_bytes": chosen.queue_bytes,
+        **wanted,
     }
+
+    def trace(command: Command | None = None) -> int:
+        return _trace(parser, chosen, asked, printer, stop, arguments, command)
+
+    if not words:
+        return trace()
+    from rawtp.command import run
+
+    return run(words, trace, as_root=chosen.as_root)
+
+
+def _trace(
+    parser: argparse.ArgumentParser,
+    chosen: argparse.Namespace,
+    asked: dict[str, Any],
+    printer: Printer,
+    stop: _Stop,
+    arguments: list[str],
+    command: Command | None,
+) -> int:
+    """Watch; the command, if there is one, from its first call to its end."""
+    import rawtp
+
+    stop.command = command
+    if command is not None:
+        asked |= {"pid": command.pid, "follow": True}
     try:
         tracer = rawtp.Tracer(**asked)
     except (rawtp.RawtpError, OSError) as error:
@@ -100,20 +133,31 @@ def _command(arguments: list[str]) -> int:
     try:
         with tracer:
             stop.attend(tracer, sys.stdout if printer.writes_to_standard_output else None)
-            if chosen.pid is not None and not _is_running(chosen.pid) and not chosen.quiet:
-                say(f"no process has pid {chosen.pid} now; waiting for one")
+            for pid in chosen.pid or ():
+                if not _is_running(pid) and not chosen.quiet:
+                    say(f"no process has pid {pid} now; waiting for one")
             printer.begin(session.described(asked, tracer.coverage), tracer)
+            if command is not None and stop.asked:
+                return _OK
+            if command is not None and (refused := command.start()) is not None:
+                return refused
             _watch(tracer, stop, printer, chosen)
         printer.end(tracer.stats().as_dict())
     except BrokenPipeError:
         # Ctrl-C reaches a whole pipeline at once: that its reader is gone too does not make the end a silent one.
         if not stop.signalled:
-            raise
+            if command is None or not command.is_released:
+                raise
+            return command.wait()
     except OSError as error:
         failure = error
+    code = _OK
+    if command is not None and command.is_released:
+        code = command.finish(quiet=chosen.quiet)
     if stop.signalled and sys.stderr is not None and sys.stderr.isatty():
         write_error("")  # the terminal has echoed ^C
-    return _account(tracer, printer, chosen, failure)
+    account = _account(tracer, printer, chosen, failure)
+    return code or account
 
 
 def _refused(error: Exception, arguments: Sequence[str]) -> int:
@@ -169,6 +213,7 @@ class _Stop:
 
     def __init__(self) -> None:
         self.asked = self.signalled = self.reader_gone = False
+        self.command: Command | None = None
         self._tracer: rawtp.Tracer | None = None
 
     def attend(self, tracer: rawtp.Tracer, out: TextIO | None) -> None:
@@ -176,16 +221,27 @@ class _Stop:
         # While nothing is deleted nothing is written, and a reader's end would go unnoticed.
         if out is not None and _is_pipe(out):
             threading.Thread(target=self._await_reader, args=(out.fileno(),), daemon=True).start()
+        if self.command is not None:
+            threading.Thread(target=self._await_command, args=(self.command.pidfd,), daemon=True).start()
 
-    def on_signal(self, *_: object) -> None:
+    def on_signal(self, number: int, _: object) -> None:
         self.signalled = True
-        self._end()
+        if self.command is None:
+            self._end()
+        elif number == signal.SIGTERM:  # SIGINT the terminal has sent it, too
+            self.command.send_signal(number)
 
     def _await_reader(self, fd: int) -> None:
         hangup = select.poll()
         hangup.register(fd, 0)
         hangup.poll()
         self.reader_gone = True
+        self._end()
+
+    def _await_command(self, pidfd: int) -> None:
+        end = select.poll()
+        end.register(pidfd, select.POLLIN)
+        end.poll()
         self._end()
 
     def _end(self) -> None:

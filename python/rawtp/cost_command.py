@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import rawtp
 from rawtp import keys
 from rawtp.cli import _calls, _cannot_run, _one_line, _refused
-from rawtp.options import cost_parser
+from rawtp.options import cost_parser, filters
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +19,7 @@ def run(arguments: Sequence[str]) -> int:
     """Measure and show it; the exit code: 0, 1 when it cannot be measured, 2 for wrong usage."""
     parser = cost_parser()
     chosen = parser.parse_args(arguments)
+    wanted: Any = filters(parser, chosen)
     if sys.stdout is None:
         return _cannot_run("standard output is closed")
     if chosen.fields == ["help"]:
@@ -30,8 +31,8 @@ def run(arguments: Sequence[str]) -> int:
             syscalls=_calls(chosen.syscalls),
             results=not chosen.no_results,
             fields=keys.chosen(chosen.fields),
-            pid=chosen.pid,
             hook=chosen.hook,
+            **wanted,
         )
     except (rawtp.RawtpError, OSError) as error:
         return _refused(error, arguments)

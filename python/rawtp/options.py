@@ -14,6 +14,10 @@ examples:
       every deletion on this host, live
   sudo python -m rawtp -p 1234
       by one process
+  sudo python -m rawtp -- make clean
+      by a command and its descendants, from its first call on; it runs as you, not as root
+  sudo python -m rawtp -u www-data -P /srv --outcome ok
+      what a user has deleted below a directory
   sudo python -m rawtp -d 60 -O deleted.jsonl
       the next minute, for a program to read
   sudo python -m rawtp -s delete,rename | grep --line-buffered app.log
@@ -43,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
 
     made = argparse.ArgumentParser(
         prog="rawtp",
+        usage="%(prog)s [OPTION]... [-- COMMAND [ARG]...]",
         description="Show which process deletes which file, live.",
         epilog=_EXAMPLES,
         formatter_class=partial(argparse.RawDescriptionHelpFormatter, width=_width()),
@@ -50,7 +55,8 @@ def parser() -> argparse.ArgumentParser:
     )
     option = made.add_argument
     _add_syscalls(made)
-    option("-p", "--pid", type=_pid, help="only what this process deletes")
+    _add_filters(made)
+    option("--as-root", action="store_true", help="under sudo, run the command as root, not as the user who called")
     option("-d", "--duration", type=_seconds, metavar="SECONDS", help="end after this time")
     option("-c", "--count", type=_positive, help="end after this many events")
     option("--fail-on-loss", action="store_true", help="exit with 3 when anything was lost")
@@ -107,7 +113,7 @@ def cost_parser() -> argparse.ArgumentParser:
         help="what is asked of an event, with commas between: all, basic, or keys (default: %(default)s)",
     )
     option("--no-results", action="store_true", help="without what the calls return")
-    option("-p", "--pid", type=_pid, help="only what this process deletes")
+    _add_filters(made)
     option(
         "--hook",
         choices=("auto", "raw_tp", "tracepoint"),
@@ -141,6 +147,40 @@ def _add_syscalls(made: argparse.ArgumentParser) -> None:
     )
 
 
+_FILTERS = ("pid", "follow", "uid", "comm", "cgroup", "path", "exclude_self", "outcome")
+
+
+def _add_filters(made: argparse.ArgumentParser) -> None:
+    option = made.add_argument_group("filters: all that are given must hold").add_argument
+    option("-p", "--pid", type=_pids, action="extend", metavar="PIDS", help="only these processes; commas between")
+    option("--follow", action="store_true", help="with -p: their descendants too, if born from now on")
+    option(
+        "-u", "--user", type=_users, action="extend", dest="uid", metavar="USERS", help="only these, by name or number"
+    )
+    option("--comm", action="append", metavar="NAME", help="only tasks of this name; 'NAME*': of this beginning")
+    option(
+        "--cgroup", type=_cgroup, action="append", metavar="PATH", help="only in this cgroup, or below; an id will do"
+    )
+    option(
+        "-P",
+        "--path",
+        type=_path,
+        action="append",
+        help="only this path and all below; a glob such as '/srv/*.log' will do",
+    )
+    option("--exclude-self", action="store_true", help="not what rawtp itself deletes")
+    option("--outcome", choices=("any", "ok", "failed"), help="only with this result (default: any)")
+
+
+def filters(made: argparse.ArgumentParser, chosen: argparse.Namespace, *, is_run: bool = False) -> dict[str, object]:
+    """The filters that were chosen, as :class:`rawtp.Tracer` takes them; ``is_run``: for a command of our own."""
+    if is_run and (chosen.pid or chosen.follow):
+        made.error("-p/--pid and --follow are not for a command: it is followed as it is")
+    if chosen.follow and not chosen.pid:
+        made.error("--follow needs -p/--pid: whose descendants are to be followed?")
+    return {name: value for name in _FILTERS if (value := getattr(chosen, name))}
+
+
 def _names(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",")]
     if not all(names):
@@ -152,8 +192,33 @@ def _positive(text: str) -> int:
     return _whole(text, sys.maxsize, "a whole number from 1 up")
 
 
-def _pid(text: str) -> int:
-    return _whole(text, 2**31 - 1, "a process id")
+def _pids(text: str) -> list[int]:
+    return [_whole(part, 2**31 - 1, "a process id") for part in text.split(",")]
+
+
+def _users(text: str) -> list[int]:
+    return [_user(part.strip()) for part in text.split(",")]
+
+
+def _user(text: str) -> int:
+    if text.isascii() and text.isdecimal():
+        return int(text)
+    from pwd import getpwnam
+
+    try:
+        return getpwnam(text).pw_uid
+    except (KeyError, ValueError):
+        raise argparse.ArgumentTypeError(f"there is no user {text!r}") from None
+
+
+def _cgroup(text: str) -> str | int:
+    return int(text) if text.isascii() and text.isdecimal() else text
+
+
+def _path(text: str) -> str:
+    if not text.startswith("/"):
+        raise argparse.ArgumentTypeError(f"{text!r} must be absolute")
+    return text
 
 
 def _whole(text: str, largest: int, kind: str) -> int:

@@ -124,7 +124,7 @@ def test_the_lines_around_the_events(tmp_path: Path) -> None:
         code, out, err = finish(process)
     assert code == 0
     first, *_, last = map(json.loads, out.splitlines())
-    assert (first["type"], first["filters"], first["fields"]) == ("session", {"pid": os.getpid()}, ["pid"])
+    assert (first["type"], first["filters"], first["fields"]) == ("session", {"pid": [os.getpid()]}, ["pid"])
     assert (first["host"], first["version"]) == (os.uname().nodename, rawtp.__version__)
     assert first["hook"] in {"raw_tp/sys_enter", "tracepoint/raw_syscalls/sys_enter"}
     assert last.pop("type") == "ledger"

@@ -68,6 +68,13 @@ def test_calls_that_are_left_out_are_not_reported() -> None:
     assert cost.notes[0] == "unlinkat is none of these syscalls: rawtp, too, passes over it"
 
 
+def test_filters_that_leave_them_out_are_noted() -> None:
+    cost = rawtp.cost(0.1, exclude_self=True)
+    assert cost["guide_raw_tp"].records >= CALLS_LEAST * 3
+    # Other processes' deletions are records, too.
+    assert cost["rawtp"].records > 0 or cost.notes[0] == "rawtp's filters leave these calls out, in the kernel"
+
+
 def test_a_small_queue_does_not_fill() -> None:
     cost = rawtp.cost(0.1, pid=os.getpid(), queue_bytes=65536, ring_bytes=16 << 20)
     assert cost["rawtp"].records >= CALLS_LEAST * 3

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import rawtp
-from support import HANG_S, live_hooks, wait_for
+from support import HANG_S, attached_programs, live_hooks, wait_for
 
 pytestmark = pytest.mark.kernel
 
@@ -36,18 +36,6 @@ def test_the_endless_example() -> None:
     assert err.endswith("KeyboardInterrupt\n")
 
 
-def attached_programs(pid: int) -> int:
-    """How many BPF links a process holds."""
-
-    def is_link(descriptor: Path) -> bool:
-        try:
-            return "link_type" in descriptor.read_text()
-        except OSError:
-            return False
-
-    return sum(map(is_link, Path(f"/proc/{pid}/fdinfo").glob("*")))
-
-
 def test_the_example_that_reads_afterwards() -> None:
     done = subprocess.run([sys.executable, "-c", BLOCKS[1]], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -69,7 +57,7 @@ def test_the_keys_are_all_named() -> None:
 def test_every_command_line_of_it_parses() -> None:
     from rawtp.options import parser
 
-    commands = re.findall(r"-m rawtp((?: -\S+| \d+| [a-z]+,[a-z,]+| \w+\.jsonl| columns| csv)*)", README)
+    commands = re.findall(r"-m rawtp((?: -+\w\S*| \d+| [a-z]+,[a-z,]+| \w+\.jsonl| columns| csv)*)", README)
     assert len(commands) >= 4
     for command in commands:
         parser().parse_args(command.split())

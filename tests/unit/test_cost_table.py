@@ -102,8 +102,8 @@ def test_as_dict_is_json(made: list[dict[str, Any]]) -> None:
 
 
 def test_iterators_are_good_for_every_round(made: list[dict[str, Any]]) -> None:
-    rawtp.cost(syscalls=iter(rawtp.RENAME), fields=iter(["pid"]))
-    assert made == [{"syscalls": rawtp.RENAME, "fields": ("pid",)}] * 2
+    rawtp.cost(syscalls=iter(rawtp.RENAME), fields=iter(["pid"]), pid=iter([os.getpid()]))
+    assert made == [{"syscalls": rawtp.RENAME, "fields": ("pid",), "pid": (os.getpid(),)}] * 2
 
 
 @pytest.mark.parametrize(
@@ -111,6 +111,7 @@ def test_iterators_are_good_for_every_round(made: list[dict[str, Any]]) -> None:
     [
         ({"syscalls": ["rename"]}, "unlinkat is none of these syscalls: rawtp, too, passes over it"),
         ({"pid": 1}, "rawtp watches process 1 only: it leaves these calls out, in the kernel"),
+        ({"pid": iter([1, 2])}, "rawtp watches processes 1, 2 only: it leaves these calls out, in the kernel"),
     ],
 )
 def test_what_does_not_match_is_noted(options: dict[str, Any], note: str, made: list[dict[str, Any]]) -> None:
@@ -120,10 +121,10 @@ def test_what_does_not_match_is_noted(options: dict[str, Any], note: str, made: 
 
 def test_its_options_are_the_tracers() -> None:
     source = inspect.getsource(_cost)
-    declared = source[source.index("class TracerOptions") : source.index("_NAMES")]
-    assert re.findall(r"^        (\w+): ", declared, re.MULTILINE) == re.findall(
-        r"(\w+)=", rawtp.Tracer.__text_signature__ or ""
-    )
+    declared = source[source.index("class RunOptions") : source.index("_NAMES")]
+    names = re.findall(r"^        (\w+): ", declared, re.MULTILINE)
+    assert sorted(names) == sorted(re.findall(r"(\w+)=", rawtp.Tracer.__text_signature__ or ""))
+    assert names[-2:] == ["pid", "follow"]  # which run does not take
 
 
 def test_only_who_asks_pays_for_it() -> None:
@@ -141,7 +142,7 @@ def test_command_shows_the_table(made: list[dict[str, Any]], capsys: pytest.Capt
     out, err = capsys.readouterr()
     assert out == TABLE[: TABLE.index("attached by others")]
     assert err == ""
-    default = {"syscalls": rawtp.DELETE, "results": True, "fields": rawtp.ALL_FIELDS, "pid": None, "hook": "auto"}
+    default = {"syscalls": [*rawtp.DELETE], "results": True, "fields": [*rawtp.ALL_FIELDS], "hook": "auto"}
     assert made == [default] * 2
 
 
@@ -149,9 +150,9 @@ def test_command_takes_options(made: list[dict[str, Any]], capsys: pytest.Captur
     command = "cost --json --seconds 1.5 -s rename,unlinkat -f basic,path,pid --no-results -p 7 --hook raw_tp"
     assert main(command.split()) == 0
     assert json.loads(capsys.readouterr().out)["rounds"] == 9
-    fields = (*rawtp.BASIC_FIELDS, "path")
-    calls = (*rawtp.RENAME, "unlinkat")
-    assert made[0] == {"syscalls": calls, "results": False, "fields": fields, "pid": 7, "hook": "raw_tp"}
+    fields = [*rawtp.BASIC_FIELDS, "path"]
+    calls = [*rawtp.RENAME, "unlinkat"]
+    assert made[0] == {"syscalls": calls, "results": False, "fields": fields, "pid": [7], "hook": "raw_tp"}
     assert _core._cost.seconds == 1.5  # type: ignore[attr-defined]
 
 
