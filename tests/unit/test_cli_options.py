@@ -222,7 +222,7 @@ def test_count_is_exact(pretend: type[PretendTracer], capsys: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize(("option", "code"), [([], 0), (["--fail-on-loss"], 3)])
-@pytest.mark.parametrize("kind", ["lost_ring", "lost_state", "lost_exits", "missed"])
+@pytest.mark.parametrize("kind", ["lost_ring", "lost_state", "lost_exits", "missed", "unfollowed"])
 def test_fail_on_loss(option: list[str], code: int, kind: str, pretend: type[PretendTracer]) -> None:
     pretend.ledger = {**LEDGER, kind: 1}
     assert main(option) == code

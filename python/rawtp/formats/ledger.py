@@ -8,8 +8,9 @@ if TYPE_CHECKING:
 
 _SHARES = ("filtered", "lost_ring", "lost_state", "pending", "buffered", "delivered", "discarded")
 _LOST_EVENTS = ("lost_ring", "lost_state")
-# A lost exit leaves an event without its result; a program's missed run may have hidden an event: nobody can know.
-_LOST_ANYTHING = (*_LOST_EVENTS, "lost_exits", "missed")
+# A lost exit leaves an event without its result; a program's missed run, or a process that is not followed, may have
+# hidden an event: nobody can know.
+_LOST_ANYTHING = (*_LOST_EVENTS, "lost_exits", "missed", "unfollowed")
 
 
 def lost_anything(counts: Mapping[str, int | None]) -> bool:
