@@ -181,7 +181,7 @@ def test_nothing_stays_after_many_tracers() -> None:
 
     def cycle(times: int) -> None:
         for _ in range(times):
-            with rawtp.Tracer(ring_bytes=1 << 16) as tracer:
+            with rawtp.Tracer(pid=os.getpid(), ring_bytes=1 << 16) as tracer:
                 until_sentinel(tracer)
 
     cycle(20)
