@@ -236,6 +236,7 @@ impl Tracer {
     #[pyo3(signature = (timeout=None))]
     fn aget<'py>(slf: &Bound<'py, Self>, timeout: Option<f64>) -> PyResult<Bound<'py, PyAny>> {
         deadline("timeout", timeout)?;
+        slf.get().check_process()?;
         slf.get().awaited.call(intern!(slf.py(), "get"), (slf, timeout))
     }
 
@@ -248,6 +249,7 @@ impl Tracer {
     ) -> PyResult<Bound<'py, PyAny>> {
         let most = most("max_events", max_events, 4096)?;
         deadline("timeout", timeout)?;
+        slf.get().check_process()?;
         slf.get().awaited.call(intern!(slf.py(), "get_many"), (slf, most, timeout))
     }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import sys
+from contextlib import suppress
 
 TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
@@ -144,10 +145,8 @@ def _running() -> _Asyncio | _Trio:
     name = None
     if sniffio:
         # Where one library runs on top of the other, it alone knows whose this is.
-        try:
+        with suppress(sniffio.AsyncLibraryNotFoundError):
             name = sniffio.current_async_library()
-        except sniffio.AsyncLibraryNotFoundError:
-            pass
     elif trio and trio.lowlevel.in_trio_task():
         name = "trio"
     if trio and name == "trio":

@@ -394,8 +394,9 @@ class Tracer:
         """Whether nothing new will come."""
     def fileno(self) -> int:
         """A descriptor for select(2), poll(2) and epoll(7): readable when there may be events, and once the tracer is
-        closed. While a task awaits the tracer on asyncio, it is that loop's ``add_reader`` for it. Only wait on it: read with ``get_many(timeout=0)``, which can still be ``[]`` when what came was the
-        entry of a call that has not returned.
+        closed. Only wait on it: read with ``get_many(timeout=0)``, which can still be ``[]`` when what came was the
+        entry of a call that has not returned. While a task awaits the tracer on asyncio, the loop's ``add_reader`` for
+        it is taken.
 
         Raises:
             ValueError: the tracer is closed.
