@@ -59,7 +59,8 @@ def test_it_takes_all_that_comes_in_its_time(own: rawtp.Tracer) -> None:
 def test_a_reader_sees_the_events(own: rawtp.Tracer, read: Callable[[object], Rows]) -> None:
     delete(0, 3)
     libc.unlink(b"/nonexistent/\xff")
-    batch = own.to_arrow(0.5)
+    own.close()
+    batch = own.to_arrow()
     assert len(batch) == 4
     assert read(batch) == expected(batch.to_dicts())
 
