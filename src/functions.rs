@@ -1,4 +1,5 @@
 //! What Python asks the extension besides a tracer.
+#![allow(clippy::doc_markdown, reason = "its comments are docstrings of Python, which has no such marks")]
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
