@@ -116,12 +116,10 @@ impl Who<'_, '_> {
 }
 
 /// When a wait that starts now ends; `None` is never.
-pub(crate) fn deadline(timeout: Option<f64>) -> PyResult<Option<Instant>> {
-    let Some(seconds) = timeout else { return Ok(None) };
+pub(crate) fn deadline(name: &str, seconds: Option<f64>) -> PyResult<Option<Instant>> {
+    let Some(seconds) = seconds else { return Ok(None) };
     if seconds.is_nan() || seconds < 0.0 {
-        return Err(PyValueError::new_err(format!(
-            "timeout must be None or a number of seconds >= 0, not {seconds:?}"
-        )));
+        return Err(PyValueError::new_err(format!("{name} must be None or a number of seconds >= 0, not {seconds:?}")));
     }
     // What does not fit is centuries away.
     Ok(Duration::try_from_secs_f64(seconds).ok().and_then(|wait| Instant::now().checked_add(wait)))

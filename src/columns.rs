@@ -88,6 +88,31 @@ impl Columns {
         self.rows += 1;
     }
 
+    /// Takes events that are there, up to `most` rows. They are counted as delivered: see [`Counts::take_back`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Malformed`]. The rows that were made before it count as delivered, too.
+    pub fn fill(&mut self, reader: &mut Reader, values: &mut Values, counts: &Counts, most: usize) -> Result<()> {
+        let mut taken = Taken::new(counts);
+        let took = self.take(reader, values, &mut taken, most);
+        taken.deliver();
+        took
+    }
+
+    fn take(&mut self, reader: &mut Reader, values: &mut Values, taken: &mut Taken<'_>, most: usize) -> Result<()> {
+        while self.rows < most && !self.is_full() {
+            let pushed = reader.next(|event| {
+                taken.events += 1;
+                self.push(event, values);
+            })?;
+            if pushed.is_none() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Makes the batch.
     ///
     /// # Errors
@@ -147,18 +172,7 @@ pub fn read(
 ) -> Result<RecordBatch> {
     let mut columns = Columns::new(values, reader.waiting().min(most));
     let mut taken = Taken::new(counts);
-    loop {
-        if columns.rows() == most || columns.is_full() {
-            break;
-        }
-        let pushed = reader.next(|event| {
-            taken.events += 1;
-            columns.push(event, values);
-        })?;
-        if pushed.is_none() {
-            break;
-        }
-    }
+    columns.take(reader, values, &mut taken, most)?;
     let made = columns.finish(Arc::clone(schema))?;
     taken.deliver();
     Ok(made)

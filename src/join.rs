@@ -39,6 +39,14 @@ pub struct Counts {
     pub truncated: AtomicU64,
 }
 
+impl Counts {
+    /// Of those that count as delivered, so many were not.
+    pub fn take_back(&self, events: u64) {
+        self.delivered.store(self.delivered.load(Ordering::Relaxed).saturating_sub(events), Ordering::Relaxed);
+        add(&self.discarded, events);
+    }
+}
+
 /// Adds to a counter that has a single writer: cheaper than an atomic addition.
 pub fn add(counter: &AtomicU64, more: u64) {
     counter.store(counter.load(Ordering::Relaxed) + more, Ordering::Relaxed);

@@ -61,6 +61,8 @@ pub mod value;
 #[cfg(feature = "python")]
 mod arguments;
 #[cfg(feature = "python")]
+mod awaited;
+#[cfg(feature = "python")]
 mod batch;
 #[cfg(feature = "python")]
 mod check;
@@ -69,7 +71,13 @@ mod dict;
 #[cfg(feature = "python")]
 mod exceptions;
 #[cfg(feature = "python")]
+mod functions;
+#[cfg(feature = "python")]
+mod gathered;
+#[cfg(feature = "python")]
 mod measure;
+#[cfg(feature = "python")]
+mod reading;
 #[cfg(feature = "python")]
 mod rows;
 #[cfg(feature = "python")]
@@ -94,11 +102,13 @@ mod _core {
     #[pymodule_export]
     use super::exceptions::{LoadError, RawtpError, UnsupportedKernelError};
     #[pymodule_export]
+    use super::functions::{load_rejected, syscall_name, syscall_number};
+    #[pymodule_export]
     use super::measure::measure;
     #[pymodule_export]
     use super::stats::Stats;
     #[pymodule_export]
-    use super::tracer::{Tracer, load_rejected, syscall_name, syscall_number};
+    use super::tracer::Tracer;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -2,18 +2,15 @@
 
 use std::io::Error as IoError;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arrow_array::{RecordBatch, RecordBatchReader};
 use arrow_schema::{ArrowError, SchemaRef};
 use pyo3::prelude::*;
 
 use crate::batch::ROWS;
+use crate::gathered::{PAUSE, pause};
 use crate::tracer::Tracer;
-
-/// How long events are gathered for one batch.
-const GATHER: Duration = Duration::from_millis(100);
 
 /// What its consumer calls from any thread, attached to Python or not.
 pub(crate) struct Stream {
@@ -41,20 +38,9 @@ impl Stream {
                 return tracer.failure().map(|()| None);
             }
             tracer.wait(py, None)?;
-            self.gather(py)?;
+            // The consumer keeps each batch as it is: rather few of many rows than many of one.
+            pause(tracer, py, Instant::now() + PAUSE)?;
         }
-    }
-
-    /// The consumer keeps each batch as it is: rather few of many rows than many of one. What comes meanwhile waits in the
-    /// queue, as long as that is not filling.
-    fn gather(&self, py: Python<'_>) -> PyResult<()> {
-        let queue = self.tracer.get().session.queue();
-        let end = Instant::now() + GATHER;
-        while Instant::now() < end && !queue.is_filling() && !queue.is_closed() {
-            py.detach(|| thread::sleep(GATHER / 50));
-            py.check_signals()?;
-        }
-        Ok(())
     }
 
     fn next_batch(&self, py: Python<'_>) -> Result<Option<RecordBatch>, String> {

@@ -2,8 +2,7 @@
 #![allow(clippy::doc_markdown, reason = "its comments are docstrings of Python, which has no such marks")]
 
 use std::os::fd::{AsFd, AsRawFd};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
@@ -11,35 +10,30 @@ use arrow_schema::SchemaRef;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use pyo3::exceptions::{PyRuntimeError, PyTimeoutError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::MutexExt;
 use pyo3::types::{PyCapsule, PyDict, PyList};
 
 use crate::arguments::{Who, deadline, most, names, whole};
+use crate::awaited::Awaited;
 use crate::batch::{Batch, ROWS, schema_capsule, stream_capsule};
 use crate::columns;
 use crate::config::Config;
 use crate::dict::Dicts;
 use crate::exceptions::RawtpError;
 use crate::fields::Fields;
+use crate::gathered::gather;
 use crate::hook::Hook;
-use crate::reader::Reader;
+use crate::reading::{Reading, Turns};
 use crate::session::Session;
 use crate::stats::Stats;
 use crate::stream::Stream;
-use crate::syscalls::{Abi, DELETE};
+use crate::syscalls::DELETE;
 use crate::taken::Taken;
 use crate::value::Values;
 
 /// A signal that comes between the look for one and the poll is seen this late at the worst.
 const SIGNAL_CHECK: Duration = Duration::from_millis(250);
-
-/// What the threads that read take turns at.
-struct Reading {
-    reader: Reader,
-    values: Values,
-    dicts: Dicts,
-}
 
 /// Watches deletions from its creation until it is closed: iterate it for events, which are dicts (rawtp.Event).
 ///
@@ -53,29 +47,11 @@ struct Reading {
 #[pyclass(frozen, weakref, module = "rawtp")]
 pub(crate) struct Tracer {
     pub(crate) session: Session,
-    reading: Mutex<Reading>,
-    /// The thread that holds `reading`, as an address of its own; 0 for none. See [`Tracer::lock`].
-    holder: AtomicUsize,
+    pub(crate) turns: Turns,
+    pub(crate) schema: SchemaRef,
     pids: Vec<u32>,
     fields: Fields,
-    schema: SchemaRef,
-}
-
-fn this_thread() -> usize {
-    thread_local! { static HERE: u8 = const { 0 }; }
-    HERE.with(|here| std::ptr::from_ref(here).addr())
-}
-
-/// The lock on `reading`; forgets the holder when dropped.
-struct Held<'a> {
-    reading: MutexGuard<'a, Reading>,
-    holder: &'a AtomicUsize,
-}
-
-impl Drop for Held<'_> {
-    fn drop(&mut self) {
-        self.holder.store(0, Ordering::Relaxed);
-    }
+    awaited: Awaited,
 }
 
 impl Tracer {
@@ -97,17 +73,6 @@ impl Tracer {
         Ok(())
     }
 
-    /// Takes the turn at reading. Making a dict can run the garbage collector, and that any finalizer: one that reads
-    /// from this tracer again would wait for itself.
-    fn lock(&self, py: Python<'_>) -> PyResult<Held<'_>> {
-        if self.holder.load(Ordering::Relaxed) == this_thread() {
-            return Err(PyRuntimeError::new_err("this thread is already reading from this tracer"));
-        }
-        let reading = self.reading.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
-        self.holder.store(this_thread(), Ordering::Relaxed);
-        Ok(Held { reading, holder: &self.holder })
-    }
-
     /// Takes up to `most` events that are there, and hands each to `take`.
     fn read<'py>(
         &self,
@@ -115,8 +80,8 @@ impl Tracer {
         most: usize,
         mut take: impl FnMut(Bound<'py, PyDict>) -> PyResult<()>,
     ) -> PyResult<u64> {
-        let mut held = self.lock(py)?;
-        let Reading { reader, values, dicts } = &mut *held.reading;
+        let mut turn = self.turns.take(py)?;
+        let Reading { reader, values, dicts } = &mut *turn;
         let counts = self.session.counts();
         let mut taken = Taken::new(counts);
         while taken.events < most as u64 {
@@ -166,8 +131,8 @@ impl Tracer {
 
     /// Takes up to `most` events that are there, as columns.
     pub(crate) fn read_batch(&self, py: Python<'_>, most: usize) -> PyResult<RecordBatch> {
-        let mut held = self.lock(py)?;
-        let Reading { reader, values, .. } = &mut *held.reading;
+        let mut turn = self.turns.take(py)?;
+        let Reading { reader, values, .. } = &mut *turn;
         let counts = self.session.counts();
         Ok(py.detach(|| columns::read(reader, values, &self.schema, counts, most))?)
     }
@@ -217,14 +182,13 @@ impl Tracer {
         let values = Values::new(config.fields);
         let dicts = Dicts::new(py, &values)?;
         let (session, reader) = py.detach(|| Session::open(&config))?;
-        let reading = Mutex::new(Reading { reader, values, dicts });
         Ok(Self {
             session,
-            reading,
-            holder: AtomicUsize::new(0),
+            turns: Turns::new(Reading { reader, values, dicts }),
+            schema: columns::schema(config.fields),
             pids: config.filters.pids().to_vec(),
             fields: config.fields,
-            schema: columns::schema(config.fields),
+            awaited: Awaited::new(),
         })
     }
 
@@ -258,10 +222,41 @@ impl Tracer {
         }
     }
 
+    fn __aiter__(slf: PyRef<'_, Self>) -> PyResult<PyRef<'_, Self>> {
+        slf.check_process()?;
+        Ok(slf)
+    }
+
+    fn __anext__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        slf.get().check_process()?;
+        slf.get().awaited.call(intern!(slf.py(), "next"), (slf,))
+    }
+
+    /// `get`, for asyncio and trio.
+    #[pyo3(signature = (timeout=None))]
+    fn aget<'py>(slf: &Bound<'py, Self>, timeout: Option<f64>) -> PyResult<Bound<'py, PyAny>> {
+        deadline("timeout", timeout)?;
+        slf.get().check_process()?;
+        slf.get().awaited.call(intern!(slf.py(), "get"), (slf, timeout))
+    }
+
+    /// `get_many`, for asyncio and trio.
+    #[pyo3(signature = (max_events=None, timeout=None), text_signature = "($self, max_events=4096, timeout=None)")]
+    fn aget_many<'py>(
+        slf: &Bound<'py, Self>,
+        max_events: Option<&Bound<'py, PyAny>>,
+        timeout: Option<f64>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let most = most("max_events", max_events, 4096)?;
+        deadline("timeout", timeout)?;
+        slf.get().check_process()?;
+        slf.get().awaited.call(intern!(slf.py(), "get_many"), (slf, most, timeout))
+    }
+
     /// Waits for the next event; TimeoutError when none comes within `timeout` seconds.
     #[pyo3(signature = (timeout=None))]
     fn get<'py>(&self, py: Python<'py>, timeout: Option<f64>) -> PyResult<Bound<'py, PyDict>> {
-        let deadline = deadline(timeout)?;
+        let deadline = deadline("timeout", timeout)?;
         loop {
             self.check_open()?;
             if let Some(event) = self.read_one(py)? {
@@ -282,7 +277,7 @@ impl Tracer {
         timeout: Option<f64>,
     ) -> PyResult<Bound<'py, PyList>> {
         let most = most("max_events", max_events, 4096)?;
-        let deadline = deadline(timeout)?;
+        let deadline = deadline("timeout", timeout)?;
         let events = PyList::empty(py);
         loop {
             self.check_open()?;
@@ -297,7 +292,7 @@ impl Tracer {
     #[pyo3(signature = (max_rows=None, timeout=None), text_signature = "($self, max_rows=65536, timeout=None)")]
     fn batch(&self, py: Python<'_>, max_rows: Option<&Bound<'_, PyAny>>, timeout: Option<f64>) -> PyResult<Batch> {
         let most = most("max_rows", max_rows, ROWS)?;
-        let deadline = deadline(timeout)?;
+        let deadline = deadline("timeout", timeout)?;
         loop {
             self.check_open()?;
             let batch = self.read_batch(py, most)?;
@@ -305,6 +300,14 @@ impl Tracer {
                 return Ok(Batch::new(batch, self.fields));
             }
         }
+    }
+
+    /// Takes all that comes within `duration` seconds, or until the close, as columns; or `max_rows` of it, when those come sooner.
+    #[pyo3(signature = (duration=None, max_rows=None), text_signature = "($self, duration=None, max_rows=1048576)")]
+    fn to_arrow(&self, py: Python<'_>, duration: Option<f64>, max_rows: Option<&Bound<'_, PyAny>>) -> PyResult<Batch> {
+        let most = most("max_rows", max_rows, 1 << 20)?;
+        let batch = gather(self, py, deadline("duration", duration)?, most)?;
+        Ok(Batch::new(batch, self.fields))
     }
 
     /// Arrow's schema of the columns.
@@ -374,32 +377,4 @@ impl Tracer {
         let pid = if pids.is_empty() { String::new() } else { format!(" pid={}", pids.join(",")) };
         format!("<rawtp.Tracer {state}{pid}>")
     }
-}
-
-/// Loads the guide's program that the verifier refuses, to show what Python sees of a refusal. Raises LoadError.
-#[pyfunction]
-#[pyo3(name = "_load_rejected")]
-pub(crate) fn load_rejected(py: Python<'_>) -> PyResult<()> {
-    Ok(py.detach(crate::probe::load_rejected)?)
-}
-
-/// The number of a system call in a table; None where it has none of that name.
-#[pyfunction]
-#[pyo3(name = "_syscall_number")]
-pub(crate) fn syscall_number(name: &str, abi: &str) -> PyResult<Option<u32>> {
-    Ok(table(abi)?.number(name))
-}
-
-/// The name of a system call's number in a table; None where it has none of that number.
-#[pyfunction]
-#[pyo3(name = "_syscall_name")]
-pub(crate) fn syscall_name(number: u32, abi: &str) -> PyResult<Option<&'static str>> {
-    Ok(table(abi)?.name(number))
-}
-
-fn table(abi: &str) -> PyResult<Abi> {
-    Abi::ALL.into_iter().find(|known| known.as_str() == abi).ok_or_else(|| {
-        let known = Abi::ALL.map(Abi::as_str).join(", ");
-        PyValueError::new_err(format!("unknown ABI {abi:?}: there are {known}"))
-    })
 }

@@ -1,6 +1,6 @@
 """The extension module. Import its names from :mod:`rawtp`."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from os import PathLike
 from types import TracebackType
 from typing import Final, Literal, final
@@ -283,6 +283,52 @@ class Tracer:
         Raises:
             ValueError: as :meth:`get`, or ``max_events`` is below 1.
         """
+    def __aiter__(self) -> Tracer: ...
+    def __anext__(self) -> Coroutine[None, None, Event]:
+        """Waits for the next event, on asyncio (uvloop too) and trio, for the tracer's descriptor and in no thread::
+
+            async for event in tracer:
+                print(event["comm"], event["path"])
+
+        Ends (``StopAsyncIteration``) when the tracer is closed, from whatever task or thread, and what was drained is
+        read.
+
+        A cancelled task loses no event: one is taken in the very step that hands it over. One task at a time reads a
+        tracer, and a second one is refused; tasks that share the work get it from the first, by a queue or a channel.
+        As long as there are events a task does not wait, but after every 64 it lets the others run, and can be
+        cancelled. :meth:`close` and the making of a tracer take some milliseconds, in which no task runs: with ``async
+        with`` they would no less, so there is none. Use ``with``, or ``await asyncio.to_thread(tracer.close)``.
+
+        Raises:
+            RuntimeError: another task is reading from this tracer; neither asyncio nor trio is running; or in a forked
+                child.
+            RawtpError: as :meth:`__next__`.
+        """
+    def aget(self, timeout: float | None = None) -> Coroutine[None, None, Event]:
+        """:meth:`get`, for asyncio and trio; as for the rest see :meth:`__anext__`.
+
+        Args:
+            timeout: seconds, by the clock of the event loop; ``None`` waits for ever, 0 lets the other tasks run once.
+
+        Raises:
+            TimeoutError: none came in time.
+            ValueError: as :meth:`get`.
+            RuntimeError: as :meth:`__anext__`.
+        """
+    def aget_many(self, max_events: int = 4096, timeout: float | None = None) -> Coroutine[None, None, list[Event]]:
+        """:meth:`get_many`, for asyncio and trio; as for the rest see :meth:`__anext__`.
+
+        Args:
+            max_events: at least 1. No other task runs while they are made into dicts: some milliseconds for thousands.
+            timeout: as in :meth:`aget`.
+
+        Returns:
+            The events; ``[]`` when none came in time.
+
+        Raises:
+            ValueError: as :meth:`get_many`.
+            RuntimeError: as :meth:`__anext__`.
+        """
     def batch(self, max_rows: int = 65536, timeout: float | None = None) -> Batch:
         """Waits until there is an event, and takes all that are there as columns, ``max_rows`` at the most.
 
@@ -298,6 +344,25 @@ class Tracer:
 
         Raises:
             ValueError: as :meth:`get`, or ``max_rows`` is below 1.
+        """
+    def to_arrow(self, duration: float | None = None, max_rows: int = 1048576) -> Batch:
+        """Takes all that comes within a time, as columns: :meth:`batch` takes what is there at once.
+
+        What was drained before counts as coming, and the end comes sooner at a :meth:`close`. Of a closed tracer it is
+        what is left. Memory has a bound: it returns as soon as there are ``max_rows``, or texts of 256 MiB, and what
+        comes later waits for the next call. As for an exception in the middle, Ctrl-C above all: what was taken by then
+        is gone, and counted as discarded.
+
+        Args:
+            duration: seconds; ``None`` waits for the close, 0 does not wait.
+            max_rows: at least 1. A row of all fields takes some 300 to 500 bytes, and the length of its texts.
+
+        Returns:
+            The events; an empty batch when none came.
+
+        Raises:
+            ValueError: the duration is negative or not a number, or ``max_rows`` is below 1.
+            RuntimeError: in a forked child.
         """
     def __arrow_c_schema__(self) -> object:
         """The schema of the batches: a capsule ``arrow_schema``."""
@@ -330,7 +395,8 @@ class Tracer:
     def fileno(self) -> int:
         """A descriptor for select(2), poll(2) and epoll(7): readable when there may be events, and once the tracer is
         closed. Only wait on it: read with ``get_many(timeout=0)``, which can still be ``[]`` when what came was the
-        entry of a call that has not returned.
+        entry of a call that has not returned. While a task awaits the tracer on asyncio, the loop's ``add_reader`` for
+        it is taken.
 
         Raises:
             ValueError: the tracer is closed.

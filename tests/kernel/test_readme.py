@@ -39,13 +39,19 @@ def test_the_endless_example() -> None:
 def test_the_example_that_reads_afterwards() -> None:
     done = subprocess.run([sys.executable, "-c", BLOCKS[1]], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert len(BLOCKS) == 3
+    assert len(BLOCKS) == 4
 
 
 def test_the_example_of_a_batch() -> None:
     source = BLOCKS[2] + "print(type(batch).__name__, len(batch) >= 1)"
     done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "Batch True\n", "")
+
+
+def test_the_example_of_asyncio() -> None:
+    done = subprocess.run([sys.executable, "-c", BLOCKS[3]], capture_output=True, text=True, check=False)
+    comm = Path(sys.executable).name[:15]
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{comm} /tmp/not-there\n", "")
 
 
 def test_the_keys_are_all_named() -> None:

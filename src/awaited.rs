@@ -1,0 +1,29 @@
+//! What a tracer does for asyncio and trio, which is in `python/rawtp/_async.py`.
+
+use pyo3::call::PyCallArgs;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyString;
+
+/// The `Awaited` of one tracer. Made when it is first asked for: `import rawtp` imports nothing for it.
+pub(crate) struct Awaited(PyOnceLock<Py<PyAny>>);
+
+impl Awaited {
+    pub(crate) fn new() -> Self {
+        Self(PyOnceLock::new())
+    }
+
+    /// Calls a method. It gives a coroutine, which does nothing before it is awaited.
+    pub(crate) fn call<'py>(
+        &self,
+        method: &Bound<'py, PyString>,
+        arguments: impl PyCallArgs<'py>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = method.py();
+        let awaited = self.0.get_or_try_init(py, || {
+            Ok::<_, PyErr>(py.import(intern!(py, "rawtp._async"))?.getattr(intern!(py, "Awaited"))?.call0()?.unbind())
+        })?;
+        awaited.bind(py).call_method1(method, arguments)
+    }
+}
