@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 import uuid
@@ -14,7 +15,10 @@ if TYPE_CHECKING:
 
     import rawtp
 
-HANG_S = 60.0
+SLOWER = float(os.environ.get("RAWTP_SLOWER", "1"))
+"""How many times longer an emulated machine may take than a real one."""
+
+HANG_S = 60.0 * SLOWER
 """A bound that tells a hang, generous on any machine."""
 
 
