@@ -59,11 +59,12 @@ def read(name: str, package: str, said: str, took_s: float, to: Path) -> Result:
     for case in cases:
         test = f"{case.get('classname')}.{case.get('name')}".removeprefix("tests.").strip(".")
         for child in case:
+            reason = child.get("message") or ""
             if child.tag in ("failure", "error"):
-                wrong.append(f"{child.tag}: {test}: {(child.get('message') or '').splitlines()[:1]}")
+                first = reason.partition("\n")[0]
+                wrong.append(f"{child.tag}: {test}: {first}")
             elif child.tag == "skipped":
                 skipped += 1
-                reason = child.get("message") or ""
                 if not is_known(name, test, reason):
                     wrong.append(f"skipped, and not on the list of scripts/vm/skips.py: {test}: {reason}")
     return Result(name, package, False, status, len(cases), skipped, took_s, tuple(wrong))
