@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import rawtp
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-
-    import rawtp
+    from typing import Literal
 
 SLOWER = float(os.environ.get("RAWTP_SLOWER", "1"))
 """How many times longer an emulated machine may take than a real one."""
@@ -93,6 +94,17 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"not within {HANG_S} s: {what}"
         time.sleep(0.001)
+
+
+def hook_refusal(hook: Literal["raw_tp", "tracepoint"]) -> str | None:
+    """Why this kernel has no such hook for all calls; ``None`` when it has."""
+    try:
+        rawtp.Tracer(rawtp.DELETE + rawtp.RENAME + rawtp.TRUNCATE, hook=hook, pid=1).close()
+    except rawtp.UnsupportedKernelError as error:
+        if not str(error).startswith('hook="tracepoint" needs a kernel with bpf_task_pt_regs, '):
+            raise
+        return str(error)
+    return None
 
 
 def live_hooks(tracer: rawtp.Tracer) -> int:

@@ -16,8 +16,8 @@ from scripts.vm.userland import userland
 
 TIMEOUT_S = 3600.0
 TEST = """\
-export RAWTP_PROGRAMS=/opt/programs RAWTP_REQUIRE_KERNEL=1 RAWTP_VM_KERNEL={name} RAWTP_SLOWER=8
-python3 -m pytest -p no:cacheprovider -q --color=no -o timeout=900 --tb=short --durations=10 \\
+export RAWTP_PROGRAMS=/opt/programs RAWTP_REQUIRE_KERNEL=1 RAWTP_VM_KERNEL={name} RAWTP_SLOWER=4
+python3 -m pytest -p no:cacheprovider -v --color=no -o timeout=900 --tb=short --durations=10 \\
 	--junitxml=/run/junit.xml {left_out} {arguments}
 status=$?
 dmesg -n 1

@@ -19,7 +19,7 @@ class Apt:
         self._arch = arch
         self._config = place / "apt.conf"
         place.mkdir(parents=True, exist_ok=True)
-        for name in ("state/lists/partial", "cache/archives/partial"):
+        for name in ("state/lists/partial", "cache/archives/partial", "none/partial"):
             (place / name).mkdir(parents=True, exist_ok=True)
         (place / "status").touch()
         debian, security = _mirrors()
@@ -67,13 +67,12 @@ class Apt:
 
     def closure(self, packages: tuple[str, ...]) -> list[Path]:
         """Packages with all that they need."""
-        ask = ("apt-get", "-y", "--no-install-recommends", "install")
-        uris = self._run(*ask, "--print-uris", *packages)
-        self._run(*ask, "--download-only", *packages)
+        ask = ("apt-get", "-y", "--no-install-recommends", "install", *packages)
+        # apt gives addresses of what it has not fetched yet: of all, when it looks for that elsewhere.
+        uris = self._run(*ask, "--print-uris", "-o", f"Dir::Cache::archives={self._place}/none")
+        self._run(*ask, "--download-only")
         names = re.findall(r"^'[^']+' (\S+\.deb) ", uris, re.MULTILINE)
-        there = {path.name: path for path in (self._place / "cache" / "archives").glob("*.deb")}
-        # Only what is not in the cache yet has an address.
-        return [there[name] for name in names] if names else sorted(there.values())
+        return [self._place / "cache" / "archives" / name for name in names]
 
     def _run(self, *command: str, check: bool = True, cwd: Path | None = None) -> str:
         env = {"APT_CONFIG": str(self._config), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 BUILT = ROOT / "target" / "vm"
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
-TESTS = ("tests", "benches", "notebooks")
-SOURCES = (*TESTS, "README.md", "pyproject.toml")
+SOURCES = ("tests", "benches", "scripts", "README.md", "pyproject.toml")
+# It has int 0x80 in it.
+AMD64_ONLY = {"compat"}
 
 
 def compiler(arch: str) -> str:
@@ -58,6 +59,8 @@ def programs(arch: str) -> Path:
     out = BUILT / f"programs-{arch}"
     out.mkdir(parents=True, exist_ok=True)
     for source in (ROOT / "tests" / "programs").glob("*.c"):
+        if source.stem in AMD64_ONLY and arch != "amd64":
+            continue
         program = out / source.stem
         if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
             # The machine's libc may be older than this one's.

@@ -20,6 +20,7 @@ import pytest
 
 import rawtp
 from kernel.test_cli import PATIENCE_S, Cli, cli, delete, end, finish, ledger, until_live
+from support import SLOWER
 
 pytestmark = pytest.mark.kernel
 
@@ -230,7 +231,7 @@ def test_summary_of_rm_rf(tmp_path: Path) -> None:
         for file in range(10):
             (tree / str(directory) / str(file)).touch()
     with cli("--summary", "-q") as process:
-        time.sleep(1.0)
+        time.sleep(1.0 * SLOWER)
         with subprocess.Popen(["rm", "-rf", tree]) as rm:
             rm.wait(PATIENCE_S)
         code, out, err = end(process)
