@@ -10,6 +10,7 @@ from pathlib import Path
 
 from scripts.vm import guest, machine
 from scripts.vm.kernels import KERNELS, Kernel, chosen
+from scripts.vm.matrix import matrix
 from scripts.vm.result import Result, read
 from scripts.vm.skips import LEFT_OUT
 from scripts.vm.userland import userland
@@ -46,9 +47,11 @@ def main() -> int:
     if options.shell:
         return shell(cache, kernels[0], wheels[kernels[0].arch])
     results = [test(cache, kernel, wheels[kernel.arch], options.arguments) for kernel in kernels]
-    print()
+    print(f"\n{matrix(results)}\n")
     for result in results:
         print(result)
+    for path, reason in LEFT_OUT.items():
+        print(f"left out everywhere: {path}: {reason}")
     absent = sum(result.absent for result in results)
     failed = sum(not (result.passed or result.absent) for result in results)
     print(f"{len(results)} kernels: {len(results) - absent - failed} passed, {failed} failed, {absent} NOT TESTED")

@@ -29,6 +29,8 @@ class Result:
     skipped: int = 0
     took_s: float = 0.0
     wrong: tuple[str, ...] = ()
+    features: str = ""
+    """As tests/vm/test_features.py recorded them."""
 
     @property
     def passed(self) -> bool:
@@ -50,12 +52,13 @@ def read(name: str, package: str, said: str, took_s: float, to: Path) -> Result:
     status = int(found[2])
     try:
         report = gzip.decompress(base64.b64decode("".join(found[1].split()), validate=True))
-        cases = ElementTree.fromstring(report).findall(".//testcase")  # noqa: S314 # from our own machine
+        root = ElementTree.fromstring(report)  # noqa: S314 # from our own machine
     except (ValueError, OSError, EOFError, ElementTree.ParseError) as error:
         return Result(name, package, status=status, took_s=took_s, wrong=(f"no JUnit file: {error}",))
     to.write_bytes(report)
     wrong = []
     skipped = 0
+    cases = root.findall(".//testcase")
     for case in cases:
         test = f"{case.get('classname')}.{case.get('name')}".removeprefix("tests.").strip(".")
         for child in case:
@@ -67,4 +70,6 @@ def read(name: str, package: str, said: str, took_s: float, to: Path) -> Result:
                 skipped += 1
                 if not is_known(name, test, reason):
                     wrong.append(f"skipped, and not on the list of scripts/vm/skips.py: {test}: {reason}")
-    return Result(name, package, False, status, len(cases), skipped, took_s, tuple(wrong))
+    recorded = root.find(".//property[@name='features']")
+    features = "" if recorded is None else recorded.get("value", "")
+    return Result(name, package, False, status, len(cases), skipped, took_s, tuple(wrong), features)

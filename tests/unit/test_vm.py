@@ -5,13 +5,15 @@ from __future__ import annotations
 import base64
 import gzip
 import io
+import json
 from pathlib import Path
 
 import pytest
 
 from scripts.vm.archive import Archive
 from scripts.vm.kernels import KERNELS, chosen
-from scripts.vm.result import read
+from scripts.vm.matrix import matrix
+from scripts.vm.result import Result, read
 
 CASE = '<testcase classname="tests.kernel.test_ways" name="test_one">{}</testcase>'
 
@@ -26,6 +28,18 @@ def test_a_run_that_passes(tmp_path: Path) -> None:
     assert (result.passed, result.status, result.tests, result.skipped, result.wrong) == (True, 0, 1, 0, ())
     assert (tmp_path / "kept.xml").read_text().count("<testcase ") == 1
     assert str(result) == "5.10          passed: 1 ran, 0 skipped, 12 s (linux-image)"
+
+
+def test_the_matrix_is_of_those_that_told(tmp_path: Path) -> None:
+    told = ["5.10.0-1", ["raw_tp/sys_enter", "tp_btf/sys_exit", None, None], False, "i386"]
+    recorded = f"<properties><property name='features' value='{json.dumps(told)}'/></properties>"
+    results = [
+        read("5.10", "linux-image", said(recorded + CASE.format("")), 1.0, tmp_path / "kept.xml"),
+        Result("6.1", absent=True),
+    ]
+    assert matrix(results).splitlines()[2:] == [
+        "| 5.10 | 5.10.0-1 | `raw_tp/sys_enter` | `tp_btf/sys_exit` | - | - | - | i386 |"
+    ]
 
 
 @pytest.mark.parametrize(

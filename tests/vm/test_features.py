@@ -25,12 +25,12 @@ URING = ("raw_tp/io_uring_submit_req", "raw_tp/io_uring_complete")
 
 # The hooks of the four parts, whether hook="tracepoint" works, and the ABI of a 32-bit program's deletions.
 EXPECTED: dict[str, tuple[tuple[str | None, ...], bool, str | None]] = {
-    "5.10": ((*RAW, None, None), False, "i386"),
+    "5.10": ((*RAW, *OLD_URING), False, "i386"),
     "6.1": ((*RAW, *OLD_URING), True, "i386"),
     "6.12": ((*RAW, *URING), True, "i386"),
     "6.18": ((*RAW, *URING), True, "i386"),
     "newest": ((*CLASSIC, *URING), True, "i386"),
-    "5.10-arm64": ((*RAW, None, None), False, None),
+    "5.10-arm64": ((*RAW, *OLD_URING), False, None),
     "6.1-arm64": ((*RAW, *OLD_URING), True, None),
     "6.12-arm64": ((*RAW, *URING), True, None),
     "newest-arm64": ((*RAW, *URING), True, None),
