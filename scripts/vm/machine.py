@@ -16,6 +16,7 @@ from scripts.vm.kernels import SUITES
 if TYPE_CHECKING:
     from scripts.vm.kernels import Kernel
 
+TRIES = 8
 MEMORY_MIB = 2048
 CPUS = 2
 ARGUMENTS = "rdinit=/init quiet loglevel=4 mitigations=off panic=-1"
@@ -25,7 +26,8 @@ def image(cache: Path, kernel: Kernel) -> tuple[str, Path] | None:
     """A kernel's package and its image, fetched once; ``None`` when the mirror has none."""
     apt = Apt(cache / f"apt-kernels-{kernel.arch}", kernel.arch, SUITES)
     apt.update()
-    for package in apt.kernels(kernel.version)[:3]:
+    # A mirror's list can name what the mirror has no longer.
+    for package in apt.kernels(kernel.version)[:TRIES]:
         unpacked = cache / "kernels" / package
         if found := _image_in(unpacked):
             return package, found

@@ -70,9 +70,10 @@ def test_auto_delivers_every_one(program: Callable[[str], Path]) -> None:
 def test_raw_tp_counts_what_it_misses(program: Callable[[str], Path]) -> None:
     events, stats = among_neighbours(program, "raw_tp")
     lacking = CALLS - len(events) - stats.lost_ring
-    assert stats.missed is not None
-    assert 0 <= lacking <= stats.missed
+    # 5.10 does not count them, and misses none.
+    missed = stats.missed or 0
+    assert 0 <= lacking <= missed
     with rawtp.Tracer(["unlinkat"]) as tracer:
         preemptible = tracer.coverage["syscalls"]["reason"] is not None
     # Where nothing is preempted, nothing may be missing.
-    assert preemptible or (lacking, stats.missed) == (0, 0)
+    assert preemptible or (lacking, missed) == (0, 0)
