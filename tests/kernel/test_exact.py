@@ -243,8 +243,8 @@ def test_out_of_memory_while_dicts_are_made(own: rawtp.Tracer) -> None:
         assert (now.discarded > before.discarded) <= failed
         until_sentinel(own)
         assert_ledger(own.stats())
-    assert failures > 10
-    assert own.stats().discarded > 10
+    assert failures > 5
+    assert own.stats().discarded > 5
 
 
 def test_missed_is_what_the_kernel_says(own: rawtp.Tracer) -> None:

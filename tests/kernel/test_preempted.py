@@ -68,13 +68,13 @@ def test_auto_delivers_every_one(program: Callable[[str], Path]) -> None:
 
 
 def test_raw_tp_counts_what_it_misses(
-    program: Callable[[str], Path], record_property: Callable[[str, object], None]
+    program: Callable[[str], Path], record_testsuite_property: Callable[[str, object], None]
 ) -> None:
     events, stats = among_neighbours(program, "raw_tp")
     lacking = CALLS - len(events) - stats.lost_ring
     # 5.10 does not count them, and misses none.
     missed = stats.missed or 0
-    record_property("lacking and missed", (lacking, missed))
+    record_testsuite_property("lacking and missed", (lacking, missed))
     assert 0 <= lacking <= missed
     with rawtp.Tracer(["unlinkat"]) as tracer:
         preemptible = tracer.coverage["syscalls"]["reason"] is not None
