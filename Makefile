@@ -6,6 +6,8 @@ PYTHON ?= python3
 ARGS ?=
 FUZZ_S ?= 60
 SOAK_S ?= 600
+KERNEL ?= 6.12
+KERNELS ?=
 
 # rustup puts cargo here, and a shell opened before that does not know it.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -26,7 +28,7 @@ SOURCES := $(wildcard src/*.rs src/*/*.rs bpf/*) build.rs Cargo.toml Cargo.lock 
 PACKAGED := $(wildcard python/rawtp/*.py* python/rawtp/*/*.py* python/rawtp/py.typed LICENSE-* README.md)
 FORMATTED := $(filter-out bpf/vmlinux.h,$(wildcard bpf/*.c bpf/*.h benches/programs/*.c benches/programs/*.h))
 
-.PHONY: help run test build wheel lint fuzz soak bench bench-deps clean setup-wheel setup-lint test-rust
+.PHONY: help run test test-vm vm build wheel lint fuzz soak bench bench-deps clean setup-wheel setup-lint setup-vm test-rust
 
 help: ## these lines
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | while IFS=: read -r name text; do printf '  make %-11s%s\n' "$$name" "$$text"; done
@@ -37,6 +39,12 @@ run: .venv/.develop ## deletions on this host, live, as root; ARGS="--help" show
 test: setup-wheel .venv/.test .venv/.develop test-rust dist/.wheel ## every test: Rust, Python, the kernel, the wheel; ARGS go to pytest
 	@[ "$$(id -u)" -eq 0 ] || echo "pytest runs as root now, through sudo: the tests load BPF"
 	scripts/as_root.sh $(TEST_ENV) .venv/bin/python -m pytest -p no:cacheprovider $(ARGS)
+
+test-vm: setup-vm dist/.wheel ## the kernel tests from the wheel on other kernels, in qemu; KERNELS="5.10 6.12-arm64" picks
+	.venv/bin/python -m scripts.vm $(if $(ARGS),--arguments="$(ARGS)") $(KERNELS)
+
+vm: setup-vm dist/.wheel ## a shell on another kernel, in qemu; KERNEL=5.10 picks
+	.venv/bin/python -m scripts.vm --shell $(KERNEL)
 
 build: .venv/.develop ## the extension, into .venv; edits under python/ need no rebuild
 
@@ -78,6 +86,9 @@ setup-wheel:
 
 setup-lint:
 	@scripts/setup.sh build lint fuzz
+
+setup-vm:
+	@scripts/setup.sh build wheel vm
 
 # Two stages, so that a first `make run` fetches maturin and no more.
 .venv/.build: pyproject.toml

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes sure that what make works with is there: setup.sh build, or wheel, or lint, or fuzz, or several of them.
+# Makes sure that what make works with is there: setup.sh build, or wheel, or lint, or fuzz, or vm, or several of them.
 # It looks for the tools, not for packages, so that a machine of any distribution that has them just goes on.
 set -eu
 cd "$(dirname "$0")/.."
@@ -42,6 +42,12 @@ check_rust() {
 	esac
 }
 
+check_rust_target() {
+	! ls "$(rustc --print target-libdir --target "$1")"/libstd-*.rlib >/dev/null 2>&1 || return 0
+	command -v rustup >/dev/null || fail "rustc has no standard library for $1, and there is no rustup to add it"
+	rustup target add "$1" >&2
+}
+
 check_python() {
 	hint="install CPython $pymin or newer, or name one: make PYTHON=/path/to/python3"
 	found=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || fail "no $python: $hint"
@@ -57,6 +63,7 @@ have() {
 	libelf | zlib) pkg-config --exists "$1" ;;
 	# Debian's python3 has the module venv, but not what it puts into one.
 	venv) "$python" -c 'import ensurepip, venv' ;;
+	cross-cc) echo '#include <stdlib.h>' | aarch64-linux-gnu-gcc -E -x c - ;;
 	*) command -v "$1" ;;
 	esac >/dev/null 2>&1
 }
@@ -75,8 +82,11 @@ table() {
 		c++           g++            gcc-c++                gcc      g++                         gcc-c++
 		cc            gcc,libc6-dev  gcc                    gcc      gcc,musl-dev,linux-headers  gcc
 		clang-format  clang-format   clang-tools-extra      clang    clang-extra-tools           clang-tools
+		cross-cc      gcc-aarch64-linux-gnu,libc6-dev-arm64-cross
 		libelf        libelf-dev     elfutils-libelf-devel  libelf   elfutils-dev                libelf-devel
 		pkg-config    pkg-config     pkgconf-pkg-config     pkgconf  pkgconf                     pkgconf-pkg-config
+		qemu-system-aarch64 qemu-system-arm
+		qemu-system-x86_64  qemu-system-x86
 		venv          python3-venv   python3                python   python3                     python3
 		zlib          zlib1g-dev     zlib-devel             zlib     zlib-dev                    zlib-devel
 	EOF
@@ -136,6 +146,11 @@ for target in "$@"; do
 	fuzz) needs="$needs c++" ;;
 	# The wheel brings its own libelf and zlib, and those are built with their authors' tools.
 	wheel) needs="$needs autoreconf automake autopoint flex bison gawk" ;;
+	vm)
+		command -v apt-get >/dev/null || fail "the kernels of test-vm are Debian's: that needs apt-get"
+		needs="$needs cross-cc qemu-system-aarch64 qemu-system-x86_64"
+		check_rust_target aarch64-unknown-linux-gnu
+		;;
 	*) fail "unknown target: $target" ;;
 	esac
 done

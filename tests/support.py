@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 import uuid
@@ -9,12 +10,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import rawtp
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from typing import Literal
 
-    import rawtp
+SLOWER = float(os.environ.get("RAWTP_SLOWER", "1"))
+"""How many times longer an emulated machine may take than a real one."""
 
-HANG_S = 60.0
+HANG_S = 60.0 * SLOWER
 """A bound that tells a hang, generous on any machine."""
 
 
@@ -89,6 +94,17 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"not within {HANG_S} s: {what}"
         time.sleep(0.001)
+
+
+def hook_refusal(hook: Literal["raw_tp", "tracepoint"]) -> str | None:
+    """Why this kernel has no such hook for all calls; ``None`` when it has."""
+    try:
+        rawtp.Tracer(rawtp.DELETE + rawtp.RENAME + rawtp.TRUNCATE, hook=hook, pid=1).close()
+    except rawtp.UnsupportedKernelError as error:
+        if not str(error).startswith('hook="tracepoint" needs a kernel with bpf_task_pt_regs, '):
+            raise
+        return str(error)
+    return None
 
 
 def live_hooks(tracer: rawtp.Tracer) -> int:

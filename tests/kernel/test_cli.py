@@ -20,10 +20,11 @@ from typing import Any
 import pytest
 
 import rawtp
+from support import SLOWER
 
 pytestmark = pytest.mark.kernel
 
-PATIENCE_S = 30.0
+PATIENCE_S = 30.0 * SLOWER
 SHARES = ("filtered", "lost_ring", "lost_state", "pending", "buffered", "delivered", "discarded")
 BESIDE = ("missed", "unpaired", "name_faults", "truncated", "lost_exits", "tail_lost")
 

@@ -18,9 +18,11 @@ from pathlib import Path
 
 import pytest
 
+from support import SLOWER
+
 pytestmark = pytest.mark.kernel
 
-PATIENCE_S = 30.0
+PATIENCE_S = 30.0 * SLOWER
 HEADER = "TIME             PID    UID COMM            SYSCALL     RESULT       PATH"
 
 

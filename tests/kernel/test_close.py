@@ -9,7 +9,7 @@ import pytest
 
 import rawtp
 from counted import assert_positions, counted
-from support import assert_ledger, wait_for
+from support import assert_ledger, hook_refusal, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +26,8 @@ def test_close_in_a_flood_of_several_threads(
     program: Callable[[str], Path], tmp_path: Path, hook: Literal["raw_tp", "tracepoint"], results: bool
 ) -> None:
     """What the tracer saw lies between the calls that surely fell into its life and those that may have."""
+    if reason := hook_refusal(hook):
+        pytest.skip(reason)
     with counted(program, tmp_path, 4) as flood:
         flood.go()
         wait_for(lambda: flood.ended > 0, "a call")
@@ -43,7 +45,8 @@ def test_close_in_a_flood_of_several_threads(
             assert_ledger(closed)
             assert (closed.delivered, closed.buffered, closed.pending) == (len(events), 0, 0)
             seen = closed.matched - closed.filtered
-            assert ended_open - begun_open <= seen <= begun_after - ended_before
+            # What a kernel makes raw tracepoints miss, it counts.
+            assert ended_open - begun_open - (closed.missed or 0) <= seen <= begun_after - ended_before
 
             rest = list(tracer)
             assert len(rest) == closed.discarded

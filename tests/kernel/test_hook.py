@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import rawtp
-from support import assert_ledger, read_to_end, release, stopped
+from support import assert_ledger, hook_refusal, read_to_end, release, stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,12 +25,7 @@ HOOKS = {
 
 
 def check_supported(hook: Literal["raw_tp", "tracepoint"]) -> None:
-    try:
-        rawtp.Tracer(EVERYTHING, hook=hook, pid=1).close()
-    except rawtp.UnsupportedKernelError as error:
-        reason = str(error)
-        if not reason.startswith('hook="tracepoint" needs a kernel with bpf_task_pt_regs, '):
-            raise
+    if reason := hook_refusal(hook):
         pytest.skip(reason)
 
 

@@ -126,14 +126,11 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
 
 
 def test_through_mounts(tmp_path: Path) -> None:
-    for name in ("source/in", "bind", "tmpfs", "lower", "upper", "work", "overlay"):
+    for name in ("source/in", "bind", "tmpfs"):
         (tmp_path / name).mkdir(parents=True)
-    layers = f"lowerdir={tmp_path}/lower,upperdir={tmp_path}/upper,workdir={tmp_path}/work"
     with (
         mounted(tmp_path / "bind", "--bind", tmp_path / "source"),
         mounted(tmp_path / "tmpfs", "-t", "tmpfs", "none"),
-        mounted(tmp_path / "upper", "-t", "tmpfs", "none"),
-        mounted(tmp_path / "work", "-t", "tmpfs", "none"),
     ):
         (tmp_path / "tmpfs" / "deep" / "er").mkdir(parents=True)
         for name in ("bind/in", "bind", "tmpfs/deep/er", "tmpfs"):
@@ -143,7 +140,15 @@ def test_through_mounts(tmp_path: Path) -> None:
                 delete("file")
 
             assert in_child(action) == [(f"{tmp_path}/{name}/file", "cwd", None)]
-    (tmp_path / "layers").mkdir()
+
+
+def test_through_an_overlay(tmp_path: Path) -> None:
+    # The first mount of it loads the module, where there is one to load.
+    refused = subprocess.run(["mount", "-t", "overlay", "none", tmp_path], capture_output=True, text=True, check=False)
+    if "unknown filesystem type" in refused.stderr:
+        pytest.skip("this kernel has no overlayfs")
+    for name in ("layers", "overlay"):
+        (tmp_path / name).mkdir()
     with mounted(tmp_path / "layers", "-t", "tmpfs", "none"):
         for name in ("lower/in", "upper", "work"):
             (tmp_path / "layers" / name).mkdir(parents=True)

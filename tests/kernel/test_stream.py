@@ -91,6 +91,7 @@ def test_a_stream_gathers(own: rawtp.Tracer) -> None:
 
 
 def test_two_streams_share_the_events(own: rawtp.Tracer) -> None:
+    module("pyarrow")
     rows: list[Rows] = []
     threads = [threading.Thread(target=lambda: rows.append(by_pyarrow(own))) for _ in range(2)]
     for thread in threads:
@@ -105,6 +106,7 @@ def test_two_streams_share_the_events(own: rawtp.Tracer) -> None:
 
 
 def test_ctrl_c_ends_a_stream() -> None:
+    module("pyarrow")
     source = """
 import os, rawtp, pyarrow
 tracer = rawtp.Tracer(pid=os.getpid())

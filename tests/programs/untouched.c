@@ -2,7 +2,6 @@
  * has mapped and never touched. */
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 int main(int argc, char **argv)
@@ -13,5 +12,5 @@ int main(int argc, char **argv)
 
 	if (name == MAP_FAILED || read(0, &go, 1) != 1)
 		return 1;
-	return syscall(SYS_unlink, name) ? 2 : 0;
+	return unlink(name) ? 2 : 0;
 }

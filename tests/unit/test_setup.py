@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 # What any shell script may count on.
-COREUTILS = ("awk", "cat", "cut", "dirname", "env", "mktemp", "paste", "rm", "sed", "sh", "sort", "tr")
+COREUTILS = ("awk", "cat", "cut", "dirname", "env", "ls", "mktemp", "paste", "rm", "sed", "sh", "sort", "tr")
 TOOLS = ("cargo", "make", "cc", "c++", "clang", "clang-format", "pkg-config")
 VENDORED = ("autoreconf", "automake", "autopoint", "flex", "bison", "gawk")
 
@@ -167,6 +167,15 @@ def test_a_fuzzer_needs_a_compiler_of_c_plus_plus(machine: Machine) -> None:
     assert machine.setup("build") == (0, [])
     lines = ["setup: installing g++", "setup: installed, and still missing: c++"]
     assert machine.setup("build", "fuzz") == (1, lines)
+
+
+def test_other_kernels_need_qemu_and_a_cross_compiler(machine: Machine) -> None:
+    said = (1, ["setup: the kernels of test-vm are Debian's: that needs apt-get"])
+    assert machine.setup("vm") == said
+    machine.add(**{"apt-get": "", "qemu-system-x86_64": "", "rustup": ""})
+    code, [first, second] = machine.setup("vm")
+    assert (code, second) == (1, "setup: installed, and still missing: cross-cc qemu-system-aarch64")
+    assert first == "setup: installing gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-system-arm"
 
 
 def test_apt_fails(machine: Machine) -> None:

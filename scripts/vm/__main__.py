@@ -1,0 +1,107 @@
+"""``python -m scripts.vm [KERNEL ...]``: the kernel tests on other kernels. ``--shell`` boots one for a human."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from scripts.vm import guest, machine
+from scripts.vm.kernels import KERNELS, Kernel, chosen
+from scripts.vm.matrix import matrix
+from scripts.vm.result import Result, read
+from scripts.vm.skips import LEFT_OUT
+from scripts.vm.userland import userland
+
+TIMEOUT_S = 3600.0
+TEST = """\
+export RAWTP_PROGRAMS=/opt/programs RAWTP_REQUIRE_KERNEL=1 RAWTP_VM_KERNEL={name} RAWTP_SLOWER=4
+python3 -m pytest -p no:cacheprovider -v --color=no -o timeout=900 --tb=short --durations=10 \\
+	--junitxml=/run/junit.xml {left_out} {arguments}
+status=$?
+dmesg -n 1
+echo "=== rawtp junit"
+gzip -c /run/junit.xml | base64
+echo "=== rawtp exit $status"
+"""
+SHELL = """\
+export RAWTP_PROGRAMS=/opt/programs
+echo "$(uname -r) $(uname -m), the tests are here; Ctrl-A X turns it off"
+# A terminal of its own: job control, and Ctrl-C.
+setsid cttyhack bash
+"""
+
+
+def main() -> int:
+    options = parser().parse_args()
+    try:
+        kernels = chosen(options.kernels)
+    except ValueError as error:
+        print(f"test-vm: {error}", file=sys.stderr)
+        return 2
+    cache = Path(os.environ.get("RAWTP_CACHE") or Path.home() / ".cache" / "rawtp") / "vm"
+    guest.BUILT.mkdir(parents=True, exist_ok=True)
+    wheels = {arch: guest.wheel(arch) for arch in sorted({kernel.arch for kernel in kernels})}
+    if options.shell:
+        return shell(cache, kernels[0], wheels[kernels[0].arch])
+    results = [test(cache, kernel, wheels[kernel.arch], options.arguments) for kernel in kernels]
+    print(f"\n{matrix(results)}\n")
+    for result in results:
+        print(result)
+    for path, reason in LEFT_OUT.items():
+        print(f"left out everywhere: {path}: {reason}")
+    absent = sum(result.absent for result in results)
+    failed = sum(not (result.passed or result.absent) for result in results)
+    print(f"{len(results)} kernels: {len(results) - absent - failed} passed, {failed} failed, {absent} NOT TESTED")
+    # A mirror that has none of them is no success.
+    return 1 if failed or absent == len(results) else 0
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m scripts.vm", description=__doc__)
+    parser.add_argument("kernels", nargs="*", metavar="KERNEL", help=", ".join(kernel.name for kernel in KERNELS))
+    parser.add_argument("--shell", action="store_true", help="a shell in the first of them")
+    parser.add_argument(
+        "--arguments", default="tests/kernel tests/vm", help="what pytest is given (default: %(default)s)"
+    )
+    return parser
+
+
+def test(cache: Path, kernel: Kernel, wheel: Path, arguments: str) -> Result:
+    print(f"\n== {kernel.name}", flush=True)
+    found = machine.image(cache, kernel)
+    if found is None:
+        print(f"{kernel.name}: NOT TESTED: the mirror has no such kernel", file=sys.stderr, flush=True)
+        return Result(kernel.name, absent=True)
+    package, linux = found
+    print(f"{package}, {kernel.release}'s Python", flush=True)
+    left_out = " ".join(f"--ignore={path}" for path in LEFT_OUT)
+    initrd = initial(cache, kernel, wheel, TEST.format(name=kernel.name, arguments=arguments, left_out=left_out))
+    said, took_s = machine.boot(machine.command(kernel, linux, initrd), TIMEOUT_S)
+    initrd.unlink()
+    (guest.BUILT / f"{kernel.name}.log").write_text(said)
+    return read(kernel.name, package, said, took_s, guest.BUILT / f"{kernel.name}.xml")
+
+
+def shell(cache: Path, kernel: Kernel, wheel: Path) -> int:
+    found = machine.image(cache, kernel)
+    if found is None:
+        print(f"the mirror has no {kernel.name}", file=sys.stderr)
+        return 1
+    qemu = machine.command(kernel, found[1], initial(cache, kernel, wheel, SHELL))
+    return subprocess.run([*qemu, "-serial", "mon:stdio"], check=False).returncode
+
+
+def initial(cache: Path, kernel: Kernel, wheel: Path, task: str) -> Path:
+    """The userland and what is laid over it: the kernel unpacks one after the other."""
+    made = guest.BUILT / f"initrd-{kernel.name}"
+    with made.open("wb") as file:
+        for part in (userland(cache, kernel), guest.guest(kernel, wheel, task)):
+            file.write(part.read_bytes())
+    return made
+
+
+if __name__ == "__main__":
+    sys.exit(main())

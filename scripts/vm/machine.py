@@ -1,0 +1,88 @@
+"""qemu: boots a kernel, and gives back what came over its serial port."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scripts.vm.apt import Apt
+from scripts.vm.kernels import SUITES
+
+if TYPE_CHECKING:
+    from scripts.vm.kernels import Kernel
+
+TRIES = 8
+MEMORY_MIB = 2048
+CPUS = 2
+ARGUMENTS = "rdinit=/init quiet loglevel=4 mitigations=off panic=-1"
+
+
+def image(cache: Path, kernel: Kernel) -> tuple[str, Path] | None:
+    """A kernel's package and its image, fetched once; ``None`` when the mirror has none."""
+    apt = Apt(cache / f"apt-kernels-{kernel.arch}", kernel.arch, SUITES)
+    apt.update()
+    # A mirror's list can name what the mirror has no longer.
+    for package in apt.kernels(kernel.version)[:TRIES]:
+        unpacked = cache / "kernels" / package
+        if found := _image_in(unpacked):
+            return package, found
+        if archive := apt.download(package):
+            unpacked.mkdir(parents=True, exist_ok=True)
+            subprocess.run(["dpkg-deb", "-x", archive, unpacked], check=True)
+            archive.unlink()
+            if found := _image_in(unpacked):
+                return package, found
+    return None
+
+
+def _image_in(unpacked: Path) -> Path | None:
+    return next((path for path in unpacked.rglob("vmlinuz*") if path.is_file()), None)
+
+
+def command(kernel: Kernel, linux: Path, initrd: Path) -> list[str]:
+    """Emulated: it runs everywhere, and the same everywhere."""
+    amd64 = kernel.arch == "amd64"
+    if amd64:
+        # With a thread for each CPU, a jump label's change of code is seen half by the other one, and the kernel stops.
+        machine = ["qemu-system-x86_64", "-accel", "tcg,thread=single", "-cpu", "Nehalem,+rdrand"]
+    else:
+        machine = [
+            "qemu-system-aarch64",
+            "-accel",
+            "tcg,thread=multi",
+            "-M",
+            "virt,gic-version=3",
+            "-cpu",
+            "cortex-a72",
+        ]
+    return [
+        *machine,
+        *("-m", str(MEMORY_MIB), "-smp", str(CPUS), "-display", "none", "-nodefaults", "-no-reboot"),
+        *("-kernel", str(linux), "-initrd", str(initrd)),
+        *("-append", f"console={'ttyS0' if amd64 else 'ttyAMA0'} {ARGUMENTS}"),
+    ]
+
+
+def boot(qemu: list[str], timeout_s: float) -> tuple[str, float]:
+    """What the machine said until it was off, and how long that took; at the timeout it is turned off."""
+    start = time.monotonic()
+    said = bytearray()
+    with subprocess.Popen([*qemu, "-serial", "stdio"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+        output = process.stdout.fileno()  # type: ignore[union-attr]
+        timer = threading.Timer(timeout_s, process.kill)
+        timer.start()
+        try:
+            while chunk := os.read(output, 65536):
+                said += chunk
+                if b"=== rawtp junit" not in said:
+                    sys.stdout.buffer.write(chunk)
+                    sys.stdout.flush()
+        finally:
+            timer.cancel()
+            process.kill()
+    return said.replace(b"\r", b"").decode("utf-8", "replace"), time.monotonic() - start

@@ -1,0 +1,75 @@
+"""What a machine said, judged: a run passes when all its tests do, and when it skips nothing but what is known."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import re
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scripts.vm.skips import is_known
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+JUNIT = re.compile(r"^=== rawtp junit\n(.*?)^=== rawtp exit (\d+)$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass
+class Result:
+    """One kernel's."""
+
+    name: str
+    package: str = ""
+    absent: bool = False
+    status: int | None = None
+    tests: int = 0
+    skipped: int = 0
+    took_s: float = 0.0
+    wrong: tuple[str, ...] = ()
+    features: str = ""
+    """As tests/vm/test_features.py recorded them."""
+
+    @property
+    def passed(self) -> bool:
+        return self.status == 0 and not self.wrong and self.tests > self.skipped
+
+    def __str__(self) -> str:
+        if self.absent:
+            return f"{self.name:<13} NOT TESTED: the mirror has no such kernel"
+        verdict = "passed" if self.passed else "FAILED"
+        counts = f"{self.tests - self.skipped} ran, {self.skipped} skipped, {self.took_s:.0f} s"
+        return "\n    ".join([f"{self.name:<13} {verdict}: {counts} ({self.package})", *self.wrong])
+
+
+def read(name: str, package: str, said: str, took_s: float, to: Path) -> Result:
+    """Takes the JUnit file out of what was said, and keeps it."""
+    found = JUNIT.search(said)
+    if found is None:
+        return Result(name, package, took_s=took_s, wrong=("the machine stopped before the tests had ended",))
+    status = int(found[2])
+    try:
+        report = gzip.decompress(base64.b64decode("".join(found[1].split()), validate=True))
+        root = ElementTree.fromstring(report)  # noqa: S314 # from our own machine
+    except (ValueError, OSError, EOFError, ElementTree.ParseError) as error:
+        return Result(name, package, status=status, took_s=took_s, wrong=(f"no JUnit file: {error}",))
+    to.write_bytes(report)
+    wrong = []
+    skipped = 0
+    cases = root.findall(".//testcase")
+    for case in cases:
+        test = f"{case.get('classname')}.{case.get('name')}".removeprefix("tests.").strip(".")
+        for child in case:
+            reason = child.get("message") or ""
+            if child.tag in ("failure", "error"):
+                first = reason.partition("\n")[0]
+                wrong.append(f"{child.tag}: {test}: {first}")
+            elif child.tag == "skipped":
+                skipped += 1
+                if not is_known(name, test, reason):
+                    wrong.append(f"skipped, and not on the list of scripts/vm/skips.py: {test}: {reason}")
+    recorded = root.find(".//property[@name='features']")
+    features = "" if recorded is None else recorded.get("value", "")
+    return Result(name, package, False, status, len(cases), skipped, took_s, tuple(wrong), features)

@@ -1,0 +1,33 @@
+"""What need not run on a kernel, and why. A skip that is not here fails the run."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+
+LEFT_OUT = {
+    "tests/kernel/test_bench_run.py": "the benchmark compiles its programs, and a machine has no compiler",
+    "tests/kernel/test_notebooks.py": "a machine has no Jupyter",
+}
+
+# Kernel, test, reason: patterns of the shell's.
+KNOWN = (
+    ("*", "kernel.test_batch.*", "could not import '*"),
+    ("*", "kernel.test_stream.*", "could not import '*"),
+    ("*", "kernel.test_exact.test_out_of_memory_while_dicts_are_made", "this Python has no _testcapi,*"),
+    ("*", "kernel.test_paths.test_through_an_overlay", "this kernel has no overlayfs"),
+    ("*", "kernel.test_who.test_a_container_by_its_cgroup_of_version_1", "this host has no cgroups of version 1"),
+    ("5.10*", "kernel.test_close.*-tracepoint]", 'hook="tracepoint" needs *'),
+    ("5.10*", "kernel.test_filters.*tracepoint]", 'hook="tracepoint" needs *'),
+    ("5.10*", "kernel.test_hook.*", 'hook="tracepoint" needs *'),
+    ("newest", "kernel.test_hook.test_both_see_the_same[[]*", "raw tracepoints miss events on this kernel: *"),
+    ("*-arm64", "kernel.test_hook.test_both_see_the_same[[]compat]", "int 0x80 is x86's"),
+    ("*-arm64", "kernel.test_ways.test_of_a_32_bit_program", "int 0x80 is x86's"),
+    ("*-arm64", "kernel.test_ways.test_x32_is_told_by_its_bit", "x32 is x86's"),
+)
+
+
+def is_known(kernel: str, test: str, reason: str) -> bool:
+    return any(
+        fnmatchcase(kernel, kernels) and fnmatchcase(test, tests) and fnmatchcase(reason, reasons)
+        for kernels, tests, reasons in KNOWN
+    )

@@ -1,0 +1,43 @@
+"""A release's programs and Python, as one archive that every kernel of the architecture boots with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scripts.vm.apt import Apt
+from scripts.vm.archive import Archive
+
+if TYPE_CHECKING:
+    from scripts.vm.kernels import Kernel
+
+PACKAGES = ("bash", "busybox-static", "coreutils", "dash", "findutils", "mount", "procps", "python3", "util-linux")
+ETC = {
+    "passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
+    "group": "root:x:0:\nnogroup:x:65534:\n",
+    "hosts": "127.0.0.1 localhost\n",
+    "nsswitch.conf": "hosts: files\npasswd: files\ngroup: files\n",
+}
+
+
+def userland(cache: Path, kernel: Kernel) -> Path:
+    """Made once, and again when this file or the archive's changes."""
+    made = cache / f"userland-{kernel.release}-{kernel.arch}.cpio"
+    sources = [Path(__file__), Path(__file__).with_name("archive.py")]
+    if made.exists() and made.stat().st_mtime > max(source.stat().st_mtime for source in sources):
+        return made
+    apt = Apt(
+        cache / f"apt-{kernel.release}-{kernel.arch}", kernel.arch, (kernel.release, f"{kernel.release}-security")
+    )
+    apt.update()
+    archive = Archive()
+    archive.merged_usr()
+    for package in apt.closure(PACKAGES):
+        archive.package(package)
+    for name, content in ETC.items():
+        archive.file(f"etc/{name}", content.encode())
+    unfinished = made.with_suffix(".part")
+    with unfinished.open("wb") as file:
+        archive.write(file)
+    unfinished.rename(made)
+    return made
