@@ -11,6 +11,7 @@ use std::{env, process, thread};
 
 use _core::config::Config;
 use _core::fields::Fields;
+use _core::filters::{Asked, Filters};
 use _core::hook::Hook;
 use _core::session::Session;
 use _core::syscalls;
@@ -96,7 +97,8 @@ fn seed(results: bool, action: Action, place: &Path) -> Result<Vec<u8>> {
         [syscalls::DELETE, syscalls::RENAME, syscalls::TRUNCATE].concat().iter().map(ToString::to_string).collect();
     let pid = Some(vec![process::id().into()]);
     let filters = Filters::new(Asked { pid, ..Asked::default() }).map_err(Error::other)?;
-    let config = Config::new(&calls, results, Fields::ALL, Hook::Auto, filters, 1 << 20, 1 << 20).map_err(Error::other)?;
+    let config =
+        Config::new(&calls, results, Fields::ALL, Hook::Auto, filters, 1 << 20, 1 << 20).map_err(Error::other)?;
     fs::create_dir_all(place)?;
     env::set_current_dir(place)?;
     let (session, _reader) = Session::open(&config).map_err(Error::other)?;
