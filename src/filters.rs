@@ -70,7 +70,8 @@ impl Process {
     }
 }
 
-fn check_many<T, R>(name: &str, values: Vec<T>, check: impl Fn(T) -> Result<R>) -> Result<Vec<R>> {
+fn check_many<T, R>(name: &str, values: Option<Vec<T>>, check: impl Fn(T) -> Result<R>) -> Result<Vec<R>> {
+    let Some(values) = values else { return Ok(Vec::new()) };
     match values.len() {
         0 => Err(Error::Value(format!("{name} is empty: give at least one, or None"))),
         1..=FILTER_MAX => values.into_iter().map(check).collect(),
@@ -171,14 +172,12 @@ impl Filters {
             return Err(Error::Value("follow=True needs a pid: whose descendants are to be followed?".into()));
         }
         Ok(Self {
-            pids: asked.pid.map_or(Ok(Vec::new()), |values| check_many("pid", values, check_pid))?,
+            pids: check_many("pid", asked.pid, check_pid)?,
             follow: asked.follow,
-            uids: asked.uid.map_or(Ok(Vec::new()), |values| check_many("uid", values, check_uid))?,
-            comms: asked.comm.map_or(Ok(Vec::new()), |values| check_many("comm", values, |comm| check_comm(&comm)))?,
-            cgroups: asked.cgroup.map_or(Ok(Vec::new()), |values| check_many("cgroup", values, check_cgroup))?,
-            paths: asked
-                .path
-                .map_or(Ok(Vec::new()), |values| check_many("path", values, |path| PathFilter::new(&path)))?,
+            uids: check_many("uid", asked.uid, check_uid)?,
+            comms: check_many("comm", asked.comm, |comm| check_comm(&comm))?,
+            cgroups: check_many("cgroup", asked.cgroup, check_cgroup)?,
+            paths: check_many("path", asked.path, |path| PathFilter::new(&path))?,
             outcome: asked.outcome,
             without: asked.exclude_self.then(Process::this).transpose()?,
         })

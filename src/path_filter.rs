@@ -23,6 +23,11 @@ fn is_glob(part: &[u8]) -> bool {
     part.iter().any(|byte| b"*?[".contains(byte))
 }
 
+/// Whether a part of a glob may match something else than what it reads.
+fn is_special(part: &[u8]) -> bool {
+    is_glob(part) || part.iter().any(|byte| b"{\\".contains(byte))
+}
+
 impl PathFilter {
     /// Checks the caller's argument.
     ///
@@ -53,7 +58,7 @@ impl PathFilter {
     pub(crate) fn prefix(&self) -> path_filter {
         let mut bytes = 0;
         for part in self.path.split(|byte| *byte == b'/').skip(1) {
-            if bytes + 1 + part.len() > COMPARED_BYTES || (self.below.is_some() && is_glob(part)) {
+            if bytes + 1 + part.len() > COMPARED_BYTES || (self.below.is_some() && is_special(part)) {
                 break;
             }
             bytes += 1 + part.len();
@@ -115,6 +120,10 @@ mod tests {
         assert_eq!(prefix("/"), (String::new(), String::new()));
         assert_eq!(prefix("/var/log/*.log"), ("/var/log".into(), "log\0var\0".into()));
         assert_eq!(prefix("/*"), (String::new(), String::new()));
+        // Only in a glob do these mean anything.
+        assert_eq!(prefix("/srv/{a,b}/*.log").0, "/srv");
+        assert_eq!(prefix("/srv/a\\b/*.log").0, "/srv");
+        assert_eq!(prefix("/srv/{a,b}/x").0, "/srv/{a,b}/x");
         let long = format!("/{}/{}/end", "x".repeat(200), "y".repeat(54));
         assert_eq!(prefix(&long).0.len(), 256);
         assert_eq!(prefix(&long.replace("/y", "/yy")).0.len(), 201);

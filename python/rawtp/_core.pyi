@@ -197,9 +197,9 @@ class Tracer:
             has it, or its id.
         path: of this absolute path and what is below it, as an event's ``path`` or ``host_path`` (of a rename: or
             ``new_path``) says it; so symbolic links in it are not followed. ``*``, ``?`` and ``[a-z]`` match within a
-            name and ``**`` any number of directories; a backslash takes their meaning away. The kernel leaves out what
-            surely is elsewhere, and what it cannot tell is looked at when it is read. A path of which the beginning is
-            not known is let through.
+            name and ``**`` any number of directories, and beside any of them ``{a,b}`` either name; a backslash takes
+            their meaning away. The kernel leaves out what surely is elsewhere, and what it cannot tell is looked at
+            when it is read. A path of which the beginning is not known is let through.
         exclude_self: all but this process.
         outcome: ``"ok"``, what did not fail; ``"failed"``; or ``"any"``. Looked at when an event is read, as only the
             call's end tells. A result that is not known is let through. Where events are left out when they are read,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from operator import itemgetter
 
 from rawtp.formats.format import Format
@@ -17,7 +18,7 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 _process_of = itemgetter(*PROCESS)
 
 
-class Documents(Format):
+class Documents(Format, ABC):
     """One object a line, and events only. What they have in common is encoded once for each process."""
 
     fields = FIELDS
@@ -25,13 +26,13 @@ class Documents(Format):
     def __init__(self) -> None:
         self._kept: dict[object, str] = {}
 
+    @abstractmethod
     def common(self, event: Event) -> dict[str, object]:
         """What depends on nothing but the keys of :data:`names.PROCESS`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def own(self, event: Event) -> dict[str, object]:
         """The rest, under other keys."""
-        raise NotImplementedError
 
     def event(self, event: Event) -> str:
         """One event."""
