@@ -2,7 +2,8 @@
 
 use crate::event::Event;
 use crate::fields::Part;
-use crate::record::{Identity, NameStatus, same_identity};
+use crate::record::{Identity, same_identity};
+use crate::segments::NameStatus;
 
 /// What [`Part::Call`] is made of, beside the call itself.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,7 +48,7 @@ impl Program {
     #[inline]
     fn becomes(&mut self, event: &Event<'_>) -> bool {
         let id = event.program.map_or(0, crate::programs::Program::id);
-        let ancestors = event.enter.segments.ancestors;
+        let ancestors = event.enter.segments.ancestors();
         if self.id == id && same(&self.ancestors, ancestors) {
             return false;
         }
@@ -122,7 +123,10 @@ impl Last {
 mod tests {
     use super::*;
     use crate::programs::Programs;
-    use crate::record::{Enter, Exit, Name, Segments, enter_record, exit_record};
+    use crate::record::{Enter, Exit, enter_record, exit_record};
+    use crate::samples::add_segment;
+    use crate::segments::Segments;
+    use crate::skel::types::{name_status, segment_kind};
 
     fn changed(part: &[Part]) -> Changed {
         let has = |one| part.contains(&one);
@@ -132,12 +136,12 @@ mod tests {
     #[test]
     fn a_difference_is_told_once_and_by_its_part() {
         let mut record = enter_record::default();
-        let mut segments = Segments::default();
-        let enter = Enter { record: &record, segments };
+        let enter = Enter { record: &record, segments: Segments::default() };
         let mut last = Last::new(&Event { enter: &enter, exit: None, offset_ns: 0, program: None, lost_before: 0 });
-        let mut see = |record, segments, ret: Option<i64>, parts: &[Part]| {
+        let mut see = |record, segments: &[u8], ret: Option<i64>, parts: &[Part]| {
+            let segments = Segments::read(segments).unwrap();
             let exit = ret.map(|ret| exit_record { ret, ..Default::default() });
-            let exit = exit.map(Exit::new);
+            let exit = exit.as_ref().map(Exit::new);
             let event = Event {
                 enter: &Enter { record: &record, segments },
                 exit: exit.as_ref(),
@@ -150,33 +154,35 @@ mod tests {
         };
         record.ts_ns = 9;
         record.seq = 9;
-        see(record, segments, None, &[]);
-        see(record, segments, Some(-2), &[Part::Call]);
+        see(record, b"", None, &[]);
+        see(record, b"", Some(-2), &[Part::Call]);
         let of_call: [fn(&mut enter_record); 4] =
             [|it| it.cpu = 1, |it| it.lost = 1, |it| it.dfd = 1, |it| it.flags = 1];
         for set in of_call {
             set(&mut record);
-            see(record, segments, None, &[Part::Call]);
+            see(record, b"", None, &[Part::Call]);
         }
         let of_caller: [fn(&mut enter_record); 5] =
             [|it| it.tid = 1, |it| it.pid = 1, |it| it.nr = 1, |it| it.comm[15] = 1, |it| it.parent_comm[15] = 1];
         for set in of_caller {
             set(&mut record);
-            see(record, segments, None, &[Part::Call, Part::Caller]);
+            see(record, b"", None, &[Part::Call, Part::Caller]);
         }
-        segments.filename = Some(Name { status: NameStatus::Fault, bytes: b"" });
-        see(record, segments, None, &[Part::Call]);
+        let mut segments = Vec::new();
+        add_segment(&mut segments, segment_kind::SEGMENT_FILENAME.0, name_status::NAME_FAULT.0, b"");
+        see(record, &segments, None, &[Part::Call]);
         for ancestors in [b"\x01".as_slice(), b"\x02", b""] {
-            segments.ancestors = ancestors;
-            see(record, segments, None, &[Part::Program]);
+            add_segment(&mut segments, segment_kind::SEGMENT_ANCESTORS.0, 0, ancestors);
+            see(record, &segments, None, &[Part::Program]);
         }
     }
 
     #[test]
     fn a_program_is_known_by_its_number() {
         let mut programs = Programs::default();
-        let argv = Some(Name { status: NameStatus::Ok, bytes: b"a\0" });
-        let enter = Enter { record: &enter_record::default(), segments: Segments { argv, ..Segments::default() } };
+        let mut argv = Vec::new();
+        add_segment(&mut argv, segment_kind::SEGMENT_ARGV.0, name_status::NAME_OK.0, b"a\0");
+        let enter = Enter { record: &enter_record::default(), segments: Segments::read(&argv).unwrap() };
         let mut last = Last::new(&Event { enter: &enter, exit: None, offset_ns: 0, program: None, lost_before: 0 });
         for _ in 0..2 {
             programs.learn(&enter);

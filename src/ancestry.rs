@@ -9,7 +9,7 @@ use arrow_buffer::OffsetBuffer;
 use arrow_schema::{ArrowError, DataType, Field, Fields};
 
 use crate::column::Text;
-use crate::record::ancestors;
+use crate::segments::ancestors;
 
 fn members() -> Fields {
     let [pid, comm] =

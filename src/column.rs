@@ -4,6 +4,7 @@
 //! tell (`columns.rs`).
 #![allow(clippy::cast_possible_wrap, clippy::cast_sign_loss, reason = "offsets fit both")]
 
+use std::mem;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -158,12 +159,20 @@ struct Words {
     rows: Vec<i32>,
     /// By the bytes as they came: where the text is, and whether it is all of them.
     known: FxHashMap<Box<[u8]>, (i32, bool)>,
+    /// The last one, which mostly comes again.
+    last: Vec<u8>,
+    last_is: (i32, bool),
     text: Text,
 }
 
 impl Words {
     fn push(&mut self, bytes: &[u8]) -> bool {
-        let (at, whole) = self.known.get(bytes).copied().unwrap_or_else(|| self.add(bytes));
+        if self.last != bytes || self.known.is_empty() {
+            self.last_is = self.known.get(bytes).copied().unwrap_or_else(|| self.add(bytes));
+            self.last.clear();
+            self.last.extend_from_slice(bytes);
+        }
+        let (at, whole) = self.last_is;
         self.rows.push(at);
         whole
     }
@@ -248,6 +257,8 @@ pub(crate) struct Column {
     cells: Cells,
     nulls: NullBufferBuilder,
     last_is_none: bool,
+    /// Rows at the end that have no value and are not written yet.
+    nones: usize,
     lossy: Lossy,
 }
 
@@ -263,13 +274,16 @@ impl Column {
             Kind::Word | Kind::Name => Cells::Words(Words {
                 rows: Vec::with_capacity(capacity),
                 known: FxHashMap::default(),
+                last: Vec::new(),
+                last_is: (0, true),
                 text: Text::new(0),
             }),
             Kind::Text => Cells::Text(Text::new(capacity)),
             Kind::Ancestors => Cells::Ancestry(Ancestry::new(capacity)),
             Kind::Texts => Cells::Lists(Lists { offsets: Text::new(capacity).offsets, items: Text::new(capacity) }),
         };
-        Self { key, cells, nulls: NullBufferBuilder::new(capacity), last_is_none: false, lossy: Lossy::default() }
+        let nulls = NullBufferBuilder::new(capacity);
+        Self { key, cells, nulls, last_is_none: false, nones: 0, lossy: Lossy::default() }
     }
 
     pub(crate) fn key(&self) -> Key {
@@ -279,6 +293,10 @@ impl Column {
     /// Adds a row; says how many bytes of variable length that takes, or more.
     #[inline]
     pub(crate) fn push(&mut self, value: Value<'_>) -> usize {
+        if matches!(value, Value::None) {
+            return self.push_none();
+        }
+        self.settle();
         let whole = match (&mut self.cells, value) {
             (Cells::I32(cells), Value::I32(value)) => put(cells, value),
             (Cells::I64(cells), Value::I64(value)) => put(cells, value),
@@ -297,9 +315,8 @@ impl Column {
                 true
             }
             (_, value) => {
-                debug_assert_eq!(value, Value::None, "{:?} is no {:?}", self.key, self.key.kind());
-                self.push_none();
-                return 0;
+                debug_assert!(false, "{:?} is no {value:?}", self.key);
+                return self.push_none();
             }
         };
         self.nulls.append_non_null();
@@ -313,24 +330,41 @@ impl Column {
         5 * bytes.len() + 1
     }
 
-    fn push_none(&mut self) {
-        match &mut self.cells {
-            Cells::I32(cells) => cells.push(0),
-            Cells::I64(cells) => cells.push(0),
-            Cells::U32(cells) => cells.push(0),
-            Cells::U64(cells) => cells.push(0),
-            Cells::Bool(cells) => cells.append(false),
-            Cells::Words(words) => words.rows.push(0),
-            Cells::Text(text) => text.end(),
-            Cells::Lists(lists) => lists.end(),
-            Cells::Ancestry(ancestry) => ancestry.push(b""),
-        }
-        self.nulls.append_null();
+    /// Few columns have only some values: most have all, or none.
+    #[inline]
+    fn push_none(&mut self) -> usize {
+        self.nones += 1;
         self.last_is_none = true;
+        0
+    }
+
+    #[inline]
+    fn settle(&mut self) {
+        if self.nones > 0 {
+            self.push_nones();
+        }
+    }
+
+    #[inline(never)]
+    fn push_nones(&mut self) {
+        let (rows, nones) = (self.nulls.len() + self.nones, mem::take(&mut self.nones));
+        match &mut self.cells {
+            Cells::I32(cells) => cells.resize(rows, 0),
+            Cells::I64(cells) => cells.resize(rows, 0),
+            Cells::U32(cells) => cells.resize(rows, 0),
+            Cells::U64(cells) => cells.resize(rows, 0),
+            Cells::Bool(cells) => cells.append_n(nones, false),
+            Cells::Words(words) => words.rows.resize(rows, 0),
+            Cells::Text(text) => text.offsets.resize(rows + 1, text.text.len() as i32),
+            Cells::Lists(lists) => lists.offsets.resize(rows + 1, lists.items.offsets.len() as i32 - 1),
+            Cells::Ancestry(ancestry) => (0..nones).for_each(|_| ancestry.push(b"")),
+        }
+        self.nulls.append_n_nulls(nones);
     }
 
     /// The last row so many times again.
     pub(crate) fn repeat(&mut self, more: usize) {
+        self.settle();
         self.lossy.repeat(self.nulls.len(), more);
         match &mut self.cells {
             Cells::I32(cells) => repeat(cells, more),
@@ -356,6 +390,7 @@ impl Column {
 
     /// The column, and that of the bytes.
     pub(crate) fn finish(mut self) -> Result<impl Iterator<Item = ArrayRef>> {
+        self.settle();
         let (rows, nulls) = (self.nulls.len(), self.nulls.finish());
         let column: ArrayRef = match self.cells {
             Cells::I32(cells) => Arc::new(Int32Array::try_new(cells.into(), nulls)?),

@@ -9,7 +9,7 @@ use libbpf_rs::skel::{OpenSkel, SkelBuilder};
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
 use crate::cost::{Case, Seen};
-use crate::error::{Error, Result};
+use crate::error::{Error, Malformed, Result};
 use crate::fork::Link;
 use crate::hook::attach_tracepoint;
 use crate::messages::logged;
@@ -101,7 +101,7 @@ impl Compared {
     fn lost(&self) -> Result<u64> {
         let bytes = self.lost.lookup(&0_u32.to_ne_bytes(), MapFlags::ANY).map_err(|error| explain(&error, ""))?;
         let lost = bytes.as_deref().and_then(|bytes| bytes.first_chunk()).copied();
-        lost.map(u64::from_ne_bytes).ok_or(Error::Malformed("the programs' own count"))
+        lost.map(u64::from_ne_bytes).ok_or(Malformed("the programs' own count").into())
     }
 }
 

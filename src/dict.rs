@@ -9,7 +9,7 @@ use rustc_hash::FxHashMap;
 use crate::alike::{Changed, Last};
 use crate::event::Event;
 use crate::fields::{Key, Part};
-use crate::record::ancestors;
+use crate::segments::ancestors;
 use crate::value::{Value, Values, texts};
 
 /// Words that are kept. Beyond it all are dropped and made again as they come.

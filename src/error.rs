@@ -31,12 +31,18 @@ pub enum Error {
         source: io::Error,
     },
     /// A record in the ring or a chunk cannot be one that our programs wrote.
-    #[error("malformed record: {0}")]
-    Malformed(&'static str),
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
     /// Columns that do not fit together, which no events make.
     #[error("cannot make columns: {0}")]
     Columns(String),
 }
+
+/// What is wrong with a record, or with where it lies. By itself, since [`Error`] is more than a reader of records should
+/// hand from one step to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("malformed record: {0}")]
+pub struct Malformed(pub &'static str);
 
 /// A result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;

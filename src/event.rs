@@ -1,7 +1,8 @@
 //! A call, made of its records: what a caller asks for, whatever record it came in.
 
 use crate::programs::Program;
-use crate::record::{Directory, Enter, Exit, Name, NameStatus, Segments};
+use crate::record::{Enter, Exit};
+use crate::segments::{Directory, Name, NameStatus, Segments};
 use crate::skel::types::{call, via};
 use crate::syscalls::{Abi, Action, Call, of_record};
 
@@ -53,24 +54,34 @@ impl<'a> Event<'a> {
 
     /// The name: what was read at the return where the entry could not read it.
     #[must_use]
+    #[inline]
     pub fn filename(&self) -> Option<Name<'a>> {
-        self.later(self.enter.segments.filename, |segments| segments.filename)
+        self.later(self.enter.segments.filename(), |segments| segments.filename())
     }
 
     /// The new name of a rename, in the same way.
     #[must_use]
+    #[inline]
     pub fn new_filename(&self) -> Option<Name<'a>> {
-        self.later(self.enter.segments.new_filename, |segments| segments.new_filename)
+        self.later(self.enter.segments.new_filename(), |segments| segments.new_filename())
     }
 
+    #[inline]
     fn later(&self, name: Option<Name<'a>>, of: impl Fn(&Segments<'a>) -> Option<Name<'a>>) -> Option<Name<'a>> {
+        if self.enter.segments.are_names_whole() {
+            return name;
+        }
         let faulted = name.is_some_and(|name| name.status == NameStatus::Fault);
         self.exit.filter(|_| faulted).and_then(|exit| of(&exit.segments())).or(name)
     }
 
     /// Of both names, the status that says most.
     #[must_use]
+    #[inline]
     pub fn name_status(&self) -> NameStatus {
+        if self.enter.segments.are_names_whole() {
+            return NameStatus::Ok;
+        }
         let statuses =
             [self.filename(), self.new_filename()].map(|name| name.map_or(NameStatus::Ok, |name| name.status));
         let has = |status| statuses.contains(&status);
@@ -207,7 +218,7 @@ mod tests {
     fn results() {
         let of = |ret: Option<i64>| {
             let exit = ret.map(|ret| exit_record { ret, ..Default::default() });
-            let exit = exit.map(Exit::new);
+            let exit = exit.as_ref().map(Exit::new);
             let enter = Enter { record: &enter_record::default(), segments: Segments::default() };
             let event = Event { enter: &enter, exit: exit.as_ref(), offset_ns: 0, program: None, lost_before: 0 };
             (event.ret(), event.errno())

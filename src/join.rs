@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustc_hash::FxHashMap;
 
-use crate::error::Result;
+use crate::error::{Malformed, Result};
 use crate::event::Event;
 use crate::programs::{Program, Programs};
 use crate::queue::Chunk;
-use crate::record::{Enter, Exit, NameStatus, Record, completion_record, enter_record, exit_record, parse, record_at};
+use crate::record::{Enter, Exit, Record, completion_record, enter_record, exit_record, parse, record_at};
+use crate::segments::NameStatus;
 use crate::skel::types::via;
 
 /// How much the records of open calls may take. One beyond it is delivered at once, without its result.
@@ -112,10 +113,8 @@ impl Join {
             }
             let Some((bytes, end)) = record_at(&chunk.bytes, *position)? else { return Ok(None) };
             *position = end;
-            // By reference: a record is large, and `?` would move it.
-            let parsed = parse(bytes);
-            let Ok(record) = &parsed else { return parsed.map(|_| None) };
-            match record {
+            // By reference: a record is large.
+            match &parse(bytes)? {
                 Record::Enter(enter) => {
                     add(&counts.decoded, 1);
                     self.programs.learn(enter);
@@ -141,7 +140,10 @@ impl Join {
                     }
                 }
                 Record::Completion(record) => match self.take(Key::Request(record.cpu, record.seq)) {
-                    Some(open) => return self.finish(open, Some(&exit_of(record)), counts, make).map(Some),
+                    Some(open) => {
+                        let exit = exit_of(record);
+                        return self.finish(open, Some(&Exit::new(&exit)), counts, make).map(Some);
+                    }
                     None => add(&counts.unpaired, 1),
                 },
             }
@@ -204,7 +206,7 @@ impl Join {
     ) -> Result<R> {
         counts.pending.store(counts.pending.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
         let Record::Enter(enter) = &parse(&open.record)? else {
-            return Err(crate::error::Error::Malformed("an open call that is no enter record"));
+            return Err(Malformed("an open call that is no enter record").into());
         };
         let result = deliver(
             &Event { enter, exit, offset_ns: open.offset_ns, program: open.program.as_deref(), lost_before: 0 },
@@ -221,8 +223,8 @@ impl Join {
 }
 
 /// The end of a request, in the terms of a call's.
-fn exit_of(record: &completion_record) -> Exit<'static> {
-    Exit::new(exit_record { ts_ns: record.ts_ns, ret: record.ret, ..Default::default() })
+fn exit_of(record: &completion_record) -> exit_record {
+    exit_record { ts_ns: record.ts_ns, ret: record.ret, ..Default::default() }
 }
 
 /// The exit right behind its own enter: the ordinary case, which needs no table. What is malformed there is met again in

@@ -50,6 +50,7 @@ pub mod refused;
 pub mod ring;
 #[cfg(test)]
 mod samples;
+pub mod segments;
 pub mod session;
 pub mod skel;
 pub mod stats;

@@ -7,7 +7,7 @@ use std::ptr::NonNull;
 
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Malformed, Result};
 
 /// The size of a page of memory.
 #[must_use]
@@ -37,7 +37,7 @@ impl Mapping {
     /// [`Error::Os`] with what mmap(2) said.
     pub fn new(fd: impl AsFd, bytes: usize, offset: usize, writable: bool) -> Result<Self> {
         let protection = if writable { ProtFlags::PROT_READ | ProtFlags::PROT_WRITE } else { ProtFlags::PROT_READ };
-        let length = NonZeroUsize::new(bytes).ok_or(Error::Malformed("an empty BPF map"))?;
+        let length = NonZeroUsize::new(bytes).ok_or(Malformed("an empty BPF map"))?;
         // SAFETY: a new mapping at an address of the kernel's choice overlaps nothing of ours.
         let start =
             unsafe { mmap(None, length, protection, MapFlags::MAP_SHARED, fd, offset.cast_signed() as libc::off_t) }

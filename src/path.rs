@@ -3,7 +3,7 @@
 //! Purely lexical: `.`, `..` and `//` are taken out, and symbolic links inside the passed name are not followed, so that a
 //! path is where the call was aimed at, as the process spelled it.
 
-use crate::record::{Directory, Name, NameStatus, WalkStatus};
+use crate::segments::{Directory, Name, NameStatus, WalkStatus};
 
 /// How a path was got: an event's `path_kind`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,6 +46,9 @@ pub struct Paths {
     kind: PathKind,
     differs: bool,
     nameless: bool,
+    /// The names of the last directory below its process's root, and its path: mostly the next name's as well.
+    below: Vec<u8>,
+    below_path: Vec<u8>,
 }
 
 /// Appends `/name` for each of the names, which lie from the leaf to the root, each with a NUL behind it.
@@ -59,8 +62,38 @@ fn push_upwards(path: &mut Vec<u8>, names: &[u8]) {
     }
 }
 
+/// Whether there is nothing to take out: no part is empty, and none begins with a dot. A no may be wrong.
+fn is_plain(name: &[u8]) -> bool {
+    let ([b'/', rest @ ..] | rest) = name;
+    if matches!(rest, [] | [b'.' | b'/', ..] | [.., b'/']) {
+        return false;
+    }
+    let mut words = rest.windows(9).step_by(8);
+    let pairs = words.len() * 8;
+    let odd = words.any(|pair| {
+        let [this, next] =
+            [&pair[..8], &pair[1..]].map(|eight| eight.first_chunk().map_or(0, |it| u64::from_ne_bytes(*it)));
+        has(this, b'/') & (has(next, b'/') | has(next, b'.')) != 0
+    });
+    let odd_pair = |pair: &[u8]| (pair[0] == b'/') & ((pair[1] == b'/') | (pair[1] == b'.'));
+    !odd && !rest[pairs..].windows(2).any(odd_pair)
+}
+
+/// The highest bit of each byte of the word that is this one; now and then that of one which is not, behind one which is.
+fn has(word: u64, byte: u8) -> u64 {
+    const LOW: u64 = u64::MAX / 255;
+    let zero = word ^ (LOW * u64::from(byte));
+    zero.wrapping_sub(LOW) & !zero & (LOW << 7)
+}
+
 /// Appends a name as passed. `..` goes no higher than `floor`, as nobody's goes above his root.
 fn push_lexically(path: &mut Vec<u8>, name: &[u8], floor: usize) {
+    if is_plain(name) {
+        if name.first() != Some(&b'/') {
+            path.push(b'/');
+        }
+        return path.extend_from_slice(name);
+    }
     for part in name.split(|byte| *byte == b'/') {
         match part {
             b"" | b"." => {}
@@ -132,28 +165,21 @@ impl Paths {
     fn resolve_absolute(&mut self, bytes: &[u8], directory: Option<Directory<'_>>) {
         self.kind = PathKind::Absolute;
         push_lexically(&mut self.path, bytes, 0);
-        or_root(&mut self.path);
         if let Some(directory) = directory
             && let (Some(_), above) = directory.split()
             && directory.status != WalkStatus::Partial
         {
-            push_upwards(&mut self.host_path, above);
-            let floor = self.host_path.len();
-            push_lexically(&mut self.host_path, bytes, floor);
-            or_root(&mut self.host_path);
-            self.differs = self.path != self.host_path;
+            self.set_host_path(above);
         }
+        or_root(&mut self.path);
     }
 
     fn resolve_relative(&mut self, bytes: &[u8], directory: Directory<'_>, is_cwd: bool) {
         let (below, above) = directory.split();
-        push_upwards(&mut self.host_path, above);
-        // Where the process's root was not met, none stands in the way of `..`.
-        let floor = below.map_or(0, |_| self.host_path.len());
-        push_upwards(&mut self.host_path, below.unwrap_or_default());
-        push_lexically(&mut self.host_path, bytes, floor);
         let Some(below) = below else {
-            // The process's root was not met on the way.
+            push_upwards(&mut self.host_path, above);
+            // Where the process's root was not met, none stands in the way of `..`.
+            push_lexically(&mut self.host_path, bytes, 0);
             if directory.status == WalkStatus::Partial {
                 self.path.extend_from_slice(self.host_path.strip_prefix(b"/").unwrap_or_default());
                 // `..` may lead up to where nothing is known.
@@ -165,16 +191,40 @@ impl Paths {
             }
             return;
         };
-        push_upwards(&mut self.path, below);
+        self.push_below(below);
         push_lexically(&mut self.path, bytes, 0);
-        or_root(&mut self.path);
-        or_root(&mut self.host_path);
-        self.differs = directory.status != WalkStatus::Partial && self.path != self.host_path;
         self.kind = match directory.status {
             WalkStatus::Deleted => PathKind::Partial,
             _ if is_cwd => PathKind::Cwd,
             _ => PathKind::Dirfd,
         };
+        if directory.status != WalkStatus::Partial {
+            self.set_host_path(above);
+        }
+        or_root(&mut self.path);
+    }
+
+    fn push_below(&mut self, below: &[u8]) {
+        if below.is_empty() {
+            return;
+        }
+        if self.below != below {
+            self.below.clear();
+            self.below.extend_from_slice(below);
+            self.below_path.clear();
+            push_upwards(&mut self.below_path, below);
+        }
+        self.path.extend_from_slice(&self.below_path);
+    }
+
+    /// Of a path that is below the process's root: where the root is, and then the path.
+    fn set_host_path(&mut self, root: &[u8]) {
+        if !root.is_empty() {
+            push_upwards(&mut self.host_path, root);
+            self.host_path.extend_from_slice(&self.path);
+            or_root(&mut self.host_path);
+            self.differs = true;
+        }
     }
 
     /// Absolute, as the process sees it.

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::record::{Directory, Enter, Name, NameStatus, Segments, WalkStatus};
+use crate::record::Enter;
+use crate::segments::{Directory, Name, NameStatus, Segments, WalkStatus};
 
 /// What a process runs, since its last exec.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub struct Program {
 impl Program {
     /// Out of a record's segments.
     pub(crate) fn new(id: u64, segments: &Segments<'_>) -> Self {
-        let Segments { exe, argv, .. } = segments;
+        let (exe, argv) = (segments.exe(), segments.argv());
         Self {
             id,
             exe: exe.map(|exe| (exe.status, exe.root_bytes)),
@@ -78,7 +79,7 @@ impl Programs {
     /// Keeps what the record tells, if it tells something. To be called in the order of the ring.
     #[inline]
     pub fn learn(&mut self, enter: &Enter<'_>) {
-        if enter.segments.exe.is_some() || enter.segments.argv.is_some() {
+        if enter.segments.has_program() {
             self.keep(enter);
         }
     }
@@ -116,13 +117,18 @@ impl Programs {
 mod tests {
     use super::*;
     use crate::record::enter_record;
+    use crate::samples::{add_segment, walked};
+    use crate::skel::types::{name_status, segment_kind, walk_status};
 
     fn run(programs: &mut Programs, pid: u32, exe: Option<&[u8]>, argv: Option<&[u8]>) {
-        let segments = Segments {
-            exe: exe.map(|names| Directory { status: WalkStatus::Whole, root_bytes: None, names }),
-            argv: argv.map(|bytes| Name { status: NameStatus::Ok, bytes }),
-            ..Segments::default()
-        };
+        let mut segments = Vec::new();
+        if let Some(names) = exe {
+            add_segment(&mut segments, segment_kind::SEGMENT_EXE.0, walk_status::WALK_WHOLE.0, &walked(None, names));
+        }
+        if let Some(bytes) = argv {
+            add_segment(&mut segments, segment_kind::SEGMENT_ARGV.0, name_status::NAME_OK.0, bytes);
+        }
+        let segments = Segments::read(&segments).unwrap();
         programs.learn(&Enter { record: &enter_record { pid, ..Default::default() }, segments });
     }
 
@@ -161,9 +167,10 @@ mod tests {
     #[test]
     fn none_is_told_too() {
         let mut programs = Programs::default();
-        let nothing = Directory { status: WalkStatus::None, root_bytes: None, names: b"" };
-        let fault = Name { status: NameStatus::Fault, bytes: b"" };
-        let segments = Segments { exe: Some(nothing), argv: Some(fault), ..Segments::default() };
+        let mut segments = Vec::new();
+        add_segment(&mut segments, segment_kind::SEGMENT_EXE.0, walk_status::WALK_NONE.0, &walked(None, b""));
+        add_segment(&mut segments, segment_kind::SEGMENT_ARGV.0, name_status::NAME_FAULT.0, b"");
+        let segments = Segments::read(&segments).unwrap();
         programs.learn(&Enter { record: &enter_record { pid: 2, ..Default::default() }, segments });
         let program = programs.of(2).unwrap();
         assert_eq!((program.exe(), program.argv()), (None, None));

@@ -89,7 +89,7 @@ impl Refine {
         let segments = &event.enter.segments;
         let is_cwd = event.enter.record.dfd == libc::AT_FDCWD;
         let names =
-            [(event.filename(), segments.directory, is_cwd), (event.new_filename(), segments.new_directory, true)];
+            [(event.filename(), segments.directory(), is_cwd), (event.new_filename(), segments.new_directory(), true)];
         names.into_iter().enumerate().any(|(at, (name, directory, is_cwd))| {
             if at > 0 && name.is_none() {
                 return false;

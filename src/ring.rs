@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
-use crate::error::{Error, Result};
+use crate::error::{Malformed, Result};
 use crate::mapping::{Mapping, page_bytes};
 use crate::queue::{CHUNK_BYTES, Chunk};
 use crate::record::{DISCARDED, HEADER_BYTES, record_span};
@@ -35,7 +35,7 @@ pub struct Run {
 /// [`Error::Malformed`] for a length that no record of ours has, or positions further apart than the ring is long.
 pub fn scan(data: &[AtomicU32], consumer: u64, producer: u64, max_bytes: usize) -> Result<Run> {
     if producer.wrapping_sub(consumer) > size_of_val(data) as u64 {
-        return Err(Error::Malformed("a position beyond what the ring holds"));
+        return Err(Malformed("a position beyond what the ring holds").into());
     }
     let word = |position: u64| &data[(position / 4) as usize & (data.len() - 1)];
     let mut run = Run { end: consumer, events: 0 };
@@ -46,7 +46,7 @@ pub fn scan(data: &[AtomicU32], consumer: u64, producer: u64, max_bytes: usize) 
         }
         let span = record_span(header) as u64;
         if span > producer - run.end || span > CHUNK_BYTES as u64 {
-            return Err(Error::Malformed("a length that reaches beyond what was written"));
+            return Err(Malformed("a length that reaches beyond what was written").into());
         }
         if run.end - consumer + span > max_bytes as u64 {
             break;

@@ -3,7 +3,7 @@
 use std::ptr;
 
 use crate::record::{completion_record, enter_record, exit_record};
-use crate::skel::types::{self, name_status, record_kind, segment, segment_kind};
+use crate::skel::types::{self, directory, name_status, record_kind, segment, segment_kind};
 
 fn bytes_of<T: Copy>(value: &T) -> Vec<u8> {
     // SAFETY: the types this is called with are integers and arrays of integers, without padding.
@@ -19,6 +19,13 @@ pub(crate) fn add_segment(record: &mut Vec<u8>, kind: u32, status: u32, content:
     record.extend(bytes_of(&segment { kind: kind as u16, status: status as u16, bytes: content.len() as u32 }));
     record.extend(content);
     record.resize(record.len().next_multiple_of(8), 0xaa);
+}
+
+/// A directory's content.
+pub(crate) fn walked(root_bytes: Option<u32>, names: &[u8]) -> Vec<u8> {
+    let mut content = bytes_of(&directory { root_bytes: root_bytes.unwrap_or(u32::MAX), reserved: 0 });
+    content.extend(names);
+    content
 }
 
 pub(crate) fn enter(tid: u32, nr: u32, ts_ns: u64) -> Vec<u8> {

@@ -6,7 +6,7 @@ use crate::event::{Event, command};
 use crate::fields::{CGROUP, Fields, Key, PATHS, Part};
 use crate::path::{PathKind, Paths};
 use crate::places::Places;
-use crate::record::{Name, NameStatus};
+use crate::segments::{Name, NameStatus};
 
 /// A value, as it stands in an event; [`crate::fields::Kind`] says which of them a key has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum Value<'a> {
     Text(&'a [u8]),
     /// Texts with a NUL behind each.
     Texts(&'a [u8]),
-    /// Processes, as [`crate::record::ancestors`] reads them.
+    /// Processes, as [`crate::segments::ancestors`] reads them.
     Ancestors(&'a [u8]),
 }
 
@@ -117,10 +117,10 @@ impl Values {
 
     fn resolve(&mut self, event: &Event<'_>) {
         let segments = &event.enter.segments;
-        self.paths.resolve(event.filename(), segments.directory, event.enter.record.dfd == libc::AT_FDCWD);
+        self.paths.resolve(event.filename(), segments.directory(), event.enter.record.dfd == libc::AT_FDCWD);
         match event.new_filename() {
             None => self.new_paths.clear(),
-            new_filename => self.new_paths.resolve(new_filename, segments.new_directory, true),
+            new_filename => self.new_paths.resolve(new_filename, segments.new_directory(), true),
         }
     }
 
@@ -175,7 +175,7 @@ impl Values {
             Key::NameStatus => event.name_status().as_str().into(),
             Key::Ret => event.ret().into(),
             Key::Errno => event.errno().map(errno::name).into(),
-            Key::Ancestors => Value::Ancestors(event.enter.segments.ancestors),
+            Key::Ancestors => Value::Ancestors(event.enter.segments.ancestors()),
         }
     }
 }

@@ -9,7 +9,8 @@ use _core::event::Event;
 use _core::join::{Counts, Join};
 use _core::path::Paths;
 use _core::queue::Chunk;
-use _core::record::{ancestors, record_at, same_identity};
+use _core::record::{record_at, same_identity};
+use _core::segments::ancestors;
 use libfuzzer_sys::fuzz_target;
 
 /// Asks an event for all that there is.
@@ -18,14 +19,14 @@ fn told(event: &Event<'_>) -> String {
     let segments = &event.enter.segments;
     assert!(same_identity(event.enter.identity(), event.enter.identity()));
     let mut paths = Paths::default();
-    paths.resolve(event.filename(), segments.directory, record.dfd == -100);
+    paths.resolve(event.filename(), segments.directory(), record.dfd == -100);
     let path = (paths.path().map(<[u8]>::to_vec), paths.host_path().map(<[u8]>::to_vec), paths.kind());
     assert!(path.0.as_ref().is_none_or(|path| !path.is_empty()));
-    paths.resolve(event.new_filename(), segments.new_directory, true);
+    paths.resolve(event.new_filename(), segments.new_directory(), true);
     let new_path = (paths.path().map(<[u8]>::to_vec), paths.kind());
     paths.resolve_file(event.exe());
     let exe = paths.file_path().map(<[u8]>::to_vec);
-    let ancestors: Vec<_> = ancestors(segments.ancestors).collect();
+    let ancestors: Vec<_> = ancestors(segments.ancestors()).collect();
     let times = (event.ts_ns(), event.start_ns(), event.duration_ns());
     let call = (event.call().map(|call| call.name), event.action(), event.name_status(), event.filename());
     let ret = event.exit.map(|exit| exit.record.ret);

@@ -12,9 +12,10 @@ use super::*;
 use crate::ancestry;
 use crate::fields::{Key, Kind};
 use crate::programs::{Program, Programs};
-use crate::record::{
-    Directory, Enter, Exit, Name, NameStatus, Segments, WalkStatus, ancestors, enter_record, exit_record,
-};
+use crate::record::{Enter, Exit, enter_record, exit_record};
+use crate::samples::{add_segment, walked};
+use crate::segments::{Segments, ancestors};
+use crate::skel::types::{name_status, segment_kind, walk_status};
 use crate::value::{Value, texts};
 
 /// What an event is made of: few of each, so that they repeat.
@@ -65,27 +66,34 @@ fn sample() -> impl Strategy<Value = Sample> {
     )
 }
 
+const NAMES: [segment_kind; 2] = [segment_kind::SEGMENT_FILENAME, segment_kind::SEGMENT_NEW_FILENAME];
+
 fn with_event<R>(sample: &Sample, then: impl FnOnce(&Event<'_>) -> R) -> R {
-    let [filename, new_filename] = sample.names.each_ref().map(|name| {
-        name.as_ref().map(|(read, bytes)| {
-            if *read {
-                Name { status: NameStatus::Ok, bytes: &bytes[..] }
-            } else {
-                Name { status: NameStatus::Fault, bytes: b"" }
-            }
-        })
-    });
-    let directory =
-        sample.directory.as_deref().map(|names| Directory { status: WalkStatus::Whole, root_bytes: Some(0), names });
-    let argv = sample.program.as_deref().map(|bytes| Name { status: NameStatus::Ok, bytes });
-    let program_segments = Segments { exe: directory, argv, ..Segments::default() };
-    let ancestors = &sample.ancestors[..];
-    let segments =
-        Segments { filename, new_filename, directory, new_directory: directory, ancestors, ..Segments::default() };
+    let (mut run, mut program_run) = (Vec::new(), Vec::new());
+    for (name, kind) in sample.names.iter().zip(NAMES) {
+        match name {
+            Some((true, bytes)) => add_segment(&mut run, kind.0, name_status::NAME_OK.0, bytes),
+            Some((false, _)) => add_segment(&mut run, kind.0, name_status::NAME_FAULT.0, b""),
+            None => {}
+        }
+    }
+    if let Some(names) = &sample.directory {
+        let content = walked(Some(0), names);
+        add_segment(&mut run, segment_kind::SEGMENT_DIRECTORY.0, walk_status::WALK_WHOLE.0, &content);
+        add_segment(&mut run, segment_kind::SEGMENT_NEW_DIRECTORY.0, walk_status::WALK_WHOLE.0, &content);
+        add_segment(&mut program_run, segment_kind::SEGMENT_EXE.0, walk_status::WALK_WHOLE.0, &content);
+    }
+    if let Some(argv) = &sample.program {
+        add_segment(&mut program_run, segment_kind::SEGMENT_ARGV.0, name_status::NAME_OK.0, argv);
+    }
+    add_segment(&mut run, segment_kind::SEGMENT_ANCESTORS.0, 0, &sample.ancestors);
+    let segments = Segments::read(&run).unwrap();
+    let program_segments = Segments::read(&program_run).unwrap();
     // Equal ones have one number, as the events of one process have.
     let id = FxBuildHasher.hash_one((&sample.directory, &sample.program));
     let program = Some(&Program::new(id, &program_segments));
-    let exit = sample.ret.map(|ret| Exit::new(exit_record { ret, ts_ns: u64::MAX, ..Default::default() }));
+    let exit = sample.ret.map(|ret| exit_record { ret, ts_ns: u64::MAX, ..Default::default() });
+    let exit = exit.as_ref().map(Exit::new);
     then(&Event {
         enter: &Enter { record: &sample.record, segments },
         exit: exit.as_ref(),
@@ -232,8 +240,9 @@ fn texts_are_bounded() {
     let wanted = Fields::of(&["argv".into()]).unwrap();
     let mut values = Values::new(wanted);
     let mut columns = Columns::new(&values, 0);
-    let argv = Some(Name { status: NameStatus::Ok, bytes: &[b'a'; 1023] });
-    let enter = Enter { record: &enter_record::default(), segments: Segments { argv, ..Segments::default() } };
+    let mut argv = Vec::new();
+    add_segment(&mut argv, segment_kind::SEGMENT_ARGV.0, name_status::NAME_OK.0, &[b'a'; 1023]);
+    let enter = Enter { record: &enter_record::default(), segments: Segments::read(&argv).unwrap() };
     let mut programs = Programs::default();
     programs.learn(&enter);
     let program = programs.of(0).map(|program| &**program);

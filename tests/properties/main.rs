@@ -14,6 +14,6 @@ fn cases(cases: u32) -> proptest::test_runner::Config {
 }
 
 /// An error as a failed case: a panic would print its message for every step of the shrinking.
-fn sound<T>(result: _core::error::Result<T>) -> Result<T, proptest::test_runner::TestCaseError> {
+fn sound<T, E: std::fmt::Display>(result: Result<T, E>) -> Result<T, proptest::test_runner::TestCaseError> {
     result.map_err(|error| proptest::test_runner::TestCaseError::fail(error.to_string()))
 }

@@ -1,7 +1,7 @@
 //! A path is where the call was aimed at: absolute, normal, and what a much simpler reference makes of it.
 
 use _core::path::{PathKind, Paths};
-use _core::record::{Directory, Name, NameStatus, WalkStatus};
+use _core::segments::{Directory, Name, NameStatus, WalkStatus};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -140,6 +140,23 @@ proptest! {
         if let Some(directory) = directory {
             paths.resolve_file(Some(directory));
             prop_assert!(paths.file_path().is_none_or(|path| path.starts_with(b"/")));
+        }
+    }
+
+    /// What was remembered of a directory is not another's.
+    #[test]
+    fn it_does_not_depend_on_the_one_before(
+        names in vec((passed(), prop::sample::select(vec![0, 1, 2]), any::<bool>()), 1..6),
+        directories in [vec(entry(), 0..3), vec(entry(), 0..3), vec(entry(), 0..3)],
+    ) {
+        let mut paths = Paths::default();
+        for (passed, at, is_cwd) in names {
+            let names = upwards(&directories[at]);
+            let directory = Directory { status: WalkStatus::Whole, root_bytes: Some(names.len() as u32), names: &names };
+            let name = Some(Name { status: NameStatus::Ok, bytes: &passed });
+            paths.resolve(name, Some(directory), is_cwd);
+            let expected = joined(&reference(&passed, &directories[at]));
+            prop_assert_eq!(paths.path(), Some(expected.as_slice()));
         }
     }
 }
