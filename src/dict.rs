@@ -17,8 +17,8 @@ const WORDS: usize = 4096;
 
 /// Places for threads' dicts: a power of two. Each thread has one, by the low bits of its id, so that neighbours never
 /// share one. Of those that do, the last has its dict there: with more threads than places some are made out of a
-/// stranger's dict, and not all of them anew. About 25 MB when every place is taken.
-const PLACES: usize = 8192;
+/// stranger's dict, and not all of them anew. About 35 MB when every place is taken.
+const PLACES: usize = 16_384;
 
 /// Makes `str`s as `os.fsdecode` does.
 #[derive(Clone, Copy)]
@@ -112,7 +112,7 @@ impl Setter {
 pub(crate) struct Dicts {
     setter: Setter,
     /// By the low bits of the tid; empty before the first.
-    templates: Vec<Option<Template>>,
+    templates: Vec<Option<Box<Template>>>,
     /// Every key that is wanted, in the order that [`rawtp.Event`] documents.
     nothing: Py<PyDict>,
 }
@@ -143,7 +143,7 @@ impl Dicts {
             (template, changed)
         } else {
             let dict = self.nothing.bind(py).copy()?.unbind();
-            (Template { last: Last::new(event), dict }, Changed::ALL)
+            (Box::new(Template { last: Last::new(event), dict }), Changed::ALL)
         };
         for part in [Part::Call, Part::Caller, Part::Program] {
             if changed.has(part) {
