@@ -56,18 +56,19 @@ impl<'a> Event<'a> {
     #[must_use]
     #[inline]
     pub fn filename(&self) -> Option<Name<'a>> {
-        self.later(self.enter.segments.filename(), |segments| segments.filename())
+        self.later(Segments::filename)
     }
 
     /// The new name of a rename, in the same way.
     #[must_use]
     #[inline]
     pub fn new_filename(&self) -> Option<Name<'a>> {
-        self.later(self.enter.segments.new_filename(), |segments| segments.new_filename())
+        self.later(Segments::new_filename)
     }
 
     #[inline]
-    fn later(&self, name: Option<Name<'a>>, of: impl Fn(&Segments<'a>) -> Option<Name<'a>>) -> Option<Name<'a>> {
+    fn later(&self, of: impl Fn(&Segments<'a>) -> Option<Name<'a>>) -> Option<Name<'a>> {
+        let name = of(&self.enter.segments);
         if self.enter.segments.are_names_whole() {
             return name;
         }

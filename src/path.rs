@@ -75,7 +75,7 @@ fn is_plain(name: &[u8]) -> bool {
             [&pair[..8], &pair[1..]].map(|eight| eight.first_chunk().map_or(0, |it| u64::from_ne_bytes(*it)));
         has(this, b'/') & (has(next, b'/') | has(next, b'.')) != 0
     });
-    let odd_pair = |pair: &[u8]| (pair[0] == b'/') & ((pair[1] == b'/') | (pair[1] == b'.'));
+    let odd_pair = |pair: &[u8]| pair[0] == b'/' && matches!(pair[1], b'/' | b'.');
     !odd && !rest[pairs..].windows(2).any(odd_pair)
 }
 

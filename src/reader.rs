@@ -12,13 +12,19 @@ use crate::refine::Refine;
 /// The one place where a session is read.
 #[derive(Debug)]
 pub struct Reader {
+    source: Source,
+    /// `None` when it would let everything through.
+    refine: Option<Refine>,
+}
+
+/// All events that come out of the queue.
+#[derive(Debug)]
+struct Source {
     queue: Arc<Queue>,
     counts: Arc<Counts>,
     chunk: Chunk,
     position: usize,
     join: Join,
-    /// `None` when it would let everything through.
-    refine: Option<Refine>,
 }
 
 impl Reader {
@@ -26,7 +32,8 @@ impl Reader {
     #[must_use]
     pub fn new(queue: Arc<Queue>, counts: Arc<Counts>, refine: Refine) -> Self {
         let refine = Some(refine).filter(|refine| !refine.is_off());
-        Self { queue, counts, chunk: Chunk::default(), position: 0, join: Join::default(), refine }
+        let source = Source { queue, counts, chunk: Chunk::default(), position: 0, join: Join::default() };
+        Self { source, refine }
     }
 
     /// Hands the next event to `emit`; `None` when there is none now.
@@ -35,20 +42,30 @@ impl Reader {
     ///
     /// [`crate::error::Error::Malformed`]; the rest of that chunk is passed over.
     pub fn next<R>(&mut self, mut emit: impl FnMut(&Event<'_>) -> R) -> Result<Option<R>> {
-        let Some(mut refine) = self.refine.take() else { return self.next_of_all(emit) };
+        let Self { source, refine } = self;
+        let Some(refine) = refine else { return source.next(emit) };
         let made = loop {
-            match self.next_of_all(|event| refine.pass(event).map(|event| emit(&event))) {
-                Ok(Some(None)) => add(&self.counts.filtered, 1),
+            match source.next(|event| refine.pass(event).map(|event| emit(&event))) {
+                Ok(Some(None)) => add(&source.counts.filtered, 1),
                 Ok(made) => break Ok(made.flatten()),
                 Err(error) => break Err(error),
             }
         };
-        self.counts.untold.store(refine.untold(), Ordering::Relaxed);
-        self.refine = Some(refine);
+        source.counts.untold.store(refine.untold(), Ordering::Relaxed);
         made
     }
 
-    fn next_of_all<R>(&mut self, mut emit: impl FnMut(&Event<'_>) -> R) -> Result<Option<R>> {
+    /// How many events there are to read, about: open calls are not among them, nor is what is still in the ring.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        let decoded = self.source.counts.decoded.load(Ordering::Relaxed);
+        usize::try_from(self.source.queue.events().saturating_sub(decoded)).unwrap_or(usize::MAX)
+    }
+}
+
+impl Source {
+    /// As [`Reader::next`], unfiltered.
+    fn next<R>(&mut self, mut emit: impl FnMut(&Event<'_>) -> R) -> Result<Option<R>> {
         loop {
             let made = self.join.next(&self.chunk, &mut self.position, &self.counts, &mut emit);
             if made.is_err() {
@@ -63,13 +80,6 @@ impl Reader {
                 return Ok(made);
             }
         }
-    }
-
-    /// How many events there are to read, about: open calls are not among them, nor is what is still in the ring.
-    #[must_use]
-    pub fn waiting(&self) -> usize {
-        let decoded = self.counts.decoded.load(Ordering::Relaxed);
-        usize::try_from(self.queue.events().saturating_sub(decoded)).unwrap_or(usize::MAX)
     }
 
     fn refill(&mut self) {

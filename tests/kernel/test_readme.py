@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -63,7 +65,12 @@ def test_the_keys_are_all_named() -> None:
 def test_every_command_line_of_it_parses() -> None:
     from rawtp.options import parser
 
-    commands = re.findall(r"-m rawtp((?: -+\w\S*| \d+| [a-z]+,[a-z,]+| \w+\.jsonl| columns| csv)*)", README)
-    assert len(commands) >= 4
+    commands = [
+        list(itertools.takewhile(lambda word: word not in ("|", "--"), shlex.split(command, comments=True)))
+        for command in re.findall(r"^(?:\$ )?sudo \S*python -m rawtp( .*)?$", README, re.MULTILINE)
+    ]
+    commands = [command for command in commands if not {"cost", "check", "broker"}.intersection(command)]
+    assert len(commands) >= 10
+    assert ["-d", "60", "-O", "gone.jsonl"] in commands
     for command in commands:
-        parser().parse_args(command.split())
+        parser().parse_args(command)
