@@ -46,6 +46,7 @@ pub struct Paths {
     kind: PathKind,
     differs: bool,
     nameless: bool,
+    is_cut: bool,
     /// The names of the last directory below its process's root, and its path: mostly the next name's as well.
     below: Vec<u8>,
     below_path: Vec<u8>,
@@ -141,6 +142,7 @@ impl Paths {
         self.kind = PathKind::Unknown;
         self.differs = false;
         self.nameless = false;
+        self.is_cut = false;
     }
 
     /// Works one name's paths out. `name` is `None` for calls that have a descriptor only.
@@ -157,6 +159,7 @@ impl Paths {
         }
         if self.kind != PathKind::Unknown && name.is_some_and(|name| name.status == NameStatus::Truncated) {
             self.kind = PathKind::Partial;
+            self.is_cut = true;
         }
     }
 
@@ -181,6 +184,7 @@ impl Paths {
             // Where the process's root was not met, none stands in the way of `..`.
             push_lexically(&mut self.host_path, bytes, 0);
             if directory.status == WalkStatus::Partial {
+                self.is_cut = true;
                 self.path.extend_from_slice(self.host_path.strip_prefix(b"/").unwrap_or_default());
                 // `..` may lead up to where nothing is known.
                 self.kind = if self.path.is_empty() { PathKind::Unknown } else { PathKind::Partial };
@@ -243,6 +247,12 @@ impl Paths {
     #[must_use]
     pub fn file_path(&self) -> Option<&[u8]> {
         self.path().or(self.host_path()).filter(|_| !self.nameless)
+    }
+
+    /// Whether its beginning or its end is not known, so that it could be any.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.is_cut
     }
 
     /// How the path was got.

@@ -3,7 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use crate::event::Event;
-use crate::path::{PathKind, Paths};
+use crate::path::Paths;
 use crate::path_filter::PathFilter;
 
 /// Which results are wanted. One that is not known could be any.
@@ -96,7 +96,7 @@ impl Refine {
             }
             self.paths.resolve(name, directory, is_cwd);
             let has = |path: Option<&[u8]>| path.is_some_and(|path| self.wanted.iter().any(|one| one.has(path)));
-            self.paths.kind() == PathKind::Partial || has(self.paths.path()) || has(self.paths.host_path())
+            self.paths.is_cut() || has(self.paths.path()) || has(self.paths.host_path())
         })
     }
 }
