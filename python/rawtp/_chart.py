@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 _COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#222255")  # told apart by all eyes
 _OTHERS = "#bbbbbb"
-_BARS = 60
+_MIN_BARS, _MAX_BARS = 10, 60
+_BAR_EVENTS = 3  # on average, so that bars of few events are not all of one
 _NAME_CELLS = 24
 _CHUNK = 4096  # dicts of a batch, at a time
 
@@ -89,7 +90,8 @@ def _draw(axes: Any, shown: Sequence[tuple[str, array[int], str]], by: str) -> N
     begin = min(min(times) for _, times, _ in shown)
     span_ns = max(max(times) for _, times, _ in shown) - begin
     unit, unit_ns = ("s", 1e9) if span_ns >= 1e9 else ("ms", 1e6)
-    wide = nice(span_ns / unit_ns / _BARS)
+    events = sum(len(times) for _, times, _ in shown)
+    wide = nice(span_ns / unit_ns / min(max(events // _BAR_EVENTS, _MIN_BARS), _MAX_BARS))
     count = int(span_ns / unit_ns / wide) + 1
     left = [number * wide for number in range(count)]
     below = [0] * count
