@@ -84,7 +84,7 @@ def _each(events: Iterable[Event] | Batch) -> Iterator[Event]:
 def _draw(axes: Any, shown: Sequence[tuple[str, array[int], str]], by: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     if not shown:
-        axes.set(xticks=[], yticks=[])
+        axes.set_axis_off()
         axes.text(0.5, 0.5, "no events", ha="center", va="center", transform=axes.transAxes)
         return
     begin = min(min(times) for _, times, _ in shown)

@@ -26,9 +26,11 @@ ROWS = 20
 
 _MOST_KEYS = 10  # as many as a page has room for
 _SHARES = ("matched", "filtered", "lost_ring", "lost_state", "pending", "buffered", "delivered", "discarded")
-# As it is in a pre: of two names that differ by blanks only, neither looks like the other.
-_TEXT = "text-align: left; white-space: pre-wrap; overflow-wrap: anywhere"
+# pre: of two names that differ by blanks only, neither looks like the other.
+_SHORT = "text-align: left; white-space: pre"
+_LONG = "text-align: left; white-space: pre-wrap; overflow-wrap: anywhere"
 _NUMBER = "text-align: right"
+_SHORT_CELLS = 24  # so much stays on one line, whatever that costs the others
 
 
 class Table:
@@ -100,7 +102,8 @@ def _table(titles: Iterable[str], rows: Iterable[Iterable[str]], caption: str = 
 
 
 def _cell(text: str) -> str:
-    return f'<td style="{_NUMBER if text.isdecimal() else _TEXT}">{escape(text)}</td>'
+    style = _NUMBER if text.isdecimal() else _SHORT if width(text) <= _SHORT_CELLS else _LONG
+    return f'<td style="{style}">{escape(text)}</td>'
 
 
 def _line(text: str) -> str:

@@ -52,6 +52,7 @@ TAGS = {"p", "table", "thead", "tbody", "tr", "th", "td"}
 STYLES = {
     ("style", "text-align: left"),
     ("style", "text-align: right"),
+    ("style", "text-align: left; white-space: pre"),
     ("style", "text-align: left; white-space: pre-wrap; overflow-wrap: anywhere"),
 }
 
