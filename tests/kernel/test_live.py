@@ -170,6 +170,13 @@ def test_outside_a_notebook_it_says_where_to_look(own: rawtp.Tracer) -> None:
     assert [event["filename"] for event in own.get_many(timeout=HANG_S)] == ["/nonexistent/x"]
 
 
+def test_in_ipythons_terminal_too(tmp_path: Path) -> None:
+    source = "import rawtp\ntry: rawtp.Tracer(pid=1).live()\nexcept RuntimeError as error: print(error)"
+    command = [sys.executable, "-m", "IPython", "--quick", f"--ipython-dir={tmp_path}", "-c", source]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=HANG_S)
+    assert done.stdout.startswith("tracer.live() needs a Jupyter notebook, "), done
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
