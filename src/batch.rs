@@ -11,6 +11,7 @@ use pyo3::types::{PyCapsule, PyList};
 use crate::error::Error;
 use crate::fields::Fields;
 use crate::rows::to_dicts;
+use crate::shown::show;
 
 /// Rows of [`Batch`], when the caller does not say.
 pub(crate) const ROWS: usize = 65_536;
@@ -52,6 +53,18 @@ impl Batch {
     /// The events as dicts: those that Tracer.get_many would have given.
     fn to_dicts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         to_dicts(py, &self.columns, self.fields)
+    }
+
+    /// So many of the events, from that one on, as dicts.
+    fn _dicts<'py>(&self, py: Python<'py>, first: usize, count: usize) -> PyResult<Bound<'py, PyList>> {
+        let first = first.min(self.columns.num_rows());
+        let count = count.min(self.columns.num_rows() - first);
+        to_dicts(py, &self.columns.slice(first, count), self.fields)
+    }
+
+    /// The first events as HTML, for notebooks.
+    fn _repr_html_<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        show(slf.py(), "rawtp._html", "batch", (slf,))
     }
 
     /// Arrow's schema of the columns.

@@ -82,6 +82,8 @@ mod reading;
 #[cfg(feature = "python")]
 mod rows;
 #[cfg(feature = "python")]
+mod shown;
+#[cfg(feature = "python")]
 mod stream;
 #[cfg(feature = "python")]
 mod tracer;

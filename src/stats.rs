@@ -56,6 +56,11 @@ impl Stats {
         Ok(dict)
     }
 
+    /// The counters as HTML, for notebooks.
+    fn _repr_html_<'py>(slf: &pyo3::Bound<'py, Self>) -> pyo3::PyResult<pyo3::Bound<'py, pyo3::PyAny>> {
+        crate::shown::show(slf.py(), "rawtp._html", "stats", (slf,))
+    }
+
     fn __repr__(&self) -> String {
         let fields = self.fields().map(|(name, value)| match value {
             Some(value) => format!("{name}={value}"),

@@ -26,6 +26,7 @@ use crate::gathered::gather;
 use crate::hook::Hook;
 use crate::reading::{Reading, Turns};
 use crate::session::Session;
+use crate::shown::show;
 use crate::stats::Stats;
 use crate::stream::Stream;
 use crate::syscalls::DELETE;
@@ -308,6 +309,14 @@ impl Tracer {
         let most = most("max_rows", max_rows, 1 << 20)?;
         let batch = gather(self, py, deadline("duration", duration)?, most)?;
         Ok(Batch::new(batch, self.fields))
+    }
+
+    /// Shows what comes as a table in a notebook, until `seconds` are over, the kernel is interrupted or the tracer closed.
+    #[pyo3(signature = (seconds=None, rows=None), text_signature = "($self, seconds=None, rows=20)")]
+    fn live(slf: &Bound<'_, Self>, seconds: Option<f64>, rows: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        deadline("seconds", seconds)?;
+        slf.get().check_process()?;
+        show(slf.py(), "rawtp._live", "live", (slf, seconds, most("rows", rows, 20)?)).map(drop)
     }
 
     /// Arrow's schema of the columns.

@@ -80,6 +80,7 @@ _LATE = {
     **dict.fromkeys(("Cost", "CostFigure", "CostRow", "cost"), "rawtp._cost"),
     **dict.fromkeys(("Event", "Hook"), "rawtp.event"),
     **dict.fromkeys(("RunResult", "run"), "rawtp._run"),
+    **dict.fromkeys(("load_ipython_extension", "unload_ipython_extension"), "rawtp.notebook"),  # what %load_ext calls
 }
 
 # A type checker is told above, and would take any name for one of these.

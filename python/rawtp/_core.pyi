@@ -88,6 +88,10 @@ class Batch:
         """How many events."""
     def to_dicts(self) -> list[Event]:
         """The events as dicts: those that :meth:`Tracer.get_many` would have given."""
+    def _dicts(self, first: int, count: int) -> list[Event]:
+        """So many of them, from that one on."""
+    def _repr_html_(self) -> str:
+        """The first events as a table, for notebooks."""
     def __arrow_c_schema__(self) -> object:
         """A capsule ``arrow_schema``."""
     def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]:
@@ -156,6 +160,8 @@ class Stats:
         """Processes born to a followed one that the kernel's table had no room for: what they do is not reported."""
     def as_dict(self) -> dict[str, int | None]:
         """The counters by name, in the order of the ledger."""
+    def _repr_html_(self) -> str:
+        """The same as a table, for notebooks."""
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
 
@@ -363,6 +369,21 @@ class Tracer:
         Raises:
             ValueError: the duration is negative or not a number, or ``max_rows`` is below 1.
             RuntimeError: in a forked child.
+        """
+    def live(self, seconds: float | None = None, rows: int = 20) -> None:
+        """Shows what comes as a table in a Jupyter notebook, drawn anew in its place, with the rate and the losses.
+
+        It ends after ``seconds``, at a :meth:`close`, and when the kernel is interrupted (the square button, or I
+        twice): the cell has ended well then, and the tracer goes on. It takes what it shows, and all that went by
+        before; what comes after its end is for the next to read. It keeps no more than the rows: it can run for days.
+
+        Args:
+            seconds: ``None`` has no end.
+            rows: how many events are shown, the latest: 1 to 1000.
+
+        Raises:
+            RuntimeError: this is no notebook: a terminal has ``python -m rawtp``. Or in a forked child.
+            ValueError: the seconds are negative or not a number, or the rows out of their range.
         """
     def __arrow_c_schema__(self) -> object:
         """The schema of the batches: a capsule ``arrow_schema``."""

@@ -258,7 +258,7 @@ def _account(tracer: rawtp.Tracer, printer: Printer, chosen: argparse.Namespace,
         _cannot_run(_one_line(failure))
         if printer.in_hand:
             say(f"of {ledger.events(printer.in_hand)} delivered last, not all were written")
-    for line in printer.summary():
+    for line in printer.summary(chosen.color):
         write_error(line)
     if not chosen.quiet:
         for line in ledger.summary(counts):

@@ -77,7 +77,7 @@ def printer(chosen: argparse.Namespace) -> Printer:
     names = keys.chosen(chosen.fields or ["all"])
     clock = Clock(utc=chosen.utc) if chosen.time or chosen.utc else None
     screen = output.width if isinstance(output, Standard) and output.is_terminal else None
-    colours = Colours(use=chosen.color == "always" or (chosen.color == "auto" and on_terminal and not _no_color()))
+    colours = Colours(use=chosen.color == "always" or (chosen.color == "auto" and on_terminal and not no_color()))
     shown: Format
     if output is None:
         shown = Format()
@@ -123,6 +123,7 @@ def printer(chosen: argparse.Namespace) -> Printer:
     )
 
 
-def _no_color() -> bool:
+def no_color() -> bool:
+    """Whether colours are refused for all programs."""
     # By the convention, whatever it is set to, but empty.
     return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 from rawtp.formats import ledger
@@ -101,9 +102,14 @@ class Printer:
                 say(f"lost {ledger.events(tail)} at the end")
         self._write(self._format.end(counts))
 
-    def summary(self) -> list[str]:
+    def summary(self, color: str) -> list[str]:
         """Lines for people, if they were asked for."""
-        return self._summary.lines() if self._summary else []
+        if self._summary is None:
+            return []
+        from rawtp import frames
+
+        shown = frames.framed(self._summary.sections(), sys.stderr) if frames.wanted(sys.stderr, color) else None
+        return self._summary.lines() if shown is None else shown.splitlines()
 
     def _tell_ledger(self) -> None:
         now_s = time.monotonic()

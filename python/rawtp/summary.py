@@ -42,7 +42,15 @@ class Summary:
                 self._trees.add(event["path"] if whole else None, is_directory=event["action"] == "rmdir")
 
     def lines(self) -> list[str]:
-        """Three tables, the most first."""
+        """The tables as text."""
+        return [
+            line
+            for title, rows in self.sections()
+            for line in (title + ":", *(f"  {count:>9}  {text}" for count, text in rows))
+        ]
+
+    def sections(self) -> list[tuple[str, list[tuple[int, str]]]]:
+        """Three tables, or those of them that have rows: a title; how many of what, the most first."""
         rows = [
             (count, f"{quoted_name(comm)} (pid {pid}, uid {uid})")
             for (comm, pid, uid), count in self._processes.most_common(_ROWS)
@@ -51,11 +59,9 @@ class Summary:
         if rest + self._folded:
             rows.append((rest + self._folded, "by others"))
         results = [(count, f"{action}: {result}") for (action, result), count in self._results.most_common()]
-        return [
-            *_table("by process", rows),
-            *_table("deleted, by directory", [(count, _place(path)) for path, count in self._trees.top(_ROWS)]),
-            *_table("by result", results),
-        ]
+        places = [(count, _place(path)) for path, count in self._trees.top(_ROWS)]
+        tables = [("by process", rows), ("deleted, by directory", places), ("by result", results)]
+        return [(title, rows) for title, rows in tables if rows]
 
     def _fold(self) -> None:
         kept = self._processes.most_common(_MAX_KEPT // 2)
@@ -65,7 +71,3 @@ class Summary:
 
 def _place(path: str | None) -> str:
     return "(no whole path)" if path is None else quoted_name(path)
-
-
-def _table(title: str, rows: list[tuple[int, str]]) -> list[str]:
-    return [title + ":", *(f"  {count:>9}  {text}" for count, text in rows)] if rows else []

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,6 +49,21 @@ def test_the_example_of_a_batch() -> None:
     source = BLOCKS[2] + "print(type(batch).__name__, len(batch) >= 1)"
     done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "Batch True\n", "")
+
+
+@pytest.mark.parametrize("library", ["polars", "pandas", "pyarrow", "duckdb"])
+def test_the_line_of_each_library(library: str, own: rawtp.Tracer) -> None:
+    """It takes what ``batch`` gives and what ``to_arrow`` does."""
+    module = pytest.importorskip(library)
+    found = re.search(rf"^\| {library}[^|]* \| `([^`]+)` \|$", README, re.MULTILINE)
+    assert found
+    for gathers in (False, True):
+        for number in range(3):
+            Path(f"/nonexistent/{number}").unlink(missing_ok=True)
+        wait_for(lambda: own.stats().buffered == 3, "three events")
+        batch = own.to_arrow(duration=0.2) if gathers else own.batch()
+        shown: Any = eval(found[1], {library: module, "batch": batch})  # noqa: S307 - the README's own
+        assert shown.fetchall() == [("ENOENT", 3)] if library == "duckdb" else len(shown) == 3
 
 
 def test_the_example_of_asyncio() -> None:

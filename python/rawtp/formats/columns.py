@@ -85,11 +85,11 @@ def row(event: Event, clock: Clock | None = None, screen: int | None = None, col
         printable(event["syscall"]),
         screen,
     )
-    result = _wide(_result(event["ret"], event["errno"]), screen)
-    room = None if screen is None else max(screen - width(before) - len(result) - 1, _MIN_PATH)
+    came = _wide(result(event["ret"], event["errno"]), screen)
+    room = None if screen is None else max(screen - width(before) - len(came) - 1, _MIN_PATH)
     failed = event["ret"] is not None and event["ret"] < 0
-    shown = colours.paint(FAILURE, result) if colours and failed else result
-    return f"{before}{shown} {_paths(event, room)}"
+    shown = colours.paint(FAILURE, came) if colours and failed else came
+    return f"{before}{shown} {paths(event, room)}"
 
 
 def _before(clock: str, pid: str, uid: str, comm: str, syscall: str, screen: int | None) -> str:
@@ -105,13 +105,15 @@ def _is_narrow(screen: int | None) -> bool:
     return screen is not None and screen < _WIDE
 
 
-def _result(ret: int | None, errno: str | None) -> str:
+def result(ret: int | None, errno: str | None) -> str:
+    """What came of a call, in one word."""
     if ret is None:
         return "?"
     return "ok" if ret >= 0 else errno or str(ret)
 
 
-def _paths(event: Event, room: int | None) -> str:
+def paths(event: Event, room: int | None = None) -> str:
+    """What a call was on, safe to write to a terminal: see :func:`row`."""
     old = _path(event["path"], event["path_kind"], event["filename"], event["name_status"])
     if event["action"] != "rename":
         return old if room is None else shortened(old, room)
