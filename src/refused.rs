@@ -73,10 +73,27 @@ fn explain_permission() -> String {
     }
 }
 
+/// `LOCKDOWN_BPF_READ_KERNEL` takes the helper away: what a verifier says then, before 6.9 and since. Every kernel that rawtp
+/// runs on has it otherwise.
+fn is_locked_down(verifier_log: &str) -> bool {
+    verifier_reason(verifier_log).is_some_and(|reason| {
+        ["unknown func bpf_probe_read_kernel#", "program of this type cannot use helper bpf_probe_read_kernel#"]
+            .iter()
+            .any(|refused| reason.starts_with(refused))
+    })
+}
+
 /// The error for what libbpf gave, with what it printed.
 #[must_use]
 pub fn explain(error: &libbpf_rs::Error, log: &str) -> Error {
     let verifier_log = verifier_log(log);
+    if is_locked_down(verifier_log) {
+        return Error::Permission(
+            "this kernel is locked down to confidentiality: no BPF program may read its memory, and rawtp's read who calls \
+             and where (boot it with lockdown=integrity at the most)"
+                .into(),
+        );
+    }
     if !verifier_log.is_empty() {
         let message = format!("the kernel's verifier rejected a program ({error}); see verifier_log");
         return Error::Load { message, verifier_log: verifier_log.into() };
@@ -117,6 +134,21 @@ mod tests {
                    Verification failed: Policy: Operation is not allowed\n\nSuggestion:\n  Use another.\n\n\
                    processed 158 insns (limit 1000000)\n";
         assert_eq!(verifier_reason(log), Some("program of this type cannot use helper bpf_probe_read#4"));
+    }
+
+    #[test]
+    fn lockdown_is_told_by_the_helper_that_it_takes_away() {
+        for reason in [
+            "unknown func bpf_probe_read_kernel#113",
+            "program of this type cannot use helper bpf_probe_read_kernel#113",
+        ] {
+            let log = format!(
+                "libbpf: -- BEGIN PROG LOAD LOG --\n9: (85) call bpf_probe_read_kernel#113\n{reason}\n-- END PROG LOAD LOG --\n"
+            );
+            let error = explain(&libbpf_rs::Error::from_raw_os_error(libc::EINVAL), &log);
+            assert!(matches!(&error, Error::Permission(text) if text.contains("confidentiality")), "{error:?}");
+        }
+        assert!(!is_locked_down("9: (85) call bpf_probe_read_kernel#113\nR1 invalid mem access 'scalar'"));
     }
 
     #[test]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+import pytest
 import trio
-import uvloop
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -79,8 +79,14 @@ class Trio:
 
 Loop = Asyncio | Trio
 
+
+def _uvloop() -> asyncio.AbstractEventLoop:
+    uvloop = pytest.importorskip("uvloop")
+    return cast("asyncio.AbstractEventLoop", uvloop.new_event_loop())
+
+
 LOOPS: dict[str, Loop] = {
     "asyncio": Asyncio(asyncio.new_event_loop),
-    "uvloop": Asyncio(uvloop.new_event_loop),
+    "uvloop": Asyncio(_uvloop),
     "trio": Trio(),
 }

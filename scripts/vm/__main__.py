@@ -17,6 +17,7 @@ from scripts.vm.userland import userland
 
 TIMEOUT_S = 3600.0
 TEST = """\
+{before}
 export RAWTP_PROGRAMS=/opt/programs RAWTP_REQUIRE_KERNEL=1 RAWTP_VM_KERNEL={name} RAWTP_SLOWER=4
 python3 -m pytest -p no:cacheprovider -v --color=no -o timeout=900 --tb=short --durations=10 \\
 	--junitxml=/run/junit.xml {left_out} {arguments}
@@ -64,12 +65,12 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("kernels", nargs="*", metavar="KERNEL", help=", ".join(kernel.name for kernel in KERNELS))
     parser.add_argument("--shell", action="store_true", help="a shell in the first of them")
     parser.add_argument(
-        "--arguments", default="tests/kernel tests/vm", help="what pytest is given (default: %(default)s)"
+        "--arguments", help="what pytest is given (default: tests/kernel and more; of a variant, what it is about)"
     )
     return parser
 
 
-def test(cache: Path, kernel: Kernel, wheel: Path, arguments: str) -> Result:
+def test(cache: Path, kernel: Kernel, wheel: Path, arguments: str | None) -> Result:
     print(f"\n== {kernel.name}", flush=True)
     found = machine.image(cache, kernel)
     if found is None:
@@ -78,7 +79,8 @@ def test(cache: Path, kernel: Kernel, wheel: Path, arguments: str) -> Result:
     package, linux = found
     print(f"{package}, {kernel.release}'s Python", flush=True)
     left_out = " ".join(f"--ignore={path}" for path in LEFT_OUT)
-    initrd = initial(cache, kernel, wheel, TEST.format(name=kernel.name, arguments=arguments, left_out=left_out))
+    asked = {"arguments": arguments or kernel.tests, "left_out": left_out, "before": kernel.before}
+    initrd = initial(cache, kernel, wheel, TEST.format(name=kernel.name, **asked))
     said, took_s = machine.boot(machine.command(kernel, linux, initrd), TIMEOUT_S)
     initrd.unlink()
     (guest.BUILT / f"{kernel.name}.log").write_text(said)

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+CGROUPS_OF_VERSION_1 = """\
+busybox umount /sys/fs/cgroup
+busybox mount -t tmpfs cgroups /sys/fs/cgroup
+busybox mkdir /sys/fs/cgroup/pids
+busybox mount -t cgroup -o pids pids /sys/fs/cgroup/pids"""
+
 
 @dataclass(frozen=True)
 class Kernel:
@@ -15,10 +21,24 @@ class Kernel:
     """Debian's word: amd64 or arm64."""
     release: str
     """Whose userland, and so whose Python, runs on it."""
+    variant: str = ""
+    """How it differs from the machine of the same kernel, in a word."""
+    append: str = ""
+    """What its command line has more."""
+    before: str = ""
+    """What its shell does before the tests."""
+    tests: str = "tests/kernel tests/vm/test_features.py"
+    """What pytest is given."""
 
     @property
     def name(self) -> str:
-        return self.version if self.arch == "amd64" else f"{self.version}-{self.arch}"
+        parts = (self.version, self.arch if self.arch != "amd64" else "", self.variant)
+        return "-".join(part for part in parts if part)
+
+
+def _variant(variant: str, append: str = "", before: str = "", tests: str = "") -> Kernel:
+    """A machine whose kernel allows less, or other things. Whole suites run on those that do not."""
+    return Kernel("6.12", "amd64", "bookworm", variant, append, before, f"tests/vm/test_variants.py {tests}")
 
 
 KERNELS = (
@@ -31,6 +51,12 @@ KERNELS = (
     Kernel("6.1", "arm64", "bookworm"),
     Kernel("6.12", "arm64", "trixie"),
     Kernel("newest", "arm64", "bookworm"),
+    _variant("integrity", append="lockdown=integrity"),
+    _variant("confidentiality", append="lockdown=confidentiality"),
+    _variant("no-btf", before="busybox mount -t tmpfs nothing /sys/kernel/btf"),
+    _variant("one-lsm", append="lsm=bpf"),
+    _variant("no-compat", append="ia32_emulation=0", tests="tests/kernel/test_ways.py tests/kernel/test_deletions.py"),
+    _variant("cgroup1", before=CGROUPS_OF_VERSION_1, tests="tests/kernel/test_who.py tests/kernel/test_filters.py"),
 )
 
 SUITES = ("bullseye-security", "bookworm", "bookworm-security", "trixie", "trixie-security", "trixie-backports")

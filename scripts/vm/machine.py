@@ -64,7 +64,7 @@ def command(kernel: Kernel, linux: Path, initrd: Path) -> list[str]:
         *machine,
         *("-m", str(MEMORY_MIB), "-smp", str(CPUS), "-display", "none", "-nodefaults", "-no-reboot"),
         *("-kernel", str(linux), "-initrd", str(initrd)),
-        *("-append", f"console={'ttyS0' if amd64 else 'ttyAMA0'} {ARGUMENTS}"),
+        *("-append", f"console={'ttyS0' if amd64 else 'ttyAMA0'} {ARGUMENTS} {kernel.append}"),
     ]
 
 
