@@ -21,7 +21,7 @@ LIVE = {
 
 
 def blocked(check: rawtp.Check) -> list[str]:
-    return [finding.name for finding in check if finding.state == "blocked"]
+    return [finding.name for finding in check.findings if finding.state == "blocked"]
 
 
 def command(*arguments: str) -> tuple[int, str]:
