@@ -73,11 +73,11 @@ fn explain_permission() -> String {
     }
 }
 
-/// `LOCKDOWN_BPF_READ_KERNEL` takes the helper away: what a verifier says then, before 6.9 and since. Every kernel that rawtp
-/// runs on has it otherwise.
+/// `LOCKDOWN_BPF_READ_KERNEL` takes the helpers away that read the kernel's memory, in whose place libbpf puts the one that older
+/// kernels have, which is gone as well: what a verifier says then, before 6.9 and since.
 fn is_locked_down(verifier_log: &str) -> bool {
     verifier_reason(verifier_log).is_some_and(|reason| {
-        ["unknown func bpf_probe_read_kernel#", "program of this type cannot use helper bpf_probe_read_kernel#"]
+        ["unknown func bpf_probe_read", "program of this type cannot use helper bpf_probe_read"]
             .iter()
             .any(|refused| reason.starts_with(refused))
     })
@@ -138,10 +138,9 @@ mod tests {
 
     #[test]
     fn lockdown_is_told_by_the_helper_that_it_takes_away() {
-        for reason in [
-            "unknown func bpf_probe_read_kernel#113",
-            "program of this type cannot use helper bpf_probe_read_kernel#113",
-        ] {
+        for reason in
+            ["unknown func bpf_probe_read_kernel#113", "program of this type cannot use helper bpf_probe_read#4"]
+        {
             let log = format!(
                 "libbpf: -- BEGIN PROG LOAD LOG --\n9: (85) call bpf_probe_read_kernel#113\n{reason}\n-- END PROG LOAD LOG --\n"
             );

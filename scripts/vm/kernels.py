@@ -10,6 +10,10 @@ busybox mount -t tmpfs cgroups /sys/fs/cgroup
 busybox mkdir /sys/fs/cgroup/pids
 busybox mount -t cgroup -o pids pids /sys/fs/cgroup/pids"""
 
+NO_32_BITS = """\
+tests/kernel/test_deletions.py tests/kernel/test_ways.py \\
+--deselect tests/kernel/test_ways.py::test_of_a_32_bit_program"""
+
 
 @dataclass(frozen=True)
 class Kernel:
@@ -55,7 +59,7 @@ KERNELS = (
     _variant("confidentiality", append="lockdown=confidentiality"),
     _variant("no-btf", before="busybox mount -t tmpfs nothing /sys/kernel/btf"),
     _variant("one-lsm", append="lsm=bpf"),
-    _variant("no-compat", append="ia32_emulation=0", tests="tests/kernel/test_ways.py tests/kernel/test_deletions.py"),
+    _variant("no-compat", append="ia32_emulation=0", tests=NO_32_BITS),
     _variant("cgroup1", before=CGROUPS_OF_VERSION_1, tests="tests/kernel/test_who.py tests/kernel/test_filters.py"),
 )
 
