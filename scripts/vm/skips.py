@@ -22,6 +22,7 @@ KNOWN = (
     ("*", "kernel.test_who.test_a_container_by_its_cgroup_of_version_1", "this host has no cgroups of version 1"),
     ("6.12-*", "vm.test_variants.*", "another variant"),
     ("6.12-*", "vm.test_variants.test_everything_is_live", "blocked there"),
+    ("6.12-cgroup1", "kernel.test_who.test_the_container_of_its_cgroup", "no cgroup v2 is mounted here"),
     ("5.10*", "kernel.test_close.*-tracepoint]", 'hook="tracepoint" needs *'),
     ("5.10*", "kernel.test_filters.*tracepoint]", 'hook="tracepoint" needs *'),
     ("5.10*", "kernel.test_hook.*", 'hook="tracepoint" needs *'),
