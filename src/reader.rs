@@ -102,3 +102,30 @@ impl Source {
         self.chunk.bytes.is_empty() && !self.join.give_up()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+    use crate::refine::Outcome;
+    use crate::samples::{enter, exit, framed, named};
+    use crate::skel::types::name_status;
+
+    #[test]
+    fn a_panic_while_an_event_is_made_leaves_the_filters_on() {
+        let call = |ret| {
+            let begin = framed(&named(enter(1, 263, 1), name_status::NAME_OK, b"x"), 0);
+            [begin, framed(&exit(1, 263, ret, 0), 0)].concat()
+        };
+        let queue = Arc::new(Queue::new(1 << 20).unwrap());
+        let bytes = [call(0), call(-2), call(7)].concat();
+        queue.push(Chunk { bytes, events: 3, ..Chunk::default() }, || false).unwrap();
+        let counts = Arc::new(Counts::default());
+        let mut reader = Reader::new(queue, Arc::clone(&counts), Refine::new(Outcome::Ok, Vec::new()));
+        let panicked = catch_unwind(AssertUnwindSafe(|| reader.next(|_| panic!("in the middle"))));
+        assert!(panicked.is_err());
+        assert_eq!(reader.next(|event| event.ret()).unwrap(), Some(Some(7)));
+        assert_eq!(counts.filtered.load(Ordering::Relaxed), 1);
+    }
+}
