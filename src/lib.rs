@@ -21,6 +21,7 @@ mod column;
 pub mod columns;
 pub mod compared;
 pub mod config;
+pub mod connection;
 pub mod cost;
 pub mod counters;
 pub mod coverage;
@@ -28,12 +29,14 @@ pub mod drain;
 pub mod errno;
 pub mod error;
 pub mod event;
+pub mod fdinfo;
 pub mod fields;
 pub mod filters;
 pub mod fork;
 pub mod hook;
 pub mod join;
 pub mod kernel_types;
+pub mod loaded;
 pub mod mapping;
 pub mod messages;
 pub mod patch;
@@ -75,6 +78,8 @@ mod functions;
 #[cfg(feature = "python")]
 mod gathered;
 #[cfg(feature = "python")]
+mod handover;
+#[cfg(feature = "python")]
 mod measure;
 #[cfg(feature = "python")]
 mod reading;
@@ -103,6 +108,8 @@ mod _core {
     use super::exceptions::{LoadError, RawtpError, UnsupportedKernelError};
     #[pymodule_export]
     use super::functions::{load_rejected, syscall_name, syscall_number};
+    #[pymodule_export]
+    use super::handover::load;
     #[pymodule_export]
     use super::measure::measure;
     #[pymodule_export]
