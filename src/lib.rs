@@ -39,6 +39,7 @@ pub mod kernel_types;
 pub mod loaded;
 pub mod mapping;
 pub mod messages;
+pub mod overlap;
 pub mod patch;
 pub mod path;
 pub mod path_filter;
@@ -109,7 +110,7 @@ mod _core {
     #[pymodule_export]
     use super::functions::{load_rejected, syscall_name, syscall_number};
     #[pymodule_export]
-    use super::handover::load;
+    use super::handover::{load, overlaps};
     #[pymodule_export]
     use super::measure::measure;
     #[pymodule_export]

@@ -128,8 +128,10 @@ impl Session {
             // says afterwards is final.
             self.counters.close();
             wait_for_programs();
+            // Before a broker hears of the end, and lets go of them.
+            let missed = missed(&programs);
             drain.finish();
-            let last = Final { totals: self.counters.totals(), missed: missed(&programs) };
+            let last = Final { totals: self.counters.totals(), missed };
             // The first and only set: `running` is taken once.
             let _ = self.last.set(last);
         }

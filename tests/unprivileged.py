@@ -7,7 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
-from contextlib import suppress
+import tempfile
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ import rawtp
 from support import HANG_S
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 NOBODY = 65534
 
@@ -64,13 +65,20 @@ def python() -> str:
     return "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
 
 
-def copy_of_package(top: Path) -> Path:
-    """A copy of rawtp that every user may read, and a directory for ``PYTHONPATH``."""
-    shutil.copytree(Path(rawtp.__file__).parent, top / "rawtp", ignore=shutil.ignore_patterns("__pycache__"))
-    for directory in (top, *top.parents):
-        if directory.name.startswith(("pytest-", "everybody")):
-            directory.chmod(0o755)
-    return top
+@contextmanager
+def for_everybody() -> Iterator[Path]:
+    """A directory that every user may go to. Not pytest's, which the next session of it closes to others."""
+    with tempfile.TemporaryDirectory(prefix="rawtp-test-") as made:
+        Path(made).chmod(0o755)
+        yield Path(made)
+
+
+@contextmanager
+def copy_of_package() -> Iterator[Path]:
+    """A copy of rawtp that every user may read: a directory for ``PYTHONPATH``."""
+    with for_everybody() as top:
+        shutil.copytree(Path(rawtp.__file__).parent, top / "rawtp", ignore=shutil.ignore_patterns("__pycache__"))
+        yield top
 
 
 def as_user(uid: int = NOBODY, *, no_new_privs: bool = True) -> list[str]:

@@ -24,6 +24,7 @@ __all__ = [
     "_cost",
     "_load",
     "_load_rejected",
+    "_overlaps",
     "_syscall_name",
     "_syscall_number",
     "_verifier_reason",
@@ -437,6 +438,9 @@ def _load(
 
 def _load_rejected() -> None:
     """Loads the guide's program that the verifier refuses. Always raises: :class:`LoadError` where BPF works."""
+
+def _overlaps() -> bool:
+    """Whether this kernel has CVE-2024-41009, by which the reader of a ring can reach memory of others."""
 
 def _attempts(ring_bytes: int) -> list[tuple[str, int]]:
     """The steps to a tracer, ``"bpf"``, ``"ring_buffer"``, ``"raw_tp_load"`` and, when that went well,

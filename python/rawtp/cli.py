@@ -56,6 +56,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _command(arguments: list[str]) -> int:
+    if arguments[:1] == ["broker"]:
+        from rawtp import broker_command
+
+        return broker_command.run(arguments)
     if arguments[:1] == ["check"]:
         from rawtp import check_command
 
@@ -95,6 +99,7 @@ def _command(arguments: list[str]) -> int:
         "fields": printer.fields,
         "ring_bytes": chosen.ring_bytes,
         "queue_bytes": chosen.queue_bytes,
+        "broker": chosen.broker,
         **wanted,
     }
 

@@ -12,9 +12,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support import HANG_S, wait_for
-from unprivileged import NOBODY, as_user, copy_of_package, names_with, processes_with, python, start, told
+from unprivileged import (
+    NOBODY,
+    as_user,
+    copy_of_package,
+    for_everybody,
+    names_with,
+    processes_with,
+    python,
+    start,
+    told,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = [
@@ -59,14 +70,22 @@ tell({
 
 
 @pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return copy_of_package(tmp_path_factory.mktemp("everybody"))
+def package() -> Iterator[Path]:
+    with copy_of_package() as made:
+        yield made
 
 
 @pytest.fixture
-def another(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def another() -> Iterator[Path]:
     """One to be changed."""
-    return copy_of_package(tmp_path_factory.mktemp("everybody"))
+    with copy_of_package() as made:
+        yield made
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    with for_everybody() as made:
+        yield made
 
 
 def sudoer(directory: Path, rules: str, *, uid: int = NOBODY, also: str = "true") -> list[str]:
@@ -93,9 +112,9 @@ def assert_nothing_left(package: Path) -> None:
     wait_for(lambda: processes_with(str(package / "rawtp" / "_sudo_helper.py")) == [], "an end of the helper")
 
 
-def test_events_and_ledger(package: Path, tmp_path: Path) -> None:
+def test_events_and_ledger(package: Path, place: Path) -> None:
     with_root = told(package, WATCH.replace("sudo=True, ", ""))
-    found = told(package, WATCH, *sudoer(tmp_path, PERMITTED))
+    found = told(package, WATCH, *sudoer(place, PERMITTED))
     assert found["coverage"] == with_root["coverage"]
     assert found["links"] == with_root["links"] == sum(hook is not None for hook in found["coverage"].values())
     assert (found["names"], found["results"], found["own"], found["rest"]) == (True, True, True, ["/nonexistent/last"])
@@ -106,7 +125,7 @@ def test_events_and_ledger(package: Path, tmp_path: Path) -> None:
     assert_nothing_left(package)
 
 
-def test_the_whole_configuration_is_handed_on(package: Path, tmp_path: Path) -> None:
+def test_the_whole_configuration_is_handed_on(package: Path, place: Path) -> None:
     program = r"""
 wanted = os.fsdecode(b"/nonexistent/\xff\xfe")
 names = [wanted, "/nonexistent/other", "/elsewhere/x"]
@@ -134,7 +153,7 @@ tell([
     everything = [0, 1, 2]
     python_is_its_name = os.path.basename(python()).startswith("python")  # noqa: PTH119
     assert python_is_its_name
-    assert told(package, program, *sudoer(tmp_path, PERMITTED)) == [
+    assert told(package, program, *sudoer(place, PERMITTED)) == [
         [0],
         [0, 1],
         everything,
@@ -149,7 +168,7 @@ tell([
     ]
 
 
-def test_a_forked_child_keeps_no_link(package: Path, tmp_path: Path) -> None:
+def test_a_forked_child_keeps_no_link(package: Path, place: Path) -> None:
     program = """
 tracer = rawtp.Tracer(sudo=True, pid=os.getpid())
 pid = os.fork()
@@ -158,25 +177,25 @@ if not pid:
 tell([links() > 0, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])])
 tracer.close()
 """
-    assert told(package, program, *sudoer(tmp_path, PERMITTED)) == [True, 0]
+    assert told(package, program, *sudoer(place, PERMITTED)) == [True, 0]
 
 
 def test_root_needs_no_sudo(package: Path) -> None:
     assert told(package, "tell(attempt(sudo=True))", environment={"PATH": "/nonexistent"}) is None
 
 
-def test_no_rule_and_no_terminal(package: Path, tmp_path: Path) -> None:
-    kind, text = attempted(package, *sudoer(tmp_path, ASKED))
+def test_no_rule_and_no_terminal(package: Path, place: Path) -> None:
+    kind, text = attempted(package, *sudoer(place, ASKED))
     assert kind == "PermissionError"
     assert text.startswith("sudo asks for a password, and there is no terminal to type it on.")
     helper = package / "rawtp" / "_sudo_helper.py"
     assert f"nobody ALL=(root) NOPASSWD: {os.path.realpath(python())} -I -S -B {helper} *" in text
 
 
-def test_the_rule_that_is_named_is_enough(package: Path, tmp_path: Path) -> None:
-    _, text = attempted(package, *sudoer(tmp_path, ASKED))
+def test_the_rule_that_is_named_is_enough(package: Path, place: Path) -> None:
+    _, text = attempted(package, *sudoer(place, ASKED))
     rule = text.partition("does not: ")[2].partition("  (")[0]
-    assert attempted(package, *sudoer(tmp_path, rule + "\n")) is None
+    assert attempted(package, *sudoer(place, rule + "\n")) is None
 
 
 @pytest.mark.parametrize(
@@ -192,14 +211,14 @@ def test_sudo_cannot(package: Path, prefix: list[str], environment: dict[str, st
     assert (kind, text[: len(message)]) == ("PermissionError", message)
 
 
-def test_an_error_of_the_helpers_comes_back_as_what_it_is(package: Path, tmp_path: Path) -> None:
-    prefix = sudoer(tmp_path, PERMITTED, also="mount -t tmpfs none /sys/kernel/btf")
+def test_an_error_of_the_helpers_comes_back_as_what_it_is(package: Path, place: Path) -> None:
+    prefix = sudoer(place, PERMITTED, also="mount -t tmpfs none /sys/kernel/btf")
     kind, text = attempted(package, *prefix)
     assert kind == "UnsupportedKernelError"
     assert text.startswith("this kernel has no type information at /sys/kernel/btf/vmlinux")
 
 
-def test_a_load_error_brings_its_log(another: Path, tmp_path: Path) -> None:
+def test_a_load_error_brings_its_log(another: Path, place: Path) -> None:
     source = (another / "rawtp" / "_sudo_helper.py").read_text()
     assert "_core._load(**request, without=without)" in source
     helper_of(another, source.replace("_core._load(**request, without=without)", "_core._load_rejected()"))
@@ -209,7 +228,7 @@ try:
 except rawtp.LoadError as error:
     tell([str(error), "invalid mem access" in error.verifier_log])
 """
-    text, has_log = attempted(another, *sudoer(tmp_path, PERMITTED), program=program)
+    text, has_log = attempted(another, *sudoer(place, PERMITTED), program=program)
     assert text.startswith("the kernel's verifier rejected a program (")
     assert has_log
 
@@ -253,22 +272,22 @@ null = os.open("/dev/null", os.O_RDWR)
         ),
     ],
 )
-def test_a_helper_that_is_not_ours(another: Path, tmp_path: Path, answer: str, expected: str) -> None:
+def test_a_helper_that_is_not_ours(another: Path, place: Path, answer: str, expected: str) -> None:
     version = told(another, "tell(rawtp.__version__)")
     helper_of(another, STRANGE.replace("VERSION", repr(version)) + answer + "\n")
     program = "before = fds(); found = attempt(sudo=True); gc.collect(); tell([*found, fds() == before])"
-    kind, text, is_clean = attempted(another, *sudoer(tmp_path, PERMITTED), program=program)
+    kind, text, is_clean = attempted(another, *sudoer(place, PERMITTED), program=program)
     assert f"{kind}: {text}".startswith(expected)
     assert is_clean
     assert_nothing_left(another)
 
 
-def test_who_connects_must_be_root(package: Path, tmp_path: Path) -> None:
-    fake = tmp_path / "bin" / "sudo"
+def test_who_connects_must_be_root(package: Path, place: Path) -> None:
+    fake = place / "bin" / "sudo"
     fake.parent.mkdir()
     connect = "import socket,sys; s=socket.socket(1,5); s.connect(sys.argv[1]); s.recv(1)"
     fake.write_text(f'#!/bin/sh\nfor last; do :; done\nexec {python()} -c "{connect}" "$last"\n')
-    for path in (fake, fake.parent, *tmp_path.parents[:2], tmp_path):
+    for path in (fake, fake.parent):
         path.chmod(0o755)
     kind, text = attempted(package, *as_user(), environment={"PATH": f"{fake.parent}:{os.environ['PATH']}"})
     assert (kind, text) == (
@@ -277,7 +296,7 @@ def test_who_connects_must_be_root(package: Path, tmp_path: Path) -> None:
     )
 
 
-def test_the_helper_serves_only_who_called_sudo(package: Path, tmp_path: Path) -> None:
+def test_the_helper_serves_only_who_called_sudo(package: Path, place: Path) -> None:
     """The client listens as one user, and another one calls sudo: SUDO_UID is not who listens there."""
     program = """
 import socket, struct, subprocess
@@ -287,27 +306,25 @@ tell("listens"); sys.stdin.readline()
 peer, _ = listener.accept()
 tell(peer.recv(10).decode())
 """
-    tmp_path.chmod(0o777)
-    for path in tmp_path.parents[:2]:
-        path.chmod(0o755)
-    address = str(tmp_path / "socket")
+    place.chmod(0o777)
+    address = str(place / "socket")
     with start(package, program, *as_user(1234), arguments=[address]) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == '"listens"\n'
         command = ["sudo", "-n", "--", python(), "-I", "-S", "-B", str(package / "rawtp" / "_sudo_helper.py"), address]
         done = subprocess.run(
-            [*sudoer(tmp_path, PERMITTED), *command], capture_output=True, text=True, timeout=HANG_S, check=False
+            [*sudoer(place, PERMITTED), *command], capture_output=True, text=True, timeout=HANG_S, check=False
         )
         out, _ = other.communicate("\n", timeout=HANG_S)
     assert (done.returncode, done.stderr) == (1, f"rawtp: user 1234 listens there, but user {NOBODY} called sudo\n")
     assert out == '""\n'
 
 
-def test_an_interrupt_ends_the_helper(another: Path, tmp_path: Path) -> None:
+def test_an_interrupt_ends_the_helper(another: Path, place: Path) -> None:
     helper_of(another, STRANGE.replace("VERSION", "''") + "open('/proc/self/comm', 'w').write('waits')\npeer.recv(1)\n")
     program = "before = fds(); tell(os.getpid()); tell([attempt(sudo=True), fds() == before])"
     helper = str(another / "rawtp" / "_sudo_helper.py")
-    with start(another, program, *sudoer(tmp_path, PERMITTED)) as process:
+    with start(another, program, *sudoer(place, PERMITTED)) as process:
         assert process.stdout is not None
         caller = int(process.stdout.readline())
         wait_for(lambda: "waits" in names_with(helper), "a helper that waits")
@@ -317,15 +334,15 @@ def test_an_interrupt_ends_the_helper(another: Path, tmp_path: Path) -> None:
     assert_nothing_left(another)
 
 
-def test_what_others_can_replace_is_warned_of(another: Path, tmp_path: Path) -> None:
+def test_what_others_can_replace_is_warned_of(another: Path, place: Path) -> None:
     program = """
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     refused = attempt(sudo=True)
 tell([refused, [[one.category.__name__, str(one.message)] for one in caught]])
 """
-    assert told(another, program, *sudoer(tmp_path, PERMITTED)) == [None, []]
+    assert told(another, program, *sudoer(place, PERMITTED)) == [None, []]
     os.chown(another / "rawtp", NOBODY, 0)
-    refused, [[category, message]] = told(another, program, *sudoer(tmp_path, PERMITTED))
+    refused, [[category, message]] = told(another, program, *sudoer(place, PERMITTED))
     assert (refused, category) == (None, "ReplaceableWarning")
     assert f"as root, which others can replace: {another / 'rawtp'} belongs to user {NOBODY}" in message
