@@ -16,7 +16,6 @@ from unprivileged import (
     NOBODY,
     as_user,
     copy_of_package,
-    for_everybody,
     names_with,
     processes_with,
     python,
@@ -69,22 +68,10 @@ tell({
 """
 
 
-@pytest.fixture(scope="module")
-def package() -> Iterator[Path]:
-    with copy_of_package() as made:
-        yield made
-
-
 @pytest.fixture
 def another() -> Iterator[Path]:
     """One to be changed."""
     with copy_of_package() as made:
-        yield made
-
-
-@pytest.fixture
-def place() -> Iterator[Path]:
-    with for_everybody() as made:
         yield made
 
 
