@@ -99,9 +99,10 @@ def _command(arguments: list[str]) -> int:
         "fields": printer.fields,
         "ring_bytes": chosen.ring_bytes,
         "queue_bytes": chosen.queue_bytes,
-        "broker": chosen.broker,
         **wanted,
     }
+    if chosen.broker is not None:
+        asked["broker"] = chosen.broker
 
     def trace(command: Command | None = None) -> int:
         return _trace(parser, chosen, asked, printer, stop, arguments, command)
