@@ -48,10 +48,15 @@ def receive(peer: socket.socket, *, descriptors: int = 0) -> tuple[bytes, list[i
     for level, kind, data in rights:
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
             received.frombytes(data[: len(data) - len(data) % received.itemsize])
-    cut = flags & (socket.MSG_TRUNC | (socket.MSG_CTRUNC if descriptors else 0))
-    if cut or len(message) > MESSAGE_BYTES or len(received) > descriptors:
+    if flags & socket.MSG_TRUNC or len(message) > MESSAGE_BYTES:
         close(received)
-        raise MalformedError(f"a message of more than {MESSAGE_BYTES} bytes, or {descriptors} descriptors")
+        raise MalformedError(f"a message of more than {MESSAGE_BYTES} bytes")
+    if descriptors and (flags & socket.MSG_CTRUNC or len(received) > descriptors):
+        close(received)
+        raise MalformedError(
+            f"not all descriptors of a message came through: there are more than {descriptors}, or this process may "
+            "not open that many (ulimit -n), or a security module such as SELinux does not let BPF maps pass"
+        )
     return message, list(received)
 
 

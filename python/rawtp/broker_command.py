@@ -9,6 +9,7 @@ import signal
 import socket
 import stat
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from rawtp.messages import say
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _CANNOT_RUN = 1
 _FIRST_PASSED = 3  # sd_listen_fds(3)
+_DESCRIPTORS = 8192
 
 _EXAMPLES = """\
 examples:
@@ -93,6 +95,7 @@ def run(arguments: Sequence[str]) -> int:
         max_ring_bytes=chosen.max_ring_bytes,
         unsafe=unsafe,
     )
+    _more_descriptors()
     mine = None if passed else os.stat(chosen.socket)  # noqa: PTH116
     broker = Broker(listener, policy, say)
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -108,6 +111,16 @@ def run(arguments: Sequence[str]) -> int:
             _unlink(chosen.socket, mine)
     say("broker: stopped")
     return 0
+
+
+def _more_descriptors() -> None:
+    """Each tracer takes up to a dozen, and each client one: a shell's limit of 1024 is soon reached."""
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if most == resource.RLIM_INFINITY else min(most, _DESCRIPTORS)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def _unsafe() -> str | None:

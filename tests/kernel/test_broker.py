@@ -169,6 +169,21 @@ def test_what_is_granted(package: Path, place: Path, options: list[str], asked: 
             assert line.endswith(f" why={text!a}")
 
 
+def test_a_client_of_another_pid_namespace_is_left_out_by_its_number_here(package: Path, place: Path) -> None:
+    program = """
+with rawtp.Tracer(broker=sys.argv[1], exclude_self=True, path="/nonexistent/rawtp-self") as tracer:
+    delete("/nonexistent/rawtp-self/1")
+    if not os.fork():
+        delete("/nonexistent/rawtp-self/2")
+        os._exit(0)
+    os.wait()
+tell([os.getpid(), [event["filename"] for event in tracer]])
+"""
+    with broker(package, place) as running:
+        prefix = ["unshare", "-pf", "--mount-proc", *as_user()]
+        assert told(package, program, *prefix, arguments=[running.path]) == [1, ["/nonexistent/rawtp-self/2"]]
+
+
 def test_who_is_not_in_the_group(package: Path, place: Path) -> None:
     program = "tell(attempt(broker=sys.argv[1]))"
     with broker(package, place) as running:

@@ -189,7 +189,7 @@ def test_malformed_and_oversized_requests(package: Path, place: Path) -> None:
         (b"\x00", "RawtpError", "a message that is no JSON"),
         (b"[" * 50_000, "RawtpError", "a message that is no JSON"),
         (b"[]", "RawtpError", "a message that is no object"),
-        (b"x" * 140_000, "RawtpError", "a message of more than 131072 bytes, or 0 descriptors"),
+        (b"x" * 140_000, "RawtpError", "a message of more than 131072 bytes"),
         (
             json.dumps({**good, "rawtp": "0"}).encode(),
             "RawtpError",
