@@ -16,6 +16,7 @@ use crate::fdinfo::missed;
 use crate::fork::{Link, generation};
 use crate::join::Counts;
 use crate::loaded::Loaded;
+use crate::probe;
 use crate::queue::Queue;
 use crate::reader::Reader;
 use crate::ring::Ring;
@@ -50,6 +51,15 @@ pub struct Session {
 }
 
 impl Session {
+    /// Loads, attaches and starts the drain thread. Events are seen from here on.
+    ///
+    /// # Errors
+    ///
+    /// All of [`crate::error::Error`].
+    pub fn open(config: &Config) -> Result<(Self, Reader)> {
+        Self::start(probe::load(config)?, config, None)
+    }
+
     /// Starts the drain thread of what is attached, which needs no privilege. `broker` is the connection to who keeps it
     /// so, where that is another process.
     ///
