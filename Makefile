@@ -28,7 +28,7 @@ SOURCES := $(wildcard src/*.rs src/*/*.rs bpf/*) build.rs Cargo.toml Cargo.lock 
 PACKAGED := $(wildcard python/rawtp/*.py* python/rawtp/*/*.py* python/rawtp/py.typed LICENSE-* README.md)
 FORMATTED := $(filter-out bpf/vmlinux.h,$(wildcard bpf/*.c bpf/*.h benches/programs/*.c benches/programs/*.h))
 
-.PHONY: help run test test-vm vm build wheel lint fuzz soak bench bench-deps clean setup-wheel setup-lint setup-vm test-rust
+.PHONY: help run test test-vm vm build wheel lint fuzz soak bench bench-deps clean setup-wheel setup-test setup-lint setup-vm test-rust
 
 help: ## these lines
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | while IFS=: read -r name text; do printf '  make %-11s%s\n' "$$name" "$$text"; done
@@ -36,7 +36,7 @@ help: ## these lines
 run: .venv/.develop ## deletions on this host, live, as root; ARGS="--help" shows what else
 	@scripts/as_root.sh .venv/bin/python -m rawtp $(ARGS)
 
-test: setup-wheel .venv/.test .venv/.develop test-rust dist/.wheel ## every test: Rust, Python, the kernel, the wheel; ARGS go to pytest
+test: setup-test .venv/.test .venv/.develop test-rust dist/.wheel ## every test: Rust, Python, the kernel, the wheel; ARGS go to pytest
 	@[ "$$(id -u)" -eq 0 ] || echo "pytest runs as root now, through sudo: the tests load BPF"
 	scripts/as_root.sh $(TEST_ENV) .venv/bin/python -m pytest -p no:cacheprovider $(ARGS)
 
@@ -83,6 +83,9 @@ clean: ## removes all that make made
 
 setup-wheel:
 	@scripts/setup.sh build wheel
+
+setup-test:
+	@scripts/setup.sh build wheel test
 
 setup-lint:
 	@scripts/setup.sh build lint fuzz

@@ -34,10 +34,13 @@ fn build() -> Result<(), String> {
     builder("cost.bpf.c", &clang)
         .build_and_generate(out.join("cost.skel.rs"))
         .map_err(|error| format!("bpf/cost.bpf.c: {error:#}"))?;
-    builder("guide_rejected.bpf.c", &clang)
-        .obj(out.join("guide_rejected.bpf.o"))
-        .build()
-        .map_err(|error| format!("bpf/guide_rejected.bpf.c: {error:#}"))
+    for name in ["guide_rejected", "overlap"] {
+        builder(&format!("{name}.bpf.c"), &clang)
+            .obj(out.join(format!("{name}.bpf.o")))
+            .build()
+            .map_err(|error| format!("bpf/{name}.bpf.c: {error:#}"))?;
+    }
+    Ok(())
 }
 
 fn main() {

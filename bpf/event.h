@@ -204,19 +204,25 @@ struct program {
 };
 
 /*
- * One for each CPU and program that writes enter records: what it counts, and the record that it is filling. The CPU's
- * for system calls come first, then those for io_uring.
+ * One for each CPU and program that writes enter records. The CPU's for system calls come first, then those for
+ * io_uring. Apart from the rest of the programs' state, because whoever may read a tracer's counters may not read what
+ * other calls had in their registers.
  */
-struct enter_state {
+struct counters {
 	__u64 matched;
 	__u64 filtered;
 	__u64 submitted;
 	__u64 lost_ring;
-	__u64 seq;
-	__u32 lost;	  /* since the last record that fitted */
-	__u32 is_closed;  /* set by user space: a program that begins after it counts nothing more */
-	__u64 share;	  /* bytes of the ring that may be used without asking */
 	__u64 unfollowed; /* processes that are not followed because `followed` was full */
+	__u64 lost_exits; /* in the first of a CPU only */
+	__u32 lost;	  /* since the last record that fitted */
+	__u32 reserved[3];
+};
+
+/* By the same places: the record that is being filled. */
+struct enter_state {
+	__u64 seq;
+	__u64 share; /* bytes of the ring that may be used without asking */
 	struct arguments arguments;
 	struct asked asked;
 	struct process process;
@@ -226,7 +232,6 @@ struct enter_state {
 
 /* One a CPU: the same for sys_exit. */
 struct exit_state {
-	__u64 lost_exits;
 	__u32 lost_unreported;
 	__u32 reserved;
 	struct arguments arguments;

@@ -18,6 +18,7 @@
 #include "uring.bpf.h"
 
 /* Only so that these types are in the object's BTF, from which the skeleton makes the Rust ones. */
+struct counters _counters = {0};
 struct enter_state _enter_state = {0};
 struct exit_state _exit_state = {0};
 struct completion_record _completion_record = {0};
@@ -77,6 +78,7 @@ static __always_inline int on_enter(__u64 nr, struct pt_regs *regs)
 {
 	const volatile struct call *call;
 	struct enter_record *record;
+	struct counters *counted;
 	struct enter_state *state;
 	struct task_struct *task;
 	__u32 cpu, abi, flags;
@@ -90,15 +92,16 @@ static __always_inline int on_enter(__u64 nr, struct pt_regs *regs)
 	if (call->condition == CALL_NEVER)
 		return 0;
 	cpu = bpf_get_smp_processor_id();
+	counted = bpf_map_lookup_elem(&counters, &cpu);
 	state = bpf_map_lookup_elem(&enter_states, &cpu);
-	if (!state || state->is_closed)
+	if (!counted || !state || is_closed)
 		return 0;
 	read_arguments(&state->arguments, typed_regs(task, regs), abi);
 	if (!is_event(call, &state->arguments, &flags))
 		return 0;
-	state->matched++;
+	counted->matched++;
 	if (is_filtered(task)) {
-		state->filtered++;
+		counted->filtered++;
 		return 0;
 	}
 
@@ -108,11 +111,11 @@ static __always_inline int on_enter(__u64 nr, struct pt_regs *regs)
 	record->via = VIA_SYSCALL;
 	record->is_alone = !cfg_results;
 	ask(&state->asked, call, &state->arguments, flags);
-	begin_record(state, cpu, task);
-	if (!append_segments(state, cpu, false, task))
+	begin_record(state, counted, cpu, task);
+	if (!append_segments(state, counted, cpu, false, task))
 		return 0;
 
-	if (!send_record(state))
+	if (!send_record(state, counted))
 		note = NOTE_LOST;
 	else if (state->segments.has_fault)
 		note = NOTE_FAULT;
@@ -143,6 +146,7 @@ static __always_inline int on_exit(__u64 nr, struct pt_regs *regs, __s64 ret)
 	struct arguments *arguments;
 	struct segments *segments;
 	struct exit_record *record;
+	struct counters *counted;
 	struct exit_state *state;
 	struct task_struct *task;
 	__u32 cpu, abi, tid, flags;
@@ -194,8 +198,10 @@ static __always_inline int on_exit(__u64 nr, struct pt_regs *regs, __s64 ret)
 	if (!bpf_ringbuf_output(&events, record, bytes, 0)) {
 		state->lost_unreported = 0;
 	} else {
-		state->lost_exits++;
 		state->lost_unreported++;
+		counted = bpf_map_lookup_elem(&counters, &cpu);
+		if (counted)
+			__sync_fetch_and_add(&counted->lost_exits, 1);
 	}
 	return 0;
 }
@@ -216,9 +222,10 @@ int trace_sys_exit(struct trace_event_raw_sys_exit *ctx)
 static __always_inline void count_lost_exit(__u32 cpu)
 {
 	struct exit_state *state = bpf_map_lookup_elem(&exit_states, &cpu);
+	struct counters *counted = bpf_map_lookup_elem(&counters, &cpu);
 
-	if (state) {
-		__sync_fetch_and_add(&state->lost_exits, 1);
+	if (state && counted) {
+		__sync_fetch_and_add(&counted->lost_exits, 1);
 		__sync_fetch_and_add(&state->lost_unreported, 1);
 	}
 }
@@ -230,6 +237,7 @@ int handle_request(struct bpf_raw_tracepoint_args *ctx)
 	const volatile struct request_call *call;
 	struct request_key key = {(__u64)req, 0};
 	struct enter_record *record;
+	struct counters *counted;
 	struct enter_state *state;
 	struct task_struct *task;
 	struct sent sent = {0};
@@ -246,15 +254,16 @@ int handle_request(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	cpu = bpf_get_smp_processor_id();
 	slot = cfg_cpus + cpu;
+	counted = bpf_map_lookup_elem(&counters, &slot);
 	state = bpf_map_lookup_elem(&enter_states, &slot);
-	if (!state || state->is_closed || !read_request(req, opcode, &state->asked))
+	if (!counted || !state || is_closed || !read_request(req, opcode, &state->asked))
 		return 0;
 	if (call->condition == CALL_O_TRUNC && !(state->asked.flags & O_TRUNC))
 		return 0;
-	state->matched++;
+	counted->matched++;
 	task = current_task();
 	if (is_filtered(task)) {
-		state->filtered++;
+		counted->filtered++;
 		return 0;
 	}
 
@@ -262,11 +271,11 @@ int handle_request(struct bpf_raw_tracepoint_args *ctx)
 	record->nr = call->nr;
 	record->abi = ABI_NATIVE;
 	record->via = VIA_IO_URING;
-	begin_record(state, cpu, task);
+	begin_record(state, counted, cpu, task);
 	/* A thread of the kernel's is named after its work. Rare, and so not worth one more typed pointer. */
 	if (TASK(task, flags) & PF_IO_WORKER)
 		BPF_CORE_READ_INTO((char(*)[COMM_BYTES])record->comm, task, group_leader, comm);
-	if (!append_segments(state, slot, true, task))
+	if (!append_segments(state, counted, slot, true, task))
 		return 0;
 
 	if (COMPLETES_CTX) {
@@ -281,7 +290,7 @@ int handle_request(struct bpf_raw_tracepoint_args *ctx)
 		record->is_alone = 1;
 		count_lost_exit(cpu);
 	}
-	if (!send_record(state) && !record->is_alone)
+	if (!send_record(state, counted) && !record->is_alone)
 		close_request(&key);
 	return 0;
 }
@@ -328,15 +337,15 @@ int handle_fork(struct bpf_raw_tracepoint_args *ctx)
 	struct task_struct *parent = (void *)ctx->args[0], *child = (void *)ctx->args[1];
 	__u32 from = BPF_CORE_READ(parent, tgid), pid = BPF_CORE_READ(child, tgid);
 	__u32 cpu = bpf_get_smp_processor_id();
-	struct enter_state *state;
+	struct counters *counted;
 	__u8 is_in = 1;
 
 	if (from == pid || !bpf_map_lookup_elem(&followed, &from))
 		return 0;
 	if (bpf_map_update_elem(&followed, &pid, &is_in, BPF_ANY)) {
-		state = bpf_map_lookup_elem(&enter_states, &cpu);
-		if (state)
-			state->unfollowed++;
+		counted = bpf_map_lookup_elem(&counters, &cpu);
+		if (counted)
+			counted->unfollowed++;
 	}
 	return 0;
 }

@@ -3,7 +3,8 @@
 #ifndef RAWTP_REPORT_BPF_H
 #define RAWTP_REPORT_BPF_H
 
-static __always_inline void begin_record(struct enter_state *state, __u32 cpu, struct task_struct *task)
+static __always_inline void begin_record(struct enter_state *state, const struct counters *counted, __u32 cpu,
+					 struct task_struct *task)
 {
 	struct task_struct *pointers = untrusted(task, cfg_task_type);
 	struct enter_record *record = &state->record;
@@ -12,7 +13,7 @@ static __always_inline void begin_record(struct enter_state *state, __u32 cpu, s
 	record->ts_ns = bpf_ktime_get_boot_ns();
 	record->seq = ++state->seq;
 	record->cpu = cpu;
-	record->lost = state->lost;
+	record->lost = counted->lost;
 	record->dfd = state->asked.dfd;
 	record->flags = state->asked.flags;
 	fill_who(record, task, pointers);
@@ -66,14 +67,14 @@ static __always_inline void append_path(struct enter_state *state, __u32 slot, b
 
 /* All that is behind the record. What is asked is in the state, whoever asks. False when the call's paths are not
  * wanted. */
-static __always_inline bool append_segments(struct enter_state *state, __u32 slot, bool in_kernel,
-					    struct task_struct *task)
+static __always_inline bool append_segments(struct enter_state *state, struct counters *counted, __u32 slot,
+					    bool in_kernel, struct task_struct *task)
 {
 	append_path(state, slot, false, in_kernel, task);
 	if (state->asked.has_new_name)
 		append_path(state, slot, true, in_kernel, task);
 	if (cfg_path_count && !state->segments.is_wanted) {
-		state->filtered++;
+		counted->filtered++;
 		state->seq--;
 		return false;
 	}
@@ -109,21 +110,21 @@ static __always_inline bool has_room(struct enter_state *state, __u64 bytes)
 }
 
 /* False when there was no room for it, which is counted. */
-static __always_inline bool send_record(struct enter_state *state)
+static __always_inline bool send_record(struct enter_state *state, struct counters *counted)
 {
 	__u64 bytes = sizeof(state->record) + within_segments(state->segments.end);
 
 	/* Counted before it can be seen: a reader never holds more records than were submitted. */
-	state->submitted++;
+	counted->submitted++;
 	if (has_room(state, bytes) && !bpf_ringbuf_output(&events, &state->record, bytes, 0)) {
-		state->lost = 0;
+		counted->lost = 0;
 		if ((cfg_exe || cfg_argv) && !state->process.is_sent)
 			set_program_sent(&state->record, &state->process);
 		return true;
 	}
-	state->submitted--;
-	state->lost_ring++;
-	state->lost++;
+	counted->submitted--;
+	counted->lost_ring++;
+	counted->lost++;
 	return false;
 }
 

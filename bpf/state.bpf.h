@@ -9,13 +9,24 @@ struct {
 } events SEC(".maps");
 
 /*
- * Indexed by CPU (enter_states: then once more, for io_uring). A plain array, not a per-CPU one: it can be mapped, so
- * that user space reads the counters without a system call and without privilege, and its look-up is inlined on every
- * kernel.
+ * Indexed by CPU (counters and enter_states: then once more, for io_uring). Plain arrays, not per-CPU ones: their
+ * look-up is inlined on every kernel, and they can be mapped, so that user space reads the counters without a system
+ * call and without privilege. The loader freezes these: nobody but the programs writes them.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct counters);
+} counters SEC(".maps");
+
+/* In a map of its own, since user space writes it: once it is set, a program that begins counts and sends nothing more.
+ */
+volatile __u32 is_closed SEC(".data.closed") = 0;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct enter_state);
@@ -23,7 +34,6 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct exit_state);

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes sure that what make works with is there: setup.sh build, or wheel, or lint, or fuzz, or vm, or several of them.
+# Makes sure that what make works with is there: setup.sh build, or test, wheel, lint, fuzz, vm, or several of them.
 # It looks for the tools, not for packages, so that a machine of any distribution that has them just goes on.
 set -eu
 cd "$(dirname "$0")/.."
@@ -142,6 +142,8 @@ for target in "$@"; do
 	case $target in
 	build) needs="$needs libelf zlib" ;;
 	lint) needs="$needs clang-format" ;;
+	# What a tracer without root is tested with.
+	test) needs="$needs sudo" ;;
 	# libFuzzer's own source is C++.
 	fuzz) needs="$needs c++" ;;
 	# The wheel brings its own libelf and zlib, and those are built with their authors' tools.

@@ -102,7 +102,11 @@ pub(crate) struct Who<'a, 'py> {
 
 impl Who<'_, '_> {
     pub(crate) fn check(&self) -> PyResult<Filters> {
-        Ok(Filters::new(Asked {
+        Ok(Filters::new(self.asked()?)?)
+    }
+
+    pub(crate) fn asked(&self) -> PyResult<Asked> {
+        Ok(Asked {
             pid: several("pid", self.pid, |pid| whole("pid", pid))?,
             follow: self.follow,
             uid: several("uid", self.uid, |uid| whole("uid", uid))?,
@@ -111,7 +115,7 @@ impl Who<'_, '_> {
             path: several("path", self.path, path)?,
             exclude_self: self.exclude_self,
             outcome: outcome(self.outcome)?,
-        })?)
+        })
     }
 }
 

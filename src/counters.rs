@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::error::Result;
 use crate::mapping::Mapping;
-use crate::skel::types::{enter_state, exit_state};
+use crate::skel::types::counters;
 
 /// The sums over all CPUs and programs.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -27,43 +27,42 @@ pub struct Totals {
     pub unfollowed: u64,
 }
 
-/// The mapped state of the programs.
+/// The size of an element.
+pub const COUNTERS_BYTES: usize = size_of::<counters>();
+
+/// What the programs count, and the switch that ends it.
 #[derive(Debug)]
 pub struct Counters {
-    enter: Mapping,
-    exit: Mapping,
+    counted: Mapping,
+    switch: Mapping,
     slots: usize,
-    cpus: usize,
 }
 
 impl Counters {
-    /// Maps the two arrays, which have an element for each of `slots` and `cpus`.
+    /// Maps the counters, an element for each of `slots`, and the switch, which is a word.
     ///
     /// # Errors
     ///
     /// [`crate::error::Error::Os`] when mmap(2) refuses.
-    pub fn new(enter_states: impl AsFd, exit_states: impl AsFd, slots: usize, cpus: usize) -> Result<Self> {
+    pub fn new(counters: impl AsFd, switch: impl AsFd, slots: usize) -> Result<Self> {
         Ok(Self {
-            enter: Mapping::new(enter_states, slots * size_of::<enter_state>(), 0, true)?,
-            exit: Mapping::new(exit_states, cpus * size_of::<exit_state>(), 0, false)?,
+            counted: Mapping::new(counters, slots * COUNTERS_BYTES, 0, false)?,
+            switch: Mapping::new(switch, size_of::<u32>(), 0, true)?,
             slots,
-            cpus,
         })
     }
 
-    fn enter(&self, slot: usize, field: usize) -> u64 {
-        let at = self.enter.at::<u64>(slot * size_of::<enter_state>() + field);
+    fn one(&self, slot: usize, field: usize) -> u64 {
+        let at = self.counted.at::<u64>(slot * COUNTERS_BYTES + field);
         // SAFETY: an aligned counter inside the mapping, which the program writes whole; we only load it.
         unsafe { AtomicU64::from_ptr(at.as_ptr()) }.load(Ordering::Acquire)
     }
 
     /// Ends the counting: a program that begins once this is seen by its CPU counts and sends nothing more.
     pub fn close(&self) {
-        for slot in 0..self.slots {
-            let at = self.enter.at::<u32>(slot * size_of::<enter_state>() + offset_of!(enter_state, is_closed));
-            // SAFETY: an aligned word inside the mapping, which the programs only read.
-            unsafe { AtomicU32::from_ptr(at.as_ptr()) }.store(1, Ordering::Release);
-        }
+        let at = self.switch.at::<u32>(0);
+        // SAFETY: an aligned word inside the mapping, which the programs only read.
+        unsafe { AtomicU32::from_ptr(at.as_ptr()) }.store(1, Ordering::Release);
     }
 
     /// Adds up all slots.
@@ -71,19 +70,15 @@ impl Counters {
     pub fn totals(&self) -> Totals {
         let mut totals = Totals::default();
         for slot in 0..self.slots {
-            totals.filtered += self.enter(slot, offset_of!(enter_state, filtered));
-            totals.submitted += self.enter(slot, offset_of!(enter_state, submitted));
-            totals.lost_ring += self.enter(slot, offset_of!(enter_state, lost_ring));
-            totals.unfollowed += self.enter(slot, offset_of!(enter_state, unfollowed));
-            totals.matched += self.enter(slot, offset_of!(enter_state, matched));
-            let lost = self.enter.at::<u32>(slot * size_of::<enter_state>() + offset_of!(enter_state, lost));
-            // SAFETY: as in `enter`.
+            totals.filtered += self.one(slot, offset_of!(counters, filtered));
+            totals.submitted += self.one(slot, offset_of!(counters, submitted));
+            totals.lost_ring += self.one(slot, offset_of!(counters, lost_ring));
+            totals.unfollowed += self.one(slot, offset_of!(counters, unfollowed));
+            totals.matched += self.one(slot, offset_of!(counters, matched));
+            totals.lost_exits += self.one(slot, offset_of!(counters, lost_exits));
+            let lost = self.counted.at::<u32>(slot * COUNTERS_BYTES + offset_of!(counters, lost));
+            // SAFETY: as in `one`.
             totals.tail_lost += u64::from(unsafe { AtomicU32::from_ptr(lost.as_ptr()) }.load(Ordering::Relaxed));
-        }
-        for cpu in 0..self.cpus {
-            let exits = self.exit.at::<u64>(cpu * size_of::<exit_state>() + offset_of!(exit_state, lost_exits));
-            // SAFETY: as in `enter`.
-            totals.lost_exits += unsafe { AtomicU64::from_ptr(exits.as_ptr()) }.load(Ordering::Relaxed);
         }
         totals
     }

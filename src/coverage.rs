@@ -33,3 +33,5 @@ pub const SYSCALL_RESULTS: &str = "syscall_results";
 pub const IO_URING: &str = "io_uring";
 /// Their results.
 pub const IO_URING_RESULTS: &str = "io_uring_results";
+/// All of them.
+pub const ALL: [&str; 4] = [SYSCALLS, SYSCALL_RESULTS, IO_URING, IO_URING_RESULTS];

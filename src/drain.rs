@@ -12,6 +12,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
 
 use crate::clock::Clock;
+use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::queue::{Chunk, Queue};
 use crate::ring::{Drained, Ring};
@@ -38,16 +39,17 @@ pub struct Drain {
 }
 
 impl Drain {
-    /// Starts it.
+    /// Starts it. With a connection, the end of that is its end, too.
     ///
     /// # Errors
     ///
     /// [`Error::Os`] when there is no descriptor or no thread to be had.
-    pub fn start(ring: Ring, queue: Arc<Queue>) -> Result<Self> {
+    pub fn start(ring: Ring, queue: Arc<Queue>, connection: Option<Connection>) -> Result<Self> {
         let wake = EventFd::from_value_and_flags(0, EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)
             .map_err(Error::os("cannot make an eventfd"))?;
         let stop = Arc::new(Stop { asked: AtomicBool::new(false), wake });
-        let worker = Worker { ring, queue: Arc::clone(&queue), stop: Arc::clone(&stop), clock: Clock::new() };
+        let worker =
+            Worker { ring, queue: Arc::clone(&queue), stop: Arc::clone(&stop), clock: Clock::new(), connection };
         // Python's signal handlers belong to Python's threads. The new thread inherits the mask, so that there is no moment
         // in which it could take one.
         let mut before = SigSet::empty();
@@ -75,6 +77,7 @@ struct Worker {
     queue: Arc<Queue>,
     stop: Arc<Stop>,
     clock: Clock,
+    connection: Option<Connection>,
 }
 
 impl Worker {
@@ -97,7 +100,9 @@ impl Worker {
         let mut streak = 0;
         let mut last: Option<Instant> = None;
         loop {
-            self.wait()?;
+            if self.wait()? {
+                return Ok(());
+            }
             let now = Instant::now();
             streak = if last.is_some_and(|last| now - last < GATHER) { streak + 1 } else { 0 };
             let mut moved = self.drain(rest)?;
@@ -127,12 +132,18 @@ impl Worker {
         self.stop.asked.load(Ordering::Acquire)
     }
 
-    /// Until there is a record, or the stop.
-    fn wait(&self) -> Result<()> {
-        let mut fds =
-            [PollFd::new(self.ring.as_fd(), PollFlags::POLLIN), PollFd::new(self.stop.wake.as_fd(), PollFlags::POLLIN)];
+    /// Until there is a record, or the stop; true when the connection is over.
+    fn wait(&self) -> Result<bool> {
+        let ready = |fd| PollFd::new(fd, PollFlags::POLLIN);
+        let (ring, stop) = (ready(self.ring.as_fd()), ready(self.stop.wake.as_fd()));
+        let connection = self.connection.as_ref();
+        let mut fds = [ring, stop, ready(connection.map_or(self.stop.wake.as_fd(), AsFd::as_fd))];
         // All signals are blocked: EINTR cannot come, and any other error would make a busy loop of this.
-        poll(&mut fds, PollTimeout::NONE).map(drop).map_err(Error::os("cannot wait for the ring"))
+        poll(&mut fds, PollTimeout::NONE).map_err(Error::os("cannot wait for the ring"))?;
+        let [_, _, over] = fds.map(|fd| fd.any().unwrap_or(true));
+        let Some(connection) = connection.filter(|_| over) else { return Ok(false) };
+        connection.finish();
+        Ok(true)
     }
 
     /// For [`GATHER`], or until the stop.

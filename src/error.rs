@@ -30,6 +30,9 @@ pub enum Error {
         /// The errno.
         source: io::Error,
     },
+    /// What another process has handed over is not what a tracer needs.
+    #[error("what was handed over is not a tracer's: {0}")]
+    HandedOver(String),
     /// A record in the ring or a chunk cannot be one that our programs wrote.
     #[error(transparent)]
     Malformed(#[from] Malformed),

@@ -148,7 +148,7 @@ fn check_cgroup(value: Cgroup) -> Result<Arc<OwnedFd>> {
 }
 
 /// What the caller passed: `None` for what he did not.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 #[allow(missing_docs, reason = "each is the argument of that name")]
 pub struct Asked {
     pub pid: Option<Vec<i64>>,
@@ -187,6 +187,26 @@ impl Filters {
     #[must_use]
     pub fn pids(&self) -> &[u32] {
         &self.pids
+    }
+
+    /// Leaves out another process than this one, by its number here.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] where `/proc` is not mounted.
+    pub fn leave_out(&mut self, pid: u32) -> Result<()> {
+        self.without = Some(Process { pid, ..Process::this()? });
+        Ok(())
+    }
+
+    /// The ids of the cgroups that were named.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`]: it cannot be seen what a directory is.
+    pub fn cgroup_ids(&self) -> Result<Vec<u64>> {
+        let id = |directory: &Arc<OwnedFd>| Ok(File::from(directory.try_clone()?).metadata()?.ino());
+        self.cgroups.iter().map(id).collect::<std::io::Result<_>>().map_err(Error::os("cannot tell a cgroup's id"))
     }
 
     /// Whether those born to them are wanted, too.

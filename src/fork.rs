@@ -3,7 +3,7 @@
 //! A child has the parent's descriptors but not its drain thread. Were its copies of the link descriptors left open, the
 //! programs would stay attached after the parent's `close()` for as long as the child lives.
 
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Once;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
@@ -60,6 +60,23 @@ impl Link {
             .position(free)
             .ok_or_else(|| Error::Value(format!("this process has {} tracers open: close some", SLOTS / 2)))?;
         Ok(Self { fd: Some(fd), slot, generation: generation() })
+    }
+
+    /// Gives the descriptor back. From here on a fork would keep the program attached.
+    ///
+    /// # Panics
+    ///
+    /// In a fork.
+    #[must_use]
+    pub fn release(mut self) -> OwnedFd {
+        assert!(self.generation == generation());
+        self.fd.take().expect("only release and drop take it")
+    }
+}
+
+impl AsFd for Link {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_ref().expect("only release and drop take it").as_fd()
     }
 }
 

@@ -39,6 +39,16 @@ impl Hook {
             _ => Err(Error::Value(format!("hook must be \"auto\", \"raw_tp\" or \"tracepoint\", not {name:?}"))),
         }
     }
+
+    /// Its name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::RawTp => "raw_tp",
+            Self::Tracepoint => "tracepoint",
+        }
+    }
 }
 
 /// Whether a raw tracepoint's program can be preempted here. While one is, the kernel skips it for whatever else runs on

@@ -21,6 +21,7 @@ mod column;
 pub mod columns;
 pub mod compared;
 pub mod config;
+pub mod connection;
 pub mod cost;
 pub mod counters;
 pub mod coverage;
@@ -28,14 +29,17 @@ pub mod drain;
 pub mod errno;
 pub mod error;
 pub mod event;
+pub mod fdinfo;
 pub mod fields;
 pub mod filters;
 pub mod fork;
 pub mod hook;
 pub mod join;
 pub mod kernel_types;
+pub mod loaded;
 pub mod mapping;
 pub mod messages;
+pub mod overlap;
 pub mod patch;
 pub mod path;
 pub mod path_filter;
@@ -76,6 +80,8 @@ mod functions;
 #[cfg(feature = "python")]
 mod gathered;
 #[cfg(feature = "python")]
+mod handover;
+#[cfg(feature = "python")]
 mod measure;
 #[cfg(feature = "python")]
 mod reading;
@@ -106,6 +112,8 @@ mod _core {
     use super::exceptions::{LoadError, RawtpError, UnsupportedKernelError};
     #[pymodule_export]
     use super::functions::{load_rejected, syscall_name, syscall_number};
+    #[pymodule_export]
+    use super::handover::{load, overlaps};
     #[pymodule_export]
     use super::measure::measure;
     #[pymodule_export]

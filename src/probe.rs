@@ -1,8 +1,9 @@
 //! Choose, open, set rodata, load.
 
 use std::fs;
-use std::mem::{MaybeUninit, offset_of};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::ptr;
 
 use libbpf_rs::ObjectBuilder;
@@ -16,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::fields::{self, Key};
 use crate::hook::{Hook, is_preemptible};
 use crate::kernel_types::KernelTypes;
+use crate::loaded::Loaded;
 use crate::messages::logged;
 use crate::patch::{handle_exit_program, patch_calls, set_exit_target};
 use crate::refused::{explain, verifier_reason};
@@ -23,24 +25,7 @@ use crate::skel::types::cgroup_v1;
 use crate::skel::{GUIDE_REJECTED, OpenRawtpSkel, RawtpSkelBuilder};
 use crate::syscalls::{numbers, requests};
 
-/// Descriptors of all that a session needs; libbpf's own copies are gone.
-#[derive(Debug)]
-pub struct Loaded {
-    /// The ring buffer map.
-    pub ring: OwnedFd,
-    /// The state of the programs that see entries: one element for each slot.
-    pub enter_states: OwnedFd,
-    /// The exit program's state: one element for each CPU.
-    pub exit_states: OwnedFd,
-    /// How many elements `exit_states` has.
-    pub cpus: usize,
-    /// How many elements `enter_states` has.
-    pub slots: usize,
-    /// The programs.
-    pub attached: Attached,
-}
-
-/// How many elements `enter_states` has.
+/// How many elements `counters` has.
 fn slots(plan: &Plan, cpus: u32) -> u32 {
     if plan.without_requests.is_some() { cpus } else { 2 * cpus }
 }
@@ -75,6 +60,7 @@ fn configure(open: &mut OpenRawtpSkel<'_>, config: &Config, plan: &Plan, cpus: u
     let with_requests = plan.without_requests.is_none();
     let slots = slots(plan, cpus);
     open.maps.events.set_max_entries(config.ring_bytes)?;
+    open.maps.counters.set_max_entries(slots)?;
     open.maps.enter_states.set_max_entries(slots)?;
     open.maps.walks.set_max_entries(slots)?;
     open.maps.exit_states.set_max_entries(cpus)?;
@@ -200,15 +186,25 @@ fn load_once(config: &Config, cpus: u32, plan: &Plan, is_beside: bool) -> Result
     if is_beside && beside.is_none() {
         return Ok(None);
     }
+    freeze(skel.maps.counters.as_fd())?;
     let copy = |map: &dyn AsFd| map.as_fd().try_clone_to_owned().map_err(Error::os("cannot copy a descriptor"));
     Ok(Some(Loaded {
         attached: Attached::new(&skel, beside.as_ref(), config, plan)?,
         ring: copy(&skel.maps.events)?,
-        enter_states: copy(&skel.maps.enter_states)?,
-        exit_states: copy(&skel.maps.exit_states)?,
-        cpus: cpus as usize,
+        counters: copy(&skel.maps.counters)?,
+        switch: copy(&skel.maps.data_closed)?,
+        ring_bytes: config.ring_bytes as usize,
         slots: slots(plan, cpus) as usize,
     }))
+}
+
+/// Whoever gets the map, gets it to read; the programs still write.
+fn freeze(map: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: a descriptor.
+    match unsafe { libbpf_sys::bpf_map_freeze(map.as_raw_fd()) } {
+        0 => Ok(()),
+        failed => Err(Error::os("cannot freeze the map of counters")(io::Error::from_raw_os_error(-failed))),
+    }
 }
 
 /// Loads the guide's program that the verifier refuses.
@@ -218,20 +214,4 @@ fn load_once(config: &Config, cpus: u32, plan: &Plan, is_beside: bool) -> Result
 /// [`Error::Load`], always, unless the kernel does not let us come that far.
 pub fn load_rejected() -> Result<()> {
     logged(|| ObjectBuilder::default().open_memory(GUIDE_REJECTED)?.load().map(drop))
-}
-
-/// How often the kernel skipped the programs because one was already running on the CPU (`recursion_misses`).
-#[must_use]
-pub fn missed(programs: &[OwnedFd]) -> Option<u64> {
-    programs.iter().map(missed_one).sum()
-}
-
-fn missed_one(program: &OwnedFd) -> Option<u64> {
-    // SAFETY: a structure of integers and addresses, all of which may be zero.
-    let mut info: libbpf_sys::bpf_prog_info = unsafe { MaybeUninit::zeroed().assume_init() };
-    let mut bytes = size_of_val(&info) as u32;
-    // SAFETY: the kernel writes at most `bytes` of info, and says in `bytes` how many.
-    let failed = unsafe { libbpf_sys::bpf_prog_get_info_by_fd(program.as_raw_fd(), &raw mut info, &raw mut bytes) };
-    let end = offset_of!(libbpf_sys::bpf_prog_info, recursion_misses) + size_of_val(&info.recursion_misses);
-    (failed == 0 && bytes as usize >= end).then_some(info.recursion_misses)
 }

@@ -7,12 +7,15 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use crate::attach::Attached;
 use crate::barrier::wait_for_programs;
 use crate::config::Config;
+use crate::connection::{Connection, End};
 use crate::counters::{Counters, Totals};
 use crate::coverage::Part;
 use crate::drain::Drain;
 use crate::error::Result;
+use crate::fdinfo::missed;
 use crate::fork::{Link, generation};
 use crate::join::Counts;
+use crate::loaded::Loaded;
 use crate::probe;
 use crate::queue::Queue;
 use crate::reader::Reader;
@@ -38,12 +41,13 @@ struct Final {
 #[derive(Debug)]
 pub struct Session {
     queue: Arc<Queue>,
-    counters: Counters,
+    counters: Arc<Counters>,
     counts: Arc<Counts>,
     running: Mutex<Option<Running>>,
     last: OnceLock<Final>,
     generation: u64,
     coverage: Vec<Part>,
+    end: End,
 }
 
 impl Session {
@@ -53,12 +57,23 @@ impl Session {
     ///
     /// All of [`crate::error::Error`].
     pub fn open(config: &Config) -> Result<(Self, Reader)> {
+        Self::start(probe::load(config)?, config, None)
+    }
+
+    /// Starts the drain thread of what is attached, which needs no privilege. `broker` is the connection to who keeps it
+    /// so, where that is another process.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::error::Error::Os`]: descriptors, memory or threads ran out.
+    pub fn start(loaded: Loaded, config: &Config, broker: Option<OwnedFd>) -> Result<(Self, Reader)> {
         let queue = Arc::new(Queue::new(config.queue_bytes)?);
-        let loaded = probe::load(config)?;
-        let counters = Counters::new(&loaded.enter_states, &loaded.exit_states, loaded.slots, loaded.cpus)?;
-        let ring = Ring::new(loaded.ring, config.ring_bytes as usize)?;
+        let counters = Arc::new(Counters::new(&loaded.counters, &loaded.switch, loaded.slots)?);
+        let ring = Ring::new(loaded.ring, loaded.ring_bytes)?;
         let Attached { links, programs, coverage } = loaded.attached;
-        let drain = Drain::start(ring, Arc::clone(&queue))?;
+        let end = End::default();
+        let connection = broker.map(|socket| Connection::new(socket, Arc::clone(&counters), Arc::clone(&end)));
+        let drain = Drain::start(ring, Arc::clone(&queue), connection.transpose()?)?;
         let counts = Arc::new(Counts::default());
         let reader = Reader::new(Arc::clone(&queue), Arc::clone(&counts), config.filters.refine());
         let session = Self {
@@ -69,6 +84,7 @@ impl Session {
             last: OnceLock::new(),
             generation: generation(),
             coverage,
+            end,
         };
         Ok((session, reader))
     }
@@ -91,10 +107,16 @@ impl Session {
         &self.counts
     }
 
-    /// What the session sees.
+    /// What the session sees: nothing any more, when the broker is gone.
     #[must_use]
-    pub fn coverage(&self) -> &[Part] {
-        &self.coverage
+    pub fn coverage(&self) -> Vec<Part> {
+        let mut coverage = self.coverage.clone();
+        if let Some(end) = self.end.get() {
+            for part in coverage.iter_mut().filter(|part| part.hook.is_some()) {
+                *part = Part::absent(part.name, end);
+            }
+        }
+        coverage
     }
 
     fn lock_running(&self) -> MutexGuard<'_, Option<Running>> {
@@ -116,8 +138,10 @@ impl Session {
             // says afterwards is final.
             self.counters.close();
             wait_for_programs();
+            // Before a broker hears of the end, and lets go of them.
+            let missed = missed(&programs);
             drain.finish();
-            let last = Final { totals: self.counters.totals(), missed: probe::missed(&programs) };
+            let last = Final { totals: self.counters.totals(), missed };
             // The first and only set: `running` is taken once.
             let _ = self.last.set(last);
         }
@@ -134,7 +158,7 @@ impl Session {
         let running = self.lock_running();
         let (totals, missed) = match self.last.get() {
             Some(last) => (last.totals, last.missed),
-            None => (self.counters.totals(), running.as_ref().and_then(|running| probe::missed(&running.programs))),
+            None => (self.counters.totals(), running.as_ref().and_then(|running| missed(&running.programs))),
         };
         // Not what the queue was given: a drain thread that gave up has left the rest in the ring.
         let waiting = totals.submitted.saturating_sub(decoded);

@@ -11,3 +11,6 @@ pub mod cost {
 
 /// The program of the guide that the verifier refuses (`bpf/guide_rejected.bpf.c`).
 pub const GUIDE_REJECTED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guide_rejected.bpf.o"));
+
+/// What tries out whether rings are safe here (`bpf/overlap.bpf.c`).
+pub const OVERLAP: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/overlap.bpf.o"));

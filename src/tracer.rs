@@ -2,6 +2,7 @@
 #![allow(clippy::doc_markdown, reason = "its comments are docstrings of Python, which has no such marks")]
 
 use std::os::fd::{AsFd, AsRawFd};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,7 +23,9 @@ use crate::config::Config;
 use crate::dict::Dicts;
 use crate::exceptions::RawtpError;
 use crate::fields::Fields;
+use crate::filters::Filters;
 use crate::gathered::gather;
+use crate::handover::obtain;
 use crate::hook::Hook;
 use crate::reading::{Reading, Turns};
 use crate::session::Session;
@@ -42,6 +45,7 @@ const SIGNAL_CHECK: Duration = Duration::from_millis(250);
 /// are wanted; what is left out costs nothing. pid, uid, comm, cgroup: these only. follow: the descendants of pid, too.
 /// exclude_self: all but this process. hook: by which tracepoints.
 /// ring_bytes: the kernel's buffer, a power of two. queue_bytes: how much may wait here, a multiple of 64 KiB.
+/// sudo: where this process lacks the privilege, let sudo load and attach. broker: the socket of one that does.
 ///
 /// Raises ValueError or TypeError for an argument, PermissionError without the capabilities, UnsupportedKernelError,
 /// LoadError. The stub, _core.pyi, says more of each.
@@ -149,10 +153,15 @@ impl Tracer {
 #[pymethods]
 impl Tracer {
     #[new]
-    #[expect(clippy::too_many_arguments, reason = "they are Python's keyword arguments")]
+    #[expect(
+        clippy::too_many_arguments,
+        clippy::fn_params_excessive_bools,
+        reason = "they are Python's keyword arguments"
+    )]
     #[pyo3(signature = (syscalls=None, *, results=true, fields=None, pid=None, follow=false, uid=None, comm=None,
-                        cgroup=None, path=None, exclude_self=false, outcome="any", hook="auto", ring_bytes=None, queue_bytes=None),
-           text_signature = "(syscalls=DELETE, *, results=True, fields=ALL_FIELDS, pid=None, follow=False, uid=None, comm=None, cgroup=None, path=None, exclude_self=False, outcome='any', hook='auto', ring_bytes=4194304, queue_bytes=67108864)")]
+                        cgroup=None, path=None, exclude_self=false, outcome="any", hook="auto", ring_bytes=None, queue_bytes=None,
+                        sudo=false, broker=None),
+           text_signature = "(syscalls=DELETE, *, results=True, fields=ALL_FIELDS, pid=None, follow=False, uid=None, comm=None, cgroup=None, path=None, exclude_self=False, outcome='any', hook='auto', ring_bytes=4194304, queue_bytes=67108864, sudo=False, broker=None)")]
     fn new(
         py: Python<'_>,
         syscalls: Option<&Bound<'_, PyAny>>,
@@ -169,20 +178,24 @@ impl Tracer {
         hook: &str,
         ring_bytes: Option<&Bound<'_, PyAny>>,
         queue_bytes: Option<&Bound<'_, PyAny>>,
+        sudo: bool,
+        broker: Option<PathBuf>,
     ) -> PyResult<Self> {
+        let asked = Who { pid, follow, uid, comm, cgroup, path, exclude_self, outcome }.asked()?;
         let config = Config::new(
             &syscalls
                 .map_or_else(|| Ok(DELETE.iter().map(ToString::to_string).collect()), |it| names("syscalls", it))?,
             results,
             fields.map_or(Ok(Fields::ALL), |it| Ok::<_, PyErr>(Fields::of(&names("fields", it)?)?))?,
             Hook::of(hook)?,
-            Who { pid, follow, uid, comm, cgroup, path, exclude_self, outcome }.check()?,
+            Filters::new(asked.clone())?,
             ring_bytes.map_or(Ok(4 << 20), |bytes| whole("ring_bytes", bytes))?,
             queue_bytes.map_or(Ok(64 << 20), |bytes| whole("queue_bytes", bytes))?,
         )?;
         let values = Values::new(config.fields);
         let dicts = Dicts::new(py, &values)?;
-        let (session, reader) = py.detach(|| Session::open(&config))?;
+        let (loaded, connection) = obtain(py, &config, &asked, sudo, broker)?;
+        let (session, reader) = py.detach(|| Session::start(loaded, &config, connection))?;
         Ok(Self {
             session,
             turns: Turns::new(Reading { reader, values, dicts }),

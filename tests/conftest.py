@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import rawtp
+from unprivileged import copy_of_package, for_everybody
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,3 +71,18 @@ def own(tmp_path: Path) -> Iterator[rawtp.Tracer]:
     assert tmp_path.is_dir()
     with rawtp.Tracer(pid=os.getpid()) as tracer:
         yield tracer
+
+
+@pytest.fixture(scope="module")
+def package() -> Iterator[Path]:
+    """A copy of rawtp that every user may read."""
+    with copy_of_package() as made:
+        yield made
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A directory that every user may go to and write in."""
+    with for_everybody() as made:
+        made.chmod(0o777)
+        yield made

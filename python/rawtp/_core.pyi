@@ -22,7 +22,9 @@ __all__ = [
     "__version__",
     "_attempts",
     "_cost",
+    "_load",
     "_load_rejected",
+    "_overlaps",
     "_syscall_name",
     "_syscall_number",
     "_verifier_reason",
@@ -219,15 +221,24 @@ class Tracer:
             ``results`` an eighth of it is kept for returns.
         queue_bytes: how much may wait in this process before records are left in the ring, in bytes: a positive
             multiple of 64 KiB. Only when both are full are events lost, and then they are counted.
+        sudo: where this process lacks the privilege, have a helper load and attach under sudo(8). It hands the
+            descriptors over and ends; the tracer lives as long as these. sudo may ask for a password where there is a
+            terminal. A ``RuntimeWarning`` tells when others than root can replace what the helper runs.
+        broker: the path of the socket of a broker, who loads and attaches (``python -m rawtp broker``), and whose end
+            is the tracer's: iteration ends after what was in the ring, and :attr:`coverage` says why. Not with
+            ``sudo``.
 
     Raises:
         ValueError: an argument outside its rule; the message has the value and the rule.
         TypeError: an argument of the wrong type.
-        PermissionError: CAP_BPF or CAP_PERFMON is missing; the message says which, and the command to run.
+        PermissionError: CAP_BPF or CAP_PERFMON is missing; the message says which, and the command to run. Or sudo, or
+            the broker, refuses; the message says why.
         UnsupportedKernelError: the kernel has no BTF. Both messages end with ``run: python -m rawtp check``, which says
             what this host allows, as does :func:`rawtp.check`.
         LoadError: the kernel's verifier rejected a program; ``verifier_log`` has its reasons.
-        OSError: descriptors, memory or threads ran out.
+        OSError: descriptors, memory or threads ran out; or nobody listens at ``broker``.
+        TimeoutError: the helper, or the broker, does not answer.
+        RawtpError: it answers with what is no tracer, or is of another version.
     """
 
     def __new__(
@@ -247,6 +258,8 @@ class Tracer:
         hook: Literal["auto", "raw_tp", "tracepoint"] = "auto",
         ring_bytes: int = 4194304,
         queue_bytes: int = 67108864,
+        sudo: bool = False,
+        broker: str | PathLike[str] | None = None,
     ) -> Tracer: ...
     def __enter__(self) -> Tracer: ...
     def __exit__(
@@ -425,8 +438,30 @@ class Tracer:
 
 def _syscall_number(name: str, abi: str) -> int | None: ...
 def _syscall_name(number: int, abi: str) -> str | None: ...
+def _load(
+    *,
+    syscalls: Iterable[str],
+    results: bool,
+    fields: Iterable[str],
+    pid: Iterable[int] | None,
+    follow: bool,
+    uid: Iterable[int] | None,
+    comm: Iterable[str] | None,
+    cgroup: Iterable[int] | None,
+    path: Iterable[str] | None,
+    hook: str,
+    ring_bytes: int,
+    without: int | None,
+) -> tuple[int, list[tuple[str, str | None, str | None]], list[int], list[int], list[int]]:
+    """Loads and attaches for another process, as :class:`Tracer` does for its own; ``without``: its pid, to leave it
+    out. Gives how many slots the counters have; the coverage; and descriptors, which are the caller's to close: ring,
+    counters and switch; links; programs."""
+
 def _load_rejected() -> None:
     """Loads the guide's program that the verifier refuses. Always raises: :class:`LoadError` where BPF works."""
+
+def _overlaps() -> bool:
+    """Whether this kernel has CVE-2024-41009, by which the reader of a ring can reach memory of others."""
 
 def _attempts(ring_bytes: int) -> list[tuple[str, int]]:
     """The steps to a tracer, ``"bpf"``, ``"ring_buffer"``, ``"raw_tp_load"`` and, when that went well,

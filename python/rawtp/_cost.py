@@ -30,6 +30,8 @@ if TYPE_CHECKING:
         hook: Literal["auto", "raw_tp", "tracepoint"]
         ring_bytes: int
         queue_bytes: int
+        sudo: bool
+        broker: str | os.PathLike[str] | None
 
     class TracerOptions(RunOptions, total=False):
         """What :class:`rawtp.Tracer` takes."""

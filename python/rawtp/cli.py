@@ -56,6 +56,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _command(arguments: list[str]) -> int:
+    if arguments[:1] == ["broker"]:
+        from rawtp import broker_command
+
+        return broker_command.run(arguments)
     if arguments[:1] == ["check"]:
         from rawtp import check_command
 
@@ -97,6 +101,8 @@ def _command(arguments: list[str]) -> int:
         "queue_bytes": chosen.queue_bytes,
         **wanted,
     }
+    if chosen.broker is not None:
+        asked["broker"] = chosen.broker
 
     def trace(command: Command | None = None) -> int:
         return _trace(parser, chosen, asked, printer, stop, arguments, command)

@@ -28,6 +28,8 @@ examples:
       what watching costs here; cost --help says more
   python -m rawtp check
       what this host allows, and what to do about the rest
+  sudo python -m rawtp broker --socket /run/rawtp.sock --group rawtp
+      for users without root; broker --help says more
 """
 
 _COST_EXAMPLES = """\
@@ -74,6 +76,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="BYTES",
         help="how much to hold for a slow reader of the output (default: %(default)s)",
     )
+    option("--broker", metavar="PATH", help="without root: by the broker that listens there (broker --help says more)")
     output_options.add(made)
     option("-V", "--version", action="store_true", help="show the version and exit")
     return made

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 # What is said of a tracer under names of its own; all other arguments of it are filters.
-_NO_FILTERS = ("syscalls", "fields", "results", "hook", "ring_bytes", "queue_bytes")
+_NO_FILTERS = ("syscalls", "fields", "results", "hook", "ring_bytes", "queue_bytes", "broker")
 
 
 def host() -> dict[str, object]:

@@ -11,11 +11,16 @@ from scripts.vm.archive import Archive
 if TYPE_CHECKING:
     from scripts.vm.kernels import Kernel
 
-PACKAGES = ("bash", "busybox-static", "coreutils", "dash", "findutils", "mount", "procps", "python3", "util-linux")
+PACKAGES = (
+    *("bash", "busybox-static", "coreutils", "dash", "findutils"),
+    *("mount", "procps", "python3", "sudo", "util-linux"),
+)
 ETC = {
     "passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
     "group": "root:x:0:\nnogroup:x:65534:\n",
     "hosts": "127.0.0.1 localhost\n",
+    # The package's own asks for files that its installation makes.
+    "pam.d/sudo": "auth required pam_unix.so\naccount sufficient pam_permit.so\nsession optional pam_permit.so\n",
     "nsswitch.conf": "hosts: files\npasswd: files\ngroup: files\n",
 }
 

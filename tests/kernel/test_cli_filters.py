@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support import HANG_S, attached_programs, stopped, wait_for
+import rawtp
+from support import HANG_S, attached_programs, live_hooks, stopped, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,8 +28,10 @@ CLI = (sys.executable, "-m", "rawtp")
 def watching(*options: object) -> Iterator[subprocess.Popen[str]]:
     """The command line with these options, once it watches."""
     command = [*CLI, "-o", "jsonl", *map(str, options)]
+    with rawtp.Tracer() as tracer:
+        hooks = live_hooks(tracer)
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        wait_for(lambda: attached_programs(process.pid) > 1 or process.poll() is not None, "it watches")
+        wait_for(lambda: attached_programs(process.pid) >= hooks or process.poll() is not None, "it watches")
         try:
             yield process
         finally:

@@ -27,8 +27,10 @@ HELPERS = {
     "bpf_probe_read_kernel_str",
     "bpf_probe_read_user",
     "bpf_probe_read_user_str",
+    "bpf_ringbuf_discard",
     "bpf_ringbuf_output",
     "bpf_ringbuf_query",
+    "bpf_ringbuf_reserve",
     "bpf_task_pt_regs",
 }
 

@@ -136,6 +136,14 @@ def test_names_of_other_distributions(machine: Machine, manager: str, advice: st
     assert machine.setup("build", "lint", "wheel") == (1, [line])
 
 
+def test_what_only_the_tests_need(machine: Machine) -> None:
+    machine.add(dnf="")
+    assert machine.setup("build", "wheel") == (0, [])
+    assert machine.setup("build", "wheel", "test") == (1, ["setup: missing: sudo; as root: dnf install sudo"])
+    machine.add(sudo="")
+    assert machine.setup("build", "wheel", "test") == (0, [])
+
+
 @pytest.mark.parametrize("version", [f"{MSRV}.0", f"{MSRV}.1-nightly", "2.0.0"])
 def test_new_enough(machine: Machine, version: str) -> None:
     machine.remove("python3")

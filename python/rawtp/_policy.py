@@ -1,0 +1,53 @@
+"""What a broker grants to whom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any, Literal
+
+UNPATCHED = (
+    "this kernel has CVE-2024-41009: who reads a ring could reach memory of others through it. It is fixed in Linux "
+    "5.10.223, 5.15.164, 6.1.97, 6.6.37, 6.9.8"
+)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The limits. Each refusal is a PermissionError that says which of them."""
+
+    own_uid: int
+    """Whose broker this is: that user, and root, could do all of it without."""
+    allow: Literal["own", "all"] = "own"
+    max_tracers: int = 64
+    max_tracers_per_user: int = 8
+    max_ring_bytes: int = 16 << 20
+    unsafe: str | None = None
+    """Why no ring should go to another user on this kernel, where that is so and is not accepted."""
+
+    def check(self, uid: int, request: dict[str, Any], *, tracers: int, of_user: int) -> dict[str, Any]:
+        """The request as it is granted, when that many tracers are there already, and that many of this user's."""
+        if self.unsafe is not None and uid not in (0, self.own_uid):
+            raise PermissionError(f"{self.unsafe}; who runs the broker can accept that: --accept-unpatched-kernel")
+        if of_user >= self.max_tracers_per_user:
+            raise PermissionError(f"user {uid} has {of_user} tracers already, as many as this broker gives to one user")
+        if tracers >= self.max_tracers:
+            raise PermissionError(f"this broker has {tracers} tracers already, as many as it gives")
+        if request["ring_bytes"] > self.max_ring_bytes:
+            raise PermissionError(f"a ring has at most {self.max_ring_bytes} bytes here, not {request['ring_bytes']}")
+        if self.allow == "all":
+            return request
+        others = sorted(set(request["uid"] or ()) - {uid})
+        if others:
+            raise PermissionError(f"this broker shows user {uid} their own calls only, not those of user {others[0]}")
+        return {**request, "uid": [uid]}
+
+    def explain(self, uid: int, row: tuple[str, str | None, str | None]) -> tuple[str, str | None, str | None]:
+        """A part of the coverage, with what the policy leaves of it."""
+        name, hook, reason = row
+        if hook is None or self.allow == "all":
+            return row
+        limit = f"the broker shows the calls of user {uid} only"
+        return name, hook, f"{limit}; {reason}" if reason else limit
