@@ -346,7 +346,11 @@ def test_after_many_at_once_others_run(loop: Loop, own: rawtp.Tracer) -> None:
 
 
 def test_a_loop_that_is_blocked_gets_all_of_it_afterwards(loop: Loop, program: Callable[[str], Path]) -> None:
-    with stopped([program("burst"), "20000"]) as process, rawtp.Tracer(pid=process.pid) as tracer:
+    # A ring for all of them: what is lost would be waited for.
+    with (
+        stopped([program("burst"), "20000"]) as process,
+        rawtp.Tracer(pid=process.pid, ring_bytes=16 << 20) as tracer,
+    ):
         seen = 0
 
         async def read() -> None:
