@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 # What any shell script may count on.
 COREUTILS = ("awk", "cat", "cut", "dirname", "env", "ls", "mktemp", "paste", "rm", "sed", "sh", "sort", "tr")
 TOOLS = ("cargo", "make", "cc", "c++", "clang", "clang-format", "pkg-config")
-VENDORED = ("autoreconf", "automake", "autopoint", "flex", "bison", "gawk")
+VENDORED = ("autoreconf", "automake", "autopoint", "flex", "bison", "gawk", "readelf")
 
 
 def manifest(file: str, pattern: str) -> str:
