@@ -8,6 +8,7 @@ cargo +nightly miri --version >/dev/null 2>&1 || {
 	echo "miri: needs rustup toolchain install nightly --component miri,rust-src" >&2
 	exit 1
 }
-# The order of the keys of a hash map, and the like, are the same each time; files are read for samples.
-MIRIFLAGS="${MIRIFLAGS:-} -Zmiri-disable-isolation" exec cargo +nightly miri test --no-default-features --lib \
-	--target-dir target/miri -- alike column columns event join path record samples value "$@"
+# With /proc and statfs, and with thousands of cases, it can do nothing.
+exec cargo +nightly miri test --no-default-features --lib --target-dir target/miri -- \
+	alike::tests errno:: event::tests fields:: join::tests path::tests programs::tests record::tests \
+	--skip open_calls_are_bounded "$@"

@@ -34,6 +34,8 @@ pub mod fork;
 pub mod hook;
 pub mod join;
 pub mod kernel_types;
+#[cfg(all(test, miri))]
+mod malloc;
 pub mod mapping;
 pub mod messages;
 pub mod patch;
