@@ -178,6 +178,23 @@ def test_other_kernels_need_qemu_and_a_cross_compiler(machine: Machine) -> None:
     assert first == "setup: installing gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-system-arm"
 
 
+def test_wheels_need_a_standard_library_each(machine: Machine) -> None:
+    line = "setup: rustc has no standard library for x86_64-unknown-linux-gnu, and there is no rustup to add it"
+    assert machine.setup("wheels") == (1, [line])
+    machine.add(rustup="")
+    assert machine.setup("wheels") == (0, [])
+    assert machine.called("rustup") == [
+        f"rustup target add {arch}-unknown-linux-{libc}" for arch in ("x86_64", "aarch64") for libc in ("gnu", "musl")
+    ]
+
+
+def test_fresh_machines_are_debians(machine: Machine) -> None:
+    assert machine.setup("fresh") == (1, ["setup: the machines of test-fresh are Debian's: that needs apt-get"])
+    machine.add(**{"apt-get": "", "git": ""})
+    said = ["setup: installing debootstrap", "setup: installed, and still missing: debootstrap"]
+    assert machine.setup("fresh") == (1, said)
+
+
 def test_apt_fails(machine: Machine) -> None:
     machine.remove("clang")
     machine.add(**{"apt-get": "echo 'E: no such package' >&2; exit 100"})
