@@ -24,6 +24,9 @@ pub enum Abi {
 /// `__X32_SYSCALL_BIT` of arch/x86/include/uapi/asm/unistd.h.
 const X32_BIT: u32 = 1 << 30;
 
+/// Bound of all tables: the longest is x86_64's, with what x32 alone has.
+const NUMBERS: u32 = 600;
+
 /// Bound of the tables that the BPF programs hold (`SYSCALLS_MAX`).
 const TABLE: usize = 512;
 
@@ -64,22 +67,30 @@ impl Abi {
     pub fn number(self, name: &str) -> Option<u32> {
         let x32 = if self == Self::X32 { X32_BIT } else { 0 };
         // The crate's own parsers compare with each as well, in 55 KB of code.
-        (0..TABLE as u32 * 2).map(|number| number | x32).find(|&number| self.name(number) == Some(name))
+        let is_named = |spelled: &str| spelled.ends_with(name) && plain(spelled) == name;
+        (0..NUMBERS).map(|number| number | x32).find(|&number| self.spelled(number).is_some_and(is_named))
     }
 
     /// The name of a number.
     #[must_use]
     pub fn name(self, number: u32) -> Option<&'static str> {
+        self.spelled(number).map(plain)
+    }
+
+    fn spelled(self, number: u32) -> Option<&'static str> {
         let id = if self == Self::X32 { number.checked_sub(X32_BIT)? } else { number } as usize;
-        let name = match self {
+        Some(match self {
             Self::X86_64 | Self::X32 => x86_64::Sysno::new(id)?.name(),
             Self::I386 => x86::Sysno::new(id)?.name(),
             Self::Aarch64 => aarch64::Sysno::new(id)?.name(),
             Self::Arm => arm::Sysno::new(id)?.name(),
-        };
-        // The crate spells a name that is a word of Rust's (`break`) as Rust must.
-        Some(name.trim_start_matches("r#"))
+        })
     }
+}
+
+/// The crate spells a name that is a word of Rust's (`break`) as Rust must.
+fn plain(spelled: &str) -> &str {
+    spelled.trim_start_matches("r#")
 }
 
 /// An event's `action`, as far as the call alone tells.
