@@ -24,7 +24,7 @@ pub enum Abi {
 /// `__X32_SYSCALL_BIT` of arch/x86/include/uapi/asm/unistd.h.
 const X32_BIT: u32 = 1 << 30;
 
-/// Bound of all tables: the longest is x86_64's, with what x32 alone has.
+/// Bound of all tables: the longest has what x32 alone has.
 const NUMBERS: u32 = 600;
 
 /// Bound of the tables that the BPF programs hold (`SYSCALLS_MAX`).

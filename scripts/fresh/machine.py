@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,9 +35,9 @@ class Machine:
     def run(self, *command: str, extra: Mapping[str, str] | None = None) -> None:
         """A command, as root of that machine; ``CalledProcessError`` when it fails.
 
-        With the namespace go its mounts, and with its first process all of the others.
+        What it leaves running is killed, and with the last process goes the namespace, its mounts included.
         """
-        ours = ["unshare", "--mount", "--propagation", "private", "--fork", "--kill-child", "sh", str(ENTER)]
+        ours = ["unshare", "--mount", "--propagation", "private", "sh", str(ENTER)]
         env = {
             "HOME": "/root",
             "LC_ALL": "C.UTF-8",
@@ -44,7 +46,24 @@ class Machine:
             **(extra or {}),
         }
         named = [f"{name}={value}" for name, value in env.items()]
-        subprocess.run([*ours, self._base, self._place, _toolchain(), *named, *command], check=True)
+        whole = [*ours, str(self._base), str(self._place), _toolchain(), *named, *command]
+        child = subprocess.Popen(whole)
+        try:
+            status = child.wait()
+        finally:
+            child.kill()
+            child.wait()
+            self._kill()
+        if status:
+            raise subprocess.CalledProcessError(status, whole)
+
+    def _kill(self) -> None:
+        """Whoever has our overlay for a root: it is in no other namespace."""
+        mark = f"upperdir={self._place}/upper,"
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if mark in (process / "mountinfo").read_text():
+                    os.kill(int(process.name), signal.SIGKILL)
 
     @staticmethod
     def rust() -> str:
