@@ -28,7 +28,8 @@ SOURCES := $(wildcard src/*.rs src/*/*.rs bpf/*) build.rs Cargo.toml Cargo.lock 
 PACKAGED := $(wildcard python/rawtp/*.py* python/rawtp/*/*.py* python/rawtp/py.typed LICENSE-* README.md)
 FORMATTED := $(filter-out bpf/vmlinux.h,$(wildcard bpf/*.c bpf/*.h benches/programs/*.c benches/programs/*.h))
 
-.PHONY: help run test test-vm vm build wheel lint fuzz soak bench bench-deps clean setup-wheel setup-test setup-lint setup-vm test-rust
+.PHONY: help run test test-vm test-fresh test-asan test-miri vm build wheel wheels sdist lint audit fuzz soak bench bench-deps clean \
+	setup-wheel setup-test setup-wheels setup-fresh setup-lint setup-vm test-rust
 
 help: ## these lines
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | while IFS=: read -r name text; do printf '  make %-11s%s\n' "$$name" "$$text"; done
@@ -43,6 +44,17 @@ test: setup-test .venv/.test .venv/.develop test-rust dist/.wheel ## every test:
 test-vm: setup-vm dist/.wheel ## the kernel tests from the wheel on other kernels, in qemu; KERNELS="5.10 6.12-arm64" picks
 	.venv/bin/python -m scripts.vm $(if $(ARGS),--arguments="$(ARGS)") $(KERNELS)
 
+test-asan: .venv/.test .venv/.build ## the Rust and the kernel tests under AddressSanitizer; ARGS go to pytest
+	@scripts/setup.sh build
+	scripts/asan.sh $(or $(ARGS),tests/unit tests/kernel)
+
+test-miri: .venv/.build ## the Rust tests of what is pure, unsafe parts too, under Miri: needs a nightly toolchain with it
+	@scripts/setup.sh build
+	scripts/miri.sh
+
+test-fresh: setup-wheel setup-fresh dist/.wheel dist/.sdist ## the README on Debians that have just been made, as root; ARGS=wheel, sdist or clone picks
+	@scripts/as_root.sh $(if $(RAWTP_CACHE),RAWTP_CACHE=$(RAWTP_CACHE)) PATH="$$PATH" .venv/bin/python -m scripts.fresh $(ARGS)
+
 vm: setup-vm dist/.wheel ## a shell on another kernel, in qemu; KERNEL=5.10 picks
 	.venv/bin/python -m scripts.vm --shell $(KERNEL)
 
@@ -50,7 +62,12 @@ build: .venv/.develop ## the extension, into .venv; edits under python/ need no 
 
 wheel: setup-wheel dist/.wheel ## a wheel in dist/ that needs nothing but libc on its target
 
-lint: setup-lint .venv/.test ## formats, clippy, rustdoc, types, the licence list
+sdist: .venv/.build dist/.sdist ## the sources as pip takes them, in dist/
+
+wheels: setup-wheels .venv/.wheel dist/.sdist ## wheels for every target, looked into, and the sdist; ARGS=--again builds each twice, and compares
+	.venv/bin/python -m scripts.wheels $(ARGS) x86_64 aarch64 x86_64-musl aarch64-musl
+
+lint: setup-lint .venv/.test .venv/.audit ## formats, clippy, rustdoc, types, licences
 	cargo fmt --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --release --all-targets $(LOCKED) -- -D warnings
@@ -62,6 +79,10 @@ lint: setup-lint .venv/.test ## formats, clippy, rustdoc, types, the licence lis
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/python scripts/third_party.py --check
+	PATH="$(CURDIR)/.venv/bin:$$PATH" cargo deny --all-features check licenses bans sources
+
+audit: .venv/.audit ## known faults of what Cargo.lock brings in, by RustSec's list, which it fetches
+	PATH="$(CURDIR)/.venv/bin:$$PATH" cargo deny check advisories
 
 fuzz: ## looks for faults in the reader of records, for FUZZ_S seconds
 	@scripts/setup.sh build fuzz
@@ -87,6 +108,12 @@ setup-wheel:
 setup-test:
 	@scripts/setup.sh build wheel test
 
+setup-wheels:
+	@scripts/setup.sh build wheel wheels
+
+setup-fresh:
+	@scripts/setup.sh fresh
+
 setup-lint:
 	@scripts/setup.sh build lint fuzz
 
@@ -99,6 +126,14 @@ setup-vm:
 	@.venv/bin/python -c 'import pip' 2>/dev/null || "$(PYTHON)" -m venv --clear .venv
 	@$(PIP) --upgrade 'pip>=25.1' # the first that reads dependency groups
 	@$(PIP) --group build
+	@touch $@
+
+.venv/.wheel: .venv/.build pyproject.toml
+	@$(PIP) --group wheel
+	@touch $@
+
+.venv/.audit: .venv/.build pyproject.toml
+	@$(PIP) --group audit
 	@touch $@
 
 .venv/.test: .venv/.build pyproject.toml
@@ -118,7 +153,11 @@ setup-vm:
 test-rust: .venv/.build
 	cargo test --release --no-default-features $(LOCKED)
 
-dist/.wheel: .venv/.build $(SOURCES) $(PACKAGED)
-	@rm -f dist/rawtp-*.whl
-	.venv/bin/maturin build --release --features vendored --locked --out dist
+dist/.sdist: .venv/.build $(SOURCES) $(PACKAGED)
+	@rm -f dist/rawtp-*.tar.gz
+	.venv/bin/maturin sdist --out dist
+	@touch $@
+
+dist/.wheel: .venv/.wheel $(SOURCES) $(PACKAGED) $(wildcard scripts/wheels/*.py) scripts/third_party.py
+	.venv/bin/python -m scripts.wheels
 	@touch $@

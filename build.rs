@@ -1,6 +1,7 @@
 //! Compiles the BPF programs and generates their skeleton into `OUT_DIR`.
 
 use std::env;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -19,23 +20,31 @@ fn clang() -> Result<PathBuf, String> {
     }
 }
 
-fn builder(source: &str, clang: &Path) -> SkeletonBuilder {
+/// The objects name their sources: without this machine's directories, so that they are the same from any.
+fn flags(out: &Path) -> Result<[OsString; 4], String> {
+    let root = env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo sets CARGO_MANIFEST_DIR")?;
+    let named = |path: &OsStr, name| [OsStr::new("-ffile-prefix-map="), path, OsStr::new(name)].into_iter().collect();
+    Ok(["-Wall".into(), "-Werror".into(), named(&root, "=/rawtp"), named(out.as_os_str(), "=/out")])
+}
+
+fn builder(source: &str, clang: &Path, flags: &[OsString]) -> SkeletonBuilder {
     let mut builder = SkeletonBuilder::new();
-    builder.source(Path::new("bpf").join(source)).clang(clang).clang_args(["-Wall", "-Werror"]);
+    builder.source(Path::new("bpf").join(source)).clang(clang).clang_args(flags);
     builder
 }
 
 fn build() -> Result<(), String> {
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
+    let flags = flags(&out)?;
     let clang = clang()?;
-    builder("rawtp.bpf.c", &clang)
+    builder("rawtp.bpf.c", &clang, &flags)
         .build_and_generate(out.join("rawtp.skel.rs"))
         .map_err(|error| format!("bpf/rawtp.bpf.c: {error:#}"))?;
-    builder("cost.bpf.c", &clang)
+    builder("cost.bpf.c", &clang, &flags)
         .build_and_generate(out.join("cost.skel.rs"))
         .map_err(|error| format!("bpf/cost.bpf.c: {error:#}"))?;
     for name in ["guide_rejected", "overlap"] {
-        builder(&format!("{name}.bpf.c"), &clang)
+        builder(&format!("{name}.bpf.c"), &clang, &flags)
             .obj(out.join(format!("{name}.bpf.o")))
             .build()
             .map_err(|error| format!("bpf/{name}.bpf.c: {error:#}"))?;

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes sure that what make works with is there: setup.sh build, or test, wheel, lint, fuzz, vm, or several of them.
+# Makes sure that what make works with is there: setup.sh build, or test, or wheel, or wheels, or lint, or fuzz, or vm, or fresh, or several of them.
 # It looks for the tools, not for packages, so that a machine of any distribution that has them just goes on.
 set -eu
 cd "$(dirname "$0")/.."
@@ -85,6 +85,7 @@ table() {
 		cross-cc      gcc-aarch64-linux-gnu,libc6-dev-arm64-cross
 		libelf        libelf-dev     elfutils-libelf-devel  libelf   elfutils-dev                libelf-devel
 		pkg-config    pkg-config     pkgconf-pkg-config     pkgconf  pkgconf                     pkgconf-pkg-config
+		readelf       binutils       binutils               binutils binutils                    binutils
 		qemu-system-aarch64 qemu-system-arm
 		qemu-system-x86_64  qemu-system-x86
 		venv          python3-venv   python3                python   python3                     python3
@@ -147,11 +148,21 @@ for target in "$@"; do
 	# libFuzzer's own source is C++.
 	fuzz) needs="$needs c++" ;;
 	# The wheel brings its own libelf and zlib, and those are built with their authors' tools.
-	wheel) needs="$needs autoreconf automake autopoint flex bison gawk" ;;
+	wheel) needs="$needs autoreconf automake autopoint flex bison gawk readelf" ;;
+	wheels)
+		for machine in x86_64 aarch64; do
+			check_rust_target $machine-unknown-linux-gnu
+			check_rust_target $machine-unknown-linux-musl
+		done
+		;;
 	vm)
 		command -v apt-get >/dev/null || fail "the kernels of test-vm are Debian's: that needs apt-get"
 		needs="$needs cross-cc qemu-system-aarch64 qemu-system-x86_64"
 		check_rust_target aarch64-unknown-linux-gnu
+		;;
+	fresh)
+		command -v apt-get >/dev/null || fail "the machines of test-fresh are Debian's: that needs apt-get"
+		needs="$needs debootstrap git"
 		;;
 	*) fail "unknown target: $target" ;;
 	esac

@@ -37,6 +37,8 @@ pub mod hook;
 pub mod join;
 pub mod kernel_types;
 pub mod loaded;
+#[cfg(all(test, miri))]
+mod malloc;
 pub mod mapping;
 pub mod messages;
 pub mod overlap;

@@ -1,6 +1,5 @@
 //! The system calls: names and numbers of every table, and those that can be watched, with what their arguments are.
 
-use std::str::FromStr;
 use std::sync::OnceLock;
 
 use syscalls::{aarch64, arm, x86, x86_64};
@@ -24,6 +23,9 @@ pub enum Abi {
 
 /// `__X32_SYSCALL_BIT` of arch/x86/include/uapi/asm/unistd.h.
 const X32_BIT: u32 = 1 << 30;
+
+/// Bound of all tables: the longest has what x32 alone has.
+const NUMBERS: u32 = 600;
 
 /// Bound of the tables that the BPF programs hold (`SYSCALLS_MAX`).
 const TABLE: usize = 512;
@@ -63,33 +65,32 @@ impl Abi {
     /// The number of a call; `None` where the table does not have it.
     #[must_use]
     pub fn number(self, name: &str) -> Option<u32> {
-        let found = match self {
-            Self::X86_64 | Self::X32 => parse::<x86_64::Sysno>(name).map(|call| call.id()),
-            Self::I386 => parse::<x86::Sysno>(name).map(|call| call.id()),
-            Self::Aarch64 => parse::<aarch64::Sysno>(name).map(|call| call.id()),
-            Self::Arm => parse::<arm::Sysno>(name).map(|call| call.id()),
-        };
         let x32 = if self == Self::X32 { X32_BIT } else { 0 };
-        found.map(|number| number.cast_unsigned() | x32)
+        // The crate's own parsers compare with each as well, in 55 KB of code.
+        let is_named = |spelled: &str| spelled.ends_with(name) && plain(spelled) == name;
+        (0..NUMBERS).map(|number| number | x32).find(|&number| self.spelled(number).is_some_and(is_named))
     }
 
     /// The name of a number.
     #[must_use]
     pub fn name(self, number: u32) -> Option<&'static str> {
+        self.spelled(number).map(plain)
+    }
+
+    fn spelled(self, number: u32) -> Option<&'static str> {
         let id = if self == Self::X32 { number.checked_sub(X32_BIT)? } else { number } as usize;
-        let name = match self {
+        Some(match self {
             Self::X86_64 | Self::X32 => x86_64::Sysno::new(id)?.name(),
             Self::I386 => x86::Sysno::new(id)?.name(),
             Self::Aarch64 => aarch64::Sysno::new(id)?.name(),
             Self::Arm => arm::Sysno::new(id)?.name(),
-        };
-        Some(name.trim_start_matches("r#"))
+        })
     }
 }
 
 /// The crate spells a name that is a word of Rust's (`break`) as Rust must.
-fn parse<T: FromStr>(name: &str) -> Option<T> {
-    name.parse().or_else(|_| format!("r#{name}").parse()).ok()
+fn plain(spelled: &str) -> &str {
+    spelled.trim_start_matches("r#")
 }
 
 /// An event's `action`, as far as the call alone tells.

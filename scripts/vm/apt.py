@@ -22,7 +22,7 @@ class Apt:
         for name in ("state/lists/partial", "cache/archives/partial", "none/partial"):
             (place / name).mkdir(parents=True, exist_ok=True)
         (place / "status").touch()
-        debian, security = _mirrors()
+        debian, security = mirrors()
         sources = {suite: security if suite.endswith("-security") else debian for suite in suites}
         lines = [f"deb [signed-by={KEYRING}] {uri} {suite} main\n" for suite, uri in sources.items()]
         (place / "sources.list").write_text("".join(lines))
@@ -82,7 +82,7 @@ class Apt:
         return done.stdout
 
 
-def _mirrors() -> tuple[str, str]:
+def mirrors() -> tuple[str, str]:
     """Where Debian and its security updates come from, as this machine's apt says."""
     ask = ["apt-get", "indextargets", "--format", "$(LABEL) $(REPO_URI)", "Created-By: Packages"]
     found = dict(line.split(None, 1) for line in subprocess.check_output(ask, text=True).splitlines())

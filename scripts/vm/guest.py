@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import subprocess
 import sys
@@ -11,12 +10,14 @@ from typing import TYPE_CHECKING
 
 from scripts.vm.archive import Archive
 from scripts.vm.kernels import PYTHONS
+from scripts.wheels import build, targets
 
 if TYPE_CHECKING:
     from scripts.vm.kernels import Kernel
 
 ROOT = Path(__file__).parents[2]
 BUILT = ROOT / "target" / "vm"
+DIST = ROOT / "dist"
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 SOURCES = ("tests", "benches", "scripts", "README.md", "pyproject.toml")
 # It has int 0x80 in it.
@@ -29,29 +30,10 @@ def compiler(arch: str) -> str:
 
 
 def wheel(arch: str) -> Path:
-    """The wheel for an architecture. This machine's own, make has built."""
-    machine = MACHINES[arch]
-    if machine == platform.machine():
-        return _one(ROOT / "dist")
-    target = f"{machine}-unknown-linux-gnu"
-    out = BUILT / f"wheel-{arch}"
-    for old in out.glob("*.whl"):
-        old.unlink()
-    env = {
-        **os.environ,
-        f"CC_{target.replace('-', '_')}": compiler(arch),
-        f"CARGO_TARGET_{target.replace('-', '_').upper()}_LINKER": compiler(arch),
-    }
-    maturin: list[str | Path] = [
-        Path(sys.executable).with_name("maturin"),
-        "build",
-        "--release",
-        "--features",
-        "vendored",
-        "--locked",
-    ]
-    subprocess.run([*maturin, "--target", target, "--out", out], cwd=ROOT, env=env, check=True)
-    return _one(out)
+    """The wheel for an architecture, as it is released. This machine's own, make has built."""
+    target = targets.of(MACHINES[arch])
+    made = [] if target != targets.native() else build.built(target, DIST)
+    return made[0] if made else build.build(target, DIST)
 
 
 def programs(arch: str) -> Path:
@@ -110,8 +92,3 @@ def _install(kernel: Kernel, built: Path, to: Path) -> None:
     subprocess.run([*pip, "--no-deps", "--no-index", built], check=True)
     subprocess.run([*pip, "--group", f"{ROOT / 'pyproject.toml'}:vm"], check=True)
     stamp.write_text(of)
-
-
-def _one(directory: Path) -> Path:
-    [found] = directory.glob("rawtp-*.whl")
-    return found

@@ -17,6 +17,7 @@ KNOWN = (
     ("*", "kernel.test_readme.test_the_line_of_each_library*", "could not import '*"),
     ("*", "kernel.test_shown.*", "could not import '*"),
     ("*", "kernel.test_stream.*", "could not import '*"),
+    ("*", "kernel.test_to_arrow.*", "could not import '*"),
     ("*", "kernel.test_exact.test_out_of_memory_while_dicts_are_made", "this Python has no _testcapi,*"),
     ("*", "kernel.test_paths.test_through_an_overlay", "this kernel has no overlayfs"),
     ("*", "kernel.test_who.test_a_container_by_its_cgroup_of_version_1", "this host has no cgroups of version 1"),
@@ -26,6 +27,8 @@ KNOWN = (
     ("5.10*", "kernel.test_close.*-tracepoint]", 'hook="tracepoint" needs *'),
     ("5.10*", "kernel.test_filters.*tracepoint]", 'hook="tracepoint" needs *'),
     ("5.10*", "kernel.test_hook.*", 'hook="tracepoint" needs *'),
+    # IOSQE_CQE_SKIP_SUCCESS came with 5.17.
+    ("5.10*", "kernel.test_io_uring.test_without_a_completion", "this kernel has no io_uring, or forbids it *"),
     ("newest", "kernel.test_hook.test_both_see_the_same[[]*", "raw tracepoints miss events on this kernel: *"),
     ("*-arm64", "kernel.test_hook.test_both_see_the_same[[]compat]", "int 0x80 is x86's"),
     ("*-arm64", "kernel.test_ways.test_of_a_32_bit_program", "int 0x80 is x86's"),

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from scripts.vm.kernels import Kernel
 
 PACKAGES = (
-    *("bash", "busybox-static", "coreutils", "dash", "findutils"),
+    *("bash", "busybox-static", "coreutils", "dash", "findutils", "grep"),
     *("mount", "procps", "python3", "sudo", "util-linux"),
 )
 ETC = {

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 # What any shell script may count on.
 COREUTILS = ("awk", "cat", "cut", "dirname", "env", "ls", "mktemp", "paste", "rm", "sed", "sh", "sort", "tr")
 TOOLS = ("cargo", "make", "cc", "c++", "clang", "clang-format", "pkg-config")
-VENDORED = ("autoreconf", "automake", "autopoint", "flex", "bison", "gawk")
+VENDORED = ("autoreconf", "automake", "autopoint", "flex", "bison", "gawk", "readelf")
 
 
 def manifest(file: str, pattern: str) -> str:
@@ -184,6 +184,23 @@ def test_other_kernels_need_qemu_and_a_cross_compiler(machine: Machine) -> None:
     code, [first, second] = machine.setup("vm")
     assert (code, second) == (1, "setup: installed, and still missing: cross-cc qemu-system-aarch64")
     assert first == "setup: installing gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-system-arm"
+
+
+def test_wheels_need_a_standard_library_each(machine: Machine) -> None:
+    line = "setup: rustc has no standard library for x86_64-unknown-linux-gnu, and there is no rustup to add it"
+    assert machine.setup("wheels") == (1, [line])
+    machine.add(rustup="")
+    assert machine.setup("wheels") == (0, [])
+    assert machine.called("rustup") == [
+        f"rustup target add {arch}-unknown-linux-{libc}" for arch in ("x86_64", "aarch64") for libc in ("gnu", "musl")
+    ]
+
+
+def test_fresh_machines_are_debians(machine: Machine) -> None:
+    assert machine.setup("fresh") == (1, ["setup: the machines of test-fresh are Debian's: that needs apt-get"])
+    machine.add(**{"apt-get": "", "git": ""})
+    said = ["setup: installing debootstrap", "setup: installed, and still missing: debootstrap"]
+    assert machine.setup("fresh") == (1, said)
 
 
 def test_apt_fails(machine: Machine) -> None:

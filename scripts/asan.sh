@@ -1,0 +1,37 @@
+#!/bin/sh
+# asan.sh [PYTEST'S ARGUMENTS]: the Rust tests, and, as root, Python's with an extension that AddressSanitizer watches.
+#
+# In the stable compiler the sanitizer is unstable still. What it needs at run time gcc brings along: the two share it.
+set -eu
+cd "$(dirname "$0")/.."
+host=$(rustc -vV | sed -n 's/^host: //p')
+libdir=$(rustc --print target-libdir)
+ls "$libdir"/librustc*_rt.asan.a >/dev/null 2>&1 || {
+	echo "asan: this rustc has no address sanitizer: take rustup's" >&2
+	exit 1
+}
+runtime=$(gcc -print-file-name=libasan.so)
+runtime=$(readlink -f "$runtime")
+[ -f "$runtime" ] || {
+	echo "asan: this gcc has no libasan: install libgcc's -dev package" >&2
+	exit 1
+}
+
+export RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address
+# A Python that ends leaves most of what it has to the kernel.
+export ASAN_OPTIONS=detect_leaks=0
+cargo test --release --no-default-features --target "$host" --target-dir target/asan --lib --tests
+cargo build --release --lib --target "$host" --target-dir target/asan
+
+place=target/asan/python
+rm -rf "$place"
+mkdir -p "$place"
+cp -R python/rawtp "$place"
+rm -f "$place"/rawtp/_core*.so
+cp "target/asan/$host/release/lib_core.so" "$place/rawtp/_core.abi3.so"
+unset RUSTC_BOOTSTRAP RUSTFLAGS
+# What was freed it keeps back for a while, as if there were a leak.
+keeps="tests/kernel/test_batch.py::test_a_capsule_that_nobody_reads_is_released"
+# Python's own allocator would hide what lies beyond an object.
+exec scripts/as_root.sh LD_PRELOAD="$runtime" ASAN_OPTIONS="$ASAN_OPTIONS" PYTHONMALLOC=malloc PYTHONPATH="$PWD/$place" \
+	RAWTP_SLOWER=4 .venv/bin/python -m pytest -p no:cacheprovider --deselect "$keeps" "$@"

@@ -1,0 +1,1 @@
+"""`make test-fresh`: the README on machines that have just been made."""

@@ -1,0 +1,1 @@
+"""`make wheels`: what people install."""
