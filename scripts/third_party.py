@@ -23,11 +23,27 @@ A wheel of rawtp has the following linked into its extension module, beside rawt
 LICENSE-APACHE) and the standard library of Rust (MIT OR Apache-2.0, The Rust Project Developers). The numbers name the
 texts below.
 
+Where its authors leave the choice of terms, rawtp takes the first of MIT, BSD-2-Clause and LGPL-3.0-or-later that is
+among them, and the texts of the others are left out.
+
 libelf is linked statically. Whoever wants to use a modified one builds the wheel again with it: `make wheel` in rawtp's
 sources does so, from the sources of libelf that the crate libbpf-sys carries.
 
 Made by scripts/third_party.py from Cargo.lock; not to be edited by hand.
 """
+
+
+TAKEN = ("MIT", "BSD-2-Clause", "LGPL-3.0-or-later")
+"""Of several, the first of these: the shortest, and what they ask for is done by this file."""
+NAMED = {
+    "Apache-2.0": "apache",
+    "BSD-2-Clause": "bsd",
+    "GPL-2.0-or-later": "gplv2",
+    # Some name it so.
+    "LGPL-2.1-only": "lgpl-2|lpgl-2",
+    "MIT": "mit",
+}
+"""What the files are called that have their texts."""
 
 
 class Part(NamedTuple):
@@ -104,12 +120,23 @@ def of_crate(package: dict[str, Any]) -> Iterator[Part]:
             )
 
 
+def taken(licence: str, texts: list[Path]) -> list[Path]:
+    """Without the texts of what is not chosen."""
+    alternatives = licence.split(" OR ")
+    choice = next((one for one in TAKEN if one in alternatives), None)
+    others = [NAMED[one] for one in alternatives if one != choice and one in NAMED]
+    if choice is None or not others:
+        return texts
+    of_others = re.compile("|".join(others), re.IGNORECASE)
+    return [path for path in texts if not of_others.search(path.name)] or texts
+
+
 def render(parts: list[Part]) -> str:
     texts: dict[str, str] = {}
     used: list[tuple[Part, list[str]]] = []
     for part in parts:
         keys = []
-        for path in part.texts:
+        for path in taken(part.licence, part.texts):
             text = "\n".join(line.rstrip() for line in path.read_text(encoding="utf-8").splitlines()).strip("\n\f")
             # Copies differ in their indentation and line breaks, and say the same.
             keys.append(" ".join(text.split()))
