@@ -125,7 +125,7 @@ mod tests {
         let mut reader = Reader::new(queue, Arc::clone(&counts), Refine::new(Outcome::Ok, Vec::new()));
         let panicked = catch_unwind(AssertUnwindSafe(|| reader.next(|_| panic!("in the middle"))));
         assert!(panicked.is_err());
-        assert_eq!(reader.next(|event| event.ret()).unwrap(), Some(Some(7)));
+        assert_eq!(reader.next(|event| (event.ret(), event.errno())).unwrap(), Some((Some(7), None)));
         assert_eq!(counts.filtered.load(Ordering::Relaxed), 1);
     }
 }

@@ -32,7 +32,7 @@ pub struct Run {
 ///
 /// # Errors
 ///
-/// [`Error::Malformed`] for a length that no record of ours has, or positions further apart than the ring is long.
+/// [`Malformed`] for a length that no record of ours has, or positions further apart than the ring is long.
 pub fn scan(data: &[AtomicU32], consumer: u64, producer: u64, max_bytes: usize) -> Result<Run> {
     if producer.wrapping_sub(consumer) > size_of_val(data) as u64 {
         return Err(Malformed("a position beyond what the ring holds").into());
@@ -84,7 +84,7 @@ impl Ring {
     ///
     /// # Errors
     ///
-    /// [`Error::Os`] when mmap(2) refuses.
+    /// [`crate::error::Error::Os`] when mmap(2) refuses.
     pub fn new(fd: OwnedFd, bytes: usize) -> Result<Self> {
         let page = page_bytes();
         let consumer = Mapping::new(&fd, page, 0, true)?;
@@ -128,7 +128,7 @@ impl Ring {
     ///
     /// # Errors
     ///
-    /// [`Error::Malformed`], see [`scan`].
+    /// [`Malformed`], see [`scan`].
     pub fn drain(&mut self, chunk: &mut Chunk) -> Result<Drained> {
         let mut position = self.consumer_position().load(Ordering::Relaxed);
         loop {
