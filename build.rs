@@ -7,6 +7,9 @@ use std::process::Command;
 
 use libbpf_cargo::SkeletonBuilder;
 
+/// The program that the verifier refuses, and whose log is shown.
+const REJECTED: &str = "guide_rejected.bpf.c";
+
 /// libbpf-cargo's own message for a missing clang is a backtrace: look first, and say one line.
 fn clang() -> Result<PathBuf, String> {
     let clang = PathBuf::from(env::var_os("RAWTP_CLANG").unwrap_or_else(|| "clang".into()));
@@ -20,34 +23,36 @@ fn clang() -> Result<PathBuf, String> {
     }
 }
 
-/// The objects name their sources: without this machine's directories, so that they are the same from any.
-fn flags(out: &Path) -> Result<[OsString; 4], String> {
-    let root = env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo sets CARGO_MANIFEST_DIR")?;
-    let named = |path: &OsStr, name| [OsStr::new("-ffile-prefix-map="), path, OsStr::new(name)].into_iter().collect();
-    Ok(["-Wall".into(), "-Werror".into(), named(&root, "=/rawtp"), named(out.as_os_str(), "=/out")])
+/// The objects name their sources: without this machine's directories, so that they are the same from any. Where the compiler
+/// finds a source by the name it gives it, the object has its lines as well: for the program whose verifier's log is read by
+/// people. In the others they would be 7 KB of every wheel; those logs have the lines' numbers.
+fn flags(out: &Path, source: &str) -> [OsString; 4] {
+    let root: OsString = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
+    let mapped = |path: &OsStr, name| [OsStr::new("-ffile-prefix-map="), path, OsStr::new(name)].into_iter().collect();
+    let own = if source == REJECTED { "-fdebug-compilation-dir=.".into() } else { mapped(&root, "=/rawtp") };
+    ["-Wall".into(), "-Werror".into(), own, mapped(out.as_os_str(), "=/out")]
 }
 
-fn builder(source: &str, clang: &Path, flags: &[OsString]) -> SkeletonBuilder {
+fn builder(source: &str, clang: &Path, out: &Path) -> SkeletonBuilder {
     let mut builder = SkeletonBuilder::new();
-    builder.source(Path::new("bpf").join(source)).clang(clang).clang_args(flags);
+    builder.source(Path::new("bpf").join(source)).clang(clang).clang_args(flags(out, source));
     builder
 }
 
 fn build() -> Result<(), String> {
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
-    let flags = flags(&out)?;
     let clang = clang()?;
-    builder("rawtp.bpf.c", &clang, &flags)
+    builder("rawtp.bpf.c", &clang, &out)
         .build_and_generate(out.join("rawtp.skel.rs"))
         .map_err(|error| format!("bpf/rawtp.bpf.c: {error:#}"))?;
-    builder("cost.bpf.c", &clang, &flags)
+    builder("cost.bpf.c", &clang, &out)
         .build_and_generate(out.join("cost.skel.rs"))
         .map_err(|error| format!("bpf/cost.bpf.c: {error:#}"))?;
-    for name in ["guide_rejected", "overlap"] {
-        builder(&format!("{name}.bpf.c"), &clang, &flags)
-            .obj(out.join(format!("{name}.bpf.o")))
+    for source in [REJECTED, "overlap.bpf.c"] {
+        builder(source, &clang, &out)
+            .obj(out.join(source).with_extension("o"))
             .build()
-            .map_err(|error| format!("bpf/{name}.bpf.c: {error:#}"))?;
+            .map_err(|error| format!("bpf/{source}: {error:#}"))?;
     }
     Ok(())
 }
