@@ -5,13 +5,12 @@
 #![allow(clippy::cast_possible_wrap, clippy::cast_sign_loss, reason = "offsets fit both")]
 
 use std::mem;
-use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::types::{Int32Type, TimestampNanosecondType};
 use arrow_array::{
-    ArrayRef, BinaryArray, BooleanArray, DictionaryArray, Int32Array, Int64Array, ListArray, PrimitiveArray,
-    StringArray, UInt32Array, UInt64Array,
+    ArrayRef, BooleanArray, DictionaryArray, Int32Array, Int64Array, ListArray, PrimitiveArray, StringArray,
+    UInt32Array, UInt64Array,
 };
 use arrow_buffer::{BooleanBufferBuilder, NullBuffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType, Field, TimeUnit};
@@ -19,6 +18,7 @@ use rustc_hash::FxHashMap;
 
 use crate::ancestry::{self, Ancestry};
 use crate::fields::{Key, Kind};
+use crate::lossy::Lossy;
 use crate::value::{Value, texts};
 
 type Result<T> = std::result::Result<T, ArrowError>;
@@ -46,7 +46,7 @@ fn one_of_few() -> DataType {
     DataType::Dictionary(DataType::Int32.into(), DataType::Utf8.into())
 }
 
-fn item(kind: DataType) -> Arc<Field> {
+pub(crate) fn item(kind: DataType) -> Arc<Field> {
     Arc::new(Field::new("item", kind, false))
 }
 
@@ -95,61 +95,6 @@ fn escape(bytes: &[u8], text: &mut String) {
             text.push_str("\\x");
             text.extend([byte >> 4, byte & 15].map(|digit| char::from(HEX[usize::from(digit)])));
         }
-    }
-}
-
-/// The bytes of the rows whose text is not all of them: few, as a rule none.
-#[derive(Debug, Default)]
-struct Lossy {
-    bytes: Vec<u8>,
-    rows: Vec<(Range<usize>, Range<usize>)>,
-}
-
-impl Lossy {
-    fn push(&mut self, row: usize, bytes: &[u8]) {
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(bytes);
-        self.rows.push((row..row + 1, start..self.bytes.len()));
-    }
-
-    /// The row before `row` comes `more` times again.
-    fn repeat(&mut self, row: usize, more: usize) {
-        if let Some((rows, _)) = self.rows.last_mut()
-            && rows.end == row
-        {
-            rows.end += more;
-        }
-    }
-
-    /// Each row's, `None` where the text says all.
-    fn each(&self, rows: usize) -> impl Iterator<Item = Option<&[u8]>> {
-        let mut runs = self.rows.iter().peekable();
-        (0..rows).map(move |row| {
-            while runs.next_if(|(rows, _)| rows.end <= row).is_some() {}
-            runs.peek().filter(|(rows, _)| rows.contains(&row)).map(|(_, at)| &self.bytes[at.clone()])
-        })
-    }
-
-    fn finish(self, rows: usize) -> ArrayRef {
-        if self.rows.is_empty() {
-            return Arc::new(BinaryArray::new_null(rows));
-        }
-        Arc::new(self.each(rows).collect::<BinaryArray>())
-    }
-
-    /// For rows that are lists.
-    fn finish_lists(self, rows: usize) -> Result<ArrayRef> {
-        if self.rows.is_empty() {
-            // `ListArray::new_null` would link every kind of array that there is.
-            let (offsets, items) = (OffsetBuffer::new_zeroed(rows), Arc::new(BinaryArray::new_null(0)));
-            let nulls = Some(NullBuffer::new_null(rows));
-            return Ok(Arc::new(ListArray::try_new(item(DataType::Binary), offsets, items, nulls)?));
-        }
-        let items: BinaryArray = self.each(rows).flatten().flat_map(texts).map(Some).collect();
-        let lengths = self.each(rows).map(|bytes| bytes.map_or(0, |bytes| texts(bytes).count()));
-        let nulls: NullBuffer = self.each(rows).map(|bytes| bytes.is_some()).collect();
-        let offsets = OffsetBuffer::from_lengths(lengths);
-        Ok(Arc::new(ListArray::try_new(item(DataType::Binary), offsets, Arc::new(items), Some(nulls))?))
     }
 }
 

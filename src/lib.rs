@@ -37,6 +37,7 @@ pub mod hook;
 pub mod join;
 pub mod kernel_types;
 pub mod loaded;
+mod lossy;
 #[cfg(all(test, miri))]
 mod malloc;
 pub mod mapping;
