@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from support import HANG_S, wait_for
-from unprivileged import NOBODY, as_user, python, told
+from unprivileged import NOBODY, as_user, python, told, watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,38 +18,7 @@ if TYPE_CHECKING:
 OTHER = 1234
 """Another user than nobody."""
 
-WATCH = """
-before = fds()
-tracer = rawtp.Tracer(broker=sys.argv[1], pid=os.getpid(), ring_bytes=1 << 20)
-for number in range(1000):
-    delete(f"/nonexistent/{number}")
-events = []
-while len(events) < 1000:
-    events += tracer.get_many(timeout=30)
-live = tracer.stats()
-held = links()
-delete("/nonexistent/last")
-tracer.close()
-delete("/nonexistent/after")
-rest = list(tracer)
-final = tracer.stats()
-coverage = tracer.coverage
-del tracer
-gc.collect()
-tell({
-    "names": [event["filename"] for event in events] == [f"/nonexistent/{number}" for number in range(1000)],
-    "results": {event["errno"] for event in events} == {"ENOENT"},
-    "own": {(event["pid"], event["uid"]) for event in events} == {(os.getpid(), os.getuid())},
-    "rest": [event["filename"] for event in rest],
-    "live": [live.matched - live.filtered, live.delivered, adds_up(live)],
-    "final": [final.matched - final.filtered, final.delivered, final.discarded, final.unpaired, adds_up(final)],
-    "missed": [live.missed, final.missed],
-    "coverage": {name: part["hook"] for name, part in coverage.items()},
-    "reason": coverage["syscalls"]["reason"],
-    "links": held,
-    "leaked": fds() != before,
-})
-"""
+WATCH = watch("broker=sys.argv[1], ")
 """A client that deletes a thousand names, and tells what it saw."""
 
 

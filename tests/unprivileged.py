@@ -59,6 +59,44 @@ def tell(value):
     print(json.dumps(value), flush=True)
 """
 
+_WATCH = """
+before = fds()
+tracer = rawtp.Tracer(HOW pid=os.getpid(), ring_bytes=1 << 20)
+for number in range(1000):
+    delete(f"/nonexistent/{number}")
+events = []
+while len(events) < 1000:
+    events += tracer.get_many(timeout=30)
+live = tracer.stats()
+held = links()
+delete("/nonexistent/last")
+tracer.close()
+delete("/nonexistent/after")
+rest = list(tracer)
+final = tracer.stats()
+coverage = tracer.coverage
+del tracer
+gc.collect()
+tell({
+    "names": [event["filename"] for event in events] == [f"/nonexistent/{number}" for number in range(1000)],
+    "results": {event["errno"] for event in events} == {"ENOENT"},
+    "own": {(event["pid"], event["uid"]) for event in events} == {(os.getpid(), os.getuid())},
+    "rest": [event["filename"] for event in rest],
+    "live": [live.matched - live.filtered, live.delivered, adds_up(live)],
+    "final": [final.matched - final.filtered, final.delivered, final.discarded, final.unpaired, adds_up(final)],
+    "missed": [live.missed, final.missed],
+    "coverage": {name: part["hook"] for name, part in coverage.items()},
+    "reason": coverage["syscalls"]["reason"],
+    "links": held,
+    "leaked": fds() != before,
+})
+"""
+
+
+def watch(how: str) -> str:
+    """A program that deletes, reads that, and tells what it saw, with a tracer that it has in this way."""
+    return _WATCH.replace("HOW ", how)
+
 
 def python() -> str:
     """An interpreter that every user may run: the tests' own may lie where others cannot go."""

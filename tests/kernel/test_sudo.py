@@ -21,6 +21,7 @@ from unprivileged import (
     python,
     start,
     told,
+    watch,
 )
 
 if TYPE_CHECKING:
@@ -35,37 +36,7 @@ pytestmark = [
 PERMITTED = "nobody ALL=(root) NOPASSWD: ALL\n"
 ASKED = "nobody ALL=(root) ALL\n"
 
-WATCH = """
-before = fds()
-tracer = rawtp.Tracer(sudo=True, pid=os.getpid(), ring_bytes=1 << 20)
-for number in range(1000):
-    delete(f"/nonexistent/{number}")
-events = []
-while len(events) < 1000:
-    events += tracer.get_many(timeout=30)
-live = tracer.stats()
-held = links()
-delete("/nonexistent/last")
-tracer.close()
-delete("/nonexistent/after")
-rest = list(tracer)
-final = tracer.stats()
-coverage = tracer.coverage
-del tracer
-gc.collect()
-tell({
-    "names": [event["filename"] for event in events] == [f"/nonexistent/{number}" for number in range(1000)],
-    "results": {event["errno"] for event in events} == {"ENOENT"},
-    "own": {event["pid"] for event in events} == {os.getpid()},
-    "rest": [event["filename"] for event in rest],
-    "live": [live.matched - live.filtered, live.delivered, adds_up(live)],
-    "final": [final.matched - final.filtered, final.delivered, final.discarded, final.unpaired, adds_up(final)],
-    "missed": [live.missed, final.missed],
-    "coverage": {name: part["hook"] for name, part in coverage.items()},
-    "links": held,
-    "leaked": fds() != before,
-})
-"""
+WATCH = watch("sudo=True, ")
 
 
 @pytest.fixture
