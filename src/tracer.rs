@@ -153,11 +153,7 @@ impl Tracer {
 #[pymethods]
 impl Tracer {
     #[new]
-    #[expect(
-        clippy::too_many_arguments,
-        clippy::fn_params_excessive_bools,
-        reason = "they are Python's keyword arguments"
-    )]
+    #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "Python's keyword arguments")]
     #[pyo3(signature = (syscalls=None, *, results=true, fields=None, pid=None, follow=false, uid=None, comm=None,
                         cgroup=None, path=None, exclude_self=false, outcome="any", hook="auto", ring_bytes=None, queue_bytes=None,
                         sudo=false, broker=None),
