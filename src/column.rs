@@ -71,13 +71,13 @@ impl Text {
 
     /// Adds one; `\xNN` stands for each byte that is not UTF-8. False when there was such a byte.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> bool {
-        let whole = str::from_utf8(bytes);
+        let whole = text_of(bytes);
         match whole {
-            Ok(text) => self.text.push_str(text),
-            Err(_) => escape(bytes, &mut self.text),
+            Some(text) => self.text.push_str(text),
+            None => escape(bytes, &mut self.text),
         }
         self.end();
-        whole.is_ok()
+        whole.is_some()
     }
 
     pub(crate) fn finish(self, nulls: Option<NullBuffer>) -> StringArray {
@@ -85,6 +85,16 @@ impl Text {
         // SAFETY: the bytes are a string's, and each offset was its length at a time: between two characters.
         unsafe { StringArray::new_unchecked(offsets, self.text.into_bytes().into(), nulls) }
     }
+}
+
+/// The bytes as text, if that is what they are. To look for ASCII first saves a tenth of a batch.
+#[inline]
+fn text_of(bytes: &[u8]) -> Option<&str> {
+    if bytes.is_ascii() {
+        // SAFETY: ASCII is UTF-8.
+        return Some(unsafe { str::from_utf8_unchecked(bytes) });
+    }
+    str::from_utf8(bytes).ok()
 }
 
 fn escape(bytes: &[u8], text: &mut String) {
@@ -160,19 +170,23 @@ impl Lists {
         whole
     }
 
+    /// By doubling: what was added is copied with what it was copied from.
     fn repeat(&mut self, more: usize) {
         let [.., first, end] = self.offsets[..] else { return };
-        let items = first as usize..end as usize;
+        let (first, items) = (first as usize, (end - first) as usize);
         let Text { offsets, text } = &mut self.items;
-        let bytes = offsets[items.start] as usize..offsets[items.end] as usize;
-        for _ in 0..more {
-            let shift = (text.len() - bytes.start) as i32;
-            text.extend_from_within(bytes.clone());
-            offsets.extend_from_within(items.start + 1..=items.end);
-            let added = offsets.len() - items.len();
+        let start = offsets[first] as usize;
+        let bytes = text.len() - start;
+        let mut lists = 1;
+        while lists <= more {
+            let again = lists.min(more + 1 - lists);
+            text.extend_from_within(start..start + again * bytes);
+            let (added, shift) = (offsets.len(), (lists * bytes) as i32);
+            offsets.extend_from_within(first + 1..=first + again * items);
             offsets[added..].iter_mut().for_each(|offset| *offset += shift);
-            self.offsets.push(offsets.len() as i32 - 1);
+            lists += again;
         }
+        self.offsets.extend((1..=more).map(|list| end + (list * items) as i32));
     }
 }
 

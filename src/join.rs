@@ -10,7 +10,7 @@ use crate::error::{Malformed, Result};
 use crate::event::Event;
 use crate::programs::{Program, Programs};
 use crate::queue::Chunk;
-use crate::record::{Enter, Exit, Record, completion_record, enter_record, exit_record, parse, record_at};
+use crate::record::{Enter, Exit, Record, completion_record, enter_record, exit_record, fetch_ahead, parse, record_at};
 use crate::segments::NameStatus;
 use crate::skel::types::via;
 
@@ -112,6 +112,7 @@ impl Join {
                 return self.finish(open, None, counts, make).map(Some);
             }
             let Some((bytes, end)) = record_at(&chunk.bytes, *position)? else { return Ok(None) };
+            fetch_ahead(&chunk.bytes, end);
             *position = end;
             // By reference: a record is large.
             match &parse(bytes)? {

@@ -152,6 +152,22 @@ pub fn record_at(run: &[u8], mut position: usize) -> Result<Option<(&[u8], usize
     Ok(None)
 }
 
+/// Asks for the memory that is to be read some records after `position`: a run of millions of events has left the caches
+/// by the time that it is read. A hint, without which nothing is different; a tenth of a batch of basic fields.
+#[inline(always)]
+pub fn fetch_ahead(run: &[u8], position: usize) {
+    #[cfg(target_arch = "x86_64")]
+    for line in 0..4 {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // Never read through: it may lie behind the run.
+        let address = run.as_ptr().wrapping_add(position + 1280 + 64 * line);
+        // SAFETY: allowed for any address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (run, position);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
