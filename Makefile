@@ -8,6 +8,7 @@ FUZZ_S ?= 60
 SOAK_S ?= 600
 KERNEL ?= 6.12
 KERNELS ?=
+JOBS ?= 1
 
 # rustup puts cargo here, and a shell opened before that does not know it.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -41,8 +42,8 @@ test: setup-test .venv/.test .venv/.develop test-rust dist/.wheel ## every test:
 	@[ "$$(id -u)" -eq 0 ] || echo "pytest runs as root now, through sudo: the tests load BPF"
 	scripts/as_root.sh $(TEST_ENV) .venv/bin/python -m pytest -p no:cacheprovider $(ARGS)
 
-test-vm: setup-vm dist/.wheel ## the kernel tests from the wheel on other kernels, in qemu; KERNELS="5.10 6.12-arm64" picks
-	.venv/bin/python -m scripts.vm $(if $(ARGS),--arguments="$(ARGS)") $(KERNELS)
+test-vm: setup-vm dist/.wheel ## the kernel tests from the wheel on other kernels, in qemu; KERNELS="5.10 6.12-arm64" picks, JOBS=2 is two at once
+	.venv/bin/python -m scripts.vm --jobs $(JOBS) $(if $(ARGS),--arguments="$(ARGS)") $(KERNELS)
 
 test-asan: .venv/.test .venv/.build ## the Rust and the kernel tests under AddressSanitizer; ARGS go to pytest
 	@scripts/setup.sh build

@@ -6,12 +6,14 @@ import argparse
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from scripts.vm import guest, machine
 from scripts.vm.kernels import KERNELS, Kernel, chosen
-from scripts.vm.matrix import matrix
-from scripts.vm.result import Result, read
+from scripts.vm.matrix import matrix, runs
+from scripts.vm.result import Result, last, read
 from scripts.vm.skips import LEFT_OUT
 from scripts.vm.userland import userland
 
@@ -27,6 +29,7 @@ echo "=== rawtp junit"
 gzip -c /run/junit.xml | base64
 echo "=== rawtp exit $status"
 """
+MAKING = threading.Lock()
 SHELL = """\
 export RAWTP_PROGRAMS=/opt/programs
 echo "$(uname -r) $(uname -m), the tests are here; Ctrl-A X turns it off"
@@ -47,8 +50,14 @@ def main() -> int:
     wheels = {arch: guest.wheel(arch) for arch in sorted({kernel.arch for kernel in kernels})}
     if options.shell:
         return shell(cache, kernels[0], wheels[kernels[0].arch])
-    results = [test(cache, kernel, wheels[kernel.arch], options.arguments) for kernel in kernels]
-    print(f"\n{matrix(results)}\n")
+    several = options.jobs > 1
+    with ThreadPoolExecutor(options.jobs) as pool:
+        tests = [
+            pool.submit(test, cache, kernel, wheels[kernel.arch], options.arguments, quiet=several)
+            for kernel in kernels
+        ]
+        results = [result.result() for result in tests]
+    print(f"\n{matrix(results)}\n\n{runs(results)}\n")
     for result in results:
         print(result)
     for path, reason in LEFT_OUT.items():
@@ -63,6 +72,9 @@ def main() -> int:
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m scripts.vm", description=__doc__)
     parser.add_argument("kernels", nargs="*", metavar="KERNEL", help=", ".join(kernel.name for kernel in KERNELS))
+    parser.add_argument(
+        "--jobs", type=at_least_one, default=1, help="machines at once; of several only the results are shown"
+    )
     parser.add_argument("--shell", action="store_true", help="a shell in the first of them")
     parser.add_argument(
         "--arguments", help="what pytest is given (default: tests/kernel and more; of a variant, what it is about)"
@@ -70,21 +82,33 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def test(cache: Path, kernel: Kernel, wheel: Path, arguments: str | None) -> Result:
-    print(f"\n== {kernel.name}", flush=True)
-    found = machine.image(cache, kernel)
-    if found is None:
-        print(f"{kernel.name}: NOT TESTED: the mirror has no such kernel", file=sys.stderr, flush=True)
-        return Result(kernel.name, absent=True)
-    package, linux = found
-    print(f"{package}, {kernel.release}'s Python", flush=True)
+def at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a number from 1 on, not {text!r}")
+    return int(text)
+
+
+def test(cache: Path, kernel: Kernel, wheel: Path, arguments: str | None, *, quiet: bool) -> Result:
     left_out = " ".join(f"--ignore={path}" for path in LEFT_OUT)
     asked = {"arguments": arguments or kernel.tests, "left_out": left_out, "before": kernel.before}
-    initrd = initial(cache, kernel, wheel, TEST.format(name=kernel.name, **asked))
-    said, took_s = machine.boot(machine.command(kernel, linux, initrd), TIMEOUT_S)
+    # Machines share what they are made of.
+    with MAKING:
+        found = machine.image(cache, kernel)
+        if found is None:
+            print(f"{kernel.name}: NOT TESTED: the mirror has no such kernel", file=sys.stderr, flush=True)
+            return Result(kernel.name, absent=True)
+        package, linux = found
+        print(f"\n== {kernel.name}: {package}, {kernel.release}'s Python", flush=True)
+        initrd = initial(cache, kernel, wheel, TEST.format(name=kernel.name, **asked))
+    said, took_s = machine.boot(machine.command(kernel, linux, initrd), TIMEOUT_S, quiet=quiet)
     initrd.unlink()
     (guest.BUILT / f"{kernel.name}.log").write_text(said)
-    return read(kernel.name, package, said, took_s, guest.BUILT / f"{kernel.name}.xml")
+    result = read(kernel.name, package, said, took_s, guest.BUILT / f"{kernel.name}.xml")
+    if quiet:
+        print(result, flush=True)
+        if not result.passed:
+            print(f"what {kernel.name} said last:\n{last(said)}", flush=True)
+    return result
 
 
 def shell(cache: Path, kernel: Kernel, wheel: Path) -> int:

@@ -68,8 +68,11 @@ def command(kernel: Kernel, linux: Path, initrd: Path) -> list[str]:
     ]
 
 
-def boot(qemu: list[str], timeout_s: float) -> tuple[str, float]:
-    """What the machine said until it was off, and how long that took; at the timeout it is turned off."""
+def boot(qemu: list[str], timeout_s: float, *, quiet: bool) -> tuple[str, float]:
+    """What the machine said until it was off, shown meanwhile unless ``quiet``, and how long that took.
+
+    At the timeout it is turned off.
+    """
     start = time.monotonic()
     said = bytearray()
     with subprocess.Popen([*qemu, "-serial", "stdio"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
@@ -79,7 +82,7 @@ def boot(qemu: list[str], timeout_s: float) -> tuple[str, float]:
         try:
             while chunk := os.read(output, 65536):
                 said += chunk
-                if b"=== rawtp junit" not in said:
+                if not quiet and b"=== rawtp junit" not in said:
                     sys.stdout.buffer.write(chunk)
                     sys.stdout.flush()
         finally:

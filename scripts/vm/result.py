@@ -6,7 +6,8 @@ import base64
 import gzip
 import re
 import xml.etree.ElementTree as ElementTree
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from scripts.vm.skips import is_known
@@ -14,6 +15,7 @@ from scripts.vm.skips import is_known
 if TYPE_CHECKING:
     from pathlib import Path
 
+LAST_LINES = 300
 JUNIT = re.compile(r"^=== rawtp junit\n(.*?)^=== rawtp exit (\d+)$", re.MULTILINE | re.DOTALL)
 
 
@@ -26,11 +28,17 @@ class Result:
     absent: bool = False
     status: int | None = None
     tests: int = 0
-    skipped: int = 0
+    failed: int = 0
     took_s: float = 0.0
     wrong: tuple[str, ...] = ()
+    reasons: Counter[str] = field(default_factory=Counter)
+    """Of the skips: how often each."""
     features: str = ""
     """As tests/vm/test_features.py recorded them."""
+
+    @property
+    def skipped(self) -> int:
+        return self.reasons.total()
 
     @property
     def passed(self) -> bool:
@@ -42,6 +50,13 @@ class Result:
         verdict = "passed" if self.passed else "FAILED"
         counts = f"{self.tests - self.skipped} ran, {self.skipped} skipped, {self.took_s:.0f} s"
         return "\n    ".join([f"{self.name:<13} {verdict}: {counts} ({self.package})", *self.wrong])
+
+
+def last(said: str) -> str:
+    """What went wrong, as pytest tells it; of a machine that stopped before that, its last words."""
+    before = said.partition("=== rawtp junit")[0]
+    _, failures, told = before.partition("= FAILURES =")
+    return "\n".join((failures + told if failures else before).splitlines()[-LAST_LINES:])
 
 
 def read(name: str, package: str, said: str, took_s: float, to: Path) -> Result:
@@ -57,7 +72,8 @@ def read(name: str, package: str, said: str, took_s: float, to: Path) -> Result:
         return Result(name, package, status=status, took_s=took_s, wrong=(f"no JUnit file: {error}",))
     to.write_bytes(report)
     wrong = []
-    skipped = 0
+    failed = 0
+    reasons: Counter[str] = Counter()
     cases = root.findall(".//testcase")
     for case in cases:
         test = f"{case.get('classname')}.{case.get('name')}".removeprefix("tests.").strip(".")
@@ -66,10 +82,11 @@ def read(name: str, package: str, said: str, took_s: float, to: Path) -> Result:
             if child.tag in ("failure", "error"):
                 first = reason.partition("\n")[0]
                 wrong.append(f"{child.tag}: {test}: {first}")
+                failed += 1
             elif child.tag == "skipped":
-                skipped += 1
+                reasons[reason] += 1
                 if not is_known(name, test, reason):
                     wrong.append(f"skipped, and not on the list of scripts/vm/skips.py: {test}: {reason}")
     recorded = root.find(".//property[@name='features']")
     features = "" if recorded is None else recorded.get("value", "")
-    return Result(name, package, False, status, len(cases), skipped, took_s, tuple(wrong), features)
+    return Result(name, package, False, status, len(cases), failed, took_s, tuple(wrong), reasons, features)
