@@ -158,7 +158,8 @@ for target in "$@"; do
 	vm)
 		command -v apt-get >/dev/null || fail "the kernels of test-vm are Debian's: that needs apt-get"
 		needs="$needs cross-cc qemu-system-aarch64 qemu-system-x86_64"
-		check_rust_target aarch64-unknown-linux-gnu
+		# Without it, arm64's kernels are counted as not tested.
+		(check_rust_target aarch64-unknown-linux-gnu) || say "going on without aarch64"
 		;;
 	fresh)
 		command -v apt-get >/dev/null || fail "the machines of test-fresh are Debian's: that needs apt-get"

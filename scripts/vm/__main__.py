@@ -29,6 +29,7 @@ echo "=== rawtp junit"
 gzip -c /run/junit.xml | base64
 echo "=== rawtp exit $status"
 """
+NO_KERNEL = "the mirror has no such kernel"
 MAKING = threading.Lock()
 SHELL = """\
 export RAWTP_PROGRAMS=/opt/programs
@@ -49,7 +50,8 @@ def main() -> int:
     guest.BUILT.mkdir(parents=True, exist_ok=True)
     wheels = {arch: guest.wheel(arch) for arch in sorted({kernel.arch for kernel in kernels})}
     if options.shell:
-        return shell(cache, kernels[0], wheels[kernels[0].arch])
+        wheel = wheels[kernels[0].arch]
+        return shell(cache, kernels[0], wheel)
     several = options.jobs > 1
     with ThreadPoolExecutor(options.jobs) as pool:
         tests = [
@@ -62,11 +64,11 @@ def main() -> int:
         print(result)
     for path, reason in LEFT_OUT.items():
         print(f"left out everywhere: {path}: {reason}")
-    absent = sum(result.absent for result in results)
+    untested = sum(bool(result.absent) for result in results)
     failed = sum(not (result.passed or result.absent) for result in results)
-    print(f"{len(results)} kernels: {len(results) - absent - failed} passed, {failed} failed, {absent} NOT TESTED")
+    print(f"{len(results)} kernels: {len(results) - untested - failed} passed, {failed} failed, {untested} NOT TESTED")
     # A mirror that has none of them is no success.
-    return 1 if failed or absent == len(results) else 0
+    return 1 if failed or untested == len(results) else 0
 
 
 def parser() -> argparse.ArgumentParser:
@@ -88,15 +90,21 @@ def at_least_one(text: str) -> int:
     return int(text)
 
 
-def test(cache: Path, kernel: Kernel, wheel: Path, arguments: str | None, *, quiet: bool) -> Result:
+def absent(kernel: Kernel, reason: str) -> Result:
+    print(f"{kernel.name}: NOT TESTED: {reason}", file=sys.stderr, flush=True)
+    return Result(kernel.name, absent=reason)
+
+
+def test(cache: Path, kernel: Kernel, wheel: Path | None, arguments: str | None, *, quiet: bool) -> Result:
     left_out = " ".join(f"--ignore={path}" for path in LEFT_OUT)
     asked = {"arguments": arguments or kernel.tests, "left_out": left_out, "before": kernel.before}
+    if wheel is None:
+        return absent(kernel, guest.NO_WHEEL)
     # Machines share what they are made of.
     with MAKING:
         found = machine.image(cache, kernel)
         if found is None:
-            print(f"{kernel.name}: NOT TESTED: the mirror has no such kernel", file=sys.stderr, flush=True)
-            return Result(kernel.name, absent=True)
+            return absent(kernel, NO_KERNEL)
         package, linux = found
         print(f"\n== {kernel.name}: {package}, {kernel.release}'s Python", flush=True)
         initrd = initial(cache, kernel, wheel, TEST.format(name=kernel.name, **asked))
@@ -111,10 +119,10 @@ def test(cache: Path, kernel: Kernel, wheel: Path, arguments: str | None, *, qui
     return result
 
 
-def shell(cache: Path, kernel: Kernel, wheel: Path) -> int:
-    found = machine.image(cache, kernel)
-    if found is None:
-        print(f"the mirror has no {kernel.name}", file=sys.stderr)
+def shell(cache: Path, kernel: Kernel, wheel: Path | None) -> int:
+    found = machine.image(cache, kernel) if wheel else None
+    if wheel is None or found is None:
+        print(f"no {kernel.name}: {NO_KERNEL if wheel else guest.NO_WHEEL}", file=sys.stderr)
         return 1
     qemu = machine.command(kernel, found[1], initial(cache, kernel, wheel, SHELL))
     return subprocess.run([*qemu, "-serial", "mon:stdio"], check=False).returncode

@@ -20,6 +20,7 @@ BUILT = ROOT / "target" / "vm"
 DIST = ROOT / "dist"
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 SOURCES = ("tests", "benches", "scripts", "README.md", "pyproject.toml")
+NO_WHEEL = "Rust's standard library for this architecture is not installed, and there is no wheel without it"
 # It has int 0x80 in it.
 AMD64_ONLY = {"compat"}
 
@@ -29,9 +30,14 @@ def compiler(arch: str) -> str:
     return "gcc" if native else f"{MACHINES[arch]}-linux-gnu-gcc"
 
 
-def wheel(arch: str) -> Path:
-    """The wheel for an architecture, as it is released. This machine's own, make has built."""
+def wheel(arch: str) -> Path | None:
+    """The wheel for an architecture, as it is released; ``None`` where Rust cannot build for it.
+
+    This machine's own, make has built.
+    """
     target = targets.of(MACHINES[arch])
+    if not targets.can_be_built(target):
+        return None
     made = [] if target != targets.native() else build.built(target, DIST)
     return made[0] if made else build.build(target, DIST)
 

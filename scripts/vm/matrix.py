@@ -39,7 +39,7 @@ def runs(results: Sequence[Result]) -> str:
     reasons = []
     for result in results:
         if result.absent:
-            rows.append((result.name, "NOT TESTED: the mirror has none", "", "", "", ""))
+            rows.append((result.name, f"NOT TESTED: {result.absent}", "", "", "", ""))
             continue
         passed = result.tests - result.skipped - result.failed
         counts = (f"{passed:,}", f"{result.skipped:,}", f"{result.failed:,}", f"{result.took_s / 60:.0f}")

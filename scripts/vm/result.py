@@ -25,7 +25,8 @@ class Result:
 
     name: str
     package: str = ""
-    absent: bool = False
+    absent: str = ""
+    """Why there is nothing to tell."""
     status: int | None = None
     tests: int = 0
     failed: int = 0
@@ -46,7 +47,7 @@ class Result:
 
     def __str__(self) -> str:
         if self.absent:
-            return f"{self.name:<13} NOT TESTED: the mirror has no such kernel"
+            return f"{self.name:<13} NOT TESTED: {self.absent}"
         verdict = "passed" if self.passed else "FAILED"
         counts = f"{self.tests - self.skipped} ran, {self.skipped} skipped, {self.took_s:.0f} s"
         return "\n    ".join([f"{self.name:<13} {verdict}: {counts} ({self.package})", *self.wrong])
@@ -89,4 +90,4 @@ def read(name: str, package: str, said: str, took_s: float, to: Path) -> Result:
                     wrong.append(f"skipped, and not on the list of scripts/vm/skips.py: {test}: {reason}")
     recorded = root.find(".//property[@name='features']")
     features = "" if recorded is None else recorded.get("value", "")
-    return Result(name, package, False, status, len(cases), failed, took_s, tuple(wrong), reasons, features)
+    return Result(name, package, "", status, len(cases), failed, took_s, tuple(wrong), reasons, features)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import platform
+import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -48,3 +50,10 @@ def of(name: str) -> Target:
     if name not in known:
         raise ValueError(f"no wheels for {name}; there are {', '.join(known)}")
     return known[name]
+
+
+def can_be_built(target: Target) -> bool:
+    """Whether Rust has its standard library for it here."""
+    rustc = ["rustc", "--print", "target-libdir", "--target", target.triple]
+    libraries = subprocess.run(rustc, capture_output=True, text=True, check=True).stdout.strip()
+    return any(Path(libraries).glob("libstd-*.rlib"))

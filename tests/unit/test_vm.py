@@ -12,8 +12,8 @@ import pytest
 
 from scripts.vm.archive import Archive
 from scripts.vm.kernels import KERNELS, chosen
-from scripts.vm.matrix import matrix
-from scripts.vm.result import Result, read
+from scripts.vm.matrix import matrix, runs
+from scripts.vm.result import LAST_LINES, Result, last, read
 
 CASE = '<testcase classname="tests.kernel.test_ways" name="test_one">{}</testcase>'
 
@@ -35,11 +35,41 @@ def test_the_matrix_is_of_those_that_told(tmp_path: Path) -> None:
     recorded = f"<properties><property name='features' value='{json.dumps(told)}'/></properties>"
     results = [
         read("5.10", "linux-image", said(recorded + CASE.format("")), 1.0, tmp_path / "kept.xml"),
-        Result("6.1", absent=True),
+        Result("6.1", absent="there is none"),
     ]
     assert matrix(results).splitlines()[2:] == [
         "| 5.10 | 5.10.0-1 | `raw_tp/sys_enter` | `tp_btf/sys_exit` | - | - | - | i386 |"
     ]
+
+
+def test_how_the_tests_ended_and_why_some_were_skipped(tmp_path: Path) -> None:
+    skip = "<skipped message='{}'/>".format
+    cases = [*[""] * 1999, "<failure message='one'/>", *[skip("rare")], *[skip("often")] * 2]
+    results = [
+        read("5.10", "linux-image-5.10.0", said("".join(map(CASE.format, cases)), 1), 150.0, tmp_path / "kept.xml"),
+        read("6.12", "linux-image-6.12", said(CASE.format("")), 29.0, tmp_path / "kept.xml"),
+        Result("6.1", absent="there is none"),
+    ]
+    assert runs(results).splitlines() == [
+        "| machine | release | passed | skipped | failed | minutes |",
+        "| --- | --- | --- | --- | --- | --- |",
+        "| 5.10 | 5.10.0 | 1,999 | 3 | 1 | 2 |",
+        "| 6.12 | 6.12 | 1 | 0 | 0 | 0 |",
+        "| 6.1 | NOT TESTED: there is none |  |  |  |  |",
+        "",
+        "Skipped:",
+        "",
+        "- 5.10: 2 × often; 1 × rare",
+        "- 6.12: nothing is skipped",
+    ]
+    assert str(results[2]) == "6.1           NOT TESTED: there is none"
+
+
+def test_what_was_said_last_is_the_failures_or_else_the_end() -> None:
+    told = "line\n" * 999 + "=== FAILURES ===\nassert 1 == 2\n"
+    assert last(told + said(CASE.format(""), 1)) == "= FAILURES ===\nassert 1 == 2\nnoise"
+    panic = "".join(f"{number}\n" for number in range(999)) + "Kernel panic"
+    assert last(panic).splitlines() == [*map(str, range(1000 - LAST_LINES, 999)), "Kernel panic"]
 
 
 @pytest.mark.parametrize(
