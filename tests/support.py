@@ -23,6 +23,15 @@ HANG_S = 60.0 * SLOWER
 """A bound that tells a hang, generous on any machine."""
 
 
+def settle(tracer: rawtp.Tracer, count: int) -> None:
+    """Until so many events wait in the queue.
+
+    ``buffered`` counts those in the ring as well, and the drain thread empties it within milliseconds where it is let.
+    """
+    wait_for(lambda: tracer.stats().buffered == count, f"{count} events")
+    time.sleep(0.1 * SLOWER)
+
+
 def until_sentinel(tracer: rawtp.Tracer) -> list[rawtp.Event]:
     """All events up to now: deletes a name of its own, and reads until that comes by.
 

@@ -16,7 +16,7 @@ import pytest
 import rawtp
 from loops import LOOPS
 from numbered import delete, numbers
-from support import HANG_S, assert_ledger, release, stopped, wait_for
+from support import HANG_S, assert_ledger, release, settle, stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,12 +32,6 @@ TURN_EVENTS = 64
 @pytest.fixture(params=LOOPS)
 def loop(request: pytest.FixtureRequest) -> Loop:
     return LOOPS[request.param]
-
-
-def settle(tracer: rawtp.Tracer, count: int) -> None:
-    """Until so many events wait in the queue, and none of them in the ring."""
-    wait_for(lambda: tracer.stats().buffered == count, f"{count} events")
-    time.sleep(0.05)
 
 
 def test_the_events_of_a_program(loop: Loop, program: Callable[[str], Path]) -> None:

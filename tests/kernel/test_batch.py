@@ -18,7 +18,7 @@ import pytest
 
 import rawtp
 from frames import READERS, WITH_BYTES, Rows, by_polars, by_pyarrow, expected, module, visible
-from support import HANG_S, assert_ledger, wait_for
+from support import HANG_S, assert_ledger, settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,8 +54,7 @@ def hostile() -> None:
 
 def taken(tracer: rawtp.Tracer, count: int, **options: int) -> rawtp.Batch:
     """All of ``count`` events in one batch."""
-    wait_for(lambda: tracer.stats().buffered == count, f"{count} events")
-    # Of what is in the ring and of what is in the queue ``buffered`` is the sum.
+    settle(tracer, count)
     batch = tracer.batch(**options, timeout=HANG_S)
     assert len(batch) == count
     return batch
@@ -68,7 +67,6 @@ def settled(own: rawtp.Tracer) -> Callable[[int], rawtp.Batch]:
     def make(count: int) -> rawtp.Batch:
         for _ in range(count):
             delete(NAMES[0])
-        time.sleep(0.05)
         return taken(own, count)
 
     return make
@@ -88,8 +86,7 @@ def test_dicts_are_those_of_get_many(renaming: rawtp.Tracer) -> None:
     with rawtp.Tracer(rawtp.DELETE + rawtp.RENAME, pid=os.getpid()) as other:
         hostile()
         count = 2 * (len(NAMES) + 1)
-        wait_for(lambda: other.stats().buffered == renaming.stats().buffered == count, "the events")
-        time.sleep(0.05)
+        settle(other, count)
         dicts = other.get_many(timeout=HANG_S)
         events = taken(renaming, count).to_dicts()
     assert [list(event) for event in events] == [list(rawtp.ALL_FIELDS)] * count
@@ -106,7 +103,6 @@ def test_dicts_are_those_of_get_many(renaming: rawtp.Tracer) -> None:
 @reader
 def test_a_reader_sees_the_events(renaming: rawtp.Tracer, read: Callable[[object], Rows]) -> None:
     hostile()
-    time.sleep(0.05)
     batch = taken(renaming, 2 * (len(NAMES) + 1))
     rows = read(batch)
     assert rows == expected(batch.to_dicts())
@@ -142,7 +138,6 @@ def test_some_fields(tmp_path: Path, read: Callable[[object], Rows], fields: tup
     with rawtp.Tracer(pid=os.getpid(), fields=fields) as own:
         delete(NAMES[0])
         delete(NAMES[1])
-        time.sleep(0.05)
         batch = taken(own, 2)
         dicts = batch.to_dicts()
         assert set(dicts[0]) == set(fields)
@@ -172,8 +167,7 @@ def test_arguments_and_an_executable_that_are_not_text(tmp_path: Path) -> None:
 def test_it_takes_what_is_there_up_to_max_rows(own: rawtp.Tracer) -> None:
     for _ in range(10):
         delete(NAMES[0])
-    wait_for(lambda: own.stats().buffered == 10, "ten events")
-    time.sleep(0.05)
+    settle(own, 10)
     assert len(own.batch(max_rows=3)) == 3
     assert len(own.batch(4)) == 4
     assert own.stats().delivered == 7
@@ -186,8 +180,7 @@ def test_it_takes_what_is_there_up_to_max_rows(own: rawtp.Tracer) -> None:
 def test_batches_and_dicts_take_turns(own: rawtp.Tracer) -> None:
     for count in range(1, 7):
         delete(f"/nonexistent/{count}".encode())
-    wait_for(lambda: own.stats().buffered == 6, "six events")
-    time.sleep(0.05)
+    settle(own, 6)
     names = [event["filename"] for event in own.batch(2).to_dicts()]
     names.append(own.get(timeout=HANG_S)["filename"])
     names += [event["filename"] for event in own.batch(2).to_dicts()]

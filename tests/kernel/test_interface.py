@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import rawtp
-from support import until_sentinel, wait_for
+from support import settle, until_sentinel
 
 pytestmark = pytest.mark.kernel
 
@@ -37,8 +37,7 @@ def test_get_takes_one_and_times_out(own: rawtp.Tracer) -> None:
 def test_get_many_takes_what_is_there(own: rawtp.Tracer) -> None:
     assert own.get_many(timeout=0) == []
     delete(10)
-    wait_for(lambda: own.stats().buffered == 10, "ten events")
-    time.sleep(0.05)
+    settle(own, 10)
     assert len(own.get_many(max_events=3)) == 3
     assert len(own.get_many(4)) == 4
     assert len(own.get_many()) == 3
@@ -78,8 +77,7 @@ def test_the_descriptor_is_readable_exactly_when_there_is_something(own: rawtp.T
     assert not readable(0)
     delete(3)
     assert readable(10)
-    wait_for(lambda: own.stats().buffered == 3, "three events")
-    time.sleep(0.05)
+    settle(own, 3)
     own.get()
     assert readable(0)
     assert len(own.get_many()) == 2

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import rawtp
-from support import HANG_S, attached_programs, live_hooks, wait_for
+from support import HANG_S, attached_programs, live_hooks, settle, wait_for
 
 pytestmark = pytest.mark.kernel
 
@@ -60,7 +60,7 @@ def test_the_line_of_each_library(library: str, own: rawtp.Tracer) -> None:
     for gathers in (False, True):
         for number in range(3):
             Path(f"/nonexistent/{number}").unlink(missing_ok=True)
-        wait_for(lambda: own.stats().buffered == 3, "three events")
+        settle(own, 3)
         batch = own.to_arrow(duration=0.2) if gathers else own.batch()
         shown: Any = eval(found[1], {library: module, "batch": batch})  # noqa: S307 - the README's own
         assert shown.fetchall() == [("ENOENT", 3)] if library == "duckdb" else len(shown) == 3

@@ -16,7 +16,7 @@ import pytest
 
 import rawtp
 from frames import READERS, Rows, expected
-from support import HANG_S, assert_ledger, wait_for
+from support import HANG_S, assert_ledger, settle, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,8 +104,7 @@ def test_it_waits_no_longer_than_for_max_rows(own: rawtp.Tracer) -> None:
 def test_no_time_at_all(own: rawtp.Tracer) -> None:
     assert len(own.to_arrow(0)) == 0
     delete(0, 5)
-    wait_for(lambda: own.stats().buffered == 5, "five events")
-    time.sleep(0.05)
+    settle(own, 5)
     assert numbers(own.to_arrow(0)) == list(range(5))
 
 
