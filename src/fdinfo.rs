@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 const TEXT_BYTES: usize = 4096;
 
 /// `PROC_SUPER_MAGIC` of include/uapi/linux/magic.h.
-const PROC_MAGIC: u32 = 0x9fa0;
+const PROC_MAGIC: i128 = 0x9fa0;
 
 /// `/proc/self/fdinfo/FD`: lines of a key, a colon, a tab and a value.
 pub struct Fdinfo(String);
@@ -88,8 +88,8 @@ fn is_of_proc(file: &File) -> bool {
     let mut found = MaybeUninit::<libc::statfs>::uninit();
     // SAFETY: a descriptor, and room for what the kernel writes.
     let failed = unsafe { libc::fstatfs(file.as_raw_fd(), found.as_mut_ptr()) };
-    // SAFETY: it is written where the call did not fail.
-    failed == 0 && unsafe { found.assume_init() }.f_type == PROC_MAGIC.into()
+    // SAFETY: it is written where the call did not fail. Its type is another one with musl.
+    failed == 0 && i128::from(unsafe { found.assume_init() }.f_type) == PROC_MAGIC
 }
 
 #[cfg(test)]
