@@ -19,8 +19,31 @@ if TYPE_CHECKING:
 SLOWER = float(os.environ.get("RAWTP_SLOWER", "1"))
 """How many times longer an emulated machine may take than a real one."""
 
+UNLINK = "unlink" if os.uname().machine == "x86_64" else "unlinkat"
+"""The call that ``os.unlink`` makes: younger architectures have the second only."""
+
 HANG_S = 60.0 * SLOWER
 """A bound that tells a hang, generous on any machine."""
+
+
+COMES_BACK_LATE = """
+import os, threading, time, rawtp
+
+tracer = rawtp.Tracer(pid=os.getpid())
+threading.Thread(target=tracer.get, daemon=True).start()
+time.sleep(0.3)
+
+class AtTheEnd:
+    def __del__(self, unlink=os.unlink, sleep=time.sleep):
+        try:
+            unlink("/nonexistent/rawtp-late")
+        except OSError:
+            pass
+        sleep(0.5)
+
+kept = AtTheEnd()
+"""
+"""A program whose thread waits for an event that comes while the interpreter stops."""
 
 
 def settle(tracer: rawtp.Tracer, count: int) -> None:

@@ -24,6 +24,9 @@ PRELUDE = """
 import gc, json, os, sys, time, warnings
 import rawtp
 
+# Python from 3.12 on warns of it where there are threads, and a tracer has one.
+warnings.filterwarnings("ignore", ".* use of fork", DeprecationWarning)
+
 def fds():
     listed = os.listdir("/proc/self/fd")
     return sorted(os.readlink(f"/proc/self/fd/{fd}") for fd in listed if os.path.exists(f"/proc/self/fd/{fd}"))

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scripts.wheels import sbom
+from scripts.wheels import sbom, unwind
 
 if TYPE_CHECKING:
     from scripts.wheels.targets import Target
@@ -53,6 +53,8 @@ def environment(target: Target, root: Path) -> dict[str, str]:
     musl = target.libc == "musllinux"
     if musl:
         c.append(f"-I{MUSL}")
+    else:
+        rust.append(f"-Clink-arg={unwind.libgcc_s(target, root)}")
     return {
         # maturin looks for zig there.
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",

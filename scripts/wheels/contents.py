@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 LIMIT_BYTES = 1_000_000
 EXTENSION = "rawtp/_core.abi3.so"
-# Parts of libc, on any machine.
-LIBC = re.compile(r"libc|libdl|libpthread|librt|libm|ld-linux-(x86-64|aarch64)")
+# Parts of libc, on any machine; and what glibc itself needs to end a thread (`unwind.py`).
+LIBC = re.compile(r"libc|libdl|libpthread|librt|libm|ld-linux-(x86-64|aarch64)|libgcc_s")
 GLIBC = re.compile(r"\bGLIBC_([0-9.]+)")
 PATH = rb"/[\x21-\x7e]*"
 

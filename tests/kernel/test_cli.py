@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 import rawtp
-from support import SLOWER
+from support import SLOWER, UNLINK
 
 pytestmark = pytest.mark.kernel
 
@@ -149,7 +149,7 @@ def test_columns_on_a_pipe(tmp_path: Path) -> None:
         code, out, err = end(process)
     assert code == 0
     comm = Path("/proc/self/comm").read_text().rstrip("\n")
-    expected = f"{os.getpid():>7} {os.getuid():>6} {comm:<15} unlink      ENOENT       {tmp_path}/\\x1b[31mgone\\x0a"
+    expected = f"{os.getpid():>7} {os.getuid():>6} {comm:<15} {UNLINK:<11} ENOENT       {tmp_path}/\\x1b[31mgone\\x0a"
     last = out.splitlines()[-1]
     assert last[13:] == expected
     assert re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3} ", last[:13])

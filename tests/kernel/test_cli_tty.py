@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from support import SLOWER
+from support import SLOWER, UNLINK
 
 pytestmark = pytest.mark.kernel
 
@@ -91,7 +91,7 @@ def test_a_terminal_gets_a_table(tmp_path: Path) -> None:
     header, first, *_ = tty.lines()
     assert header == HEADER
     comm = Path("/proc/self/comm").read_text().rstrip("\n")
-    assert first[13:] == f"{os.getpid():>7} {os.getuid():>6} {comm:<15} unlink      ok           {tmp_path}/file"
+    assert first[13:] == f"{os.getpid():>7} {os.getuid():>6} {comm:<15} {UNLINK:<11} ok           {tmp_path}/file"
     assert tty.written.count(b"TIME") == 1
 
 
@@ -133,7 +133,7 @@ def test_no_name_acts_on_the_terminal(name: bytes, shown: str, tmp_path: Path) -
         tty.until_shown(tmp_path / "last")
         code = tty.press(b"\x03")
     assert code == 0
-    rows = [line for line in tty.lines() if " unlink " in line]
+    rows = [line for line in tty.lines() if f" {UNLINK} " in line]
     assert [row for row in rows if row.endswith(f" ok           {tmp_path}/{shown}")]
     assert all(line.isprintable() for line in tty.lines())
 

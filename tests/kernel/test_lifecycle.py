@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import rawtp
-from support import HANG_S, until_sentinel, wait_for
+from support import COMES_BACK_LATE, HANG_S, until_sentinel, wait_for
 
 pytestmark = pytest.mark.kernel
 
@@ -169,6 +169,12 @@ def test_interpreter_exit_with_an_open_tracer_and_a_blocked_thread() -> None:
             print("end")
             """)
         assert outcome(process) == (0, "end\n", "")
+
+
+def test_an_event_while_the_interpreter_stops() -> None:
+    """The thread that it wakes finds no interpreter: CPython before 3.14 ends it there, through all of our frames."""
+    process = python(COMES_BACK_LATE)
+    assert outcome(process) == (0, "", "")
 
 
 def test_nothing_stays_after_many_tracers() -> None:

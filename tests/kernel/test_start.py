@@ -17,7 +17,7 @@ with rawtp.Tracer(pid=os.getpid()) as tracer:
     except FileNotFoundError:
         pass
 [event] = tracer
-assert (event["syscall"], event["path"], event["errno"]) == ("unlink", "/not-there", "ENOENT"), event
+assert (event["action"], event["path"], event["errno"]) == ("delete", "/not-there", "ENOENT"), event
 assert event["tid"] == os.getpid(), event
 print(event["argv"][0])
 """

@@ -16,6 +16,7 @@ from scripts.third_party import linked_parts
 from scripts.wheels.build import built
 from scripts.wheels.contents import Contents, contents
 from scripts.wheels.targets import native
+from support import COMES_BACK_LATE
 
 pytestmark = pytest.mark.wheel
 
@@ -72,6 +73,12 @@ def run(python: Path, env: dict[str, str], program: str, *args: str) -> str:
     done = subprocess.run([python, "-I", "-c", program, *args], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+@pytest.mark.kernel
+def test_a_thread_that_glibc_ends(python: Path, bare_env: dict[str, str]) -> None:
+    """By unwinding, through frames that were linked by another linker than those of any other build."""
+    assert run(python, bare_env, COMES_BACK_LATE) == ""
 
 
 @pytest.mark.kernel
