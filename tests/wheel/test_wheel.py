@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -60,12 +61,28 @@ def bare_env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def python(wheel: Path, bare_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    venv = tmp_path_factory.mktemp("venv")
-    subprocess.run([sys.executable, "-m", "venv", venv], check=True)
+    return installed(wheel, Path(sys.executable), bare_env, tmp_path_factory.mktemp("venv"))
+
+
+def installed(wheel: Path, interpreter: Path, env: dict[str, str], venv: Path) -> Path:
+    """The Python of a new environment that has the wheel and nothing else."""
+    subprocess.run([interpreter, "-m", "venv", venv], check=True)
     python = venv / "bin" / "python"
     pip = [str(python), "-I", "-m", "pip", "--disable-pip-version-check", "--no-cache-dir", "install", "--quiet"]
-    subprocess.run([*pip, "--no-index", "--no-deps", str(wheel)], env=bare_env, check=True)
+    subprocess.run([*pip, "--no-index", "--no-deps", str(wheel)], env=env, check=True)
     return python
+
+
+def interpreters() -> dict[str, Path]:
+    """Every CPython that the wheel is for and that this machine has, by its version; pyenv's too."""
+    commands = [found for minor in range(10, 20) if (found := shutil.which(f"python3.{minor}"))]
+    says = "import sys; print('%d.%d' % sys.version_info[:2], sys.implementation.name)"
+    by_version: dict[str, Path] = {}
+    for path in (Path(sys.executable), *map(Path, commands), *Path.home().glob(".pyenv/versions/3.*/bin/python")):
+        said = subprocess.run([path, "-c", says], capture_output=True, text=True, check=False).stdout.split()
+        if said and said[1] == "cpython" and int(said[0].partition(".")[2]) >= 10:
+            by_version.setdefault(said[0], path)
+    return by_version
 
 
 def run(python: Path, env: dict[str, str], program: str, *args: str) -> str:
@@ -76,9 +93,16 @@ def run(python: Path, env: dict[str, str], program: str, *args: str) -> str:
 
 
 @pytest.mark.kernel
-def test_a_thread_that_glibc_ends(python: Path, bare_env: dict[str, str]) -> None:
-    """By unwinding, through frames that were linked by another linker than those of any other build."""
-    assert run(python, bare_env, COMES_BACK_LATE) == ""
+@pytest.mark.timeout(600)
+def test_one_wheel_for_every_python(wheel: Path, bare_env: dict[str, str], tmp_path: Path) -> None:
+    """An event comes through, and a thread ends as glibc ends it: by unwinding frames that zig has linked."""
+    found = interpreters()
+    assert ".".join(map(str, sys.version_info[:2])) in found
+    for version, interpreter in found.items():
+        python = installed(wheel, interpreter, bare_env, tmp_path / version)
+        seen, expected, _ = json.loads(run(python, bare_env, CHILD, str(tmp_path / f"deleted-{version}")))
+        assert (version, seen) == (version, expected)
+        assert (version, run(python, bare_env, COMES_BACK_LATE)) == (version, "")
 
 
 @pytest.mark.kernel
