@@ -87,6 +87,17 @@ def run(command: Sequence[str | bytes | Path], **options: object) -> int:
 
 
 @contextmanager
+def on_one_cpu() -> Iterator[int]:
+    """This thread stays on a CPU, whose number it gets: what is lost is told by the next event there."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        yield min(before)
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@contextmanager
 def stopped(command: Sequence[str | Path]) -> Iterator[subprocess.Popen[str]]:
     """A program that waits for a byte on its stdin, so that a tracer can be made first. Killed at the end."""
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

@@ -15,6 +15,7 @@ import pyte
 import pytest
 
 from kernel.test_cli_tty import PATIENCE_S, Terminal, terminal
+from support import on_one_cpu
 
 pytestmark = pytest.mark.kernel
 
@@ -106,7 +107,7 @@ def test_chosen_keys() -> None:
 
 
 def test_a_loss_stands_in_its_place() -> None:
-    with terminal("--ring-bytes", "65536", "--color", "always") as tty:
+    with on_one_cpu(), terminal("--ring-bytes", "65536", "--color", "always") as tty:
         until(tty, lambda: attempt("/nonexistent/before"), b"before")
         tty.process.send_signal(signal.SIGSTOP)
         os.waitid(os.P_PID, tty.process.pid, os.WSTOPPED | os.WNOWAIT)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import rawtp
-from support import events_of, run, until_sentinel
+from support import events_of, on_one_cpu, run, until_sentinel
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -161,9 +161,7 @@ def test_failures(tracer: rawtp.Tracer, tmp_path: Path, errno: str) -> None:
 
 def test_flags_of_one_call_are_not_another_calls(own: rawtp.Tracer, tmp_path: Path) -> None:
     """The kernel side fills one record after the other in the same place."""
-    cpus = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(cpus)})
-    try:
+    with on_one_cpu():
         directory = os.open(tmp_path, os.O_DIRECTORY)
         for number in range(20):
             (tmp_path / "directory").mkdir()
@@ -171,8 +169,6 @@ def test_flags_of_one_call_are_not_another_calls(own: rawtp.Tracer, tmp_path: Pa
             os.rmdir("directory", dir_fd=directory)
             (tmp_path / str(number)).unlink()
         os.close(directory)
-    finally:
-        os.sched_setaffinity(0, cpus)
     assert [event["action"] for event in until_sentinel(own)] == ["rmdir", "delete"] * 20
 
 
