@@ -19,7 +19,8 @@ ETC = {
     "passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
     "group": "root:x:0:\nnogroup:x:65534:\n",
     "hosts": "127.0.0.1 localhost\n",
-    # The package's own asks for files that its installation makes.
+    # The packages' own ask for files that their installation makes.
+    "pam.d/other": "".join(f"{kind} required pam_deny.so\n" for kind in ("auth", "account", "password", "session")),
     "pam.d/sudo": "auth required pam_unix.so\naccount sufficient pam_permit.so\nsession optional pam_permit.so\n",
     "nsswitch.conf": "hosts: files\npasswd: files\ngroup: files\n",
 }
