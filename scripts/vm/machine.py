@@ -53,8 +53,8 @@ def command(kernel: Kernel, linux: Path, initrd: Path) -> list[str]:
         machine = ["qemu-system-aarch64", "-M", "virt,gic-version=3", "-cpu", "cortex-a72"]
     return [
         *machine,
-        # With a thread for each CPU, qemu 7.2 can miss that the other one changed code, as jump labels do: an x86 kernel
-        # stops, and on arm64 a tracepoint that was just enabled stays off on one of the CPUs.
+        # With a thread for each CPU, qemu 7.2 can miss that the other one changed code, as jump labels do: an x86
+        # kernel stops, and on arm64 a tracepoint that was just enabled stays off on one of the CPUs.
         *("-accel", "tcg,thread=single"),
         *("-m", str(MEMORY_MIB), "-smp", str(CPUS), "-display", "none", "-nodefaults", "-no-reboot"),
         *("-kernel", str(linux), "-initrd", str(initrd)),
