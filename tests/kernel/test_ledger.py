@@ -113,7 +113,7 @@ def test_close_in_the_middle_of_a_flood(program: Callable[[str], Path]) -> None:
             taken = len(tracer.get_many(timeout=10))
             start = time.monotonic()
             tracer.close()
-            assert time.monotonic() - start < 1
+            assert time.monotonic() - start < SLOWER
             closed = tracer.stats()
             assert_ledger(closed)
             assert (closed.delivered, closed.buffered, closed.pending) == (taken, 0, 0)
