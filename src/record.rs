@@ -153,7 +153,7 @@ pub fn record_at(run: &[u8], mut position: usize) -> Result<Option<(&[u8], usize
 }
 
 /// Asks for the memory that is to be read some records after `position`: a run of millions of events has left the caches
-/// by the time that it is read. A hint, without which nothing is different; a tenth of a batch of basic fields.
+/// by the time that it is read. A hint, without which no result is different; 2 to 3 of a basic event's 48 ns.
 #[inline(always)]
 pub fn fetch_ahead(run: &[u8], position: usize) {
     #[cfg(target_arch = "x86_64")]

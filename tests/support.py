@@ -87,12 +87,12 @@ def run(command: Sequence[str | bytes | Path], **options: object) -> int:
 
 
 @contextmanager
-def on_one_cpu() -> Iterator[int]:
-    """This thread stays on a CPU, whose number it gets: what is lost is told by the next event there."""
+def on_one_cpu() -> Iterator[None]:
+    """This thread stays on a CPU: what is lost is told by the next event there."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(before)})
     try:
-        yield min(before)
+        yield
     finally:
         os.sched_setaffinity(0, before)
 

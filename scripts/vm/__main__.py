@@ -50,8 +50,7 @@ def main() -> int:
     guest.BUILT.mkdir(parents=True, exist_ok=True)
     wheels = {arch: guest.wheel(arch) for arch in sorted({kernel.arch for kernel in kernels})}
     if options.shell:
-        wheel = wheels[kernels[0].arch]
-        return shell(cache, kernels[0], wheel)
+        return shell(cache, kernels[0], wheels[kernels[0].arch])
     several = options.jobs > 1
     with ThreadPoolExecutor(options.jobs) as pool:
         tests = [
