@@ -25,6 +25,7 @@ from benches.peers import Peer, peers
 from benches.reader import dicts
 from benches.scale import FULL, QUICK
 from benches.start import starts
+from benches.witness import WITNESS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -100,6 +101,7 @@ def machine() -> dict[str, object]:
         "jit": "on" if _text("/proc/sys/net/core/bpf_jit_enable") == "1" else "off",
         "spectre_v2": _text("/sys/devices/system/cpu/vulnerabilities/spectre_v2"),
         "retbleed": _text("/sys/devices/system/cpu/vulnerabilities/retbleed"),
+        "undisturbed": str(WITNESS),
     }
 
 

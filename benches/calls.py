@@ -11,6 +11,7 @@ import rawtp
 from benches.build import Programs, pinned_load
 from benches.measure import Rounds, Row, ratios
 from benches.tracers import ALL, BASIC, BASIC_ENTER, Asked, unread
+from benches.witness import undisturbed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,7 +49,7 @@ def tax(programs: Programs, scale: Scale) -> Iterator[Row]:
     }
     measure = {name: partial(_cost, programs, "getppid", scale.calls, attach) for name, attach in cases.items()}
     # A few parts in a hundred are at stake, and a case is short.
-    rounds = Rounds(measure, 3 * scale.rounds)
+    rounds = Rounds(undisturbed(measure), 3 * scale.rounds)
     yield _row(rounds, "tax", "bare", "getppid, nothing attached")
     yield _row(rounds, "tax", "floor_enter", "floor: an empty raw_tp/sys_enter")
     yield _row(rounds, "tax", "enter", "rawtp, enter only", "floor_enter")
@@ -73,7 +74,7 @@ def matched(programs: Programs, scale: Scale) -> Iterator[Row]:
         **{key: partial(unread, asked) for key, (_, asked) in basic.items()},
     }
     measure = {name: partial(_cost, programs, "unlinkat", scale.calls, attach) for name, attach in cases.items()}
-    rounds = Rounds(measure, scale.rounds)
+    rounds = Rounds(undisturbed(measure), scale.rounds)
     yield _row(rounds, "matched", "bare", "unlinkat (ENOENT), nothing attached")
     yield _row(rounds, "matched", "floor", "floor: three fields to a C consumer that only counts")
     for key, (name, _) in basic.items():

@@ -13,6 +13,7 @@ import rawtp
 from benches.build import pinned_load
 from benches.measure import Rounds, Row, ratios
 from benches.tracers import BASIC, QUEUE_BYTES, RING_BYTES
+from benches.witness import undisturbed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -93,7 +94,7 @@ def _filtered(programs: Programs, scale: Scale, filters: Callable[[int], dict[st
         left_out = partial(lambda key, pid: filters(pid)[key].left_out, key)
         cases[f"{key}_passes"] = partial(_cost, programs, "unlinkat", scale.calls, passes)
         cases[f"{key}_left_out"] = partial(_cost, programs, "unlinkat", scale.calls, left_out)
-    rounds = Rounds(cases, scale.rounds)
+    rounds = Rounds(undisturbed(cases), scale.rounds)
 
     def row(key: str, name: str, base: str | None) -> Row:
         to_base = {"floor": ratios(rounds[key], rounds[base])} if base else {}

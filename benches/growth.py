@@ -15,6 +15,7 @@ from benches.burst import burst
 from benches.measure import Rounds, Row, straightness
 from benches.reader import cost, iterate
 from benches.tracers import ALL, BASIC, unread
+from benches.witness import undisturbed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -84,7 +85,7 @@ def _tracers(programs: Programs, calls: int, tracers: int) -> float:
 def _curve(
     key: str, title: str, x: str, y: str, measure: Callable[[int], float], sizes: Sequence[int], rounds: int
 ) -> Curve:
-    found = Rounds({str(size): partial(measure, size) for size in sizes}, rounds)
+    found = Rounds(undisturbed({str(size): partial(measure, size) for size in sizes}), rounds)
     return Curve(key, title, x, y, tuple((size, statistics.median(found[str(size)])) for size in sizes))
 
 

@@ -13,6 +13,7 @@ import rawtp
 from benches.build import LAST_CPU, Load, Programs
 from benches.measure import Rounds, Row, ratios
 from benches.tracers import ALL, BASIC, QUEUE_BYTES, Asked
+from benches.witness import undisturbed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -118,7 +119,7 @@ def dicts(programs: Programs, scale: Scale) -> Iterator[Row]:
         "all_batch": "batch, all fields, one process",
     }
     # A reading takes longer than a call's cost, and varies less.
-    rounds = Rounds(cases, -(-scale.rounds // 2))
+    rounds = Rounds(undisturbed(cases), -(-scale.rounds // 2))
     for key, name in names.items():
         floor = "floor_basic" if "basic" in key else "floor_all"
         to_floor = {} if key == floor else {"floor": ratios(rounds[key], rounds[floor])}

@@ -22,7 +22,9 @@ FINDINGS = "## Findings"
 PREFACE = """Written by `make bench ARGS=--write`, all but the findings at the end. `benches/` is the source.
 
 Each figure is measured in turns with its baseline (A B A B); a ratio is the median of the rounds' ratios.
-*bare*: nothing attached. *floor*: the least that could do the same. *spread*: the distance between the quartiles."""
+*bare*: nothing attached. *floor*: the least that could do the same. *spread*: the distance between the quartiles.
+*undisturbed*: what was measured while another machine had a part of these cores was measured again, but for bursts,
+latency and the comparison (`benches/witness.py`)."""
 SLOWDOWN = "Slowdown: the time of a call, to that of one with nothing attached. What the tools print goes to memory."
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from benches.build import Load, Programs
 from benches.measure import Rounds, Row
+from benches.witness import undisturbed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -99,7 +100,7 @@ def starts(programs: Programs, scale: Scale) -> Iterator[Row]:
             "bare_rss": lambda: [_first(RSS_BARE)],
             "rss": lambda: [_first(RSS_RAWTP)],
         }
-        rounds = Rounds(cases, scale.starts)
+        rounds = Rounds(undisturbed(cases), scale.starts)
 
     def row(key: str, name: str, unit: str, bare: str | None = None, at: int = 0) -> Row:
         values = [found[at] for found in rounds[key]]

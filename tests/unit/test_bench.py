@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -13,6 +14,7 @@ from benches.measure import Rounds, Row, percentile, ratios, spread, straightnes
 from benches.peers import Peer, Run
 from benches.scale import FULL, QUICK
 from benches.targets import TARGETS, Target
+from benches.witness import FIRST_LOOKS, TRIES, Witness, look
 
 TAX = Row("tax_enter", "tax", "rawtp, enter only", "ns", (104.0, 100.0, 108.0), {"floor": (1.04, 1.0, 1.02)})
 ABSENT = Row("dict_all_batch", "dicts", "batch", "ns CPU", note="not in this version")
@@ -44,6 +46,54 @@ def test_rounds_are_interleaved_and_begin_with_another_case_each() -> None:
     rounds = Rounds({name: lambda name=name: case(name) for name in "abc"}, 3)  # type: ignore[misc]
     assert "".join(order) == "abc" + "bca" + "cab"
     assert rounds["a"] == (1, 6, 8)
+
+
+def seen(*then: float) -> Witness:
+    """A witness that sees 10 at first, and then these; its patience ends at once."""
+    looks = iter([10.0] * FIRST_LOOKS + list(then))
+    return Witness(lambda: next(looks), patience_s=0)
+
+
+def test_what_was_measured_at_a_quiet_moment_is_kept() -> None:
+    found = iter("abc")
+    witness = seen(10, 12.9)
+    assert witness.take(lambda: next(found)) == "a"
+    assert str(witness) == "1 measurements, 0 repeated, 0 kept although disturbed"
+
+
+@pytest.mark.parametrize("bad", [(13.1, 10), (10, 13.1)], ids=["before", "after"])
+def test_what_was_disturbed_is_measured_again(bad: tuple[float, float]) -> None:
+    found = iter("abc")
+    # Disturbed before, the case runs all the same, and nobody need look again.
+    witness = seen(*(bad if bad[0] == 10 else bad[:1]), 10, 11)
+    assert witness.take(lambda: next(found)) == "b"
+    assert (witness.measured, witness.repeated, witness.disturbed) == (1, 1, 0)
+
+
+def test_what_stays_disturbed_is_kept_and_counted() -> None:
+    found = iter("abcdef")
+    witness = seen(*[20.0] * TRIES)
+    assert witness.take(lambda: next(found)) == "abcdef"[TRIES - 1]
+    assert (witness.measured, witness.repeated, witness.disturbed) == (1, TRIES - 1, 1)
+
+
+def test_a_better_moment_moves_the_measure() -> None:
+    found = iter("abc")
+    witness = seen(10, 7, 10, 9, 9)
+    assert [witness.take(lambda: next(found)) for _ in range(2)] == ["a", "c"]
+
+
+def test_it_waits_for_a_quiet_moment() -> None:
+    looks = iter([10.0] * FIRST_LOOKS + [20, 20, 10, 10])
+    witness = Witness(lambda: next(looks), patience_s=60)
+    assert witness.take(lambda: "a") == "a"
+    assert (witness.measured, witness.repeated, witness.disturbed) == (1, 0, 0)
+
+
+def test_looking_leaves_the_thread_where_it_may_run() -> None:
+    allowed = os.sched_getaffinity(0)
+    assert look() > 0
+    assert os.sched_getaffinity(0) == allowed
 
 
 def test_figures_of_a_row() -> None:
