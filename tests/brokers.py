@@ -50,13 +50,17 @@ class Running:
 
 @contextmanager
 def broker(
-    package: Path, top: Path, *options: str, prefix: Sequence[str] = (), group: str = "nogroup"
+    package: Path,
+    top: Path,
+    *options: str,
+    prefix: Sequence[str] = (),
+    main: Sequence[str] = ("-m", "rawtp", "broker"),
 ) -> Iterator[Running]:
     """A broker; at the end it holds what it held at its beginning, and stops when it is told to."""
     path, log = str(top / "socket"), top / "log"
     with log.open("w") as errors:
         process = subprocess.Popen(
-            [*prefix, python(), "-X", "dev", "-m", "rawtp", "broker", "--socket", path, "--group", "nogroup", *options],
+            [*prefix, python(), "-X", "dev", *main, "--socket", path, "--group", "nogroup", *options],
             env={"PATH": os.environ["PATH"], "PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1"},
             stderr=errors,
             text=True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import selectors
+import signal
 import socket
 import time
 from contextlib import suppress
@@ -67,11 +68,14 @@ class Broker:
             self._waker.send(b"\0")
 
     def run(self) -> None:
-        """Until the stop. Then every client is told, and detached."""
+        """Until the stop. Then every client is told, and detached. For the main thread: it listens for signals, too."""
+        # One that comes right before the wait interrupts nothing, and Python runs its handler only after it.
+        before = signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
         try:
             while self._why is None:
                 self._turn()
         finally:
+            signal.set_wakeup_fd(before)
             for client in list(self._clients):
                 with suppress(OSError):
                     client.socket.send((self._why or "the broker failed").encode(), socket.MSG_DONTWAIT)

@@ -53,6 +53,19 @@ def test_the_broker_ends(package: Path, place: Path, number: signal.Signals, rea
     assert os.path.lexists(running.path) == (number == signal.SIGKILL)
 
 
+def test_it_ends_though_no_call_is_interrupted(package: Path, place: Path) -> None:
+    """As when the signal comes between its last look and its wait: here another thread takes it."""
+    program = """
+import signal, sys, threading
+from rawtp import broker_command
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+sys.exit(broker_command.run(["broker", *sys.argv[1:]]))
+"""
+    with broker(package, place, main=("-c", program)):
+        pass
+
+
 def test_the_ledger_is_exact_when_the_broker_is_killed_in_the_middle(package: Path, place: Path) -> None:
     program = """
 tracer = rawtp.Tracer(broker=sys.argv[1], ring_bytes=1 << 18, queue_bytes=1 << 16, fields=["filename", "seq", "lost"])
