@@ -17,6 +17,9 @@ runtime=$(readlink -f "$runtime")
 	exit 1
 }
 
+# What finds no C++ at its start ends at the first exception of a module's in C++, such as matplotlib's.
+preload="$runtime $(readlink -f "$(gcc -print-file-name=libstdc++.so.6)")"
+
 export RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address
 # A Python that ends leaves most of what it has to the kernel.
 export ASAN_OPTIONS=detect_leaks=0
@@ -32,6 +35,13 @@ cp "target/asan/$host/release/lib_core.so" "$place/rawtp/_core.abi3.so"
 unset RUSTC_BOOTSTRAP RUSTFLAGS
 # What was freed it keeps back for a while, as if there were a leak.
 keeps="tests/kernel/test_batch.py::test_a_capsule_that_nobody_reads_is_released"
+# pytest has standard error to itself, and what ends the process there would be lost with it.
+report=$PWD/target/asan/report
+rm -f "$report".*
 # Python's own allocator would hide what lies beyond an object.
-exec scripts/as_root.sh LD_PRELOAD="$runtime" ASAN_OPTIONS="$ASAN_OPTIONS" PYTHONMALLOC=malloc PYTHONPATH="$PWD/$place" \
-	RAWTP_SLOWER=4 .venv/bin/python -m pytest -p no:cacheprovider --deselect "$keeps" "$@"
+scripts/as_root.sh LD_PRELOAD="$preload" ASAN_OPTIONS="$ASAN_OPTIONS:log_path=$report" PYTHONMALLOC=malloc \
+	PYTHONPATH="$PWD/$place" RAWTP_SLOWER=4 .venv/bin/python -m pytest -p no:cacheprovider --deselect "$keeps" "$@" || {
+	code=$?
+	cat "$report".* 2>/dev/null || true
+	exit "$code"
+}
