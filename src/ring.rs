@@ -16,7 +16,8 @@ use crate::skel::types::record_kind;
 
 const BUSY: u32 = 1 << 31;
 
-/// The consumer position is published this often, so that a producer finds room before a whole chunk is copied.
+/// The consumer position is published this often, so that a producer finds room before a whole chunk is copied; or after
+/// one record, which may be longer.
 const PUBLISH_BYTES: usize = 16 << 10;
 
 /// Committed records from the consumer's position on.
@@ -134,7 +135,10 @@ impl Ring {
         loop {
             let producer = self.producer_position().load(Ordering::Acquire);
             let room = CHUNK_BYTES - chunk.bytes.len();
-            let run = scan(self.data(), position, producer, room.min(PUBLISH_BYTES))?;
+            let mut run = scan(self.data(), position, producer, room.min(PUBLISH_BYTES))?;
+            if run.end == position {
+                run = scan(self.data(), position, producer, room)?;
+            }
             if run.end == position {
                 let busy = producer == position
                     || self.data()[(position / 4) as usize & (self.bytes / 4 - 1)].load(Ordering::Relaxed) & BUSY != 0;

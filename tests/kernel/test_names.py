@@ -5,13 +5,14 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
-import traceback
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 import rawtp
-from support import read_to_end, release, stopped, until_sentinel
+from support import HANG_S, read_to_end, release, stopped, until_sentinel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,28 +136,36 @@ def test_a_string_literal_after_fork(program: Callable[[str], Path]) -> None:
     assert [(event["filename"], event["name_status"]) for event in events] == [("/nonexistent/rawtp-burst", "ok")] * 3
 
 
-def test_the_longest_record_there_is(tmp_path: Path) -> None:
-    """Two names of PATH_MAX, each relative to a directory that is nearly as deep."""
-    part, names = "d" * 250, [letter * (PATH_MAX - 1) for letter in (b"a", b"b")]
-    pid = os.fork()
-    if not pid:
-        code = 1
-        try:
-            os.chdir(tmp_path)
-            for _ in range(15):
-                os.mkdir(part)  # noqa: PTH102
-                os.chdir(part)
-            with rawtp.Tracer(rawtp.RENAME, pid=os.getpid()) as tracer:
-                libc.renameat2(AT_FDCWD, names[0], AT_FDCWD, names[1], 0)
-            events = list(tracer)
-            assert len(events) == 1, (events, tracer.stats())
-            event = events[0]
-            place = str(tmp_path) + f"/{part}" * 15
-            assert (event["path"], event["new_path"]) == tuple(f"{place}/{name.decode()}" for name in names)
-            assert (event["path_kind"], event["name_status"], event["errno"]) == ("cwd", "ok", "ENAMETOOLONG")
-            code = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    assert os.waitpid(pid, 0)[1] == 0
+RENAMES = """
+import os, sys
+sys.stdin.readline()
+for old, new in (b"a" * 4095, b"b" * 4095), (b"a", b"b"):
+    try:
+        os.rename(old, new)
+    except OSError:
+        pass
+"""
+
+
+@pytest.mark.parametrize(("depth", "part"), [(15, "d" * 250), (1900, "d")], ids=["long", "deep"])
+def test_the_longest_record_there_is(depth: int, part: str, tmp_path: Path) -> None:
+    """Two names of PATH_MAX, relative to a directory nearly as deep, and many arguments; and the record after it."""
+    place = str(tmp_path) + f"/{part}" * depth
+    subprocess.run(["mkdir", "-p", place], check=True)
+    command = [sys.executable, "-B", "-c", RENAMES, *["x" * 100] * 20]
+    with (
+        subprocess.Popen(command, cwd=place, stdin=subprocess.PIPE, text=True) as process,
+        rawtp.Tracer(rawtp.RENAME, pid=process.pid) as tracer,
+    ):
+        process.communicate("\n", timeout=HANG_S)
+        event, after = (tracer.get(timeout=HANG_S) for _ in range(2))
+    subprocess.run(["rm", "-rf", tmp_path / part], check=True)
+    assert event is not None, tracer.stats()
+    assert after is not None, tracer.stats()
+    old, new = (f"{place}/{letter * (PATH_MAX - 1)}" for letter in "ab")
+    assert (event["path"], event["new_path"]) == (old, new)
+    assert (event["path_kind"], event["name_status"], event["errno"]) == ("cwd", "ok", "ENAMETOOLONG")
+    assert event["argv_truncated"] is True
+    assert event["argv"] is not None
+    assert event["argv"][:2] == (sys.executable, "-B")
+    assert (after["path"], after["new_path"], after["errno"]) == (f"{place}/a", f"{place}/b", "ENOENT")

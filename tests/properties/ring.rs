@@ -134,7 +134,8 @@ proptest! {
 
     #[test]
     fn a_ring_is_drained_across_its_end(
-        records in vec(written(300), 0..60), start in 0..1_000_000_u64, page_count in select(vec![1, 4]), room in 0..CHUNK_BYTES,
+        records in prop_oneof![3 => vec(written(300), 0..60), 1 => vec(written(CHUNK_BYTES / 4 - 2), 0..8)],
+        start in 0..1_000_000_u64, page_count in select(vec![1, 4, 32]), room in 0..=CHUNK_BYTES,
     ) {
         let words = page_bytes() * page_count / 4;
         let records = fitting(records, words);
