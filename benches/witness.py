@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 SLACK = 1.3
-"""Times the best that the loop ever took: more is a disturbed core. Undisturbed ones stay below 1.25."""
+"""Times the best that the loop ever took: more is a disturbed core. Undisturbed ones mostly stay below 1.25."""
 TRIES = 4
 """Of one measurement. The last one is kept, and counted, whatever the loop says."""
 PATIENCE_S = 2.0
