@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,3 +87,17 @@ def place() -> Iterator[Path]:
     with for_everybody() as made:
         made.chmod(0o777)
         yield made
+
+
+@pytest.fixture
+def deep_place() -> Iterator[Path]:
+    """A directory for trees of more than 1,000 levels.
+
+    Not pytest's: what a killed session leaves there is removed by a later one, by ``shutil.rmtree``, which before
+    Python 3.13 is recursive and fails, and that session with it.
+    """
+    made = Path(tempfile.mkdtemp(prefix="rawtp-test-"))
+    try:
+        yield made
+    finally:
+        subprocess.run(["rm", "-rf", made], check=True)

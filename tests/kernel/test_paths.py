@@ -219,15 +219,15 @@ def test_a_lazily_unmounted_directory(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("depth", "name"), [(100, "d"), (700, "d"), (1900, "d"), (3000, "d"), (15, "d" * 250), (17, "d" * 250)]
 )
-def test_deep_directories(tmp_path: Path, depth: int, name: str) -> None:
+def test_deep_directories(deep_place: Path, depth: int, name: str) -> None:
     def action() -> None:
-        os.chdir(tmp_path)
+        os.chdir(deep_place)
         for _ in range(depth):
             os.mkdir(name)  # noqa: PTH102 - deeper than a path can say
             os.chdir(name)
         delete("file")
 
-    whole = str(tmp_path) + f"/{name}" * depth + "/file"
+    whole = str(deep_place) + f"/{name}" * depth + "/file"
     [(path, kind, host_path)] = in_child(action)
     assert host_path is None
     if len(whole) < PATH_MAX:
@@ -238,14 +238,13 @@ def test_deep_directories(tmp_path: Path, depth: int, name: str) -> None:
         assert path is not None
         assert whole.endswith(f"/{path}")
         assert len(path) > PATH_MAX - len(name) - len("//file")
-    subprocess.run(["rm", "-rf", tmp_path / name], check=True)
 
 
 @pytest.mark.parametrize("old", ["old", "/old"])
-def test_a_new_directory_that_cannot_be_walked_whole(tmp_path: Path, old: str) -> None:
+def test_a_new_directory_that_cannot_be_walked_whole(deep_place: Path, old: str) -> None:
     def action() -> None:
-        before = os.open(tmp_path, os.O_DIRECTORY)
-        os.chdir(tmp_path)
+        before = os.open(deep_place, os.O_DIRECTORY)
+        os.chdir(deep_place)
         for _ in range(3000):
             os.mkdir("d")  # noqa: PTH102 - deeper than a path can say
             os.chdir("d")
@@ -257,13 +256,12 @@ def test_a_new_directory_that_cannot_be_walked_whole(tmp_path: Path, old: str) -
     with rawtp.Tracer(rawtp.DELETE + rawtp.RENAME) as tracer:
         pid = in_fork(action)
         deep, shallow = events_of(tracer, pid)
-    old_path = old if old == "/old" else f"{tmp_path}/old"
+    old_path = old if old == "/old" else f"{deep_place}/old"
     assert (deep["path"], deep["path_kind"]) == (old_path, "partial")
     assert deep["new_path"] is not None
-    assert f"{tmp_path}{'/d' * 3000}/new".endswith(f"/{deep['new_path']}")
+    assert f"{deep_place}{'/d' * 3000}/new".endswith(f"/{deep['new_path']}")
     assert (shallow["new_path"], shallow["path_kind"]) == (old_path, "partial")
     assert shallow["path"] == deep["new_path"]
-    subprocess.run(["rm", "-rf", tmp_path / "d"], check=True)
 
 
 def test_an_empty_name_and_one_that_cannot_be_read_have_no_path(own: rawtp.Tracer) -> None:
