@@ -288,6 +288,7 @@ class Tracer:
         Raises:
             TimeoutError: none came in time.
             ValueError: the tracer is closed, or was closed meanwhile; or the timeout is negative or not a number.
+            RawtpError: as :meth:`__next__`, once, and before what was drained, which iteration still gives.
         """
     def get_many(self, max_events: int = 4096, timeout: float | None = None) -> list[Event]:
         """Waits until there is an event, and takes all that are there, ``max_events`` at the most.
@@ -301,6 +302,7 @@ class Tracer:
 
         Raises:
             ValueError: as :meth:`get`, or ``max_events`` is below 1.
+            RawtpError: as :meth:`get`.
         """
     def __aiter__(self) -> Tracer: ...
     def __anext__(self) -> Coroutine[None, None, Event]:
@@ -363,6 +365,7 @@ class Tracer:
 
         Raises:
             ValueError: as :meth:`get`, or ``max_rows`` is below 1.
+            RawtpError: as :meth:`get`.
         """
     def to_arrow(self, duration: float | None = None, max_rows: int = 1048576) -> Batch:
         """Takes all that comes within a time, as columns: :meth:`batch` takes what is there at once.
@@ -382,6 +385,7 @@ class Tracer:
         Raises:
             ValueError: the duration is negative or not a number, or ``max_rows`` is below 1.
             RuntimeError: in a forked child.
+            RawtpError: as :meth:`__next__`, by the first call for which nothing is left.
         """
     def live(self, seconds: float | None = None, rows: int = 20) -> None:
         """Shows what comes as a table in a Jupyter notebook, drawn anew in its place, with the rate and the losses.

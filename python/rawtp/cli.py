@@ -36,10 +36,10 @@ _VERIFIER_LINES = 12  # the verifier gives its reason last, after a log of up to
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line with ``argv``, or with the process's own arguments, and return the exit code.
 
-    0: it ran, and was ended by Ctrl-C, SIGTERM, ``-d``, ``-c`` or a closed pipe. 1: it cannot run. 2: wrong usage.
-    3: something was lost, and ``--fail-on-loss`` was given. With a command, its own code comes before 0 and 3; 126 and
-    127: it cannot be run. SIGINT and SIGTERM stay taken over when it returns, so that
-    a second Ctrl-C finds no moment at which it is an exception.
+    0: it ran, and was ended by Ctrl-C, SIGTERM, ``-d``, ``-c`` or a closed pipe. 1: it cannot run, or not go on.
+    2: wrong usage. 3: something was lost, and ``--fail-on-loss`` was given. With a command, its own code comes before 0
+    and 3; 126 and 127: it cannot be run. SIGINT and SIGTERM stay taken over when it returns, so that a second Ctrl-C
+    finds no moment at which it is an exception.
     """
     arguments = sys.argv[1:] if argv is None else list(argv)
     try:
@@ -135,7 +135,7 @@ def _trace(
         return _refused(error, arguments)
     except ValueError as error:
         parser.error(_one_line(error))
-    failure: OSError | None = None
+    failure: Exception | None = None
     try:
         with tracer:
             stop.attend(tracer, sys.stdout if printer.writes_to_standard_output else None)
@@ -147,7 +147,7 @@ def _trace(
                 return _OK
             if command is not None and (refused := command.start()) is not None:
                 return refused
-            _watch(tracer, stop, printer, chosen)
+            failure = _watch(tracer, stop, printer, chosen)
         printer.end(tracer.stats().as_dict())
     except BrokenPipeError:
         # Ctrl-C reaches a whole pipeline at once: that its reader is gone too does not make the end a silent one.
@@ -190,8 +190,12 @@ def _calls(names: list[str]) -> list[str]:
     return [call for name in names for call in groups.get(name, (name,))]
 
 
-def _watch(tracer: rawtp.Tracer, stop: _Stop, printer: Printer, chosen: argparse.Namespace) -> None:
-    """Show events until the end is asked for, and then those from before that moment."""
+def _watch(tracer: rawtp.Tracer, stop: _Stop, printer: Printer, chosen: argparse.Namespace) -> rawtp.RawtpError | None:
+    """Show events until the end is asked for, and then those from before that moment; why there are no more, if the
+    tracer could not go on."""
+    import rawtp
+
+    failure: rawtp.RawtpError | None = None
     left = chosen.count or sys.maxsize
     end_s = time.monotonic() + (chosen.duration or math.inf)
     while left and not stop.asked and (rest_s := end_s - time.monotonic()) > 0:
@@ -201,14 +205,25 @@ def _watch(tracer: rawtp.Tracer, stop: _Stop, printer: Printer, chosen: argparse
             if stop.asked:
                 break
             raise
+        except rawtp.RawtpError as error:
+            failure = error
+            break
         printer(events)
         left -= len(events)
     tracer.close()
-    while left and (events := list(islice(tracer, min(left, _MAX_BATCH)))):
+    more = True
+    while left and more:
+        events = []
+        try:
+            events += islice(tracer, min(left, _MAX_BATCH))
+        except rawtp.RawtpError as error:
+            failure = failure or error
         printer(events)
         left -= len(events)
+        more = bool(events)
     if stop.reader_gone:
         raise BrokenPipeError
+    return failure
 
 
 class _Stop:
@@ -257,7 +272,7 @@ class _Stop:
                 self._tracer.close()
 
 
-def _account(tracer: rawtp.Tracer, printer: Printer, chosen: argparse.Namespace, failure: OSError | None) -> int:
+def _account(tracer: rawtp.Tracer, printer: Printer, chosen: argparse.Namespace, failure: Exception | None) -> int:
     """Say where every event went, whether or not the output could take them; the exit code."""
     counts = tracer.stats().as_dict()
     if failure is not None:

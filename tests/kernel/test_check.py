@@ -7,9 +7,7 @@ import json
 import os
 import re
 import resource
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ import pytest
 
 import rawtp
 from support import HANG_S
+from unprivileged import python
 
 pytestmark = pytest.mark.kernel
 
@@ -25,7 +24,7 @@ NAMES = (
     *("cgroup", "lockdown", "seccomp", "lsm", "memlock", "memory", "ring_buffer", "raw_tp"),
     *("syscalls", "io_uring", "syscall_results", "io_uring_results"),
 )
-PYTHON = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
+PYTHON = python()
 LACKS = (
     "loading BPF programs needs CAP_BPF and CAP_PERFMON (root has both); this process lacks {}",
     "one of 4 MiB could not be made: EPERM, Operation not permitted",
@@ -33,17 +32,6 @@ LACKS = (
 )
 # What docker and podman grant by default.
 CONTAINERS = "chown,dac_override,fowner,fsetid,kill,setgid,setuid,setpcap,net_bind_service,net_raw,sys_chroot,setfcap"
-
-
-@pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy that every user may read: the repository may lie where others cannot go."""
-    top = Path(tmp_path_factory.mktemp("everybody"))
-    shutil.copytree(Path(rawtp.__file__).parent, top / "rawtp", ignore=shutil.ignore_patterns("__pycache__"))
-    for directory in (top, *top.parents):
-        if directory.name.startswith(("pytest-", "everybody")):
-            directory.chmod(0o755)
-    return top
 
 
 def unlimited() -> None:

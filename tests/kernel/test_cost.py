@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import pytest
 
 import rawtp
 from support import HANG_S
+from unprivileged import python
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -173,24 +173,18 @@ def test_command() -> None:
 
 
 @pytest.mark.parametrize("capabilities", ["", "+bpf,+perfmon"])
-def test_what_a_user_may_measure(capabilities: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_what_a_user_may_measure(capabilities: str, package: Path) -> None:
     """Without capabilities nothing; without root no tracefs, and so all but the tracepoint."""
-    top = tmp_path_factory.mktemp("everybody")
-    shutil.copytree(Path(rawtp.__file__).parent, top / "rawtp")
-    for directory in (top, top.parent, top.parent.parent):
-        if directory.name.startswith(("pytest-", "everybody")):
-            directory.chmod(0o755)
     grants = ["--inh-caps", capabilities, "--ambient-caps", capabilities] if capabilities else ["--inh-caps=-all"]
     nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs", *grants]
-    python = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
     done = subprocess.run(
-        [*nobody, python, "-m", "rawtp", "cost", "--seconds", "0.1", "--json"],
-        env={**os.environ, "PYTHONPATH": str(top), "PYTHONDONTWRITEBYTECODE": "1"},
+        [*nobody, python(), "-m", "rawtp", "cost", "--seconds", "0.1", "--json"],
+        env={**os.environ, "PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         check=False,
         timeout=HANG_S,
-        cwd=top,
+        cwd=package,
     )
     if not capabilities:
         assert (done.returncode, done.stdout) == (1, "")

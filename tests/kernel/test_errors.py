@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import rawtp
+from unprivileged import python
 
 pytestmark = pytest.mark.kernel
 
@@ -25,22 +25,10 @@ except Exception as error:
 """
 
 
-@pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy that every user may read: the repository may lie where others cannot go."""
-    top = Path(tmp_path_factory.mktemp("everybody"))
-    shutil.copytree(Path(rawtp.__file__).parent, top / "rawtp")
-    for directory in (top, *top.parents):
-        if directory.name.startswith(("pytest-", "everybody")):
-            directory.chmod(0o755)
-    return top
-
-
 def attempt(package: Path, *prefix: str, hook: str = "auto") -> str:
     """Tries to make a tracer under ``prefix``, and gives the error as text."""
-    python = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
     done = subprocess.run(
-        [*prefix, python, "-c", ATTEMPT, hook],
+        [*prefix, python(), "-c", ATTEMPT, hook],
         env={**os.environ, "PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
