@@ -1,5 +1,6 @@
 //! What Python passes to a method, checked.
 
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -20,7 +21,7 @@ pub(crate) fn whole(name: &str, value: &Bound<'_, PyAny>) -> PyResult<i64> {
 }
 
 /// How many to take at the most.
-pub(crate) fn most(name: &str, value: Option<&Bound<'_, PyAny>>, default: usize) -> PyResult<usize> {
+pub(crate) fn most(name: &str, value: Optional<'_, '_>, default: usize) -> PyResult<usize> {
     let Some(value) = value else { return Ok(default) };
     let most = whole(name, value)?;
     usize::try_from(most)
@@ -29,42 +30,72 @@ pub(crate) fn most(name: &str, value: Option<&Bound<'_, PyAny>>, default: usize)
         .ok_or_else(|| PyValueError::new_err(format!("{name} must be at least 1, not {most}")))
 }
 
+/// An argument that may be left out, or be None.
+pub(crate) type Optional<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
+
+/// One that may be left out, but not be None. pyo3's own checks do not name the argument in what they say.
+pub(crate) struct Given<'a, 'py>(pub(crate) Option<Borrowed<'a, 'py, PyAny>>);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Given<'a, 'py> {
+    type Error = Infallible;
+
+    fn extract(value: Borrowed<'a, 'py, PyAny>) -> Result<Self, Infallible> {
+        Ok(Self(Some(value)))
+    }
+}
+
+impl<'a, 'py> Given<'a, 'py> {
+    /// It, or what stands for one that was not given.
+    fn or<T: FromPyObject<'a, 'py>>(self, default: T, name: &str, wanted: &str) -> PyResult<T> {
+        let Some(value) = self.0 else { return Ok(default) };
+        value.extract().map_err(|error: T::Error| refused(name, wanted, error.into(), &value))
+    }
+
+    pub(crate) fn flag(self, name: &str, default: bool) -> PyResult<bool> {
+        self.or(default, name, "True or False")
+    }
+
+    pub(crate) fn word(self, name: &str, default: &str) -> PyResult<String> {
+        self.or(default.to_owned(), name, "a str")
+    }
+}
+
+/// In place of a `TypeError`, which does not say whose type it is.
+pub(crate) fn refused(name: &str, wanted: &str, error: PyErr, value: &Bound<'_, PyAny>) -> PyErr {
+    if !error.is_instance_of::<PyTypeError>(value.py()) {
+        return error;
+    }
+    let kind = value.get_type().name();
+    kind.map_or(error, |kind| PyTypeError::new_err(format!("{name} must be {wanted}, not {kind}")))
+}
+
 /// An iterable of names. A lone str is one, too, but of letters: never what was meant.
 pub(crate) fn names(argument: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
     if value.is_instance_of::<PyString>() {
         return Err(PyTypeError::new_err(format!("{argument} must be an iterable of names, not a str")));
     }
-    value.try_iter()?.map(|name| name?.extract()).collect()
+    let names = value.try_iter().map_err(|error| refused(argument, "an iterable of names", error, value))?;
+    names
+        .map(|name| {
+            let name = name?;
+            name.extract().map_err(|error| refused(&format!("a name in {argument}"), "a str", error, &name))
+        })
+        .collect()
 }
 
 /// One value, or an iterable of them; `None` when there is none.
-fn several<T>(
-    name: &str,
-    value: Option<&Bound<'_, PyAny>>,
-    one: impl Fn(&Bound<'_, PyAny>) -> PyResult<T>,
-) -> PyResult<Option<Vec<T>>> {
+fn several<T>(value: Optional<'_, '_>, one: impl Fn(&Bound<'_, PyAny>) -> PyResult<T>) -> PyResult<Option<Vec<T>>> {
     let Some(value) = value else { return Ok(None) };
-    if value.is_instance_of::<PyString>() || value.is_instance_of::<PyBytes>() {
-        return Ok(Some(vec![one(value)?]));
-    }
+    let is_one = value.is_instance_of::<PyString>() || value.is_instance_of::<PyBytes>();
     match value.try_iter() {
-        Ok(values) => values.map(|value| one(&value?)).collect::<PyResult<_>>().map(Some),
+        Ok(values) if !is_one => values.map(|value| one(&value?)).collect::<PyResult<_>>().map(Some),
         // What is wrong with it, its own check says best.
-        Err(_) => Ok(Some(vec![one(value).map_err(|error| named(name, error, value))?])),
+        _ => Ok(Some(vec![one(value)?])),
     }
 }
 
-/// Of an exception that says only what the type is not.
-fn named(name: &str, error: PyErr, value: &Bound<'_, PyAny>) -> PyErr {
-    let py = value.py();
-    if !error.is_instance_of::<PyTypeError>(py) || error.to_string().contains(name) {
-        return error;
-    }
-    value.get_type().name().map_or(error, |kind| PyTypeError::new_err(format!("{name} cannot be of type {kind}")))
-}
-
-fn text(name: &str, value: &Bound<'_, PyAny>) -> PyResult<OsString> {
-    value.extract().map_err(|error| named(name, error, value))
+fn comm(value: &Bound<'_, PyAny>) -> PyResult<OsString> {
+    value.extract().map_err(|error| refused("comm", "a str, or an iterable of them", error, value))
 }
 
 fn cgroup(value: &Bound<'_, PyAny>) -> PyResult<Cgroup> {
@@ -72,13 +103,12 @@ fn cgroup(value: &Bound<'_, PyAny>) -> PyResult<Cgroup> {
         let id = u64::try_from(whole("cgroup", value)?);
         return id.map(Cgroup::Id).map_err(|_| PyValueError::new_err(format!("cgroup is out of range: {value}")));
     }
-    let path: PathBuf = value.extract().map_err(|error| named("cgroup", error, value))?;
-    Ok(Cgroup::Path(path.into()))
+    Ok(Cgroup::Path(path("cgroup", "a path, an id, or an iterable of them", value)?.into()))
 }
 
-fn path(value: &Bound<'_, PyAny>) -> PyResult<OsString> {
-    let path: PathBuf = value.extract().map_err(|error| named("path", error, value))?;
-    Ok(path.into())
+/// A path argument.
+pub(crate) fn path(name: &str, wanted: &str, value: &Bound<'_, PyAny>) -> PyResult<PathBuf> {
+    value.extract().map_err(|error| refused(name, wanted, error, value))
 }
 
 fn outcome(value: &str) -> PyResult<Outcome> {
@@ -90,12 +120,12 @@ fn outcome(value: &str) -> PyResult<Outcome> {
 
 /// Whose calls are wanted.
 pub(crate) struct Who<'a, 'py> {
-    pub(crate) pid: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) pid: Optional<'a, 'py>,
     pub(crate) follow: bool,
-    pub(crate) uid: Option<&'a Bound<'py, PyAny>>,
-    pub(crate) comm: Option<&'a Bound<'py, PyAny>>,
-    pub(crate) cgroup: Option<&'a Bound<'py, PyAny>>,
-    pub(crate) path: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) uid: Optional<'a, 'py>,
+    pub(crate) comm: Optional<'a, 'py>,
+    pub(crate) cgroup: Optional<'a, 'py>,
+    pub(crate) path: Optional<'a, 'py>,
     pub(crate) exclude_self: bool,
     pub(crate) outcome: &'a str,
 }
@@ -107,24 +137,31 @@ impl Who<'_, '_> {
 
     pub(crate) fn asked(&self) -> PyResult<Asked> {
         Ok(Asked {
-            pid: several("pid", self.pid, |pid| whole("pid", pid))?,
+            pid: several(self.pid, |pid| whole("pid", pid))?,
             follow: self.follow,
-            uid: several("uid", self.uid, |uid| whole("uid", uid))?,
-            comm: several("comm", self.comm, |comm| text("comm", comm))?,
-            cgroup: several("cgroup", self.cgroup, cgroup)?,
-            path: several("path", self.path, path)?,
+            uid: several(self.uid, |uid| whole("uid", uid))?,
+            comm: several(self.comm, comm)?,
+            cgroup: several(self.cgroup, cgroup)?,
+            path: several(self.path, |it| Ok(path("path", "a path, or an iterable of them", it)?.into()))?,
             exclude_self: self.exclude_self,
             outcome: outcome(self.outcome)?,
         })
     }
 }
 
-/// When a wait that starts now ends; `None` is never.
-pub(crate) fn deadline(name: &str, seconds: Option<f64>) -> PyResult<Option<Instant>> {
-    let Some(seconds) = seconds else { return Ok(None) };
+/// How long to wait, in seconds; `None` is for ever.
+pub(crate) fn wait_s(name: &str, value: Optional<'_, '_>) -> PyResult<Option<f64>> {
+    let Some(value) = value else { return Ok(None) };
+    let wanted = "None or a number of seconds >= 0";
+    let seconds: f64 = value.extract().map_err(|error| refused(name, wanted, error, value))?;
     if seconds.is_nan() || seconds < 0.0 {
-        return Err(PyValueError::new_err(format!("{name} must be None or a number of seconds >= 0, not {seconds:?}")));
+        return Err(PyValueError::new_err(format!("{name} must be {wanted}, not {seconds:?}")));
     }
+    Ok(Some(seconds))
+}
+
+/// When a wait that starts now ends; `None` is never.
+pub(crate) fn deadline(wait_s: Option<f64>) -> Option<Instant> {
     // What does not fit is centuries away.
-    Ok(Duration::try_from_secs_f64(seconds).ok().and_then(|wait| Instant::now().checked_add(wait)))
+    Duration::try_from_secs_f64(wait_s?).ok().and_then(|wait| Instant::now().checked_add(wait))
 }

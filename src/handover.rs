@@ -2,14 +2,13 @@
 
 use std::io::ErrorKind;
 use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd, RawFd};
-use std::path::PathBuf;
 
 use pyo3::call::PyCallArgs;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::arguments::{Who, names, whole};
+use crate::arguments::{Optional, Who, names, path, whole};
 use crate::attach::Attached;
 use crate::config::Config;
 use crate::coverage::{self, Part};
@@ -53,8 +52,9 @@ pub(crate) fn obtain(
     config: &Config,
     asked: &Asked,
     sudo: bool,
-    broker: Option<PathBuf>,
+    broker: Optional<'_, '_>,
 ) -> PyResult<(Loaded, Option<OwnedFd>)> {
+    let broker = broker.map(|it| path("broker", "None or the path of a socket", it)).transpose()?;
     match (broker, sudo) {
         (Some(_), true) => Err(PyValueError::new_err("sudo=True and broker are two ways to the same: choose one")),
         (Some(path), false) => {
@@ -120,12 +120,12 @@ pub(crate) fn load(
     syscalls: &Bound<'_, PyAny>,
     results: bool,
     fields: &Bound<'_, PyAny>,
-    pid: Option<&Bound<'_, PyAny>>,
+    pid: Optional<'_, '_>,
     follow: bool,
-    uid: Option<&Bound<'_, PyAny>>,
-    comm: Option<&Bound<'_, PyAny>>,
-    cgroup: Option<&Bound<'_, PyAny>>,
-    path: Option<&Bound<'_, PyAny>>,
+    uid: Optional<'_, '_>,
+    comm: Optional<'_, '_>,
+    cgroup: Optional<'_, '_>,
+    path: Optional<'_, '_>,
     hook: &str,
     ring_bytes: &Bound<'_, PyAny>,
     without: Option<u32>,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::arguments::refused;
 use crate::caller::Slices;
 use crate::compared::{Compared, Which, others};
 use crate::cost::{self, Case, Figure, Measured, Nothing, Seen};
@@ -88,11 +89,15 @@ fn rows(make: Py<PyAny>, seconds: Duration) -> PyResult<(usize, Vec<Row>)> {
 /// what else hooks system calls.
 #[pyfunction]
 #[pyo3(name = "_cost")]
-pub(crate) fn measure(py: Python<'_>, seconds: f64, make: Py<PyAny>) -> PyResult<(usize, Vec<Row>, Vec<String>)> {
+pub(crate) fn measure(
+    py: Python<'_>,
+    seconds: &Bound<'_, PyAny>,
+    make: Py<PyAny>,
+) -> PyResult<(usize, Vec<Row>, Vec<String>)> {
+    let wanted = format!("a number above 0 and at most {MOST_S}");
+    let seconds: f64 = seconds.extract().map_err(|error| refused("seconds", &wanted, error, seconds))?;
     if !(seconds > 0.0 && seconds <= MOST_S) {
-        return Err(PyValueError::new_err(format!(
-            "seconds must be a number above 0 and at most {MOST_S}, not {seconds:?}"
-        )));
+        return Err(PyValueError::new_err(format!("seconds must be {wanted}, not {seconds:?}")));
     }
     // What is wrong with the options or the host is said at once.
     let tracer = make.bind(py).call0()?.cast_into::<Tracer>()?.unbind();

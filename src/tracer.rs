@@ -2,7 +2,6 @@
 #![allow(clippy::doc_markdown, reason = "its comments are docstrings of Python, which has no such marks")]
 
 use std::os::fd::{AsFd, AsRawFd};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,7 +14,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict, PyList};
 
-use crate::arguments::{Who, deadline, most, names, whole};
+use crate::arguments::{Given, Optional, Who, deadline, most, names, wait_s, whole};
 use crate::awaited::Awaited;
 use crate::batch::{Batch, ROWS, schema_capsule, stream_capsule};
 use crate::columns;
@@ -153,44 +152,45 @@ impl Tracer {
 #[pymethods]
 impl Tracer {
     #[new]
-    #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "Python's keyword arguments")]
-    #[pyo3(signature = (syscalls=None, *, results=true, fields=None, pid=None, follow=false, uid=None, comm=None,
-                        cgroup=None, path=None, exclude_self=false, outcome="any", hook="auto", ring_bytes=None, queue_bytes=None,
-                        sudo=false, broker=None),
+    #[expect(clippy::too_many_arguments, reason = "Python's keyword arguments")]
+    #[pyo3(signature = (syscalls=None, *, results=Given(None), fields=None, pid=None, follow=Given(None), uid=None, comm=None,
+                        cgroup=None, path=None, exclude_self=Given(None), outcome=Given(None), hook=Given(None), ring_bytes=None,
+                        queue_bytes=None, sudo=Given(None), broker=None),
            text_signature = "(syscalls=DELETE, *, results=True, fields=ALL_FIELDS, pid=None, follow=False, uid=None, comm=None, cgroup=None, path=None, exclude_self=False, outcome='any', hook='auto', ring_bytes=4194304, queue_bytes=67108864, sudo=False, broker=None)")]
     fn new(
         py: Python<'_>,
-        syscalls: Option<&Bound<'_, PyAny>>,
-        results: bool,
-        fields: Option<&Bound<'_, PyAny>>,
-        pid: Option<&Bound<'_, PyAny>>,
-        follow: bool,
-        uid: Option<&Bound<'_, PyAny>>,
-        comm: Option<&Bound<'_, PyAny>>,
-        cgroup: Option<&Bound<'_, PyAny>>,
-        path: Option<&Bound<'_, PyAny>>,
-        exclude_self: bool,
-        outcome: &str,
-        hook: &str,
-        ring_bytes: Option<&Bound<'_, PyAny>>,
-        queue_bytes: Option<&Bound<'_, PyAny>>,
-        sudo: bool,
-        broker: Option<PathBuf>,
+        syscalls: Optional<'_, '_>,
+        results: Given<'_, '_>,
+        fields: Optional<'_, '_>,
+        pid: Optional<'_, '_>,
+        follow: Given<'_, '_>,
+        uid: Optional<'_, '_>,
+        comm: Optional<'_, '_>,
+        cgroup: Optional<'_, '_>,
+        path: Optional<'_, '_>,
+        exclude_self: Given<'_, '_>,
+        outcome: Given<'_, '_>,
+        hook: Given<'_, '_>,
+        ring_bytes: Optional<'_, '_>,
+        queue_bytes: Optional<'_, '_>,
+        sudo: Given<'_, '_>,
+        broker: Optional<'_, '_>,
     ) -> PyResult<Self> {
+        let (follow, exclude_self) = (follow.flag("follow", false)?, exclude_self.flag("exclude_self", false)?);
+        let outcome = &outcome.word("outcome", "any")?;
         let asked = Who { pid, follow, uid, comm, cgroup, path, exclude_self, outcome }.asked()?;
         let config = Config::new(
-            &syscalls
-                .map_or_else(|| Ok(DELETE.iter().map(ToString::to_string).collect()), |it| names("syscalls", it))?,
-            results,
+            &syscalls.map_or_else(|| Ok(DELETE.iter().map(|&it| it.into()).collect()), |it| names("syscalls", it))?,
+            results.flag("results", true)?,
             fields.map_or(Ok(Fields::ALL), |it| Ok::<_, PyErr>(Fields::of(&names("fields", it)?)?))?,
-            Hook::of(hook)?,
+            Hook::of(&hook.word("hook", "auto")?)?,
             Filters::new(asked.clone())?,
             ring_bytes.map_or(Ok(4 << 20), |bytes| whole("ring_bytes", bytes))?,
             queue_bytes.map_or(Ok(64 << 20), |bytes| whole("queue_bytes", bytes))?,
         )?;
         let values = Values::new(config.fields);
         let dicts = Dicts::new(py, &values)?;
-        let (loaded, connection) = obtain(py, &config, &asked, sudo, broker)?;
+        let (loaded, connection) = obtain(py, &config, &asked, sudo.flag("sudo", false)?, broker)?;
         let (session, reader) = py.detach(|| Session::start(loaded, &config, connection))?;
         Ok(Self {
             session,
@@ -244,8 +244,8 @@ impl Tracer {
 
     /// `get`, for asyncio and trio.
     #[pyo3(signature = (timeout=None))]
-    fn aget<'py>(slf: &Bound<'py, Self>, timeout: Option<f64>) -> PyResult<Bound<'py, PyAny>> {
-        deadline("timeout", timeout)?;
+    fn aget<'py>(slf: &Bound<'py, Self>, timeout: Optional<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+        let timeout = wait_s("timeout", timeout)?;
         slf.get().check_process()?;
         slf.get().awaited.call(intern!(slf.py(), "get"), (slf, timeout))
     }
@@ -254,19 +254,20 @@ impl Tracer {
     #[pyo3(signature = (max_events=None, timeout=None), text_signature = "($self, max_events=4096, timeout=None)")]
     fn aget_many<'py>(
         slf: &Bound<'py, Self>,
-        max_events: Option<&Bound<'py, PyAny>>,
-        timeout: Option<f64>,
+        max_events: Optional<'_, 'py>,
+        timeout: Optional<'_, 'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let most = most("max_events", max_events, 4096)?;
-        deadline("timeout", timeout)?;
+        let timeout = wait_s("timeout", timeout)?;
         slf.get().check_process()?;
         slf.get().awaited.call(intern!(slf.py(), "get_many"), (slf, most, timeout))
     }
 
     /// Waits for the next event; TimeoutError when none comes within `timeout` seconds.
     #[pyo3(signature = (timeout=None))]
-    fn get<'py>(&self, py: Python<'py>, timeout: Option<f64>) -> PyResult<Bound<'py, PyDict>> {
-        let deadline = deadline("timeout", timeout)?;
+    fn get<'py>(&self, py: Python<'py>, timeout: Optional<'_, 'py>) -> PyResult<Bound<'py, PyDict>> {
+        let timeout = wait_s("timeout", timeout)?;
+        let deadline = deadline(timeout);
         loop {
             self.check_open()?;
             if let Some(event) = self.read_one(py)? {
@@ -283,11 +284,11 @@ impl Tracer {
     fn get_many<'py>(
         &self,
         py: Python<'py>,
-        max_events: Option<&Bound<'py, PyAny>>,
-        timeout: Option<f64>,
+        max_events: Optional<'_, 'py>,
+        timeout: Optional<'_, 'py>,
     ) -> PyResult<Bound<'py, PyList>> {
         let most = most("max_events", max_events, 4096)?;
-        let deadline = deadline("timeout", timeout)?;
+        let deadline = deadline(wait_s("timeout", timeout)?);
         let events = PyList::empty(py);
         loop {
             self.check_open()?;
@@ -300,9 +301,9 @@ impl Tracer {
     /// Waits until there is an event and takes all that are there as columns; an empty Batch when none comes within
     /// `timeout` seconds.
     #[pyo3(signature = (max_rows=None, timeout=None), text_signature = "($self, max_rows=65536, timeout=None)")]
-    fn batch(&self, py: Python<'_>, max_rows: Option<&Bound<'_, PyAny>>, timeout: Option<f64>) -> PyResult<Batch> {
+    fn batch(&self, py: Python<'_>, max_rows: Optional<'_, '_>, timeout: Optional<'_, '_>) -> PyResult<Batch> {
         let most = most("max_rows", max_rows, ROWS)?;
-        let deadline = deadline("timeout", timeout)?;
+        let deadline = deadline(wait_s("timeout", timeout)?);
         loop {
             self.check_open()?;
             let batch = self.read_batch(py, most)?;
@@ -314,16 +315,16 @@ impl Tracer {
 
     /// Takes all that comes within `duration` seconds, or until the close, as columns; or `max_rows` of it, when those come sooner.
     #[pyo3(signature = (duration=None, max_rows=None), text_signature = "($self, duration=None, max_rows=1048576)")]
-    fn to_arrow(&self, py: Python<'_>, duration: Option<f64>, max_rows: Option<&Bound<'_, PyAny>>) -> PyResult<Batch> {
+    fn to_arrow(&self, py: Python<'_>, duration: Optional<'_, '_>, max_rows: Optional<'_, '_>) -> PyResult<Batch> {
         let most = most("max_rows", max_rows, 1 << 20)?;
-        let batch = gather(self, py, deadline("duration", duration)?, most)?;
+        let batch = gather(self, py, deadline(wait_s("duration", duration)?), most)?;
         Ok(Batch::new(batch, self.fields))
     }
 
     /// Shows what comes as a table in a notebook, until `seconds` are over, the kernel is interrupted or the tracer closed.
     #[pyo3(signature = (seconds=None, rows=None), text_signature = "($self, seconds=None, rows=20)")]
-    fn live(slf: &Bound<'_, Self>, seconds: Option<f64>, rows: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-        deadline("seconds", seconds)?;
+    fn live(slf: &Bound<'_, Self>, seconds: Optional<'_, '_>, rows: Optional<'_, '_>) -> PyResult<()> {
+        let seconds = wait_s("seconds", seconds)?;
         slf.get().check_process()?;
         show(slf.py(), "rawtp._live", "live", (slf, seconds, most("rows", rows, 20)?)).map(drop)
     }
@@ -338,7 +339,7 @@ impl Tracer {
     #[pyo3(signature = (requested_schema=None))]
     fn __arrow_c_stream__<'py>(
         slf: &Bound<'py, Self>,
-        requested_schema: Option<&Bound<'py, PyAny>>,
+        requested_schema: Optional<'_, 'py>,
     ) -> PyResult<Bound<'py, PyCapsule>> {
         let _ = requested_schema;
         slf.get().check_process()?;

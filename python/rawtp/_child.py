@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
@@ -14,7 +15,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 from rawtp import _core
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from types import TracebackType
 
     from typing_extensions import Self
@@ -78,6 +79,8 @@ def words_of(command: Iterable[str | bytes | os.PathLike[str] | os.PathLike[byte
         raise TypeError(
             f"command must be a sequence of words, not a {kind}: no shell takes it apart (shlex.split does)"
         )
+    if not isinstance(command, Iterable):
+        raise TypeError(f"command must be a sequence of words, not {type(command).__name__}")
     words = [os.fsencode(word) for word in command]
     if not words or not words[0]:
         raise ValueError("command is empty: its first word is the program")

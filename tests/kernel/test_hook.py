@@ -107,5 +107,5 @@ def test_auto_takes_one_that_misses_nothing(own: rawtp.Tracer) -> None:
 def test_wrong_values() -> None:
     with pytest.raises(ValueError, match=r'^hook must be "auto", "raw_tp" or "tracepoint", not "kprobe"$'):
         rawtp.Tracer(hook="kprobe")  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match=r"^'None' is not an instance of 'str'"):
+    with pytest.raises(TypeError, match=r"^hook must be a str, not NoneType$"):
         rawtp.Tracer(hook=None)  # type: ignore[arg-type]

@@ -58,6 +58,12 @@ def test_a_wrong_timeout(own: rawtp.Tracer, method: str, timeout: float) -> None
         getattr(own, method)(timeout=timeout)
 
 
+@pytest.mark.parametrize("method", ["get", "get_many", "aget", "aget_many", "batch"])
+def test_a_timeout_that_is_no_number(own: rawtp.Tracer, method: str) -> None:
+    with pytest.raises(TypeError, match=r"^timeout must be None or a number of seconds >= 0, not str$"):
+        getattr(own, method)(timeout="1")
+
+
 def test_a_timeout_beyond_all_clocks_is_for_ever(own: rawtp.Tracer) -> None:
     delete(2)
     assert own.get(timeout=math.inf)["pid"] == os.getpid()
@@ -146,7 +152,11 @@ def test_stats_are_a_value(own: rawtp.Tracer) -> None:
             ValueError,
             'unknown syscall "unlnk": rawtp watches unlink, unlinkat, rmdir',
         ),
-        ({"syscalls": [87]}, TypeError, "'int' object"),
+        ({"syscalls": [87]}, TypeError, "a name in syscalls must be a str, not int"),
+        ({"fields": 3}, TypeError, "fields must be an iterable of names, not int"),
+        ({"results": None}, TypeError, "results must be True or False, not NoneType"),
+        ({"sudo": "yes"}, TypeError, "sudo must be True or False, not str"),
+        ({"broker": 3}, TypeError, "broker must be None or the path of a socket, not int"),
     ],
 )
 def test_wrong_arguments(arguments: dict[str, object], error: type[Exception], message: str) -> None:

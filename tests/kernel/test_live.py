@@ -182,7 +182,7 @@ def test_in_ipythons_terminal_too(tmp_path: Path) -> None:
     [
         ({"seconds": -1}, ValueError, r"^seconds must be None or a number of seconds >= 0, not -1\.0$"),
         ({"seconds": float("nan")}, ValueError, "^seconds must be "),
-        ({"seconds": "3"}, TypeError, "real number"),
+        ({"seconds": "3"}, TypeError, "^seconds must be None or a number of seconds >= 0, not str$"),
         ({"rows": 0}, ValueError, "^rows must be at least 1, not 0$"),
         ({"rows": 1001}, ValueError, "^rows must be at most 1000, not 1001$"),
         ({"rows": 2.5}, TypeError, "^rows must be an int, not float$"),

@@ -213,7 +213,7 @@ def test_what_cannot_be_run(tmp_path: Path) -> None:
         ([plain, "x"], {}, PermissionError, rf"\[Errno 13\] Permission denied: '{plain}'"),
         ("rm -r x", {}, TypeError, "command must be a sequence of words, not a str: no shell takes it apart"),
         (b"rm", {}, TypeError, "command must be a sequence of words, not a bytes"),
-        (7, {}, TypeError, "'int' object is not iterable"),
+        (7, {}, TypeError, "command must be a sequence of words, not int"),
         (["rm", 7], {}, TypeError, "expected str, bytes or os.PathLike object, not int"),
         ([], {}, ValueError, "command is empty: its first word is the program"),
         ([""], {}, ValueError, "command is empty"),

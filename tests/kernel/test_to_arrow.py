@@ -159,6 +159,11 @@ def test_a_wrong_duration(own: rawtp.Tracer, duration: float) -> None:
         own.to_arrow(duration)
 
 
+def test_a_duration_that_is_no_number(own: rawtp.Tracer) -> None:
+    with pytest.raises(TypeError, match=r"^duration must be None or a number of seconds >= 0, not list$"):
+        own.to_arrow([])  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("max_rows", "error", "message"),
     [
