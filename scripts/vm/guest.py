@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 BUILT = ROOT / "target" / "vm"
 DIST = ROOT / "dist"
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
-SOURCES = ("tests", "benches", "scripts", "README.md", "pyproject.toml")
+SOURCES = ("tests", "benches", "scripts", "systemd", "README.md", "pyproject.toml")
 NO_WHEEL = "Rust's standard library for this architecture is not installed, and there is no wheel without it"
 # It has int 0x80 in it.
 AMD64_ONLY = {"compat"}
@@ -71,6 +71,7 @@ def guest(kernel: Kernel, built: Path, task: str) -> Path:
             archive.file(f"opt/rawtp/{name}", path.read_bytes())
     archive.file("init", Path(__file__).with_name("init").read_bytes(), 0o755)
     archive.file("task", task.encode(), 0o755)
+    archive.file("etc/systemd/system/task.service", Path(__file__).with_name("task.service").read_bytes())
     made = BUILT / f"guest-{kernel.name}.cpio"
     with made.open("wb") as file:
         archive.write(file)

@@ -33,6 +33,8 @@ class Kernel:
     """What its shell does before the tests."""
     tests: str = "tests/kernel tests/vm/test_features.py"
     """What pytest is given."""
+    packages: tuple[str, ...] = ()
+    """What its userland has more."""
 
     @property
     def name(self) -> str:
@@ -43,6 +45,13 @@ class Kernel:
 def _variant(variant: str, append: str = "", before: str = "", tests: str = "") -> Kernel:
     """A machine whose kernel allows less, or other things. Whole suites run on those that do not."""
     return Kernel("6.12", "amd64", "bookworm", variant, append, before, f"tests/vm/test_variants.py {tests}")
+
+
+def _with_systemd(version: str, release: str) -> Kernel:
+    """A machine whose first process is systemd."""
+    append = "systemd.show_status=off systemd.firstboot=off"
+    tests = "tests/vm/test_systemd.py"
+    return Kernel(version, "amd64", release, "systemd", append, tests=tests, packages=("systemd",))
 
 
 KERNELS = (
@@ -61,6 +70,9 @@ KERNELS = (
     _variant("one-lsm", append="lsm=bpf"),
     _variant("no-compat", append="ia32_emulation=0", tests=NO_32_BITS),
     _variant("cgroup1", before=CGROUPS_OF_VERSION_1, tests="tests/kernel/test_who.py tests/kernel/test_filters.py"),
+    _with_systemd("5.10", "bookworm"),
+    _with_systemd("6.18", "trixie"),
+    _with_systemd("newest", "bookworm"),
 )
 
 SUITES = ("bullseye-security", "bookworm", "bookworm-security", "trixie", "trixie-security", "trixie-backports")

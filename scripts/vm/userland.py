@@ -28,7 +28,8 @@ ETC = {
 
 def userland(cache: Path, kernel: Kernel) -> Path:
     """Made once, and again when this file or the archive's changes."""
-    made = cache / f"userland-{kernel.release}-{kernel.arch}.cpio"
+    more = "".join(f"-{package}" for package in kernel.packages)
+    made = cache / f"userland-{kernel.release}-{kernel.arch}{more}.cpio"
     sources = [Path(__file__), Path(__file__).with_name("archive.py")]
     if made.exists() and made.stat().st_mtime > max(source.stat().st_mtime for source in sources):
         return made
@@ -38,7 +39,7 @@ def userland(cache: Path, kernel: Kernel) -> Path:
     apt.update()
     archive = Archive()
     archive.merged_usr()
-    for package in apt.closure(PACKAGES):
+    for package in apt.closure(PACKAGES + kernel.packages):
         archive.package(package)
     for name, content in ETC.items():
         archive.file(f"etc/{name}", content.encode())

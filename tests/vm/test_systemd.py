@@ -1,0 +1,105 @@
+"""The units of systemd/, started by systemd."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from brokers import WATCH
+from support import HANG_S
+from unprivileged import python, start, told
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+UNITS = Path(__file__).parents[2] / "systemd"
+SOCKET = "/run/rawtp.sock"
+MEMBER, GROUP = 1000, 900
+IS_PREEMPTED = os.environ["RAWTP_VM_KERNEL"].startswith("newest-")
+
+
+def as_user(*groups: int) -> list[str]:
+    listed = f"--groups={','.join(map(str, groups))}" if groups else "--clear-groups"
+    return ["setpriv", f"--reuid={MEMBER}", f"--regid={MEMBER}", listed, "--inh-caps=-all", "--no-new-privs"]
+
+
+def systemctl(*words: str) -> str:
+    done = subprocess.run(["systemctl", *words], capture_output=True, text=True, check=False, timeout=HANG_S)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def main_pid() -> int:
+    return int(systemctl("show", "--property=MainPID", "--value", "rawtp.service"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def units() -> Iterator[None]:
+    """As rawtp.socket says that they are installed."""
+    with Path("/etc/group").open("a") as groups:
+        groups.write(f"rawtp:x:{GROUP}:\n")
+    Path("/opt/rawtp/bin").mkdir()
+    Path("/opt/rawtp/bin/python").symlink_to(python())
+    for unit in UNITS.iterdir():
+        shutil.copy(unit, "/etc/systemd/system")
+    systemctl("daemon-reload")
+    systemctl("enable", "--now", "rawtp.socket")
+    yield
+    systemctl("stop", "rawtp.socket", "rawtp.service")
+    assert not Path(SOCKET).exists()
+
+
+def test_a_member_of_the_group(package: Path) -> None:
+    found = told(package, WATCH, *as_user(GROUP), arguments=[SOCKET])
+    assert (found["names"], found["results"], found["own"]) == (True, True, True)
+    assert found["final"] == [1001, 1001, 0, 0, True]
+    limit, _, degraded = found["reason"].partition("; ")
+    assert limit == f"the broker shows the calls of user {MEMBER} only"
+    # As rawtp.service says of ProtectKernelTunables.
+    preempted = "this kernel preempts programs of raw tracepoints, " if IS_PREEMPTED else ""
+    assert degraded.startswith(preempted) if preempted else not degraded
+    assert all(found["coverage"].values())
+
+
+def test_who_is_not_in_the_group(package: Path) -> None:
+    kind, text = told(package, "tell(attempt(broker=sys.argv[1]))", *as_user(), arguments=[SOCKET])
+    assert kind == "PermissionError"
+    assert SOCKET in text
+
+
+def test_what_it_may_do() -> None:
+    systemctl("start", "rawtp.service")
+    status = dict(line.split(":\t", 1) for line in Path(f"/proc/{main_pid()}/status").read_text().splitlines())
+    assert 0 not in map(int, status["Uid"].split())
+    capabilities = 1 << 38 | 1 << 39  # CAP_PERFMON, CAP_BPF: include/uapi/linux/capability.h
+    assert {int(status[name], 16) for name in ("CapBnd", "CapPrm", "CapEff")} == {capabilities}
+    assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+
+
+STAYS = """
+tracer = rawtp.Tracer(broker=sys.argv[1])
+tell("watches")
+delete("/nonexistent/last")
+events = [event["filename"] for event in tracer]
+tell([events, tracer.coverage["syscalls"], adds_up(tracer.stats())])
+"""
+
+
+def test_its_end_is_its_clients_end_and_the_next_one_starts_it_again(package: Path) -> None:
+    with start(package, STAYS, *as_user(GROUP), arguments=[SOCKET]) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == '"watches"\n'
+        before = main_pid()
+        systemctl("stop", "rawtp.service")
+        out, error = process.communicate(timeout=HANG_S)
+    assert (process.returncode, error) == (0, "")
+    assert json.loads(out) == [["/nonexistent/last"], {"hook": None, "reason": "the broker was stopped"}, True]
+    found = told(package, WATCH, *as_user(GROUP), arguments=[SOCKET])
+    assert found["final"] == [1001, 1001, 0, 0, True]
+    assert main_pid() not in {0, before}
