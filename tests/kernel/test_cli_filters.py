@@ -29,7 +29,8 @@ def watching(*options: object) -> Iterator[subprocess.Popen[str]]:
     """The command line with these options, once it watches."""
     command = [*CLI, "-o", "jsonl", *map(str, options)]
     with rawtp.Tracer() as tracer:
-        hooks = live_hooks(tracer)
+        # To follow takes two more: of births and of ends.
+        hooks = live_hooks(tracer) + 2 * ("--follow" in options)
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         wait_for(lambda: attached_programs(process.pid) >= hooks or process.poll() is not None, "it watches")
         try:

@@ -11,7 +11,6 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,12 +22,15 @@ import rawtp
 from support import HANG_S, SLOWER, assert_ledger, settle, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 pytestmark = pytest.mark.kernel
 
 FAILURE = "the drain thread gave up: malformed record: a position beyond what the ring holds"
 STREAM = "/nonexistent/rawtp-stream"
+QUEUE_BYTES = 64 << 10
+MANY = 5000
+"""Events for which there is room in the ring, and by far not in the queue."""
 RINGBUF = 27  # BPF_MAP_TYPE_RINGBUF, include/uapi/linux/bpf.h
 PIDFD_GETFD = 438  # on every architecture
 
@@ -80,60 +82,53 @@ def position_of(pid: int) -> Iterator[Position]:
         os.close(ring)
 
 
-def give_up(pid: int, gone: Callable[[], bool]) -> None:
-    """Has the thread of this process's only tracer, which watches the tests' process, give up in a stream."""
-    done = threading.Event()
+def spoil(pid: int) -> None:
+    """That of a process whose thread waits for room in the queue: what it looks at next is the ring."""
+    with position_of(pid) as position:
+        seen = []
 
-    def stream() -> None:
-        while not done.is_set():
-            delete(STREAM)
+        def is_still() -> bool:
+            seen.append(position.value)
+            time.sleep(0.1 * SLOWER)
+            return seen[-1] > 0 and seen[-3:] == [seen[-1]] * 3
 
-    deleting = threading.Thread(target=stream)
-    deleting.start()
-    try:
-        with position_of(pid) as position:
-            for _ in range(100):
-                time.sleep(0.05 * SLOWER)
-                before = position.value
-                position.spoil()
-                time.sleep(0.05 * SLOWER)
-                if gone():
-                    return
-                # It sleeps, and so has not moved, until the next record wakes it.
-                position.value = before
-    finally:
-        done.set()
-        deleting.join()
-    raise AssertionError("the thread was asleep 100 times")
+        wait_for(is_still, "a thread that waits")
+        position.spoil()
 
 
 @contextmanager
 def given_up() -> Iterator[rawtp.Tracer]:
-    """A tracer of this process whose thread did."""
-    with rawtp.Tracer(pid=os.getpid()) as tracer:
-        give_up(os.getpid(), lambda: tracer.closed)
+    """A tracer of this process whose thread gives up as soon as there is room in the queue."""
+    with rawtp.Tracer(pid=os.getpid(), queue_bytes=QUEUE_BYTES) as tracer:
+        for _ in range(MANY):
+            delete(STREAM)
+        spoil(os.getpid())
         yield tracer
 
 
 def test_in_the_middle_of_a_stream() -> None:
+    def read() -> None:
+        while True:
+            events.extend(tracer.get_many(100, timeout=HANG_S))
+
+    events: list[rawtp.Event] = []
     with given_up() as tracer:
-        before = tracer.stats()
-        assert_ledger(before)
-        assert before.buffered > 0
         with pytest.raises(rawtp.RawtpError, match=f"^{FAILURE}$"):
-            tracer.get(timeout=HANG_S)
-        # What it had brought can still be read.
-        rest = list(tracer)
+            read()
+        assert tracer.closed
+        # Once, and what it had brought can still be read.
         with pytest.raises(ValueError, match=r"^the tracer is closed$"):
             tracer.get()
+        events += tracer
+        left = tracer.stats().buffered
         delete("/nonexistent/rawtp-after")
-    after = tracer.stats()
-    assert_ledger(after)
-    assert {event["filename"] for event in rest} == {STREAM}
-    assert after.delivered == len(rest)
-    assert (after.pending, after.buffered) == (0, 0)
-    # What comes to a ring that nobody reads is lost, and counted as such.
-    assert after.lost_ring > before.lost_ring
+    assert {event["filename"] for event in events} == {STREAM}
+    stats = tracer.stats()
+    assert_ledger(stats)
+    # What comes to a ring that nobody reads is lost; what is in it already, discarded at the close.
+    assert (stats.delivered, stats.discarded, stats.lost_ring) == (len(events), left, 1)
+    assert stats.delivered + stats.discarded == MANY
+    assert min(len(events), left) > 0
 
 
 def test_an_iteration_ends_with_it() -> None:
@@ -147,12 +142,19 @@ def test_an_iteration_ends_with_it() -> None:
     assert_ledger(tracer.stats())
 
 
-def test_a_batch_ends_with_it() -> None:
+def test_batches_end_with_it() -> None:
+    def read() -> None:
+        while True:
+            rows.append(len(tracer.batch(100)))
+
+    rows: list[int] = []
     with given_up() as tracer:
         with pytest.raises(rawtp.RawtpError, match=f"^{FAILURE}$"):
-            tracer.batch()
+            read()
         with pytest.raises(ValueError, match=r"^the tracer is closed$"):
             tracer.batch()
+    assert tracer.stats().delivered == sum(rows) > 0
+    assert_ledger(tracer.stats())
 
 
 def test_columns_of_a_while_end_with_it() -> None:
@@ -193,20 +195,25 @@ def test_at_the_close() -> None:
     assert (stats.lost_ring, stats.delivered, stats.discarded) == (1, 3, 0)
 
 
-def test_on_the_command_line_in_the_middle_of_a_stream(tmp_path: Path) -> None:
+def test_on_the_command_line_in_the_middle_of_a_stream() -> None:
     """It ends by itself, after all that was brought."""
-    written = tmp_path / "events"
-    command = [sys.executable, "-m", "rawtp", "-o", "jsonl", "-O", str(written), "-p", str(os.getpid())]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        wait_for(lambda: written.exists() and written.read_text().count("\n") == 1, "the session's line")
-        give_up(process.pid, lambda: process.poll() is not None)
+    command = [sys.executable, "-m", "rawtp", "-o", "jsonl", "--queue-bytes", str(QUEUE_BYTES), "-p", str(os.getpid())]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["type"] == "session"
+        # Nobody reads, and so it stops at a full pipe.
+        for _ in range(MANY):
+            delete(STREAM)
+        spoil(process.pid)
+        lines = [json.loads(line) for line in process.stdout]
         assert process.stderr is not None
         error = process.stderr.read()
     assert error.count(f"rawtp: {FAILURE}\n") == 1
-    lines = [json.loads(line) for line in written.read_text().splitlines()]
     events = [line for line in lines if line["type"] == "event"]
     assert {event["filename"] for event in events} == {STREAM}
-    assert (lines[-1]["type"], lines[-1]["delivered"]) == ("ledger", len(events))
+    last = lines[-1]
+    assert (last["type"], last["delivered"]) == ("ledger", len(events))
+    assert (last["delivered"] + last["discarded"], last["lost_ring"]) == (MANY, 0)
     assert process.returncode == 1
 
 
