@@ -211,16 +211,16 @@ def _watch(tracer: rawtp.Tracer, stop: _Stop, printer: Printer, chosen: argparse
         printer(events)
         left -= len(events)
     tracer.close()
-    more = True
-    while left and more:
+    while left:
         events = []
         try:
             events += islice(tracer, min(left, _MAX_BATCH))
         except rawtp.RawtpError as error:
             failure = failure or error
+        if not events:
+            break
         printer(events)
         left -= len(events)
-        more = bool(events)
     if stop.reader_gone:
         raise BrokenPipeError
     return failure

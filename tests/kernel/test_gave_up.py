@@ -83,7 +83,7 @@ def position_of(pid: int) -> Iterator[Position]:
 
 
 def spoil(pid: int) -> None:
-    """That of a process whose thread waits for room in the queue: what it looks at next is the ring."""
+    """Spoils the ring of a process whose thread waits for room in the queue: that is what it looks at next."""
     with position_of(pid) as position:
         seen = []
 
