@@ -3,9 +3,10 @@
  * The record: what the programs write into the ring buffer, defined here and nowhere else. The Rust types are made from
  * this object's BTF at build time.
  *
- * A matched call gives one enter_record, followed by its segments, and later one exit_record with the same tid. A
- * request of io_uring's gives an enter_record, too, and later one completion_record with the same cpu and seq. A new
- * field of variable length is a new kind of segment: a reader skips the kinds that it does not know.
+ * A matched call gives one enter_record, followed by its segments, and later one exit_record with the same tid. A call
+ * whose entry was not seen gives one enter_record at its exit (ENTER_AT_EXIT). A request of io_uring's gives an
+ * enter_record, too, and later one completion_record with the same cpu and seq. A new field of variable length is a new
+ * kind of segment: a reader skips the kinds that it does not know.
  */
 #ifndef RAWTP_EVENT_H
 #define RAWTP_EVENT_H
@@ -37,6 +38,11 @@ enum segment_kind {
 	SEGMENT_ARGV = 6,
 	/* Whose child the process is, and so on up: struct ancestor, each. */
 	SEGMENT_ANCESTORS = 7,
+	/* The process's own root, as a directory, where the walk from the directory of a relative name did not meet it.
+	 */
+	SEGMENT_ROOT = 8,
+	/* What the call returned: an __s64. Only with ENTER_AT_EXIT, and not where the call has no result. */
+	SEGMENT_RESULT = 9,
 };
 
 enum name_status {
@@ -48,9 +54,19 @@ enum name_status {
 /* How the walk from a directory to the root of its mount namespace ended. */
 enum walk_status {
 	WALK_WHOLE = 0,
-	WALK_PARTIAL = 1, /* deeper, or longer, than there is room for */
-	WALK_DELETED = 2, /* the directory itself is gone */
-	WALK_NONE = 3,	  /* there is none */
+	WALK_PARTIAL = 1,  /* deeper, or longer, than there is room for; or renamed each time that it was tried */
+	WALK_DELETED = 2,  /* the directory itself is gone */
+	WALK_NONE = 3,	   /* there is none */
+	WALK_DETACHED = 4, /* at the root of a mount that is in no namespace: where the file is else, nothing tells */
+	WALK_INTERNAL = 5, /* the file is on a mount of the kernel's own (memfd, shm), where nothing has a path */
+};
+
+/* Bits of an enter_record's `marks`. */
+enum enter_mark {
+	ENTER_NO_EXIT = 1, /* no record of the end will follow */
+	ENTER_AT_EXIT =
+		2, /* the entry was not seen: written at the exit, from the registers, which still hold the arguments */
+	ENTER_NO_FLAGS = 4, /* the flags could not be read */
 };
 
 /* Whose number `nr` is. */
@@ -72,14 +88,14 @@ struct enter_record {
 	__u64 ts_ns; /* CLOCK_BOOTTIME */
 	__u64 seq;   /* by cpu and via */
 	__u32 cpu;
-	__u32 lost;
+	__u32 lost; /* saturates */
 	__s32 dfd;
 	__u32 flags;
 	/* From here on what one call of a thread most often has in common with the next: compared as a whole. */
 	__u32 nr;
 	__u16 abi;
 	__u8 via;
-	__u8 is_alone; /* no record of the end will follow */
+	__u8 marks; /* enum enter_mark */
 	__u32 pid;
 	__u32 ppid;
 	__u32 uid;
@@ -178,7 +194,7 @@ struct asked {
 	__u8 has_name;
 	__u8 has_new_name;
 	__u8 has_no_dfd;
-	__u8 condition; /* enum call_condition */
+	__u8 reserved;
 };
 
 /* Where to read on, of the process. */
@@ -209,34 +225,46 @@ struct program {
  * other calls had in their registers.
  */
 struct counters {
+	__u64 seq; /* of the last record */
 	__u64 matched;
 	__u64 filtered;
 	__u64 submitted;
 	__u64 lost_ring;
 	__u64 unfollowed; /* processes that are not followed because `followed` was full */
 	__u64 lost_exits; /* in the first of a CPU only */
-	__u32 lost;	  /* since the last record that fitted */
-	__u32 reserved[3];
+	__u32 lost;	  /* since the last record that fitted; saturates */
+	__u32 reserved;
 };
 
-/* By the same places: the record that is being filled. */
-struct enter_state {
-	__u64 seq;
-	__u64 share; /* bytes of the ring that may be used without asking */
+/*
+ * The record that is being filled: by the same slots, and then once more for each CPU, for the exits of system calls.
+ */
+struct call_state {
+	__u64 share;		     /* bytes of the ring that may be used without asking */
+	__u32 lost_exits_unreported; /* in those of exits only */
+	__u32 reserved;
 	struct arguments arguments;
 	struct asked asked;
 	struct process process;
-	struct enter_record record;
+	union {
+		struct enter_record record;
+		/* At its end, since the segments stand right behind whichever it is. */
+		struct {
+			__u8 unused[sizeof(struct enter_record) - sizeof(struct exit_record)];
+			struct exit_record exit;
+		};
+	};
 	struct segments segments;
 };
 
-/* One a CPU: the same for sys_exit. */
-struct exit_state {
-	__u32 lost_unreported;
-	__u32 reserved;
-	struct arguments arguments;
-	struct exit_record record;
-	struct segments segments;
+/*
+ * What was decided at the entry of the call that a thread is in, one byte a thread. A page of them is one element of
+ * the map, and neighbouring threads are 64 bytes apart in it: each CPU then writes cache lines of its own.
+ */
+#define DECISIONS_BYTES 4096
+
+struct decisions {
+	__u8 of[DECISIONS_BYTES];
 };
 
 /* How many values a filter takes. */

@@ -177,7 +177,8 @@ static __always_inline void append_exe(struct segments *segments, __u32 slot, co
 
 	if (file) {
 		BPF_CORE_READ_INTO(&path, file, f_path);
-		append_walk(segments, slot, SEGMENT_EXE, task, &path);
+		walk_from(slot, path.dentry, mount_of(path.mnt));
+		append_walk(slot, SEGMENT_EXE);
 	} else {
 		((struct directory *)(head + 1))->root_bytes = NO_ROOT;
 		end_segment(segments, head, SEGMENT_EXE, WALK_NONE, sizeof(struct directory));

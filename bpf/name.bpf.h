@@ -25,6 +25,14 @@ static __always_inline void end_segment(struct segments *segments, struct segmen
 	segments->end += (sizeof(*head) + bytes + SEGMENT_ALIGN - 1) & ~(__u64)(SEGMENT_ALIGN - 1);
 }
 
+static __always_inline void append_result(struct segments *segments, __s64 ret)
+{
+	struct segment *head = begin_segment(segments);
+
+	*(__s64 *)(head + 1) = ret;
+	end_segment(segments, head, SEGMENT_RESULT, 0, sizeof(ret));
+}
+
 /* A name that the kernel itself has copied in already. */
 static __always_inline void append_kernel_name(struct segments *segments, __u16 kind, const void *name)
 {

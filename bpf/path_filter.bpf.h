@@ -100,7 +100,7 @@ static __always_inline bool is_on_the_way(const struct segments *segments, __u32
  */
 __noinline int may_be_wanted(__u32 slot, __u32 name_at, __u32 walk_at)
 {
-	struct enter_state *state = bpf_map_lookup_elem(&enter_states, &slot);
+	struct call_state *state = bpf_map_lookup_elem(&call_states, &slot);
 	__u32 name_bytes = 0, root_bytes = NO_ROOT, end = 0, bytes = 0;
 	struct segments *segments;
 	struct segment *head;
@@ -122,13 +122,15 @@ __noinline int may_be_wanted(__u32 slot, __u32 name_at, __u32 walk_at)
 	}
 	if (walk_at != NOWHERE) {
 		head = (struct segment *)(segments->bytes + within_segments(walk_at));
-		if (head->status == WALK_PARTIAL)
+		if (head->status == WALK_PARTIAL || head->status == WALK_DETACHED)
 			return 1;
+		if (head->status == WALK_INTERNAL && !is_absolute)
+			return 0;
 		bytes = head->bytes - sizeof(struct directory);
 		root_bytes = word_at(segments, walk_at + sizeof(*head));
 		end = walk_at + sizeof(*head) + sizeof(struct directory) + bytes;
 	} else if (!is_absolute) {
-		return 0;
+		return 1;
 	}
 #pragma clang loop unroll(disable)
 	for (__u32 i = 0; i < FILTER_MAX && i < cfg_path_count; i++) {

@@ -9,7 +9,7 @@
 #include "syscall.bpf.h"
 #include "state.bpf.h"
 #include "filter.bpf.h"
-#include "note.bpf.h"
+#include "in_flight.bpf.h"
 #include "name.bpf.h"
 #include "walk.bpf.h"
 #include "path_filter.bpf.h"
@@ -19,8 +19,8 @@
 
 /* Only so that these types are in the object's BTF, from which the skeleton makes the Rust ones. */
 struct counters _counters = {0};
-struct enter_state _enter_state = {0};
-struct exit_state _exit_state = {0};
+struct enter_record _enter_record = {0};
+struct exit_record _exit_record = {0};
 struct completion_record _completion_record = {0};
 struct segment _segment = {0};
 struct directory _directory = {0};
@@ -36,24 +36,22 @@ enum walk_status _walk_status = 0;
 enum abi _abi = 0;
 enum via _via = 0;
 enum call_condition _call_condition = 0;
+enum enter_mark _enter_mark = 0;
 
-/* What the call is to be done to, as it was passed. Gives the flags, and whether the call is an event at all. */
-static __always_inline bool is_event(const volatile struct call *call, const struct arguments *arguments, __u32 *flags)
+/* NULL for a call that nobody asked for. */
+static __always_inline const volatile struct call *watched_call(struct task_struct *task, __u32 nr, __u32 *abi)
 {
-	*flags = arguments->at[call->flags & 7];
-	switch (call->condition) {
-	case CALL_ALWAYS:
-		return true;
-	case CALL_O_TRUNC:
-		return *flags & O_TRUNC;
-	case CALL_HOW_O_TRUNC:
-		*flags = how_flags((const void *)arguments->at[call->flags & 7]);
-		return *flags & O_TRUNC;
-	default:
-		return false;
-	}
+	const volatile struct call *call;
+
+	*abi = abi_of(task, nr);
+	/* In the 32-bit table that bit is part of the number, and there is no such call. */
+	if (*abi == ABI_COMPAT && nr & X32_BIT)
+		return NULL;
+	call = call_of(*abi, nr);
+	return call->condition == CALL_NEVER ? NULL : call;
 }
 
+/* What the call is to be done to, as it was passed. */
 static __always_inline void ask(struct asked *asked, const volatile struct call *call,
 				const struct arguments *arguments, __u32 flags)
 {
@@ -65,64 +63,69 @@ static __always_inline void ask(struct asked *asked, const volatile struct call 
 	asked->has_name = call->path;
 	asked->has_new_name = call->new_path;
 	asked->has_no_dfd = 0;
-	asked->condition = call->condition;
 }
 
-/* Whether only the entry can tell that the call is an event. */
-static __always_inline bool needs_note(__u8 condition)
+/*
+ * The record of a call, whose arguments are in the state; the caller has set what it is of. False when it is filtered,
+ * which is counted.
+ */
+static __always_inline bool fill_record(struct call_state *state, struct counters *counted, __u32 cpu, __u32 slot,
+					struct task_struct *task, const volatile struct call *call, __u32 flags)
 {
-	return cfg_path_count || condition == CALL_HOW_O_TRUNC;
+	counted->matched++;
+	if (is_filtered(task)) {
+		counted->filtered++;
+		return false;
+	}
+	state->record.via = VIA_SYSCALL;
+	ask(&state->asked, call, &state->arguments, flags);
+	begin_record(state, counted, cpu, task);
+	return append_segments(state, counted, slot, false, task);
 }
 
-static __always_inline int on_enter(__u64 nr, struct pt_regs *regs)
+static __always_inline int on_enter(__u32 nr, struct pt_regs *regs)
 {
 	const volatile struct call *call;
-	struct enter_record *record;
 	struct counters *counted;
-	struct enter_state *state;
+	struct call_state *state;
 	struct task_struct *task;
+	__u8 *decision = NULL, decided = CALL_LEFT_OUT;
+	enum is_event what;
 	__u32 cpu, abi, flags;
-	__u8 note = 0;
 
 	if (!is_watched(nr))
 		return 0;
 	task = current_task();
-	abi = abi_of(task, nr);
-	call = call_of(abi, nr);
-	if (call->condition == CALL_NEVER)
+	call = watched_call(task, nr, &abi);
+	if (!call)
 		return 0;
 	cpu = bpf_get_smp_processor_id();
 	counted = bpf_map_lookup_elem(&counters, &cpu);
-	state = bpf_map_lookup_elem(&enter_states, &cpu);
+	state = bpf_map_lookup_elem(&call_states, &cpu);
 	if (!counted || !state || is_closed)
 		return 0;
 	read_arguments(&state->arguments, typed_regs(task, regs), abi);
-	if (!is_event(call, &state->arguments, &flags))
+	what = is_event(call, &state->arguments, &flags);
+	/* The exit sees it in the same registers. */
+	if (what == IS_NO_EVENT && call->condition == CALL_O_TRUNC)
 		return 0;
-	counted->matched++;
-	if (is_filtered(task)) {
-		counted->filtered++;
+	if (cfg_results)
+		decision = decision_of(task);
+	if (what == IS_UNKNOWN && decision) {
+		*decision = CALL_UNSEEN;
 		return 0;
 	}
-
-	record = &state->record;
-	record->nr = nr & ~X32_BIT;
-	record->abi = abi;
-	record->via = VIA_SYSCALL;
-	record->is_alone = !cfg_results;
-	ask(&state->asked, call, &state->arguments, flags);
-	begin_record(state, counted, cpu, task);
-	if (!append_segments(state, counted, cpu, false, task))
-		return 0;
-
-	if (!send_record(state, counted))
-		note = NOTE_LOST;
-	else if (state->segments.has_fault)
-		note = NOTE_FAULT;
-	else if (needs_note(state->asked.condition))
-		note = NOTE_EVENT;
-	if (cfg_results && note)
-		leave_note(record->tid, note);
+	state->record.nr = nr & ~X32_BIT;
+	state->record.abi = abi;
+	state->record.marks = (decision ? 0 : ENTER_NO_EXIT) | (what == IS_UNKNOWN ? ENTER_NO_FLAGS : 0);
+	if (what != IS_NO_EVENT && fill_record(state, counted, cpu, cpu, task, call, flags)) {
+		if (cfg_results && !decision)
+			__sync_fetch_and_add(&counted->lost_exits, 1);
+		if (send_record(state, counted))
+			decided = state->segments.has_fault ? CALL_FAULT : CALL_SENT;
+	}
+	if (decision)
+		*decision = decided;
 	return 0;
 }
 
@@ -140,54 +143,94 @@ int trace_sys_enter(struct trace_event_raw_sys_enter *ctx)
 	return on_enter(ctx->id, NULL);
 }
 
-static __always_inline int on_exit(__u64 nr, struct pt_regs *regs, __s64 ret)
+/* seccomp ends such a call before it begins: what is in the register of the return is then none. */
+static __always_inline bool has_result(struct task_struct *task)
+{
+	return !(TASK(task, pending.signal.sig[0]) & 1UL << (SIGSYS - 1));
+}
+
+/*
+ * A call whose entry was not seen: it began before the tracer did, or seccomp refused it, which comes before the
+ * tracepoint. The counters are those of the CPU's entries: one such program at a time runs on a CPU, but where raw
+ * tracepoints are preemptible, and hook="raw_tp" was asked for all the same.
+ */
+static __always_inline void report_unseen(struct call_state *state, __u32 cpu, __u32 slot, struct task_struct *task,
+					  const volatile struct call *call, __s64 ret)
+{
+	struct counters *counted = bpf_map_lookup_elem(&counters, &cpu);
+	enum is_event what;
+	__u32 flags;
+
+	if (!counted || is_closed)
+		return;
+	what = is_event(call, &state->arguments, &flags);
+	if (what == IS_NO_EVENT)
+		return;
+	state->record.marks = ENTER_NO_EXIT | ENTER_AT_EXIT | (what == IS_UNKNOWN ? ENTER_NO_FLAGS : 0);
+	if (!fill_record(state, counted, cpu, slot, task, call, flags))
+		return;
+	if (has_result(task))
+		append_result(&state->segments, ret);
+	send_record(state, counted);
+}
+
+static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 {
 	const volatile struct call *call;
 	struct arguments *arguments;
 	struct segments *segments;
 	struct exit_record *record;
 	struct counters *counted;
-	struct exit_state *state;
+	struct call_state *state;
 	struct task_struct *task;
-	__u32 cpu, abi, tid, flags;
+	__u32 cpu, slot, abi, flags;
+	__u8 *decision, decided;
 	__u64 bytes;
-	__u8 note;
 
 	if (!is_watched(nr))
 		return 0;
 	task = current_task();
-	abi = abi_of(task, nr);
-	call = call_of(abi, nr);
-	if (call->condition == CALL_NEVER || is_filtered(task))
-		return 0;
-	tid = TASK(task, pid);
-	note = take_note(tid);
-	if (note == NOTE_LOST || (!note && needs_note(call->condition)))
+	call = watched_call(task, nr, &abi);
+	if (!call)
 		return 0;
 	cpu = bpf_get_smp_processor_id();
-	state = bpf_map_lookup_elem(&exit_states, &cpu);
+	slot = cfg_exit_slots + cpu;
+	state = bpf_map_lookup_elem(&call_states, &slot);
 	if (!state)
 		return 0;
 	arguments = &state->arguments;
-	segments = &state->segments;
-	if (call->condition != CALL_ALWAYS || note == NOTE_FAULT) {
-		/* The registers are still those of the entry. What a structure held may have changed since. */
+	if (call->condition == CALL_O_TRUNC) {
 		read_arguments(arguments, typed_regs(task, regs), abi);
-		if (!needs_note(call->condition) && !is_event(call, arguments, &flags))
+		if (is_event(call, arguments, &flags) == IS_NO_EVENT)
 			return 0;
 	}
+	decision = decision_of(task);
+	if (!decision)
+		return 0;
+	decided = *decision;
+	*decision = CALL_UNSEEN;
+	if (decided == CALL_LEFT_OUT)
+		return 0;
+	if (decided != CALL_SENT)
+		read_arguments(arguments, typed_regs(task, regs), abi);
+	if (decided == CALL_UNSEEN) {
+		state->record.nr = nr & ~X32_BIT;
+		state->record.abi = abi;
+		report_unseen(state, cpu, slot, task, call, ret);
+		return 0;
+	}
 
-	record = &state->record;
+	record = &state->exit;
 	record->kind = RECORD_EXIT;
-	record->tid = tid;
+	record->tid = TASK(task, pid);
 	record->ts_ns = bpf_ktime_get_boot_ns();
 	record->ret = ret;
 	record->nr = nr & ~X32_BIT;
 	record->abi = abi;
-	record->lost_exits = state->lost_unreported;
+	record->lost_exits = state->lost_exits_unreported;
 	bytes = sizeof(*record);
-	if (note == NOTE_FAULT) {
-		/* The call itself has brought the names' pages in. */
+	if (decided == CALL_FAULT) {
+		segments = &state->segments;
 		segments->end = 0;
 		if (call->path)
 			append_name(segments, SEGMENT_FILENAME, (const void *)arguments->at[call->path & 7]);
@@ -196,9 +239,9 @@ static __always_inline int on_exit(__u64 nr, struct pt_regs *regs, __s64 ret)
 		bytes += within_segments(segments->end);
 	}
 	if (!bpf_ringbuf_output(&events, record, bytes, 0)) {
-		state->lost_unreported = 0;
+		state->lost_exits_unreported = 0;
 	} else {
-		state->lost_unreported++;
+		state->lost_exits_unreported++;
 		counted = bpf_map_lookup_elem(&counters, &cpu);
 		if (counted)
 			__sync_fetch_and_add(&counted->lost_exits, 1);
@@ -221,12 +264,13 @@ int trace_sys_exit(struct trace_event_raw_sys_exit *ctx)
 /* For others than the program that the state is of. */
 static __always_inline void count_lost_exit(__u32 cpu)
 {
-	struct exit_state *state = bpf_map_lookup_elem(&exit_states, &cpu);
+	__u32 slot = cfg_exit_slots + cpu;
+	struct call_state *state = bpf_map_lookup_elem(&call_states, &slot);
 	struct counters *counted = bpf_map_lookup_elem(&counters, &cpu);
 
 	if (state && counted) {
 		__sync_fetch_and_add(&counted->lost_exits, 1);
-		__sync_fetch_and_add(&state->lost_unreported, 1);
+		__sync_fetch_and_add(&state->lost_exits_unreported, 1);
 	}
 }
 
@@ -238,7 +282,7 @@ int handle_request(struct bpf_raw_tracepoint_args *ctx)
 	struct request_key key = {(__u64)req, 0};
 	struct enter_record *record;
 	struct counters *counted;
-	struct enter_state *state;
+	struct call_state *state;
 	struct task_struct *task;
 	struct sent sent = {0};
 	__u32 cpu, slot;
@@ -255,7 +299,7 @@ int handle_request(struct bpf_raw_tracepoint_args *ctx)
 	cpu = bpf_get_smp_processor_id();
 	slot = cfg_cpus + cpu;
 	counted = bpf_map_lookup_elem(&counters, &slot);
-	state = bpf_map_lookup_elem(&enter_states, &slot);
+	state = bpf_map_lookup_elem(&call_states, &slot);
 	if (!counted || !state || is_closed || !read_request(req, opcode, &state->asked))
 		return 0;
 	if (call->condition == CALL_O_TRUNC && !(state->asked.flags & O_TRUNC))
@@ -285,12 +329,14 @@ int handle_request(struct bpf_raw_tracepoint_args *ctx)
 	}
 	sent.seq = record->seq;
 	sent.cpu = cpu;
-	record->is_alone = !cfg_results || !COMPLETES || BPF_CORE_READ(req, flags) & IOSQE_CQE_SKIP_SUCCESS;
-	if (!record->is_alone && !open_request(&key, &sent)) {
-		record->is_alone = 1;
+	record->marks = 0;
+	if (!cfg_results || !COMPLETES || BPF_CORE_READ(req, flags) & IOSQE_CQE_SKIP_SUCCESS) {
+		record->marks = ENTER_NO_EXIT;
+	} else if (!open_request(&key, &sent)) {
+		record->marks = ENTER_NO_EXIT;
 		count_lost_exit(cpu);
 	}
-	if (!send_record(state, counted) && !record->is_alone)
+	if (!send_record(state, counted) && !record->marks)
 		close_request(&key);
 	return 0;
 }

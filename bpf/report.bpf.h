@@ -3,7 +3,7 @@
 #ifndef RAWTP_REPORT_BPF_H
 #define RAWTP_REPORT_BPF_H
 
-static __always_inline void begin_record(struct enter_state *state, const struct counters *counted, __u32 cpu,
+static __always_inline void begin_record(struct call_state *state, struct counters *counted, __u32 cpu,
 					 struct task_struct *task)
 {
 	struct task_struct *pointers = untrusted(task, cfg_task_type);
@@ -11,7 +11,7 @@ static __always_inline void begin_record(struct enter_state *state, const struct
 
 	record->kind = RECORD_ENTER;
 	record->ts_ns = bpf_ktime_get_boot_ns();
-	record->seq = ++state->seq;
+	record->seq = ++counted->seq;
 	record->cpu = cpu;
 	record->lost = counted->lost;
 	record->dfd = state->asked.dfd;
@@ -35,47 +35,67 @@ static __always_inline void begin_record(struct enter_state *state, const struct
 
 /*
  * A name and what it is relative to: the directory of `dfd`, if that is one; for an absolute name the process's root,
- * which may not be the host's.
+ * which may not be the host's. Global, and so verified once for both names.
  */
-static __always_inline void append_path(struct enter_state *state, __u32 slot, bool is_new, bool in_kernel,
-					struct task_struct *task)
+__noinline int append_path(__u32 slot, __u32 is_new, __u32 in_kernel)
 {
-	const void *name = (const void *)(is_new ? state->asked.new_name : state->asked.name);
+	struct call_state *state = bpf_map_lookup_elem(&call_states, &slot);
 	__u16 name_kind = is_new ? SEGMENT_NEW_FILENAME : SEGMENT_FILENAME;
-	bool is_there = is_new ? state->asked.has_new_name : state->asked.has_name;
 	__u16 kind = is_new ? SEGMENT_NEW_DIRECTORY : SEGMENT_DIRECTORY;
-	__s32 dfd = is_new ? state->asked.new_dfd : state->asked.dfd;
-	struct segments *segments = &state->segments;
-	struct segment *head = begin_segment(segments);
-	__u32 name_at = is_there ? segments->end : NOWHERE, walk_at;
+	struct segments *segments;
+	struct segment *head;
 	struct path directory;
+	const void *name;
+	__u32 name_at = NOWHERE, walk_at;
+	bool has_name;
+	__s32 dfd;
 
-	if (is_there && in_kernel)
-		append_kernel_name(segments, name_kind, name);
-	else if (is_there)
-		append_name(segments, name_kind, name);
+	if (!state)
+		return 0;
+	name = (const void *)(is_new ? state->asked.new_name : state->asked.name);
+	has_name = is_new ? state->asked.has_new_name : state->asked.has_name;
+	dfd = is_new ? state->asked.new_dfd : state->asked.dfd;
+	segments = &state->segments;
+	head = begin_segment(segments);
+	if (has_name) {
+		name_at = segments->end;
+		if (in_kernel)
+			append_kernel_name(segments, name_kind, name);
+		else
+			append_name(segments, name_kind, name);
+	}
 	if (!cfg_paths)
-		return;
+		return 0;
 	walk_at = segments->end;
-	if (is_there && head->bytes && *(__u8 *)(head + 1) == '/')
-		append_walk(segments, slot, kind, task, NULL);
-	else if (!state->asked.has_no_dfd && directory_of(task, dfd, &directory))
-		append_walk(segments, slot, kind, task, &directory);
+	if (has_name && head->bytes && *(__u8 *)(head + 1) == '/') {
+		walk_from_root(slot);
+		append_walk(slot, kind);
+	} else if (!state->asked.has_no_dfd && directory_of(current_task(), dfd, &directory)) {
+		walk_from(slot, directory.dentry, mount_of(directory.mnt));
+		/* Beside the process's root: only who knows where that is can tell where `..` stops. */
+		if (!append_walk(slot, kind) && has_name) {
+			walk_from_root(slot);
+			append_walk(slot, SEGMENT_ROOT);
+		}
+	}
 	if (cfg_path_count && !segments->is_wanted)
 		segments->is_wanted = may_be_wanted(slot, name_at, walk_at < segments->end ? walk_at : NOWHERE);
+	return 0;
 }
 
 /* All that is behind the record. What is asked is in the state, whoever asks. False when the call's paths are not
  * wanted. */
-static __always_inline bool append_segments(struct enter_state *state, struct counters *counted, __u32 slot,
+static __always_inline bool append_segments(struct call_state *state, struct counters *counted, __u32 slot,
 					    bool in_kernel, struct task_struct *task)
 {
-	append_path(state, slot, false, in_kernel, task);
+	if (cfg_paths || cfg_exe)
+		begin_walks(slot, task);
+	append_path(slot, false, in_kernel);
 	if (state->asked.has_new_name)
-		append_path(state, slot, true, in_kernel, task);
+		append_path(slot, true, in_kernel);
 	if (cfg_path_count && !state->segments.is_wanted) {
 		counted->filtered++;
-		state->seq--;
+		counted->seq--;
 		return false;
 	}
 	if (cfg_exe && !state->process.is_sent)
@@ -93,7 +113,7 @@ static __always_inline bool append_segments(struct enter_state *state, struct co
  */
 #define SHARES 64
 
-static __always_inline bool has_room(struct enter_state *state, __u64 bytes)
+static __always_inline bool has_room(struct call_state *state, __u64 bytes)
 {
 	__u64 used;
 
@@ -109,8 +129,10 @@ static __always_inline bool has_room(struct enter_state *state, __u64 bytes)
 	return true;
 }
 
+#define LOST_MAX 0xffffffff
+
 /* False when there was no room for it, which is counted. */
-static __always_inline bool send_record(struct enter_state *state, struct counters *counted)
+static __always_inline bool send_record(struct call_state *state, struct counters *counted)
 {
 	__u64 bytes = sizeof(state->record) + within_segments(state->segments.end);
 
@@ -124,7 +146,8 @@ static __always_inline bool send_record(struct enter_state *state, struct counte
 	}
 	counted->submitted--;
 	counted->lost_ring++;
-	counted->lost++;
+	if (counted->lost != LOST_MAX)
+		counted->lost++;
 	return false;
 }
 

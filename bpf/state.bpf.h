@@ -9,9 +9,10 @@ struct {
 } events SEC(".maps");
 
 /*
- * Indexed by CPU (counters and enter_states: then once more, for io_uring). Plain arrays, not per-CPU ones: their
- * look-up is inlined on every kernel, and they can be mapped, so that user space reads the counters without a system
- * call and without privilege. The loader freezes these: nobody but the programs writes them.
+ * Indexed by slot: the CPU; then once more, for io_uring; and of call_states and walks a third time, for exits. Plain
+ * arrays, not per-CPU ones: their look-up is inlined on every kernel, and they can be mapped, so that user space reads
+ * the counters without a system call and without privilege. The loader freezes these: nobody but the programs writes
+ * them.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -29,15 +30,8 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct enter_state);
-} enter_states SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct exit_state);
-} exit_states SEC(".maps");
+	__type(value, struct call_state);
+} call_states SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -47,6 +41,8 @@ struct {
 } programs SEC(".maps");
 
 const volatile __u32 cfg_cpus = 1;
+/* The slot of the first CPU's exits. */
+const volatile __u32 cfg_exit_slots = 0;
 /* Whether the exit program is loaded too. */
 const volatile bool cfg_results = true;
 /* Whether directories are resolved. */

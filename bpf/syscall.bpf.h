@@ -17,13 +17,17 @@ const volatile struct call cfg_calls[2][SYSCALLS_MAX] = {};
 #define AT_FDCWD -100
 #define O_TRUNC 01000 /* the same on all architectures that are supported here */
 
-static __always_inline bool is_watched(__u64 nr)
+/* Of a number, the kernel looks at the low 32 bits: any process can set the others. */
+static __always_inline bool is_watched(__u32 nr)
 {
-	nr &= ~X32_BIT;
-	return nr < SYSCALLS_MAX && (cfg_syscalls[nr / 64] >> (nr % 64) & 1);
+	__u64 at = nr & ~X32_BIT;
+
+	/* One register for the check and for what it is a check of. */
+	barrier_var(at);
+	return at < SYSCALLS_MAX && (cfg_syscalls[at / 64] >> (at % 64) & 1);
 }
 
-static __always_inline __u32 abi_of(struct task_struct *task, __u64 nr)
+static __always_inline __u32 abi_of(struct task_struct *task, __u32 nr)
 {
 	if (is_compat(task))
 		return ABI_COMPAT;
@@ -31,18 +35,18 @@ static __always_inline __u32 abi_of(struct task_struct *task, __u64 nr)
 }
 
 /* After is_watched: the number's meaning in its own table, where it may well be of no interest. */
-static __always_inline const volatile struct call *call_of(__u32 abi, __u64 nr)
+static __always_inline const volatile struct call *call_of(__u32 abi, __u32 nr)
 {
 	return &cfg_calls[abi == ABI_COMPAT][nr & (SYSCALLS_MAX - 1)];
 }
 
 /* For programs whose regs the verifier knows the type of (tp_btf), where a plain load is allowed. */
-static __always_inline __u64 trusted_nr(struct pt_regs *regs)
+static __always_inline __u32 trusted_nr(struct pt_regs *regs)
 {
 #if defined(__TARGET_ARCH_x86)
 	return regs->orig_ax;
 #elif defined(__TARGET_ARCH_arm64)
-	return (__u32)regs->syscallno;
+	return regs->syscallno;
 #endif
 }
 
@@ -71,13 +75,26 @@ static __always_inline void read_arguments(struct arguments *arguments, struct p
 #endif
 }
 
-/* open_how(2type): a 64-bit word of flags comes first. */
-static __always_inline __u64 how_flags(const void *how)
-{
-	__u64 flags = 0;
+/* What the registers, and what they point to, say of a call of a watched number. */
+enum is_event {
+	IS_EVENT,
+	IS_NO_EVENT,
+	IS_UNKNOWN, /* openat2's flags lie in a page that is not there */
+};
 
-	bpf_probe_read_user(&flags, sizeof(flags), how);
-	return flags;
+static __always_inline enum is_event is_event(const volatile struct call *call, const struct arguments *arguments,
+					      __u32 *flags)
+{
+	__u64 how = 0;
+
+	*flags = arguments->at[call->flags & 7];
+	if (call->condition == CALL_HOW_O_TRUNC) {
+		/* open_how(2type): a 64-bit word of flags comes first. */
+		if (bpf_probe_read_user(&how, sizeof(how), (const void *)arguments->at[call->flags & 7]))
+			return IS_UNKNOWN;
+		*flags = how;
+	}
+	return call->condition == CALL_ALWAYS || *flags & O_TRUNC ? IS_EVENT : IS_NO_EVENT;
 }
 
 #endif

@@ -16,6 +16,8 @@
 
 #define PF_IO_WORKER 0x10 /* include/linux/sched.h: threads of io_uring's, of its worker pool or polling a queue */
 
+#define SIGSYS 31 /* include/uapi/asm-generic/signal.h, and the same on x86 */
+
 #define REGISTER(regs, name) (HAS_TYPED_REGS ? (regs)->name : BPF_CORE_READ(regs, name))
 
 #if defined(__TARGET_ARCH_x86)

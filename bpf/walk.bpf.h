@@ -11,7 +11,8 @@
 #define WALK_STEPS 4
 #define WALK_FEWS 16
 #define WALK_CALLS (PATH_MAX / 2 / WALK_STEPS / WALK_FEWS)
-#define NAME_BYTES 255
+/* How often a walk is begun again that a rename came into. */
+#define WALK_TRIES 8
 
 /* Kept in a map: on the stack, every step of the loop would be a state of its own to the verifier. */
 struct walk {
@@ -19,6 +20,7 @@ struct walk {
 	struct mount *mount;
 	struct dentry *root_dentry;
 	struct mount *root_mount;
+	struct mount *namespace_mount;
 	/* As they lie in the kernel's own: the next three are read in one go, and so are those after them. */
 	struct mount *mnt_parent;
 	struct dentry *mnt_mountpoint;
@@ -30,6 +32,13 @@ struct walk {
 	struct dentry *d_parent;
 	__u64 d_name_hash_len;
 	const unsigned char *d_name;
+	struct dentry *from_dentry;
+	struct mount *from_mount;
+	struct dentry *from_mnt_root;
+	__u64 links;	   /* a sum of what was passed on the way */
+	__u64 named_links; /* the same as far as the last name, and the steps to there */
+	__u32 named_steps;
+	__u32 steps;
 	__u32 at; /* where the next name goes */
 	__u32 start;
 	__u32 root_bytes;
@@ -43,6 +52,16 @@ struct {
 	__type(key, __u32);
 	__type(value, struct walk);
 } walks SEC(".maps");
+
+/*
+ * The second way must not be read before the first. x86 does not; on arm64 what comes nearest to a barrier that every
+ * kernel has is a helper that contains one (ktime_get_mono_fast_ns, kernel/time/timekeeping.c).
+ */
+#if defined(__TARGET_ARCH_arm64)
+#define READ_BEFORE_MORE() bpf_ktime_get_ns()
+#else
+#define READ_BEFORE_MORE() barrier()
+#endif
 
 #define MOUNT_OFFSET(field) bpf_core_field_offset(struct mount, field)
 #define DENTRY_OFFSET(field) bpf_core_field_offset(struct dentry, field)
@@ -63,14 +82,28 @@ static __always_inline void read_mount(struct walk *walk)
 	bpf_probe_read_kernel(&walk->mnt_root, 8, mount + MOUNT_OFFSET(mnt.mnt_root));
 }
 
+#define LINK_IS_ONE_RUN                                                                                                \
+	(DENTRY_SEQUENCE == DENTRY_OFFSET(d_flags) + 4 &&                                                              \
+	 DENTRY_OFFSET(d_hash.pprev) == DENTRY_OFFSET(d_flags) + 16 &&                                                 \
+	 DENTRY_OFFSET(d_parent) == DENTRY_OFFSET(d_flags) + 24)
+
+static __always_inline void read_link(struct walk *walk)
+{
+	const void *dentry = walk->dentry;
+
+	if (LINK_IS_ONE_RUN) {
+		bpf_probe_read_kernel(&walk->d_flags, 32, dentry + DENTRY_OFFSET(d_flags));
+		return;
+	}
+	bpf_probe_read_kernel(&walk->d_seq, 4, dentry + DENTRY_SEQUENCE);
+	bpf_probe_read_kernel(&walk->d_parent, 8, dentry + DENTRY_OFFSET(d_parent));
+}
+
 static __always_inline void read_dentry(struct walk *walk)
 {
 	const void *dentry = walk->dentry;
 
-	if (DENTRY_SEQUENCE == DENTRY_OFFSET(d_flags) + 4 &&
-	    DENTRY_OFFSET(d_hash.pprev) == DENTRY_OFFSET(d_flags) + 16 &&
-	    DENTRY_OFFSET(d_parent) == DENTRY_OFFSET(d_flags) + 24 &&
-	    DENTRY_OFFSET(d_name) == DENTRY_OFFSET(d_flags) + 32) {
+	if (LINK_IS_ONE_RUN && DENTRY_OFFSET(d_name) == DENTRY_OFFSET(d_flags) + 32) {
 		bpf_probe_read_kernel(&walk->d_flags, 48, dentry + DENTRY_OFFSET(d_flags));
 		return;
 	}
@@ -80,18 +113,55 @@ static __always_inline void read_dentry(struct walk *walk)
 	bpf_probe_read_kernel(&walk->d_name_hash_len, 16, dentry + DENTRY_OFFSET(d_name));
 }
 
-/* A rename writes a dentry's name and parent in place, between two steps of its sequence (__d_move, fs/dcache.c). */
-static __always_inline bool was_renamed(struct walk *walk)
-{
-	__u32 now = 0;
-
-	bpf_probe_read_kernel(&now, sizeof(now), (const void *)walk->dentry + DENTRY_SEQUENCE);
-	return now != walk->d_seq || now & 1;
-}
-
 static __always_inline struct mount *mount_of(struct vfsmount *mnt)
 {
 	return (void *)mnt - bpf_core_field_offset(struct mount, mnt);
+}
+
+/*
+ * A rename changes a dentry's name and parent in place, between two steps of its sequence (__d_move, fs/dcache.c).
+ * While the walk climbs, what it has left behind can move elsewhere: then the names that it took were never a path
+ * together. So each link from a child to its parent is summed up, with its sequence, and the way is gone twice, as far
+ * as it has names. If the sums are the same, then all links were there at the moment between the two.
+ */
+static __always_inline void add_link(struct walk *walk, __u64 from, __u64 to)
+{
+	walk->links = (walk->links + from + (to << 1)) * 0x9e3779b97f4a7c15;
+}
+
+static __always_inline void cross_mount(struct walk *walk)
+{
+	add_link(walk, (__u64)walk->mnt_parent, (__u64)walk->mnt_mountpoint);
+	walk->dentry = walk->mnt_mountpoint;
+	walk->mount = walk->mnt_parent;
+	read_mount(walk);
+}
+
+/* Set for mounts that nobody has mounted anywhere (MNT_NS_INTERNAL, fs/mount.h). */
+#define IS_ERROR(pointer) ((__u64)(pointer) >= (__u64)-4095)
+/* The number of a namespace that holds what was never attached, since Linux 6.18; before, there it is 0. */
+#define MNT_NS_ANON_INO 0xEFFFFFF7U
+
+/* How a walk ended that cannot go on: the rules of prepend_path() (fs/d_path.c). */
+static __always_inline __u32 end_of(struct walk *walk)
+{
+	struct mnt_namespace *namespace = NULL;
+	__u32 inum = 0;
+
+	if (walk->mount != walk->namespace_mount) {
+		bpf_probe_read_kernel(&namespace, sizeof(namespace), (const void *)walk->mount + MOUNT_OFFSET(mnt_ns));
+		if (IS_ERROR(namespace))
+			return WALK_INTERNAL;
+		if (walk->dentry != walk->mnt_root)
+			return WALK_PARTIAL;
+		if (namespace)
+			inum = BPF_CORE_READ(namespace, ns.inum);
+		if (!inum || inum == MNT_NS_ANON_INO)
+			return WALK_DETACHED;
+	} else if (walk->dentry != walk->mnt_root) {
+		return WALK_PARTIAL;
+	}
+	return walk->is_deleted ? WALK_DELETED : WALK_WHOLE;
 }
 
 /* One step. False at the end. */
@@ -103,39 +173,59 @@ static __always_inline bool step(struct walk *walk, __u8 *names)
 		walk->root_bytes = at - walk->start;
 	if (walk->dentry == walk->mnt_root) {
 		if (walk->mnt_parent == walk->mount) {
-			walk->status = walk->is_deleted ? WALK_DELETED : WALK_WHOLE;
+			walk->status = end_of(walk);
 			return false;
 		}
-		walk->dentry = walk->mnt_mountpoint;
-		walk->mount = walk->mnt_parent;
-		read_mount(walk);
+		cross_mount(walk);
+		walk->steps++;
 		return true;
 	}
 	read_dentry(walk);
-	if (walk->d_parent == walk->dentry)
+	if (walk->d_parent == walk->dentry) {
+		walk->status = end_of(walk);
 		return false;
-	bytes = (walk->d_name_hash_len >> 32) & NAME_BYTES;
+	}
+	bytes = walk->d_name_hash_len >> 32;
 	if (at - walk->start + bytes >= PATH_MAX)
 		return false;
+	/* For the verifier, which has lost the range. */
+	barrier_var(bytes);
+	bytes &= PATH_MAX - 1;
 	at = within_segments(at);
 	bpf_probe_read_kernel(names + at, bytes, walk->d_name);
 	names[at + bytes] = 0;
-	/* Again, as long as there are steps. */
-	if (was_renamed(walk))
-		return true;
 	/* d_unlinked() of the directory itself; above it nothing can be gone while it was there. */
 	if (at == walk->start && !walk->d_hash_pprev)
 		walk->is_deleted = 1;
+	add_link(walk, (__u64)walk->dentry, walk->d_seq);
 	walk->at = at + bytes + 1;
 	walk->dentry = walk->d_parent;
+	walk->steps++;
+	walk->named_links = walk->links;
+	walk->named_steps = walk->steps;
 	return true;
 }
 
-/* `slot`: of walks and enter_states. Global, as those that call it. Returns whether there is more to walk. */
+/* The same step, of which only the link counts. */
+static __always_inline bool step_again(struct walk *walk)
+{
+	if (walk->dentry == walk->mnt_root) {
+		read_mount(walk);
+		cross_mount(walk);
+	} else {
+		read_link(walk);
+		add_link(walk, (__u64)walk->dentry, walk->d_seq);
+		walk->dentry = walk->d_parent;
+	}
+	walk->named_steps--;
+	return walk->named_steps;
+}
+
+/* `slot`: of walks and call_states. Global, as those that call it. Returns whether there is more to walk. */
 __noinline int walk_few(__u32 slot)
 {
 	struct walk *walk = bpf_map_lookup_elem(&walks, &slot);
-	struct enter_state *state = bpf_map_lookup_elem(&enter_states, &slot);
+	struct call_state *state = bpf_map_lookup_elem(&call_states, &slot);
 
 	if (!walk || !state)
 		return 0;
@@ -155,13 +245,63 @@ __noinline int walk_some(__u32 slot)
 	return 1;
 }
 
+__noinline int walk_few_again(__u32 slot)
+{
+	struct walk *walk = bpf_map_lookup_elem(&walks, &slot);
+
+	if (!walk)
+		return 0;
+	for (int i = 0; i < WALK_STEPS; i++) {
+		if (!step_again(walk))
+			return 0;
+	}
+	return 1;
+}
+
+__noinline int walk_some_again(__u32 slot)
+{
+	for (int i = 0; i < WALK_FEWS; i++) {
+		if (!walk_few_again(slot))
+			return 0;
+	}
+	return 1;
+}
+
+/* The way up, from where it begins. Returns whether it was the same way all the time. */
 __noinline int walk_up(__u32 slot)
 {
+	struct walk *walk = bpf_map_lookup_elem(&walks, &slot);
+
+	if (!walk)
+		return 0;
+	walk->dentry = walk->from_dentry;
+	walk->mount = walk->from_mount;
+	read_mount(walk);
+	walk->from_mnt_root = walk->mnt_root;
+	walk->links = 0;
+	walk->named_links = 0;
+	walk->named_steps = 0;
+	walk->steps = 0;
+	walk->at = walk->start;
+	walk->root_bytes = NO_ROOT;
+	walk->is_deleted = 0;
+	walk->status = WALK_PARTIAL;
 	for (int i = 0; i < WALK_CALLS; i++) {
 		if (!walk_some(slot))
 			break;
 	}
-	return 0;
+	if (!walk->named_steps)
+		return 1;
+	READ_BEFORE_MORE();
+	walk->dentry = walk->from_dentry;
+	walk->mount = walk->from_mount;
+	walk->mnt_root = walk->from_mnt_root;
+	walk->links = 0;
+	for (int i = 0; i < WALK_CALLS; i++) {
+		if (!walk_some_again(slot))
+			break;
+	}
+	return walk->links == walk->named_links;
 }
 
 /* The directory that `dfd` stands for; false when it stands for none. */
@@ -185,13 +325,11 @@ static __always_inline bool directory_of(struct task_struct *task, __s32 dfd, st
 	return directory->dentry;
 }
 
-/* Appends the way from `from` (or, with none, from the process's root) up. */
-static __always_inline void append_walk(struct segments *segments, __u32 slot, __u16 kind, struct task_struct *task,
-					const struct path *from)
+/* Where the walks of a record end. */
+static __always_inline void begin_walks(__u32 slot, struct task_struct *task)
 {
+	struct task_struct *pointers = untrusted(task, cfg_task_type);
 	struct walk *walk = bpf_map_lookup_elem(&walks, &slot);
-	struct segment *head = begin_segment(segments);
-	struct directory *directory = (struct directory *)(head + 1);
 	struct path root;
 
 	if (!walk)
@@ -199,19 +337,57 @@ static __always_inline void append_walk(struct segments *segments, __u32 slot, _
 	BPF_CORE_READ_INTO(&root, task, fs, root);
 	walk->root_dentry = root.dentry;
 	walk->root_mount = mount_of(root.mnt);
-	walk->dentry = from ? from->dentry : root.dentry;
-	walk->mount = mount_of(from ? from->mnt : root.mnt);
-	walk->start = segments->end + sizeof(*head) + sizeof(*directory);
-	walk->at = walk->start;
-	walk->root_bytes = NO_ROOT;
-	walk->is_deleted = 0;
-	walk->status = WALK_PARTIAL;
-	read_mount(walk);
-	walk_up(slot);
+	walk->namespace_mount =
+		HAS_TYPED_TASK ? pointers->nsproxy->mnt_ns->root : BPF_CORE_READ(task, nsproxy, mnt_ns, root);
+}
 
+static __always_inline void walk_from(__u32 slot, struct dentry *dentry, struct mount *mount)
+{
+	struct walk *walk = bpf_map_lookup_elem(&walks, &slot);
+
+	if (!walk)
+		return;
+	walk->from_dentry = dentry;
+	walk->from_mount = mount;
+}
+
+static __always_inline void walk_from_root(__u32 slot)
+{
+	struct walk *walk = bpf_map_lookup_elem(&walks, &slot);
+
+	if (!walk)
+		return;
+	walk->from_dentry = walk->root_dentry;
+	walk->from_mount = walk->root_mount;
+}
+
+/* Appends the way up, as a segment of this kind, after walk_from. Returns whether it met the process's root. Global. */
+__noinline int append_walk(__u32 slot, __u32 kind)
+{
+	struct walk *walk = bpf_map_lookup_elem(&walks, &slot);
+	struct call_state *state = bpf_map_lookup_elem(&call_states, &slot);
+	struct directory *directory;
+	struct segments *segments;
+	struct segment *head;
+	bool is_path = false;
+
+	if (!walk || !state)
+		return 1;
+	segments = &state->segments;
+	head = begin_segment(segments);
+	directory = (struct directory *)(head + 1);
+	walk->start = segments->end + sizeof(*head) + sizeof(*directory);
+	for (int i = 0; i < WALK_TRIES && !is_path; i++)
+		is_path = walk_up(slot);
+	if (!is_path) {
+		walk->at = walk->start;
+		walk->root_bytes = NO_ROOT;
+		walk->status = WALK_PARTIAL;
+	}
 	directory->root_bytes = walk->root_bytes;
 	directory->reserved = 0;
 	end_segment(segments, head, kind, walk->status, sizeof(*directory) + walk->at - walk->start);
+	return walk->root_bytes != NO_ROOT || walk->status == WALK_PARTIAL;
 }
 
 #endif

@@ -28,7 +28,7 @@ pub struct Event<'a> {
 }
 
 impl<'a> Event<'a> {
-    /// Unix time of the entry.
+    /// Unix time of the entry; of the return, when the entry was not seen.
     #[must_use]
     pub fn ts_ns(&self) -> i64 {
         self.enter.record.ts_ns.cast_signed().wrapping_add(self.offset_ns)
@@ -46,10 +46,12 @@ impl<'a> Event<'a> {
         self.enter.record.lost.saturating_add(self.lost_before)
     }
 
-    /// From the entry to the return.
+    /// From the entry to the return; `None` when one of them was not seen.
     #[must_use]
     pub fn duration_ns(&self) -> Option<u64> {
-        self.exit.map(|exit| exit.record.ts_ns.saturating_sub(self.enter.record.ts_ns))
+        self.exit
+            .filter(|_| !self.enter.is_at_exit())
+            .map(|exit| exit.record.ts_ns.saturating_sub(self.enter.record.ts_ns))
     }
 
     /// The name: what was read at the return where the entry could not read it.
@@ -109,10 +111,10 @@ impl<'a> Event<'a> {
         self.has(|shape| shape.dfd).then_some(self.enter.record.dfd)
     }
 
-    /// The flags, of a call that takes some.
+    /// The flags, of a call that takes some, if they could be read.
     #[must_use]
     pub fn flags(&self) -> Option<u32> {
-        self.has(|shape| shape.flags).then_some(self.enter.record.flags)
+        (self.has(|shape| shape.flags) && !self.enter.has_no_flags()).then_some(self.enter.record.flags)
     }
 
     /// What the call returned.

@@ -19,10 +19,10 @@ use crate::skel::types::comm_filter;
 use crate::skel::{OpenRawtpSkel, RawtpSkel};
 
 /// The largest pid that Linux gives out (`PID_MAX_LIMIT`, include/linux/threads.h).
-const PID_MAX: u32 = 4 << 20;
+pub(crate) const PID_MAX: u32 = 4 << 20;
 
 /// The inode of the initial pid namespace (`PROC_PID_INIT_INO`, `include/linux/proc_ns.h`).
-const INITIAL_PID_NS: u64 = 0xEFFF_FFFC;
+pub(crate) const INITIAL_PID_NS: u64 = 0xEFFF_FFFC;
 
 /// A command's name with its NUL, as the kernel keeps it.
 const COMM_BYTES: usize = 16;

@@ -32,7 +32,7 @@ pub struct Counts {
     pub filtered: AtomicU64,
     /// Lost before those, and told by no event.
     pub untold: AtomicU64,
-    /// Exit records that belong to no event.
+    /// Exit records of events that were delivered without waiting for them any longer.
     pub unpaired: AtomicU64,
     /// Events whose name could not be read.
     pub name_faults: AtomicU64,
@@ -111,24 +111,36 @@ impl Join {
             if let Some(open) = self.ready.pop_front() {
                 return self.finish(open, None, counts, make).map(Some);
             }
-            let Some((bytes, end)) = record_at(&chunk.bytes, *position)? else { return Ok(None) };
+            let start = *position;
+            let Some((bytes, end)) = record_at(&chunk.bytes, start)? else { return Ok(None) };
             fetch_ahead(&chunk.bytes, end);
             *position = end;
             // By reference: a record is large.
             match &parse(bytes)? {
                 Record::Enter(enter) => {
+                    let key = Key::of(enter.record);
+                    let ends = !enter.has_no_exit();
+                    let alone = !self.open.contains_key(&key);
+                    if !ends
+                        && !alone
+                        && let Some(earlier) = self.take(key)
+                    {
+                        // The thread is in its next call: the exit of the one before was lost. That one comes first.
+                        self.ready.push_back(earlier);
+                        *position = start;
+                        continue;
+                    }
                     add(&counts.decoded, 1);
                     self.programs.learn(enter);
-                    let key = Key::of(enter.record);
-                    let ends = enter.record.is_alone == 0;
-                    let alone = !self.open.contains_key(&key);
                     let exit = if ends && alone { exit_at(chunk, end, enter) } else { None };
                     if let Some((_, end)) = &exit {
                         *position = *end;
                     }
                     let full = self.open_bytes + bytes.len() > OPEN_BYTES;
                     if exit.is_some() || !ends || (alone && full) {
-                        let exit = exit.as_ref().map(|(exit, _)| exit);
+                        let returned = returned_at_exit(enter);
+                        let returned = returned.as_ref().map(Exit::new);
+                        let exit = exit.as_ref().map(|(exit, _)| exit).or(returned.as_ref());
                         let program = self.programs.of(enter.record.pid).map(|program| &**program);
                         let event = Event { enter, exit, offset_ns: chunk.offset_ns, program, lost_before: 0 };
                         return Ok(Some(deliver(&event, counts, make)));
@@ -226,6 +238,15 @@ impl Join {
 /// The end of a request, in the terms of a call's.
 fn exit_of(record: &completion_record) -> exit_record {
     exit_record { ts_ns: record.ts_ns, ret: record.ret, ..Default::default() }
+}
+
+/// The exit that an enter record tells of which was written at it.
+#[inline(always)]
+fn returned_at_exit(enter: &Enter<'_>) -> Option<exit_record> {
+    if !enter.is_at_exit() {
+        return None;
+    }
+    enter.segments.result().map(|ret| exit_record { ts_ns: enter.record.ts_ns, ret, ..Default::default() })
 }
 
 /// The exit right behind its own enter: the ordinary case, which needs no table. What is malformed there is met again in

@@ -148,16 +148,22 @@ mod tests {
         let mut storage = MaybeUninit::uninit();
         let mut open = RawtpSkelBuilder::default().open(&mut storage).unwrap();
         let progs = &mut open.progs;
-        for program in [&mut progs.handle_sys_enter, &mut progs.trace_sys_enter, &mut progs.handle_request] {
+        for program in [
+            &mut progs.handle_sys_enter,
+            &mut progs.trace_sys_enter,
+            &mut progs.handle_sys_exit,
+            &mut progs.trace_sys_exit,
+            &mut progs.handle_request,
+        ] {
             let (before, count) = (placeholders(program), program.insns().len());
-            assert_eq!(before.len(), 1);
+            assert_eq!(before.len(), 2);
             patch_calls(program, None).unwrap();
-            let by = program.insns()[before[0]];
-            assert_eq!((by.code, by.dst_reg(), by.src_reg(), by.off, by.imm), (MOVE, 0, 1, 0, 0));
+            for at in before {
+                let by = program.insns()[at];
+                assert_eq!((by.code, by.dst_reg(), by.src_reg(), by.off, by.imm), (MOVE, 0, 1, 0, 0));
+            }
             assert_eq!((placeholders(program).len(), program.insns().len()), (0, count));
         }
-        for program in [&progs.handle_sys_exit, &progs.trace_sys_exit, &progs.handle_completion] {
-            assert_eq!(placeholders(program).len(), 0);
-        }
+        assert_eq!(placeholders(&progs.handle_completion).len(), 0);
     }
 }

@@ -38,6 +38,16 @@ impl PathKind {
     }
 }
 
+/// How much is known of where a name leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Known {
+    #[default]
+    Whole,
+    InPart,
+    /// To no file that has a path.
+    Nowhere,
+}
+
 /// Paths of one name. The buffers are used again.
 #[derive(Debug, Default)]
 pub struct Paths {
@@ -46,7 +56,7 @@ pub struct Paths {
     kind: PathKind,
     differs: bool,
     nameless: bool,
-    is_cut: bool,
+    known: Known,
     /// The names of the last directory below its process's root, and its path: mostly the next name's as well.
     below: Vec<u8>,
     below_path: Vec<u8>,
@@ -129,9 +139,9 @@ impl Paths {
     pub fn resolve_file(&mut self, file: Option<Directory<'_>>) {
         self.clear();
         if let Some(file) = file {
-            self.resolve(None, Some(file), false);
+            self.resolve(None, Some(file), None, false);
             // A deleted executable still has its name; only a missing beginning makes it none.
-            self.nameless = file.status == WalkStatus::Partial && self.kind == PathKind::Partial;
+            self.nameless = file.is_cut() && self.kind == PathKind::Partial;
         }
     }
 
@@ -142,56 +152,74 @@ impl Paths {
         self.kind = PathKind::Unknown;
         self.differs = false;
         self.nameless = false;
-        self.is_cut = false;
+        self.known = Known::Whole;
     }
 
-    /// Works one name's paths out. `name` is `None` for calls that have a descriptor only.
-    pub fn resolve(&mut self, name: Option<Name<'_>>, directory: Option<Directory<'_>>, is_cwd: bool) {
+    /// Works one name's paths out. `name` is `None` for calls that have a descriptor only; `root` is the process's own
+    /// root, where the directory is not below it.
+    pub fn resolve(
+        &mut self,
+        name: Option<Name<'_>>,
+        directory: Option<Directory<'_>>,
+        root: Option<Directory<'_>>,
+        is_cwd: bool,
+    ) {
         self.clear();
-        if unusable(name) {
-            return;
+        if let Some(name) = name {
+            self.known = match name {
+                Name { status: NameStatus::Fault, .. } => Known::InPart,
+                // For the empty name every call gives ENOENT.
+                Name { bytes: [], .. } => Known::Nowhere,
+                _ => Known::Whole,
+            };
+            if self.known != Known::Whole {
+                return;
+            }
         }
         let bytes = name.map_or(b"".as_slice(), |name| name.bytes);
-        if bytes.first() == Some(&b'/') {
-            self.resolve_absolute(bytes, directory);
-        } else if let Some(directory) = directory {
-            self.resolve_relative(bytes, directory, is_cwd);
+        match directory {
+            _ if bytes.first() == Some(&b'/') => self.resolve_absolute(bytes, directory, root),
+            None => self.known = Known::InPart,
+            Some(directory) if directory.status == WalkStatus::Internal => self.known = Known::Nowhere,
+            Some(directory) => {
+                self.resolve_relative(bytes, directory, root, is_cwd);
+                if name.is_none() && directory.status == WalkStatus::Deleted && directory.is_unnamed() {
+                    self.known = Known::Nowhere;
+                }
+            }
         }
         if self.kind != PathKind::Unknown && name.is_some_and(|name| name.status == NameStatus::Truncated) {
             self.kind = PathKind::Partial;
-            self.is_cut = true;
+            self.known = Known::InPart;
         }
     }
 
     /// The directory then is the process's root; or, for a name that could only be read at the exit, whatever it would have
     /// been relative to, of which only what lies above the root is of use.
-    fn resolve_absolute(&mut self, bytes: &[u8], directory: Option<Directory<'_>>) {
+    fn resolve_absolute(&mut self, bytes: &[u8], directory: Option<Directory<'_>>, root: Option<Directory<'_>>) {
         self.kind = PathKind::Absolute;
         push_lexically(&mut self.path, bytes, 0);
-        if let Some(directory) = directory
-            && let (Some(_), above) = directory.split()
-            && directory.status != WalkStatus::Partial
-        {
-            self.set_host_path(above);
+        match root.or(directory).filter(|known| !known.is_cut()).map(|known| known.split()) {
+            Some((Some(_), above)) => self.set_host_path(above),
+            // It is not known where that root is.
+            _ => self.known = Known::InPart,
         }
         or_root(&mut self.path);
     }
 
-    fn resolve_relative(&mut self, bytes: &[u8], directory: Directory<'_>, is_cwd: bool) {
+    fn resolve_relative(&mut self, bytes: &[u8], directory: Directory<'_>, root: Option<Directory<'_>>, is_cwd: bool) {
         let (below, above) = directory.split();
         let Some(below) = below else {
             push_upwards(&mut self.host_path, above);
-            // Where the process's root was not met, none stands in the way of `..`.
-            push_lexically(&mut self.host_path, bytes, 0);
-            if directory.status == WalkStatus::Partial {
-                self.is_cut = true;
+            if directory.is_cut() {
+                push_lexically(&mut self.host_path, bytes, 0);
+                self.known = Known::InPart;
                 self.path.extend_from_slice(self.host_path.strip_prefix(b"/").unwrap_or_default());
+                self.host_path.clear();
                 // `..` may lead up to where nothing is known.
                 self.kind = if self.path.is_empty() { PathKind::Unknown } else { PathKind::Partial };
             } else {
-                // It works outside of its root, and has no name of its own for the place.
-                or_root(&mut self.host_path);
-                self.differs = true;
+                self.resolve_outside(bytes, root);
             }
             return;
         };
@@ -202,10 +230,38 @@ impl Paths {
             _ if is_cwd => PathKind::Cwd,
             _ => PathKind::Dirfd,
         };
-        if directory.status != WalkStatus::Partial {
+        if directory.is_cut() {
+            // Below the process's own root, whose place is not known.
+            self.known = Known::InPart;
+        } else {
             self.set_host_path(above);
         }
         or_root(&mut self.path);
+    }
+
+    /// The process works outside of its root, and has no name of its own for the place. Above it, `..` leads up to the
+    /// root of the namespace; but where a name leads down to the process's root, `..` stays there.
+    fn resolve_outside(&mut self, bytes: &[u8], root: Option<Directory<'_>>) {
+        let is_known = root.is_some_and(|root| root.status != WalkStatus::Partial);
+        let is_in_tree = |root: &Directory<'_>| matches!(root.status, WalkStatus::Whole | WalkStatus::Deleted);
+        let root_path = root.filter(is_in_tree).map(|root| {
+            let mut path = Vec::new();
+            push_upwards(&mut path, root.names);
+            path
+        });
+        for part in bytes.split(|byte| *byte == b'/') {
+            if part != b".." {
+                push_lexically(&mut self.host_path, part, 0);
+            } else if !is_known {
+                self.host_path.clear();
+                self.known = Known::InPart;
+                return;
+            } else if root_path.as_ref() != Some(&self.host_path) {
+                push_lexically(&mut self.host_path, part, 0);
+            }
+        }
+        or_root(&mut self.host_path);
+        self.differs = true;
     }
 
     fn push_below(&mut self, below: &[u8]) {
@@ -249,10 +305,16 @@ impl Paths {
         self.path().or(self.host_path()).filter(|_| !self.nameless)
     }
 
-    /// Whether its beginning or its end is not known, so that it could be any.
+    /// Whether it is not known, or its beginning or its end is not, so that it could be any.
     #[must_use]
     pub fn is_cut(&self) -> bool {
-        self.is_cut
+        self.known == Known::InPart
+    }
+
+    /// Whether it surely leads to no file that has a path, whatever stands in it.
+    #[must_use]
+    pub fn is_nowhere(&self) -> bool {
+        self.known == Known::Nowhere
     }
 
     /// How the path was got.
@@ -262,11 +324,6 @@ impl Paths {
     }
 }
 
-/// A name that leads nowhere: one that could not be read, or the empty one, for which every call gives ENOENT.
-fn unusable(name: Option<Name<'_>>) -> bool {
-    name.is_some_and(|name| name.status == NameStatus::Fault || name.bytes.is_empty())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -274,7 +331,9 @@ mod tests {
     fn resolved(name: &str, names: &[u8], root_bytes: Option<u32>, status: WalkStatus) -> (String, String, PathKind) {
         let mut paths = Paths::default();
         let name = Name { status: NameStatus::Ok, bytes: name.as_bytes() };
-        paths.resolve(Some(name), Some(Directory { status, root_bytes, names }), true);
+        let root = Directory { status: WalkStatus::Whole, root_bytes: Some(0), names: b"jail\0srv\0" };
+        let root = root_bytes.is_none().then_some(root).filter(|_| status != WalkStatus::Partial);
+        paths.resolve(Some(name), Some(Directory { status, root_bytes, names }), root, true);
         let text = |path: Option<&[u8]>| path.map_or("None".into(), |path| String::from_utf8_lossy(path).into_owned());
         (text(paths.path()), text(paths.host_path()), paths.kind())
     }
@@ -333,15 +392,54 @@ mod tests {
     fn what_leads_nowhere_has_none() {
         let mut paths = Paths::default();
         let whole = Directory { status: WalkStatus::Whole, root_bytes: Some(0), names: b"" };
-        paths.resolve(Some(Name { status: NameStatus::Ok, bytes: b"" }), Some(whole), true);
+        paths.resolve(Some(Name { status: NameStatus::Ok, bytes: b"" }), Some(whole), None, true);
         assert_eq!((paths.path(), paths.kind()), (None, PathKind::Unknown));
-        paths.resolve(Some(Name { status: NameStatus::Fault, bytes: b"" }), Some(whole), true);
+        paths.resolve(Some(Name { status: NameStatus::Fault, bytes: b"" }), Some(whole), None, true);
         assert_eq!(paths.path(), None);
-        paths.resolve(Some(Name { status: NameStatus::Ok, bytes: b"x" }), None, false);
+        paths.resolve(Some(Name { status: NameStatus::Ok, bytes: b"x" }), None, None, false);
         assert_eq!(paths.path(), None);
-        paths.resolve(Some(Name { status: NameStatus::Ok, bytes: b"/x/../y" }), None, false);
+        paths.resolve(Some(Name { status: NameStatus::Ok, bytes: b"/x/../y" }), None, None, false);
         assert_eq!((paths.path(), paths.kind()), (Some(b"/y".as_slice()), PathKind::Absolute));
-        paths.resolve(None, Some(Directory { status: WalkStatus::Whole, root_bytes: Some(2), names: b"f\0" }), false);
+        let file = |status, names| Some(Directory { status, root_bytes: Some(2), names });
+        paths.resolve(None, file(WalkStatus::Whole, b"f\0"), None, false);
         assert_eq!((paths.path(), paths.kind()), (Some(b"/f".as_slice()), PathKind::Dirfd));
+    }
+
+    #[test]
+    fn what_is_not_known_could_be_any_and_what_is_nowhere_is_none() {
+        let mut paths = Paths::default();
+        let [whole, deleted, detached, internal] =
+            [WalkStatus::Whole, WalkStatus::Deleted, WalkStatus::Detached, WalkStatus::Internal]
+                .map(|status| move |names| Some(Directory { status, root_bytes: None, names }));
+        let root = Some(Directory { status: WalkStatus::Whole, root_bytes: Some(0), names: b"" });
+        let mut told = |name: Option<&str>, status, directory, root| {
+            let name = name.map(|name| Name { status, bytes: name.as_bytes() });
+            paths.resolve(name, directory, root, false);
+            let path = paths.path().map(|path| String::from_utf8_lossy(path).into_owned());
+            (path, paths.host_path().is_some(), paths.is_cut(), paths.is_nowhere())
+        };
+        let ok = NameStatus::Ok;
+        assert_eq!(told(Some("x"), ok, detached(b"d\0".as_slice()), root), (Some("d/x".into()), false, true, false));
+        assert_eq!(told(Some("/x"), ok, detached(b"".as_slice()), None), (Some("/x".into()), false, true, false));
+        assert_eq!(told(Some("x"), ok, None, root), (None, false, true, false));
+        assert_eq!(told(Some(""), NameStatus::Fault, whole(b"d\0".as_slice()), root), (None, false, true, false));
+        assert_eq!(told(Some(""), ok, whole(b"d\0".as_slice()), root), (None, false, false, true));
+        assert_eq!(told(None, ok, internal(b"".as_slice()), root), (None, false, false, true));
+        assert_eq!(told(None, ok, deleted(b"#123\0tmp\0".as_slice()), root), (None, true, false, true));
+        assert_eq!(told(None, ok, deleted(b"#12a\0tmp\0".as_slice()), root), (None, true, false, false));
+    }
+
+    #[test]
+    fn above_its_root_a_process_goes_up_but_not_out_of_its_root() {
+        let outside = |name, names| resolved(name, names, None, WalkStatus::Whole).1;
+        assert_eq!(outside("../x", b"out\0srv\0"), "/srv/x");
+        assert_eq!(outside("../jail/../../x", b"out\0srv\0"), "/srv/jail/x");
+        assert_eq!(outside("jail/a/../../../x", b"srv\0"), "/srv/jail/x");
+        assert_eq!(outside("jailhouse/../x", b"srv\0"), "/srv/x");
+        assert_eq!(outside("../../../x", b"srv\0"), "/x");
+        let mut paths = Paths::default();
+        let directory = Some(Directory { status: WalkStatus::Whole, root_bytes: None, names: b"srv\0" });
+        paths.resolve(Some(Name { status: NameStatus::Ok, bytes: b"jail/../x" }), directory, None, true);
+        assert_eq!((paths.path(), paths.host_path(), paths.is_cut()), (None, None, true));
     }
 }

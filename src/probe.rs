@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt;
 use std::ptr;
 
 use libbpf_rs::ObjectBuilder;
@@ -15,19 +16,28 @@ use crate::cgroup_mounts::controller;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::fields::{self, Key};
+use crate::filters::{INITIAL_PID_NS, PID_MAX};
 use crate::hook::{Hook, is_preemptible};
 use crate::kernel_types::KernelTypes;
 use crate::loaded::Loaded;
 use crate::messages::logged;
 use crate::patch::{handle_exit_program, patch_calls, set_exit_target};
 use crate::refused::{explain, verifier_reason};
-use crate::skel::types::cgroup_v1;
+use crate::skel::types::{cgroup_v1, decisions};
 use crate::skel::{GUIDE_REJECTED, OpenRawtpSkel, RawtpSkelBuilder};
 use crate::syscalls::{numbers, requests};
 
 /// How many elements `counters` has.
 fn slots(plan: &Plan, cpus: u32) -> u32 {
     if plan.without_requests.is_some() { cpus } else { 2 * cpus }
+}
+
+/// How many thread ids there can be: each has a byte in the programs' `in_flight`.
+fn thread_ids() -> u32 {
+    // In a pid namespace of its own, a process may read what is true there only (since Linux 6.14).
+    let inner = fs::metadata("/proc/self/ns/pid").map_or(true, |namespace| namespace.ino() != INITIAL_PID_NS);
+    let shown = fs::read_to_string("/proc/sys/kernel/pid_max").ok().filter(|_| !inner);
+    shown.and_then(|shown| shown.trim().parse().ok()).unwrap_or(PID_MAX).min(PID_MAX)
 }
 
 /// The calls that are watched, and what a record of them holds.
@@ -55,15 +65,19 @@ fn configure(open: &mut OpenRawtpSkel<'_>, config: &Config, plan: &Plan, cpus: u
         rodata.cfg_cgroup_v1 = controller().map_or(cgroup_v1::CGROUP_V1_NONE, |controller| controller.cgroup_v1);
     }
     rodata.cfg_results = config.results;
+    rodata.cfg_exit_slots = slots(plan, cpus);
     let ring_bytes = u64::from(config.ring_bytes);
     rodata.cfg_enter_bytes = if config.results { ring_bytes - ring_bytes / 8 } else { ring_bytes };
     let with_requests = plan.without_requests.is_none();
     let slots = slots(plan, cpus);
     open.maps.events.set_max_entries(config.ring_bytes)?;
     open.maps.counters.set_max_entries(slots)?;
-    open.maps.enter_states.set_max_entries(slots)?;
-    open.maps.walks.set_max_entries(slots)?;
-    open.maps.exit_states.set_max_entries(cpus)?;
+    let states = if config.results { slots + cpus } else { slots };
+    open.maps.call_states.set_max_entries(states)?;
+    open.maps.walks.set_max_entries(states)?;
+    if config.results {
+        open.maps.in_flight.set_max_entries(thread_ids().div_ceil(size_of::<decisions>() as u32))?;
+    }
     open.progs.handle_sys_enter.set_autoload(!plan.classic);
     open.progs.handle_sys_exit.set_autoload(!plan.classic && config.results);
     open.progs.trace_sys_enter.set_autoload(plan.classic);
@@ -73,7 +87,14 @@ fn configure(open: &mut OpenRawtpSkel<'_>, config: &Config, plan: &Plan, cpus: u
     if !plan.classic && config.results {
         set_exit_target(&mut open.progs.handle_sys_exit, numbers)?;
     }
-    for program in [&mut open.progs.handle_sys_enter, &mut open.progs.trace_sys_enter, &mut open.progs.handle_request] {
+    let progs = &mut open.progs;
+    for program in [
+        &mut progs.handle_sys_enter,
+        &mut progs.trace_sys_enter,
+        &mut progs.handle_sys_exit,
+        &mut progs.trace_sys_exit,
+        &mut progs.handle_request,
+    ] {
         patch_calls(program, numbers)?;
     }
     if !with_requests || !config.results {

@@ -5,8 +5,8 @@ use std::ptr;
 
 use crate::error::Malformed;
 use crate::segments::Segments;
-use crate::skel::types::record_kind;
 pub use crate::skel::types::{completion_record, enter_record, exit_record};
+use crate::skel::types::{enter_mark, record_kind};
 
 type Result<T> = std::result::Result<T, Malformed>;
 
@@ -38,6 +38,28 @@ const IDENTITY_AT: usize = offset_of!(enter_record, nr);
 pub type Identity = [u64; (size_of::<enter_record>() - IDENTITY_AT) / 8];
 
 impl Enter<'_> {
+    fn has(&self, mark: enter_mark) -> bool {
+        u32::from(self.record.marks) & mark.0 != 0
+    }
+
+    /// Whether no record of its end will follow.
+    #[must_use]
+    pub fn has_no_exit(&self) -> bool {
+        self.has(enter_mark::ENTER_NO_EXIT)
+    }
+
+    /// Whether it was written at the exit, since the entry was not seen.
+    #[must_use]
+    pub fn is_at_exit(&self) -> bool {
+        self.has(enter_mark::ENTER_AT_EXIT)
+    }
+
+    /// Whether the flags could not be read.
+    #[must_use]
+    pub fn has_no_flags(&self) -> bool {
+        self.has(enter_mark::ENTER_NO_FLAGS)
+    }
+
     /// Who calls, and what: equal for calls that differ only in their arguments.
     #[must_use]
     pub fn identity(&self) -> &Identity {

@@ -70,7 +70,8 @@ impl Refine {
         let place = (record.cpu, record.via);
         if !self.outcome.has(event) || !(self.wanted.is_empty() || self.is_wanted(event)) {
             if event.lost() > 0 {
-                *self.untold.entry(place).or_default() += event.lost();
+                let untold = self.untold.entry(place).or_default();
+                *untold = untold.saturating_add(event.lost());
             }
             return None;
         }
@@ -84,9 +85,10 @@ impl Refine {
         self.untold.values().map(|lost| u64::from(*lost)).sum()
     }
 
-    /// A path of which a part is missing could be any.
+    /// A path that is not known, or of which a part is missing, could be any; unless the kernel, too, found none.
     fn is_wanted(&mut self, event: &Event<'_>) -> bool {
         let segments = &event.enter.segments;
+        let reached_nothing = event.errno().is_some_and(|errno| [libc::EBADF, libc::EFAULT].contains(&errno.into()));
         let is_cwd = event.enter.record.dfd == libc::AT_FDCWD;
         let names =
             [(event.filename(), segments.directory(), is_cwd), (event.new_filename(), segments.new_directory(), true)];
@@ -94,9 +96,10 @@ impl Refine {
             if at > 0 && name.is_none() {
                 return false;
             }
-            self.paths.resolve(name, directory, is_cwd);
+            self.paths.resolve(name, directory, segments.root(), is_cwd);
             let has = |path: Option<&[u8]>| path.is_some_and(|path| self.wanted.iter().any(|one| one.has(path)));
-            self.paths.is_cut() || has(self.paths.path()) || has(self.paths.host_path())
+            let paths = &self.paths;
+            !paths.is_nowhere() && ((paths.is_cut() && !reached_nothing) || has(paths.path()) || has(paths.host_path()))
         })
     }
 }

@@ -45,9 +45,10 @@ pub(crate) fn exit(tid: u32, nr: u32, ret: i64, lost_exits: u32) -> Vec<u8> {
     })
 }
 
-pub(crate) fn request(cpu: u32, seq: u64, ts_ns: u64, is_alone: bool) -> Vec<u8> {
+pub(crate) fn request(cpu: u32, seq: u64, ts_ns: u64, no_exit: bool) -> Vec<u8> {
     let (kind, via) = (record_kind::RECORD_ENTER.0, types::via::VIA_IO_URING.0 as u8);
-    bytes_of(&enter_record { kind, via, cpu, seq, ts_ns, is_alone: is_alone.into(), nr: 263, ..Default::default() })
+    let marks = if no_exit { types::enter_mark::ENTER_NO_EXIT.0 as u8 } else { 0 };
+    bytes_of(&enter_record { kind, via, cpu, seq, ts_ns, marks, nr: 263, ..Default::default() })
 }
 
 pub(crate) fn completion(cpu: u32, seq: u64, ret: i64) -> Vec<u8> {

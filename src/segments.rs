@@ -54,6 +54,10 @@ pub enum WalkStatus {
     Deleted,
     /// There is nothing to walk from.
     None,
+    /// At the root of a mount that is attached nowhere.
+    Detached,
+    /// On a mount of the kernel's own, where nothing has a path.
+    Internal,
 }
 
 /// What a name is relative to.
@@ -68,6 +72,19 @@ pub struct Directory<'a> {
 }
 
 impl<'a> Directory<'a> {
+    /// Whether the names end before the root of the namespace, or at one that stands nowhere.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        matches!(self.status, WalkStatus::Partial | WalkStatus::Detached)
+    }
+
+    /// Whether a file that has no name is called this by the kernel (`d_tmpfile()`, fs/dcache.c): `#` and its inode.
+    #[must_use]
+    pub fn is_unnamed(&self) -> bool {
+        let leaf = self.names.split(|byte| *byte == 0).next();
+        leaf.and_then(|leaf| leaf.strip_prefix(b"#")).is_some_and(|number| number.iter().all(u8::is_ascii_digit))
+    }
+
     /// The names below the process's root, if it was met, and those above.
     #[must_use]
     pub fn split(&self) -> (Option<&'a [u8]>, &'a [u8]) {
@@ -89,6 +106,8 @@ pub struct Segments<'a> {
     exe: Place,
     argv: Place,
     ancestors: Place,
+    root: Place,
+    result: Place,
     /// Of all names that a call passed.
     statuses: u16,
 }
@@ -129,6 +148,8 @@ impl<'a> Segments<'a> {
                 segment_kind::SEGMENT_EXE => found.exe = walk(place, length)?,
                 segment_kind::SEGMENT_ARGV => found.argv = place,
                 segment_kind::SEGMENT_ANCESTORS => found.ancestors = place,
+                segment_kind::SEGMENT_ROOT => found.root = walk(place, length)?,
+                segment_kind::SEGMENT_RESULT => found.result = place,
                 _ => {}
             }
             at += length.next_multiple_of(SEGMENT_ALIGN);
@@ -166,6 +187,8 @@ impl<'a> Segments<'a> {
             walk_status::WALK_WHOLE => WalkStatus::Whole,
             walk_status::WALK_DELETED => WalkStatus::Deleted,
             walk_status::WALK_NONE => WalkStatus::None,
+            walk_status::WALK_DETACHED => WalkStatus::Detached,
+            walk_status::WALK_INTERNAL => WalkStatus::Internal,
             _ => WalkStatus::Partial,
         };
         Some(Directory { status, root_bytes, names })
@@ -218,6 +241,18 @@ impl<'a> Segments<'a> {
     #[must_use]
     pub fn has_program(&self) -> bool {
         self.exe | self.argv != 0
+    }
+
+    /// The process's own root, where the walk from a relative name's directory did not meet it.
+    #[must_use]
+    pub fn root(&self) -> Option<Directory<'a>> {
+        self.walked(self.root)
+    }
+
+    /// What the call returned, of a record that was written at its exit.
+    #[must_use]
+    pub fn result(&self) -> Option<i64> {
+        self.content(self.result)?.1.first_chunk().map(|bytes| i64::from_ne_bytes(*bytes))
     }
 
     /// The process's ancestors, as [`ancestors`] reads them.

@@ -28,7 +28,7 @@ pub struct Stats {
     pub discarded: u64,
     /// Times that the kernel skipped a program of this tracer; `None` where the kernel does not count them.
     pub missed: Option<u64>,
-    /// Ends of calls that belong to no event.
+    /// Ends of calls whose events were delivered before.
     pub unpaired: u64,
     /// Ends of calls that found no room in the ring: their events have no result.
     pub lost_exits: u64,

@@ -117,10 +117,11 @@ impl Values {
 
     fn resolve(&mut self, event: &Event<'_>) {
         let segments = &event.enter.segments;
-        self.paths.resolve(event.filename(), segments.directory(), event.enter.record.dfd == libc::AT_FDCWD);
+        let (root, is_cwd) = (segments.root(), event.enter.record.dfd == libc::AT_FDCWD);
+        self.paths.resolve(event.filename(), segments.directory(), root, is_cwd);
         match event.new_filename() {
             None => self.new_paths.clear(),
-            new_filename => self.new_paths.resolve(new_filename, segments.new_directory(), true),
+            new_filename => self.new_paths.resolve(new_filename, segments.new_directory(), root, true),
         }
     }
 

@@ -19,10 +19,10 @@ fn told(event: &Event<'_>) -> String {
     let segments = &event.enter.segments;
     assert!(same_identity(event.enter.identity(), event.enter.identity()));
     let mut paths = Paths::default();
-    paths.resolve(event.filename(), segments.directory(), record.dfd == -100);
+    paths.resolve(event.filename(), segments.directory(), segments.root(), record.dfd == -100);
     let path = (paths.path().map(<[u8]>::to_vec), paths.host_path().map(<[u8]>::to_vec), paths.kind());
     assert!(path.0.as_ref().is_none_or(|path| !path.is_empty()));
-    paths.resolve(event.new_filename(), segments.new_directory(), true);
+    paths.resolve(event.new_filename(), segments.new_directory(), segments.root(), true);
     let new_path = (paths.path().map(<[u8]>::to_vec), paths.kind());
     paths.resolve_file(event.exe());
     let exe = paths.file_path().map(<[u8]>::to_vec);

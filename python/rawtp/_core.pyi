@@ -143,10 +143,12 @@ class Stats:
         (``bpf_prog_info.recursion_misses``); ``None`` where the kernel does not count them."""
     @property
     def unpaired(self) -> int:
-        """Returns that belong to no event: of calls that began before the tracer, above all."""
+        """Returns of events that were delivered before, with ``ret=None``: when other returns had been lost, or more
+        than 16 MiB of calls were open at once."""
     @property
     def lost_exits(self) -> int:
-        """Returns that found no room in the ring buffer: their events are delivered with ``ret=None``."""
+        """Returns that found no room, in the ring buffer or in the kernel's table of open requests: their events are
+        delivered with ``ret=None``."""
     @property
     def name_faults(self) -> int:
         """Events decoded so far whose ``name_status`` is ``"fault"``."""
@@ -156,7 +158,7 @@ class Stats:
     @property
     def tail_lost(self) -> int:
         """The part of ``lost_ring`` that came after the last event of its CPU. The sum of ``event["lost"]`` over all
-        events and this is ``lost_ring``."""
+        events and this is ``lost_ring``, unless one of them is 4,294,967,295, where they count no further."""
     @property
     def unfollowed(self) -> int:
         """Processes born to a followed one that the kernel's table had no room for: what they do is not reported."""
@@ -207,7 +209,8 @@ class Tracer:
             ``new_path``) says it; so symbolic links in it are not followed. ``*``, ``?`` and ``[a-z]`` match within a
             name and ``**`` any number of directories, and beside any of them ``{a,b}`` either name; a backslash takes
             their meaning away. The kernel leaves out what surely is elsewhere, and what it cannot tell is looked at
-            when it is read. A path of which the beginning is not known is let through.
+            when it is read. A path that is not known, or of which a part is not (``path_kind``), is let through,
+            unless the kernel found none either (EBADF, EFAULT). A file without a name (a memfd, ``O_TMPFILE``) is not.
         exclude_self: all but this process.
         outcome: ``"ok"``, what did not fail; ``"failed"``; or ``"any"``. Looked at when an event is read, as only the
             call's end tells. A result that is not known is let through. Where events are left out when they are read,

@@ -14,17 +14,18 @@ class Event(TypedDict):
     """
 
     ts_ns: int
-    """Unix time of the call's entry, in nanoseconds (``CLOCK_REALTIME``)."""
+    """Unix time of the call's entry, in nanoseconds (``CLOCK_REALTIME``); of its return, when the entry was not seen:
+    the call began before the tracer, or seccomp refused it, which comes before the tracepoint."""
     duration_ns: int | None
-    """Nanoseconds from the call's entry to its return; ``None`` when the return was not seen."""
+    """Nanoseconds from the call's entry to its return; ``None`` when one of them was not seen."""
     cpu: int
-    """The CPU that ran the call's entry."""
+    """The CPU that ran the call's entry; its return, when the entry was not seen."""
     seq: int
     """Position among this CPU's events of the same ``via``, from 1, without gaps; an event that is lost keeps its
     number. It is given at the call's entry. An event comes when its call has ended: those of one thread in their
     order, but one that took long can come after higher numbers of its CPU. With ``results=False`` it always rises."""
     lost: int
-    """Events of the same ``via`` lost on this CPU just before this one."""
+    """Events of the same ``via`` lost on this CPU just before this one; at 4,294,967,295 it counts no further."""
     pid: int
     """Process id (the kernel's thread group id) in the host's pid namespace."""
     tid: int
@@ -86,7 +87,8 @@ class Event(TypedDict):
     dfd: int | None
     """The directory descriptor as passed (``AT_FDCWD`` is -100); ``None`` for calls that have none."""
     flags: int | None
-    """The flags as passed; ``None`` for calls that have none. :func:`rawtp.syscalls.flag_names` decodes them."""
+    """The flags as passed; ``None`` for calls that have none, and for an openat2 whose ``struct open_how`` could not be
+    read, which may then truncate or not. :func:`rawtp.syscalls.flag_names` decodes them."""
     filename: str | None
     """The name as passed; ``None`` when it could not be read (see ``name_status``), and for calls on a descriptor."""
     new_filename: str | None
@@ -99,18 +101,20 @@ class Event(TypedDict):
     """The same of ``new_filename``."""
     path_kind: Literal["absolute", "cwd", "dirfd", "partial"] | None
     """How ``path`` was got: the name was absolute; relative to the working directory; relative to a descriptor (or that
-    one's own). ``"partial"``: not to be trusted as a whole, as its beginning did not fit (then it has no leading
-    slash), or its end did not, or the directory itself is deleted; of a rename, also when that is so of ``new_path``
-    alone. ``None``: no path, for a bad descriptor, an unreadable or empty name, or a process that works outside its own
-    root."""
+    one's own). ``"partial"``: not to be trusted as a whole. Its beginning is not known, and then it has no
+    leading slash: it is longer than 4,096 bytes, in a mount that is attached nowhere (``umount -l``, ``open_tree(2)``),
+    or directories above it were renamed each time that it was looked up. Or its end did not fit, or the directory
+    itself is deleted. Of a rename, also when that is so of ``new_path`` alone. ``None``: no path, for a bad descriptor, an unreadable or
+    empty name, a file without a name (a memfd), or a process that works outside its own root."""
     host_path: str | None
-    """The same from the root of the process's mount namespace, where that differs: in a chroot."""
+    """The same from the root of the process's mount namespace, where that differs: in a chroot. ``None`` also where it
+    is not known, as of a root that is in a mount attached nowhere."""
     name_status: Literal["ok", "truncated", "fault"]
     """``"ok"``: the whole names; ``"truncated"``: the first 4,095 bytes of a longer one, which the kernel refuses with
     ENAMETOOLONG; ``"fault"``: a pointer could not be read."""
     ret: int | None
     """What the call returned: 0, or a negative errno; ``None`` when the return was not seen, as of a request with
-    ``IOSQE_CQE_SKIP_SUCCESS``."""
+    ``IOSQE_CQE_SKIP_SUCCESS``, or when there was none, as of a thread that seccomp killed."""
     errno: str | None
     """The errno's name, ``"ENOENT"``, when ``ret`` is negative; otherwise ``None``."""
     ancestors: tuple[tuple[int, str], ...]

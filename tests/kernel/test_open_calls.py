@@ -71,19 +71,6 @@ def test_a_process_killed_inside_it(blocked: tuple[subprocess.Popen[str], rawtp.
     assert_ledger(stats)
 
 
-def test_an_end_without_a_beginning_is_counted(program: Callable[[str], Path]) -> None:
-    with stopped([program("blocked")]) as process:
-        with rawtp.Tracer(pid=process.pid) as first:
-            release(process)
-            wait_for(lambda: first.get_many(timeout=0) == [] and first.stats().pending == 1, "an open call")
-        with rawtp.Tracer(pid=process.pid) as second:
-            release(process)
-            assert read_to_end(second, process) == []
-            stats = second.stats()
-    assert (stats.unpaired, stats.delivered, stats.pending) == (1, 0, 0)
-    assert_ledger(stats)
-
-
 def test_a_lost_one_that_ends_on_another_cpu(program: Callable[[str], Path]) -> None:
     """What the exit must know of the entry, it must find wherever the task went meanwhile."""
     cpus = sorted(os.sched_getaffinity(0))

@@ -67,7 +67,7 @@ proptest! {
         let root_bytes = Some(u32::try_from(upwards(&below).len()).unwrap());
         let directory = Directory { status: WalkStatus::Whole, root_bytes, names: &names };
         let mut paths = Paths::default();
-        paths.resolve(Some(Name { status: NameStatus::Ok, bytes: &passed }), Some(directory), is_cwd);
+        paths.resolve(Some(Name { status: NameStatus::Ok, bytes: &passed }), Some(directory), None, is_cwd);
 
         let expected = reference(&passed, &below);
         let path = joined(&expected);
@@ -89,10 +89,10 @@ proptest! {
         let root_bytes = Some(u32::try_from(names.len()).unwrap());
         let directory = Directory { status: WalkStatus::Whole, root_bytes, names: &names };
         let mut paths = Paths::default();
-        paths.resolve(Some(Name { status: NameStatus::Ok, bytes: &passed }), Some(directory), true);
+        paths.resolve(Some(Name { status: NameStatus::Ok, bytes: &passed }), Some(directory), None, true);
         let once = paths.path().unwrap().to_vec();
         prop_assert!(is_normal(&once));
-        paths.resolve(Some(Name { status: NameStatus::Ok, bytes: &once }), Some(directory), true);
+        paths.resolve(Some(Name { status: NameStatus::Ok, bytes: &once }), Some(directory), None, true);
         prop_assert_eq!(paths.path(), Some(once.as_slice()));
     }
 
@@ -103,7 +103,7 @@ proptest! {
         let names = upwards(&met);
         let directory = Directory { status: WalkStatus::Partial, root_bytes: None, names: &names };
         let mut paths = Paths::default();
-        paths.resolve(Some(Name { status: NameStatus::Ok, bytes: &passed }), Some(directory), true);
+        paths.resolve(Some(Name { status: NameStatus::Ok, bytes: &passed }), Some(directory), None, true);
         prop_assert_eq!(paths.host_path(), None);
         if let Some(path) = paths.path() {
             prop_assert_eq!(paths.kind(), PathKind::Partial);
@@ -124,11 +124,13 @@ proptest! {
         root_bytes in prop::option::of(prop_oneof![0..50_u32, any::<u32>()]),
         is_cwd: bool,
         is_known: bool,
+        has_root: bool,
     ) {
         let directory = is_known.then_some(Directory { status, root_bytes, names: &names });
+        let root = directory.filter(|_| has_root);
         let name = passed.as_deref().map(|bytes| Name { status: name_status, bytes });
         let mut paths = Paths::default();
-        paths.resolve(name, directory, is_cwd);
+        paths.resolve(name, directory, root, is_cwd);
         prop_assert_eq!(paths.path().is_some(), paths.kind() != PathKind::Unknown);
         prop_assert_ne!(paths.path(), Some(b"".as_slice()));
         match paths.kind() {
@@ -154,7 +156,7 @@ proptest! {
             let names = upwards(&directories[at]);
             let directory = Directory { status: WalkStatus::Whole, root_bytes: Some(names.len() as u32), names: &names };
             let name = Some(Name { status: NameStatus::Ok, bytes: &passed });
-            paths.resolve(name, Some(directory), is_cwd);
+            paths.resolve(name, Some(directory), None, is_cwd);
             let expected = joined(&reference(&passed, &directories[at]));
             prop_assert_eq!(paths.path(), Some(expected.as_slice()));
         }

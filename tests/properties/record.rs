@@ -57,6 +57,8 @@ fn directory((_, status, bytes): &Written) -> Directory<'_> {
         walk_status::WALK_WHOLE => WalkStatus::Whole,
         walk_status::WALK_DELETED => WalkStatus::Deleted,
         walk_status::WALK_NONE => WalkStatus::None,
+        walk_status::WALK_DETACHED => WalkStatus::Detached,
+        walk_status::WALK_INTERNAL => WalkStatus::Internal,
         _ => WalkStatus::Partial,
     };
     let root_bytes = u32::from_ne_bytes(bytes[..4].try_into().unwrap());
@@ -67,17 +69,25 @@ fn directory((_, status, bytes): &Written) -> Directory<'_> {
 fn expected(segments: &[Written]) -> Told<'_> {
     let last = |kind: segment_kind| segments.iter().rfind(|written| u32::from(written.0) == kind.0);
     let names = [segment_kind::SEGMENT_FILENAME, segment_kind::SEGMENT_NEW_FILENAME, segment_kind::SEGMENT_ARGV];
-    let directories = [segment_kind::SEGMENT_DIRECTORY, segment_kind::SEGMENT_NEW_DIRECTORY, segment_kind::SEGMENT_EXE];
+    let directories = [
+        segment_kind::SEGMENT_DIRECTORY,
+        segment_kind::SEGMENT_NEW_DIRECTORY,
+        segment_kind::SEGMENT_EXE,
+        segment_kind::SEGMENT_ROOT,
+    ];
     let ancestors = last(segment_kind::SEGMENT_ANCESTORS).map_or(b"".as_slice(), |(_, _, content)| content);
-    (names.map(|kind| last(kind).map(name)), directories.map(|kind| last(kind).map(directory)), ancestors)
+    let result = last(segment_kind::SEGMENT_RESULT).and_then(|(_, _, content)| content.first_chunk());
+    let result = result.map(|bytes| i64::from_ne_bytes(*bytes));
+    (names.map(|kind| last(kind).map(name)), directories.map(|kind| last(kind).map(directory)), ancestors, result)
 }
 
-/// What segments tell: names, directories, ancestors.
-type Told<'a> = ([Option<Name<'a>>; 3], [Option<Directory<'a>>; 3], &'a [u8]);
+/// What segments tell: names, directories, ancestors, a result.
+type Told<'a> = ([Option<Name<'a>>; 3], [Option<Directory<'a>>; 4], &'a [u8], Option<i64>);
 
 fn told<'a>(segments: &Segments<'a>) -> Told<'a> {
     let names = [segments.filename(), segments.new_filename(), segments.argv()];
-    (names, [segments.directory(), segments.new_directory(), segments.exe()], segments.ancestors())
+    let directories = [segments.directory(), segments.new_directory(), segments.exe(), segments.root()];
+    (names, directories, segments.ancestors(), segments.result())
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
