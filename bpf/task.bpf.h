@@ -45,7 +45,7 @@ const volatile __u32 cfg_task_type = 0;
  * the task itself.
  */
 #define UNTRUSTED_CALL 0x72617774
-static struct task_struct *(*const untrusted)(struct task_struct *task, __u32 type) = (void *)UNTRUSTED_CALL;
+static void *(*const untrusted)(const void *pointer, __u32 type) = (void *)UNTRUSTED_CALL;
 
 /* The registers that the tracepoint brings, as pointer of a known type where that can be had. */
 static __always_inline struct pt_regs *typed_regs(struct task_struct *task, struct pt_regs *regs)

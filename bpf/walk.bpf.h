@@ -30,7 +30,8 @@ struct walk {
 	__u64 d_hash_next;
 	__u64 d_hash_pprev;
 	struct dentry *d_parent;
-	__u64 d_name_hash_len;
+	__u32 d_name_hash;
+	__u32 d_name_len;
 	const unsigned char *d_name;
 	struct dentry *from_dentry;
 	struct mount *from_mount;
@@ -63,6 +64,13 @@ struct {
 #define READ_BEFORE_MORE() barrier()
 #endif
 
+/*
+ * The kernel's numbers for these types; 0 where an address cannot be given a type (before Linux 6.2). With one, to read
+ * through it takes plain loads, which give 0 where nothing can be read; without, calls of a helper.
+ */
+const volatile __u32 cfg_dentry_type = 0;
+const volatile __u32 cfg_mount_type = 0;
+
 #define MOUNT_OFFSET(field) bpf_core_field_offset(struct mount, field)
 #define DENTRY_OFFSET(field) bpf_core_field_offset(struct dentry, field)
 #define DENTRY_SEQUENCE DENTRY_OFFSET(d_seq.seqcount.sequence)
@@ -72,6 +80,14 @@ static __always_inline void read_mount(struct walk *walk)
 {
 	const void *mount = walk->mount;
 
+	if (cfg_mount_type) {
+		const struct mount *typed = untrusted(mount, cfg_mount_type);
+
+		walk->mnt_parent = typed->mnt_parent;
+		walk->mnt_mountpoint = typed->mnt_mountpoint;
+		walk->mnt_root = typed->mnt.mnt_root;
+		return;
+	}
 	if (MOUNT_OFFSET(mnt_mountpoint) == MOUNT_OFFSET(mnt_parent) + 8 &&
 	    MOUNT_OFFSET(mnt.mnt_root) == MOUNT_OFFSET(mnt_parent) + 16) {
 		bpf_probe_read_kernel(&walk->mnt_parent, 24, mount + MOUNT_OFFSET(mnt_parent));
@@ -91,6 +107,14 @@ static __always_inline void read_link(struct walk *walk)
 {
 	const void *dentry = walk->dentry;
 
+	if (cfg_dentry_type) {
+		const struct dentry *typed = untrusted(dentry, cfg_dentry_type);
+
+		walk->d_seq = typed->d_seq.seqcount.sequence;
+		barrier();
+		walk->d_parent = typed->d_parent;
+		return;
+	}
 	if (LINK_IS_ONE_RUN) {
 		bpf_probe_read_kernel(&walk->d_flags, 32, dentry + DENTRY_OFFSET(d_flags));
 		return;
@@ -103,6 +127,17 @@ static __always_inline void read_dentry(struct walk *walk)
 {
 	const void *dentry = walk->dentry;
 
+	if (cfg_dentry_type) {
+		const struct dentry *typed = untrusted(dentry, cfg_dentry_type);
+
+		walk->d_seq = typed->d_seq.seqcount.sequence;
+		barrier();
+		walk->d_hash_pprev = (__u64)typed->d_hash.pprev;
+		walk->d_parent = typed->d_parent;
+		walk->d_name_len = typed->d_name.len;
+		walk->d_name = typed->d_name.name;
+		return;
+	}
 	if (LINK_IS_ONE_RUN && DENTRY_OFFSET(d_name) == DENTRY_OFFSET(d_flags) + 32) {
 		bpf_probe_read_kernel(&walk->d_flags, 48, dentry + DENTRY_OFFSET(d_flags));
 		return;
@@ -110,7 +145,7 @@ static __always_inline void read_dentry(struct walk *walk)
 	bpf_probe_read_kernel(&walk->d_seq, 4, dentry + DENTRY_SEQUENCE);
 	bpf_probe_read_kernel(&walk->d_hash_pprev, 8, dentry + DENTRY_OFFSET(d_hash.pprev));
 	bpf_probe_read_kernel(&walk->d_parent, 8, dentry + DENTRY_OFFSET(d_parent));
-	bpf_probe_read_kernel(&walk->d_name_hash_len, 16, dentry + DENTRY_OFFSET(d_name));
+	bpf_probe_read_kernel(&walk->d_name_hash, 16, dentry + DENTRY_OFFSET(d_name));
 }
 
 static __always_inline struct mount *mount_of(struct vfsmount *mnt)
@@ -185,7 +220,7 @@ static __always_inline bool step(struct walk *walk, __u8 *names)
 		walk->status = end_of(walk);
 		return false;
 	}
-	bytes = walk->d_name_hash_len >> 32;
+	bytes = walk->d_name_len;
 	if (at - walk->start + bytes >= PATH_MAX)
 		return false;
 	/* For the verifier, which has lost the range. */

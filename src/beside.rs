@@ -81,11 +81,8 @@ impl Copied {
 /// Those of libbpf.
 pub fn load_beside(mut open: OpenRawtpSkel<'_>) -> libbpf_rs::Result<(RawtpSkel<'_>, Option<OwnedFd>)> {
     let object = open.open_object().as_libbpf_object().as_ptr();
-    // SAFETY: the object is open, and borrowed by nobody else.
-    let (failed, types) = unsafe { (libbpf_sys::bpf_object__prepare(object), libbpf_sys::bpf_object__btf_fd(object)) };
-    if failed != 0 {
-        return Err(libbpf_rs::Error::from_raw_os_error(-failed));
-    }
+    // SAFETY: the object is open.
+    let types = unsafe { libbpf_sys::bpf_object__btf_fd(object) };
     let request = Copied::new(&open.progs.handle_request, types);
     open.progs.handle_request.set_autoload(false);
     thread::scope(|scope| {

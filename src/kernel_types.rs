@@ -24,6 +24,10 @@ pub struct Numbers {
     pub rdonly_cast: Option<u32>,
     /// The type `struct task_struct`.
     pub task_struct: u32,
+    /// The type `struct dentry`.
+    pub dentry: Option<u32>,
+    /// The type `struct mount`.
+    pub mount: Option<u32>,
 }
 
 impl Numbers {
@@ -32,6 +36,8 @@ impl Numbers {
             sys_exit: kernel.find("btf_trace_sys_exit", TYPEDEF),
             rdonly_cast: kernel.find("bpf_rdonly_cast", FUNC),
             task_struct: kernel.find("task_struct", STRUCT)?,
+            dentry: kernel.find("dentry", STRUCT),
+            mount: kernel.find("mount", STRUCT),
         })
     }
 }

@@ -31,7 +31,12 @@ fn call_of_kernel(function: u32) -> bpf_insn {
     instruction(CALL, 0, BPF_PSEUDO_KFUNC_CALL as u8, function.cast_signed())
 }
 
-/// Whether programs can call `bpf_rdonly_cast` here.
+/// The function that gives an address a type, where programs can call it here.
+#[must_use]
+pub fn cast(numbers: Numbers) -> Option<u32> {
+    numbers.rdonly_cast.filter(|&function| can_cast(function, numbers.task_struct))
+}
+
 fn can_cast(function: u32, task: u32) -> bool {
     static CAN: OnceLock<bool> = OnceLock::new();
     let call = || {
@@ -46,16 +51,14 @@ fn can_cast(function: u32, task: u32) -> bool {
     *CAN.get_or_init(|| load(&call(), 0).is_ok())
 }
 
-/// Makes of the programs' placeholder a call of `bpf_rdonly_cast`; a plain move where that cannot be had.
+/// Makes of the programs' placeholder a call of `bpf_rdonly_cast`; a plain move where that cannot be had. In an object that
+/// is prepared, the program's functions are among its instructions.
 ///
 /// # Errors
 ///
 /// Out of memory.
 pub fn patch_calls(program: &mut OpenProgramMut<'_>, numbers: Option<Numbers>) -> libbpf_rs::Result<()> {
-    let call = numbers.and_then(|numbers| {
-        let function = numbers.rdonly_cast.filter(|&function| can_cast(function, numbers.task_struct))?;
-        Some(call_of_kernel(function))
-    });
+    let call = numbers.and_then(cast).map(call_of_kernel);
     let by = call.unwrap_or_else(|| instruction(MOVE, 0, 1, 0));
     let mut instructions = program.insns().to_vec();
     for instruction in &mut instructions {

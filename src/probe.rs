@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::ptr;
 
-use libbpf_rs::ObjectBuilder;
+use libbpf_rs::{AsRawLibbpf, ObjectBuilder};
 use libbpf_rs::skel::{OpenSkel, SkelBuilder};
 
 use crate::attach::{Attached, Plan};
@@ -21,7 +21,7 @@ use crate::hook::{Hook, is_preemptible};
 use crate::kernel_types::KernelTypes;
 use crate::loaded::Loaded;
 use crate::messages::logged;
-use crate::patch::{handle_exit_program, patch_calls, set_exit_target};
+use crate::patch::{cast, handle_exit_program, patch_calls, set_exit_target};
 use crate::refused::{explain, verifier_reason};
 use crate::skel::types::{cgroup_v1, decisions};
 use crate::skel::{GUIDE_REJECTED, OpenRawtpSkel, RawtpSkelBuilder};
@@ -55,6 +55,10 @@ fn configure(open: &mut OpenRawtpSkel<'_>, config: &Config, plan: &Plan, cpus: u
     }
     let numbers = KernelTypes::numbers();
     rodata.cfg_task_type = numbers.map_or(0, |numbers| numbers.task_struct);
+    if let Some(numbers) = numbers.filter(|&numbers| cast(numbers).is_some()) {
+        rodata.cfg_dentry_type = numbers.dentry.unwrap_or(0);
+        rodata.cfg_mount_type = numbers.mount.unwrap_or(0);
+    }
     rodata.cfg_cpus = cpus;
     rodata.cfg_paths = config.fields.any(&fields::PATHS) || config.filters.has_paths();
     rodata.cfg_identity = config.fields.any(&fields::IDENTITY);
@@ -87,6 +91,21 @@ fn configure(open: &mut OpenRawtpSkel<'_>, config: &Config, plan: &Plan, cpus: u
     if !plan.classic && config.results {
         set_exit_target(&mut open.progs.handle_sys_exit, numbers)?;
     }
+    if !with_requests || !config.results {
+        // A map that no program uses is made all the same.
+        open.maps.requests.set_max_entries(1)?;
+    }
+    Ok(())
+}
+
+/// Writes what libbpf cannot into the programs, once it has put their functions behind them.
+fn patch(open: &mut OpenRawtpSkel<'_>) -> libbpf_rs::Result<()> {
+    let object = open.open_object().as_libbpf_object().as_ptr();
+    // SAFETY: the object is open, and borrowed by nobody else.
+    let failed = unsafe { libbpf_sys::bpf_object__prepare(object) };
+    if failed != 0 {
+        return Err(libbpf_rs::Error::from_raw_os_error(-failed));
+    }
     let progs = &mut open.progs;
     for program in [
         &mut progs.handle_sys_enter,
@@ -95,11 +114,7 @@ fn configure(open: &mut OpenRawtpSkel<'_>, config: &Config, plan: &Plan, cpus: u
         &mut progs.trace_sys_exit,
         &mut progs.handle_request,
     ] {
-        patch_calls(program, numbers)?;
-    }
-    if !with_requests || !config.results {
-        // A map that no program uses is made all the same.
-        open.maps.requests.set_max_entries(1)?;
+        patch_calls(program, KernelTypes::numbers())?;
     }
     Ok(())
 }
@@ -200,6 +215,7 @@ fn load_once(config: &Config, cpus: u32, plan: &Plan, is_beside: bool) -> Result
         }
         configure(&mut open, config, plan, cpus)?;
         config.filters.configure(&mut open)?;
+        patch(&mut open)?;
         let loaded = if is_beside { load_beside(open)? } else { (open.load()?, None) };
         config.filters.fill(&loaded.0)?;
         Ok(loaded)
