@@ -274,7 +274,7 @@ fn deliver<R>(event: &Event<'_>, counts: &Counts, make: &mut impl FnMut(&Event<'
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::{completion, enter, exit, framed, named, request};
+    use crate::samples::{completion, enter, exit, framed, named, request, unseen};
     use crate::skel::types::name_status;
 
     fn begin(tid: u32, name: &str) -> Vec<u8> {
@@ -353,6 +353,23 @@ mod tests {
         let made = feed(&mut join, &counts, &[begin(1, "next"), end(1, 0)]);
         assert_eq!(made, ["lost its exit:None", "next:0"]);
         assert_eq!((value(&counts.pending), join.open_bytes), (0, 0));
+    }
+
+    #[test]
+    fn a_call_whose_entry_was_not_seen() {
+        let (mut join, counts) = (Join::default(), Counts::default());
+        let at_exit = |name: &str, ret| framed(&unseen(1, 263, name.as_bytes(), ret), 0);
+        assert_eq!(feed(&mut join, &counts, &[at_exit("a", Some(-2)), at_exit("b", None)]), ["a:-2", "b:None"]);
+        // The exit of what the thread was in before was lost: that call comes first, and without a result.
+        let made = feed(&mut join, &counts, &[begin(1, "c"), begin(2, "d"), at_exit("e", Some(7)), end(2, 0)]);
+        assert_eq!(made, ["c:None", "e:7", "d:0"]);
+        assert_eq!((value(&counts.decoded), value(&counts.pending), value(&counts.unpaired)), (5, 0, 0));
+        let bytes = unseen(1, 263, b"a", Some(0));
+        let Record::Enter(enter) = parse(&bytes).unwrap() else { panic!("not an enter record") };
+        let returned = returned_at_exit(&enter).unwrap();
+        let exit = Some(&Exit::new(&returned)).copied();
+        let event = Event { enter: &enter, exit: exit.as_ref(), offset_ns: 0, program: None, lost_before: 0 };
+        assert_eq!((event.ret(), event.duration_ns(), event.ts_ns()), (Some(0), None, 900));
     }
 
     #[test]

@@ -7,8 +7,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::ptr;
 
-use libbpf_rs::{AsRawLibbpf, ObjectBuilder};
 use libbpf_rs::skel::{OpenSkel, SkelBuilder};
+use libbpf_rs::{AsRawLibbpf, ObjectBuilder};
 
 use crate::attach::{Attached, Plan};
 use crate::beside::load_beside;

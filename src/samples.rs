@@ -33,6 +33,18 @@ pub(crate) fn enter(tid: u32, nr: u32, ts_ns: u64) -> Vec<u8> {
     bytes_of(&enter_record { kind, tid, nr, ts_ns, pid: 7, ..Default::default() })
 }
 
+/// A record written at the exit, with what the call returned; `None` where it returned nothing.
+pub(crate) fn unseen(tid: u32, nr: u32, name: &[u8], ret: Option<i64>) -> Vec<u8> {
+    let kind = record_kind::RECORD_ENTER.0;
+    let marks = (types::enter_mark::ENTER_NO_EXIT.0 | types::enter_mark::ENTER_AT_EXIT.0) as u8;
+    let record = bytes_of(&enter_record { kind, tid, nr, marks, ts_ns: 900, pid: 7, ..Default::default() });
+    let mut record = named(record, name_status::NAME_OK, name);
+    if let Some(ret) = ret {
+        add_segment(&mut record, segment_kind::SEGMENT_RESULT.0, 0, &ret.to_ne_bytes());
+    }
+    record
+}
+
 pub(crate) fn exit(tid: u32, nr: u32, ret: i64, lost_exits: u32) -> Vec<u8> {
     bytes_of(&exit_record {
         kind: record_kind::RECORD_EXIT.0,

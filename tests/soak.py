@@ -1,5 +1,7 @@
 """Random tracers, readers and producers, for as long as is asked: the ledger must hold and nothing may grow.
 
+Among them programs that hang, flip what a filter looks at, and move what is walked: no result and no path may be wrong.
+
 ``make soak`` runs it as root (SOAK_S=600). Rounds of some seconds each end at rest, where everything is compared. A
 failure names its seed and round: ``make soak ARGS="--seed 7 --round 12"`` runs that round alone. What the machine does
 between the threads is not repeated with it, but what they do is.
@@ -23,6 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import rawtp
 from counted import assert_positions, counted
 from support import HANG_S, assert_ledger, release, stopped, wait_for
+from upset import ext4, flips, hangs, moves
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +53,7 @@ class Producers:
     def __init__(self, directory: Path) -> None:
         """Builds them in the directory, where they work, too."""
         self._directory = directory
-        for name in ("counted", "processes", "uring"):
+        for name in ("counted", "processes", "uring", "flips", "moving", "hanging"):
             subprocess.run(["gcc", "-O2", "-pthread", "-o", directory / name, PROGRAMS / f"{name}.c"], check=True)
 
     def _program(self, name: str) -> Path:
@@ -65,16 +68,34 @@ class Producers:
     def work(self, chance: random.Random, end: float) -> None:
         """Starts one at a time until the end."""
         while time.monotonic() < end:
-            match chance.randrange(4):
+            match chance.randrange(7):
                 case 0:
                     self._counted(chance.randint(1, 6), chance.randint(1, 30_000))
                 case 1:
                     self._run(self._program("processes"), str(chance.randint(1, 500)), "3", "4")
                 case 2:
                     self._run(self._program("processes"), str(chance.randint(1, 20)), "0")
+                case 3:
+                    with tempfile.TemporaryDirectory(dir=self._directory) as own:
+                        names = ["comm", "rawtp-victim", "comm", "rawtp-other"]
+                        flips(self._program, Path(own), chance.randint(2_000, 40_000), names, comm="rawtp-victim")
+                case 4:
+                    self._moves(chance.randint(20, 1500), chance.randint(1_000, 30_000))
+                case 5:
+                    with tempfile.TemporaryDirectory(dir=self._directory) as own, ext4(Path(own)) as mount:
+                        if mount is not None:
+                            hangs(self._program, mount, chance.randint(10, 1_000))
                 case _:
                     self._run(self._program("uring"), self._directory, "flood")
             time.sleep(chance.random() / 10)
+
+    def _moves(self, levels: int, count: int) -> None:
+        own = Path(tempfile.mkdtemp(dir=self._directory))
+        try:
+            moves(self._program, own, levels, count)
+        finally:
+            # Deeper than shutil.rmtree goes before Python 3.13.
+            subprocess.run(["rm", "-rf", own], check=True)
 
     def _counted(self, threads: int, count: int) -> None:
         with (

@@ -4,52 +4,25 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 import rawtp
 from fuse import served
-from support import HANG_S, assert_ledger, release, stopped
+from support import HANG_S
+from upset import moves
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 pytestmark = pytest.mark.kernel
 
 
-def place(event: rawtp.Event) -> str:
-    """Of moving.c's directories, the one that the path is below."""
-    path = Path(str(event["path"]))
-    if event["path_kind"] == "partial":
-        assert str(path) == event["filename"]
-        return "not known"
-    return next(name for name in ("here", "there", "aside") if name in path.parts)
-
-
 def test_no_path_that_never_was(program: Callable[[str], Path], deep_place: Path) -> None:
     """1,500 levels make a walk of 30 µs: before it was gone twice, 1 in 20,000 was below "there"."""
-    count = 100_000
-    seen: Counter[str] = Counter()
-    with (
-        stopped([program("moving"), deep_place, "1500", str(count)]) as process,
-        rawtp.Tracer(comm="moving", fields=("filename", "path", "path_kind"), queue_bytes=512 << 20) as tracer,
-    ):
-        release(process)
-        while process.poll() is None:
-            seen.update(map(place, tracer.get_many(timeout=0.2)))
-        tracer.close()
-        seen.update(map(place, tracer))
-        stats = tracer.stats()
-    assert process.returncode == 0
-    assert seen["there"] == 0
-    assert seen.total() + stats.lost_ring == count
-    # Both places are seen, and few tries fail all.
-    assert seen["aside"] > 0
-    assert seen["not known"] < seen.total() / 10
-    assert_ledger(stats)
+    moves(program, deep_place, levels=1500, count=100_000)
 
 
 @pytest.mark.parametrize("length", [255, 256, 300, 511, 512, 765, 1024])
