@@ -131,8 +131,11 @@ struct completion_record {
 	__u32 cpu; /* of its enter_record, as is seq */
 	__u64 seq;
 	__u64 ts_ns;
-	__s64 ret;
+	__s64 ret; /* NO_RESULT when it ended without one */
 };
+
+/* No call returns it. */
+#define NO_RESULT (-0x7fffffffffffffffLL - 1)
 
 /* The next segment begins at the next multiple of SEGMENT_ALIGN after the content. */
 #define SEGMENT_ALIGN 8

@@ -274,6 +274,22 @@ static __always_inline void count_lost_exit(__u32 cpu)
 	}
 }
 
+/* The request that was sent under this key is over. */
+static __always_inline void send_completion(const struct request_key *key, const struct sent *sent, __s64 ret)
+{
+	struct completion_record record = {
+		.kind = RECORD_COMPLETION,
+		.cpu = sent->cpu,
+		.seq = sent->seq,
+		.ts_ns = bpf_ktime_get_boot_ns(),
+		.ret = ret,
+	};
+
+	close_request(key);
+	if (bpf_ringbuf_output(&events, &record, sizeof(record), 0))
+		count_lost_exit(bpf_get_smp_processor_id());
+}
+
 SEC("raw_tp")
 int handle_request(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -284,12 +300,21 @@ int handle_request(struct bpf_raw_tracepoint_args *ctx)
 	struct counters *counted;
 	struct call_state *state;
 	struct task_struct *task;
-	struct sent sent = {0};
+	struct sent sent = {0}, *unfinished;
 	__u32 cpu, slot;
 	__u8 opcode;
 
 	if (!SUBMITS_REQ && !SUBMITS_CTX_REQ)
 		return UNKNOWN_ARGUMENTS(ctx);
+	/*
+	 * The address is another request's now: the one before has ended without a completion, as what is linked to a
+	 * failed one with IOSQE_CQE_SKIP_SUCCESS does. It must not get this one's result.
+	 */
+	if (cfg_results && COMPLETES && !COMPLETES_CTX && requests_open) {
+		unfinished = bpf_map_lookup_elem(&requests, &key);
+		if (unfinished)
+			send_completion(&key, unfinished, NO_RESULT);
+	}
 	opcode = BPF_CORE_READ(req, opcode);
 	if (opcode >= OPCODES_MAX)
 		return 0;
@@ -344,9 +369,9 @@ int handle_request(struct bpf_raw_tracepoint_args *ctx)
 SEC("raw_tp")
 int handle_completion(struct bpf_raw_tracepoint_args *ctx)
 {
-	struct completion_record record;
 	struct request_key key = {0};
 	struct sent *sent;
+	__s64 ret;
 
 	if (!COMPLETES)
 		return UNKNOWN_ARGUMENTS(ctx);
@@ -355,24 +380,17 @@ int handle_completion(struct bpf_raw_tracepoint_args *ctx)
 	if (COMPLETES_CTX) {
 		key.request = ARGUMENT_AT(ctx, 0);
 		key.user_data = ARGUMENT_AT(ctx, 1);
-		record.ret = (__s32)ARGUMENT_AT(ctx, 2);
+		ret = (__s32)ARGUMENT_AT(ctx, 2);
 	} else if (COMPLETES_CTX_REQ) {
 		key.request = ARGUMENT_AT(ctx, 1);
-		record.ret = (__s32)ARGUMENT_AT(ctx, 3);
+		ret = (__s32)ARGUMENT_AT(ctx, 3);
 	} else {
 		key.request = ARGUMENT_AT(ctx, 1);
-		record.ret = BPF_CORE_READ((struct io_uring_cqe *)ARGUMENT_AT(ctx, 2), res);
+		ret = BPF_CORE_READ((struct io_uring_cqe *)ARGUMENT_AT(ctx, 2), res);
 	}
 	sent = bpf_map_lookup_elem(&requests, &key);
-	if (!sent)
-		return 0;
-	record.kind = RECORD_COMPLETION;
-	record.cpu = sent->cpu;
-	record.seq = sent->seq;
-	record.ts_ns = bpf_ktime_get_boot_ns();
-	close_request(&key);
-	if (bpf_ringbuf_output(&events, &record, sizeof(record), 0))
-		count_lost_exit(bpf_get_smp_processor_id());
+	if (sent)
+		send_completion(&key, sent, ret);
 	return 0;
 }
 

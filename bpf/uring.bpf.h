@@ -67,17 +67,13 @@ struct {
 /* How many are in `requests`: spares the completions of others the look-up. */
 __u64 requests_open = 0;
 
-/*
- * A request that is still there under the same address has ended without a completion. One with the same user_data may
- * well be on its way: then nothing tells which of them ends.
- */
+/* Of two requests with the same user_data, nothing tells which of them ends. */
 static __always_inline bool open_request(const struct request_key *key, const struct sent *sent)
 {
-	if (!bpf_map_update_elem(&requests, key, sent, BPF_NOEXIST)) {
-		__sync_fetch_and_add(&requests_open, 1);
-		return true;
-	}
-	return !COMPLETES_CTX && !bpf_map_update_elem(&requests, key, sent, BPF_EXIST);
+	if (bpf_map_update_elem(&requests, key, sent, BPF_NOEXIST))
+		return false;
+	__sync_fetch_and_add(&requests_open, 1);
+	return true;
 }
 
 static __always_inline void close_request(const struct request_key *key)

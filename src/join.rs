@@ -17,6 +17,9 @@ use crate::skel::types::via;
 /// How much the records of open calls may take. One beyond it is delivered at once, without its result.
 const OPEN_BYTES: usize = 16 << 20;
 
+/// A completion's `ret` of a request that ended without one (`NO_RESULT`).
+const NO_RESULT: i64 = i64::MIN;
+
 /// What the readers count. One thread at a time writes (the reader's lock); any may read.
 #[derive(Debug, Default)]
 pub struct Counts {
@@ -155,7 +158,8 @@ impl Join {
                 Record::Completion(record) => match self.take(Key::Request(record.cpu, record.seq)) {
                     Some(open) => {
                         let exit = exit_of(record);
-                        return self.finish(open, Some(&Exit::new(&exit)), counts, make).map(Some);
+                        let exit = exit.as_ref().map(Exit::new);
+                        return self.finish(open, exit.as_ref(), counts, make).map(Some);
                     }
                     None => add(&counts.unpaired, 1),
                 },
@@ -235,9 +239,10 @@ impl Join {
     }
 }
 
-/// The end of a request, in the terms of a call's.
-fn exit_of(record: &completion_record) -> exit_record {
-    exit_record { ts_ns: record.ts_ns, ret: record.ret, ..Default::default() }
+/// The end of a request, in the terms of a call's; `None` when it ended without a result.
+fn exit_of(record: &completion_record) -> Option<exit_record> {
+    let exit = exit_record { ts_ns: record.ts_ns, ret: record.ret, ..Default::default() };
+    (record.ret != NO_RESULT).then_some(exit)
 }
 
 /// The exit that an enter record tells of which was written at it.
@@ -331,8 +336,8 @@ mod tests {
         let end_request = |cpu, seq, ret| framed(&completion(cpu, seq, ret), 0);
         let begun = [begin_request(0, 1, "a"), begin_request(1, 1, "b"), begin_request(0, 2, "c"), begin(0, "call")];
         assert!(feed(&mut join, &counts, &begun).is_empty());
-        let ended = [end_request(0, 2, -2), end(0, 0), end_request(1, 1, 0), end_request(1, 1, 0)];
-        assert_eq!(feed(&mut join, &counts, &ended), ["c:-2", "call:0", "b:0"]);
+        let ended = [end_request(0, 2, -2), end(0, 0), end_request(1, 1, NO_RESULT), end_request(1, 1, 0)];
+        assert_eq!(feed(&mut join, &counts, &ended), ["c:-2", "call:0", "b:None"]);
         assert_eq!((value(&counts.pending), value(&counts.unpaired)), (1, 1));
         assert!(join.give_up());
         assert_eq!(feed(&mut join, &counts, &[]), ["a:None"]);

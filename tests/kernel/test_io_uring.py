@@ -103,6 +103,16 @@ def test_without_a_completion(program: Callable[[str], Path], tmp_path: Path) ->
     assert (event["ret"], event["errno"], event["duration_ns"]) == (None, None, None)
 
 
+def test_linked_to_one_that_fails(program: Callable[[str], Path], tmp_path: Path) -> None:
+    """It is cancelled, and its completion skipped. What then has its address must not lend it a result."""
+    with stopped([program("uring"), tmp_path, "linked"]) as process, rawtp.Tracer(pid=process.pid) as tracer:
+        events, _ = seen(tracer, process, requests=50)
+    assert (tmp_path / "kept").exists()
+    assert {(event["filename"], event["via"], event["ret"], event["errno"]) for event in events} == {
+        ("kept", "io_uring", None, None)
+    }
+
+
 def test_completions_that_nobody_waits_for(program: Callable[[str], Path], tmp_path: Path) -> None:
     """The program exits at once: each request still has its event, with whatever became of it."""
     with stopped([program("uring"), tmp_path, "abandon"]) as process, rawtp.Tracer(pid=process.pid) as tracer:

@@ -1,7 +1,8 @@
 /* uring DIRECTORY MODE: waits for a byte on stdin, then has io_uring do each request that is watched, in DIRECTORY, one at
  * a time; see test_io_uring.py for what it must give. MODE is inline, async (IOSQE_ASYNC), sqpoll (a thread of the kernel's
- * submits), skip (no completion for success), abandon (requests whose completions nobody waits for) or flood (50,000 times
- * a request and a call).
+ * submits), skip (no completion for success), linked (50 times a request that is linked to one that fails, and has no
+ * completion, then others that may have its address), abandon (requests whose completions nobody waits for) or flood
+ * (50,000 times a request and a call).
  * Exits with 77 where io_uring is not to be had. */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -19,6 +20,8 @@
 
 /* Those that the headers may be too old for. */
 enum {
+	NOP = 0,
+	READ = 22,
 	OPENAT = 18,
 	OPENAT2 = 28,
 	RENAMEAT = 35,
@@ -54,29 +57,39 @@ static void set_up(unsigned setup)
 		exit(1);
 }
 
-/* One request: submitted, and waited for unless nothing comes. */
-static int submit(struct io_uring_sqe sqe, int waits)
+static void queue(struct io_uring_sqe sqe)
 {
-	unsigned tail = *at(sq, params.sq_off.tail), index = tail & *at(sq, params.sq_off.ring_mask), head;
-	int result;
+	unsigned tail = *at(sq, params.sq_off.tail), index = tail & *at(sq, params.sq_off.ring_mask);
 
 	sqe.flags |= flags;
 	sqes[index] = sqe;
 	at(sq, params.sq_off.array)[index] = index;
 	__atomic_store_n(at(sq, params.sq_off.tail), tail + 1, __ATOMIC_SEQ_CST);
+}
+
+static int result_of_next(void)
+{
+	unsigned head;
+	int result;
+
+	while (head = *at(cq, params.cq_off.head), head == __atomic_load_n(at(cq, params.cq_off.tail), __ATOMIC_SEQ_CST))
+		syscall(__NR_io_uring_enter, ring, 0, 1, IORING_ENTER_GETEVENTS, NULL, 0);
+	result = ((struct io_uring_cqe *)(cq + params.cq_off.cqes))[head & *at(cq, params.cq_off.ring_mask)].res;
+	__atomic_store_n(at(cq, params.cq_off.head), head + 1, __ATOMIC_SEQ_CST);
+	return result;
+}
+
+/* One request: submitted, and waited for unless nothing comes. */
+static int submit(struct io_uring_sqe sqe, int waits)
+{
+	queue(sqe);
 	if (params.flags & IORING_SETUP_SQPOLL) {
 		if (__atomic_load_n(at(sq, params.sq_off.flags), __ATOMIC_SEQ_CST) & IORING_SQ_NEED_WAKEUP)
 			syscall(__NR_io_uring_enter, ring, 0, 0, IORING_ENTER_SQ_WAKEUP, NULL, 0);
 	} else if (syscall(__NR_io_uring_enter, ring, 1, 0, 0, NULL, 0) != 1) {
 		exit(1);
 	}
-	if (!waits)
-		return 0;
-	while (head = *at(cq, params.cq_off.head), head == __atomic_load_n(at(cq, params.cq_off.tail), __ATOMIC_SEQ_CST))
-		syscall(__NR_io_uring_enter, ring, 0, 1, IORING_ENTER_GETEVENTS, NULL, 0);
-	result = ((struct io_uring_cqe *)(cq + params.cq_off.cqes))[head & *at(cq, params.cq_off.ring_mask)].res;
-	__atomic_store_n(at(cq, params.cq_off.head), head + 1, __ATOMIC_SEQ_CST);
-	return result;
+	return waits ? result_of_next() : 0;
 }
 
 static struct io_uring_sqe request(int opcode, int fd, const char *name, unsigned len, const void *other, unsigned op_flags)
@@ -130,6 +143,23 @@ int main(int argc, char **argv)
 			usleep(1000);
 		}
 		return 0;
+	}
+	if (!strcmp(mode, "linked")) {
+		make("kept");
+		for (int i = 0; i < 50; i++) {
+			struct io_uring_sqe head = request(READ, 999, NULL, 0, NULL, 0);
+
+			head.flags = IOSQE_IO_LINK | SKIP_SUCCESS;
+			queue(head);
+			queue(request(UNLINKAT, AT_FDCWD, "kept", 0, NULL, 0));
+			if (syscall(__NR_io_uring_enter, ring, 2, 0, 0, NULL, 0) != 2)
+				return 77; /* SKIP_SUCCESS came with 5.17 */
+			if (result_of_next() == -EINVAL)
+				return 77;
+			for (int others = 0; others < 3; others++)
+				submit(request(NOP, -1, NULL, 0, NULL, 0), 1);
+		}
+		return access("kept", F_OK) ? 3 : 0;
 	}
 	if (!strcmp(mode, "abandon")) {
 		for (int i = 0; i < 8; i++)
