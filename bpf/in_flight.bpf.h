@@ -26,11 +26,14 @@ struct {
 static __always_inline __u8 *decision_of(struct task_struct *task)
 {
 	__u32 tid = TASK(task, pid), page = tid / DECISIONS_BYTES;
+	__u64 at = (tid & 63) << 6 | (tid >> 6 & 63);
 	struct decisions *decisions = bpf_map_lookup_elem(&in_flight, &page);
 
 	if (!decisions)
 		return NULL;
-	return &decisions->of[(tid & 63) << 6 | (tid >> 6 & 63)];
+	/* For the verifier of Linux 5.10, which knows no range of an `or`. */
+	barrier_var(at);
+	return &decisions->of[at & (DECISIONS_BYTES - 1)];
 }
 
 #endif

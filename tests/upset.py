@@ -32,7 +32,10 @@ def flips(program: Program, place: Path, count: int, words: Sequence[str | Path]
         events = [event for event in read_to_end(tracer, process) if event["pid"] == process.pid]
         stats = tracer.stats()
     assert process.returncode == 0
-    assert [event for event in events if not _is_right(event)] == []
+    known = [event for event in events if event["ret"] is not None]
+    assert [event for event in known if not _is_right(event)] == []
+    # Where raw tracepoints are preemptible, the kernel skips some exits.
+    assert len(known) == len(events) or stats.missed
     kinds = {str(event["filename"])[:2] for event in events}
     assert kinds == {"ye", "no"}, f"{len(events)} events"
     assert len(events) < count, "nothing was flipped"
