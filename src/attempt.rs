@@ -7,6 +7,7 @@ use std::ptr;
 use libbpf_sys::{BPF_MAP_TYPE_RINGBUF, bpf_map_create};
 
 use crate::hook::{attach_raw, descriptor, load, nothing};
+use crate::signals::Blocked;
 
 /// A command of `bpf(2)` that no kernel has. Bits above these are flags since Linux 7.
 const NO_COMMAND: libc::c_long = 0x7fff;
@@ -17,6 +18,7 @@ const NO_COMMAND: libc::c_long = 0x7fff;
 /// does not.
 #[must_use]
 pub fn attempts(ring_bytes: u32) -> Vec<(&'static str, i32)> {
+    let _blocked = Blocked::new();
     let program = load(&nothing(), 0);
     let attached = program.as_ref().ok().map(|program| attach_raw(program.as_fd(), c"sys_enter"));
     let mut steps = vec![

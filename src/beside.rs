@@ -9,8 +9,7 @@ use libbpf_rs::skel::OpenSkel;
 use libbpf_rs::{AsRawLibbpf, OpenProgramMut};
 use libbpf_sys::{BPF_PROG_TYPE_RAW_TRACEPOINT, bpf_func_info, bpf_insn, bpf_line_info, bpf_prog_load_opts};
 
-use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
-
+use crate::signals::Blocked;
 use crate::skel::{OpenRawtpSkel, RawtpSkel};
 
 /// All that the kernel takes of a raw tracepoint's program, copied: libbpf goes on with the object meanwhile.
@@ -87,12 +86,9 @@ pub fn load_beside(mut open: OpenRawtpSkel<'_>) -> libbpf_rs::Result<(RawtpSkel<
     open.progs.handle_request.set_autoload(false);
     thread::scope(|scope| {
         // Python's signal handlers belong to Python's threads.
-        let mut before = SigSet::empty();
-        let is_blocked = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before)).is_ok();
+        let blocked = Blocked::new();
         let beside = thread::Builder::new().name("rawtp-load".into()).spawn_scoped(scope, || request.load());
-        if is_blocked {
-            let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
-        }
+        drop(blocked);
         let skel = open.load()?;
         // The descriptor of the types is open until the skeleton is dropped.
         let request = beside.ok().and_then(|beside| beside.join().ok()?);

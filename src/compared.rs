@@ -16,6 +16,7 @@ use crate::messages::logged;
 use crate::queue::Chunk;
 use crate::refused::explain;
 use crate::ring::{Drained, Ring};
+use crate::signals::uninterrupted;
 use crate::skel::cost::{CostSkelBuilder, OpenCostSkel};
 use crate::syscalls::Abi;
 
@@ -54,6 +55,10 @@ impl Compared {
     ///
     /// [`Error::Permission`], [`Error::Load`], or [`Error::Os`] when descriptors or memory run out.
     pub fn load(which: Which) -> Result<Self> {
+        uninterrupted(|| Self::load_once(which))
+    }
+
+    fn load_once(which: Which) -> Result<Self> {
         let cpus = libbpf_rs::num_possible_cpus().map_err(|error| explain(&error, ""))? as u32;
         let mut storage = MaybeUninit::uninit();
         let skel = logged(|| {

@@ -3,37 +3,32 @@
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::eventfd::{EfdFlags, EventFd};
-use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
 
 use crate::clock::Clock;
 use crate::connection::Connection;
+use crate::control::Control;
 use crate::error::{Error, Result};
 use crate::queue::{Chunk, Queue};
 use crate::ring::{Drained, Ring};
+use crate::signals::Blocked;
 
 /// How long records gather once they come in a stream. A wake-up costs the traced process five times what an event does.
 const GATHER: Duration = Duration::from_millis(1);
 const GATHER_MS: u8 = 1;
 /// Wake-ups in a row, each within [`GATHER`] of the one before, that make a stream.
 const STREAK: u32 = 4;
-
-/// What both sides of the thread's life hold.
-#[derive(Debug)]
-struct Stop {
-    asked: AtomicBool,
-    wake: EventFd,
-}
+/// How long a reader waits for a record that some CPU has begun and not ended. A program takes microseconds, unless it is
+/// preempted, or the machine itself is.
+const STUCK: Duration = Duration::from_secs(1);
 
 /// The running thread.
 #[derive(Debug)]
 pub struct Drain {
-    stop: Arc<Stop>,
+    control: Arc<Control>,
     queue: Arc<Queue>,
     thread: JoinHandle<()>,
 }
@@ -45,39 +40,48 @@ impl Drain {
     ///
     /// [`Error::Os`] when there is no descriptor or no thread to be had.
     pub fn start(ring: Ring, queue: Arc<Queue>, connection: Option<Connection>) -> Result<Self> {
-        let wake = EventFd::from_value_and_flags(0, EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)
-            .map_err(Error::os("cannot make an eventfd"))?;
-        let stop = Arc::new(Stop { asked: AtomicBool::new(false), wake });
-        let worker =
-            Worker { ring, queue: Arc::clone(&queue), stop: Arc::clone(&stop), clock: Clock::new(), connection };
+        let control = Arc::new(Control::new(ring.written())?);
+        let worker = Worker {
+            ring,
+            queue: Arc::clone(&queue),
+            control: Arc::clone(&control),
+            clock: Clock::new(),
+            connection,
+            behind: None,
+        };
         // Python's signal handlers belong to Python's threads. The new thread inherits the mask, so that there is no moment
         // in which it could take one.
-        let mut before = SigSet::empty();
-        pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before))
-            .map_err(Error::os("cannot block signals"))?;
+        let blocked = Blocked::new();
         let thread = thread::Builder::new().name("rawtp-drain".into()).spawn(move || worker.run());
-        pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None).map_err(Error::os("cannot unblock signals"))?;
-        Ok(Self { stop, queue, thread: thread.map_err(Error::os("cannot start the drain thread"))? })
+        drop(blocked);
+        Ok(Self { control, queue, thread: thread.map_err(Error::os("cannot start the drain thread"))? })
+    }
+
+    /// Controls it.
+    #[must_use]
+    pub fn control(&self) -> &Arc<Control> {
+        &self.control
     }
 
     /// Empties the ring, closes the queue and ends the thread. The programs must have ended: what comes into the ring
     /// later is seen by nobody.
     pub fn finish(self) {
-        self.stop.asked.store(true, Ordering::Release);
-        // A write of one to a counter at zero neither blocks nor fails.
-        let _ = self.stop.wake.write(1);
+        self.control.stop();
         self.queue.wake_producer();
         // It catches what panics, and says so in the queue.
         let _ = self.thread.join();
+        self.control.release();
     }
 }
 
 struct Worker {
     ring: Ring,
     queue: Arc<Queue>,
-    stop: Arc<Stop>,
+    control: Arc<Control>,
     clock: Clock,
     connection: Option<Connection>,
+    /// Since when a reader waits for what lies behind a record that is still being written.
+    behind: Option<Instant>,
 }
 
 impl Worker {
@@ -129,27 +133,33 @@ impl Worker {
     }
 
     fn is_stopped(&self) -> bool {
-        self.stop.asked.load(Ordering::Acquire)
+        self.control.is_stopped()
     }
 
-    /// Until there is a record, or the stop; true when the connection is over.
+    /// Until there is a record, or a request; true when the connection is over.
     fn wait(&self) -> Result<bool> {
         let ready = |fd| PollFd::new(fd, PollFlags::POLLIN);
-        let (ring, stop) = (ready(self.ring.as_fd()), ready(self.stop.wake.as_fd()));
+        let wakeups = self.control.wakeups().as_fd();
         let connection = self.connection.as_ref();
-        let mut fds = [ring, stop, ready(connection.map_or(self.stop.wake.as_fd(), AsFd::as_fd))];
+        let mut fds = [ready(self.ring.as_fd()), ready(wakeups), ready(connection.map_or(wakeups, AsFd::as_fd))];
         // All signals are blocked: EINTR cannot come, and any other error would make a busy loop of this.
         poll(&mut fds, PollTimeout::NONE).map_err(Error::os("cannot wait for the ring"))?;
-        let [_, _, over] = fds.map(|fd| fd.any().unwrap_or(true));
+        let [_, woken, over] = fds.map(|fd| fd.any().unwrap_or(true));
+        if woken {
+            self.control.clear();
+        }
         let Some(connection) = connection.filter(|_| over) else { return Ok(false) };
         connection.finish();
         Ok(true)
     }
 
-    /// For [`GATHER`], or until the stop.
+    /// For [`GATHER`], or until a request.
     fn sleep(&self) -> Result<()> {
-        let mut fds = [PollFd::new(self.stop.wake.as_fd(), PollFlags::POLLIN)];
-        poll(&mut fds, PollTimeout::from(GATHER_MS)).map(drop).map_err(Error::os("cannot wait"))
+        let mut fds = [PollFd::new(self.control.wakeups().as_fd(), PollFlags::POLLIN)];
+        if poll(&mut fds, PollTimeout::from(GATHER_MS)).map_err(Error::os("cannot wait"))? > 0 {
+            self.control.clear();
+        }
+        Ok(())
     }
 
     /// Moves what is in the ring into the queue. True when there was anything.
@@ -163,10 +173,23 @@ impl Worker {
                     rest.push(chunk);
                     return Ok(true);
                 }
+                self.queue.reach(self.ring.drained());
             }
             if drained == Drained::All || self.is_stopped() {
+                self.release_readers();
                 return Ok(moved);
             }
+        }
+    }
+
+    /// Lets a reader go on that has waited too long for a record that is still being written.
+    fn release_readers(&mut self) {
+        let position = self.control.flushed();
+        if self.queue.has(position) {
+            self.behind = None;
+        } else if self.behind.get_or_insert_with(Instant::now).elapsed() > STUCK {
+            self.queue.reach(position);
+            self.behind = None;
         }
     }
 

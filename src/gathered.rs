@@ -1,4 +1,4 @@
-//! All that comes in a while, as one batch.
+//! Batches: of what had happened, and of all that comes in a while.
 
 use std::sync::Arc;
 use std::thread;
@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 use arrow_array::RecordBatch;
 use pyo3::prelude::*;
 
-use crate::columns::Columns;
-use crate::reading::Reading;
+use crate::take::{Rows, Sink};
 use crate::tracer::Tracer;
 
 /// How long what came waits for more.
@@ -24,36 +23,45 @@ pub(crate) fn pause(tracer: &Tracer, py: Python<'_>, end: Instant) -> PyResult<(
     Ok(())
 }
 
+/// Takes what had happened by the call, or waits for what comes first, as [`Tracer::collect`] does.
+pub(crate) fn batch(tracer: &Tracer, py: Python<'_>, deadline: Option<Instant>, most: usize) -> PyResult<RecordBatch> {
+    tracer.check_process()?;
+    let mut rows = Rows::new(tracer, py, most)?;
+    tracer.collect(py, &mut rows, deadline)?;
+    finish(tracer, py, rows)
+}
+
 /// Takes all that comes until `end` or the close, or `most` of it when those come sooner. What was taken by the time of an
 /// exception, Ctrl-C above all, is counted as discarded.
 pub(crate) fn gather(tracer: &Tracer, py: Python<'_>, end: Option<Instant>, most: usize) -> PyResult<RecordBatch> {
     tracer.check_process()?;
-    let mut columns = Columns::new(&tracer.turns.take(py)?.values, 0);
-    let gathered = fill(&mut columns, tracer, py, end, most);
-    let rows = columns.rows() as u64;
-    let made = gathered.and_then(|()| Ok(py.detach(|| columns.finish(Arc::clone(&tracer.schema)))?));
-    if made.is_err() {
-        // Only who has the turn may count.
-        let _turn = tracer.turns.take(py)?;
-        tracer.session.counts().take_back(rows);
+    let mut rows = Rows::new(tracer, py, most)?;
+    if let Err(error) = fill(&mut rows, tracer, py, end) {
+        tracer.take_back(py, rows.taken())?;
+        return Err(error);
     }
-    made
+    finish(tracer, py, rows)
 }
 
-fn fill(columns: &mut Columns, tracer: &Tracer, py: Python<'_>, end: Option<Instant>, most: usize) -> PyResult<()> {
+fn finish(tracer: &Tracer, py: Python<'_>, rows: Rows) -> PyResult<RecordBatch> {
+    let taken = rows.taken();
+    let made = py.detach(|| rows.finish().finish(Arc::clone(&tracer.schema)));
+    if made.is_err() {
+        tracer.take_back(py, taken)?;
+    }
+    Ok(made?)
+}
+
+fn fill(rows: &mut Rows, tracer: &Tracer, py: Python<'_>, end: Option<Instant>) -> PyResult<()> {
     loop {
-        // Both looked at before the read: what was queued by then is part of it.
-        let closed = tracer.session.queue().is_closed();
         let over = end.is_some_and(|end| Instant::now() >= end);
-        {
-            let mut turn = tracer.turns.take(py)?;
-            let Reading { reader, values, .. } = &mut *turn;
-            py.detach(|| columns.fill(reader, values, tracer.session.counts(), most))?;
-        }
-        if closed && columns.rows() == 0 {
+        // Only what had happened at the end is worth waking the drain thread.
+        let position = if over { tracer.session.control().written() } else { 0 };
+        let closed = tracer.take_up_to(py, rows, end, position)?;
+        if closed && rows.taken() == 0 {
             tracer.failure()?;
         }
-        if closed || over || columns.rows() >= most || columns.is_full() {
+        if closed || over || rows.wanted() == 0 {
             return Ok(());
         }
         tracer.wait(py, end)?;

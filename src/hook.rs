@@ -12,6 +12,7 @@ use libbpf_sys::{BPF_F_SLEEPABLE, BPF_PROG_TYPE_RAW_TRACEPOINT, bpf_insn, bpf_pr
 
 use crate::error::{Error, Result};
 use crate::messages::quietly;
+use crate::signals::uninterrupted;
 
 /// What the caller asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -74,18 +75,20 @@ pub(crate) fn nothing() -> [bpf_insn; 2] {
 pub(crate) fn load(instructions: &[bpf_insn], prog_flags: u32) -> io::Result<OwnedFd> {
     let mut options =
         bpf_prog_load_opts { sz: size_of::<bpf_prog_load_opts>() as u64, prog_flags, ..Default::default() };
-    // SAFETY: all pointers are to values that outlive the call; the license is a C string, and NULL is no name.
-    let fd = unsafe {
-        bpf_prog_load(
-            BPF_PROG_TYPE_RAW_TRACEPOINT,
-            ptr::null(),
-            c"Dual BSD/GPL".as_ptr(),
-            instructions.as_ptr(),
-            instructions.len() as _,
-            &raw mut options,
-        )
-    };
-    descriptor(fd.into())
+    uninterrupted(|| {
+        // SAFETY: all pointers are to values that outlive the call; the license is a C string, and NULL is no name.
+        let fd = unsafe {
+            bpf_prog_load(
+                BPF_PROG_TYPE_RAW_TRACEPOINT,
+                ptr::null(),
+                c"Dual BSD/GPL".as_ptr(),
+                instructions.as_ptr(),
+                instructions.len() as _,
+                &raw mut options,
+            )
+        };
+        descriptor(fd.into())
+    })
 }
 
 fn has_preemptible_rcu() -> bool {

@@ -22,6 +22,7 @@ pub mod columns;
 pub mod compared;
 pub mod config;
 pub mod connection;
+pub mod control;
 pub mod cost;
 pub mod counters;
 pub mod coverage;
@@ -59,6 +60,7 @@ pub mod ring;
 mod samples;
 pub mod segments;
 pub mod session;
+pub mod signals;
 pub mod skel;
 pub mod stats;
 mod sync;
@@ -94,6 +96,8 @@ mod rows;
 mod shown;
 #[cfg(feature = "python")]
 mod stream;
+#[cfg(feature = "python")]
+mod take;
 #[cfg(feature = "python")]
 mod tracer;
 

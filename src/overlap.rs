@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::mapping::{Mapping, page_bytes};
 use crate::messages::logged;
 use crate::refused::explain;
+use crate::signals::uninterrupted;
 use crate::skel::OVERLAP;
 
 const RECORD_BYTES: u64 = (256 << 10) / 4 * 3;
@@ -19,7 +20,7 @@ const RECORD_BYTES: u64 = (256 << 10) / 4 * 3;
 ///
 /// Those of a load; or [`Error::UnsupportedKernel`]: it cannot be told.
 pub fn overlaps() -> Result<bool> {
-    let object = logged(|| ObjectBuilder::default().open_memory(OVERLAP)?.load())?;
+    let object = uninterrupted(|| logged(|| ObjectBuilder::default().open_memory(OVERLAP)?.load()))?;
     let (mut maps, mut programs) = (object.maps(), object.progs_mut());
     let unknown = |why: &str| Error::UnsupportedKernel(format!("cannot try whether its rings are safe: {why}"));
     let ring = maps.find(|map| map.name() == "ring").ok_or_else(|| unknown("no ring"))?;

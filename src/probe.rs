@@ -23,6 +23,7 @@ use crate::loaded::Loaded;
 use crate::messages::logged;
 use crate::patch::{cast, handle_exit_program, patch_calls, set_exit_target};
 use crate::refused::{explain, verifier_reason};
+use crate::signals::{Interrupted, uninterrupted};
 use crate::skel::types::{cgroup_v1, decisions};
 use crate::skel::{GUIDE_REJECTED, OpenRawtpSkel, RawtpSkelBuilder};
 use crate::syscalls::{numbers, requests};
@@ -151,12 +152,17 @@ fn check_classic() -> Result<()> {
     }
 }
 
-/// Loads and attaches what the configuration asks for.
+/// Loads and attaches what the configuration asks for. No signal interrupts it.
 ///
 /// # Errors
 ///
-/// [`Error::Permission`], [`Error::UnsupportedKernel`], [`Error::Load`], or [`Error::Os`] when descriptors run out.
+/// [`Error::Permission`], [`Error::UnsupportedKernel`], [`Error::Load`], or [`Error::Os`] when descriptors run out, or the
+/// load was interrupted all the same.
 pub fn load(config: &Config) -> Result<Loaded> {
+    uninterrupted(|| load_best(config))
+}
+
+fn load_best(config: &Config) -> Result<Loaded> {
     let cpus = libbpf_rs::num_possible_cpus().map_err(|error| explain(&error, ""))? as u32;
     check_descriptors()?;
     let mut plan = Plan { classic: false, reason: None, without_requests: no_requests(config) };
@@ -168,10 +174,10 @@ pub fn load(config: &Config) -> Result<Loaded> {
         Hook::Auto if is_preemptible() => {
             let exact = Plan { classic: true, reason: Some(PREEMPTIBLE.into()), ..plan.clone() };
             match load_requests(config, cpus, exact) {
-                Ok(loaded) => return Ok(loaded),
-                Err(error) => {
+                Err(error) if !error.is_interrupted() => {
                     plan.reason = Some(format!("{PREEMPTIBLE} (stats().missed counts that); {error}"));
                 }
+                loaded => return loaded,
             }
         }
         Hook::Auto | Hook::RawTp => {}
@@ -250,5 +256,5 @@ fn freeze(map: BorrowedFd<'_>) -> Result<()> {
 ///
 /// [`Error::Load`], always, unless the kernel does not let us come that far.
 pub fn load_rejected() -> Result<()> {
-    logged(|| ObjectBuilder::default().open_memory(GUIDE_REJECTED)?.load().map(drop))
+    uninterrupted(|| logged(|| ObjectBuilder::default().open_memory(GUIDE_REJECTED)?.load().map(drop)))
 }

@@ -3,11 +3,15 @@
 //! Invariant, all of it under the mutex, the eventfd's system calls included: the descriptor is readable exactly when a
 //! chunk is queued, or was popped and its successor not yet asked for, or the queue is closed. Once closed it stays
 //! readable, so that no one who waits can miss the close. `tests/model` tries every order of the threads for it.
+//!
+//! The queue also knows how much of the ring it has: readers wait for a position of the ring ([`Queue::wait_for`]). The
+//! drain thread that waits for room ends such a wait, since only a reader makes room.
 
 use std::collections::VecDeque;
 use std::mem;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::PoisonError;
+use std::sync::{OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::sync::{AtomicU64, Condvar, EfdFlags, EventFd, Mutex, MutexGuard, Ordering, Receiver, Sender, bounded};
@@ -38,6 +42,17 @@ struct State {
     armed: bool,
     closed: bool,
     failure: Option<String>,
+    /// A push waits for room, and no pop has made any since.
+    full: bool,
+    /// How many threads are in [`Queue::wait_for`].
+    waiting: usize,
+    /// The position that [`Queue::announce`] was asked for.
+    announced: Option<u64>,
+}
+
+fn eventfd() -> Result<EventFd> {
+    let flags = EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC;
+    EventFd::from_value_and_flags(0, flags).map_err(Error::os("cannot make an eventfd"))
 }
 
 /// The queue. Full chunks go through a bounded crossbeam channel, whose both ends are used under the mutex.
@@ -50,6 +65,11 @@ pub struct Queue {
     receiver: Receiver<Chunk>,
     spare: (Sender<Chunk>, Receiver<Chunk>),
     events: AtomicU64,
+    /// The position of the ring up to which everything is in the queue. Written with the mutex held.
+    reached: AtomicU64,
+    progress: Condvar,
+    /// Made when it is first needed: only event loops wait for it.
+    announcement: OnceLock<EventFd>,
 }
 
 impl Queue {
@@ -59,8 +79,7 @@ impl Queue {
     ///
     /// [`Error::Os`] when there is no descriptor left.
     pub fn new(bytes: usize) -> Result<Self> {
-        let flags = EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC;
-        let readable = EventFd::from_value_and_flags(0, flags).map_err(Error::os("cannot make an eventfd"))?;
+        let readable = eventfd()?;
         let (sender, receiver) = bounded(bytes / CHUNK_BYTES);
         Ok(Self {
             state: Mutex::default(),
@@ -70,6 +89,9 @@ impl Queue {
             receiver,
             spare: bounded(SPARE_CHUNKS),
             events: AtomicU64::new(0),
+            reached: AtomicU64::new(0),
+            progress: Condvar::new(),
+            announcement: OnceLock::new(),
         })
     }
 
@@ -112,6 +134,8 @@ impl Queue {
                 if stopped() {
                     return Err(chunk);
                 }
+                state.full = true;
+                self.tell(&mut state);
                 state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
         }
@@ -135,6 +159,7 @@ impl Queue {
     pub fn pop(&self) -> Option<Chunk> {
         let mut state = self.lock();
         if let Ok(chunk) = self.receiver.try_recv() {
+            state.full = false;
             self.room.notify_one();
             return Some(chunk);
         }
@@ -159,6 +184,82 @@ impl Queue {
         state.failure = failure;
         state.closed = true;
         self.arm(&mut state);
+        self.tell(&mut state);
+    }
+
+    /// Whether everything before that position of the ring is in the queue, or was.
+    #[must_use]
+    pub fn has(&self, position: u64) -> bool {
+        self.reached.load(Ordering::Acquire) >= position
+    }
+
+    /// Notes that everything before that position of the ring is in the queue.
+    pub fn reach(&self, position: u64) {
+        let mut state = self.lock();
+        self.reached.fetch_max(position, Ordering::Release);
+        self.tell(&mut state);
+    }
+
+    /// Whether waiting for a position has an end: it is reached, or a reader has to make room first, or nothing more comes.
+    fn is_answered(&self, state: &State, position: u64) -> bool {
+        state.closed || state.full || self.has(position)
+    }
+
+    fn tell(&self, state: &mut State) {
+        if state.waiting > 0 {
+            self.progress.notify_all();
+        }
+        if state.announced.is_some_and(|position| self.is_answered(state, position)) {
+            state.announced = None;
+            if let Some(announcement) = self.announcement.get() {
+                // At zero since `announce`: it can neither block nor overflow.
+                let _ = announcement.write(1);
+            }
+        }
+    }
+
+    /// Waits until everything before that position of the ring is in the queue, or `enough` says so, or the queue is full
+    /// or closed. False at the timeout.
+    pub fn wait_for(&self, position: u64, timeout: Duration, enough: impl Fn() -> bool) -> bool {
+        let deadline = Instant::now() + timeout;
+        let mut state = self.lock();
+        state.waiting += 1;
+        let answered = loop {
+            if self.is_answered(&state, position) || enough() {
+                break true;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break false;
+            }
+            state = self.progress.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        };
+        state.waiting -= 1;
+        answered
+    }
+
+    /// A descriptor that becomes readable as soon as [`Queue::wait_for`] would return, for one caller at a time; `None` when
+    /// it would return at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] when there is no descriptor left.
+    pub fn announce(&self, position: u64) -> Result<Option<BorrowedFd<'_>>> {
+        let mut state = self.lock();
+        if self.is_answered(&state, position) {
+            return Ok(None);
+        }
+        if self.announcement.get().is_none() {
+            // The first and only set: the mutex is held.
+            let _ = self.announcement.set(eventfd()?);
+        }
+        let announcement = self.announcement.get();
+        if let Some(announcement) = announcement {
+            // An earlier caller may have been told and have gone before it looked.
+            let _ = announcement.read();
+        }
+        state.announced = Some(position);
+        Ok(announcement.map(AsFd::as_fd))
     }
 
     /// Wakes a push that waits for room, so that it looks whether it was stopped.

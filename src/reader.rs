@@ -55,12 +55,18 @@ impl Reader {
         made
     }
 
-    /// How many events there are to read, about: open calls are not among them, nor is what is still in the ring.
+    /// See [`waiting`].
     #[must_use]
     pub fn waiting(&self) -> usize {
-        let decoded = self.source.counts.decoded.load(Ordering::Relaxed);
-        usize::try_from(self.source.queue.events().saturating_sub(decoded)).unwrap_or(usize::MAX)
+        waiting(&self.source.queue, &self.source.counts)
     }
+}
+
+/// How many events there are to read, about: open calls are not among them, nor is what is still in the ring.
+#[must_use]
+pub fn waiting(queue: &Queue, counts: &Counts) -> usize {
+    let decoded = counts.decoded.load(Ordering::Relaxed);
+    usize::try_from(queue.events().saturating_sub(decoded)).unwrap_or(usize::MAX)
 }
 
 impl Source {

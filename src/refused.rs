@@ -1,6 +1,7 @@
 //! What to say when the kernel refuses to load.
 
 use std::fs;
+use std::io;
 
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 
@@ -83,9 +84,16 @@ fn is_locked_down(verifier_log: &str) -> bool {
     })
 }
 
+const INTERRUPTED: &str =
+    "loading the BPF programs was interrupted again and again (SIGSTOP, a debugger, a cgroup's freezer): try it again";
+
 /// The error for what libbpf gave, with what it printed.
 #[must_use]
 pub fn explain(error: &libbpf_rs::Error, log: &str) -> Error {
+    if error.kind() == libbpf_rs::ErrorKind::WouldBlock {
+        // The verifier looks for signals, and has written a log up to there, which says nothing.
+        return Error::os(INTERRUPTED)(io::Error::from_raw_os_error(libc::EAGAIN));
+    }
     let verifier_log = verifier_log(log);
     if is_locked_down(verifier_log) {
         return Error::Permission(
@@ -134,6 +142,18 @@ mod tests {
                    Verification failed: Policy: Operation is not allowed\n\nSuggestion:\n  Use another.\n\n\
                    processed 158 insns (limit 1000000)\n";
         assert_eq!(verifier_reason(log), Some("program of this type cannot use helper bpf_probe_read#4"));
+    }
+
+    #[test]
+    fn an_interrupted_load_was_not_rejected() {
+        let log = "libbpf: -- BEGIN PROG LOAD LOG --\n0: R1=ctx()\n-- END PROG LOAD LOG --\n";
+        let error = explain(&libbpf_rs::Error::from_raw_os_error(libc::EAGAIN), log);
+        assert!(matches!(&error, Error::Os { source, .. } if source.raw_os_error() == Some(libc::EAGAIN)), "{error:?}");
+        assert_eq!(
+            error.to_string(),
+            "loading the BPF programs was interrupted again and again (SIGSTOP, a debugger, a cgroup's freezer): \
+             try it again: Resource temporarily unavailable (os error 11)"
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 use crate::error::{Malformed, Result};
@@ -70,12 +71,25 @@ pub enum Drained {
     ChunkFull,
 }
 
+/// How far a ring is written: for the threads that do not read it. It keeps the ring mapped.
+#[derive(Debug)]
+pub struct Written(Arc<Mapping>);
+
+impl Written {
+    /// The position after the last record that was begun.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        // SAFETY: the kernel keeps an aligned unsigned long at the start of the page, which is read-only: we only load.
+        unsafe { AtomicU64::from_ptr(self.0.at::<u64>(0).as_ptr()) }.load(Ordering::Acquire)
+    }
+}
+
 /// The ring, mapped once.
 #[derive(Debug)]
 pub struct Ring {
     fd: OwnedFd,
     consumer: Mapping,
-    producer: Mapping,
+    producer: Arc<Mapping>,
     page: usize,
     bytes: usize,
 }
@@ -89,7 +103,7 @@ impl Ring {
     pub fn new(fd: OwnedFd, bytes: usize) -> Result<Self> {
         let page = page_bytes();
         let consumer = Mapping::new(&fd, page, 0, true)?;
-        let producer = Mapping::new(&fd, page + bytes, page, false)?;
+        let producer = Arc::new(Mapping::new(&fd, page + bytes, page, false)?);
         Ok(Self { fd, consumer, producer, page, bytes })
     }
 
@@ -98,9 +112,16 @@ impl Ring {
         unsafe { AtomicU64::from_ptr(self.consumer.at::<u64>(0).as_ptr()) }
     }
 
-    fn producer_position(&self) -> &AtomicU64 {
-        // SAFETY: as above; the page is read-only, and we only load.
-        unsafe { AtomicU64::from_ptr(self.producer.at::<u64>(0).as_ptr()) }
+    /// How far it is written.
+    #[must_use]
+    pub fn written(&self) -> Written {
+        Written(Arc::clone(&self.producer))
+    }
+
+    /// The position up to which [`Ring::drain`] has moved everything.
+    #[must_use]
+    pub fn drained(&self) -> u64 {
+        self.consumer_position().load(Ordering::Relaxed)
     }
 
     fn data(&self) -> &[AtomicU32] {
@@ -131,9 +152,10 @@ impl Ring {
     ///
     /// [`Malformed`], see [`scan`].
     pub fn drain(&mut self, chunk: &mut Chunk) -> Result<Drained> {
-        let mut position = self.consumer_position().load(Ordering::Relaxed);
+        let mut position = self.drained();
+        let written = self.written();
         loop {
-            let producer = self.producer_position().load(Ordering::Acquire);
+            let producer = written.position();
             let room = CHUNK_BYTES - chunk.bytes.len();
             let mut run = scan(self.data(), position, producer, room.min(PUBLISH_BYTES))?;
             if run.end == position {

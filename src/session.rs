@@ -8,6 +8,7 @@ use crate::attach::Attached;
 use crate::barrier::wait_for_programs;
 use crate::config::Config;
 use crate::connection::{Connection, End};
+use crate::control::Control;
 use crate::counters::{Counters, Totals};
 use crate::coverage::Part;
 use crate::drain::Drain;
@@ -18,7 +19,7 @@ use crate::join::Counts;
 use crate::loaded::Loaded;
 use crate::probe;
 use crate::queue::Queue;
-use crate::reader::Reader;
+use crate::reader::{Reader, waiting};
 use crate::ring::Ring;
 use crate::stats::Stats;
 
@@ -41,6 +42,7 @@ struct Final {
 #[derive(Debug)]
 pub struct Session {
     queue: Arc<Queue>,
+    control: Arc<Control>,
     counters: Arc<Counters>,
     counts: Arc<Counts>,
     running: Mutex<Option<Running>>,
@@ -78,6 +80,7 @@ impl Session {
         let reader = Reader::new(Arc::clone(&queue), Arc::clone(&counts), config.filters.refine());
         let session = Self {
             queue,
+            control: Arc::clone(drain.control()),
             counters,
             counts,
             running: Mutex::new(Some(Running { links, programs, drain })),
@@ -99,6 +102,18 @@ impl Session {
     #[must_use]
     pub fn queue(&self) -> &Queue {
         &self.queue
+    }
+
+    /// What has the drain thread empty the ring.
+    #[must_use]
+    pub fn control(&self) -> &Control {
+        &self.control
+    }
+
+    /// See [`waiting`].
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        waiting(&self.queue, &self.counts)
     }
 
     /// What the reader counts.

@@ -3,12 +3,10 @@
 
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use pyo3::exceptions::{PyRuntimeError, PyTimeoutError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -23,7 +21,7 @@ use crate::dict::Dicts;
 use crate::exceptions::RawtpError;
 use crate::fields::Fields;
 use crate::filters::Filters;
-use crate::gathered::gather;
+use crate::gathered::{batch, gather};
 use crate::handover::obtain;
 use crate::hook::Hook;
 use crate::reading::{Reading, Turns};
@@ -32,11 +30,9 @@ use crate::shown::show;
 use crate::stats::Stats;
 use crate::stream::Stream;
 use crate::syscalls::DELETE;
+use crate::take::Listed;
 use crate::taken::Taken;
 use crate::value::Values;
-
-/// A signal that comes between the look for one and the poll is seen this late at the worst.
-const SIGNAL_CHECK: Duration = Duration::from_millis(250);
 
 /// Watches deletions from its creation until it is closed: iterate it for events, which are dicts (rawtp.Event).
 ///
@@ -78,7 +74,7 @@ impl Tracer {
     }
 
     /// Takes up to `most` events that are there, and hands each to `take`.
-    fn read<'py>(
+    pub(crate) fn read<'py>(
         &self,
         py: Python<'py>,
         most: usize,
@@ -103,34 +99,13 @@ impl Tracer {
         Ok(events)
     }
 
-    fn read_one<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+    pub(crate) fn read_one<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
         let mut one = None;
         self.read(py, 1, |dict| {
             one = Some(dict);
             Ok(())
         })?;
         Ok(one)
-    }
-
-    /// Waits until there may be something to read; false at the deadline.
-    pub(crate) fn wait(&self, py: Python<'_>, deadline: Option<Instant>) -> PyResult<bool> {
-        loop {
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            let slice = left.map_or(SIGNAL_CHECK, |left| left.min(SIGNAL_CHECK));
-            // Rounded up: a rest below a millisecond must not become a busy loop.
-            let timeout = PollTimeout::try_from(slice + Duration::from_micros(999)).unwrap_or(PollTimeout::ZERO);
-            let ready =
-                py.detach(|| poll(&mut [PollFd::new(self.session.queue().as_fd(), PollFlags::POLLIN)], timeout));
-            py.check_signals()?;
-            match ready {
-                Ok(0) | Err(Errno::EINTR) => {}
-                Ok(_) => return Ok(true),
-                Err(errno) => return Err(std::io::Error::from(errno).into()),
-            }
-            if left == Some(Duration::ZERO) {
-                return Ok(false);
-            }
-        }
     }
 
     /// Takes up to `most` events that are there, as columns.
@@ -267,19 +242,12 @@ impl Tracer {
     #[pyo3(signature = (timeout=None))]
     fn get<'py>(&self, py: Python<'py>, timeout: Optional<'_, 'py>) -> PyResult<Bound<'py, PyDict>> {
         let timeout = wait_s("timeout", timeout)?;
-        let deadline = deadline(timeout);
-        loop {
-            self.check_open()?;
-            if let Some(event) = self.read_one(py)? {
-                return Ok(event);
-            }
-            if !self.wait(py, deadline)? {
-                return Err(PyTimeoutError::new_err(format!("no event within {:?} s", timeout.unwrap_or_default())));
-            }
-        }
+        let mut event = None;
+        self.collect(py, &mut event, deadline(timeout))?;
+        event.ok_or_else(|| PyTimeoutError::new_err(format!("no event within {:?} s", timeout.unwrap_or_default())))
     }
 
-    /// Waits until there is an event and takes all that are there; [] when none comes within `timeout` seconds.
+    /// Waits until there is an event and takes all that had happened; [] when none comes within `timeout` seconds.
     #[pyo3(signature = (max_events=None, timeout=None), text_signature = "($self, max_events=4096, timeout=None)")]
     fn get_many<'py>(
         &self,
@@ -287,30 +255,41 @@ impl Tracer {
         max_events: Optional<'_, 'py>,
         timeout: Optional<'_, 'py>,
     ) -> PyResult<Bound<'py, PyList>> {
-        let most = most("max_events", max_events, 4096)?;
-        let deadline = deadline(wait_s("timeout", timeout)?);
-        let events = PyList::empty(py);
-        loop {
-            self.check_open()?;
-            if self.read(py, most, |event| events.append(event))? > 0 || !self.wait(py, deadline)? {
-                return Ok(events);
-            }
-        }
+        let mut events = Listed::new(py, most("max_events", max_events, 4096)?);
+        self.collect(py, &mut events, deadline(wait_s("timeout", timeout)?))?;
+        Ok(events.finish())
     }
 
-    /// Waits until there is an event and takes all that are there as columns; an empty Batch when none comes within
+    /// Waits until there is an event and takes all that had happened as columns; an empty Batch when none comes within
     /// `timeout` seconds.
     #[pyo3(signature = (max_rows=None, timeout=None), text_signature = "($self, max_rows=65536, timeout=None)")]
     fn batch(&self, py: Python<'_>, max_rows: Optional<'_, '_>, timeout: Optional<'_, '_>) -> PyResult<Batch> {
         let most = most("max_rows", max_rows, ROWS)?;
-        let deadline = deadline(wait_s("timeout", timeout)?);
-        loop {
-            self.check_open()?;
-            let batch = self.read_batch(py, most)?;
-            if batch.num_rows() > 0 || !self.wait(py, deadline)? {
-                return Ok(Batch::new(batch, self.fields));
-            }
+        let batch = batch(self, py, deadline(wait_s("timeout", timeout)?), most)?;
+        Ok(Batch::new(batch, self.fields))
+    }
+
+    /// What is queued, with what lies in the ring before `position`. It does not wait for more.
+    fn _take<'py>(&self, py: Python<'py>, max_events: usize, position: u64) -> PyResult<Bound<'py, PyList>> {
+        self.check_process()?;
+        let mut events = Listed::new(py, max_events);
+        self.collect_up_to(py, &mut events, Some(Instant::now()), position)?;
+        Ok(events.finish())
+    }
+
+    /// The position up to which the ring is written, and what becomes readable when the queue has caught up with it; None
+    /// when it has, or holds `max_events`. `hurry`: do not gather.
+    fn _flush(&self, max_events: usize, hurry: bool) -> PyResult<(u64, Option<i32>)> {
+        self.check_process()?;
+        let (queue, position) = (self.session.queue(), self.session.control().written());
+        if queue.has(position) || self.session.waiting() >= max_events {
+            return Ok((position, None));
         }
+        let announcement = queue.announce(position)?.map(|fd| fd.as_raw_fd());
+        if hurry {
+            self.session.control().flush(position);
+        }
+        Ok((position, announcement))
     }
 
     /// Takes all that comes within `duration` seconds, or until the close, as columns; or `max_rows` of it, when those come sooner.

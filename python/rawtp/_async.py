@@ -1,6 +1,6 @@
 """A tracer on asyncio and trio. Imported when one is first awaited; it imports neither of them.
 
-A task waits for the tracer's descriptor, not in a thread. To wait and to take are two steps: events are taken in the
+A task waits for the tracer's descriptors, not in a thread. To wait and to take are two steps: events are taken in the
 very step that hands them to the task, with no ``await`` in between, so that at no moment could a task be cancelled with
 events in its hands.
 """
@@ -23,6 +23,9 @@ TURN_EVENTS = 64
 """So many events a task gets without a wait. Then the others have their turn, who would starve as long as there are
 always more."""
 
+PATIENCE_S = 0.002
+"""So long the drain thread is left alone, which gathers for a millisecond: then it is woken."""
+
 FOR_EVER_S = 1e9
 """From here on no timer is set: not every loop can tell such times."""
 
@@ -40,24 +43,32 @@ class Awaited:
 
     async def next(self, tracer: Tracer) -> Event:
         """See ``Tracer.__anext__``."""
-        [event] = await self._take(lambda: _next(tracer), tracer, None)
+        # What had happened comes before what happens, and all of it sooner or later: nothing is to be flushed.
+        [event] = await self._take(lambda _: _next(tracer), tracer, 0, None)
         return event
 
     async def get(self, tracer: Tracer, timeout: float | None) -> Event:
         """See ``Tracer.aget``."""
-        for event in await self._take(lambda: tracer.get_many(1, 0), tracer, timeout):
+        for event in await self._take(lambda position: tracer._take(1, position), tracer, 1, timeout):
             return event
         raise TimeoutError(f"no event within {timeout} s")
 
     async def get_many(self, tracer: Tracer, max_events: int, timeout: float | None) -> list[Event]:
         """See ``Tracer.aget_many``."""
-        return await self._take(lambda: tracer.get_many(max_events, 0), tracer, timeout)
+        return await self._take(lambda position: tracer._take(max_events, position), tracer, max_events, timeout)
 
-    async def _take(self, take: Callable[[], list[Event]], tracer: Tracer, timeout: float | None) -> list[Event]:
-        """What ``take`` gives, as soon as that is something; ``[]`` at the end of the timeout."""
+    async def _take(
+        self, take: Callable[[int], list[Event]], tracer: Tracer, wanted: int, timeout: float | None
+    ) -> list[Event]:
+        """What ``take`` gives of what had happened, or as soon as that is something; ``[]`` at the end of the timeout.
+
+        ``take`` is given the position of the ring up to which all had happened. Where so many as are ``wanted`` are
+        queued, the position does not matter.
+        """
         if self._busy:
             raise RuntimeError("another task is reading from this tracer: let one read, and hand on what it gets")
-        if self._run < TURN_EVENTS and (events := take()):
+        position, caught_up = tracer._flush(wanted, False)
+        if self._run < TURN_EVENTS and caught_up is None and (events := take(position)):
             self._run += len(events)
             return events
         library = _running()
@@ -67,8 +78,14 @@ class Awaited:
             if self._run >= TURN_EVENTS:
                 self._run = 0
                 await library.turn()
+            if caught_up is not None:
+                patience = min(deadline, library.now() + PATIENCE_S)
+                if not await library.wait(caught_up, patience):
+                    position, caught_up = tracer._flush(wanted, True)
+                    if caught_up is not None:
+                        await library.wait(caught_up, math.inf)
             in_time = True
-            while not (events := take()) and in_time:
+            while not (events := take(position)) and in_time:
                 try:
                     descriptor = tracer.fileno()
                 except ValueError:
@@ -84,7 +101,7 @@ class Awaited:
 def _next(tracer: Tracer) -> list[Event]:
     if not tracer.closed:
         try:
-            return tracer.get_many(1, 0)
+            return tracer._take(1, 0)
         except ValueError:
             pass  # closed since
     # Of a closed tracer, this does not wait.

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from rawtp.event import Event
 
 
+_AT_ONCE = 4096
+
+
 @dataclass(frozen=True)
 class RunResult:
     """What :func:`rawtp.run` gives."""
@@ -80,5 +83,5 @@ def _taken(tracer: _core.Tracer, child: Child) -> list[Event]:
     ready.register(tracer.fileno(), select.POLLIN)
     ready.register(child.pidfd, select.POLLIN)
     while all(fd != child.pidfd for fd, _ in ready.poll()):
-        events += tracer.get_many(timeout=0)
+        events += tracer._take(_AT_ONCE, 0)
     return events
