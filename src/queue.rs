@@ -238,13 +238,13 @@ impl Queue {
         answered
     }
 
-    /// A descriptor that becomes readable as soon as [`Queue::wait_for`] would return, for one caller at a time; `None` when
+    /// What becomes readable as soon as [`Queue::wait_for`] would return, for one caller at a time; `None` when
     /// it would return at once.
     ///
     /// # Errors
     ///
     /// [`Error::Os`] when there is no descriptor left.
-    pub fn announce(&self, position: u64) -> Result<Option<BorrowedFd<'_>>> {
+    pub fn announce(&self, position: u64) -> Result<Option<&EventFd>> {
         let mut state = self.lock();
         if self.is_answered(&state, position) {
             return Ok(None);
@@ -259,7 +259,7 @@ impl Queue {
             let _ = announcement.read();
         }
         state.announced = Some(position);
-        Ok(announcement.map(AsFd::as_fd))
+        Ok(announcement)
     }
 
     /// Wakes a push that waits for room, so that it looks whether it was stopped.

@@ -30,7 +30,9 @@ impl Blocked {
     #[must_use]
     pub fn new() -> Self {
         let mut all = SigSet::all();
-        FAULTS.into_iter().for_each(|fault| all.remove(fault));
+        for fault in FAULTS {
+            all.remove(fault);
+        }
         let mut before = SigSet::empty();
         let done = pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&all), Some(&mut before));
         Self { before: done.ok().map(|()| before) }
@@ -100,7 +102,9 @@ mod tests {
         {
             let _blocked = Blocked::new();
             let now = blocked();
-            assert!([Signal::SIGALRM, Signal::SIGINT, Signal::SIGTERM, Signal::SIGXCPU].iter().all(|it| now.contains(*it)));
+            assert!(
+                [Signal::SIGALRM, Signal::SIGINT, Signal::SIGTERM, Signal::SIGXCPU].iter().all(|it| now.contains(*it))
+            );
             assert!(FAULTS.iter().all(|fault| now.contains(*fault) == before.contains(*fault)));
             drop(Blocked::new());
             assert_eq!(blocked(), now, "one inside another undoes its own part");

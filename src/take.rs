@@ -115,7 +115,7 @@ impl<'py> Sink<'py> for Rows {
 
 impl Tracer {
     /// Takes what had happened by the call; when that is nothing, what comes first until the deadline. Of a closed tracer it
-    /// takes the rest; a ValueError says that there is none.
+    /// takes the rest; a `ValueError` says that there is none.
     pub(crate) fn collect<'py>(
         &self,
         py: Python<'py>,

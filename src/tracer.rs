@@ -285,7 +285,7 @@ impl Tracer {
         if queue.has(position) || self.session.waiting() >= max_events {
             return Ok((position, None));
         }
-        let announcement = queue.announce(position)?.map(|fd| fd.as_raw_fd());
+        let announcement = queue.announce(position)?.map(|it| it.as_fd().as_raw_fd());
         if hurry {
             self.session.control().flush(position);
         }

@@ -1,19 +1,27 @@
-//! Every order in which the drain thread, readers and a close can run, tried on the queue's own source: no wake-up is
-//! missed, nothing is lost or comes twice, and the end comes last. A wait that nobody ends is a deadlock to loom, and fails.
+//! Every order in which the drain thread, readers and a close can run, tried on the sources of the queue and of the drain
+//! thread's control: no wake-up is missed, nothing is lost or comes twice, the end comes last, and a reader gets what was in
+//! the ring at its call. A wait that nobody ends is a deadlock to loom, and fails.
 #![allow(missing_docs, reason = "a test")]
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "modules of the crate's, of which a part is used here")]
 
+#[path = "../../src/control.rs"]
+mod control;
 #[path = "../../src/error.rs"]
 mod error;
 #[path = "../../src/queue.rs"]
 mod queue;
+mod ring;
 mod sync;
+
+use std::time::Duration;
 
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
 
+use control::Control;
 use queue::{CHUNK_BYTES, Chunk, Queue};
+use ring::Written;
 
 /// Orders with more involuntary switches than this are not tried: faults need few.
 const PREEMPTIONS: usize = 3;
@@ -59,6 +67,91 @@ fn drain(queue: &Queue, chunks: u8, stop: &AtomicBool) {
         }
     }
     queue.close(rest, None);
+}
+
+/// No timer ends a wait in loom: only what is waited for does.
+const LONG: Duration = Duration::from_secs(3600);
+
+/// What a reader and a drain thread have in common. The ring's position counts chunks.
+struct Tracer {
+    queue: Arc<Queue>,
+    control: Control,
+    written: Written,
+    wakeups: std::sync::Arc<sync::Signal>,
+}
+
+impl Tracer {
+    fn new(written: u64) -> Arc<Self> {
+        let (queue, _) = small();
+        let written = Written::new(written);
+        let control = Control::new(written.clone()).unwrap();
+        Arc::new(Self { queue, control, written, wakeups: sync::made() })
+    }
+
+    /// As the drain thread does that gathers: it looks at the ring when it is asked to, and at no other time.
+    fn drain(&self) {
+        let (mut drained, mut rest) = (0, Vec::new());
+        while rest.is_empty() && !self.control.is_stopped() {
+            self.wakeups.poll();
+            self.control.clear();
+            while rest.is_empty() && drained < self.written.position() {
+                drained += 1;
+                match self.queue.push(chunk(drained as u8), || self.control.is_stopped()) {
+                    Ok(()) => self.queue.reach(drained),
+                    Err(chunk) => rest.push(chunk),
+                }
+            }
+        }
+        rest.extend((drained + 1..=self.written.position()).map(|mark| chunk(mark as u8)));
+        self.queue.close(rest, None);
+    }
+
+    fn start(tracer: &Arc<Self>) -> thread::JoinHandle<()> {
+        let tracer = Arc::clone(tracer);
+        thread::spawn(move || tracer.drain())
+    }
+
+    fn stop(&self, drain: thread::JoinHandle<()>) {
+        self.control.stop();
+        self.queue.wake_producer();
+        drain.join().unwrap();
+    }
+
+    /// As `Tracer::take_up_to` reads. The position at the call, and what it got.
+    fn read(&self, wait: impl Fn(u64)) -> (u64, Vec<u8>) {
+        let position = self.control.written();
+        let mut marks = Vec::new();
+        loop {
+            if !self.queue.has(position) {
+                wait(position);
+            }
+            let done = self.queue.is_closed() || self.queue.has(position);
+            while let Some(chunk) = self.queue.pop() {
+                marks.push(chunk.bytes[0]);
+            }
+            if done {
+                return (position, marks);
+            }
+        }
+    }
+
+    fn flush(&self) -> (u64, Vec<u8>) {
+        self.read(|position| {
+            self.control.flush(position);
+            assert!(self.queue.wait_for(position, LONG, || false));
+        })
+    }
+
+    /// As an event loop does.
+    fn flush_by_descriptor(&self) -> (u64, Vec<u8>) {
+        self.read(|position| {
+            let announced = self.queue.announce(position).unwrap();
+            self.control.flush(position);
+            if let Some(announced) = announced {
+                announced.signal().poll();
+            }
+        })
+    }
 }
 
 /// A queue with room for one chunk beside the one that fills, and what wakes its readers.
@@ -130,5 +223,83 @@ fn main() {
         producer.join().unwrap();
         marks.sort_unstable();
         assert_eq!(marks, [1, 2]);
+    });
+
+    flushes();
+}
+
+fn flushes() {
+    // A reader gets all that the ring had, although there is room for two at a time.
+    every_order(|| {
+        let tracer = Tracer::new(3);
+        let drain = Tracer::start(&tracer);
+        assert_eq!(tracer.flush(), (3, vec![1, 2, 3]));
+        assert_eq!(tracer.flush(), (3, vec![]));
+        tracer.stop(drain);
+    });
+
+    // What comes meanwhile may be part of it, or come next.
+    every_order(|| {
+        let tracer = Tracer::new(1);
+        let drain = Tracer::start(&tracer);
+        let producer = {
+            let written = tracer.written.clone();
+            thread::spawn(move || written.set(2))
+        };
+        let (position, mut marks) = tracer.flush();
+        assert!(marks.len() as u64 >= position && !marks.is_empty(), "{position} {marks:?}");
+        producer.join().unwrap();
+        marks.extend(tracer.flush().1);
+        assert_eq!(marks, [1, 2]);
+        tracer.stop(drain);
+    });
+
+    // Two readers: each chunk goes to one of them, and neither waits for ever.
+    every_order(|| {
+        let tracer = Tracer::new(2);
+        let drain = Tracer::start(&tracer);
+        let reader = {
+            let tracer = Arc::clone(&tracer);
+            thread::spawn(move || tracer.flush().1)
+        };
+        let mut marks = tracer.flush().1;
+        marks.extend(reader.join().unwrap());
+        marks.sort_unstable();
+        assert_eq!(marks, [1, 2]);
+        tracer.stop(drain);
+    });
+
+    // A close while a reader waits.
+    every_order(|| {
+        let tracer = Tracer::new(3);
+        let drain = Tracer::start(&tracer);
+        let reader = {
+            let tracer = Arc::clone(&tracer);
+            thread::spawn(move || tracer.flush().1)
+        };
+        tracer.stop(drain);
+        assert_eq!(reader.join().unwrap(), [1, 2, 3]);
+    });
+
+    // By a descriptor; and what an earlier wait left there does not end a later one too soon.
+    every_order(|| {
+        let tracer = Tracer::new(3);
+        let drain = Tracer::start(&tracer);
+        let _ = tracer.queue.announce(1).unwrap();
+        tracer.control.flush(1);
+        assert_eq!(tracer.flush_by_descriptor(), (3, vec![1, 2, 3]));
+        tracer.stop(drain);
+    });
+
+    // By a descriptor, with a close in between.
+    every_order(|| {
+        let tracer = Tracer::new(2);
+        let drain = Tracer::start(&tracer);
+        let reader = {
+            let tracer = Arc::clone(&tracer);
+            thread::spawn(move || tracer.flush_by_descriptor().1)
+        };
+        tracer.stop(drain);
+        assert_eq!(reader.join().unwrap(), [1, 2]);
     });
 }

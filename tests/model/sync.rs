@@ -6,7 +6,7 @@ use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex as Plain};
 
-pub(crate) use loom::sync::atomic::{AtomicU64, Ordering};
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
 
 /// Nothing is in the channel.
@@ -102,6 +102,11 @@ pub(crate) fn made() -> Arc<Signal> {
 pub(crate) struct EventFd(Arc<Signal>);
 
 impl EventFd {
+    /// What poll(2) sees of it.
+    pub(crate) fn signal(&self) -> &Signal {
+        &self.0
+    }
+
     #[expect(clippy::unnecessary_wraps, reason = "the real one can fail")]
     pub(crate) fn from_value_and_flags(value: u32, _flags: u8) -> nix::Result<Self> {
         assert_eq!(value, 0);
