@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import marshal
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from rawtp import _core
+from rawtp._signals import Blocked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +33,9 @@ _STUB = """\
 import _signal, marshal, posix, sys
 if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
-told, failed = map(int, sys.argv[1:])
+# Signals are blocked while it is started.
+_signal.pthread_sigmask(_signal.SIG_SETMASK, [int(number) for number in sys.argv[3:]])
+told, failed = map(int, sys.argv[1:3])
 for fd in (told, failed):
     posix.set_inheritable(fd, False)
 with open(told, "rb") as message:
@@ -98,6 +102,10 @@ def _programs(name: bytes, environment: Mapping[bytes, bytes]) -> list[bytes]:
     return [directory + b"/" + name if directory else name for directory in path.split(b":")]
 
 
+_END_MS = 1000
+"""How long to wait for the end of a killed process, with signals blocked."""
+
+
 def _pipe() -> tuple[IO[bytes], IO[bytes]]:
     read, write = os.pipe()
     return os.fdopen(read, "rb"), os.fdopen(write, "wb")
@@ -125,13 +133,17 @@ class Child:
             (_programs(words[0], environment), words, dict(environment), user and tuple(user))
         )
         self.is_released = False
+        with Blocked() as blocked:
+            self._start(blocked)
+
+    def _start(self, blocked: Blocked) -> None:
         # As files, and not as numbers: whatever fails from here on, they are closed.
         told, self._tell = _pipe()
         self._failure, failed = _pipe()
         fds = told.fileno(), failed.fileno()
-        stub = [sys.executable, "-I", "-S", "-B", "-c", _STUB, *map(str, fds)]
+        arguments = map(str, (*fds, *map(int, blocked.before)))
         with told, failed:
-            self._process = subprocess.Popen(stub, pass_fds=fds)  # noqa: S603
+            self._process = subprocess.Popen([sys.executable, "-I", "-S", "-B", "-c", _STUB, *arguments], pass_fds=fds)  # noqa: S603
         self.pid = self._process.pid
         try:
             self.pidfd = os.pidfd_open(self.pid)
@@ -139,6 +151,26 @@ class Child:
             self._process.kill()
             self._process.wait()
             raise
+
+    def _end(self) -> None:
+        """Leaves nothing behind, wherever it was interrupted; may be called again."""
+        with Blocked():
+            if not hasattr(self, "pidfd"):
+                return
+            with suppress(BrokenPipeError):
+                self._tell.close()
+            self._process.kill()
+            ended = select.poll()
+            ended.register(self.pidfd, select.POLLIN)
+            ended.poll(_END_MS)
+            self._process.poll()
+            self._failure.close()
+            os.close(self.pidfd)
+            del self.pidfd
+
+    def __del__(self) -> None:
+        """Of one whose ``with`` has not begun, or was interrupted while it ended."""
+        self._end()
 
     def release(self) -> None:
         """Let it run.
@@ -187,7 +219,4 @@ class Child:
         try:
             self._process.wait()
         finally:
-            self._process.kill()
-            self._process.wait()
-            self._failure.close()
-            os.close(self.pidfd)
+            self._end()

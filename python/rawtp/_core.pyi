@@ -173,8 +173,10 @@ class Stats:
 class Tracer:
     """Watches deletions from its creation until it is closed.
 
-    Iterate it for events, or ask with :meth:`get`, :meth:`get_many` and :meth:`batch`. Events of one thread come in the
-    order of its calls; per CPU, ``seq`` tells the order. Several threads may read one tracer: each event goes to one of
+    Iterate it for events, or ask with :meth:`get`, :meth:`get_many` and :meth:`batch`, which give what had happened when
+    they were called: every call that had ended by then, as far as its event was not lost. Where fewer events are queued
+    than are asked for, they have the ring emptied first, which takes a fraction of a millisecond. Events of one thread
+    come in the order of its calls; per CPU, ``seq`` tells the order. Several threads may read one tracer: each event goes to one of
     them.
     Close it with ``with`` or :meth:`close`; do not rely on the garbage collector, which may never run.
 
@@ -283,28 +285,34 @@ class Tracer:
             RawtpError: the drain thread gave up, which is a defect: the ring held what no program writes.
         """
     def get(self, timeout: float | None = None) -> Event:
-        """Waits for the next event.
+        """Gives the next event; waits for it where none had happened by the call.
 
         Args:
-            timeout: seconds; ``None`` waits for ever, 0 does not wait.
+            timeout: seconds; ``None`` waits for ever, 0 does not wait for more than had happened.
 
         Raises:
             TimeoutError: none came in time.
-            ValueError: the tracer is closed, or was closed meanwhile; or the timeout is negative or not a number.
-            RawtpError: as :meth:`__next__`, once, and before what was drained, which iteration still gives.
+            ValueError: the tracer is closed, or was closed meanwhile, and nothing is left; or the timeout is negative or
+                not a number.
+            KeyboardInterrupt: or whatever a signal's handler raises while waiting. No event is lost by it.
+            RawtpError: as :meth:`__next__`, once, after what was drained.
         """
     def get_many(self, max_events: int = 4096, timeout: float | None = None) -> list[Event]:
-        """Waits until there is an event, and takes all that are there, ``max_events`` at the most.
+        """Gives all events that had happened by the call, the oldest first, ``max_events`` at the most; waits for the
+        first where there are none. What happens meanwhile may be among them.
+
+        Of a closed tracer it gives what is left, as iteration does.
 
         Args:
             max_events: at least 1. A few thousand are fastest.
-            timeout: seconds; ``None`` waits for ever, 0 does not wait.
+            timeout: seconds; ``None`` waits for ever, 0 does not wait for more than had happened.
 
         Returns:
             The events; ``[]`` when none came in time.
 
         Raises:
             ValueError: as :meth:`get`, or ``max_events`` is below 1.
+            KeyboardInterrupt: or whatever a signal's handler raises while waiting.
             RawtpError: as :meth:`get`.
         """
     def __aiter__(self) -> Tracer: ...
@@ -332,7 +340,8 @@ class Tracer:
         """:meth:`get`, for asyncio and trio; as for the rest see :meth:`__anext__`.
 
         Args:
-            timeout: seconds, by the clock of the event loop; ``None`` waits for ever, 0 lets the other tasks run once.
+            timeout: seconds, by the clock of the event loop; ``None`` waits for ever, 0 lets the other tasks run until
+                what had happened is there.
 
         Raises:
             TimeoutError: none came in time.
@@ -354,32 +363,34 @@ class Tracer:
             RuntimeError: as :meth:`__anext__`.
         """
     def batch(self, max_rows: int = 65536, timeout: float | None = None) -> Batch:
-        """Waits until there is an event, and takes all that are there as columns, ``max_rows`` at the most.
+        """Gives all events that had happened by the call as columns, the oldest first, ``max_rows`` at the most; waits for
+        the first where there are none. What happens meanwhile may be among them.
 
         The fastest way to many events: no Python object is made for any. A batch also ends where its texts reach
-        256 MiB.
+        256 MiB. Of a closed tracer it gives what is left; :meth:`to_arrow` does, too, and an empty batch after that.
 
         Args:
             max_rows: at least 1.
-            timeout: seconds; ``None`` waits for ever, 0 does not wait.
+            timeout: seconds; ``None`` waits for ever, 0 does not wait for more than had happened.
 
         Returns:
             The events; an empty batch when none came in time.
 
         Raises:
             ValueError: as :meth:`get`, or ``max_rows`` is below 1.
+            KeyboardInterrupt: or whatever a signal's handler raises while waiting.
             RawtpError: as :meth:`get`.
         """
     def to_arrow(self, duration: float | None = None, max_rows: int = 1048576) -> Batch:
-        """Takes all that comes within a time, as columns: :meth:`batch` takes what is there at once.
+        """Takes all that happens within a time, as columns: :meth:`batch` takes what had happened.
 
-        What was drained before counts as coming, and the end comes sooner at a :meth:`close`. Of a closed tracer it is
+        What had happened before counts as well, and the end comes sooner at a :meth:`close`. Of a closed tracer it is
         what is left. Memory has a bound: it returns as soon as there are ``max_rows``, or texts of 256 MiB, and what
         comes later waits for the next call. As for an exception in the middle, Ctrl-C above all: what was taken by then
         is gone, and counted as discarded.
 
         Args:
-            duration: seconds; ``None`` waits for the close, 0 does not wait.
+            duration: seconds; ``None`` waits for the close, 0 takes what had happened.
             max_rows: at least 1. A row of all fields takes some 300 to 500 bytes, and the length of its texts.
 
         Returns:
@@ -422,9 +433,15 @@ class Tracer:
     def close(self) -> None:
         """Detaches the programs and takes what is left out of the ring.
 
-        May be called from any thread, and again. Whoever is iterating gets what was drained and then the end; a waiting
-        :meth:`get` or :meth:`get_many` raises ValueError.
+        May be called from any thread, and again. Whoever reads gets what was drained, and after that the end: iteration
+        ends, and :meth:`get`, :meth:`get_many` and :meth:`batch` raise ValueError, also those that are waiting.
         """
+    def _flush(self, max_events: int, hurry: bool) -> tuple[int, int | None]:
+        """The position up to which the ring is written, and a descriptor that is readable once the queue has caught up
+        with it; ``None`` when it has, or holds ``max_events``. ``hurry``: without gathering. For one caller at a time.
+        """
+    def _take(self, max_events: int, position: int) -> list[Event]:
+        """What is queued, and what lay in the ring before ``position``. Raises ValueError as :meth:`get` does."""
     @property
     def coverage(self) -> dict[str, Hook]:
         """What this tracer sees and what it does not: ``"syscalls"``, ``"syscall_results"``, ``"io_uring"`` and
