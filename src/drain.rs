@@ -212,3 +212,103 @@ impl Worker {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::fd::FromRawFd;
+    use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+    use super::*;
+    use crate::mapping::{Mapping, page_bytes};
+    use crate::samples::{enter, framed, named};
+    use crate::skel::types::name_status;
+
+    const BUSY: u32 = 1 << 31;
+    const RING_BYTES: usize = 64 << 10;
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// A ring in a file: the pages of the positions, and the data.
+    struct Written {
+        file: File,
+        producer: Mapping,
+        data: Mapping,
+    }
+
+    impl Written {
+        /// Two records, the first of which is still being written.
+        fn new() -> (Self, u64) {
+            let page = page_bytes();
+            // SAFETY: a C string and a flag; the descriptor is nobody else's.
+            let file = unsafe { File::from_raw_fd(libc::memfd_create(c"ring".as_ptr(), libc::MFD_CLOEXEC)) };
+            file.set_len((2 * page + RING_BYTES) as u64).unwrap();
+            let producer = Mapping::new(&file, page, page, true).unwrap();
+            let data = Mapping::new(&file, RING_BYTES, 2 * page, true).unwrap();
+            let ring = Self { file, producer, data };
+            let record = framed(&named(enter(1, 263, 1), name_status::NAME_OK, b"x"), 0);
+            let end = 2 * record.len() as u64;
+            for (at, byte) in [record.clone(), record].concat().into_iter().enumerate() {
+                // SAFETY: inside the data, which the drain thread does not look at yet.
+                unsafe { ring.data.at::<u8>(at).write(byte) };
+            }
+            ring.header().fetch_or(BUSY, Ordering::Release);
+            // SAFETY: aligned, and inside the page.
+            unsafe { AtomicU64::from_ptr(ring.producer.at(0).as_ptr()) }.store(end, Ordering::Release);
+            (ring, end)
+        }
+
+        fn header(&self) -> &AtomicU32 {
+            // SAFETY: as above.
+            unsafe { AtomicU32::from_ptr(self.data.at(0).as_ptr()) }
+        }
+
+        fn drain(&self) -> (Drain, Arc<Queue>) {
+            let queue = Arc::new(Queue::new(1 << 20).unwrap());
+            let ring = Ring::new(self.file.try_clone().unwrap().into(), RING_BYTES).unwrap();
+            (Drain::start(ring, Arc::clone(&queue), None).unwrap(), queue)
+        }
+    }
+
+    #[test]
+    fn what_is_still_being_written_is_waited_for() {
+        let (ring, end) = Written::new();
+        let (drain, queue) = ring.drain();
+        let position = drain.control().written();
+        assert_eq!(position, end);
+        drain.control().flush(position);
+        assert!(!queue.wait_for(position, STUCK / 10, || false));
+        assert!(queue.pop().is_none());
+        ring.header().fetch_and(!BUSY, Ordering::Release);
+        assert!(queue.wait_for(position, LONG, || false));
+        assert_eq!(queue.pop().map(|chunk| (chunk.bytes.len() as u64, chunk.events)), Some((end, 2)));
+        drain.finish();
+        assert!(queue.is_closed());
+    }
+
+    #[test]
+    fn but_not_for_ever() {
+        let (ring, end) = Written::new();
+        let (drain, queue) = ring.drain();
+        let start = Instant::now();
+        drain.control().flush(end);
+        assert!(queue.wait_for(end, LONG, || false));
+        assert!(start.elapsed() >= STUCK);
+        assert!(queue.pop().is_none() && !queue.is_closed());
+        // Once it is written it comes all the same.
+        ring.header().fetch_and(!BUSY, Ordering::Release);
+        drain.finish();
+        let chunks: Vec<_> = std::iter::from_fn(|| queue.pop()).map(|chunk| chunk.events).collect();
+        assert_eq!(chunks.iter().sum::<u32>(), 2);
+        assert_eq!(queue.take_failure(), None);
+    }
+
+    #[test]
+    fn a_closed_tracer_lets_go_of_the_ring() {
+        let (ring, end) = Written::new();
+        let (drain, _queue) = ring.drain();
+        let control = Arc::clone(drain.control());
+        assert_eq!(control.written(), end);
+        drain.finish();
+        assert_eq!(control.written(), 0);
+    }
+}

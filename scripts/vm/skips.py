@@ -14,6 +14,7 @@ LEFT_OUT = {
 KNOWN = (
     ("*", "kernel.test_batch.*", "could not import '*"),
     ("*", "kernel.test_async*", "could not import 'uvloop'*"),
+    ("*", "kernel.test_happened.*", "could not import 'uvloop'*"),
     ("*", "kernel.test_readme.test_the_line_of_each_library*", "could not import '*"),
     ("*", "kernel.test_shown.*", "could not import '*"),
     ("*", "kernel.test_stream.*", "could not import '*"),
@@ -30,6 +31,7 @@ KNOWN = (
     ("5.10*", "kernel.test_unknown_paths.*tracepoint]", 'hook="tracepoint" needs *'),
     ("5.10*", "kernel.test_close.*-tracepoint]", 'hook="tracepoint" needs *'),
     ("5.10*", "kernel.test_filters.*tracepoint]", 'hook="tracepoint" needs *'),
+    ("5.10*", "kernel.test_happened.*", 'hook="tracepoint" needs *'),
     ("5.10*", "kernel.test_hook.*", 'hook="tracepoint" needs *'),
     # IOSQE_CQE_SKIP_SUCCESS came with 5.17.
     ("5.10*", "kernel.test_io_uring.test_without_a_completion", "this kernel has no io_uring, or forbids it *"),
