@@ -20,6 +20,7 @@ use crate::hook::Hook;
 use crate::loaded::Loaded;
 use crate::overlap;
 use crate::probe;
+use crate::signals::Mask;
 
 /// Name, hook, reason.
 type Row = (String, Option<String>, Option<String>);
@@ -89,6 +90,8 @@ fn ask<'py>(
     arguments: impl PyCallArgs<'py>,
     config: &Config,
 ) -> PyResult<(Loaded, Option<OwnedFd>)> {
+    // Signals are blocked from the moment at which the descriptors come: no handler runs before somebody owns them.
+    let _mask = Mask::current();
     let ((slots, rows, maps, links, programs), connection): (Given, Option<RawFd>) =
         module.call_method1("obtain", arguments)?.extract()?;
     // SAFETY: Python has received these for us, and keeps none of them.

@@ -17,40 +17,55 @@ const FAULTS: [Signal; 6] =
 /// How often a load is repeated that was interrupted all the same: by SIGSTOP, a debugger or the freezer of a cgroup.
 const REPEATS: u32 = 20;
 
+/// The signals that this thread has blocked; those that it blocks meanwhile are unblocked when this is dropped.
+#[derive(Debug)]
+pub struct Mask {
+    /// `None`: it could not be found out, and nothing is to be undone.
+    before: Option<SigSet>,
+}
+
+impl Mask {
+    /// That of now.
+    #[must_use]
+    pub fn current() -> Self {
+        Self { before: SigSet::thread_get_mask().ok() }
+    }
+}
+
+impl Drop for Mask {
+    fn drop(&mut self) {
+        if let Some(before) = &self.before {
+            // It takes what it gave.
+            let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(before), None);
+        }
+    }
+}
+
 /// All signals are blocked in this thread, but for those of faults, until it is dropped. Threads that are started meanwhile
 /// keep them blocked.
 #[derive(Debug)]
 pub struct Blocked {
-    /// `None`: it could not be done, and nothing is to be undone.
-    before: Option<SigSet>,
+    _mask: Mask,
 }
 
 impl Blocked {
     /// From here on.
     #[must_use]
     pub fn new() -> Self {
+        let mask = Mask::current();
         let mut all = SigSet::all();
         for fault in FAULTS {
             all.remove(fault);
         }
-        let mut before = SigSet::empty();
-        let done = pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&all), Some(&mut before));
-        Self { before: done.ok().map(|()| before) }
+        // It fails for nothing that is asked of it here.
+        let _ = pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&all), None);
+        Self { _mask: mask }
     }
 }
 
 impl Default for Blocked {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl Drop for Blocked {
-    fn drop(&mut self) {
-        if let Some(before) = &self.before {
-            // It takes what it gave.
-            let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(before), None);
-        }
     }
 }
 

@@ -44,7 +44,7 @@ def obtain(path: str, request: dict[str, Any]) -> tuple[_grant.Given, int]:
 
 def _answer(broker: socket.socket, path: str) -> tuple[bytes, list[int]]:
     try:
-        answer, descriptors = _grant.receive(broker, descriptors=27)
+        answer, descriptors = _grant.receive_descriptors(broker)
     except TimeoutError:
         raise TimeoutError(f"the broker at {path} has not answered within {_ANSWER_S} s") from None
     except ConnectionResetError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import select
 import shutil
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from rawtp import _core, _grant
 from rawtp._replaceable import replaceable
+from rawtp._signals import Blocked
 
 if TYPE_CHECKING:
     from typing import IO, Any
@@ -153,14 +155,14 @@ def _connection(
     listener: socket.socket, process: subprocess.Popen[bytes], errors: IO[bytes], *, wait_s: float | None
 ) -> socket.socket:
     """The helper's; while a password is being typed, there is no hurry."""
-    pidfd = os.pidfd_open(process.pid)
-    try:
+    with Blocked():
+        # As a file, and not as a number: a signal's handler can raise at any moment from here on.
+        pidfd = io.FileIO(os.pidfd_open(process.pid))
+    with pidfd:
         ready = select.poll()
         ready.register(listener, select.POLLIN)
         ready.register(pidfd, select.POLLIN)
         found = dict(ready.poll(None if wait_s is None else wait_s * 1000))
-    finally:
-        os.close(pidfd)
     if not found:
         raise TimeoutError(f"sudo has not started the helper within {wait_s} s")
     if listener.fileno() not in found:
@@ -178,7 +180,7 @@ def _connection(
 def _answer(peer: socket.socket, message: bytes, process: subprocess.Popen[bytes], errors: IO[bytes]) -> _grant.Given:
     try:
         _grant.send(peer, message)
-        answer, descriptors = _grant.receive(peer, descriptors=27)
+        answer, descriptors = _grant.receive_descriptors(peer)
     except TimeoutError:
         raise TimeoutError(f"the helper that sudo runs has not answered within {_ANSWER_S} s") from None
     except (BrokenPipeError, ConnectionResetError):

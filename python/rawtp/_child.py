@@ -133,8 +133,13 @@ class Child:
             (_programs(words[0], environment), words, dict(environment), user and tuple(user))
         )
         self.is_released = False
-        with Blocked() as blocked:
-            self._start(blocked)
+        try:
+            with Blocked() as blocked:
+                self._start(blocked)
+        except BaseException:
+            # Its traceback keeps this object, and with that the child.
+            self._end()
+            raise
 
     def _start(self, blocked: Blocked) -> None:
         # As files, and not as numbers: whatever fails from here on, they are closed.

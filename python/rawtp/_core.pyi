@@ -173,11 +173,11 @@ class Stats:
 class Tracer:
     """Watches deletions from its creation until it is closed.
 
-    Iterate it for events, or ask with :meth:`get`, :meth:`get_many` and :meth:`batch`, which give what had happened when
-    they were called: every call that had ended by then, as far as its event was not lost. Where fewer events are queued
-    than are asked for, they have the ring emptied first, which takes a fraction of a millisecond. Events of one thread
-    come in the order of its calls; per CPU, ``seq`` tells the order. Several threads may read one tracer: each event goes to one of
-    them.
+    Iterate it for events, or ask with :meth:`get`, :meth:`get_many` and :meth:`batch`. These give what had happened
+    when they were called: every call that had ended by then, unless its event was lost. Where fewer events are queued
+    than are asked for they have the ring emptied first, which takes a fraction of a millisecond.
+    Events of one thread come in the order of its calls; per CPU, ``seq`` tells the order. Several threads may read one
+    tracer: each event goes to one of them.
     Close it with ``with`` or :meth:`close`; do not rely on the garbage collector, which may never run.
 
     ::
@@ -241,7 +241,9 @@ class Tracer:
         UnsupportedKernelError: the kernel has no BTF. Both messages end with ``run: python -m rawtp check``, which says
             what this host allows, as does :func:`rawtp.check`.
         LoadError: the kernel's verifier rejected a program; ``verifier_log`` has its reasons.
-        OSError: descriptors, memory or threads ran out; or nobody listens at ``broker``.
+        OSError: descriptors, memory or threads ran out; or nobody listens at ``broker``; or the load was interrupted
+            again and again (``BlockingIOError``), by SIGSTOP, a debugger or a cgroup's freezer. No other signal
+            interrupts it: the thread has them blocked until the programs are loaded, and handlers run after that.
         TimeoutError: the helper, or the broker, does not answer.
         RawtpError: it answers with what is no tracer, or is of another version.
     """
@@ -292,8 +294,8 @@ class Tracer:
 
         Raises:
             TimeoutError: none came in time.
-            ValueError: the tracer is closed, or was closed meanwhile, and nothing is left; or the timeout is negative or
-                not a number.
+            ValueError: the tracer is closed, or was closed meanwhile, and nothing is left; or the timeout is negative
+                or not a number.
             KeyboardInterrupt: or whatever a signal's handler raises while waiting. No event is lost by it.
             RawtpError: as :meth:`__next__`, once, after what was drained.
         """
@@ -363,8 +365,8 @@ class Tracer:
             RuntimeError: as :meth:`__anext__`.
         """
     def batch(self, max_rows: int = 65536, timeout: float | None = None) -> Batch:
-        """Gives all events that had happened by the call as columns, the oldest first, ``max_rows`` at the most; waits for
-        the first where there are none. What happens meanwhile may be among them.
+        """Gives all events that had happened by the call as columns, the oldest first, ``max_rows`` at the most; waits
+        for the first where there are none. What happens meanwhile may be among them.
 
         The fastest way to many events: no Python object is made for any. A batch also ends where its texts reach
         256 MiB. Of a closed tracer it gives what is left; :meth:`to_arrow` does, too, and an empty batch after that.

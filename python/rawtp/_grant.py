@@ -5,10 +5,12 @@ from __future__ import annotations
 import array
 import json
 import os
+import select
 import socket
 import struct
 
 from rawtp import _core
+from rawtp._signals import block
 
 TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 MESSAGE_BYTES = 128 << 10
 """The longest message. The kernel's own limit is near 200 KiB, unless it was lowered."""
 _DESCRIPTORS = 32
+ANSWER_DESCRIPTORS = 27
 _LOG_BYTES = 64 << 10
 _NAMES, _VALUES, _TEXT_BYTES = 64, 32, 4096
 _PARTS, _PROGRAMS = 8, 12
@@ -58,6 +61,21 @@ def receive(peer: socket.socket, *, descriptors: int = 0) -> tuple[bytes, list[i
             "not open that many (ulimit -n), or a security module such as SELinux does not let BPF maps pass"
         )
     return message, list(received)
+
+
+def receive_descriptors(peer: socket.socket) -> tuple[bytes, list[int]]:
+    """Wait for an answer, and receive it with the descriptors that come along.
+
+    From then on signals are blocked in this thread, so that no handler's exception can fall between a descriptor and
+    its owner: who has taken them over, or closed them, sets the mask back (``ask`` in ``src/handover.rs``).
+    """
+    ready = select.poll()
+    ready.register(peer, select.POLLIN)
+    wait_s = peer.gettimeout()
+    if not ready.poll(None if wait_s is None else wait_s * 1000):
+        raise TimeoutError
+    block()
+    return receive(peer, descriptors=ANSWER_DESCRIPTORS)
 
 
 def close(descriptors: Sequence[int]) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
@@ -14,6 +14,18 @@ if TYPE_CHECKING:
 # The kernel kills a process that has blocked one of these when a thread causes it: a sandbox's handler of SIGSYS, or
 # faulthandler, would get nothing.
 _FAULTS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP, signal.SIGSYS}
+
+
+def block() -> Iterable[int]:
+    """Blocks them, and gives what was blocked before, for ``signal.pthread_sigmask(signal.SIG_SETMASK, ...)``."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _FAULTS)
+    except BaseException:
+        # One came before they were blocked, and its handler raised this after that.
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        raise
+    return before
 
 
 class Blocked:
@@ -30,13 +42,7 @@ class Blocked:
         """What was blocked before."""
 
     def __enter__(self) -> Self:
-        self.before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-        try:
-            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _FAULTS)
-        except BaseException:
-            # It came before they were blocked, and its handler raised this after that.
-            signal.pthread_sigmask(signal.SIG_SETMASK, self.before)
-            raise
+        self.before = block()
         return self
 
     def __exit__(

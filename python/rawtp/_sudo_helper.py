@@ -1,7 +1,7 @@
 """What runs as root for a moment: loads, attaches, hands over what it got, and ends.
 
 ``sudo python -I -S -B _sudo_helper.py SOCKET``; :mod:`rawtp._by_sudo` starts it. With ``-I -S`` neither the environment
-nor the site's directories decide what is imported: the standard library, and this package's own two modules.
+nor the site's directories decide what is imported: the standard library, and three modules of this package.
 """
 
 import os

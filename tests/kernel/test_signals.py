@@ -8,10 +8,15 @@ import signal
 import subprocess
 import sys
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 
+from brokers import broker
 from support import HANG_S, SLOWER, hook_refusal
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.kernel
 
@@ -292,3 +297,83 @@ with rawtp.Tracer(pid=os.getpid()) as tracer:
 """
     done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=False, timeout=HANG_S)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+AT_THE_WORST = """
+import importlib, json, os, signal, sys, time, rawtp, rawtp._by_broker
+target, call = sys.argv[1:]
+module, _, name = target.rpartition(".")
+module = importlib.import_module(module)
+original = getattr(module, name)
+
+class Interrupt(Exception):
+    pass
+
+def interrupt(*_):
+    raise Interrupt
+
+def interrupted(*arguments, **options):
+    made = original(*arguments, **options)
+    os.kill(os.getpid(), signal.SIGALRM)
+    return made
+
+def held():
+    found = [f"/proc/self/fd/{fd}" for fd in os.listdir("/proc/self/fd")]
+    # That of the directory is gone by then.
+    fds = sorted(os.readlink(fd).partition(":[")[0] for fd in found if os.path.lexists(fd))
+    children = open("/proc/self/task/%d/children" % os.getpid()).read().split()
+    return fds, children
+
+signal.signal(signal.SIGALRM, interrupt)
+exec(call)
+before = held()
+setattr(module, name, interrupted)
+try:
+    exec(call)
+except Interrupt:
+    setattr(module, name, original)
+    end = time.monotonic() + 10
+    while (after := held()) != before and time.monotonic() < end:
+        time.sleep(0.01)
+    print(json.dumps([before, after, list(signal.pthread_sigmask(signal.SIG_BLOCK, ()))]))
+"""
+"""The signal comes at the moment at which a call has given something that nobody owns yet."""
+
+
+@pytest.mark.parametrize("target", ["os.pipe", "os.pidfd_open", "subprocess.Popen"])
+def test_the_worst_moment_of_a_command(target: str) -> None:
+    command = [sys.executable, "-c", AT_THE_WORST, target, "rawtp.run(['true'])"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=HANG_S)
+    assert (done.returncode, done.stderr) == (0, "")
+    before, after, blocked = json.loads(done.stdout)
+    assert (after, blocked) == (before, [])
+
+
+def test_the_worst_moment_of_a_request(package: Path, place: Path) -> None:
+    """A broker's answer brings descriptors, which come to the client as bare numbers."""
+    with broker(package, place) as running:
+        call = f"rawtp.Tracer(broker={running.path!r}).close()"
+        command = [sys.executable, "-c", AT_THE_WORST, "rawtp._grant.receive", call]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=HANG_S)
+        assert (done.returncode, done.stderr) == (0, "")
+        before, after, blocked = json.loads(done.stdout)
+        assert (after, blocked) == (before, [])
+
+
+def test_nothing_is_left_of_an_interrupted_request(package: Path, place: Path) -> None:
+    """A broker's answer brings descriptors, which come to the client as bare numbers. It checks by itself that it holds
+    nothing of its clients in the end."""
+    with broker(package, place) as running:
+        call = f"rawtp.Tracer(broker={running.path!r}).close()"
+        command = [sys.executable, "-c", INTERRUPTED, "", call, str(0.05 * SLOWER), str(TIMES or 150), "1"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30 * HANG_S)
+        assert (done.returncode, done.stderr) == (0, "")
+        before, after = json.loads(done.stdout)
+        assert after == before
+        source = f"""
+import signal, rawtp
+for _ in range(2):
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()
+    rawtp.Tracer(broker={running.path!r}).close()
+"""
+        subprocess.run([sys.executable, "-c", source], check=True)
