@@ -116,10 +116,11 @@ def test_in_the_middle_of_a_stream() -> None:
         with pytest.raises(rawtp.RawtpError, match=f"^{FAILURE}$"):
             read()
         assert tracer.closed
-        # Once, and what it had brought can still be read.
-        with pytest.raises(ValueError, match=r"^the tracer is closed$"):
-            tracer.get()
-        events += tracer
+        # Once, and after all that it had brought.
+        for call in (tracer.get, tracer.get_many, tracer.batch):
+            with pytest.raises(ValueError, match=r"^the tracer is closed$"):
+                call()
+        assert list(tracer) == []
         left = tracer.stats().buffered
         delete("/nonexistent/rawtp-after")
     assert {event["filename"] for event in events} == {STREAM}
