@@ -31,7 +31,8 @@ enum segment_kind {
 	SEGMENT_NEW_DIRECTORY = 4,
 	/*
 	 * The executable, as a directory's names are: the file's own first. It and the arguments come with the first
-	 * record of a process, of those that are not lost, and again after an exec.
+	 * record of a process, of those that are not lost, and again after an exec, or when the file was renamed or
+	 * deleted.
 	 */
 	SEGMENT_EXE = 5,
 	/* The arguments as they lie in the process's memory, each with a NUL. */
@@ -59,6 +60,7 @@ enum walk_status {
 	WALK_NONE = 3,	   /* there is none */
 	WALK_DETACHED = 4, /* at the root of a mount that is in no namespace: where the file is else, nothing tells */
 	WALK_INTERNAL = 5, /* the file is on a mount of the kernel's own (memfd, shm), where nothing has a path */
+	WALK_PSEUDO = 6,   /* an executable of no directory (memfd_create(2)): only its own name is there */
 };
 
 /* Bits of an enter_record's `marks`. */
@@ -149,7 +151,7 @@ struct segment {
 struct directory {
 	/* How many bytes of the names lie below the process's own root; NO_ROOT when it was not met. */
 	__u32 root_bytes;
-	__u32 reserved;
+	__u32 is_deleted; /* as WALK_DELETED, however far the walk came */
 };
 
 #define NO_ROOT 0xffffffff
@@ -206,7 +208,8 @@ struct process {
 	__u64 exe_file;
 	__u64 arg_start;
 	__u64 arg_end;
-	__u64 is_sent; /* what it runs is known already */
+	__u32 exe_seq;
+	__u32 is_sent; /* what it runs is known already */
 };
 
 /*
@@ -219,7 +222,7 @@ struct program {
 	__u64 start_ns;
 	__u64 exec_id;
 	__u32 pid;
-	__u32 reserved;
+	__u32 exe_seq; /* of the executable's dentry: another one once the file is renamed or deleted */
 };
 
 /*

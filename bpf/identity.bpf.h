@@ -114,9 +114,13 @@ static __always_inline void fill_process(struct process *process, struct task_st
 					 struct task_struct *pointers)
 {
 	struct mm_struct *mm = TASK(pointers, mm);
+	struct file *exe = TASK(mm, exe_file);
 
 	process->exec_id = TASK(task, self_exec_id);
-	process->exe_file = (__u64)TASK(mm, exe_file);
+	process->exe_file = (__u64)exe;
+	if (cfg_exe)
+		process->exe_seq = HAS_TYPED_TASK ? exe->f_path.dentry->d_seq.seqcount.sequence
+						  : BPF_CORE_READ(exe, f_path.dentry, d_seq.seqcount.sequence);
 	process->arg_start = TASK(mm, arg_start);
 	process->arg_end = TASK(mm, arg_end);
 }
@@ -134,7 +138,7 @@ static __always_inline bool is_program_sent(const struct enter_record *record, c
 	struct program *program = program_of(record);
 
 	return program && program->pid == record->pid && program->start_ns == record->start_ns &&
-	       program->exec_id == process->exec_id;
+	       program->exec_id == process->exec_id && (!cfg_exe || program->exe_seq == process->exe_seq);
 }
 
 /* Once the record that tells it is in the ring: whoever finds this comes after it there. */
@@ -147,6 +151,7 @@ static __always_inline void set_program_sent(const struct enter_record *record, 
 	program->pid = record->pid;
 	program->start_ns = record->start_ns;
 	program->exec_id = process->exec_id;
+	program->exe_seq = process->exe_seq;
 }
 
 static __always_inline void fill_identity(struct enter_record *record, struct task_struct *task,
@@ -168,6 +173,35 @@ static __always_inline void fill_identity(struct enter_record *record, struct ta
 	fill_pid_namespace(record, leader);
 }
 
+/*
+ * Appends the name of a file that is in no directory, and tells whether it is one. Its dentry is its own parent without
+ * being the root of its mount. A file that was opened by its handle can be that, too, and then has "/" for a name.
+ */
+static __always_inline bool append_pseudo(struct segments *segments, const struct path *path)
+{
+	struct segment *head = begin_segment(segments);
+	struct directory *directory = (struct directory *)(head + 1);
+	struct dentry *dentry = path->dentry;
+	const unsigned char *name;
+	__u64 bytes;
+	__u8 first = '/';
+
+	if (BPF_CORE_READ(dentry, d_parent) != dentry || BPF_CORE_READ(path->mnt, mnt_root) == dentry)
+		return false;
+	name = BPF_CORE_READ(dentry, d_name.name);
+	bytes = BPF_CORE_READ(dentry, d_name.len);
+	barrier_var(bytes);
+	bytes &= PATH_MAX - 1;
+	if (bpf_probe_read_kernel(&first, sizeof(first), name) || first == '/')
+		return false;
+	if (bpf_probe_read_kernel(directory + 1, bytes, name))
+		return false;
+	directory->root_bytes = NO_ROOT;
+	directory->is_deleted = 0;
+	end_segment(segments, head, SEGMENT_EXE, WALK_PSEUDO, sizeof(*directory) + bytes);
+	return true;
+}
+
 static __always_inline void append_exe(struct segments *segments, __u32 slot, const struct process *process,
 				       struct task_struct *task)
 {
@@ -177,8 +211,10 @@ static __always_inline void append_exe(struct segments *segments, __u32 slot, co
 
 	if (file) {
 		BPF_CORE_READ_INTO(&path, file, f_path);
-		walk_from(slot, path.dentry, mount_of(path.mnt));
-		append_walk(slot, SEGMENT_EXE);
+		if (!append_pseudo(segments, &path)) {
+			walk_from(slot, path.dentry, mount_of(path.mnt));
+			append_walk(slot, SEGMENT_EXE);
+		}
 	} else {
 		((struct directory *)(head + 1))->root_bytes = NO_ROOT;
 		end_segment(segments, head, SEGMENT_EXE, WALK_NONE, sizeof(struct directory));

@@ -420,7 +420,7 @@ __noinline int append_walk(__u32 slot, __u32 kind)
 		walk->status = WALK_PARTIAL;
 	}
 	directory->root_bytes = walk->root_bytes;
-	directory->reserved = 0;
+	directory->is_deleted = walk->is_deleted;
 	end_segment(segments, head, kind, walk->status, sizeof(*directory) + walk->at - walk->start);
 	return walk->root_bytes != NO_ROOT || walk->status == WALK_PARTIAL;
 }

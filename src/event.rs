@@ -165,6 +165,12 @@ impl<'a> Event<'a> {
         self.program.and_then(Program::exe)
     }
 
+    /// Whether the executable's file is deleted.
+    #[must_use]
+    pub fn is_exe_deleted(&self) -> bool {
+        self.program.is_some_and(Program::is_exe_deleted)
+    }
+
     /// What was asked for.
     #[must_use]
     pub fn action(&self) -> Action {

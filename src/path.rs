@@ -38,6 +38,9 @@ impl PathKind {
     }
 }
 
+/// What the kernel writes behind the path of a file that is deleted (`d_path`, fs/d_path.c).
+pub const DELETED: &[u8] = b" (deleted)";
+
 /// How much is known of where a name leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Known {
@@ -135,13 +138,25 @@ fn or_root(path: &mut Vec<u8>) {
 }
 
 impl Paths {
-    /// Works out the path of a file whose own names were walked: see [`Paths::file_path`].
-    pub fn resolve_file(&mut self, file: Option<Directory<'_>>) {
+    /// Works out the path of a file whose own names were walked, as `/proc` shows it: see [`Paths::file_path`]. A file
+    /// that is deleted, or in no directory, has [`DELETED`] behind its path.
+    pub fn resolve_file(&mut self, file: Option<Directory<'_>>, is_deleted: bool) {
         self.clear();
-        if let Some(file) = file {
-            self.resolve(None, Some(file), None, false);
-            // A deleted executable still has its name; only a missing beginning makes it none.
-            self.nameless = file.is_cut() && self.kind == PathKind::Partial;
+        let Some(file) = file else { return };
+        if file.status == WalkStatus::Pseudo {
+            self.kind = PathKind::Dirfd;
+            self.path.extend([b"/", file.names, DELETED].concat());
+            return;
+        }
+        // From a detached mount's root on, since nothing is above it.
+        let status = if file.status == WalkStatus::Detached { WalkStatus::Whole } else { file.status };
+        let file = Directory { status, ..file };
+        self.resolve(None, Some(file), None, false);
+        // A deleted executable still has its name; only a missing beginning makes it none.
+        self.nameless = file.is_cut() && self.kind == PathKind::Partial;
+        if is_deleted {
+            let is_own = self.kind != PathKind::Unknown;
+            if is_own { &mut self.path } else { &mut self.host_path }.extend_from_slice(DELETED);
         }
     }
 
@@ -386,6 +401,42 @@ mod tests {
         assert_eq!(met_root, ("/b/c/x".into(), "None".into(), PathKind::Cwd));
         let deleted = resolved("x", b"gone\0", Some(5), WalkStatus::Deleted);
         assert_eq!((deleted.0.as_str(), deleted.2), ("/gone/x", PathKind::Partial));
+    }
+
+    #[test]
+    fn files_as_proc_shows_them() {
+        let file = |names, root_bytes, status, is_deleted| {
+            let mut paths = Paths::default();
+            paths.resolve_file(Some(Directory { status, root_bytes, names }), is_deleted);
+            paths.file_path().map(|path| String::from_utf8_lossy(path).into_owned())
+        };
+        let whole = |names: &'static [u8], is_deleted| {
+            let status = if is_deleted { WalkStatus::Deleted } else { WalkStatus::Whole };
+            file(names, Some(names.len() as u32), status, is_deleted)
+        };
+        assert_eq!(whole(b"sh\0bin\0", false).as_deref(), Some("/bin/sh"));
+        assert_eq!(whole(b"sh\0bin\0", true).as_deref(), Some("/bin/sh (deleted)"));
+        assert_eq!(whole(b"x (deleted)\0tmp\0", false).as_deref(), Some("/tmp/x (deleted)"));
+        assert_eq!(whole(b"x (deleted)\0tmp\0", true).as_deref(), Some("/tmp/x (deleted) (deleted)"));
+        let outside = |is_deleted, status| file(b"sh\0bin\0", None, status, is_deleted);
+        assert_eq!(outside(false, WalkStatus::Whole).as_deref(), Some("/bin/sh"));
+        assert_eq!(outside(true, WalkStatus::Deleted).as_deref(), Some("/bin/sh (deleted)"));
+        assert_eq!(outside(false, WalkStatus::Partial), None);
+        assert_eq!(outside(true, WalkStatus::Partial), None);
+        assert_eq!(outside(false, WalkStatus::Detached).as_deref(), Some("/bin/sh"));
+        assert_eq!(outside(true, WalkStatus::Detached).as_deref(), Some("/bin/sh (deleted)"));
+        assert_eq!(outside(false, WalkStatus::Internal), None);
+        // The process's root was met, and the way from there to the host's is too long.
+        let deep = |is_deleted| file(b"sh\0bin\0srv\0", Some(7), WalkStatus::Partial, is_deleted);
+        assert_eq!(deep(false).as_deref(), Some("/bin/sh"));
+        assert_eq!(deep(true).as_deref(), Some("/bin/sh (deleted)"));
+        let pseudo = |name| file(name, None, WalkStatus::Pseudo, false);
+        assert_eq!(pseudo(b"memfd:hidden").as_deref(), Some("/memfd:hidden (deleted)"));
+        assert_eq!(pseudo(b"memfd:a/../b//").as_deref(), Some("/memfd:a/../b// (deleted)"));
+        assert_eq!(pseudo(b"memfd:").as_deref(), Some("/memfd: (deleted)"));
+        let mut paths = Paths::default();
+        paths.resolve_file(None, false);
+        assert_eq!(paths.file_path(), None);
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub struct Program {
     id: u64,
     exe: Option<(WalkStatus, Option<u32>)>,
     exe_names: Vec<u8>,
+    is_exe_deleted: bool,
     argv: Option<NameStatus>,
     argv_bytes: Vec<u8>,
 }
@@ -24,6 +25,7 @@ impl Program {
             id,
             exe: exe.map(|exe| (exe.status, exe.root_bytes)),
             exe_names: exe.map_or_else(Vec::new, |exe| exe.names.to_vec()),
+            is_exe_deleted: segments.is_exe_deleted(),
             argv: argv.map(|argv| argv.status),
             argv_bytes: argv.map_or_else(Vec::new, |argv| argv.bytes.to_vec()),
         }
@@ -40,6 +42,12 @@ impl Program {
     pub fn exe(&self) -> Option<Directory<'_>> {
         let (status, root_bytes) = self.exe.filter(|(status, _)| *status != WalkStatus::None)?;
         Some(Directory { status, root_bytes, names: &self.exe_names })
+    }
+
+    /// Whether the executable's file is deleted.
+    #[must_use]
+    pub fn is_exe_deleted(&self) -> bool {
+        self.is_exe_deleted
     }
 
     /// The arguments, each with a NUL behind it; `None` when they could not be read.
@@ -149,6 +157,19 @@ mod tests {
         let program = programs.of(7).unwrap();
         assert_eq!((exe(&programs, 7), program.argv()), (Some(b"rm\0".to_vec()), None));
         assert_ne!(program.id(), first);
+    }
+
+    #[test]
+    fn a_deleted_executable_is_told_however_far_the_walk_came() {
+        for (status, is_deleted) in [(walk_status::WALK_PARTIAL, 1), (walk_status::WALK_PARTIAL, 0)] {
+            let mut content = walked(Some(3), b"sh\0srv\0");
+            content[4..8].copy_from_slice(&u32::to_ne_bytes(is_deleted));
+            let mut bytes = Vec::new();
+            add_segment(&mut bytes, segment_kind::SEGMENT_EXE.0, status.0, &content);
+            let program = Program::new(1, &Segments::read(&bytes).unwrap());
+            assert_eq!((program.is_exe_deleted(), program.exe().unwrap().root_bytes), (is_deleted == 1, Some(3)));
+        }
+        assert!(!Program::new(1, &Segments::default()).is_exe_deleted());
     }
 
     #[test]

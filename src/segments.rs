@@ -58,6 +58,8 @@ pub enum WalkStatus {
     Detached,
     /// On a mount of the kernel's own, where nothing has a path.
     Internal,
+    /// A file that is in no directory, as `memfd_create(2)` makes them: only its own name is there, without a NUL.
+    Pseudo,
 }
 
 /// What a name is relative to.
@@ -189,6 +191,7 @@ impl<'a> Segments<'a> {
             walk_status::WALK_NONE => WalkStatus::None,
             walk_status::WALK_DETACHED => WalkStatus::Detached,
             walk_status::WALK_INTERNAL => WalkStatus::Internal,
+            walk_status::WALK_PSEUDO => WalkStatus::Pseudo,
             _ => WalkStatus::Partial,
         };
         Some(Directory { status, root_bytes, names })
@@ -229,6 +232,13 @@ impl<'a> Segments<'a> {
     #[must_use]
     pub fn exe(&self) -> Option<Directory<'a>> {
         self.walked(self.exe)
+    }
+
+    /// Whether the executable's file is deleted, however far the walk from it came.
+    #[must_use]
+    pub fn is_exe_deleted(&self) -> bool {
+        let word = |content: &[u8]| content.get(offset_of!(directory, is_deleted)..)?.first_chunk().copied();
+        self.content(self.exe).and_then(|(_, content)| word(content)).is_some_and(|word| u32::from_ne_bytes(word) != 0)
     }
 
     /// The process's arguments, each with a NUL behind it.

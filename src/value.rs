@@ -109,7 +109,7 @@ impl Values {
                 let record = event.enter.record;
                 self.place = self.places.place(record.cgroup_id, record.cgroup_v1_id);
             }
-            Part::Program if self.fields.has(Key::Exe) => self.exe.resolve_file(event.exe()),
+            Part::Program if self.fields.has(Key::Exe) => self.exe.resolve_file(event.exe(), event.is_exe_deleted()),
             _ => {}
         }
         self.keys[part as usize].iter().try_for_each(|key| take(*key, self.of(*key, event)))

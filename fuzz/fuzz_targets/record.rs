@@ -24,7 +24,7 @@ fn told(event: &Event<'_>) -> String {
     assert!(path.0.as_ref().is_none_or(|path| !path.is_empty()));
     paths.resolve(event.new_filename(), segments.new_directory(), segments.root(), true);
     let new_path = (paths.path().map(<[u8]>::to_vec), paths.kind());
-    paths.resolve_file(event.exe());
+    paths.resolve_file(event.exe(), event.is_exe_deleted());
     let exe = paths.file_path().map(<[u8]>::to_vec);
     let ancestors: Vec<_> = ancestors(segments.ancestors()).collect();
     let times = (event.ts_ns(), event.start_ns(), event.duration_ns());

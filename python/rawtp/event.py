@@ -39,10 +39,14 @@ class Event(TypedDict):
     comm: str
     """The thread's command name, at most 15 bytes (``prctl(2)``, ``PR_SET_NAME``)."""
     parent_comm: str
-    """The same of the parent."""
+    """The command name of the parent process, that is of its first thread, as ``/proc/PID/comm`` and ``ancestors`` have
+    it: not of the thread that made the child."""
     exe: str | None
-    """The executable's path, as the process sees it, at the time of its first event since its last exec; ``None`` for a
-    kernel thread."""
+    """The executable's path, as the process sees it and as ``/proc/PID/exe`` shows it at the time of the call.
+    ``" (deleted)"`` stands behind the path of a file that was deleted or replaced since. It also stands behind one that
+    never was in a directory: ``"/memfd:name (deleted)"`` (``memfd_create(2)``). A file's own name may end like that:
+    here as in ``/proc`` nothing tells the two apart. After a rename of a directory above it the path can be the one
+    before, until the next exec. ``None`` for a kernel thread, or where the path's beginning is not known."""
     argv: tuple[str, ...] | None
     """The arguments, as they are in the process's memory at the time of its first event since its last exec, up to
     1,023 bytes; ``None`` when that cannot be read."""

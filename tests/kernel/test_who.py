@@ -122,17 +122,6 @@ def test_arguments_that_are_cut_say_so(tracer: rawtp.Tracer) -> None:
     assert event["argv"] == tuple("\0".join(long)[:1023].split("\0"))
 
 
-def test_a_deleted_executable_still_has_its_name(program: Callable[[str], Path], tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
-    copy.write_bytes(program("burst").read_bytes())
-    copy.chmod(0o755)
-    with stopped([copy, "1"]) as process, rawtp.Tracer(pid=process.pid) as tracer:
-        copy.unlink()
-        release(process)
-        event = only(read_to_end(tracer, process))
-    assert event["exe"] == str(copy)
-
-
 def test_the_container_of_its_cgroup(tracer: rawtp.Tracer) -> None:
     mounts = [line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     unified = [fields[4] for fields in mounts if fields[fields.index("-") + 1] == "cgroup2"]

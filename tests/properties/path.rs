@@ -1,6 +1,6 @@
 //! A path is where the call was aimed at: absolute, normal, and what a much simpler reference makes of it.
 
-use _core::path::{PathKind, Paths};
+use _core::path::{DELETED, PathKind, Paths};
 use _core::segments::{Directory, Name, NameStatus, WalkStatus};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -26,7 +26,7 @@ fn relative() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn status() -> impl Strategy<Value = WalkStatus> {
-    prop::sample::select(vec![WalkStatus::Whole, WalkStatus::Partial, WalkStatus::Deleted])
+    prop::sample::select(vec![WalkStatus::Whole, WalkStatus::Partial, WalkStatus::Deleted, WalkStatus::Pseudo])
 }
 
 /// As the kernel side sends them: from the leaf to the root, each with a NUL behind it.
@@ -125,6 +125,7 @@ proptest! {
         is_cwd: bool,
         is_known: bool,
         has_root: bool,
+        is_deleted: bool,
     ) {
         let directory = is_known.then_some(Directory { status, root_bytes, names: &names });
         let root = directory.filter(|_| has_root);
@@ -140,8 +141,10 @@ proptest! {
         }
         prop_assert!(paths.host_path().is_none_or(|path| path.starts_with(b"/")));
         if let Some(directory) = directory {
-            paths.resolve_file(Some(directory));
+            paths.resolve_file(Some(directory), is_deleted);
+            let is_marked = is_deleted || directory.status == WalkStatus::Pseudo;
             prop_assert!(paths.file_path().is_none_or(|path| path.starts_with(b"/")));
+            prop_assert!(!is_marked || paths.file_path().is_none_or(|path| path.ends_with(DELETED)));
         }
     }
 

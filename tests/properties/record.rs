@@ -59,6 +59,7 @@ fn directory((_, status, bytes): &Written) -> Directory<'_> {
         walk_status::WALK_NONE => WalkStatus::None,
         walk_status::WALK_DETACHED => WalkStatus::Detached,
         walk_status::WALK_INTERNAL => WalkStatus::Internal,
+        walk_status::WALK_PSEUDO => WalkStatus::Pseudo,
         _ => WalkStatus::Partial,
     };
     let root_bytes = u32::from_ne_bytes(bytes[..4].try_into().unwrap());
