@@ -107,7 +107,8 @@ static __always_inline void fill_who(struct enter_record *record, struct task_st
 	if (!cfg_identity)
 		return;
 	record->euid = TASK(cred, euid.val);
-	read_comm(record->parent_comm, parent);
+	/* The process's name, as an ancestor's: the parent proper is the thread that forked. */
+	read_comm(record->parent_comm, TASK(parent, group_leader));
 }
 
 static __always_inline void fill_process(struct process *process, struct task_struct *task,

@@ -180,6 +180,29 @@ def test_ancestors_up_to_the_first_process() -> None:
         assert all("ancestors" not in event for event in until_sentinel(tracer))
 
 
+def test_the_parent_is_named_as_the_process_not_as_its_thread(program: Callable[[str], Path]) -> None:
+    """The thread that forks has a name of its own, which /proc/PPID/comm does not show."""
+    source = """
+import ctypes, subprocess, sys, threading
+def fork():
+    ctypes.CDLL(None).prctl(15, b"a-thread", 0, 0, 0)
+    subprocess.run(sys.argv[1:], input=b"x")
+open("/proc/self/comm", "w").write("a-process")
+thread = threading.Thread(target=fork)
+thread.start()
+thread.join()
+"""
+    fields = ("pid", "ppid", "comm", "parent_comm", "ancestors", "filename")
+    with rawtp.Tracer(fields=fields) as tracer:
+        name = f"/nonexistent/rawtp-parent-{os.getpid()}"
+        command: list[str | Path] = [sys.executable, "-I", "-c", source, program("burst"), "1", name]
+        parent = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        assert parent.wait() == 0
+        [event] = [event for event in until_sentinel(tracer) if event["filename"] == name]
+    assert (event["ppid"], event["parent_comm"]) == (parent.pid, "a-process")
+    assert event["ancestors"][0] == (parent.pid, "a-process")
+
+
 def test_a_container_by_its_cgroup_of_version_1(tracer: rawtp.Tracer) -> None:
     mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
     mounted = {name: point for _, point, kind, options, *_ in mounts if kind == "cgroup" for name in options.split(",")}
