@@ -7,8 +7,10 @@
 /// Where a process runs, as far as its cgroup's path says so.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Place {
-    /// Of the innermost container: 64 lower-case hex digits for docker, containerd, cri-o and podman, the name for LXC
-    /// and systemd-nspawn, the handle for Garden. A Kubernetes pod's sandbox is a container as any other.
+    /// Of the innermost container: 64 lower-case hex digits for docker, containerd, cri-o and podman, 25 digits and
+    /// lower-case letters for `BuildKit`, the name for LXC and systemd-nspawn, the handle for Garden, 32 hex digits, a dash
+    /// and a number for ECS on Fargate, `ALLOCATION.TASK` for Nomad. A Kubernetes pod's sandbox is a container as any
+    /// other.
     pub container_id: Option<String>,
     /// Of the innermost pod: for Kubernetes the uid as the API prints it, with dashes (32 hex digits without any for
     /// static pods), for podman the pod's 64 hex digits.
@@ -29,6 +31,9 @@ const UNIT_SUFFIXES: [&[u8]; 5] = [b".service", b".scope", b".socket", b".mount"
 /// Where podman puts containers and pods when systemd does not manage its cgroups.
 const LIBPOD_PARENT: &[u8] = b"libpod_parent";
 
+/// `BuildKit`'s ids are that long, in base 36 (`identity.NewID`).
+const BUILDKIT_ID: usize = 25;
+
 /// Reads the path of a cgroup, of version 2 or of any hierarchy of version 1, from the hierarchy's root on.
 ///
 /// It allocates only what it returns, and takes any bytes: what is not recognised is `None`.
@@ -38,21 +43,34 @@ pub fn parse(path: &[u8]) -> Place {
     let path = path.strip_suffix(b" (deleted)").unwrap_or(path);
     let mut place = Place::default();
     let mut parent: &[u8] = b"";
+    let mut is_ecs = false;
     let mut names = path.split(|&byte| byte == b'/').filter(|name| !name.is_empty()).peekable();
     while let Some(name) = names.next() {
         // From the root down, so that the innermost of each kind is what stays.
+        if let Some(task) = nomad_task(parent, name) {
+            // Its name is that of a scope, which systemd knows nothing of.
+            place.container_id = Some(task);
+            parent = name;
+            continue;
+        }
         if let Some(unit) = unit(name) {
             place.unit = Some(unit);
         }
         if let Some(pod) = pod(parent, name) {
             place.pod_id = Some(pod);
         }
-        if !names.peek().is_some_and(|child| is_monitor(name, child))
+        if is_ecs && is_fargate_container(name) {
+            place.container_id = Some(text(name));
+        } else if !names.peek().is_some_and(|child| is_monitor(name, child))
             && let Some(container) = container(parent, name)
         {
             place.container_id = Some(container);
         }
-        parent = name;
+        is_ecs |= name == b"ecs";
+        // Garden moves containers between these two to give their CPU time to others.
+        if !(is_garden(parent) && matches!(name, b"good" | b"bad")) {
+            parent = name;
+        }
     }
     place
 }
@@ -96,8 +114,17 @@ fn container(parent: &[u8], name: &[u8]) -> Option<String> {
     }
     match parent {
         b"lxc" | b"lxc.payload" => return machine_name(name),
-        b"garden" => return is_grouped(name, b'-', &[8, 4, 4, 4, 4]).then(|| text(name)),
+        b"buildkit" if is_buildkit_id(name) => return Some(text(name)),
+        garden if is_garden(garden) => {
+            // Cloud Foundry's own handles lack the end of a UUID; who asks for none gets a whole one.
+            let forms: [&[usize]; 2] = [&[8, 4, 4, 4, 4], &[8, 4, 4, 4, 12]];
+            return forms.iter().any(|form| is_grouped(name, b'-', form)).then(|| text(name));
+        }
         _ => {}
+    }
+    // docker, which has BuildKit within itself, where systemd manages the cgroups.
+    if let Some(id) = between(name, b"docker-", b".scope").filter(|id| is_buildkit_id(id)) {
+        return Some(text(id));
     }
     if let Some(name) = name.strip_prefix(b"lxc.payload.") {
         return machine_name(name);
@@ -118,6 +145,37 @@ fn container(parent: &[u8], name: &[u8]) -> Option<String> {
     }
     let (head, id) = split_tail(name.strip_suffix(b".scope").unwrap_or(name), 64)?;
     (RUNTIMES.contains(&head.strip_suffix(b"-")?) && is_hex(id, 64)).then(|| text(id))
+}
+
+/// The cgroup of Garden itself, whose name may have a tag.
+fn is_garden(name: &[u8]) -> bool {
+    name.strip_prefix(b"garden").is_some_and(|tag| tag.is_empty() || tag.starts_with(b"-"))
+}
+
+fn is_buildkit_id(name: &[u8]) -> bool {
+    name.len() == BUILDKIT_ID && name.iter().all(|byte| byte.is_ascii_digit() || byte.is_ascii_lowercase())
+}
+
+/// On Fargate: the task's id, and a number of at most 20 digits.
+fn is_fargate_container(name: &[u8]) -> bool {
+    let Some((task, number)) = name.split_at_checked(32) else { return false };
+    let number = number.strip_prefix(b"-").unwrap_or_default();
+    is_hex(task, 32) && (1..=20).contains(&number.len()) && number.iter().all(u8::is_ascii_digit)
+}
+
+/// What Nomad runs itself: a UUID, a dot and the task's name, which may hold dots. Of version 2 newer ones are in one of two
+/// slices, by whether they have cores of their own.
+fn nomad_task(parent: &[u8], name: &[u8]) -> Option<String> {
+    let task = match parent {
+        b"nomad.slice" | b"share.slice" | b"reserve.slice" => name.strip_suffix(b".scope")?,
+        b"nomad" => name,
+        _ => return None,
+    };
+    let (allocation, name) = task.split_at_checked(36)?;
+    let name = name.strip_prefix(b".")?;
+    let valid = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
+    let is_task = is_grouped(allocation, b'-', &[8, 4, 4, 4, 12]) && !name.is_empty() && name.iter().all(valid);
+    is_task.then(|| text(task))
 }
 
 /// Whether `child` holds what started the container `name` rather than the container itself.
@@ -179,9 +237,12 @@ mod tests {
     const U: &str = "2000509b-564d-42b0-8c5d-7e4bc62a0783";
     const S: &str = "b08291cc186d384f1dcdb394380ced17";
 
-    /// `<A>`, `<B>`: ids; `<U>`: a pod's uid, `<V>`: the same in a slice's name; `<S>`: a static pod's uid.
+    const K: &str = "5cf82fwiumld3vcs5d5l5pzyv";
+
+    /// `<A>`, `<B>`: ids; `<U>`: a pod's uid, `<V>`: the same in a slice's name; `<S>`: a static pod's uid; `<K>`: an id
+    /// of `BuildKit`'s.
     fn expand(text: &str) -> String {
-        let text = text.replace("<A>", A).replace("<B>", B).replace("<S>", S);
+        let text = text.replace("<K>", K).replace("<A>", A).replace("<B>", B).replace("<S>", S);
         text.replace("<U>", U).replace("<V>", &U.replace('-', "_"))
     }
 
@@ -243,7 +304,36 @@ mod tests {
         ("ECS, v1", "/ecs/e87f840d-0c91-468e-b692-95af33f9a324/<A>", "<A>", "", ""),
         ("ECS, v1, cluster's name", "/ecs/cluster/36633e8fbc5a935479e62a8afbc8d119/<A>", "<A>", "", ""),
         ("ECS, v2", "/ecstasks.slice/ecstasks-36633e8fbc5a935479e62a8afbc8d119.slice/docker-<A>.scope", "<A>", "", "docker-<A>.scope"),
+        // aws/amazon-ecs-agent: agent/taskresource/cgroup/control/cgroupv2_controller_linux.go. Fargate has no source to
+        // read: what is found there is what tracing libraries are tested with (DataDog/dd-trace-rb, cgroup_spec.rb).
+        ("ECS, v2, the task itself", "/ecstasks.slice/ecstasks-<S>.slice", "", "", ""),
+        ("ECS, Fargate 1.4", "/ecs/<S>-1234567890", "<S>-1234567890", "", ""),
+        ("ECS, Fargate 1.4, below its task", "/ecs/<U>/<S>-1234567890", "<S>-1234567890", "", ""),
+        ("ECS, Fargate 1.4, a new task's id", "/ecs/<S>/<S>-1234567890", "<S>-1234567890", "", ""),
+        ("ECS, Fargate 1.3", "/ecs/<U>/<A>", "<A>", "", ""),
+        ("ECS, a task", "/ecs/<S>", "", "", ""),
+        // cloudfoundry/guardian: rundmc/cgroups/constants.go, starter_linux.go, cpucgrouper_linux.go; guardiancmd.
         ("Garden", "/system.slice/garden.service/garden/82cd2e64-4b45-41fd-b096-edba", "82cd2e64-4b45-41fd-b096-edba", "", "garden.service"),
+        ("Garden, a handle of its own", "/garden/<U>", "<U>", "", ""),
+        ("Garden, with a tag", "/garden-7/82cd2e64-4b45-41fd-b096-edba", "82cd2e64-4b45-41fd-b096-edba", "", ""),
+        ("Garden, CPU entitlement", "/garden/good/82cd2e64-4b45-41fd-b096-edba", "82cd2e64-4b45-41fd-b096-edba", "", ""),
+        ("Garden, CPU entitlement, throttled", "/garden/bad/82cd2e64-4b45-41fd-b096-edba/init", "82cd2e64-4b45-41fd-b096-edba", "", ""),
+        ("Garden itself", "/garden/good", "", "", ""),
+        // moby/buildkit: executor/oci/spec.go; moby/moby: cmd/dockerd/daemon_unix.go, newCgroupParent.
+        ("BuildKit", "/buildkit/<K>", "<K>", "", ""),
+        ("BuildKit, with a parent", "/system.slice/buildkit.service/buildkit/<K>", "<K>", "", "buildkit.service"),
+        ("BuildKit in docker, cgroupfs", "/docker/buildkit/<K>", "<K>", "", ""),
+        ("BuildKit in docker, systemd", "/system.slice/docker-<K>.scope", "<K>", "", "docker-<K>.scope"),
+        ("BuildKit in a container of docker's", "/docker/<A>/buildkit/<K>", "<K>", "", ""),
+        ("BuildKit, daemon", "/system.slice/buildkit.service", "", "", "buildkit.service"),
+        // hashicorp/nomad: client/lib/cgroupslib/editor.go.
+        ("Nomad, v2", "/nomad.slice/share.slice/<U>.web.scope", "<U>.web", "", ""),
+        ("Nomad, v2, cores of its own", "/nomad.slice/reserve.slice/<U>.a_b.c-d.scope", "<U>.a_b.c-d", "", ""),
+        ("Nomad, v2, no slices within its own", "/nomad.slice/<U>.web.scope", "<U>.web", "", ""),
+        ("Nomad, v1", "/nomad/<U>.web", "<U>.web", "", ""),
+        ("Nomad, docker", "/nomad.slice/share.slice/docker-<A>.scope", "<A>", "", "docker-<A>.scope"),
+        ("Nomad, docker in a task", "/nomad.slice/share.slice/<U>.web.scope/docker/<A>", "<A>", "", ""),
+        ("Nomad itself", "/system.slice/nomad.service", "", "", "nomad.service"),
         ("LXC", "/lxc/web-1/ns/init.scope", "web-1", "", "init.scope"),
         ("LXC 3", "/lxc.payload/web", "web", "", ""),
         ("LXC 4", "/lxc.payload.web/system.slice/cron.service", "web", "", "cron.service"),
@@ -296,6 +386,24 @@ mod tests {
             "/lxc/../lxc/.hidden/lxc.payload.".to_owned(),
             "/lxc/a b/lxc.payload.a\\x2".to_owned(),
             "/garden/82cd2e64-4b45-41fd-b096-edba-healthcheck".to_owned(),
+            "/gardens/82cd2e64-4b45-41fd-b096-edba".to_owned(),
+            "/garden/ugly/82cd2e64-4b45-41fd-b096-edba".to_owned(),
+            "/good/82cd2e64-4b45-41fd-b096-edba".to_owned(),
+            format!("/{K}"),
+            format!("/buildkit/{}", &K[1..]),
+            format!("/buildkit/{}", K.to_uppercase()),
+            format!("/buildkit/sub/{K}"),
+            format!("/{S}-1234567890"),
+            format!("/ecs/{S}-"),
+            format!("/ecs/{S}-12a"),
+            format!("/ecs/{S}1234567890"),
+            format!("/ecs/{S}-{}", "1".repeat(21)),
+            format!("/nomad/{U}"),
+            format!("/nomad/{U}."),
+            format!("/nomad/{U}-web"),
+            format!("/nomad/{U}.a b"),
+            format!("/other/{U}.web"),
+            format!("/nomad.slice/share.slice/{U}.web"),
             "/.service/@a.service/a b.service/..".to_owned(),
             format!("/{}.service", "a".repeat(248)),
         ] {

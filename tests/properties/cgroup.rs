@@ -8,7 +8,8 @@ use proptest::sample::select;
 use crate::cases;
 
 /// Where the runtimes put a container `<C>`, and a pod by its uid `<U>`, the same with underscores `<V>`, a static pod's `<S>`
-/// or podman's `<P>`; `<N>` is a name, `<E>` the same as systemd escapes it.
+/// or podman's `<P>`; `<N>` is a name, `<E>` the same as systemd escapes it, `<T>` the same of a task of Nomad's. `<K>`, `<F>`
+/// and `<H>` are ids of BuildKit's, Fargate's and Garden's, made of the others.
 const SHAPES: &[&str] = &[
     "/docker/<C>",
     "/system.slice/docker-<C>.scope",
@@ -17,6 +18,18 @@ const SHAPES: &[&str] = &[
     "/system.slice/nerdctl-<C>.scope",
     "/default/<C>",
     "/ecs/cluster/<S>/<C>",
+    "/ecstasks.slice/ecstasks-<S>.slice/docker-<C>.scope",
+    "/ecs/<F>",
+    "/ecs/<S>/<F>",
+    "/buildkit/<K>",
+    "/docker/buildkit/<K>",
+    "/system.slice/docker-<K>.scope",
+    "/garden/<H>",
+    "/garden-tag/<H>",
+    "/garden/bad/<H>/init",
+    "/nomad/<U>.<T>",
+    "/nomad.slice/share.slice/<U>.<T>.scope",
+    "/nomad.slice/<U>.<T>.scope",
     "/kubepods/pod<U>/<C>",
     "/kubepods/besteffort/pod<U>/<C>",
     "/kubepods/burstable/pod<S>/crio-<C>",
@@ -86,6 +99,12 @@ fn near() -> impl Strategy<Value = Vec<u8>> {
         "lxc/",
         "lxc.payload.",
         "garden/",
+        "garden-",
+        "good/",
+        "buildkit/",
+        "ecs/",
+        "nomad/",
+        "share.slice/",
         "\\x2d",
         "\\x",
         ":",
@@ -101,6 +120,8 @@ fn near() -> impl Strategy<Value = Vec<u8>> {
         2 => "[0-9a-f]{64}".prop_map(String::into_bytes),
         1 => "[0-9a-f]{32}|[0-9a-fA-F]{63,65}".prop_map(String::into_bytes),
         1 => "[0-9a-f]{8}([-_][0-9a-f]{4}){3,4}[-_][0-9a-f]{12}".prop_map(String::into_bytes),
+        1 => "[0-9a-z]{25}|[0-9a-f]{32}-[0-9]{1,21}".prop_map(String::into_bytes),
+        1 => "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}[.][a-z]{1,3}".prop_map(String::into_bytes),
         1 => vec(any::<u8>(), 0..5),
     ];
     vec(piece, 0..16).prop_map(|pieces| pieces.concat())
@@ -109,7 +130,10 @@ fn near() -> impl Strategy<Value = Vec<u8>> {
 fn assert_exact(path: &[u8], place: &Place) -> Result<(), TestCaseError> {
     let shown = String::from_utf8_lossy(path);
     if let Some(id) = &place.container_id {
-        let is_named = ["lxc", "machine-", "nspawn", "garden"].iter().any(|word| shown.contains(word));
+        let words = ["lxc", "machine-", "nspawn", "garden", "nomad", "share.slice", "reserve.slice"];
+        let is_build = id.len() == 25 && ["buildkit/", "docker-"].iter().any(|word| shown.contains(word));
+        let is_fargate = is_hex(&id[..32.min(id.len())], 32) && id[32..].starts_with('-') && shown.contains("ecs/");
+        let is_named = words.iter().any(|word| shown.contains(word)) || is_build || is_fargate;
         prop_assert!(is_hex(id, 64) && shown.contains(id) || is_named, "{}", id);
         prop_assert!(id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)), "{}", id);
     }
@@ -140,9 +164,20 @@ proptest! {
             .replace("<P>", &pod)
             .replace("<E>", &name.replace('-', "\\x2d"))
             .replace("<N>", &name);
+        let (build, handle, fargate) = (id[..25].to_owned(), uid[..28].to_owned(), format!("{digits}-1234567890"));
+        let path = path.replace("<K>", &build).replace("<H>", &handle).replace("<F>", &fargate).replace("<T>", &name);
         let place = parse(format!("{before}{path}").as_bytes());
-        prop_assert_eq!(place.container_id, Some(if shape.contains("<C>") { id } else { name }));
+        let container = match shape {
+            shape if shape.contains("<C>") => id,
+            shape if shape.contains("<K>") => build,
+            shape if shape.contains("<H>") => handle,
+            shape if shape.contains("<F>") => fargate,
+            shape if shape.contains("<T>") => format!("{uid}.{name}"),
+            _ => name,
+        };
+        prop_assert_eq!(place.container_id, Some(container));
         let expected = match shape {
+            shape if shape.contains("<T>") => None,
             shape if shape.contains("<U>") || shape.contains("<V>") => Some(uid),
             shape if shape.contains("pod<S>") => Some(digits),
             shape if shape.contains("<P>") => Some(pod),
