@@ -5,8 +5,8 @@
  *
  * A matched call gives one enter_record, followed by its segments, and later one exit_record with the same tid. A call
  * whose entry was not seen gives one enter_record at its exit (ENTER_AT_EXIT). A request of io_uring's gives an
- * enter_record, too, and later one completion_record with the same cpu and seq. A new field of variable length is a new
- * kind of segment: a reader skips the kinds that it does not know.
+ * enter_record, too, and later one completion_record with the same cpu and seq. A cgroup_record belongs to no call, and
+ * is no event. A new field of variable length is a new kind of segment: a reader skips the kinds that it does not know.
  */
 #ifndef RAWTP_EVENT_H
 #define RAWTP_EVENT_H
@@ -21,6 +21,7 @@ enum record_kind {
 	RECORD_ENTER = 1,
 	RECORD_EXIT = 2,
 	RECORD_COMPLETION = 3,
+	RECORD_CGROUP = 4,
 };
 
 enum segment_kind {
@@ -139,6 +140,23 @@ struct completion_record {
 /* No call returns it. */
 #define NO_RESULT (-0x7fffffffffffffffLL - 1)
 
+/* The room that the kernel's tracepoints have for a cgroup's path, with its NUL (TRACE_CGROUP_PATH_LEN). */
+#define CGROUP_PATH_BYTES 1024
+
+/* A cgroup that was made, or that its last process left. Its path follows, from its hierarchy's root, without NUL. */
+struct cgroup_record {
+	__u32 kind;
+	__u16 version; /* of the hierarchy: 1 or 2 */
+	__u16 is_new;
+	__u64 id; /* an enter_record's cgroup_id or cgroup_v1_id */
+};
+
+/* One for each CPU: the cgroup_record that is being filled. */
+struct cgroup_state {
+	struct cgroup_record record;
+	__u8 path[CGROUP_PATH_BYTES];
+};
+
 /* The next segment begins at the next multiple of SEGMENT_ALIGN after the content. */
 #define SEGMENT_ALIGN 8
 
@@ -236,10 +254,10 @@ struct counters {
 	__u64 filtered;
 	__u64 submitted;
 	__u64 lost_ring;
-	__u64 unfollowed; /* processes that are not followed because `followed` was full */
-	__u64 lost_exits; /* in the first of a CPU only */
-	__u32 lost;	  /* since the last record that fitted; saturates */
-	__u32 reserved;
+	__u64 unfollowed;   /* processes that are not followed because `followed` was full */
+	__u64 lost_exits;   /* in the first of a CPU only */
+	__u32 lost;	    /* since the last record that fitted; saturates */
+	__u32 lost_cgroups; /* cgroup records that did not fit: in the first of a CPU only */
 };
 
 /*

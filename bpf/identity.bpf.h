@@ -68,27 +68,28 @@ static __always_inline __u64 subsys_cgroup_id(struct task_struct *task, __u32 su
 	return 0;
 }
 
-static __always_inline __u64 cgroup_v1_id(struct task_struct *task)
+/* The controller whose hierarchy of version 1 is asked; CGROUP_SUBSYS_MAX for none. */
+static __always_inline __u32 cgroup_v1_subsys(void)
 {
-	__u32 subsys;
-
 	switch (cfg_cgroup_v1) {
 	case CGROUP_V1_MEMORY:
-		subsys = SUBSYS_OF(memory);
-		break;
+		return SUBSYS_OF(memory);
 	case CGROUP_V1_PIDS:
-		subsys = SUBSYS_OF(pids);
-		break;
+		return SUBSYS_OF(pids);
 	case CGROUP_V1_DEVICES:
-		subsys = SUBSYS_OF(devices);
-		break;
+		return SUBSYS_OF(devices);
 	case CGROUP_V1_CPU:
-		subsys = SUBSYS_OF(cpu);
-		break;
+		return SUBSYS_OF(cpu);
 	default:
-		return 0;
+		return CGROUP_SUBSYS_MAX;
 	}
-	return subsys_cgroup_id(task, subsys);
+}
+
+static __always_inline __u64 cgroup_v1_id(struct task_struct *task)
+{
+	__u32 subsys = cgroup_v1_subsys();
+
+	return subsys < CGROUP_SUBSYS_MAX ? subsys_cgroup_id(task, subsys) : 0;
 }
 
 /* Each chain of pointers once, and before anything that the verifier would follow in several ways. */

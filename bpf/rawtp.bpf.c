@@ -16,12 +16,14 @@
 #include "identity.bpf.h"
 #include "report.bpf.h"
 #include "uring.bpf.h"
+#include "cgroup.bpf.h"
 
 /* Only so that these types are in the object's BTF, from which the skeleton makes the Rust ones. */
 struct counters _counters = {0};
 struct enter_record _enter_record = {0};
 struct exit_record _exit_record = {0};
 struct completion_record _completion_record = {0};
+struct cgroup_record _cgroup_record = {0};
 struct segment _segment = {0};
 struct directory _directory = {0};
 struct ancestor _ancestor = {0};

@@ -199,8 +199,14 @@ struct kernfs_node {
 	__u64 id;
 };
 
+struct cgroup_root {
+	unsigned int subsys_mask;
+	int hierarchy_id;
+};
+
 struct cgroup {
 	struct kernfs_node *kn;
+	struct cgroup_root *root;
 };
 
 struct cgroup_subsys_state {
@@ -350,9 +356,11 @@ struct io_kiocb {
 };
 
 /*
- * The arguments of io_uring's tracepoints, as the kernel's own types tell them; the first is always the tracepoint's
+ * The arguments of the tracepoints of cgroups and io_uring, as the kernel's own types tell them; the first is always the tracepoint's
  * data. What differs is only looked for, never called.
  */
+typedef void (*btf_trace_cgroup_mkdir)(void *, struct cgroup *, const char *);
+typedef void (*btf_trace_cgroup_notify_populated)(void *, struct cgroup *, const char *, int);
 typedef void (*btf_trace_io_uring_submit_req)(void *, struct io_kiocb *);
 typedef void (*btf_trace_io_uring_submit_sqe___req)(void *, struct io_kiocb *, bool);
 typedef void (*btf_trace_io_uring_submit_sqe___ctx_req)(void *, void *, void *, __u8, __u64, __u32, bool, bool);

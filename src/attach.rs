@@ -34,6 +34,8 @@ pub struct Plan {
     pub reason: Option<String>,
     /// Why nothing for `io_uring`, if nothing was.
     pub without_requests: Option<String>,
+    /// Why nothing for cgroups, if nothing was.
+    pub without_cgroups: Option<String>,
 }
 
 impl Attached {
@@ -57,6 +59,7 @@ impl Attached {
                 attached.keep(program, copy(&logged(|| program.attach())?)?)?;
             }
         }
+        attached.cgroups(skel, plan)?;
         let no_completions = plan.without_requests.clone().or_else(|| no_results.clone());
         let completion = no_completions.map_or_else(|| Ok(progs.handle_completion.as_fd()), Err);
         attached.optional(coverage::IO_URING_RESULTS, completion, &[c"io_uring_complete"])?;
@@ -110,6 +113,22 @@ impl Attached {
                 Part::live(name, format!("raw_tp/{tracepoint}"))
             }
             Err(reason) => Part::absent(name, reason),
+        };
+        self.coverage.push(part);
+        Ok(())
+    }
+
+    /// Both programs, or none: one without the other would leave containers out without a word.
+    fn cgroups(&mut self, skel: &RawtpSkel<'_>, plan: &Plan) -> Result<()> {
+        let (made, left) = (skel.progs.handle_cgroup_made.as_fd(), skel.progs.handle_cgroup_left.as_fd());
+        let attach = || Ok((first_of(made, &[c"cgroup_mkdir"])?, first_of(left, &[c"cgroup_notify_populated"])?));
+        let part = match plan.without_cgroups.clone().map_or_else(attach, Err) {
+            Ok(((made_link, name), (left_link, _))) => {
+                self.keep(&made, made_link)?;
+                self.keep(&left, left_link)?;
+                Part::live(coverage::CGROUP_CHANGES, format!("raw_tp/{name}"))
+            }
+            Err(reason) => Part::absent(coverage::CGROUP_CHANGES, reason),
         };
         self.coverage.push(part);
         Ok(())

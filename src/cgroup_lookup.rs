@@ -15,6 +15,7 @@ use rustc_hash::FxHashMap;
 
 use crate::cgroup::{Place, parse};
 use crate::cgroup_mounts::Hierarchy;
+use crate::cgroup_reports::Report;
 
 /// How many cgroups are remembered, at most: about 2 MB when all of them are containers.
 pub const CACHE_ENTRIES: usize = 4096;
@@ -31,9 +32,9 @@ const FILEID_KERNFS: i32 = 0xfe;
 
 /// The places of a hierarchy's cgroups, by id.
 ///
-/// An id costs a few system calls when it is first seen, a hash look-up after that. A cgroup of version 2 cannot be
-/// renamed, one of version 1 hardly ever is, and ids are not reused, so that what was found stays true even when the
-/// cgroup is gone.
+/// An id costs a few system calls when it is first seen, a hash look-up after that, and when the kernel has reported the
+/// cgroup. A cgroup of version 2 cannot be renamed, one of version 1 hardly ever is. Ids are not reused before the
+/// hierarchy is unmounted. So what was found stays true even when the cgroup is gone.
 #[derive(Debug)]
 pub struct Cgroups {
     hierarchy: Hierarchy,
@@ -101,12 +102,26 @@ impl Cgroups {
         }
         let entry = self.old.remove(&cgroup_id).filter(Entry::holds).unwrap_or_else(|| self.look_up(cgroup_id));
         let place = Arc::clone(&entry.place);
+        self.keep(cgroup_id, entry);
+        place
+    }
+
+    /// Remembers what the kernel reported. A cgroup that was just made replaces an older one with its id; otherwise what
+    /// is known already is as good.
+    pub fn learn(&mut self, report: &Report) {
+        let is_known =
+            || [&self.young, &self.old].iter().any(|known| known.get(&report.id).is_some_and(Entry::is_found));
+        if report.is_new || !is_known() {
+            self.keep(report.id, Entry { place: Arc::new(parse(&report.path)), until: None });
+        }
+    }
+
+    fn keep(&mut self, id: u64, entry: Entry) {
         if self.young.len() >= CACHE_ENTRIES / 2 {
             mem::swap(&mut self.young, &mut self.old);
             self.young.clear();
         }
-        self.young.insert(cgroup_id, entry);
-        place
+        self.young.insert(id, entry);
     }
 
     fn look_up(&mut self, id: u64) -> Entry {
@@ -145,6 +160,10 @@ impl Cgroups {
 }
 
 impl Entry {
+    fn is_found(&self) -> bool {
+        self.until.is_none()
+    }
+
     fn holds(&self) -> bool {
         self.until.is_none_or(|until| Instant::now() < until)
     }
@@ -293,6 +312,49 @@ mod tests {
             assert_eq!(place(is_old, Instant::now() + Duration::from_secs(600)).container_id, None);
             assert_eq!(place(is_old, Instant::now()).container_id.as_deref(), Some(&*container.name));
         }
+    }
+
+    fn report(id: u64, is_new: bool, path: &str) -> Report {
+        Report { version: 2, id, is_new, path: path.as_bytes().into() }
+    }
+
+    /// One that looks nothing up.
+    fn blind() -> Cgroups {
+        let later = Instant::now() + Duration::from_secs(600);
+        Cgroups { no_mount_before: Some(later), ..Cgroups::new(Hierarchy::V2) }
+    }
+
+    #[test]
+    fn what_was_reported_needs_no_look_up() {
+        let mut cgroups = blind();
+        let mut unit = |report: Option<Report>| {
+            if let Some(report) = report {
+                cgroups.learn(&report);
+            }
+            cgroups.place(7).unit.clone().unwrap_or_default()
+        };
+        assert_eq!(unit(None), "");
+        assert_eq!(unit(Some(report(7, false, "/a.service"))), "a.service", "a failure is forgotten");
+        assert_eq!(unit(Some(report(7, false, "/b.service"))), "a.service", "what is known stays");
+        assert_eq!(unit(Some(report(7, true, "/c.service"))), "c.service", "a new one has the id of an old one");
+        assert_eq!(unit(Some(report(8, true, "/d.service"))), "c.service");
+    }
+
+    #[test]
+    fn the_newest_of_an_id_counts_in_either_generation() {
+        let mut cgroups = blind();
+        cgroups.learn(&report(7, true, "/a.service"));
+        let fill = |cgroups: &mut Cgroups, from: u64| {
+            (from..from + CACHE_ENTRIES as u64 / 2).for_each(|id| cgroups.learn(&report(id, true, "/x.service")));
+        };
+        fill(&mut cgroups, 1000);
+        assert!(cgroups.old.contains_key(&7));
+        cgroups.learn(&report(7, true, "/b.service"));
+        assert_eq!(cgroups.place(7).unit.as_deref(), Some("b.service"));
+        fill(&mut cgroups, 100_000);
+        fill(&mut cgroups, 200_000);
+        assert_eq!(*cgroups.place(7), Place::default(), "forgotten, and not the older one");
+        assert!(cgroups.young.len() + cgroups.old.len() <= CACHE_ENTRIES);
     }
 
     #[test]

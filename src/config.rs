@@ -22,6 +22,8 @@ pub struct Config {
     pub hook: Hook,
     /// Whose calls.
     pub filters: Filters,
+    /// Whether the tracer may learn which cgroups come and go on the host, whoever they belong to.
+    pub tell_cgroups: bool,
     /// Size of the BPF ring buffer.
     pub ring_bytes: u32,
     /// How much may wait in user space before the drain thread leaves records in the ring.
@@ -95,6 +97,7 @@ impl Config {
             fields,
             hook,
             filters,
+            tell_cgroups: true,
             ring_bytes: check_ring_bytes(ring_bytes)?,
             queue_bytes: check_queue_bytes(queue_bytes)?,
         })

@@ -25,6 +25,8 @@ pub struct Totals {
     pub lost_exits: u64,
     /// Processes that are not followed, although one that is gave birth to them.
     pub unfollowed: u64,
+    /// Cgroup records that found no room.
+    pub lost_cgroups: u64,
 }
 
 /// The size of an element.
@@ -58,6 +60,12 @@ impl Counters {
         unsafe { AtomicU64::from_ptr(at.as_ptr()) }.load(Ordering::Acquire)
     }
 
+    fn one_word(&self, slot: usize, field: usize) -> u64 {
+        let at = self.counted.at::<u32>(slot * COUNTERS_BYTES + field);
+        // SAFETY: as in `one`.
+        unsafe { AtomicU32::from_ptr(at.as_ptr()) }.load(Ordering::Relaxed).into()
+    }
+
     /// Ends the counting: a program that begins once this is seen by its CPU counts and sends nothing more.
     pub fn close(&self) {
         let at = self.switch.at::<u32>(0);
@@ -76,9 +84,8 @@ impl Counters {
             totals.unfollowed += self.one(slot, offset_of!(counters, unfollowed));
             totals.matched += self.one(slot, offset_of!(counters, matched));
             totals.lost_exits += self.one(slot, offset_of!(counters, lost_exits));
-            let lost = self.counted.at::<u32>(slot * COUNTERS_BYTES + offset_of!(counters, lost));
-            // SAFETY: as in `one`.
-            totals.tail_lost += u64::from(unsafe { AtomicU32::from_ptr(lost.as_ptr()) }.load(Ordering::Relaxed));
+            totals.tail_lost += self.one_word(slot, offset_of!(counters, lost));
+            totals.lost_cgroups += self.one_word(slot, offset_of!(counters, lost_cgroups));
         }
         totals
     }

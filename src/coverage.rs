@@ -33,5 +33,7 @@ pub const SYSCALL_RESULTS: &str = "syscall_results";
 pub const IO_URING: &str = "io_uring";
 /// Their results.
 pub const IO_URING_RESULTS: &str = "io_uring_results";
+/// Cgroups, as they are made and left: the paths that containers are told by.
+pub const CGROUP_CHANGES: &str = "cgroup_changes";
 /// All of them.
-pub const ALL: [&str; 4] = [SYSCALLS, SYSCALL_RESULTS, IO_URING, IO_URING_RESULTS];
+pub const ALL: [&str; 5] = [SYSCALLS, SYSCALL_RESULTS, IO_URING, IO_URING_RESULTS, CGROUP_CHANGES];

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use crate::cgroup_reports::CgroupReports;
 use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::control::Control;
@@ -34,16 +35,22 @@ pub struct Drain {
 }
 
 impl Drain {
-    /// Starts it. With a connection, the end of that is its end, too.
+    /// Starts it. What it finds of cgroups goes to `reports`. With a connection, the end of that is its end, too.
     ///
     /// # Errors
     ///
     /// [`Error::Os`] when there is no descriptor or no thread to be had.
-    pub fn start(ring: Ring, queue: Arc<Queue>, connection: Option<Connection>) -> Result<Self> {
+    pub fn start(
+        ring: Ring,
+        queue: Arc<Queue>,
+        reports: Arc<CgroupReports>,
+        connection: Option<Connection>,
+    ) -> Result<Self> {
         let control = Arc::new(Control::new(ring.written())?);
         let worker = Worker {
             ring,
             queue: Arc::clone(&queue),
+            reports,
             control: Arc::clone(&control),
             clock: Clock::new(),
             connection,
@@ -78,6 +85,7 @@ struct Worker {
     ring: Ring,
     queue: Arc<Queue>,
     control: Arc<Control>,
+    reports: Arc<CgroupReports>,
     clock: Clock,
     connection: Option<Connection>,
     /// Since when a reader waits for what lies behind a record that is still being written.
@@ -169,7 +177,9 @@ impl Worker {
             let (chunk, drained) = self.fill()?;
             if let Some(chunk) = chunk {
                 moved = true;
-                if let Err(chunk) = self.queue.push(chunk, || self.is_stopped()) {
+                if let Some(chunk) = self.report(chunk)
+                    && let Err(chunk) = self.queue.push(chunk, || self.is_stopped())
+                {
                     rest.push(chunk);
                     return Ok(true);
                 }
@@ -204,10 +214,19 @@ impl Worker {
         Ok((Some(chunk), drained))
     }
 
+    /// Looks at what the chunk tells of cgroups. `None` when it tells nothing else: a reader need not wake for it.
+    fn report(&self, chunk: Chunk) -> Option<Chunk> {
+        if chunk.cgroups > 0 && self.reports.keep(&chunk.bytes) {
+            self.queue.give_spare(chunk);
+            return None;
+        }
+        Some(chunk)
+    }
+
     /// Takes what is left: nothing more is written to the ring.
     fn empty(&mut self, rest: &mut Vec<Chunk>) -> Result<()> {
         while let (Some(chunk), _) = self.fill()? {
-            rest.push(chunk);
+            rest.extend(self.report(chunk));
         }
         Ok(())
     }
@@ -265,7 +284,7 @@ mod tests {
         fn drain(&self) -> (Drain, Arc<Queue>) {
             let queue = Arc::new(Queue::new(1 << 20).unwrap());
             let ring = Ring::new(self.file.try_clone().unwrap().into(), RING_BYTES).unwrap();
-            (Drain::start(ring, Arc::clone(&queue), None).unwrap(), queue)
+            (Drain::start(ring, Arc::clone(&queue), Arc::default(), None).unwrap(), queue)
         }
     }
 

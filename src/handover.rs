@@ -116,7 +116,7 @@ fn part((name, hook, reason): Row) -> PyResult<Part> {
 
 /// Loads and attaches for another process, whose id `without` is to be left out.
 #[pyfunction]
-#[pyo3(name = "_load", signature = (*, syscalls, results, fields, pid, follow, uid, comm, cgroup, path, hook, ring_bytes, without))]
+#[pyo3(name = "_load", signature = (*, syscalls, results, fields, pid, follow, uid, comm, cgroup, path, hook, ring_bytes, without, tell_cgroups))]
 #[expect(clippy::too_many_arguments, reason = "they are Python's keyword arguments")]
 pub(crate) fn load(
     py: Python<'_>,
@@ -132,6 +132,7 @@ pub(crate) fn load(
     hook: &str,
     ring_bytes: &Bound<'_, PyAny>,
     without: Option<u32>,
+    tell_cgroups: bool,
 ) -> PyResult<Given> {
     let who = Who { pid, follow, uid, comm, cgroup, path, exclude_self: false, outcome: "any" };
     let mut filters = who.check()?;
@@ -140,7 +141,7 @@ pub(crate) fn load(
         Some(pid) => filters.leave_out(pid)?,
         None => {}
     }
-    let config = Config::new(
+    let mut config = Config::new(
         &names("syscalls", syscalls)?,
         results,
         Fields::of(&names("fields", fields)?)?,
@@ -149,6 +150,7 @@ pub(crate) fn load(
         whole("ring_bytes", ring_bytes)?,
         1 << 16,
     )?;
+    config.tell_cgroups = tell_cgroups;
     let Loaded { ring, counters, switch, slots, attached, .. } = py.detach(|| probe::load(&config))?;
     let rows = attached.coverage.into_iter().map(|part| (part.name.to_owned(), part.hook, part.reason)).collect();
     let links = attached.links.into_iter().map(|link| link.release().into_raw_fd()).collect();

@@ -163,6 +163,8 @@ impl Join {
                     }
                     None => add(&counts.unpaired, 1),
                 },
+                // The drain thread has looked at it already.
+                Record::Cgroup(_) => {}
             }
         }
     }
@@ -279,7 +281,7 @@ fn deliver<R>(event: &Event<'_>, counts: &Counts, make: &mut impl FnMut(&Event<'
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::{completion, enter, exit, framed, named, request, unseen};
+    use crate::samples::{cgroup, completion, enter, exit, framed, named, request, unseen};
     use crate::skel::types::name_status;
 
     fn begin(tid: u32, name: &str) -> Vec<u8> {
@@ -342,6 +344,15 @@ mod tests {
         assert!(join.give_up());
         assert_eq!(feed(&mut join, &counts, &[]), ["a:None"]);
         assert_eq!((value(&counts.pending), join.open_bytes), (0, 0));
+    }
+
+    #[test]
+    fn a_cgroup_between_is_no_event_and_parts_no_call() {
+        let (mut join, counts) = (Join::default(), Counts::default());
+        let told = framed(&cgroup(2, 7, true, b"/a"), 0);
+        let run = [told.clone(), begin(1, "a"), told.clone(), end(1, 0), told];
+        assert_eq!(feed(&mut join, &counts, &run), ["a:0"]);
+        assert_eq!((value(&counts.decoded), value(&counts.unpaired), value(&counts.pending)), (1, 0, 0));
     }
 
     #[test]

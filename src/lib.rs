@@ -16,6 +16,7 @@ pub mod caller;
 pub mod cgroup;
 pub mod cgroup_lookup;
 pub mod cgroup_mounts;
+pub mod cgroup_reports;
 pub mod clock;
 mod column;
 pub mod columns;

@@ -38,7 +38,7 @@ impl PathKind {
     }
 }
 
-/// What the kernel writes behind the path of a file that is deleted (`d_path`, fs/d_path.c).
+/// What the kernel writes behind the path of a file that is deleted (`d_path`, `fs/d_path.c`).
 pub const DELETED: &[u8] = b" (deleted)";
 
 /// How much is known of where a name leads.

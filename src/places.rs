@@ -1,8 +1,11 @@
 //! Where a process runs, from all the hierarchies that it is in.
 
+use std::sync::Arc;
+
 use crate::cgroup::Place;
 use crate::cgroup_lookup::Cgroups;
 use crate::cgroup_mounts::{Hierarchy, controller};
+use crate::cgroup_reports::CgroupReports;
 
 /// The places of one tracer.
 #[derive(Debug)]
@@ -10,18 +13,35 @@ pub struct Places {
     v2: Cgroups,
     /// On hosts that have one: runtimes use it there, even beside version 2.
     v1: Option<Cgroups>,
+    reports: Arc<CgroupReports>,
 }
 
 impl Default for Places {
     fn default() -> Self {
         let v1 = controller().map(|controller| Cgroups::new(Hierarchy::V1(controller)));
-        Self { v2: Cgroups::new(Hierarchy::V2), v1 }
+        Self { v2: Cgroups::new(Hierarchy::V2), v1, reports: Arc::default() }
     }
 }
 
 impl Places {
+    /// Takes what the kernel reports of cgroups from there.
+    pub fn learn_from(&mut self, reports: Arc<CgroupReports>) {
+        self.reports = reports;
+    }
+
+    fn learn(&mut self) {
+        for report in self.reports.take() {
+            match (report.version, &mut self.v1) {
+                (2, _) => self.v2.learn(&report),
+                (1, Some(cgroups)) => cgroups.learn(&report),
+                _ => {}
+            }
+        }
+    }
+
     /// What the process's cgroups tell, by their ids: what version 1 does not say, version 2 may.
     pub fn place(&mut self, cgroup_id: u64, cgroup_v1_id: u64) -> Place {
+        self.learn();
         let v2 = self.v2.place(cgroup_id);
         match &mut self.v1 {
             Some(cgroups) if cgroup_v1_id > 0 => first_of(&cgroups.place(cgroup_v1_id), &v2),
@@ -43,6 +63,27 @@ fn first_of(one: &Place, other: &Place) -> Place {
 mod tests {
     use super::*;
     use crate::cgroup::parse;
+    use crate::cgroup_mounts::CONTROLLERS;
+    use crate::samples::{cgroup, framed};
+
+    #[test]
+    fn reports_are_learned_by_their_version() {
+        let container = "0123456789abcdef".repeat(4);
+        let (v1, v2) = (format!("/docker/{container}"), "/system.slice/a.service");
+        // Higher than any that a host has.
+        let id = u64::MAX - 1;
+        let run = [cgroup(1, id, true, v1.as_bytes()), cgroup(2, id, true, v2.as_bytes()), cgroup(3, id, true, b"/x")];
+        let reports = Arc::new(CgroupReports::default());
+        reports.keep(&run.map(|record| framed(&record, 0)).concat());
+        let mut places = Places { v1: Some(Cgroups::new(Hierarchy::V1(CONTROLLERS[0]))), ..Places::default() };
+        places.learn_from(Arc::clone(&reports));
+        let place = places.place(id, id);
+        assert_eq!((place.container_id, place.unit.as_deref()), (Some(container), Some("a.service")));
+        let mut places = Places { v1: None, ..Places::default() };
+        reports.keep(&framed(&cgroup(1, id, true, v1.as_bytes()), 0));
+        places.learn_from(reports);
+        assert_eq!(places.place(id, id), Place::default());
+    }
 
     #[test]
     fn version_1_goes_first_and_version_2_fills_up() {

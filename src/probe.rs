@@ -74,6 +74,11 @@ fn configure(open: &mut OpenRawtpSkel<'_>, config: &Config, plan: &Plan, cpus: u
     let ring_bytes = u64::from(config.ring_bytes);
     rodata.cfg_enter_bytes = if config.results { ring_bytes - ring_bytes / 8 } else { ring_bytes };
     let with_requests = plan.without_requests.is_none();
+    let with_cgroups = plan.without_cgroups.is_none();
+    open.progs.handle_cgroup_made.set_autoload(with_cgroups);
+    open.progs.handle_cgroup_left.set_autoload(with_cgroups);
+    open.maps.cgroup_states.set_autocreate(with_cgroups)?;
+    open.maps.cgroup_states.set_max_entries(cpus)?;
     let slots = slots(plan, cpus);
     open.maps.events.set_max_entries(config.ring_bytes)?;
     open.maps.counters.set_max_entries(slots)?;
@@ -137,6 +142,14 @@ fn no_requests(config: &Config) -> Option<String> {
     none.then(|| "io_uring has no request that does what the chosen syscalls do".into())
 }
 
+/// Why no program for cgroups is to be loaded, if none is.
+fn no_cgroups(config: &Config) -> Option<String> {
+    if !config.fields.any(&fields::CGROUP) {
+        return Some("fields names none of container_id, pod_id, unit".into());
+    }
+    (!config.tell_cgroups).then(|| "the broker does not tell which cgroups others have".into())
+}
+
 const PREEMPTIBLE: &str = "this kernel preempts programs of raw tracepoints, and skips them meanwhile for other tasks";
 
 /// What the classic tracepoints cannot do without: `bpf_task_pt_regs`, which came with Linux 5.15.
@@ -165,15 +178,20 @@ pub fn load(config: &Config) -> Result<Loaded> {
 fn load_best(config: &Config) -> Result<Loaded> {
     let cpus = libbpf_rs::num_possible_cpus().map_err(|error| explain(&error, ""))? as u32;
     check_descriptors()?;
-    let mut plan = Plan { classic: false, reason: None, without_requests: no_requests(config) };
+    let mut plan = Plan {
+        classic: false,
+        reason: None,
+        without_requests: no_requests(config),
+        without_cgroups: no_cgroups(config),
+    };
     match config.hook {
         Hook::Tracepoint => {
             plan.classic = true;
-            return load_requests(config, cpus, plan).or_else(|error| check_classic().and(Err(error)));
+            return load_optional(config, cpus, &plan).or_else(|error| check_classic().and(Err(error)));
         }
         Hook::Auto if is_preemptible() => {
             let exact = Plan { classic: true, reason: Some(PREEMPTIBLE.into()), ..plan.clone() };
-            match load_requests(config, cpus, exact) {
+            match load_optional(config, cpus, &exact) {
                 Err(error) if !error.is_interrupted() => {
                     plan.reason = Some(format!("{PREEMPTIBLE} (stats().missed counts that); {error}"));
                 }
@@ -182,19 +200,36 @@ fn load_best(config: &Config) -> Result<Loaded> {
         }
         Hook::Auto | Hook::RawTp => {}
     }
-    load_requests(config, cpus, plan)
+    load_optional(config, cpus, &plan)
 }
 
 /// To see system calls is what a tracer is for: it does not fail for what comes on top.
-fn load_requests(config: &Config, cpus: u32, plan: Plan) -> Result<Loaded> {
-    load_with(config, cpus, &plan).or_else(|error| match error {
-        Error::Load { message, verifier_log } if plan.without_requests.is_none() => {
-            let reason =
-                verifier_reason(&verifier_log).map_or(message, |line| format!("the kernel's verifier: {line}"));
-            load_with(config, cpus, &Plan { without_requests: Some(reason), ..plan })
+fn load_optional(config: &Config, cpus: u32, plan: &Plan) -> Result<Loaded> {
+    let (message, verifier_log) = match load_with(config, cpus, plan) {
+        Err(Error::Load { message, verifier_log }) => (message, verifier_log),
+        loaded => return loaded,
+    };
+    let why = verifier_reason(&verifier_log).map_or(message.clone(), |line| format!("the kernel's verifier: {line}"));
+    let (requests, cgroups) = (plan.without_requests.is_none(), plan.without_cgroups.is_none());
+    let mut refusal = Error::Load { message, verifier_log };
+    // Which of the programs was refused, only leaving them out tells.
+    for (drop_requests, drop_cgroups) in [(true, false), (false, true), (true, true)] {
+        if drop_requests && !requests || drop_cgroups && !cgroups {
+            continue;
         }
-        error => Err(error),
-    })
+        let mut less = plan.clone();
+        if drop_requests {
+            less.without_requests = Some(why.clone());
+        }
+        if drop_cgroups {
+            less.without_cgroups = Some(why.clone());
+        }
+        match load_with(config, cpus, &less) {
+            Err(error @ Error::Load { .. }) => refusal = error,
+            loaded => return loaded,
+        }
+    }
+    Err(refusal)
 }
 
 /// The program for requests beside the others, if there is one and if that can be done.

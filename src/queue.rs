@@ -29,6 +29,8 @@ pub struct Chunk {
     pub bytes: Vec<u8>,
     /// How many of the records are events.
     pub events: u32,
+    /// How many tell of cgroups: for the drain thread, which looks at those.
+    pub cgroups: u32,
     /// From the records' clock to Unix time.
     pub offset_ns: i64,
 }
@@ -116,6 +118,7 @@ impl Queue {
     pub fn give_spare(&self, mut chunk: Chunk) {
         chunk.bytes.clear();
         chunk.events = 0;
+        chunk.cgroups = 0;
         // Beyond the bound it is simply freed.
         let _ = self.spare.0.try_send(chunk);
     }
@@ -310,7 +313,7 @@ mod tests {
     use super::*;
 
     fn chunk(bytes: usize, mark: u8) -> Chunk {
-        Chunk { bytes: vec![mark; bytes], events: 1, offset_ns: 0 }
+        Chunk { bytes: vec![mark; bytes], events: 1, ..Chunk::default() }
     }
 
     fn readable(queue: &Queue) -> bool {

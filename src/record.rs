@@ -5,7 +5,7 @@ use std::ptr;
 
 use crate::error::Malformed;
 use crate::segments::Segments;
-pub use crate::skel::types::{completion_record, enter_record, exit_record};
+pub use crate::skel::types::{cgroup_record, completion_record, enter_record, exit_record};
 use crate::skel::types::{enter_mark, record_kind};
 
 type Result<T> = std::result::Result<T, Malformed>;
@@ -104,6 +104,15 @@ impl<'a> Exit<'a> {
     }
 }
 
+/// A cgroup that was made, or that its last process left.
+#[derive(Debug, Clone, Copy)]
+pub struct Cgroup<'a> {
+    /// The fixed part, where it lies.
+    pub record: &'a cgroup_record,
+    /// From the root of its hierarchy.
+    pub path: &'a [u8],
+}
+
 /// What a record in the ring is.
 #[derive(Debug, Clone, Copy)]
 pub enum Record<'a> {
@@ -113,6 +122,8 @@ pub enum Record<'a> {
     Exit(Exit<'a>),
     /// A request of `io_uring`'s ended.
     Completion(&'a completion_record),
+    /// A cgroup's path. It belongs to no call.
+    Cgroup(Cgroup<'a>),
 }
 
 /// The `T` that starts the bytes, where it lies: to copy one costs as much as to read it; and the rest.
@@ -149,6 +160,10 @@ pub fn parse(bytes: &[u8]) -> Result<Record<'_>> {
         }
         Some(record_kind::RECORD_COMPLETION) => {
             split_aligned(bytes, "a completion record cut short").map(|(record, _)| Record::Completion(record))
+        }
+        Some(record_kind::RECORD_CGROUP) => {
+            let (record, path) = split_aligned(bytes, "a cgroup record cut short")?;
+            Ok(Record::Cgroup(Cgroup { record, path }))
         }
         _ => Err(Malformed("an unknown kind")),
     }
@@ -193,7 +208,7 @@ pub fn fetch_ahead(run: &[u8], position: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::{add_segment, completion, enter, exit, framed, named};
+    use crate::samples::{add_segment, cgroup, completion, enter, exit, framed, named};
     use crate::segments::{Directory, Name, NameStatus, WalkStatus, ancestors};
     use crate::skel::types::{name_status, segment_kind};
 
@@ -234,6 +249,17 @@ mod tests {
         let Record::Enter(enter) = parse(&bytes).unwrap() else { panic!("not an enter record") };
         let found: Vec<_> = ancestors(enter.segments.ancestors()).collect();
         assert_eq!(found, [(12, b"bash".as_slice()), (1, b"sixteen bytes ab".as_slice())]);
+    }
+
+    #[test]
+    fn a_cgroup_and_its_path() {
+        let bytes = cgroup(2, 77, true, b"/a.slice/\xff");
+        let Record::Cgroup(found) = parse(&bytes).unwrap() else { panic!("not a cgroup record") };
+        assert_eq!((found.record.version, found.record.id, found.record.is_new), (2, 77, 1));
+        assert_eq!(found.path, b"/a.slice/\xff");
+        let fixed = size_of::<cgroup_record>();
+        assert_eq!(message(&bytes[..fixed - 1]), "malformed record: a cgroup record cut short");
+        assert!(matches!(parse(&bytes[..fixed]), Ok(Record::Cgroup(Cgroup { path: b"", .. }))));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::ptr;
 
-use crate::record::{completion_record, enter_record, exit_record};
+use crate::record::{cgroup_record, completion_record, enter_record, exit_record};
 use crate::skel::types::{self, directory, name_status, record_kind, segment, segment_kind};
 
 fn bytes_of<T: Copy>(value: &T) -> Vec<u8> {
@@ -65,6 +65,11 @@ pub(crate) fn request(cpu: u32, seq: u64, ts_ns: u64, no_exit: bool) -> Vec<u8> 
 
 pub(crate) fn completion(cpu: u32, seq: u64, ret: i64) -> Vec<u8> {
     bytes_of(&completion_record { kind: record_kind::RECORD_COMPLETION.0, cpu, seq, ts_ns: 900, ret })
+}
+
+pub(crate) fn cgroup(version: u16, id: u64, is_new: bool, path: &[u8]) -> Vec<u8> {
+    let record = cgroup_record { kind: record_kind::RECORD_CGROUP.0, version, is_new: is_new.into(), id };
+    [bytes_of(&record).as_slice(), path].concat()
 }
 
 /// The record as it lies in the ring: with its header, padded.

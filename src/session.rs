@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::attach::Attached;
 use crate::barrier::wait_for_programs;
+use crate::cgroup_reports::CgroupReports;
 use crate::config::Config;
 use crate::connection::{Connection, End};
 use crate::control::Control;
@@ -45,6 +46,7 @@ pub struct Session {
     control: Arc<Control>,
     counters: Arc<Counters>,
     counts: Arc<Counts>,
+    reports: Arc<CgroupReports>,
     running: Mutex<Option<Running>>,
     last: OnceLock<Final>,
     generation: u64,
@@ -75,7 +77,8 @@ impl Session {
         let Attached { links, programs, coverage } = loaded.attached;
         let end = End::default();
         let connection = broker.map(|socket| Connection::new(socket, Arc::clone(&counters), Arc::clone(&end)));
-        let drain = Drain::start(ring, Arc::clone(&queue), connection.transpose()?)?;
+        let reports = Arc::new(CgroupReports::default());
+        let drain = Drain::start(ring, Arc::clone(&queue), Arc::clone(&reports), connection.transpose()?)?;
         let counts = Arc::new(Counts::default());
         let reader = Reader::new(Arc::clone(&queue), Arc::clone(&counts), config.filters.refine());
         let session = Self {
@@ -83,6 +86,7 @@ impl Session {
             control: Arc::clone(drain.control()),
             counters,
             counts,
+            reports,
             running: Mutex::new(Some(Running { links, programs, drain })),
             last: OnceLock::new(),
             generation: generation(),
@@ -120,6 +124,12 @@ impl Session {
     #[must_use]
     pub fn counts(&self) -> &Counts {
         &self.counts
+    }
+
+    /// What the kernel reports of cgroups.
+    #[must_use]
+    pub fn cgroup_reports(&self) -> Arc<CgroupReports> {
+        Arc::clone(&self.reports)
     }
 
     /// What the session sees: nothing any more, when the broker is gone.
@@ -195,6 +205,7 @@ impl Session {
             truncated: counts.truncated.load(Ordering::Relaxed),
             tail_lost: totals.tail_lost + untold,
             unfollowed: totals.unfollowed,
+            lost_cgroups: totals.lost_cgroups + self.reports.dropped(),
         }
     }
 }

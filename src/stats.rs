@@ -40,6 +40,9 @@ pub struct Stats {
     pub tail_lost: u64,
     /// Processes born to a followed one that the kernel's table had no room for: what they do is not reported.
     pub unfollowed: u64,
+    /// Reports of a cgroup's path that found no room: without one, `container_id`, `pod_id` and `unit` of events are
+    /// `None` where the cgroup is gone when they are read.
+    pub lost_cgroups: u64,
 }
 
 #[cfg(feature = "python")]
@@ -81,7 +84,7 @@ impl Stats {
 impl Stats {
     /// Names and values, in the order of the ledger.
     #[must_use]
-    pub fn fields(&self) -> [(&'static str, Option<u64>); 15] {
+    pub fn fields(&self) -> [(&'static str, Option<u64>); 16] {
         [
             ("matched", Some(self.matched)),
             ("filtered", Some(self.filtered)),
@@ -98,6 +101,7 @@ impl Stats {
             ("truncated", Some(self.truncated)),
             ("tail_lost", Some(self.tail_lost)),
             ("unfollowed", Some(self.unfollowed)),
+            ("lost_cgroups", Some(self.lost_cgroups)),
         ]
     }
 }

@@ -163,10 +163,11 @@ impl Tracer {
             ring_bytes.map_or(Ok(4 << 20), |bytes| whole("ring_bytes", bytes))?,
             queue_bytes.map_or(Ok(64 << 20), |bytes| whole("queue_bytes", bytes))?,
         )?;
-        let values = Values::new(config.fields);
+        let mut values = Values::new(config.fields);
         let dicts = Dicts::new(py, &values)?;
         let (loaded, connection) = obtain(py, &config, &asked, sudo.flag("sudo", false)?, broker)?;
         let (session, reader) = py.detach(|| Session::start(loaded, &config, connection))?;
+        values.learn_from(session.cgroup_reports());
         Ok(Self {
             session,
             turns: Turns::new(Reading { reader, values, dicts }),

@@ -1,6 +1,9 @@
 //! What stands under each key of an event: one table for dicts and for columns.
 
+use std::sync::Arc;
+
 use crate::cgroup::Place;
+use crate::cgroup_reports::CgroupReports;
 use crate::errno;
 use crate::event::{Event, command};
 use crate::fields::{CGROUP, Fields, Key, PATHS, Part};
@@ -77,6 +80,11 @@ impl Values {
             places: Places::default(),
             place: Place::default(),
         }
+    }
+
+    /// Takes what the kernel reports of cgroups from there.
+    pub fn learn_from(&mut self, reports: Arc<CgroupReports>) {
+        self.places.learn_from(reports);
     }
 
     /// The keys that are wanted.

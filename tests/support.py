@@ -152,7 +152,9 @@ def hook_refusal(hook: Literal["raw_tp", "tracepoint"]) -> str | None:
 
 def live_hooks(tracer: rawtp.Tracer) -> int:
     """How many programs a tracer has attached here."""
-    return sum(part["hook"] is not None for part in tracer.coverage.values())
+    live = [name for name, part in tracer.coverage.items() if part["hook"] is not None]
+    # Cgroups are told of when they are made and when they are left.
+    return len(live) + live.count("cgroup_changes")
 
 
 def attached_programs(pid: int) -> int:

@@ -5,6 +5,7 @@
 
 use std::sync::atomic::Ordering;
 
+use _core::cgroup_reports::CgroupReports;
 use _core::event::Event;
 use _core::join::{Counts, Join};
 use _core::path::Paths;
@@ -76,6 +77,7 @@ fn pieces(run: &[u8]) -> Vec<&[u8]> {
 }
 
 fuzz_target!(|run: &[u8]| {
+    CgroupReports::default().keep(run);
     let (events, is_malformed) = read(&[run]);
     if !is_malformed {
         assert_eq!(read(&pieces(run)).0, events, "it depends on how the ring was cut into chunks");

@@ -148,7 +148,10 @@ class Broker:
             tracers = sum(other.tracer is not None for other in self._clients)
             request = self._policy.check(client.uid, request, tracers=tracers, of_user=of_user)
             without = client.pid if request.pop("exclude_self") else None
-            slots, rows, maps, links, programs = _core._load(**request, without=without)
+            # The kernel tells of everybody's cgroups, which the filter by user does not reach.
+            tell_cgroups = self._policy.allow == "all"
+            loaded = _core._load(**request, without=without, tell_cgroups=tell_cgroups)
+            slots, rows, maps, links, programs = loaded
         except Exception as error:
             self._refuse(client, error)
             return

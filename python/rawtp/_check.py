@@ -53,7 +53,8 @@ def check() -> Check:
     ``syscalls``                   a tracer, tried: by which hook (see :attr:`rawtp.Tracer.coverage`), or why not
     ``io_uring``,                  the tracer's coverage; where there is none, the kernel's types
     ``syscall_results``,
-    ``io_uring_results``
+    ``io_uring_results``,
+    ``cgroup_changes``
     =============================  =================================================================================
 
     What was tried outweighs what was read: where a tracer works, nothing that was read is ``"blocked"``, and where none

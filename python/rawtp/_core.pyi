@@ -162,6 +162,10 @@ class Stats:
     @property
     def unfollowed(self) -> int:
         """Processes born to a followed one that the kernel's table had no room for: what they do is not reported."""
+    @property
+    def lost_cgroups(self) -> int:
+        """Reports of a cgroup's path that found no room, in the ring or with a reader that takes none. An event whose
+        cgroup is gone when it is read then has ``None`` for ``container_id``, ``pod_id`` and ``unit``."""
     def as_dict(self) -> dict[str, int | None]:
         """The counters by name, in the order of the ledger."""
     def _repr_html_(self) -> str:
@@ -478,10 +482,12 @@ def _load(
     hook: str,
     ring_bytes: int,
     without: int | None,
+    tell_cgroups: bool,
 ) -> tuple[int, list[tuple[str, str | None, str | None]], list[int], list[int], list[int]]:
     """Loads and attaches for another process, as :class:`Tracer` does for its own; ``without``: its pid, to leave it
-    out. Gives how many slots the counters have; the coverage; and descriptors, which are the caller's to close: ring,
-    counters and switch; links; programs."""
+    out; ``tell_cgroups``: whether it may learn which cgroups come and go, whoever they belong to. Gives how many slots
+    the counters have; the coverage; and descriptors, which are the caller's to close: ring, counters and switch; links;
+    programs."""
 
 def _load_rejected() -> None:
     """Loads the guide's program that the verifier refuses. Always raises: :class:`LoadError` where BPF works."""

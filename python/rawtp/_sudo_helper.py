@@ -43,7 +43,7 @@ def main(path: str) -> int:
         try:
             request = _grant.parse_request(message)
             without = pid if request.pop("exclude_self") else None
-            answer, descriptors = _grant.encode_answer(_core._load(**request, without=without))
+            answer, descriptors = _grant.encode_answer(_core._load(**request, without=without, tell_cgroups=True))
         except Exception as error:
             answer, descriptors = _grant.encode_error(error), []
         try:

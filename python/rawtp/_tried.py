@@ -18,12 +18,14 @@ _LOST = {
     "io_uring": "what io_uring's requests delete is not seen",
     "syscall_results": "ret, errno and duration_ns are None",
     "io_uring_results": "ret, errno and duration_ns of io_uring's requests are None",
+    "cgroup_changes": "container_id, pod_id and unit are None where the cgroup is gone when the event is read",
 }
 # What must be in the kernel's types for the hook to be there.
 _HOOKS = {
     "io_uring": ("raw_tp/io_uring_submit_req", "raw_tp/io_uring_submit_sqe"),
     "syscall_results": ("tp_btf/sys_exit",),
     "io_uring_results": ("raw_tp/io_uring_complete",),
+    "cgroup_changes": ("raw_tp/cgroup_mkdir",),
 }
 
 

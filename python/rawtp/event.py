@@ -70,9 +70,11 @@ class Event(TypedDict):
     """The cgroup v2 of the process: the inode number of its directory. 1, the root, on hosts with cgroup v1 only."""
     container_id: str | None
     """The container, by its cgroup's name, of version 1 (memory, pids, devices or cpu) where that is mounted, else of
-    version 2: docker's, containerd's, podman's, CRI-O's id; the name of an LXC or nspawn one. The cgroup is looked up
-    when its first event is read: ``None`` if it was gone by then. It is a claim: whoever may make cgroups may name them
-    as he likes."""
+    version 2: docker's, containerd's, podman's, CRI-O's, BuildKit's, ECS's id; Garden's handle; the name of an LXC or
+    nspawn one; ``ALLOCATION.TASK`` of Nomad. The kernel reports each cgroup when it is made and when its last process
+    leaves it, so that it can be gone when the event is read. ``None`` if it was gone and
+    ``stats().lost_cgroups`` is not 0, or :attr:`Tracer.coverage` says that nothing is reported. It is a claim: whoever
+    may make cgroups may name them as they like."""
     pod_id: str | None
     """The Kubernetes pod's uid, or podman's pod id; by the cgroup's name, too."""
     unit: str | None

@@ -17,6 +17,7 @@ COLUMNS = (
     "their results",
     "io_uring",
     "its results",
+    "cgroups",
     '`hook="tracepoint"`',
     "32-bit calls",
 )

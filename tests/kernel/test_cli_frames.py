@@ -50,7 +50,7 @@ def summary(
         "-q", "--summary", "-c", "3", *arguments, columns=columns, **{"TERM": "xterm", **(changes or {})}
     ) as tty:
         # Nothing is written before the end: the tracer's programs tell that it watches.
-        with rawtp.Tracer() as tracer:
+        with rawtp.Tracer(fields=rawtp.BASIC_FIELDS) as tracer:
             hooks = live_hooks(tracer)
         wait_for(lambda: attached_programs(tty.process.pid) == hooks, "it watches")
         for name in ("1", "2"):

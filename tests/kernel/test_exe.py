@@ -54,7 +54,11 @@ def test_a_file_in_memory(name: str, program: Callable[[str], Path]) -> None:
         command = [f"/proc/self/fd/{descriptor}", "1", "/nonexistent/memfd"]
         with rawtp.Tracer() as tracer:
             process = subprocess.Popen(command, pass_fds=[descriptor], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
-            link = os.readlink(f"/proc/{process.pid}/exe")  # noqa: PTH115 - a Path would take parts out
+            link = ""
+            # The exec may be under way.
+            while not link.startswith("/memfd:"):
+                link = os.readlink(f"/proc/{process.pid}/exe")  # noqa: PTH115 - a Path would take parts out
+                assert process.poll() is None
             process.communicate(b"\n")
             [event] = events_of(tracer, process.pid)
     finally:

@@ -74,7 +74,9 @@ def test_events_and_ledger(package: Path, place: Path) -> None:
     with_root = told(package, WATCH.replace("sudo=True, ", ""))
     found = told(package, WATCH, *sudoer(place, PERMITTED))
     assert found["coverage"] == with_root["coverage"]
-    assert found["links"] == with_root["links"] == sum(hook is not None for hook in found["coverage"].values())
+    hooks = [name for name, hook in found["coverage"].items() if hook is not None]
+    # Of cgroups it is told by two programs.
+    assert found["links"] == with_root["links"] == len(hooks) + hooks.count("cgroup_changes")
     assert (found["names"], found["results"], found["own"], found["rest"]) == (True, True, True, ["/nonexistent/last"])
     assert found["live"] == [1000, 1000, True]
     assert found["final"] == [1001, 1001, 0, 0, True]
@@ -178,8 +180,10 @@ def test_an_error_of_the_helpers_comes_back_as_what_it_is(package: Path, place: 
 
 def test_a_load_error_brings_its_log(another: Path, place: Path) -> None:
     source = (another / "rawtp" / "_sudo_helper.py").read_text()
-    assert "_core._load(**request, without=without)" in source
-    helper_of(another, source.replace("_core._load(**request, without=without)", "_core._load_rejected()"))
+    assert "_core._load(**request, without=without, tell_cgroups=True)" in source
+    helper_of(
+        another, source.replace("_core._load(**request, without=without, tell_cgroups=True)", "_core._load_rejected()")
+    )
     program = """
 try:
     rawtp.Tracer(sudo=True)

@@ -27,7 +27,7 @@ use ring::Written;
 const PREEMPTIONS: usize = 3;
 
 fn chunk(mark: u8) -> Chunk {
-    Chunk { bytes: vec![mark; CHUNK_BYTES], events: 1, offset_ns: 0 }
+    Chunk { bytes: vec![mark; CHUNK_BYTES], events: 1, ..Chunk::default() }
 }
 
 fn every_order(run: impl Fn() + Sync + Send + 'static) {

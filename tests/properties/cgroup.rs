@@ -9,7 +9,7 @@ use crate::cases;
 
 /// Where the runtimes put a container `<C>`, and a pod by its uid `<U>`, the same with underscores `<V>`, a static pod's `<S>`
 /// or podman's `<P>`; `<N>` is a name, `<E>` the same as systemd escapes it, `<T>` the same of a task of Nomad's. `<K>`, `<F>`
-/// and `<H>` are ids of BuildKit's, Fargate's and Garden's, made of the others.
+/// and `<H>` are ids of `BuildKit`'s, Fargate's and Garden's, made of the others.
 const SHAPES: &[&str] = &[
     "/docker/<C>",
     "/system.slice/docker-<C>.scope",

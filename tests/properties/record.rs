@@ -2,7 +2,10 @@
 
 use std::mem::offset_of;
 
-use _core::record::{DISCARDED, Record, completion_record, enter_record, exit_record, parse, record_at, same_identity};
+use _core::cgroup_reports::CgroupReports;
+use _core::record::{
+    DISCARDED, Record, cgroup_record, completion_record, enter_record, exit_record, parse, record_at, same_identity,
+};
 use _core::segments::{Directory, Name, NameStatus, Segments, WalkStatus};
 use _core::skel::types::{name_status, record_kind, segment_kind, walk_status};
 use proptest::collection::vec;
@@ -157,6 +160,19 @@ proptest! {
     }
 
     #[test]
+    fn a_cgroup_record_comes_back(fixed in vec(any::<u8>(), size_of::<cgroup_record>()), path in vec(any::<u8>(), 0..60)) {
+        let bytes = [record(record_kind::RECORD_CGROUP, &fixed, &[]), path.clone()].concat();
+        let Record::Cgroup(cgroup) = sound(parse(&bytes))? else { return Err(TestCaseError::fail("another kind")) };
+        prop_assert_eq!(cgroup.record.id, u64_at(&fixed, offset_of!(cgroup_record, id)));
+        prop_assert_eq!(cgroup.path, &path[..]);
+        let reports = CgroupReports::default();
+        prop_assert!(reports.keep(&framed(&bytes, 0)));
+        let taken = reports.take();
+        prop_assert_eq!((taken.len(), taken[0].id, &taken[0].path[..]), (1, cgroup.record.id, &path[..]));
+        prop_assert_eq!(taken[0].is_new, fixed[offset_of!(cgroup_record, is_new)..][..2] != [0, 0]);
+    }
+
+    #[test]
     fn identities_are_the_same_when_all_their_bytes_are(
         fixed in vec(any::<u8>(), size_of::<enter_record>()), at in 4..size_of::<enter_record>(), change in 1..=u8::MAX,
     ) {
@@ -189,8 +205,10 @@ proptest! {
 
     #[test]
     fn no_bytes_are_too_odd(
-        kind in prop_oneof![Just(1), Just(2), Just(3), any::<u32>()],
-        fixed in prop::sample::select(vec![size_of::<enter_record>(), size_of::<exit_record>()]),
+        kind in prop_oneof![Just(1), Just(2), Just(3), Just(4), any::<u32>()],
+        fixed in prop::sample::select(
+            vec![size_of::<enter_record>(), size_of::<exit_record>(), size_of::<cgroup_record>()],
+        ),
         mut segments in vec((0..9_u32, prop_oneof![0..20_u32, any::<u32>()], vec(any::<u8>(), 0..20)), 0..6),
         rest in vec(any::<u8>(), 0..20),
     ) {
@@ -215,5 +233,6 @@ proptest! {
             prop_assert!(end >= position + 8 + bytes.len());
             position = end;
         }
+        CgroupReports::default().keep(&run);
     }
 }

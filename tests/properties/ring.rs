@@ -33,8 +33,8 @@ impl Written {
         record_span(self.header()) as u64
     }
 
-    fn is_event(&self) -> bool {
-        self.flags == 0 && self.words[0] == 1
+    fn is_of(&self, kind: u32) -> u32 {
+        u32::from(self.flags == 0 && self.words[0] == kind)
     }
 
     /// Header, the kernel's own word, content, padding.
@@ -47,7 +47,7 @@ impl Written {
 
 fn written(longest: usize) -> impl Strategy<Value = Written> {
     let flags = prop_oneof![8 => Just(0), 2 => Just(DISCARDED), 1 => Just(BUSY)];
-    let words = (1..3_u32, vec(any::<u32>(), 0..longest)).prop_map(|(kind, rest)| [&[kind], rest.as_slice()].concat());
+    let words = (1..5_u32, vec(any::<u32>(), 0..longest)).prop_map(|(kind, rest)| [&[kind], rest.as_slice()].concat());
     (flags, words).prop_map(|(flags, words)| Written { flags, words })
 }
 
@@ -100,13 +100,14 @@ proptest! {
     ) {
         let records = fitting(records, WORDS);
         let (data, producer) = laid(&records, start * 8, WORDS);
-        let mut expected = Run { end: start * 8, events: 0 };
+        let mut expected = Run { end: start * 8, events: 0, cgroups: 0 };
         for record in records.iter().take_while(|record| record.flags != BUSY) {
             if expected.end + record.span() - start * 8 > max_bytes as u64 {
                 break;
             }
             expected.end += record.span();
-            expected.events += u32::from(record.is_event());
+            expected.events += record.is_of(1);
+            expected.cgroups += record.is_of(4);
         }
         prop_assert_eq!(sound(scan(&atomics(&data), start * 8, producer, max_bytes))?, expected);
     }
@@ -154,10 +155,12 @@ proptest! {
                 break;
             }
             expected.bytes.extend(record.framed().iter().flat_map(|word| word.to_ne_bytes()));
-            expected.events += u32::from(record.is_event());
+            expected.events += record.is_of(1);
+            expected.cgroups += record.is_of(4);
         }
         prop_assert_eq!(drained, end);
         prop_assert_eq!((chunk.bytes.len(), chunk.events), (expected.bytes.len(), expected.events));
+        prop_assert_eq!(chunk.cgroups, expected.cgroups);
         prop_assert!(chunk.bytes == expected.bytes);
         let mut consumer = [0; 8];
         file.read_exact_at(&mut consumer, 0).unwrap();

@@ -35,11 +35,14 @@ LEDGER: dict[str, int | None] = {
     "lost_exits": 0,
     "tail_lost": 0,
     "unfollowed": 0,
+    "lost_cgroups": 0,
 }
 IDENTITY = (
     "rawtp: matched 3 = filtered 0 + lost_ring 0 + lost_state 0 + pending 0 + buffered 0 + delivered 3 + discarded 0\n"
 )
-BESIDE = "rawtp: missed 0, unpaired 0, name_faults 0, truncated 0, lost_exits 0, tail_lost 0, unfollowed 0\n"
+BESIDE = (
+    "rawtp: missed 0, unpaired 0, name_faults 0, truncated 0, lost_exits 0, tail_lost 0, unfollowed 0, lost_cgroups 0\n"
+)
 
 
 class PretendTracer:
@@ -228,7 +231,9 @@ def test_fail_on_loss(option: list[str], code: int, kind: str, pretend: type[Pre
     assert main(option) == code
 
 
-@pytest.mark.parametrize("kind", ["filtered", "pending", "discarded", "unpaired", "name_faults", "truncated"])
+@pytest.mark.parametrize(
+    "kind", ["filtered", "pending", "discarded", "unpaired", "name_faults", "truncated", "lost_cgroups"]
+)
 def test_what_is_no_loss(kind: str, pretend: type[PretendTracer]) -> None:
     pretend.ledger = {**LEDGER, kind: 1, "missed": None}
     assert main(["--fail-on-loss"]) == 0

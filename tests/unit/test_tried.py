@@ -162,9 +162,16 @@ def test_without_a_tracer_the_kernels_types_tell() -> None:
             "ret, errno and duration_ns of io_uring's requests are None: this kernel has no raw_tp/io_uring_complete",
             None,
         ),
+        Finding(
+            "cgroup_changes",
+            "degraded",
+            "container_id, pod_id and unit are None where the cgroup is gone when the event is read: this kernel has "
+            "no raw_tp/cgroup_mkdir",
+            None,
+        ),
     ]
     unknown = _tried.dead("it is so", None, None)
-    assert [finding.state for finding in unknown] == ["blocked", "degraded", "degraded", "degraded"]
+    assert [finding.state for finding in unknown] == ["blocked", "degraded", "degraded", "degraded", "degraded"]
     assert unknown[1].detail.endswith("is not seen: not known without the kernel's types")
 
 

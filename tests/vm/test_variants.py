@@ -17,6 +17,7 @@ LIVE = {
     "syscall_results": "tp_btf/sys_exit",
     "io_uring": "raw_tp/io_uring_submit_req",
     "io_uring_results": "raw_tp/io_uring_complete",
+    "cgroup_changes": "raw_tp/cgroup_mkdir",
 }
 
 
