@@ -12,7 +12,7 @@ use crate::cost::{Case, Seen};
 use crate::error::{Error, Malformed, Result};
 use crate::fork::Link;
 use crate::hook::attach_tracepoint;
-use crate::messages::logged;
+use crate::messages::{keep_off_stderr, logged};
 use crate::queue::Chunk;
 use crate::refused::explain;
 use crate::ring::{Drained, Ring};
@@ -59,6 +59,7 @@ impl Compared {
     }
 
     fn load_once(which: Which) -> Result<Self> {
+        keep_off_stderr();
         let cpus = libbpf_rs::num_possible_cpus().map_err(|error| explain(&error, ""))? as u32;
         let mut storage = MaybeUninit::uninit();
         let skel = logged(|| {

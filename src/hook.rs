@@ -11,7 +11,7 @@ use libbpf_rs::btf::{Btf, types::Struct};
 use libbpf_sys::{BPF_F_SLEEPABLE, BPF_PROG_TYPE_RAW_TRACEPOINT, bpf_insn, bpf_prog_load, bpf_prog_load_opts};
 
 use crate::error::{Error, Result};
-use crate::messages::quietly;
+use crate::messages::keep_off_stderr;
 use crate::signals::uninterrupted;
 
 /// What the caller asked for.
@@ -58,6 +58,7 @@ impl Hook {
 /// Such a kernel lets these programs sleep (`BPF_F_SLEEPABLE`), and has the preemptible RCU that protects them then.
 #[must_use]
 pub fn is_preemptible() -> bool {
+    keep_off_stderr();
     sleeps() && has_preemptible_rcu()
 }
 
@@ -92,7 +93,7 @@ pub(crate) fn load(instructions: &[bpf_insn], prog_flags: u32) -> io::Result<Own
 }
 
 fn has_preemptible_rcu() -> bool {
-    let Ok(btf) = quietly(Btf::from_vmlinux) else { return false };
+    let Ok(btf) = Btf::from_vmlinux() else { return false };
     btf.type_by_name::<Struct<'_>>("task_struct")
         .is_some_and(|task| task.iter().any(|member| member.name.is_some_and(|name| name == "rcu_read_lock_nesting")))
 }

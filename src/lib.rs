@@ -132,6 +132,8 @@ mod _core {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         let py = module.py();
+        // Before any call into libbpf, from whichever thread.
+        super::messages::keep_off_stderr();
         // Before any thread can open an object: libbpf guards its list of handlers with no lock.
         super::patch::handle_exit_program();
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;

@@ -20,7 +20,7 @@ use crate::filters::{INITIAL_PID_NS, PID_MAX};
 use crate::hook::{Hook, is_preemptible};
 use crate::kernel_types::KernelTypes;
 use crate::loaded::Loaded;
-use crate::messages::logged;
+use crate::messages::{keep_off_stderr, logged};
 use crate::patch::{cast, handle_exit_program, patch_calls, set_exit_target};
 use crate::refused::{explain, verifier_reason};
 use crate::signals::{Interrupted, uninterrupted};
@@ -176,6 +176,7 @@ pub fn load(config: &Config) -> Result<Loaded> {
 }
 
 fn load_best(config: &Config) -> Result<Loaded> {
+    keep_off_stderr();
     let cpus = libbpf_rs::num_possible_cpus().map_err(|error| explain(&error, ""))? as u32;
     check_descriptors()?;
     let mut plan = Plan {
