@@ -20,15 +20,23 @@ create_exception!(
     "The running kernel lacks something that rawtp cannot do without; the message names it."
 );
 
+/// The interpreter, for a shell.
+fn interpreter(py: Python<'_>) -> PyResult<String> {
+    let path = py.import("sys")?.getattr("executable")?;
+    py.import("shlex")?.getattr("quote")?.call1((path,))?.extract()
+}
+
 /// The command that a user without the privilege is to run.
 fn sudo_hint(py: Python<'_>) -> String {
-    let executable =
-        py.import("sys").and_then(|sys| sys.getattr("executable")).and_then(|path| path.extract::<String>());
-    executable.map_or_else(|_| String::new(), |path| format!(". Run it with: sudo {path}"))
+    interpreter(py).map_or_else(|_| String::new(), |path| format!(". Run it with: sudo {path}"))
 }
 
 /// What looks at everything that can stand in the way, where one error has named one thing.
-const CHECK_HINT: &str = ". To see what this host allows, run: python -m rawtp check";
+fn check_hint(py: Python<'_>) -> String {
+    // Debian has no program "python".
+    let path = interpreter(py).unwrap_or_else(|_| "python3".into());
+    format!(". To see what this host allows, run: {path} -m rawtp check")
+}
 
 impl From<Error> for PyErr {
     fn from(error: Error) -> Self {
@@ -36,16 +44,20 @@ impl From<Error> for PyErr {
         match error {
             Error::Value(_) => PyValueError::new_err(message),
             Error::Permission(_) => {
-                Python::attach(|py| PyPermissionError::new_err(message + &sudo_hint(py) + CHECK_HINT))
+                Python::attach(|py| PyPermissionError::new_err(message + &sudo_hint(py) + &check_hint(py)))
             }
-            Error::UnsupportedKernel(_) => UnsupportedKernelError::new_err(message + CHECK_HINT),
+            Error::UnsupportedKernel(_) => {
+                Python::attach(|py| UnsupportedKernelError::new_err(message + &check_hint(py)))
+            }
             Error::Load { verifier_log, .. } => Python::attach(|py| {
                 let error = LoadError::new_err(message);
                 error.value(py).setattr("verifier_log", verifier_log).map_or_else(|failure| failure, |()| error)
             }),
             Error::Os { source, .. } => match source.raw_os_error() {
                 // Python makes a PermissionError of these.
-                Some(errno @ (libc::EPERM | libc::EACCES)) => PyOSError::new_err((errno, message + CHECK_HINT)),
+                Some(errno @ (libc::EPERM | libc::EACCES)) => {
+                    Python::attach(|py| PyOSError::new_err((errno, message + &check_hint(py))))
+                }
                 Some(errno) => PyOSError::new_err((errno, message)),
                 None => PyOSError::new_err(message),
             },

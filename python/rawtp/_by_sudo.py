@@ -47,7 +47,7 @@ def obtain(request: dict[str, Any]) -> tuple[_grant.Given, None]:
             raise PermissionError(
                 "sudo asks for a password, and there is no terminal to type it on. Where sudo's rules (visudo) have "
                 f"this one, it does not: {_user()} ALL=(root) NOPASSWD: {' '.join(command)} *  (whoever can write one "
-                "of these files is root then). Or have a broker run: python -m rawtp broker --help"
+                "of these files is root then). Or have a broker run: python3 -m rawtp broker --help"
             ) from None
     try:
         return _attempt([], command, message), None

@@ -110,6 +110,6 @@ def _display() -> Any:
     if ipython is None or getattr(shell, "kernel", None) is None:
         raise RuntimeError(
             "tracer.live() needs a Jupyter notebook, whose output it draws in place; "
-            "in a terminal run: python -m rawtp, or iterate over the tracer"
+            "in a terminal run: python3 -m rawtp, or iterate over the tracer"
         )
     return ipython.display.display

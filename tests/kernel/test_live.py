@@ -164,7 +164,7 @@ def test_it_can_be_shown_again_and_ends_at_a_close(tmp_path: Path) -> None:
 
 def test_outside_a_notebook_it_says_where_to_look(own: rawtp.Tracer) -> None:
     Path("/nonexistent/x").unlink(missing_ok=True)
-    with pytest.raises(RuntimeError, match=r"^tracer\.live\(\) needs a Jupyter notebook, .*python -m rawtp"):
+    with pytest.raises(RuntimeError, match=r"^tracer\.live\(\) needs a Jupyter notebook, .*python3 -m rawtp"):
         own.live()
     # Before anything was taken.
     assert [event["filename"] for event in own.get_many(timeout=HANG_S)] == ["/nonexistent/x"]
