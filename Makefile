@@ -21,6 +21,8 @@ unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
 
 CI_RUN := $(filter true,$(CI))
 LOCKED := $(if $(CI_RUN),--locked)
+# What --lf and its like look up is kept outside of the tree, for each tree by itself.
+PYTEST_CACHE := -o "cache_dir=/run/rawtp-pytest$(CURDIR)"
 # Through sudo only what is named here arrives. Root's files stay out of the tree, whose owner could not remove them.
 TEST_ENV := HYPOTHESIS_STORAGE_DIRECTORY=/run/rawtp-hypothesis $(if $(CI_RUN),CI=true RAWTP_REQUIRE_KERNEL=1,$(if $(RAWTP_REQUIRE_KERNEL),RAWTP_REQUIRE_KERNEL=$(RAWTP_REQUIRE_KERNEL)))
 
@@ -38,16 +40,16 @@ help: ## these lines
 run: .venv/.develop ## deletions on this host, live, as root; ARGS="--help" shows what else
 	@scripts/as_root.sh .venv/bin/python -m rawtp $(ARGS)
 
-test: setup-test .venv/.test .venv/.develop test-rust dist/.wheel ## every test: Rust, Python, the kernel, the wheel; ARGS go to pytest
+test: setup-test .venv/.test .venv/.develop test-rust dist/.wheel ## every test: Rust, Python, the kernel, the wheel; ARGS go to pytest: ARGS=--lf
 	@[ "$$(id -u)" -eq 0 ] || echo "pytest runs as root now, through sudo: the tests load BPF"
-	scripts/as_root.sh $(TEST_ENV) .venv/bin/python -m pytest -p no:cacheprovider $(ARGS)
+	scripts/as_root.sh $(TEST_ENV) .venv/bin/python -m pytest $(PYTEST_CACHE) $(ARGS)
 
 test-vm: setup-vm dist/.wheel ## the kernel tests from the wheel on other kernels, in qemu; KERNELS="5.10 6.12-arm64" picks, JOBS=2 is two at once
 	.venv/bin/python -m scripts.vm --jobs $(JOBS) $(if $(ARGS),--arguments="$(ARGS)") $(KERNELS)
 
 test-asan: .venv/.test .venv/.build ## the Rust and the kernel tests under AddressSanitizer; ARGS go to pytest
 	@scripts/setup.sh build
-	scripts/asan.sh $(or $(ARGS),tests/unit tests/kernel)
+	scripts/asan.sh $(PYTEST_CACHE) $(or $(ARGS),tests/unit tests/kernel)
 
 test-miri: .venv/.build ## the Rust tests of what is pure, unsafe parts too, under Miri: needs a nightly toolchain with it
 	@scripts/setup.sh build

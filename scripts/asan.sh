@@ -46,7 +46,7 @@ rm -f "$report".*
 # Python's own allocator would hide what lies beyond an object.
 # shellcheck disable=SC2086 # words
 scripts/as_root.sh LD_PRELOAD="$preload" ASAN_OPTIONS="$ASAN_OPTIONS:log_path=$report" PYTHONMALLOC=malloc \
-	PYTHONPATH="$PWD/$place" RAWTP_SLOWER=4 .venv/bin/python -m pytest -p no:cacheprovider $left_out "$@" || {
+	PYTHONPATH="$PWD/$place" RAWTP_SLOWER=4 .venv/bin/python -m pytest $left_out "$@" || {
 	code=$?
 	cat "$report".* 2>/dev/null || true
 	exit "$code"

@@ -107,7 +107,11 @@ install_by_apt() {
 		command -v sudo >/dev/null || fail "missing: $missing; there is no sudo, so as root: apt-get install $*"
 		sudo=sudo
 	fi
-	say "installing $*"
+	say "these packages are missing, and are installed now with ${sudo:+$sudo }apt-get: $*"
+	if [ -t 2 ]; then
+		say "Ctrl-C within 5 seconds leaves the machine as it is"
+		sleep 5
+	fi
 	log=$(mktemp)
 	trap 'rm -f "$log"' EXIT
 	# A fresh cloud machine upgrades itself in its first minutes: wait for that instead of failing.
@@ -143,8 +147,13 @@ for target in "$@"; do
 	case $target in
 	build) needs="$needs libelf zlib" ;;
 	lint) needs="$needs clang-format" ;;
-	# What a tracer without root is tested with.
-	test) needs="$needs sudo" ;;
+	# A tracer without root is tested with sudo, if it is there. Nothing else here needs it for root; where no test may
+	# be left out it has to be there.
+	test)
+		if [ "$(id -u)" -ne 0 ] || [ -n "${CI:-}${RAWTP_REQUIRE_KERNEL:-}" ]; then
+			needs="$needs sudo"
+		fi
+		;;
 	# libFuzzer's own source is C++.
 	fuzz) needs="$needs c++" ;;
 	# The wheel brings its own libelf and zlib, and those are built with their authors' tools.

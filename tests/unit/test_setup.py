@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -26,6 +27,7 @@ MSRV = manifest("Cargo.toml", r'rust-version = "(.+)"')
 RUST = f"install Rust {MSRV} or newer, from https://rustup.rs"
 UPDATE = f"{RUST} (with rustup: rustup update)"
 OLDEST_PYTHON = manifest("pyproject.toml", r'requires-python = ">=(.+)"')
+INSTALLS = "these packages are missing, and are installed now with"
 PYTHON = f"install CPython {OLDEST_PYTHON} or newer, or name one: make PYTHON=/path/to/python3"
 
 
@@ -136,12 +138,40 @@ def test_names_of_other_distributions(machine: Machine, manager: str, advice: st
     assert machine.setup("build", "lint", "wheel") == (1, [line])
 
 
-def test_what_only_the_tests_need(machine: Machine) -> None:
+def test_sudo_is_for_who_is_not_root(machine: Machine) -> None:
     machine.add(dnf="")
+    for environment in ({}, {"CI": "", "RAWTP_REQUIRE_KERNEL": ""}):
+        assert machine.setup("build", "wheel", "test", **environment) == (0, [])
+    missing = (1, ["setup: missing: sudo; as root: dnf install sudo"])
+    machine.add(id="echo 1000")
     assert machine.setup("build", "wheel") == (0, [])
-    assert machine.setup("build", "wheel", "test") == (1, ["setup: missing: sudo; as root: dnf install sudo"])
+    assert machine.setup("build", "wheel", "test") == missing
+    machine.add(id="echo 0")
+    # Where no test may be left out.
+    assert machine.setup("test", CI="true") == missing
+    assert machine.setup("test", RAWTP_REQUIRE_KERNEL="1") == missing
     machine.add(sudo="")
-    assert machine.setup("build", "wheel", "test") == (0, [])
+    assert machine.setup("build", "wheel", "test", CI="true") == (0, [])
+
+
+def test_on_a_terminal_there_is_time_to_refuse(machine: Machine) -> None:
+    machine.remove("clang")
+    machine.add(**{"apt-get": "", "sleep": ""})
+    ours, theirs = os.openpty()
+    command = [str(ROOT / "scripts" / "setup.sh"), "build"]
+    done = subprocess.run(command, env={"PATH": str(machine.path)}, stderr=theirs, check=False, timeout=30)
+    os.close(theirs)
+    first, second, *_ = os.read(ours, 65536).decode().splitlines()
+    os.close(ours)
+    assert done.returncode == 1
+    assert (first, second) == (
+        f"setup: {INSTALLS} apt-get: clang",
+        "setup: Ctrl-C within 5 seconds leaves the machine as it is",
+    )
+    calls = [line.split()[0] for line in machine.calls.read_text().splitlines()]
+    # First the word, then the wait, then the installation.
+    assert calls.index("sleep") < calls.index("apt-get")
+    assert machine.called("sleep") == ["sleep 5"]
 
 
 @pytest.mark.parametrize("version", [f"{MSRV}.0", f"{MSRV}.1-nightly", "2.0.0"])
@@ -162,7 +192,7 @@ def test_apt_is_asked_for_what_is_missing_only(machine: Machine) -> None:
     machine.add(**{"pkg-config": "exit 1", "apt-get": "echo chatter; echo more >&2"}, id="echo 1000", sudo='exec "$@"')
     # The stand-in installs nothing, and setup.sh believes what it sees, not apt's exit code.
     missing = "setup: installed, and still missing: clang libelf zlib"
-    assert machine.setup("build") == (1, ["setup: installing clang libelf-dev zlib1g-dev", missing])
+    assert machine.setup("build") == (1, [f"setup: {INSTALLS} sudo apt-get: clang libelf-dev zlib1g-dev", missing])
     assert machine.called("apt-get") == [
         "apt-get -y -o DPkg::Lock::Timeout=300 update",
         "apt-get -y -o DPkg::Lock::Timeout=300 install --no-install-recommends clang libelf-dev zlib1g-dev",
@@ -173,7 +203,7 @@ def test_apt_is_asked_for_what_is_missing_only(machine: Machine) -> None:
 def test_a_fuzzer_needs_a_compiler_of_c_plus_plus(machine: Machine) -> None:
     machine.add(**{"c++": "exit 1", "apt-get": ""})
     assert machine.setup("build") == (0, [])
-    lines = ["setup: installing g++", "setup: installed, and still missing: c++"]
+    lines = [f"setup: {INSTALLS} apt-get: g++", "setup: installed, and still missing: c++"]
     assert machine.setup("build", "fuzz") == (1, lines)
 
 
@@ -183,7 +213,7 @@ def test_other_kernels_need_qemu_and_a_cross_compiler(machine: Machine) -> None:
     machine.add(**{"apt-get": "", "qemu-system-x86_64": "", "rustup": ""})
     code, [first, second] = machine.setup("vm")
     assert (code, second) == (1, "setup: installed, and still missing: cross-cc qemu-system-aarch64")
-    assert first == "setup: installing gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-system-arm"
+    assert first == f"setup: {INSTALLS} apt-get: gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-system-arm"
 
 
 def test_wheels_need_a_standard_library_each(machine: Machine) -> None:
@@ -199,7 +229,7 @@ def test_wheels_need_a_standard_library_each(machine: Machine) -> None:
 def test_fresh_machines_are_debians(machine: Machine) -> None:
     assert machine.setup("fresh") == (1, ["setup: the machines of test-fresh are Debian's: that needs apt-get"])
     machine.add(**{"apt-get": "", "git": ""})
-    said = ["setup: installing debootstrap", "setup: installed, and still missing: debootstrap"]
+    said = [f"setup: {INSTALLS} apt-get: debootstrap", "setup: installed, and still missing: debootstrap"]
     assert machine.setup("fresh") == (1, said)
 
 
@@ -207,7 +237,7 @@ def test_apt_fails(machine: Machine) -> None:
     machine.remove("clang")
     machine.add(**{"apt-get": "echo 'E: no such package' >&2; exit 100"})
     said = "E: no such package"
-    lines = ["setup: installing clang", said, said, "setup: apt-get could not install: clang"]
+    lines = [f"setup: {INSTALLS} apt-get: clang", said, said, "setup: apt-get could not install: clang"]
     assert machine.setup("build") == (1, lines)
 
 
