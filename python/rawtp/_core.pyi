@@ -233,7 +233,7 @@ class Tracer:
         sudo: where this process lacks the privilege, have a helper load and attach under sudo(8). It hands the
             descriptors over and ends; the tracer lives as long as these. sudo may ask for a password where there is a
             terminal. A ``RuntimeWarning`` tells when others than root can replace what the helper runs.
-        broker: the path of the socket of a broker, who loads and attaches (``python -m rawtp broker``), and whose end
+        broker: the path of the socket of a broker, who loads and attaches (``rawtp broker``), and whose end
             is the tracer's: iteration ends after what was in the ring, and :attr:`coverage` says why. Not with
             ``sudo``.
 
@@ -242,7 +242,7 @@ class Tracer:
         TypeError: an argument of the wrong type.
         PermissionError: CAP_BPF or CAP_PERFMON is missing; the message says which, and the command to run. Or sudo, or
             the broker, refuses; the message says why.
-        UnsupportedKernelError: the kernel has no BTF. Both messages end with ``run: python -m rawtp check``, which says
+        UnsupportedKernelError: the kernel has no BTF. Both messages end with ``run: … -m rawtp check``, which says
             what this host allows, as does :func:`rawtp.check`.
         LoadError: the kernel's verifier rejected a program; ``verifier_log`` has its reasons.
         OSError: descriptors, memory or threads ran out; or nobody listens at ``broker``; or the load was interrupted
@@ -419,7 +419,7 @@ class Tracer:
             rows: how many events are shown, the latest: 1 to 1000.
 
         Raises:
-            RuntimeError: this is no notebook: a terminal has ``python -m rawtp``. Or in a forked child.
+            RuntimeError: this is no notebook: a terminal has ``rawtp``. Or in a forked child.
             ValueError: the seconds are negative or not a number, or the rows out of their range.
         """
     def __arrow_c_schema__(self) -> object:

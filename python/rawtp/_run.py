@@ -41,7 +41,7 @@ def run(
 
     It is watched from its first call on. Its user, standard streams, environment and working directory are this
     process's; no shell is involved. All events are kept in memory: for more than that can hold, let the command line,
-    ``python -m rawtp -- COMMAND``, write them to a file.
+    ``rawtp -- COMMAND``, write them to a file.
 
     ::
 

@@ -1,4 +1,4 @@
-"""``python -m rawtp broker``."""
+"""``rawtp broker``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from rawtp.messages import say
+from rawtp.argument_types import size
+from rawtp.messages import reason, say
+from rawtp.parser import Parser
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,22 +25,19 @@ _DESCRIPTORS = 8192
 
 _EXAMPLES = """\
 examples:
-  sudo python -m rawtp broker --socket /run/rawtp.sock --group rawtp
-      who is in the group rawtp sees what their own processes delete:
+  sudo rawtp broker --socket /run/rawtp.sock --group adm
+      who is in the group adm sees what their own processes delete:
       rawtp.Tracer(broker="/run/rawtp.sock")
-  sudo python -m rawtp broker --socket /run/rawtp.sock --group rawtp --allow all
+  sudo rawtp broker --socket /run/rawtp.sock --group adm --allow all
       the same, and all that anybody deletes: for those who may know
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The parser of ``broker``, which is the first of the arguments."""
-    made = argparse.ArgumentParser(
-        prog="rawtp",
+    made = Parser(
         description="Load and attach for others, who need no privilege: each gets a ring and counters of its own.",
         epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     made.add_argument("command", choices=("broker",))
     option = made.add_argument
@@ -52,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     )
     option("--max-tracers", type=_count, default=64, metavar="N", help="at a time (default: %(default)s)")
     option("--max-tracers-per-user", type=_count, default=8, metavar="N", help="of them (default: %(default)s)")
-    option("--max-ring-bytes", type=_count, default=16 << 20, metavar="BYTES", help="of one (default: %(default)s)")
+    option("--max-ring-bytes", type=_ring_bytes, default=16 << 20, metavar="SIZE", help="of one (default: 16MiB)")
     option(
         "--accept-unpatched-kernel",
         action="store_true",
@@ -65,6 +64,12 @@ def _count(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and 0 < int(text) < 1 << 32):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up")
     return int(text)
+
+
+def _ring_bytes(text: str) -> int:
+    if (number := size(text)) >= 1 << 32:
+        raise argparse.ArgumentTypeError(f"{text!r} is 4GiB or more: no ring is as large")
+    return number
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -85,7 +90,7 @@ def run(arguments: Sequence[str]) -> int:
         unsafe = None if chosen.accept_unpatched_kernel else _unsafe()
         listener = passed or _listen(chosen.socket, chosen.group)
     except (_core.RawtpError, OSError, LookupError) as error:
-        say(f"the broker cannot run: {error}")
+        say(f"the broker cannot run: {reason(error)}")
         return _CANNOT_RUN
     policy = Policy(
         own_uid=os.geteuid(),
@@ -141,11 +146,13 @@ def _passed() -> socket.socket | None:
     for name in ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"):
         os.environ.pop(name, None)
     if count != "1":
-        sys.exit(f"rawtp: the broker serves one socket, and systemd passes {count}")
+        say(f"the broker serves one socket, and systemd passes {count}")
+        sys.exit(_CANNOT_RUN)
     os.set_inheritable(_FIRST_PASSED, False)
     made = socket.socket(fileno=_FIRST_PASSED)
     if (made.family, made.type) != (socket.AF_UNIX, socket.SOCK_SEQPACKET):
-        sys.exit("rawtp: the socket that systemd passes is not of ListenSequentialPacket=")
+        say("the socket that systemd passes is not of ListenSequentialPacket=")
+        sys.exit(_CANNOT_RUN)
     return made
 
 
@@ -155,7 +162,10 @@ def _listen(path: str, group: str | None) -> socket.socket:
     if group is not None:
         import grp
 
-        gid = grp.getgrnam(group).gr_gid
+        try:
+            gid = grp.getgrnam(group).gr_gid
+        except KeyError:
+            raise LookupError(f"there is no group {group!r}") from None
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     before = os.umask(0o177)
     try:

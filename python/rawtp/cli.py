@@ -1,32 +1,28 @@
-"""The command line: ``python -m rawtp``, or ``rawtp``."""
+"""The command line: ``rawtp``, or ``python -m rawtp``."""
 
 from __future__ import annotations
 
-import atexit
 import math
 import os
-import select
-import shlex
 import signal
-import stat
 import sys
-import threading
 import time
 from itertools import islice
 
-from rawtp import options, output_options, session
+from rawtp import invocation, messages, options, output_options, session
 from rawtp.formats import ledger
-from rawtp.messages import say, settle, write_error
+from rawtp.messages import reason, say, settle, write_error
 
 TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
-    from typing import Any, TextIO
+    from typing import Any
 
     import rawtp
     from rawtp.command import Command
     from rawtp.printer import Printer
+    from rawtp.stop import Stop
 
 _OK, _CANNOT_RUN, _LOST = 0, 1, 3  # 2, wrong usage, is argparse's own
 _MAX_BATCH = 512  # more of them are no longer in the CPU's cache when they are written
@@ -46,56 +42,66 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = _command(arguments)
     except SystemExit as end:  # how argparse answers --help and refuses an argument
         code = end.code if isinstance(end.code, int) else _OK
-    except BrokenPipeError:
-        code = _OK
+    except KeyboardInterrupt:
+        code = _cannot_run("interrupted")
     except OSError as error:
-        code = _cannot_run(_one_line(error))
+        code = _cannot_run(reason(error))
     for stream in (sys.stdout, sys.stderr):
         settle(stream)
     return code
 
 
 def _command(arguments: list[str]) -> int:
-    if arguments[:1] == ["broker"]:
+    first, *rest = arguments or [""]
+    if first == "help":
+        # Of what follows, if that has a help of its own.
+        arguments = [*(word for word in rest[:1] if word in options.SUBCOMMANDS), "--help"]
+        first = arguments[0]
+    elif first == "version":
+        arguments = ["--version", *rest]
+    if first == "broker":
         from rawtp import broker_command
 
         return broker_command.run(arguments)
-    if arguments[:1] == ["check"]:
+    if first == "check":
         from rawtp import check_command
 
         return check_command.run(arguments)
-    if arguments[:1] == ["cost"]:
+    if first == "cost":
         from rawtp import cost_command
 
         return cost_command.run(arguments)
+    return _watching(arguments)
+
+
+def _watching(arguments: list[str]) -> int:
     parser = options.parser()
     at = arguments.index("--") if "--" in arguments else len(arguments)
-    chosen = parser.parse_args(arguments[:at])
+    chosen = options.parse(parser, arguments[:at])
     output_options.check(parser, chosen)
     words = arguments[at + 1 :]
     if at < len(arguments) and not any(words[:1]):
         parser.error("no command after --")
     wanted = options.filters(parser, chosen, is_run=bool(words))
-    tells = chosen.version or chosen.fields == ["help"]
-    if sys.stdout is None and (tells or not (chosen.output_file or chosen.quiet)):
+    from rawtp import keys
+
+    tells = chosen.version or keys.wants_help(chosen.fields)
+    if sys.stdout is None and not (tells or chosen.output_file or chosen.quiet):
         return _cannot_run("standard output is closed")
     import rawtp  # only now: --help and a wrong argument need no extension
 
     if tells:
-        from rawtp import keys
+        return messages.show(f"rawtp {rawtp.__version__}\n" if chosen.version else keys.help_text())
+    from rawtp.stop import Stop
 
-        sys.stdout.write(f"rawtp {rawtp.__version__}\n" if chosen.version else keys.help_text())
-        return _OK
-    stop = _Stop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop.on_signal)
-        # The interpreter takes its handlers down on its way out, and a last Ctrl-C would then kill it.
-        atexit.register(signal.signal, number, signal.SIG_IGN)
-    printer = output_options.printer(chosen)
+    stop = Stop()
+    stop.take_signals()
+    messages.heed(stop.patience)
+    printer = output_options.printer(chosen, stop.patience)
     if printer.file is not None:
         signal.signal(signal.SIGHUP, printer.file.on_hangup)
     asked = {
-        "syscalls": _calls(chosen.syscalls),
+        "syscalls": _calls(chosen.syscalls or ["delete"]),
         "fields": printer.fields,
         "ring_bytes": chosen.ring_bytes,
         "queue_bytes": chosen.queue_bytes,
@@ -119,7 +125,7 @@ def _trace(
     chosen: argparse.Namespace,
     asked: dict[str, Any],
     printer: Printer,
-    stop: _Stop,
+    stop: Stop,
     arguments: list[str],
     command: Command | None,
 ) -> int:
@@ -134,7 +140,7 @@ def _trace(
     except (rawtp.RawtpError, OSError) as error:
         return _refused(error, arguments)
     except ValueError as error:
-        parser.error(_one_line(error))
+        parser.error(reason(error))
     failure: Exception | None = None
     try:
         with tracer:
@@ -148,13 +154,11 @@ def _trace(
             if command is not None and (refused := command.start()) is not None:
                 return refused
             failure = _watch(tracer, stop, printer, chosen)
-        printer.end(tracer.stats().as_dict())
-    except BrokenPipeError:
-        # Ctrl-C reaches a whole pipeline at once: that its reader is gone too does not make the end a silent one.
-        if not stop.signalled:
-            if command is None or not command.is_released:
-                raise
-            return command.wait()
+        if not stop.reader_gone:
+            printer.end(tracer.stats().as_dict())
+    except BrokenPipeError as error:
+        # Its reader has seen enough, which is an end like any other; but not before a command has begun.
+        failure = error if command is not None and not command.is_released else None
     except OSError as error:
         failure = error
     code = _OK
@@ -162,7 +166,7 @@ def _trace(
         code = command.finish(quiet=chosen.quiet)
     if stop.signalled and sys.stderr is not None and sys.stderr.isatty():
         write_error("")  # the terminal has echoed ^C
-    account = _account(tracer, printer, chosen, failure)
+    account = _account(tracer, stop, printer, chosen, failure)
     return code or account
 
 
@@ -171,15 +175,14 @@ def _refused(error: Exception, arguments: Sequence[str]) -> int:
     import rawtp
 
     # The library can only advise to run the interpreter as root; here the whole command is known.
-    message, _, check = _one_line(error).partition(". To see what this host allows, run: ")
-    reason = message.partition(". Run it with: ")[0]
+    message, _, check = reason(error).partition(". To see what this host allows, run: ")
+    why = message.partition(". Run it with: ")[0]
     if isinstance(error, PermissionError) and os.geteuid():
-        return _cannot_run(f"{reason}. Run it with: {shlex.join(['sudo', sys.executable, '-m', 'rawtp', *arguments])}")
+        return _cannot_run(f"{why}. Run it with: {invocation.command(*arguments, as_root=True)}")
     if check:  # where root is not permitted either, sudo is no help
-        command = shlex.join([sys.executable, "-m", "rawtp", "check"])
-        return _cannot_run(f"{reason}. To see what this host allows, run: {command}")
+        return _cannot_run(f"{why}. To see what this host allows, run: {invocation.command('check')}")
     log = error.verifier_log.splitlines() if isinstance(error, rawtp.LoadError) else []
-    return _cannot_run(reason, *log[-_VERIFIER_LINES:])
+    return _cannot_run(why, *log[-_VERIFIER_LINES:])
 
 
 def _calls(names: list[str]) -> list[str]:
@@ -190,7 +193,7 @@ def _calls(names: list[str]) -> list[str]:
     return [call for name in names for call in groups.get(name, (name,))]
 
 
-def _watch(tracer: rawtp.Tracer, stop: _Stop, printer: Printer, chosen: argparse.Namespace) -> rawtp.RawtpError | None:
+def _watch(tracer: rawtp.Tracer, stop: Stop, printer: Printer, chosen: argparse.Namespace) -> rawtp.RawtpError | None:
     """Show events until the end is asked for, and then those from before that moment; why there are no more, if the
     tracer could not go on."""
     import rawtp
@@ -211,7 +214,10 @@ def _watch(tracer: rawtp.Tracer, stop: _Stop, printer: Printer, chosen: argparse
         printer(events)
         left -= len(events)
     tracer.close()
-    while left:
+    while left and not stop.reader_gone:
+        if stop.patience.is_over():
+            stop.in_haste = True
+            break
         events = []
         try:
             events += islice(tracer, min(left, _MAX_BATCH))
@@ -221,91 +227,37 @@ def _watch(tracer: rawtp.Tracer, stop: _Stop, printer: Printer, chosen: argparse
             break
         printer(events)
         left -= len(events)
-    if stop.reader_gone:
-        raise BrokenPipeError
     return failure
 
 
-class _Stop:
-    """The wish to end: closes the tracer, and so ends the wait for events.
-
-    It raises nothing: an exception at a signal's moment could fall between taking events and showing them.
-    """
-
-    def __init__(self) -> None:
-        self.asked = self.signalled = self.reader_gone = False
-        self.command: Command | None = None
-        self._tracer: rawtp.Tracer | None = None
-
-    def attend(self, tracer: rawtp.Tracer, out: TextIO | None) -> None:
-        self._tracer = tracer
-        # While nothing is deleted nothing is written, and a reader's end would go unnoticed.
-        if out is not None and _is_pipe(out):
-            threading.Thread(target=self._await_reader, args=(out.fileno(),), daemon=True).start()
-        if self.command is not None:
-            threading.Thread(target=self._await_command, args=(self.command.pidfd,), daemon=True).start()
-
-    def on_signal(self, number: int, _: object) -> None:
-        self.signalled = True
-        if self.command is None:
-            self._end()
-        elif number == signal.SIGTERM:  # SIGINT the terminal has sent it, too
-            self.command.send_signal(number)
-
-    def _await_reader(self, fd: int) -> None:
-        hangup = select.poll()
-        hangup.register(fd, 0)
-        hangup.poll()
-        self.reader_gone = True
-        self._end()
-
-    def _await_command(self, pidfd: int) -> None:
-        end = select.poll()
-        end.register(pidfd, select.POLLIN)
-        end.poll()
-        self._end()
-
-    def _end(self) -> None:
-        if not self.asked:
-            self.asked = True
-            if self._tracer is not None:
-                self._tracer.close()
-
-
-def _account(tracer: rawtp.Tracer, printer: Printer, chosen: argparse.Namespace, failure: Exception | None) -> int:
+def _account(
+    tracer: rawtp.Tracer, stop: Stop, printer: Printer, chosen: argparse.Namespace, failure: Exception | None
+) -> int:
     """Say where every event went, whether or not the output could take them; the exit code."""
     counts = tracer.stats().as_dict()
     if failure is not None:
-        _cannot_run(_one_line(failure))
+        _cannot_run(reason(failure))
         if printer.in_hand:
             say(f"of {ledger.events(printer.in_hand)} delivered last, not all were written")
+    unread = (counts["buffered"] or 0) + (counts["discarded"] or 0) if stop.in_haste else 0
+    if unread:
+        say(f"ended at once by a second signal: {ledger.events(unread)} that had come were not read")
     for line in printer.summary(chosen.color):
         write_error(line)
     if not chosen.quiet:
-        for line in ledger.summary(counts):
+        for line in ledger.summary(counts, whole=bool(chosen.stats or failure or unread)):
             say(line)
     if failure is not None:
         return _CANNOT_RUN
-    return _LOST if chosen.fail_on_loss and ledger.lost_anything(counts) else _OK
+    return _LOST if chosen.fail_on_loss and (unread or ledger.lost_anything(counts)) else _OK
 
 
-def _cannot_run(reason: str, *details: str) -> int:
-    say(reason)
+def _cannot_run(why: str, *details: str) -> int:
+    say(why)
     for line in details:
-        write_error(line)
+        write_error(messages.safe(line))
     return _CANNOT_RUN
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(getattr(error, "strerror", None) or error).split())
 
 
 def _is_running(pid: int) -> bool:
     return os.access(f"/proc/{pid}", os.F_OK)
-
-
-def _is_pipe(stream: TextIO) -> bool:
-    try:
-        return stat.S_ISFIFO(os.fstat(stream.fileno()).st_mode)
-    except OSError:  # in a test or a notebook, standard output may be no file
-        return False

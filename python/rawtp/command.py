@@ -1,4 +1,4 @@
-"""``python -m rawtp -- COMMAND``: the command, as whom it runs, and how that ends."""
+"""``rawtp -- COMMAND``: the command, as whom it runs, and how that ends."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import rawtp
 from rawtp._child import Child, User, words_of
-from rawtp.cli import _cannot_run, _one_line
-from rawtp.messages import say
+from rawtp.cli import _cannot_run
+from rawtp.messages import reason, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,7 +27,7 @@ class Command(Child):
         try:
             self.release()
         except OSError as error:
-            say(f"{error.filename}: {error.strerror}")
+            say(reason(error))
             return _NOT_FOUND if error.errno == errno.ENOENT else _NOT_EXECUTABLE
         return None
 
@@ -56,10 +56,10 @@ def run(words: list[str], trace: Callable[[Command], int], *, as_root: bool) -> 
             except OSError as error:
                 if not command.is_released:
                     raise
-                failed = _cannot_run(_one_line(error))
+                failed = _cannot_run(reason(error))
                 return command.finish() or failed
     except rawtp.RawtpError as error:
-        return _cannot_run(_one_line(error))
+        return _cannot_run(reason(error))
 
 
 def _caller(environment: Mapping[str, str]) -> User:

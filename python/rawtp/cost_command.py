@@ -1,4 +1,4 @@
-"""``python -m rawtp cost``."""
+"""``rawtp cost``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import rawtp
 from rawtp import keys
-from rawtp.cli import _calls, _cannot_run, _one_line, _refused
+from rawtp.cli import _calls, _cannot_run, _refused
+from rawtp.messages import reason, show
 from rawtp.options import cost_parser, filters
 
 if TYPE_CHECKING:
@@ -22,23 +23,21 @@ def run(arguments: Sequence[str]) -> int:
     wanted: Any = filters(parser, chosen)
     if sys.stdout is None:
         return _cannot_run("standard output is closed")
-    if chosen.fields == ["help"]:
-        sys.stdout.write(keys.help_text())
-        return 0
+    if keys.wants_help(chosen.fields):
+        return show(keys.help_text())
     try:
         cost = rawtp.cost(
             chosen.seconds,
-            syscalls=_calls(chosen.syscalls),
+            syscalls=_calls(chosen.syscalls or ["delete"]),
             results=not chosen.no_results,
-            fields=keys.chosen(chosen.fields),
+            fields=keys.chosen(chosen.fields or ["all"]),
             hook=chosen.hook,
             **wanted,
         )
     except (rawtp.RawtpError, OSError) as error:
         return _refused(error, arguments)
     except ValueError as error:
-        parser.error(_one_line(error))
+        parser.error(reason(error))
     except KeyboardInterrupt:
         return _cannot_run("interrupted: there are no figures yet")
-    sys.stdout.write((json.dumps(cost.as_dict()) if chosen.json else str(cost)) + "\n")
-    return 0
+    return show((json.dumps(cost.as_dict()) if chosen.json else str(cost)) + "\n")

@@ -15,6 +15,11 @@ def chosen(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(key for name in names for key in groups.get(name, (name,))))
 
 
+def wants_help(names: Iterable[str] | None) -> bool:
+    """Whether the keys are to be listed."""
+    return names is not None and "help" in names
+
+
 def documented() -> dict[str, str]:
     """Every key, with the first sentence of its documentation in :class:`rawtp.Event`, which is only in the source."""
     import ast

@@ -2,79 +2,95 @@
 
 from __future__ import annotations
 
-import argparse
-import math
-import os
-import sys
-from functools import partial
+from rawtp import argument_types as types
+from rawtp.invocation import command
+from rawtp.parser import Parser, did_you_mean
+
+TYPE_CHECKING = False  # as checkers know it, without the import of typing
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+    from typing import NoReturn
+
+SUBCOMMANDS = ("broker", "check", "cost")
+"""What the first argument may be; ``help`` and ``version`` are options by another name."""
 
 _EXAMPLES = """\
 examples:
-  sudo python -m rawtp
+  sudo rawtp
       every deletion on this host, live
-  sudo python -m rawtp -p 1234
+  sudo rawtp -p 1234
       by one process
-  sudo python -m rawtp -- make clean
+  sudo rawtp -- make clean
       by a command and its descendants, from its first call on; it runs as you, not as root
-  sudo python -m rawtp -u www-data -P /srv --outcome ok
+  sudo rawtp -u www-data -P /srv --outcome ok
       what a user has deleted below a directory
-  sudo python -m rawtp -d 60 -O deleted.jsonl
-      the next minute, for a program to read
-  sudo python -m rawtp -s delete,rename | grep --line-buffered app.log
+  sudo rawtp -d 2m -O deleted.jsonl
+      the next two minutes, for a program to read
+  sudo rawtp -s delete,rename | grep --line-buffered app.log
       who deletes app.log, or renames something over it?
-  sudo python -m rawtp -c 1 | jq -r 'select(.type == "event").comm'
+  sudo rawtp -c 1 -o csv -f comm,path
       who deletes next?
-  sudo python -m rawtp cost
+  sudo rawtp cost
       what watching costs here; cost --help says more
-  python -m rawtp check
+  rawtp check
       what this host allows, and what to do about the rest
-  sudo python -m rawtp broker --socket /run/rawtp.sock --group rawtp
+  sudo rawtp broker --socket /run/rawtp.sock --group adm
       for users without root; broker --help says more
 """
 
 _COST_EXAMPLES = """\
 examples:
-  sudo python -m rawtp cost
+  sudo rawtp cost
       rawtp as it is by default
-  sudo python -m rawtp cost --fields basic --no-results
+  sudo rawtp cost --fields basic --no-results
       as cheap as it gets
-  sudo python -m rawtp cost --json > cost.json
+  sudo rawtp cost --json > cost.json
+      for a program to read
+"""
+
+_CHECK_EPILOG = """\
+Exits with 0 when nothing is blocked, else with 1. It needs no privilege, and shows what lacks it.
+
+examples:
+  rawtp check
+      a line for each thing
+  rawtp check --json
       for a program to read
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The parser: exits with 2 and names the value that is wrong."""
-    from rawtp import output_options  # which takes its types of arguments from here
+    from rawtp import output_options
 
-    made = argparse.ArgumentParser(
-        prog="rawtp",
+    made = Parser(
         usage="%(prog)s [OPTION]... [-- COMMAND [ARG]...]",
         description="Show which process deletes which file, live.",
         epilog=_EXAMPLES,
-        formatter_class=partial(argparse.RawDescriptionHelpFormatter, width=_width()),
-        allow_abbrev=False,
     )
     option = made.add_argument
     _add_syscalls(made)
     _add_filters(made)
     option("--as-root", action="store_true", help="under sudo, run the command as root, not as the user who called")
-    option("-d", "--duration", type=_seconds, metavar="SECONDS", help="end after this time")
-    option("-c", "--count", type=_positive, help="end after this many events")
+    option(
+        "-d", "--duration", type=types.seconds, metavar="TIME", help="end after this: seconds, or such as 2m or 1h30m"
+    )
+    option("-c", "--count", type=types.positive, help="end after this many events")
     option("--fail-on-loss", action="store_true", help="exit with 3 when anything was lost")
     option(
         "--ring-bytes",
-        type=_positive,
+        type=types.size,
         default=4 << 20,
-        metavar="BYTES",
-        help="the kernel's buffer; larger rides out longer bursts (default: %(default)s)",
+        metavar="SIZE",
+        help="the kernel's buffer, in bytes or such as 16MiB; larger rides out longer bursts (default: 4MiB)",
     )
     option(
         "--queue-bytes",
-        type=_positive,
+        type=types.size,
         default=64 << 20,
-        metavar="BYTES",
-        help="how much to hold for a slow reader of the output (default: %(default)s)",
+        metavar="SIZE",
+        help="how much to hold for a slow reader of the output (default: 64MiB)",
     )
     option("--broker", metavar="PATH", help="without root: by the broker that listens there (broker --help says more)")
     output_options.add(made)
@@ -82,38 +98,55 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def _width() -> int:
-    """What argparse would ask shutil for, which brings zlib, bz2 and lzma along."""
-    columns = os.environ.get("COLUMNS", "")
-    if columns.isdecimal() and int(columns):
-        return int(columns) - 2
-    try:
-        return (os.get_terminal_size(1).columns or 80) - 2
-    except OSError:  # no terminal
-        return 78
+def parse(made: Parser, arguments: Sequence[str]) -> argparse.Namespace:
+    """The options; exits with 2 where there is a word that belongs to none, and says how it was meant."""
+    from argparse import REMAINDER, SUPPRESS
+
+    # From the first word that is no option's on, so that what follows it is not taken for options of ours.
+    made.add_argument("words", nargs=REMAINDER, help=SUPPRESS)
+    chosen, unknown = made.parse_known_args(arguments)
+    if unknown:
+        _refuse_options(made, [*unknown, *chosen.words])
+    if chosen.words:
+        _refuse_words(made, arguments[: len(arguments) - len(chosen.words)], chosen.words)
+    return chosen
 
 
-def cost_parser() -> argparse.ArgumentParser:
+def _refuse_options(made: Parser, unknown: list[str]) -> NoReturn:
+    near = did_you_mean(unknown[0].partition("=")[0], made.options()) if unknown[0].startswith("--") else None
+    hint = f" (did you mean {near}?)" if near else ""
+    made.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+
+
+def _refuse_words(made: Parser, options: Sequence[str], words: list[str]) -> NoReturn:
+    first = words[0]
+    known = (*SUBCOMMANDS, "help", "version")
+    if first in known:  # behind options
+        made.error(f"{first} comes first: {command(*words)}")
+    run = f"to watch a program, put -- before it: {command(*options, '--', *words, as_root=True)}"
+    if near := did_you_mean(first, known):
+        made.error(f"rawtp has no command {first!r}: did you mean {near}? Or, {run}")
+    made.error(f"rawtp has no command {first!r}; {run}")
+
+
+def cost_parser() -> Parser:
     """The parser of ``cost``, which is the first of the arguments."""
-    made = argparse.ArgumentParser(
-        prog="rawtp",
+    made = Parser(
         description="Measure what system calls pay here while rawtp watches, beside what else can be attached.",
         epilog=_COST_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     made.add_argument("command", choices=("cost",))
     option = made.add_argument
-    option("--seconds", type=_seconds, default=3.0, help="how long to measure, about (default: %(default)g)")
+    option("--seconds", type=types.seconds, default=3.0, help="how long to measure, about (default: %(default)g)")
     option("--json", action="store_true", help="one JSON object in place of the table")
     _add_syscalls(made)
     option(
         "-f",
         "--fields",
-        type=_names,
-        default="all",
+        type=types.names,
+        action="extend",
         metavar="KEYS",
-        help="what is asked of an event, with commas between: all, basic, or keys (default: %(default)s)",
+        help="what is asked of an event, with commas between: all, basic, or keys (default: all)",
     )
     option("--no-results", action="store_true", help="without what the calls return")
     _add_filters(made)
@@ -126,13 +159,11 @@ def cost_parser() -> argparse.ArgumentParser:
     return made
 
 
-def check_parser() -> argparse.ArgumentParser:
+def check_parser() -> Parser:
     """The parser of ``check``, which is the first of the arguments."""
-    made = argparse.ArgumentParser(
-        prog="rawtp",
+    made = Parser(
         description="Look at all that can stand in rawtp's way here: a line for each thing, and what to do about it.",
-        epilog="Exits with 0 when nothing is blocked, else with 1. It needs no privilege, and shows what lacks it.",
-        allow_abbrev=False,
+        epilog=_CHECK_EPILOG,
     )
     made.add_argument("command", choices=("check",))
     made.add_argument("--json", action="store_true", help="one JSON object in place of the lines")
@@ -143,10 +174,10 @@ def _add_syscalls(made: argparse.ArgumentParser) -> None:
     made.add_argument(
         "-s",
         "--syscalls",
-        type=_names,
-        default="delete",
+        type=types.names,
+        action="extend",
         metavar="NAMES",
-        help="what to watch, with commas between: delete, rename, truncate, or system calls (default: %(default)s)",
+        help="what to watch, with commas between: delete, rename, truncate, or system calls (default: delete)",
     )
 
 
@@ -155,21 +186,31 @@ _FILTERS = ("pid", "follow", "uid", "comm", "cgroup", "path", "exclude_self", "o
 
 def _add_filters(made: argparse.ArgumentParser) -> None:
     option = made.add_argument_group("filters: all that are given must hold").add_argument
-    option("-p", "--pid", type=_pids, action="extend", metavar="PIDS", help="only these processes; commas between")
+    option("-p", "--pid", type=types.pids, action="extend", metavar="PIDS", help="only these processes; commas between")
     option("--follow", action="store_true", help="with -p: their descendants too, if born from now on")
     option(
-        "-u", "--user", type=_users, action="extend", dest="uid", metavar="USERS", help="only these, by name or number"
+        "-u",
+        "--user",
+        type=types.users,
+        action="extend",
+        dest="uid",
+        metavar="USERS",
+        help="only these, by name or number",
     )
     option("--comm", action="append", metavar="NAME", help="only tasks of this name; 'NAME*': of this beginning")
     option(
-        "--cgroup", type=_cgroup, action="append", metavar="PATH", help="only in this cgroup, or below; an id will do"
+        "--cgroup",
+        type=types.cgroup,
+        action="append",
+        metavar="PATH",
+        help="only in this cgroup, or below; an id will do",
     )
     option(
         "-P",
         "--path",
-        type=_path,
+        type=types.path,
         action="append",
-        help="only this path and all below; a glob such as '/srv/*.log' will do",
+        help="only this path and all below, from here if it is relative; a glob such as '/srv/*.log' will do",
     )
     option("--exclude-self", action="store_true", help="not what rawtp itself deletes")
     option("--outcome", choices=("any", "ok", "failed"), help="only with this result (default: any)")
@@ -182,63 +223,3 @@ def filters(made: argparse.ArgumentParser, chosen: argparse.Namespace, *, is_run
     if chosen.follow and not chosen.pid:
         made.error("--follow needs -p/--pid: whose descendants are to be followed?")
     return {name: value for name in _FILTERS if (value := getattr(chosen, name))}
-
-
-def _names(text: str) -> list[str]:
-    names = [name.strip() for name in text.split(",")]
-    if not all(names):
-        raise argparse.ArgumentTypeError(f"{text!r} has an empty name in it")
-    return names
-
-
-def _positive(text: str) -> int:
-    return _whole(text, sys.maxsize, "a whole number from 1 up")
-
-
-def _pids(text: str) -> list[int]:
-    return [_whole(part, 2**31 - 1, "a process id") for part in text.split(",")]
-
-
-def _users(text: str) -> list[int]:
-    return [_user(part.strip()) for part in text.split(",")]
-
-
-def _user(text: str) -> int:
-    if text.isascii() and text.isdecimal():
-        return int(text)
-    from pwd import getpwnam
-
-    try:
-        return getpwnam(text).pw_uid
-    except (KeyError, ValueError):
-        raise argparse.ArgumentTypeError(f"there is no user {text!r}") from None
-
-
-def _cgroup(text: str) -> str | int:
-    return int(text) if text.isascii() and text.isdecimal() else text
-
-
-def _path(text: str) -> str:
-    if not text.startswith("/"):
-        raise argparse.ArgumentTypeError(f"{text!r} must be absolute")
-    return text
-
-
-def _whole(text: str, largest: int, kind: str) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = 0
-    if not 1 <= number <= largest:
-        raise argparse.ArgumentTypeError(f"{text!r} is not {kind}")
-    return number
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
-    return seconds

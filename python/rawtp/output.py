@@ -1,23 +1,21 @@
-"""Where events go: standard output, or a file that can be opened anew."""
+"""Where events go: standard output, or a file that is opened anew when it is gone."""
 
 from __future__ import annotations
 
-import codecs
 import errno
 import os
-import select
 import stat
+import time
 
-from rawtp.formats.text import escape_unencodable
+from rawtp.writing import Patience, Writer
 
 TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
     from typing import TextIO
 
-codecs.register_error("rawtp.escape", escape_unencodable)
-
 # Never through a link that someone else has put there, and without waiting for the reader of a fifo.
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+_LOOK_S = 0.1  # between looks at the name; one costs as much as some of the writes
 
 
 class Standard:
@@ -25,13 +23,16 @@ class Standard:
 
     continues = False
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, patience: Patience) -> None:
         self._stream = stream
         self.is_terminal = stream.isatty()
+        self._fd: int | None = None
+        self._writer: Writer | None = None
         try:
-            self._fd: int | None = stream.fileno()
+            self._fd = stream.fileno()
         except OSError:  # in a test or a notebook, standard output may be no file
-            self._fd = None
+            return
+        self._writer = Writer(self._fd, "standard output", patience)
 
     def width(self) -> int:
         """The terminal's, now: asked each time, it follows a change of size by itself."""
@@ -40,17 +41,17 @@ class Standard:
         except OSError:
             return 80
 
-    def reopened(self) -> bool:
+    def reopened(self, *, now: bool = False) -> bool:
         """Never."""
         return False
 
     def write(self, text: str, encoding: str | None = None) -> None:
         """All of it, in this encoding or in the stream's own."""
-        if self._fd is None:
+        if self._writer is None:
             self._stream.write(text)
             self._stream.flush()
         else:
-            _write_all(self._fd, text.encode(encoding or self._stream.encoding, "rawtp.escape"))
+            self._writer.write(text.encode(encoding or self._stream.encoding, "rawtp.escape"))
 
 
 class File:
@@ -59,30 +60,47 @@ class File:
     is_terminal = False
 
     def __init__(self, path: str) -> None:
-        self._path = path
-        self._stale = False
+        self.path = path
+        self._hung_up = False
+        self._looked_s = time.monotonic()
         self._fd, self.continues = _opened(path)
 
     def on_hangup(self, *_: object) -> None:
         """SIGHUP: the file has another name by now."""
-        self._stale = True
+        self._hung_up = True
 
-    def reopened(self) -> bool:
-        """Open the file of that name anew, if that was asked for since the last time; whether it was."""
-        if not self._stale:
+    def reopened(self, *, now: bool = False) -> bool:
+        """Open the file of that name anew, if the name is no longer this file's; whether it was.
+
+        Looked at ten times a second at the most, and at once after SIGHUP or if ``now``. OSError: it cannot be opened.
+        """
+        now_s = time.monotonic()
+        if not (now or self._hung_up or now_s >= self._looked_s + _LOOK_S):
             return False
-        self._stale = False
+        self._hung_up, self._looked_s = False, now_s
+        if self._has_its_name():
+            return False
         old = self._fd
-        self._fd, self.continues = _opened(self._path)
+        self._fd, self.continues = _opened(self.path)
         os.close(old)
         return True
 
+    def _has_its_name(self) -> bool:
+        own = os.fstat(self._fd)
+        try:
+            named = os.stat(self.path, follow_symlinks=False)  # noqa: PTH116 - for each batch of events
+        except OSError:  # what is wrong is said by the attempt to open it
+            return False
+        return (named.st_dev, named.st_ino) == (own.st_dev, own.st_ino)
+
     def write(self, text: str, encoding: str | None = None) -> None:
         """All of it, in this encoding or in UTF-8."""
+        rest = memoryview(text.encode(encoding or "utf-8", "rawtp.escape"))
         try:
-            _write_all(self._fd, text.encode(encoding or "utf-8", "rawtp.escape"))
+            while rest:
+                rest = rest[os.write(self._fd, rest) :]
         except OSError as error:
-            error.strerror = f"{self._path}: {error.strerror}"
+            error.filename = self.path
             raise
 
 
@@ -92,24 +110,21 @@ def _opened(path: str) -> tuple[int, bool]:
         fd = os.open(path, _FLAGS, 0o600)
     except OSError as error:
         reasons = {errno.ELOOP: "is a symbolic link", errno.ENXIO: "is no regular file", errno.EISDIR: "is a directory"}
-        reason = reasons.get(error.errno or 0)
-        error.strerror = f"{path} {reason}" if reason else f"{path}: {error.strerror}"
+        error.strerror = reasons.get(error.errno or 0, error.strerror)
         raise
+    try:
+        return fd, _continues(fd)
+    except OSError as error:
+        os.close(fd)
+        error.filename = path
+        raise
+
+
+def _continues(fd: int) -> bool:
     status = os.fstat(fd)
     if not stat.S_ISREG(status.st_mode):
-        os.close(fd)
-        raise OSError(errno.EINVAL, f"{path} is no regular file")
+        raise OSError(errno.EINVAL, "is no regular file")
     # Where a disk was full a line was cut off: what comes now is to be one of its own.
     if status.st_size and os.pread(fd, 1, status.st_size - 1) != b"\n":
         os.write(fd, b"\n")
-    return fd, status.st_size > 0
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    # CPython's buffered writer drops the rest of what a signal interrupts: Ctrl-C must not cost a slow reader any.
-    rest = memoryview(data)
-    while rest:
-        try:
-            rest = rest[os.write(fd, rest) :]
-        except BlockingIOError:  # another process has made the terminal or pipe that we share non-blocking
-            select.select([], [fd], [])
+    return status.st_size > 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from rawtp.options import _names, _seconds
+from rawtp import argument_types as types
 
 TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from rawtp.formats.format import Format
     from rawtp.printer import Printer
+    from rawtp.writing import Patience
 
 _SCHEMAS = ("ocsf", "ecs")
 
@@ -31,15 +32,18 @@ def add(made: argparse.ArgumentParser) -> None:
     option(
         "-f",
         "--fields",
-        type=_names,
+        type=types.names,
+        action="extend",
         metavar="KEYS",
         help="what is shown of an event, with commas between: all, basic, or keys; help lists them",
     )
     option("-T", "--time", action="store_true", help="with the time of day; columns without --fields always have it")
     option("--utc", action="store_true", help="with the time of day, in UTC")
-    option("-O", "--output-file", metavar="FILE", help="append to this file; SIGHUP opens it anew")
+    option(
+        "-O", "--output-file", metavar="FILE", help="append to this file, or to the new one once it is moved or removed"
+    )
     option("--summary", action="store_true", help="at the end, who deleted how much, and where, on standard error")
-    option("--stats", type=_seconds, metavar="SECONDS", help="the ledger every so often, on standard error")
+    option("--stats", type=types.seconds, metavar="TIME", help="the ledger every so often, on standard error")
     option("-q", "--quiet", action="store_true", help="nothing on the terminal but errors and what --summary says")
     option(
         "--color",
@@ -52,13 +56,15 @@ def add(made: argparse.ArgumentParser) -> None:
 
 
 def check(parser: argparse.ArgumentParser, chosen: argparse.Namespace) -> None:
-    """Refuse what makes no sense together."""
+    """Refuse what makes no sense together; ``-O -`` is standard output, as without it."""
+    if chosen.output_file == "-":
+        chosen.output_file = None
     for option, given in (("-f/--fields", chosen.fields), ("-T/--time", chosen.time), ("--utc", chosen.utc)):
         if given and chosen.output in _SCHEMAS:
             parser.error(f"argument {option}: not with -o {chosen.output}, whose schema says what is in an event")
 
 
-def printer(chosen: argparse.Namespace) -> Printer:
+def printer(chosen: argparse.Namespace, patience: Patience) -> Printer:
     """What the options ask for. OSError: the file cannot be written."""
     from rawtp import keys, session
     from rawtp.formats.clock import Clock
@@ -71,7 +77,7 @@ def printer(chosen: argparse.Namespace) -> Printer:
     if chosen.output_file is not None:
         output = File(chosen.output_file)
     elif not chosen.quiet:
-        output = Standard(sys.stdout)
+        output = Standard(sys.stdout, patience)
     on_terminal = output is not None and output.is_terminal
     kind = chosen.output or ("columns" if on_terminal else "jsonl")
     names = keys.chosen(chosen.fields or ["all"])
@@ -120,6 +126,7 @@ def printer(chosen: argparse.Namespace) -> Printer:
         summary=summary,
         stats_s=chosen.stats,
         tells_loss=not chosen.quiet and not seen,
+        tells_file=not chosen.quiet,
     )
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rawtp.summary import Summary
 
 _MAX_WAIT_S = 3600.0  # waiting for 1e300 seconds is a fair wish, but no clock can count it
-_FILE_WAIT_S = 1.0  # so long after SIGHUP the file is a new one, though nothing is deleted
+_FILE_WAIT_S = 1.0  # so long after SIGHUP, or a removal, the file is a new one, though nothing is deleted
 
 
 class Printer:
@@ -35,6 +35,7 @@ class Printer:
         summary: Summary | None = None,
         stats_s: float | None = None,
         tells_loss: bool = True,
+        tells_file: bool = True,
     ) -> None:
         self._format = shown
         self._output = output
@@ -42,6 +43,7 @@ class Printer:
         self._summary = summary
         self._stats_s = stats_s
         self._tells_loss = tells_loss
+        self._tells_file = tells_file
         self._session: Mapping[str, object] = {}
         self._tracer: rawtp.Tracer | None = None
         self._begin_s = self._told_s = time.monotonic()
@@ -84,8 +86,7 @@ class Printer:
         """Write them at once: nobody waits for a line that is there."""
         if self._output is not None:
             self.in_hand = len(events)
-            if self._output.reopened():
-                self._begin_output()
+            self._look()
             self._write(self._format.events(events))
             self.in_hand = 0
         if self._summary and events:
@@ -96,6 +97,7 @@ class Printer:
 
     def end(self, counts: Mapping[str, int | None]) -> None:
         """After the last event."""
+        self._look(now=True)
         if tail := counts["tail_lost"]:
             self._write(self._format.lost(tail, None))
             if self._tells_loss:
@@ -117,6 +119,14 @@ class Printer:
             return
         self._told_s = now_s
         say(f"after {now_s - self._begin_s:.0f} s: {ledger.identity(self._tracer.stats().as_dict())}")
+
+    def _look(self, *, now: bool = False) -> None:
+        """See whether the file is still the one of its name; what was written to the old one is there."""
+        if self._output is None or not self._output.reopened(now=now):
+            return
+        if self._tells_file and self.file is not None:
+            say(f"{self.file.path} was opened anew: the file of that name was another one, or gone")
+        self._begin_output()
 
     def _begin_output(self) -> None:
         if self._output is not None:

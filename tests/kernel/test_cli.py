@@ -33,8 +33,8 @@ Cli = subprocess.Popen[bytes]
 
 @contextmanager
 def cli(*arguments: object, **changes: str) -> Iterator[Cli]:
-    """The command line, its output in pipes, with these changes to the environment."""
-    command = [sys.executable, "-m", "rawtp", *map(str, arguments)]
+    """The command line, its output in pipes, with these changes to the environment. It prints the whole ledger."""
+    command = [sys.executable, "-m", "rawtp", "--stats", "1d", *map(str, arguments)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env={**os.environ, **changes}) as process:
         try:
@@ -234,7 +234,7 @@ def test_signals_in_a_row_end_it_as_one_does(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("deleting", [True, False])
-def test_a_reader_that_leaves_ends_it_without_a_word(deleting: bool, tmp_path: Path) -> None:
+def test_a_reader_that_leaves_ends_it_with_the_ledger(deleting: bool, tmp_path: Path) -> None:
     with cli("-p", os.getpid()) as process:
         until_live(process, tmp_path)
         assert process.stdout
@@ -246,7 +246,11 @@ def test_a_reader_that_leaves_ends_it_without_a_word(deleting: bool, tmp_path: P
                 delete(tmp_path / "more")
             time.sleep(0.001)
         assert process.stderr
-        assert (process.returncode, process.stderr.read()) == (0, b"")
+        assert process.returncode == 0
+        err = process.stderr.read().decode()
+    outcome = re.match(r"rawtp: (\d+) events? delivered, 0 lost\n", err)
+    assert outcome
+    assert int(outcome[1]) == ledger(err)["delivered"] > 0
 
 
 def test_head_gets_its_line(tmp_path: Path) -> None:
@@ -262,7 +266,8 @@ def test_head_gets_its_line(tmp_path: Path) -> None:
         assert shell.stderr
         [event] = events(shell.stdout.read().decode())
         assert (event["filename"], event["pid"]) == (f"{tmp_path}/file", os.getpid())
-        assert (shell.returncode, shell.stderr.read()) == (0, b"")
+        assert shell.returncode == 0
+        assert re.fullmatch(rb"rawtp: \d+ events? delivered, 0 lost\n", shell.stderr.read())
 
 
 def test_loss_is_told_and_can_fail_the_run(tmp_path: Path) -> None:
@@ -297,7 +302,7 @@ def test_a_process_that_is_not_there() -> None:
     ("arguments", "complaint"),
     [
         (["-p", "abc"], "argument -p/--pid: 'abc' is not a process id"),
-        (["-d", "nan"], "argument -d/--duration: 'nan' is not a number of seconds above 0"),
+        (["-d", "nan"], "argument -d/--duration: 'nan' is not a time above 0: seconds, or such as 500ms, 2m or 1h30m"),
         (["--ring-bytes", "5"], "ring_bytes must be a power of two and a multiple of the page size .*, not 5"),
         (["--queue-bytes", "1"], "queue_bytes must be a positive multiple of 65536 .*, not 1"),
     ],
@@ -311,7 +316,7 @@ def test_wrong_usage(arguments: list[str], complaint: str) -> None:
 
 @pytest.mark.parametrize(
     ("redirection", "message"),
-    [(">&-", "rawtp: standard output is closed"), (">/dev/full", "rawtp: No space left on device")],
+    [(">&-", "rawtp: standard output is closed"), (">/dev/full", "rawtp: standard output: No space left on device")],
 )
 def test_an_output_that_takes_nothing(redirection: str, message: str) -> None:
     command = ["sh", "-c", f'exec "$0" -m rawtp -o columns {redirection}', sys.executable]

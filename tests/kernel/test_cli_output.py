@@ -199,7 +199,7 @@ def test_files_that_are_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     for path, reason in ((link, "is a symbolic link"), (tmp_path / "fifo", "is no regular file")):
         with cli("-O", path) as process:
-            assert finish(process) == (1, "", f"rawtp: {path} {reason}\n")
+            assert finish(process) == (1, "", f"rawtp: {path}: {reason}\n")
     assert not (tmp_path / "target").exists()
 
 
@@ -271,7 +271,7 @@ def test_every_format_ends_well(name: str, tmp_path: Path) -> None:
         process.stdout.close()
         assert process.wait(PATIENCE_S) == 0
         assert process.stderr
-        assert process.stderr.read() == b""
+        ledger(process.stderr.read().decode())
     with cli("-o", name, "-p", os.getpid(), "-c", "1") as process:
         deadline_s = time.monotonic() + PATIENCE_S
         while process.poll() is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import signal
 import struct
 import termios
@@ -52,8 +53,9 @@ def test_the_screen_of_80_columns() -> None:
         until(tty, lambda: attempt(LONG), b"the-end")
         tty.press(b"\x03")
     title, row, *_ = drawn(tty, 80)
-    assert title == "TIME             PID    UID COMM            RESULT    PATH"
-    assert row[13:] == f"{os.getpid():>7} {os.getuid():>6} {COMM:<15} ENOENT    /nonexistent…glong/the-end"
+    assert title == "TIME         PID    UID COMM            ACTION   RESULT    PATH"
+    assert re.match(r"\d\d:\d\d:\d\d ", row)
+    assert row[9:] == f"{os.getpid():>7} {os.getuid():>6} {COMM:<15} delete   ENOENT    /nonexiste…ng/the-end"
     assert len(row) == 80
 
 
@@ -72,7 +74,7 @@ def test_it_follows_the_size() -> None:
     with terminal(columns=300) as tty:
         until(tty, lambda: attempt(LONG), LONG.encode())
         fcntl.ioctl(tty.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        until(tty, lambda: attempt(LONG), "/nonexistent…glong/the-end\r\n".encode())
+        until(tty, lambda: attempt(LONG), "/nonexiste…ng/the-end\r\n".encode())
         assert tty.process.poll() is None
         assert tty.press(b"\x03") == 0
     assert tty.written.count(b"TIME") == 2

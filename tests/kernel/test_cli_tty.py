@@ -113,14 +113,10 @@ def test_ctrl_c_ends_it_with_the_ledger(tmp_path: Path) -> None:
     assert code == 0
     assert b"Traceback" not in tty.written
     # The terminal echoes ^C at the start of a line; what comes after it starts on a line of its own.
-    outcome, identity, beside, rest = tty.lines()[-4:]
+    outcome, rest = tty.lines()[-2:]
     delivered = tty.written.count(f"{tmp_path}/file\r\n".encode()) + 1
     assert outcome == f"rawtp: {delivered} events delivered, 0 lost"
-    # What other processes delete meanwhile is filtered.
-    account = re.match(r"rawtp: matched (\d+) = filtered (\d+) \+ lost_ring 0 \+ ", identity)
-    assert account
-    assert int(account[1]) == int(account[2]) + delivered
-    assert beside.startswith("rawtp: missed ")
+    assert b"matched" not in tty.written
     assert rest == ""
 
 

@@ -29,7 +29,7 @@ def without_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def cli(*arguments: object, **changes: str) -> tuple[int, str, str]:
     """Run it to its end; the exit code, the output, which the command shares, and the messages."""
-    command = [*CLI, *map(str, arguments)]
+    command = [*CLI, "--stats", "1d", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=HANG_S, env={**os.environ, **changes})
     assert "Traceback" not in done.stderr
     return done.returncode, done.stdout, done.stderr
@@ -128,7 +128,7 @@ def test_what_cannot_be_run(tmp_path: Path) -> None:
         (["--", ""], "no command after --"),
         (["-p", "1", "--", "true"], "-p/--pid and --follow are not for a command: it is followed as it is"),
         (["--follow", "--", "true"], "-p/--pid and --follow are not for a command: it is followed as it is"),
-        (["true", "--", "true"], "unrecognized arguments: true"),
+        (["true", "--", "true"], "rawtp has no command 'true'; to watch a program, put -- before it: .* -- true"),
         (["--ring-bytes", "5", "--", "true"], "ring_bytes must be a power of two.*, not 5"),
     ],
 )
@@ -301,5 +301,5 @@ def test_the_header_comes_before_what_the_command_writes() -> None:
 def test_an_output_that_takes_no_header_runs_nothing(tmp_path: Path) -> None:
     script = f'exec "$0" -m rawtp -o columns -- touch {tmp_path}/made >/dev/full'
     done = subprocess.run(["sh", "-c", script, sys.executable], stderr=subprocess.PIPE, text=True, timeout=HANG_S)
-    assert (done.returncode, done.stderr.splitlines()[0]) == (1, "rawtp: No space left on device")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (1, "rawtp: standard output: No space left on device")
     assert list(tmp_path.iterdir()) == []

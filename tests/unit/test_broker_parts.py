@@ -65,7 +65,8 @@ def test_the_coverage_says_what_is_left_out() -> None:
         ("broker", {}, "--socket says where to listen"),
         ("broker --socket /x", {"LISTEN_FDS": "1", "LISTEN_PID": "-"}, "systemd passes a socket: no --socket"),
         ("broker --socket /x --max-tracers 0", {}, "'0' is not a whole number from 1 up"),
-        ("broker --socket /x --max-ring-bytes 4k", {}, "'4k' is not a whole number from 1 up"),
+        ("broker --socket /x --max-ring-bytes 4x", {}, "'4x' is not a number of bytes from 1 up"),
+        ("broker --socket /x --max-ring-bytes 4GiB", {}, "'4GiB' is 4GiB or more: no ring is as large"),
         ("broker --socket /x --allow some", {}, "invalid choice: 'some'"),
     ],
 )
@@ -92,7 +93,7 @@ def test_descriptors_that_are_passed_to_another_process(pid: str, monkeypatch: p
 
 
 def test_the_group_must_be_there(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    with pytest.raises(KeyError):
+    with pytest.raises(LookupError, match=r"^there is no group 'no-such-group'$"):
         broker_command._listen(str(tmp_path / "socket"), "no-such-group")
     assert list(tmp_path.iterdir()) == []
 

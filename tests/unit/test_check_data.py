@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -250,7 +251,7 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--help"]) == 0
     assert "--json" in capsys.readouterr().out
     assert main(["--help"]) == 0
-    assert "python -m rawtp check\n" in capsys.readouterr().out
+    assert f"{shlex.quote(sys.executable)} -m rawtp check\n" in capsys.readouterr().out
 
 
 def test_only_who_asks_pays_for_it() -> None:
@@ -261,5 +262,5 @@ def test_only_who_asks_pays_for_it() -> None:
 
 def test_the_readme_shows_every_finding() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text()
-    shown = readme[readme.index("$ python3 -m rawtp check\n") :].partition("```")[0].splitlines()[1:]
+    shown = readme[readme.index("$ .venv/bin/rawtp check\n") :].partition("```")[0].splitlines()[1:]
     assert [line.split()[0] for line in shown if not line.startswith(" ")] == list(NAMES)

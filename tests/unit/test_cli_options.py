@@ -43,6 +43,8 @@ IDENTITY = (
 BESIDE = (
     "rawtp: missed 0, unpaired 0, name_faults 0, truncated 0, lost_exits 0, tail_lost 0, unfollowed 0, lost_cgroups 0\n"
 )
+NO_TIME = " is not a time above 0: seconds, or such as 500ms, 2m or 1h30m"
+NO_SIZE = " is not a number of bytes from 1 up, such as 4194304, 4096KiB or 4MiB"
 
 
 class PretendTracer:
@@ -113,23 +115,29 @@ def refusing(error: Exception) -> Callable[..., None]:
         (["-p", "0"], "argument -p/--pid: '0' is not a process id"),
         (["-p", "-5"], "argument -p/--pid: '-5' is not a process id"),
         (["-p", "4294967296"], "argument -p/--pid: '4294967296' is not a process id"),
-        (["-d", "-1"], "argument -d/--duration: '-1' is not a number of seconds above 0"),
-        (["-d", "nan"], "argument -d/--duration: 'nan' is not a number of seconds above 0"),
-        (["-d", "inf"], "argument -d/--duration: 'inf' is not a number of seconds above 0"),
-        (["-d", "0"], "argument -d/--duration: '0' is not a number of seconds above 0"),
-        (["-d", "1m"], "argument -d/--duration: '1m' is not a number of seconds above 0"),
+        (["-d", "-1"], "argument -d/--duration: '-1'" + NO_TIME),
+        (["-d", "nan"], "argument -d/--duration: 'nan'" + NO_TIME),
+        (["-d", "inf"], "argument -d/--duration: 'inf'" + NO_TIME),
+        (["-d", "0"], "argument -d/--duration: '0'" + NO_TIME),
+        (["-d", "1y"], "argument -d/--duration: '1y'" + NO_TIME),
+        (["-d", "2m3"], "argument -d/--duration: '2m3'" + NO_TIME),
+        (["-d", "0m"], "argument -d/--duration: '0m'" + NO_TIME),
+        (["-d", ""], "argument -d/--duration: ''" + NO_TIME),
         (["-c", "0"], "argument -c/--count: '0' is not a whole number from 1 up"),
         (["-c", "1.5"], "argument -c/--count: '1.5' is not a whole number from 1 up"),
-        (["--ring-bytes", "4M"], "argument --ring-bytes: '4M' is not a whole number from 1 up"),
-        (["--queue-bytes", "-1"], "argument --queue-bytes: '-1' is not a whole number from 1 up"),
-        (["--coun", "1"], "unrecognized arguments: --coun 1"),
+        (["--ring-bytes", "4MB"], "argument --ring-bytes: '4MB'" + NO_SIZE),
+        (["--ring-bytes", "0KiB"], "argument --ring-bytes: '0KiB'" + NO_SIZE),
+        (["--queue-bytes", "-1"], "argument --queue-bytes: '-1'" + NO_SIZE),
+        (["--queue-bytes", "9999999999GiB"], "argument --queue-bytes: '9999999999GiB'" + NO_SIZE),
+        (["--coun", "1"], "unrecognized arguments: --coun 1 (did you mean --count?)"),
+        (["--xyzzy=1", "-q"], "unrecognized arguments: --xyzzy=1"),
+        (["-P", ""], "argument -P/--path: the path is empty"),
         (["-f", "pid,,"], "argument -f/--fields: 'pid,,' has an empty name in it"),
-        (["--stats", "0"], "argument --stats: '0' is not a number of seconds above 0"),
+        (["--stats", "0"], "argument --stats: '0'" + NO_TIME),
         (["-o", "ocsf", "-f", "pid"], "argument -f/--fields: not with -o ocsf, whose schema says what is in an event"),
         (["-o", "ecs", "-f", "help"], "argument -f/--fields: not with -o ecs, whose schema says what is in an event"),
         (["-o", "ecs", "-T"], "argument -T/--time: not with -o ecs, whose schema says what is in an event"),
         (["-o", "ocsf", "--utc"], "argument --utc: not with -o ocsf, whose schema says what is in an event"),
-        (["file"], "unrecognized arguments: file"),
     ],
 )
 def test_a_wrong_argument_is_named(
@@ -159,11 +167,12 @@ def test_help_fits_the_terminal(
     columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
     assert main(["--help"]) == 0
     out, err = capsys.readouterr()
     options, examples = out.split("examples:\n")
     assert max(map(len, options.splitlines())) <= columns
-    assert "  sudo python -m rawtp -p 1234\n" in examples
+    assert f"  sudo {shlex.quote(sys.executable)} -m rawtp -p 1234\n" in examples
     assert err == ""
 
 
@@ -214,7 +223,19 @@ def test_the_end_shows_what_came_before_it(pretend: type[PretendTracer], capsys:
         "ring_bytes": 8192,
         "queue_bytes": 65536,
     }
-    assert err == f"rawtp: 3 events delivered, 0 lost\n{IDENTITY}{BESIDE}"
+    assert err == "rawtp: 3 events delivered, 0 lost\n"
+
+
+@pytest.mark.parametrize("option", [["--stats", "1h"], []])
+def test_the_sum_is_printed_when_asked_for_or_when_something_was_lost(
+    option: list[str], pretend: type[PretendTracer], capsys: pytest.CaptureFixture[str]
+) -> None:
+    if not option:
+        pretend.ledger = {**LEDGER, "matched": 5, "lost_ring": 2}
+    assert main([*option, "-f", "seq"]) == 0
+    lost = 0 if option else 2
+    identity = IDENTITY if option else IDENTITY.replace("matched 3", "matched 5").replace("lost_ring 0", "lost_ring 2")
+    assert capsys.readouterr().err == f"rawtp: 3 events delivered, {lost} lost\n{identity}{BESIDE}"
 
 
 def test_count_is_exact(pretend: type[PretendTracer], capsys: pytest.CaptureFixture[str]) -> None:
@@ -259,7 +280,8 @@ def test_loss_is_told(pretend: type[PretendTracer], capsys: pytest.CaptureFixtur
 
 
 def test_what_is_not_known_is_said() -> None:
-    assert summary({**LEDGER, "missed": None})[2].startswith("missed unknown, ")
+    assert summary({**LEDGER, "missed": None}) == ["3 events delivered, 0 lost"]
+    assert summary({**LEDGER, "missed": None}, whole=True)[2].startswith("missed unknown, ")
 
 
 CHECK = ". To see what this host allows, run: {} -m rawtp check"

@@ -159,8 +159,11 @@ def test_command_takes_options(made: list[dict[str, Any]], capsys: pytest.Captur
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["--seconds", "0"], "argument --seconds: '0' is not a number of seconds above 0"),
-        (["--seconds", "nan"], "argument --seconds: 'nan' is not a number of seconds above 0"),
+        (["--seconds", "0"], "argument --seconds: '0' is not a time above 0: seconds, or such as 500ms, 2m or 1h30m"),
+        (
+            ["--seconds", "nan"],
+            "argument --seconds: 'nan' is not a time above 0: seconds, or such as 500ms, 2m or 1h30m",
+        ),
         (["-s", "delete,"], "argument -s/--syscalls: 'delete,' has an empty name in it"),
         (["-p", "-5"], "argument -p/--pid: '-5' is not a process id"),
         (["-d", "1"], "unrecognized arguments: -d 1"),
@@ -208,8 +211,10 @@ def test_every_command_line_of_the_readme_parses() -> None:
     assert any(command.fields == ["basic"] and command.no_results for command in chosen)
 
 
-def test_command_helps(capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_helps(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.delenv("SUDO_UID", raising=False)
     assert main(["cost", "--help"]) == 0
-    assert "sudo python -m rawtp cost --fields basic --no-results\n" in capsys.readouterr().out
+    assert f"  {shlex.quote(sys.executable)} -m rawtp cost --fields basic --no-results\n" in capsys.readouterr().out
     assert main(["--help"]) == 0
-    assert "sudo python -m rawtp cost\n" in capsys.readouterr().out
+    assert f"  {shlex.quote(sys.executable)} -m rawtp cost\n" in capsys.readouterr().out

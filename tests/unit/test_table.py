@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rawtp.event import Event
 from rawtp.formats.clock import Clock
 from rawtp.formats.colour import FAILURE, LOSS, Colours
-from rawtp.formats.columns import Columns
+from rawtp.formats.columns import Columns, header, row
 from rawtp.formats.table import Table, cell
 from rawtp.formats.text import printable, shortened, width
 from samples import RM
@@ -44,7 +44,9 @@ def test_the_last_column_fits() -> None:
     assert width(row.rstrip("\n")) == 30
 
 
-@pytest.mark.parametrize(("screen", "room"), [(130, 61), (100, 31), (99, 45), (80, 26), (70, 16), (20, 16), (1, 16)])
+@pytest.mark.parametrize(
+    ("screen", "room"), [(130, 61), (100, 31), (99, 40), (80, 21), (75, 16), (70, 16), (20, 16), (1, 16)]
+)
 def test_a_path_has_what_is_left(screen: int, room: int) -> None:
     row = Columns(Clock(utc=True), lambda: screen).event({**RM, "path": "/" + "a" * 90 + "/end"})
     path = row.rstrip("\n").rpartition(" ")[2]
@@ -57,14 +59,23 @@ def test_titles_follow_the_width() -> None:
     cells = [120]
     made = Columns(Clock(utc=True), lambda: cells[0])
     wide = "TIME             PID    UID COMM            SYSCALL     RESULT       PATH\n"
-    narrow = "TIME             PID    UID COMM            RESULT    PATH\n"
+    narrow = "TIME         PID    UID COMM            ACTION   RESULT    PATH\n"
     assert made.begin({}) == wide
     assert made.event(RM) == "22:13:20.123   12345   1000 rm              unlinkat    ok           /tmp/test.txt\n"
     cells[0] = 80
-    assert made.event(RM) == narrow + "22:13:20.123   12345   1000 rm              ok        /tmp/test.txt\n"
-    assert made.event(RM) == "22:13:20.123   12345   1000 rm              ok        /tmp/test.txt\n"
+    assert made.event(RM) == narrow + "22:13:20   12345   1000 rm              delete   ok        /tmp/test.txt\n"
+    assert made.event(RM) == "22:13:20   12345   1000 rm              delete   ok        /tmp/test.txt\n"
     cells[0] = 120
     assert made.event(RM).startswith(wide)
+
+
+@pytest.mark.parametrize("screen", [None, 1, 40, 80, 99, 100, 300])
+def test_a_truncation_is_told_from_a_deletion_at_every_width(screen: int | None) -> None:
+    truncated: Event = {**RM, "syscall": "openat", "action": "truncate"}
+    rows = [row(event, Clock(utc=True), screen) for event in (RM, truncated)]
+    said = [line.split()[4] for line in rows]
+    assert said == (["delete", "truncate"] if screen is not None and screen < 100 else ["unlinkat", "openat"])
+    assert header(screen).split()[4] == ("ACTION" if screen is not None and screen < 100 else "SYSCALL")
 
 
 def test_both_paths_of_a_rename_have_a_share() -> None:

@@ -92,6 +92,13 @@ def run(python: Path, env: dict[str, str], program: str, *args: str) -> str:
     return done.stdout
 
 
+def test_it_brings_the_command(python: Path, bare_env: dict[str, str]) -> None:
+    """The program that the README calls."""
+    script = python.with_name("rawtp")
+    done = subprocess.run([script, "help"], env=bare_env, capture_output=True, text=True, check=True)
+    assert f"  {script} -p 1234\n" in done.stdout.replace("sudo ", "")
+
+
 @pytest.mark.kernel
 @pytest.mark.timeout(600)
 def test_one_wheel_for_every_python(wheel: Path, bare_env: dict[str, str], tmp_path: Path) -> None:

@@ -18,10 +18,9 @@ if TYPE_CHECKING:
 # 4194304 has 7 digits.
 _TIME, _PID, _UID, _COMM, _SYSCALL, _RESULT = 12, 7, 6, 15, 11, 12
 
-
-# A screen of less than this goes without the calls, which nearly always say what is known anyway, and with results that
-# are as wide as the usual ones.
-_WIDE, _NARROW_RESULT = 100, 9
+# A screen of less than this has what was done in place of the call that did it, times without their milliseconds, and
+# results that are as wide as the usual ones. The longest action is "truncate".
+_WIDE, _NARROW_TIME, _ACTION, _NARROW_RESULT = 100, 8, 8, 9
 # Where nothing better is left, a path gets this much, and the terminal breaks the line.
 _MIN_PATH = 16
 
@@ -67,7 +66,8 @@ class Columns(Format):
 
 def header(screen: int | None = None) -> str:
     """The titles, aligned with what :func:`row` returns, without a newline."""
-    return _before("TIME", "PID", "UID", "COMM", "SYSCALL", screen) + _wide("RESULT", screen) + " PATH"
+    call = "ACTION" if _is_narrow(screen) else "SYSCALL"
+    return _before("TIME", "PID", "UID", "COMM", call, screen) + _wide("RESULT", screen) + " PATH"
 
 
 def row(event: Event, clock: Clock | None = None, screen: int | None = None, colours: Colours | None = None) -> str:
@@ -82,7 +82,7 @@ def row(event: Event, clock: Clock | None = None, screen: int | None = None, col
         str(event["pid"]),
         str(event["uid"]),
         quoted_name(event["comm"]),
-        printable(event["syscall"]),
+        event["action"] if _is_narrow(screen) else printable(event["syscall"]),
         screen,
     )
     came = _wide(result(event["ret"], event["errno"]), screen)
@@ -92,9 +92,9 @@ def row(event: Event, clock: Clock | None = None, screen: int | None = None, col
     return f"{before}{shown} {paths(event, room)}"
 
 
-def _before(clock: str, pid: str, uid: str, comm: str, syscall: str, screen: int | None) -> str:
-    call = "" if _is_narrow(screen) else f"{syscall:<{_SYSCALL}} "
-    return f"{clock:<{_TIME}} {pid:>{_PID}} {uid:>{_UID}} {pad(comm, _COMM)} {call}"
+def _before(clock: str, pid: str, uid: str, comm: str, call: str, screen: int | None) -> str:
+    time, wide = (_NARROW_TIME, _ACTION) if _is_narrow(screen) else (_TIME, _SYSCALL)
+    return f"{clock[:time]:<{time}} {pid:>{_PID}} {uid:>{_UID}} {pad(comm, _COMM)} {call:<{wide}} "
 
 
 def _wide(result: str, screen: int | None) -> str:

@@ -18,14 +18,16 @@ def lost_anything(counts: Mapping[str, int | None]) -> bool:
     return any(counts[name] for name in _LOST_ANYTHING)
 
 
-def summary(counts: Mapping[str, int | None]) -> list[str]:
-    """``Stats.as_dict()`` as three lines: the outcome, the sum that accounts for every event, and the rest."""
+def summary(counts: Mapping[str, int | None], *, whole: bool = False) -> list[str]:
+    """``Stats.as_dict()`` as a line: the outcome.
+
+    ``whole``, or where anything was lost: as three, with the sum that accounts for every event, and the rest.
+    """
+    outcome = f"{events(counts['delivered'])} delivered, {sum(counts[name] or 0 for name in _LOST_EVENTS)} lost"
+    if not whole and not lost_anything(counts):
+        return [outcome]
     beside = [name for name in counts if name != "matched" and name not in _SHARES]
-    return [
-        f"{events(counts['delivered'])} delivered, {sum(counts[name] or 0 for name in _LOST_EVENTS)} lost",
-        identity(counts),
-        ", ".join(_entry(counts, name) for name in beside),
-    ]
+    return [outcome, identity(counts), ", ".join(_entry(counts, name) for name in beside)]
 
 
 def identity(counts: Mapping[str, int | None]) -> str:

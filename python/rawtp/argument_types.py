@@ -1,0 +1,114 @@
+"""What the values of options mean, and the errors of those that mean nothing."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import re
+import sys
+
+_UNITS_S = {"ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|min|m|h|d)")
+_GLOB, _SPECIAL = re.compile(r"[*?[]"), re.compile(r"[]*?[{}\\]")
+_SIZE = re.compile(r"(\d+)(?:([kmg])(?:ib)?)?", re.IGNORECASE)
+
+
+def names(text: str) -> list[str]:
+    """Names with commas between."""
+    found = [name.strip() for name in text.split(",")]
+    if not all(found):
+        raise argparse.ArgumentTypeError(f"{text!r} has an empty name in it")
+    return found
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 up."""
+    return _whole(text, sys.maxsize, "a whole number from 1 up")
+
+
+def size(text: str) -> int:
+    """Bytes: a number, or one of KiB, MiB or GiB."""
+    found = _SIZE.fullmatch(text) if text.isascii() else None
+    number = int(found[1]) << {"": 0, "k": 10, "m": 20, "g": 30}[(found[2] or "").lower()] if found else 0
+    if not 1 <= number <= sys.maxsize:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number of bytes from 1 up, such as 4194304, 4096KiB or 4MiB"
+        )
+    return number
+
+
+def seconds(text: str) -> float:
+    """A duration above 0: seconds, or with units."""
+    try:
+        number = float(text)
+    except ValueError:
+        parts = _DURATION.findall(text) if text.isascii() else []
+        is_whole = "".join(map("".join, parts)) == text
+        number = sum(float(count) * _UNITS_S[unit] for count, unit in parts) if is_whole else 0.0
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time above 0: seconds, or such as 500ms, 2m or 1h30m")
+    return number
+
+
+def pids(text: str) -> list[int]:
+    """Process ids with commas between."""
+    return [_whole(part, 2**31 - 1, "a process id") for part in text.split(",")]
+
+
+def users(text: str) -> list[int]:
+    """Users, by name or number, with commas between."""
+    return [_user(part.strip()) for part in text.split(",")]
+
+
+def cgroup(text: str) -> str | int:
+    """A cgroup's path, or its id."""
+    return int(text) if text.isascii() and text.isdecimal() else text
+
+
+def path(text: str) -> str:
+    """A path or a glob. A relative one is below the working directory, as the kernel names that.
+
+    ``.`` and ``..`` are the filter's to take out. It compares texts, and does not follow a symbolic link.
+    """
+    if text.startswith("/"):
+        return text
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty")
+    if text.startswith("~"):
+        raise argparse.ArgumentTypeError(f"{text!r}: the shell puts a home in place of ~ only outside of quotes")
+    try:
+        directory = os.getcwd()  # noqa: PTH109 - start-up time
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is relative, and the working directory: {error.strerror}") from None
+    start = f"{directory.rstrip('/')}/"
+    if _GLOB.search(text):
+        return _literally(start) + text
+    # What is in brackets in the name of the directory is no glob either.
+    return _literally(start + text) if _GLOB.search(start) else start + text
+
+
+def _literally(text: str) -> str:
+    """The text as a glob that matches just that."""
+    return _SPECIAL.sub(r"\\\g<0>", text)
+
+
+def _user(text: str) -> int:
+    if text.isascii() and text.isdecimal():
+        return int(text)
+    from pwd import getpwnam
+
+    try:
+        return getpwnam(text).pw_uid
+    except (KeyError, ValueError):
+        raise argparse.ArgumentTypeError(f"there is no user {text!r}") from None
+
+
+def _whole(text: str, largest: int, kind: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if not 1 <= number <= largest:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {kind}")
+    return number
