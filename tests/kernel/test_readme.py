@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -80,15 +82,94 @@ def test_the_keys_are_all_named() -> None:
     assert named == list(rawtp.Event.__annotations__)
 
 
+CALLED = re.compile(r"^(?:\$ )?(sudo )?\.venv/bin/rawtp(?= |$)(.*)$", re.MULTILINE)
+SHELL = [
+    line.partition(" #")[0].strip()
+    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    for line in block.splitlines()
+    if not line.startswith("make ")
+]
+
+
 def test_every_command_line_of_it_parses() -> None:
-    from rawtp.options import parser
+    from rawtp.options import parse, parser
 
     commands = [
         list(itertools.takewhile(lambda word: word not in ("|", "--"), shlex.split(command, comments=True)))
-        for command in re.findall(r"^(?:\$ )?sudo \S*python -m rawtp( .*)?$", README, re.MULTILINE)
+        for _, command in CALLED.findall(README)
     ]
     commands = [command for command in commands if not {"cost", "check", "broker"}.intersection(command)]
     assert len(commands) >= 10
-    assert ["-d", "60", "-O", "gone.jsonl"] in commands
+    assert ["-d", "2m", "-O", "gone.jsonl"] in commands
     for command in commands:
-        parser().parse_args(command)
+        parse(parser(), command)
+
+
+def test_it_calls_nothing_that_debian_has_not() -> None:
+    """No program python, and no rawtp on the PATH that sudo sets."""
+    shown = "\n".join(re.findall(r"```(?:sh|text)\n(.*?)```", README, re.DOTALL))
+    assert re.findall(r"^(?:\$ |sudo |\$ sudo )(?:python|rawtp)(?: .*)?$", shown, re.MULTILINE) == []
+    assert "python -m" not in README
+    assert len(SHELL) >= 7
+    assert [line for line in SHELL if not CALLED.match(line)] == []
+
+
+def descendants(pid: int) -> list[int]:
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return [pid, *(below for child in children for below in descendants(int(child)))]
+
+
+@pytest.mark.skipif(shutil.which("sudo") is None, reason="there is no sudo here")
+@pytest.mark.parametrize("line", SHELL)
+def test_its_command_lines_run_as_they_stand(line: str, tmp_path: Path) -> None:
+    """From a directory that has the ``.venv``, by sudo, whose PATH is its own."""
+    script = tmp_path / ".venv" / "bin" / "rawtp"
+    script.parent.mkdir(parents=True)
+    # As pip writes it; this interpreter need not be one that has the package by itself.
+    package = Path(rawtp.__file__).parents[1]
+    source = f"import sys\nsys.path.insert(0, {str(package)!r})\nfrom rawtp.cli import main\nsys.exit(main())\n"
+    script.write_text(f"#!{sys.executable}\n{source}")
+    script.chmod(0o755)
+    # A socket that is this test's alone.
+    line = line.replace("/run/", f"{tmp_path}/")
+    # Long command lines' ends are not waited for: once it watches, it is ended.
+    with subprocess.Popen(
+        ["sh", "-c", line],
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin", "HOME": "/root"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as shell:
+
+        def watching() -> list[int]:
+            # The one that minds signals, and holds what is attached, or the broker's socket.
+            minding = filter(minds_signals, descendants(shell.pid))
+            return [pid for pid in minding if attached_programs(pid) or list(tmp_path.glob("*.sock"))]
+
+        wait_for(lambda: watching() != [] or shell.poll() is not None, "it watches")
+        subprocess.run(["rm", "-f", tmp_path / "gone"], check=True)
+        for pid in watching():
+            os.kill(pid, signal.SIGTERM)
+        _, err = shell.communicate(timeout=HANG_S)
+    assert (shell.returncode, "Traceback" in err) == (0, False), err
+    said = "rawtp: broker: stopped\n" if " broker " in line else r"rawtp: \d+ events? delivered, 0 lost\n"
+    # Where nothing but the summary is asked for, and nothing was deleted, nothing is said.
+    assert re.search(said, err) or " -q " in line, err
+    if "-O" in line:
+        assert (tmp_path / "gone.jsonl").read_text().startswith('{"type":"session"')
+
+
+def minds_signals(pid: int) -> bool:
+    """Whether it has a handler for SIGTERM, which has a shell or sudo before it."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    caught = re.search(r"^Name:\trawtp$.*^SigCgt:\t(\w+)$", status, re.MULTILINE | re.DOTALL)
+    return caught is not None and bool(int(caught[1], 16) & 1 << (signal.SIGTERM - 1))
