@@ -61,7 +61,7 @@ def of_wheel(cache: Path) -> None:
     [wheel] = built(native(), ROOT / "dist")
     for release, packages in RELEASES.items():
         with machine(cache, release, packages) as fresh:
-            say(f"{release}: pip install {wheel.name}; python -m rawtp")
+            say(f"{release}: pip install {wheel.name}; rawtp")
             if release == "bullseye":
                 old_python.install(cache, fresh)
             give(fresh, wheel)
@@ -72,7 +72,7 @@ def of_sdist(cache: Path) -> None:
     """What make has packed, with the packages that the README names."""
     [sdist] = (ROOT / "dist").glob("rawtp-*.tar.gz")
     with machine(cache, "bookworm", (*TO_RUN, *TO_COMPILE)) as fresh:
-        say(f"bookworm: pip install {sdist.name}; python -m rawtp")
+        say(f"bookworm: pip install {sdist.name}; rawtp")
         give(fresh, sdist)
         install(fresh, f"/opt/{sdist.name}")
 
@@ -80,7 +80,7 @@ def of_sdist(cache: Path) -> None:
 def install(fresh: Machine, what: str) -> None:
     pip = f"python3 -m venv venv && venv/bin/pip --disable-pip-version-check install --quiet {what}"
     told = "ldd --version | head -1; python3 --version"
-    fresh.run("sh", "-ec", f"cd /opt; {told}; {pip}; exec python3 watch.py venv/bin/python -m rawtp")
+    fresh.run("sh", "-ec", f"cd /opt; {told}; {pip}; exec python3 watch.py venv/bin/rawtp")
 
 
 def give(fresh: Machine, *files: Path) -> None:

@@ -116,6 +116,8 @@ def test_what_cannot_be_run(tmp_path: Path) -> None:
     plain.write_text("no program")
     quiet = ("-q", "--")
     assert cli(*quiet, "no-such-program") == (127, "", "rawtp: no-such-program: No such file or directory\n")
+    gone = "/nonexistent/\x1b[2J\n"
+    assert cli(*quiet, gone) == (127, "", "rawtp: /nonexistent/\\x1b[2J\\x0a: No such file or directory\n")
     assert cli(*quiet, plain) == (126, "", f"rawtp: {plain}: Permission denied\n")
     plain.chmod(0o755)
     assert cli(*quiet, plain) == (126, "", f"rawtp: {plain}: Exec format error\n")

@@ -122,24 +122,31 @@ def descendants(pid: int) -> list[int]:
     return [pid, *(below for child in children for below in descendants(int(child)))]
 
 
-@pytest.mark.skipif(shutil.which("sudo") is None, reason="there is no sudo here")
-@pytest.mark.parametrize("line", SHELL)
-def test_its_command_lines_run_as_they_stand(line: str, tmp_path: Path) -> None:
-    """From a directory that has the ``.venv``, by sudo, whose PATH is its own."""
+needs_sudo = pytest.mark.skipif(shutil.which("sudo") is None, reason="there is no sudo here")
+# What is there for whoever runs a shell, but no program python, and no rawtp.
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    """A directory that has a ``.venv``, and in it the command as pip writes it."""
     script = tmp_path / ".venv" / "bin" / "rawtp"
     script.parent.mkdir(parents=True)
-    # As pip writes it; this interpreter need not be one that has the package by itself.
+    # This interpreter need not be one that has the package by itself.
     package = Path(rawtp.__file__).parents[1]
     source = f"import sys\nsys.path.insert(0, {str(package)!r})\nfrom rawtp.cli import main\nsys.exit(main())\n"
     script.write_text(f"#!{sys.executable}\n{source}")
     script.chmod(0o755)
-    # A socket that is this test's alone.
-    line = line.replace("/run/", f"{tmp_path}/")
-    # Long command lines' ends are not waited for: once it watches, it is ended.
+    return tmp_path
+
+
+def ended(line: str, here: Path) -> tuple[int, str]:
+    """Run it as it stands, and end it once it watches; the exit code, and what it said."""
     with subprocess.Popen(
-        ["sh", "-c", line],
-        cwd=tmp_path,
-        env={"PATH": "/usr/bin:/bin", "HOME": "/root"},
+        # A socket of this test's alone.
+        ["sh", "-c", line.replace("/run/", f"{here}/")],
+        cwd=here,
+        env=ENVIRONMENT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -150,19 +157,59 @@ def test_its_command_lines_run_as_they_stand(line: str, tmp_path: Path) -> None:
         def watching() -> list[int]:
             # The one that minds signals, and holds what is attached, or the broker's socket.
             minding = filter(minds_signals, descendants(shell.pid))
-            return [pid for pid in minding if attached_programs(pid) or list(tmp_path.glob("*.sock"))]
+            return [pid for pid in minding if attached_programs(pid) or list(here.glob("*.sock"))]
 
         wait_for(lambda: watching() != [] or shell.poll() is not None, "it watches")
-        subprocess.run(["rm", "-f", tmp_path / "gone"], check=True)
-        for pid in watching():
+        subprocess.run(["rm", "-f", here / "gone"], check=True)
+        # With a command the signal would be that one's, which ends by itself.
+        for pid in [] if " -- " in line else watching():
             os.kill(pid, signal.SIGTERM)
         _, err = shell.communicate(timeout=HANG_S)
-    assert (shell.returncode, "Traceback" in err) == (0, False), err
-    said = "rawtp: broker: stopped\n" if " broker " in line else r"rawtp: \d+ events? delivered, 0 lost\n"
-    # Where nothing but the summary is asked for, and nothing was deleted, nothing is said.
-    assert re.search(said, err) or " -q " in line, err
+    assert "Traceback" not in err
+    return shell.returncode, err
+
+
+def said_by(line: str) -> str:
+    """What is said at its end."""
+    if " broker " in line:
+        return "rawtp: broker: stopped\n"
+    # The rest gives figures, on standard output; -q nothing, where nothing was deleted.
+    return "^$" if re.search(r"rawtp (?:cost|check)\b| -q ", line) else r"rawtp: \d+ events? delivered, 0 lost\n"
+
+
+@needs_sudo
+@pytest.mark.parametrize("line", SHELL)
+def test_its_command_lines_run_as_they_stand(line: str, here: Path) -> None:
+    """By sudo, whose PATH is its own."""
+    code, err = ended(line, here)
+    assert code == 0, err
+    assert re.search(said_by(line), err) or "by process:" in err, err
     if "-O" in line:
-        assert (tmp_path / "gone.jsonl").read_text().startswith('{"type":"session"')
+        assert (here / "gone.jsonl").read_text().startswith('{"type":"session"')
+
+
+@needs_sudo
+@pytest.mark.parametrize("command", ["", "check", "cost", "broker"])
+def test_the_examples_of_the_help_run_as_they_stand(command: str, here: Path) -> None:
+    (here / "Makefile").write_text("clean:\n\trm -f gone\n")
+    helped = subprocess.run(
+        ["sudo", ".venv/bin/rawtp", "help", command],
+        cwd=here,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    examples = helped.stdout.partition("examples:\n")[2]
+    lines = re.findall(r"^  ((?:sudo )?\.venv/bin/rawtp.*)$", examples, re.MULTILINE)
+    assert len(lines) == {"": 10, "check": 2, "cost": 3, "broker": 2}[command]
+    for line in lines:
+        if " -- make " in line and shutil.which("make") is None:
+            continue
+        code, err = ended(line, here)
+        # grep's code, where nothing was seen.
+        assert code == ("grep" in line), (line, err)
+        assert re.search(said_by(line), err), (line, err)
 
 
 def minds_signals(pid: int) -> bool:

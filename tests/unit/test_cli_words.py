@@ -78,6 +78,8 @@ def test_a_word_in_the_wrong_place(arguments: list[str], said: str, capsys: pyte
         (["-s", HOSTILE], "unknown syscall"),
         (["-f", HOSTILE], "unknown field"),
         (["--cgroup", "/" + HOSTILE], ""),
+        (["-O", f"/nonexistent/{HOSTILE}"], f"/nonexistent/{SEEN}: No such file or directory"),
+        (["--broker", f"/nonexistent/{HOSTILE}"], f"/nonexistent/{SEEN}: there is no such socket"),
         (["check", f"--{HOSTILE}"], f"unrecognized arguments: --{SEEN}"),
         (["cost", HOSTILE], f"unrecognized arguments: {SEEN}"),
         (["broker", f"--{HOSTILE}"], f"unrecognized arguments: --{SEEN}"),
