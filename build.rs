@@ -48,7 +48,7 @@ fn build() -> Result<(), String> {
     builder("cost.bpf.c", &clang, &out)
         .build_and_generate(out.join("cost.skel.rs"))
         .map_err(|error| format!("bpf/cost.bpf.c: {error:#}"))?;
-    for source in [REJECTED, "overlap.bpf.c"] {
+    for source in [REJECTED, "overlap.bpf.c", "live_maps.bpf.c"] {
         builder(source, &clang, &out)
             .obj(out.join(source).with_extension("o"))
             .build()

@@ -18,7 +18,6 @@ use crate::filters::Asked;
 use crate::fork::Link;
 use crate::hook::Hook;
 use crate::loaded::Loaded;
-use crate::overlap;
 use crate::probe;
 use crate::signals::Mask;
 
@@ -156,11 +155,4 @@ pub(crate) fn load(
     let links = attached.links.into_iter().map(|link| link.release().into_raw_fd()).collect();
     let programs = attached.programs.into_iter().map(IntoRawFd::into_raw_fd).collect();
     Ok((slots, rows, [ring, counters, switch].map(IntoRawFd::into_raw_fd), links, programs))
-}
-
-/// Whether this kernel has CVE-2024-41009.
-#[pyfunction]
-#[pyo3(name = "_overlaps")]
-pub(crate) fn overlaps(py: Python<'_>) -> PyResult<bool> {
-    Ok(py.detach(overlap::overlaps)?)
 }

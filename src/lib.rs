@@ -38,12 +38,14 @@ pub mod fork;
 pub mod hook;
 pub mod join;
 pub mod kernel_types;
+pub mod live_maps;
 pub mod loaded;
 mod lossy;
 #[cfg(all(test, miri))]
 mod malloc;
 pub mod mapping;
 pub mod messages;
+pub mod meters;
 pub mod overlap;
 pub mod patch;
 pub mod path;
@@ -75,6 +77,8 @@ mod arguments;
 mod awaited;
 #[cfg(feature = "python")]
 mod batch;
+#[cfg(feature = "python")]
+mod broker;
 #[cfg(feature = "python")]
 mod check;
 #[cfg(feature = "python")]
@@ -115,13 +119,15 @@ mod _core {
     #[pymodule_export]
     use super::batch::Batch;
     #[pymodule_export]
+    use super::broker::{list_maps, map_id, map_ids, meters, overlaps};
+    #[pymodule_export]
     use super::check::{attempts, verifier_reason};
     #[pymodule_export]
     use super::exceptions::{LoadError, RawtpError, UnsupportedKernelError};
     #[pymodule_export]
     use super::functions::{load_rejected, syscall_name, syscall_number};
     #[pymodule_export]
-    use super::handover::{load, overlaps};
+    use super::handover::load;
     #[pymodule_export]
     use super::measure::measure;
     #[pymodule_export]

@@ -14,3 +14,6 @@ pub const GUIDE_REJECTED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guid
 
 /// What tries out whether rings are safe here (`bpf/overlap.bpf.c`).
 pub const OVERLAP: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/overlap.bpf.o"));
+
+/// What lists the maps of the host (`bpf/live_maps.bpf.c`).
+pub const LIVE_MAPS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/live_maps.bpf.o"));

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 _ANSWER_S = 300.0  # behind everybody else's requests, on a slow machine
+_CONNECT_S = 60.0
+_FIRST_PAUSE_S, _PAUSE_S = 0.001, 0.025
 _ADDRESS_BYTES = 107
 
 
@@ -25,10 +28,7 @@ def obtain(path: str, request: dict[str, Any]) -> tuple[_grant.Given, int]:
     message = _grant.encode_request(request)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as broker:
         broker.settimeout(_ANSWER_S)
-        try:
-            broker.connect(address)
-        except OSError as error:
-            raise _explained(error, path) from None
+        _connect(broker, address, path)
         with suppress(BrokenPipeError, ConnectionResetError):  # it has said why
             _grant.send(broker, message)
         answer, descriptors = _answer(broker, path)
@@ -42,13 +42,34 @@ def obtain(path: str, request: dict[str, Any]) -> tuple[_grant.Given, int]:
             raise
 
 
+def _connect(broker: socket.socket, address: bytes, path: str) -> None:
+    """Connects, behind all others who would: where the backlog is full, the kernel does not wait but says EAGAIN."""
+    end = time.monotonic() + _CONNECT_S
+    pause = _FIRST_PAUSE_S
+    while True:
+        try:
+            broker.connect(address)
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                text = f"cannot ask the broker at {path}: its backlog was full for {_CONNECT_S:g} s"
+                raise TimeoutError(errno.ETIMEDOUT, text) from None
+            time.sleep(pause)
+            pause = min(pause * 2, _PAUSE_S)
+        except OSError as error:
+            raise _explained(error, path) from None
+        else:
+            return
+
+
 def _answer(broker: socket.socket, path: str) -> tuple[bytes, list[int]]:
     try:
-        answer, descriptors = _grant.receive_descriptors(broker)
+        try:
+            answer, descriptors = _grant.receive_descriptors(broker)
+        except ConnectionResetError:
+            # The broker has closed before it read all. The error comes first, and what it has said comes behind it.
+            answer, descriptors = _grant.receive(broker, descriptors=_grant.ANSWER_DESCRIPTORS)
     except TimeoutError:
         raise TimeoutError(f"the broker at {path} has not answered within {_ANSWER_S} s") from None
-    except ConnectionResetError:
-        answer, descriptors = b"", []
     if not answer:
         _grant.close(descriptors)
         raise _core.RawtpError(f"the broker at {path} ended without an answer")

@@ -22,8 +22,12 @@ __all__ = [
     "__version__",
     "_attempts",
     "_cost",
+    "_list_maps",
     "_load",
     "_load_rejected",
+    "_map_id",
+    "_map_ids",
+    "_meters",
     "_overlaps",
     "_syscall_name",
     "_syscall_number",
@@ -494,6 +498,21 @@ def _load_rejected() -> None:
 
 def _overlaps() -> bool:
     """Whether this kernel has CVE-2024-41009, by which the reader of a ring can reach memory of others."""
+
+def _meters(programs: list[int]) -> tuple[list[int], int]:
+    """The kernel's text about each program, opened, for a broker to hand out: ``recursion_misses`` in it tells how
+    often the program was skipped. And a descriptor that ends it: once that is closed, the texts cannot be read any
+    more, and never tell of another program."""
+
+def _list_maps() -> int:
+    """The descriptor of a program that lists the BPF maps of the host: for :func:`_map_ids`. Raises what
+    :class:`Tracer` raises."""
+
+def _map_ids(iterator: int) -> list[int]:
+    """The ids of all BPF maps that are in use by anybody."""
+
+def _map_id(descriptor: int) -> int:
+    """The id of a BPF map."""
 
 def _attempts(ring_bytes: int) -> list[tuple[str, int]]:
     """The steps to a tracer, ``"bpf"``, ``"ring_buffer"``, ``"raw_tp_load"`` and, when that went well,

@@ -78,6 +78,13 @@ def receive_descriptors(peer: socket.socket) -> tuple[bytes, list[int]]:
     return receive(peer, descriptors=ANSWER_DESCRIPTORS)
 
 
+def hear_no_more(peer: socket.socket) -> None:
+    """Before a close: what it has sent meanwhile would, unread, reach it as a reset, in place of our last word."""
+    peer.shutdown(socket.SHUT_RD)
+    while peer.recv(1):
+        pass
+
+
 def close(descriptors: Sequence[int]) -> None:
     """Close all of them."""
     for descriptor in descriptors:

@@ -14,6 +14,10 @@ UNPATCHED = (
 )
 
 
+class BusyError(PermissionError):
+    """A refusal whose reason may pass within moments."""
+
+
 @dataclass(frozen=True)
 class Policy:
     """The limits. Each refusal is a PermissionError that says which of them."""
@@ -27,22 +31,40 @@ class Policy:
     unsafe: str | None = None
     """Why no ring should go to another user on this kernel, where that is so and is not accepted."""
 
-    def check(self, uid: int, request: dict[str, Any], *, tracers: int, of_user: int) -> dict[str, Any]:
-        """The request as it is granted, when that many tracers are there already, and that many of this user's."""
+    def check(
+        self,
+        uid: int,
+        request: dict[str, Any],
+        *,
+        tracers: int,
+        of_user: int,
+        held: int = 0,
+        held_of_user: int = 0,
+    ) -> dict[str, Any]:
+        """The request as it is granted, when that many tracers are there already, and that many of this user's; and so
+        many rings of tracers that have ended, whose memory is not free."""
         if self.unsafe is not None and uid not in (0, self.own_uid):
             raise PermissionError(f"{self.unsafe}; who runs the broker can accept that: --accept-unpatched-kernel")
         if of_user >= self.max_tracers_per_user:
             raise PermissionError(f"user {uid} has {of_user} tracers already, as many as this broker gives to one user")
-        if tracers >= self.max_tracers:
-            raise PermissionError(f"this broker has {tracers} tracers already, as many as it gives")
         if request["ring_bytes"] > self.max_ring_bytes:
             raise PermissionError(f"a ring has at most {self.max_ring_bytes} bytes here, not {request['ring_bytes']}")
-        if self.allow == "all":
-            return request
-        others = sorted(set(request["uid"] or ()) - {uid})
-        if others:
-            raise PermissionError(f"this broker shows user {uid} their own calls only, not those of user {others[0]}")
-        return {**request, "uid": [uid]}
+        if self.allow == "own":
+            others = sorted(set(request["uid"] or ()) - {uid})
+            if others:
+                raise PermissionError(
+                    f"this broker shows user {uid} their own calls only, not those of user {others[0]}"
+                )
+            request = {**request, "uid": [uid]}
+        if of_user + held_of_user >= self.max_tracers_per_user:
+            raise BusyError(
+                f"user {uid} has {of_user} tracers, and holds the rings of {held_of_user} that have ended: together as "
+                "many as this broker gives to one user"
+            )
+        if tracers + held >= self.max_tracers:
+            kept = f", and rings of {held} that have ended are still held: together" if held else " already,"
+            raise BusyError(f"this broker has {tracers} tracers{kept} as many as it gives")
+        return request
 
     def explain(self, uid: int, row: tuple[str, str | None, str | None]) -> tuple[str, str | None, str | None]:
         """A part of the coverage, with what the policy leaves of it."""

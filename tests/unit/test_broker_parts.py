@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from rawtp import broker_command
+from rawtp import _broker_socket, _limits, broker_command
+from rawtp._limits import Limits
 from rawtp._policy import UNPATCHED, Policy
 
 UNITS = Path(__file__).parents[2] / "systemd"
@@ -78,7 +79,7 @@ def test_wrong_usage(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     if environment:
-        monkeypatch.setattr(broker_command, "_passed", lambda: object())
+        monkeypatch.setattr(_broker_socket, "passed", lambda: object())
     with pytest.raises(SystemExit) as raised:
         broker_command.run(arguments.split())
     assert raised.value.code == 2
@@ -89,12 +90,12 @@ def test_wrong_usage(
 def test_descriptors_that_are_passed_to_another_process(pid: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LISTEN_FDS", "1")
     monkeypatch.setenv("LISTEN_PID", pid)
-    assert broker_command._passed() is None
+    assert _broker_socket.passed() is None
 
 
 def test_the_group_must_be_there(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     with pytest.raises(LookupError, match=r"^there is no group 'no-such-group'$"):
-        broker_command._listen(str(tmp_path / "socket"), "no-such-group")
+        _broker_socket.listen(str(tmp_path / "socket"), "no-such-group")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -102,14 +103,15 @@ def test_what_is_no_socket_is_left_alone(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("kept")
     with pytest.raises(OSError, match="there is a file of another kind"):
-        broker_command._listen(str(file), None)
+        _broker_socket.listen(str(file), None)
     assert file.read_text() == "kept"
 
 
 def test_before_its_group_is_set_only_its_owner_may_connect(tmp_path: Path) -> None:
     path = tmp_path / "socket"
-    broker_command._listen(str(path), None).close()
-    assert path.stat().st_mode & 0o777 == 0o600
+    with _broker_socket.listen(str(path), None):
+        assert path.stat().st_mode & 0o777 == 0o600
+    assert not path.exists()
 
 
 def unit(name: str) -> configparser.ConfigParser:
@@ -123,7 +125,15 @@ def test_the_units_say_what_the_command_takes() -> None:
     service, listener = unit("rawtp.service"), unit("rawtp.socket")
     words = shlex.split(service["Service"]["ExecStart"])
     assert words[1:4] == ["-I", "-m", "rawtp"]
-    assert broker_command.parser().parse_args(words[4:]).allow == "own"
+    chosen = broker_command.parser().parse_args(words[4:])
+    assert (chosen.allow, chosen.max_tracers, chosen.max_ring_bytes) == ("own", 64, 4 << 20)
+    made = Limits(chosen.max_tracers, 8, chosen.max_ring_bytes)
+    # On a machine with 100 CPUs, and 30 MiB for the broker itself.
+    assert made.max_tracers * (made.max_ring_bytes + (5 << 20) + (64 << 10) * 100) + (30 << 20) < 1 << 30
+    assert service["Service"]["MemoryMax"] == "1G"
+    assert made.descriptors <= int(service["Service"]["LimitNOFILE"])
+    assert chosen.max_tracers + 16 <= int(service["Service"]["TasksMax"])
+    assert listener["Socket"]["Backlog"] == str(_broker_socket.BACKLOG)
     assert listener["Socket"]["ListenSequentialPacket"] == "/run/rawtp.sock"
     assert (listener["Socket"]["SocketGroup"], listener["Socket"]["SocketMode"]) == ("rawtp", "0660")
     assert (
@@ -144,3 +154,11 @@ def test_systemd_understands_the_units(tmp_path: Path) -> None:
         ["systemd-analyze", "verify", *tmp_path.iterdir()], capture_output=True, text=True, check=False
     )
     assert [line for line in done.stderr.splitlines() if "rawtp." in line] == []
+
+
+def test_the_command_of_the_readme_says_how_much_it_takes() -> None:
+    readme = (UNITS.parent / "README.md").read_text()
+    line = next(line for line in readme.splitlines() if line.startswith("sudo python -m rawtp broker "))
+    chosen = broker_command.parser().parse_args(shlex.split(line)[4:])
+    one = chosen.max_ring_bytes + _limits.state_bytes() + (8 - os.sysconf("SC_NPROCESSORS_CONF")) * (64 << 10)
+    assert f"on 8 CPUs {chosen.max_tracers * one >> 20} MiB" in readme
