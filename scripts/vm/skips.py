@@ -38,6 +38,7 @@ KNOWN = (
     ("5.10*", "kernel.test_hook.*", 'hook="tracepoint" needs *'),
     # IOSQE_CQE_SKIP_SUCCESS came with 5.17.
     ("5.10*", "kernel.test_io_uring.test_without_a_completion", "this kernel has no io_uring, or forbids it *"),
+    ("5.10*", "kernel.test_io_uring.test_linked_to_one_that_fails", "this kernel has no io_uring, or forbids it *"),
     ("newest", "kernel.test_hook.test_both_see_the_same[[]*", "raw tracepoints miss events on this kernel: *"),
     ("*-arm64", "kernel.test_hook.test_both_see_the_same[[]compat]", "int 0x80 is x86's"),
     ("*-arm64", "kernel.test_ways.test_of_a_32_bit_program", "int 0x80 is x86's"),

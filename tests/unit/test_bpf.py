@@ -20,6 +20,7 @@ HELPERS = {
     "bpf_get_ns_current_pid_tgid",
     "bpf_get_smp_processor_id",
     "bpf_ktime_get_boot_ns",
+    "bpf_ktime_get_ns",
     "bpf_map_delete_elem",
     "bpf_map_lookup_elem",
     "bpf_map_update_elem",

@@ -158,7 +158,7 @@ def test_systemd_understands_the_units(tmp_path: Path) -> None:
 
 def test_the_command_of_the_readme_says_how_much_it_takes() -> None:
     readme = (UNITS.parent / "README.md").read_text()
-    line = next(line for line in readme.splitlines() if line.startswith("sudo python -m rawtp broker "))
-    chosen = broker_command.parser().parse_args(shlex.split(line)[4:])
+    line = next(line for line in readme.splitlines() if line.startswith("sudo .venv/bin/rawtp broker "))
+    chosen = broker_command.parser().parse_args(shlex.split(line)[2:])
     one = chosen.max_ring_bytes + _limits.state_bytes() + (8 - os.sysconf("SC_NPROCESSORS_CONF")) * (64 << 10)
     assert f"on 8 CPUs {chosen.max_tracers * one >> 20} MiB" in readme

@@ -13,7 +13,7 @@ def test_every_key_is_documented() -> None:
     found = keys.documented()
     assert list(found) == [*rawtp.ALL_FIELDS, "ancestors"]
     assert all(text.endswith(".") and len(text) > 10 and "`" not in text for text in found.values())
-    assert found["cpu"] == "The CPU that ran the call's entry."
+    assert found["cpu"] == "The CPU that ran the call's entry; its return, when the entry was not seen."
 
 
 def test_help_lists_them(capsys: pytest.CaptureFixture[str]) -> None:
