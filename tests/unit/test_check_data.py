@@ -63,6 +63,7 @@ class PretendTracer:
         "io_uring": {"hook": "raw_tp/io_uring_submit_req", "reason": None},
         "syscall_results": {"hook": "tp_btf/sys_exit", "reason": None},
         "io_uring_results": {"hook": "raw_tp/io_uring_complete", "reason": None},
+        "cgroup_changes": {"hook": "raw_tp/cgroup_mkdir", "reason": None},
     }
 
     def __init__(self, *_: object, **options: object) -> None:
