@@ -274,7 +274,15 @@ def memory_of(programs: list[int], ring_bytes: int) -> int:
 
 @pytest.mark.parametrize("filters", [{"pid": [1], "follow": True}, {"path": ["/x/**/*.db", "/y"]}])
 def test_a_tracer_takes_no_more_than_is_reckoned_for_it(filters: dict[str, Any]) -> None:
-    asked: dict[str, Any] = {"pid": None, "follow": False, "uid": [1], "comm": ["x*"], "cgroup": None, "path": None}
+    asked: dict[str, Any] = {
+        "tell_cgroups": True,
+        "pid": None,
+        "follow": False,
+        "uid": [1],
+        "comm": ["x*"],
+        "cgroup": None,
+        "path": None,
+    }
     calls = rawtp.DELETE + rawtp.RENAME + rawtp.TRUNCATE
     asked |= {
         "syscalls": calls,
