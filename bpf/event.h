@@ -260,6 +260,16 @@ struct counters {
 	__u32 lost_cgroups; /* cgroup records that did not fit: in the first of a CPU only */
 };
 
+/* What is compared with each path that is wanted: places in the segments. */
+struct compared {
+	__u32 name_at;
+	__u32 name_bytes;
+	__u32 end; /* of the names that were walked; behind it there is no more */
+	__u32 bytes;
+	__u32 root_bytes;
+	__u32 is_absolute;
+};
+
 /*
  * The record that is being filled: by the same slots, and then once more for each CPU, for the exits of system calls.
  */
@@ -270,6 +280,7 @@ struct call_state {
 	struct arguments arguments;
 	struct asked asked;
 	struct process process;
+	struct compared compared;
 	union {
 		struct enter_record record;
 		/* At its end, since the segments stand right behind whichever it is. */

@@ -95,56 +95,79 @@ static __always_inline bool is_on_the_way(const struct segments *segments, __u32
 }
 
 /*
- * Where in the segments the head of the name is, and that of what was walked; NOWHERE for none. Global, and so verified
- * once for all that call it.
+ * Whether the path that is being looked at may be this one, or below it. Global, as what calls it: so the verifier goes
+ * through it once, and not once for each of 32 paths.
  */
+__noinline int may_be_this(__u32 slot, __u32 index)
+{
+	struct call_state *state = bpf_map_lookup_elem(&call_states, &slot);
+	const volatile struct path_filter *filter;
+	const struct compared *compared;
+	struct segments *segments;
+	__u64 at = index;
+
+	if (!state)
+		return 1;
+	/* For the verifier. */
+	barrier_var(at);
+	filter = &cfg_path_filters[at & (FILTER_MAX - 1)];
+	compared = &state->compared;
+	segments = &state->segments;
+	if (compared->is_absolute && is_below(segments, compared->name_at, compared->name_bytes, filter))
+		return 1;
+	/* Of an absolute name, what was walked is the process's root: only that of a container has names. */
+	if ((compared->bytes || !compared->is_absolute) &&
+	    is_on_the_way(segments, compared->end, compared->bytes, filter))
+		return 1;
+	return !compared->is_absolute && compared->root_bytes < compared->bytes &&
+	       is_on_the_way(segments, compared->end - compared->bytes + compared->root_bytes, compared->root_bytes,
+			     filter);
+}
+
+/* Where in the segments the head of the name is, and that of what was walked; NOWHERE for none. */
 __noinline int may_be_wanted(__u32 slot, __u32 name_at, __u32 walk_at)
 {
 	struct call_state *state = bpf_map_lookup_elem(&call_states, &slot);
-	__u32 name_bytes = 0, root_bytes = NO_ROOT, end = 0, bytes = 0;
+	struct compared *compared;
 	struct segments *segments;
 	struct segment *head;
-	bool is_absolute = false;
 
 	if (!state)
 		return 1;
 	segments = &state->segments;
+	compared = &state->compared;
+	compared->name_at = 0;
+	compared->name_bytes = 0;
+	compared->end = 0;
+	compared->bytes = 0;
+	compared->root_bytes = NO_ROOT;
+	compared->is_absolute = 0;
 	if (name_at != NOWHERE) {
 		head = (struct segment *)(segments->bytes + within_segments(name_at));
 		/* Read again at the exit, perhaps. */
 		if (head->status == NAME_FAULT)
 			return 1;
-		name_bytes = head->bytes;
-		name_at += sizeof(*head);
-		is_absolute = name_bytes && (word_at(segments, name_at) & 0xff) == '/';
-		if (is_winding(segments, name_at, name_bytes))
+		compared->name_at = name_at + sizeof(*head);
+		compared->name_bytes = head->bytes;
+		compared->is_absolute = head->bytes && (word_at(segments, compared->name_at) & 0xff) == '/';
+		if (is_winding(segments, compared->name_at, compared->name_bytes))
 			return 1;
 	}
 	if (walk_at != NOWHERE) {
 		head = (struct segment *)(segments->bytes + within_segments(walk_at));
 		if (head->status == WALK_PARTIAL || head->status == WALK_DETACHED)
 			return 1;
-		if (head->status == WALK_INTERNAL && !is_absolute)
+		if (head->status == WALK_INTERNAL && !compared->is_absolute)
 			return 0;
-		bytes = head->bytes - sizeof(struct directory);
-		root_bytes = word_at(segments, walk_at + sizeof(*head));
-		end = walk_at + sizeof(*head) + sizeof(struct directory) + bytes;
-	} else if (!is_absolute) {
+		compared->bytes = head->bytes - sizeof(struct directory);
+		compared->root_bytes = word_at(segments, walk_at + sizeof(*head));
+		compared->end = walk_at + sizeof(*head) + sizeof(struct directory) + compared->bytes;
+	} else if (!compared->is_absolute) {
 		return 1;
 	}
-#pragma clang loop unroll(disable)
-	for (__u32 i = 0; i < FILTER_MAX && i < cfg_path_count; i++) {
-		const volatile struct path_filter *filter = &cfg_path_filters[i];
-
-		if (is_absolute && is_below(segments, name_at, name_bytes, filter))
+	for (__u32 i = 0; i < FILTER_MAX && i < cfg_path_count; i++)
+		if (may_be_this(slot, i))
 			return 1;
-		/* Of an absolute name, what was walked is the process's root: only that of a container has names. */
-		if ((bytes || !is_absolute) && is_on_the_way(segments, end, bytes, filter))
-			return 1;
-		if (!is_absolute && root_bytes < bytes &&
-		    is_on_the_way(segments, end - bytes + root_bytes, root_bytes, filter))
-			return 1;
-	}
 	return 0;
 }
 

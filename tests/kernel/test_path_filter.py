@@ -318,3 +318,13 @@ def drained(tracer: rawtp.Tracer) -> list[rawtp.Event]:
     assert_ledger(tracer.stats())
     assert tracer.stats().lost_ring == 0
     return events
+
+
+def test_as_many_paths_as_there_may_be(tree: Path) -> None:
+    """Of 8 the verifier once made so many ways that it gave up, after 20 seconds."""
+    wanted = [tree / "wanted" / str(number) for number in range(32)]
+    with rawtp.Tracer(pid=os.getpid(), path=wanted) as tracer:
+        delete(f"{tree}/wanted/32", f"{tree}/other/0", *[f"{path}/x" for path in wanted])
+        with working_in(tree / "wanted"):
+            delete("31", "33", "0/y")
+        assert paths(tracer) == [*[f"{path}/x" for path in wanted], str(wanted[31]), f"{wanted[0]}/y"]
