@@ -4,8 +4,7 @@ use std::ffi::CStr;
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use libbpf_rs::{ProgramMut, ProgramType};
-
+use crate::beside::Beside;
 use crate::config::Config;
 use crate::coverage::{self, Part};
 use crate::error::{Error, Result};
@@ -40,12 +39,12 @@ pub struct Plan {
 
 impl Attached {
     /// Attaches all programs of the plan: the ends first, since an end without a beginning is dropped, while a beginning
-    /// without an end would wait for it. `beside` is the program for requests, if it is not the skeleton's.
+    /// without an end would wait for it. `beside` are the programs that are not the skeleton's.
     ///
     /// # Errors
     ///
     /// Those of what a tracer cannot do without: the system calls.
-    pub fn new(skel: &RawtpSkel<'_>, beside: Option<&OwnedFd>, config: &Config, plan: &Plan) -> Result<Self> {
+    pub fn new(skel: &RawtpSkel<'_>, beside: &Beside, config: &Config, plan: &Plan) -> Result<Self> {
         let mut attached = Self::default();
         let progs = &skel.progs;
         let no_results = (!config.results).then(|| "results=False".to_owned());
@@ -54,6 +53,7 @@ impl Attached {
         } else {
             (&progs.handle_sys_enter, &progs.handle_sys_exit)
         };
+        let exit = beside.exit.as_ref().map_or_else(|| exit.as_fd(), AsFd::as_fd);
         if config.filters.follow() {
             for program in [&progs.handle_process_exit, &progs.handle_fork] {
                 attached.keep(program, copy(&logged(|| program.attach())?)?)?;
@@ -66,34 +66,48 @@ impl Attached {
         match no_results {
             Some(reason) => attached.coverage.push(Part::absent(coverage::SYSCALL_RESULTS, reason)),
             None => {
-                attached.syscalls(coverage::SYSCALL_RESULTS, exit, plan, "tp_btf/sys_exit", "raw_syscalls/sys_exit")?;
+                attached.syscalls(
+                    coverage::SYSCALL_RESULTS,
+                    exit,
+                    None,
+                    plan,
+                    ["tp_btf/sys_exit", "raw_syscalls/sys_exit"],
+                )?;
             }
         }
         let submissions = [c"io_uring_submit_req", c"io_uring_submit_sqe"];
-        let request = || beside.map_or_else(|| progs.handle_request.as_fd(), AsFd::as_fd);
+        let request = || beside.request.as_ref().map_or_else(|| progs.handle_request.as_fd(), AsFd::as_fd);
         let request = plan.without_requests.clone().map_or_else(|| Ok(request()), Err);
         attached.optional(coverage::IO_URING, request, &submissions)?;
-        attached.syscalls(coverage::SYSCALLS, enter, plan, "raw_tp/sys_enter", "raw_syscalls/sys_enter")?;
+        let (enter, tracepoint) = (enter.as_fd(), Some(c"sys_enter"));
+        attached.syscalls(
+            coverage::SYSCALLS,
+            enter,
+            tracepoint,
+            plan,
+            ["raw_tp/sys_enter", "raw_syscalls/sys_enter"],
+        )?;
         attached.links.reverse();
         attached.programs.reverse();
         attached.coverage.reverse();
         Ok(attached)
     }
 
+    /// By its raw tracepoint, of which a `tp_btf` program knows the name itself, or by the classic one.
     fn syscalls(
         &mut self,
         name: &'static str,
-        program: &ProgramMut<'_>,
+        program: BorrowedFd<'_>,
+        tracepoint: Option<&CStr>,
         plan: &Plan,
-        raw: &'static str,
-        classic: &'static str,
+        [raw, classic]: [&'static str; 2],
     ) -> Result<()> {
-        if plan.classic {
-            let link = attach_tracepoint(program.as_fd(), classic);
-            self.keep(program, link.map_err(Error::os("cannot attach to the tracepoints raw_syscalls"))?)?;
+        let link = if plan.classic {
+            attach_tracepoint(program, classic).map_err(Error::os("cannot attach to the tracepoints raw_syscalls"))
         } else {
-            self.keep(program, copy(&logged(|| attach(program))?)?)?;
-        }
+            attach_raw(program, tracepoint).map_err(Error::os("cannot attach to the raw tracepoints of system calls"))
+        };
+        self.keep(&program, link?)?;
         let hook = if plan.classic { format!("tracepoint/{classic}") } else { raw.to_owned() };
         self.coverage.push(Part { name, hook: Some(hook), reason: plan.reason.clone() });
         Ok(())
@@ -145,11 +159,6 @@ fn copy(of: &impl AsFd) -> Result<OwnedFd> {
     of.as_fd().try_clone_to_owned().map_err(Error::os("cannot copy a descriptor"))
 }
 
-/// libbpf knows the exit program's target no longer by its section.
-fn attach(program: &ProgramMut<'_>) -> libbpf_rs::Result<libbpf_rs::Link> {
-    if program.prog_type() == ProgramType::Tracing { program.attach_trace() } else { program.attach() }
-}
-
 /// The link to the first tracepoint that is there; else the reason why none is attached.
 fn first_of(
     program: BorrowedFd<'_>,
@@ -157,7 +166,7 @@ fn first_of(
 ) -> std::result::Result<(OwnedFd, &'static str), String> {
     let names: Vec<&str> = tracepoints.iter().filter_map(|tracepoint| tracepoint.to_str().ok()).collect();
     for (tracepoint, name) in tracepoints.iter().zip(&names) {
-        match attach_raw(program, tracepoint) {
+        match attach_raw(program, Some(tracepoint)) {
             Ok(link) => return Ok((link, name)),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             // What the program does where it knows none of the arguments (UNKNOWN_ARGUMENTS).

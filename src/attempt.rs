@@ -20,7 +20,7 @@ const NO_COMMAND: libc::c_long = 0x7fff;
 pub fn attempts(ring_bytes: u32) -> Vec<(&'static str, i32)> {
     let _blocked = Blocked::new();
     let program = load(&nothing(), 0);
-    let attached = program.as_ref().ok().map(|program| attach_raw(program.as_fd(), c"sys_enter"));
+    let attached = program.as_ref().ok().map(|program| attach_raw(program.as_fd(), Some(c"sys_enter")));
     let mut steps = vec![
         ("bpf", errno(&no_command())),
         ("ring_buffer", errno(&ring_buffer(ring_bytes))),

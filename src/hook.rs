@@ -98,14 +98,16 @@ fn has_preemptible_rcu() -> bool {
         .is_some_and(|task| task.iter().any(|member| member.name.is_some_and(|name| name == "rcu_read_lock_nesting")))
 }
 
-/// Attaches a program to a raw tracepoint, for as long as the descriptor is open.
+/// Attaches a program to a raw tracepoint, for as long as the descriptor is open. A typed one (`tp_btf`) was loaded for its
+/// own, and takes no name.
 ///
 /// # Errors
 ///
 /// Those of `bpf(2)`.
-pub fn attach_raw(program: BorrowedFd<'_>, tracepoint: &CStr) -> io::Result<OwnedFd> {
-    // SAFETY: a C string, and a descriptor.
-    descriptor(unsafe { libbpf_sys::bpf_raw_tracepoint_open(tracepoint.as_ptr(), program.as_raw_fd()) }.into())
+pub fn attach_raw(program: BorrowedFd<'_>, tracepoint: Option<&CStr>) -> io::Result<OwnedFd> {
+    let name = tracepoint.map_or_else(ptr::null, CStr::as_ptr);
+    // SAFETY: a C string or NULL, and a descriptor.
+    descriptor(unsafe { libbpf_sys::bpf_raw_tracepoint_open(name, program.as_raw_fd()) }.into())
 }
 
 /// Attaches a program to a classic tracepoint, for as long as the descriptor is open.

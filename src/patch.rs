@@ -117,6 +117,12 @@ unsafe extern "C" fn prepare_exit_program(
     }
 }
 
+/// What the exit program is attached to, where that is known.
+#[must_use]
+pub fn exit_target() -> Option<u32> {
+    EXIT_TARGET.get().copied()
+}
+
 /// Says what the exit program is attached to. libbpf has to find it where it is not known.
 ///
 /// # Errors

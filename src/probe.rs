@@ -11,7 +11,7 @@ use libbpf_rs::skel::{OpenSkel, SkelBuilder};
 use libbpf_rs::{AsRawLibbpf, ObjectBuilder};
 
 use crate::attach::{Attached, Plan};
-use crate::beside::load_beside;
+use crate::beside::{Beside, load_beside};
 use crate::cgroup_mounts::controller;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -233,18 +233,18 @@ fn load_optional(config: &Config, cpus: u32, plan: &Plan) -> Result<Loaded> {
     Err(refusal)
 }
 
-/// The program for requests beside the others, if there is one and if that can be done.
+/// Programs beside each other, if that can be done.
 fn load_with(config: &Config, cpus: u32, plan: &Plan) -> Result<Loaded> {
-    let ways: &[bool] = if plan.without_requests.is_none() { &[true, false] } else { &[false] };
+    let ways: &[bool] = if plan.without_requests.is_none() || config.results { &[true, false] } else { &[false] };
     let loaded = ways.iter().find_map(|&is_beside| load_once(config, cpus, plan, is_beside).transpose());
     loaded.expect("the last of the ways leaves no program out")
 }
 
-/// `None` when the program that was to be loaded beside the others could not.
+/// `None` when one that was to be loaded beside the others could not.
 fn load_once(config: &Config, cpus: u32, plan: &Plan, is_beside: bool) -> Result<Option<Loaded>> {
     let (mut storage, mut another) = (MaybeUninit::uninit(), MaybeUninit::uninit());
     let mut types = KernelTypes::new();
-    let (skel, beside) = logged(|| {
+    let Some((skel, beside)) = logged(|| {
         handle_exit_program();
         let mut builder = RawtpSkelBuilder::default();
         if let Some(types) = &types {
@@ -258,17 +258,20 @@ fn load_once(config: &Config, cpus: u32, plan: &Plan, is_beside: bool) -> Result
         configure(&mut open, config, plan, cpus)?;
         config.filters.configure(&mut open)?;
         patch(&mut open)?;
-        let loaded = if is_beside { load_beside(open)? } else { (open.load()?, None) };
-        config.filters.fill(&loaded.0)?;
+        let none = Beside { request: None, exit: None };
+        let loaded = if is_beside { load_beside(open)? } else { Some((open.load()?, none)) };
+        if let Some((skel, _)) = &loaded {
+            config.filters.fill(skel)?;
+        }
         Ok(loaded)
-    })?;
-    if is_beside && beside.is_none() {
+    })?
+    else {
         return Ok(None);
-    }
+    };
     freeze(skel.maps.counters.as_fd())?;
     let copy = |map: &dyn AsFd| map.as_fd().try_clone_to_owned().map_err(Error::os("cannot copy a descriptor"));
     Ok(Some(Loaded {
-        attached: Attached::new(&skel, beside.as_ref(), config, plan)?,
+        attached: Attached::new(&skel, &beside, config, plan)?,
         ring: copy(&skel.maps.events)?,
         counters: copy(&skel.maps.counters)?,
         switch: copy(&skel.maps.data_closed)?,
