@@ -35,6 +35,8 @@ pub mod fdinfo;
 pub mod fields;
 pub mod filters;
 pub mod fork;
+pub mod glob;
+pub mod glob_states;
 pub mod hook;
 pub mod join;
 pub mod kernel_types;

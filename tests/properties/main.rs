@@ -4,6 +4,7 @@
 
 mod btf;
 mod cgroup;
+mod glob;
 mod path;
 mod record;
 mod ring;
