@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import marshal
 import os
 import select
@@ -107,8 +108,9 @@ _END_MS = 1000
 
 
 def _pipe() -> tuple[IO[bytes], IO[bytes]]:
+    """Two files that block, also where eventlet has patched os.fdopen: so must the other process find its end."""
     read, write = os.pipe()
-    return os.fdopen(read, "rb"), os.fdopen(write, "wb")
+    return io.open(read, "rb"), io.open(write, "wb")  # noqa: UP020 - it may have patched the built-in, too
 
 
 class Child:

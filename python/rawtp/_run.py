@@ -50,7 +50,8 @@ def run(
 
     Descendants that outlive the command, such as daemons, are seen up to the moment at which the command itself ends,
     and run on. A KeyboardInterrupt comes out when the command has ended: it got the terminal's SIGINT, too. A second
-    one kills it, and so does any other exception, such as a signal handler's.
+    one kills it, and so does any other exception, such as a signal handler's. Where eventlet has patched the standard
+    library, other green threads run meanwhile.
 
     Args:
         command: the program, looked for on ``PATH``, and its arguments.
@@ -79,9 +80,19 @@ def run(
 def _taken(tracer: _core.Tracer, child: Child) -> list[Event]:
     """The events up to the command's end, taken as they come: the queue stays short, however long it runs."""
     events: list[Event] = []
-    ready = select.poll()
-    ready.register(tracer.fileno(), select.POLLIN)
-    ready.register(child.pidfd, select.POLLIN)
-    while all(fd != child.pidfd for fd, _ in ready.poll()):
+    while child.pidfd not in _readable(tracer.fileno(), child.pidfd):
         events += tracer._take(_AT_ONCE, 0)
     return events
+
+
+def _readable(*fds: int) -> list[int]:
+    """Those of the descriptors that can be read, as soon as there is one.
+
+    eventlet's monkey-patching takes poll(2) away, and makes a wait of its own of select(2), for any descriptor.
+    """
+    if not hasattr(select, "poll"):
+        return select.select(fds, (), ())[0]
+    ready = select.poll()
+    for fd in fds:
+        ready.register(fd, select.POLLIN)
+    return [fd for fd, _ in ready.poll()]

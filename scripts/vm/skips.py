@@ -16,6 +16,7 @@ KNOWN = (
     ("*", "kernel.test_async*", "could not import 'uvloop'*"),
     ("*", "kernel.test_happened.*", "could not import 'uvloop'*"),
     ("*", "kernel.test_readme.test_the_line_of_each_library*", "could not import '*"),
+    ("*", "kernel.test_run_patched.test_under_eventlet", "could not import 'eventlet'*"),
     ("*", "kernel.test_shown.*", "could not import '*"),
     ("*", "kernel.test_stream.*", "could not import '*"),
     ("*", "kernel.test_to_arrow.*", "could not import '*"),
