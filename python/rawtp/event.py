@@ -5,13 +5,8 @@ from __future__ import annotations
 from typing import Literal, TypedDict
 
 
-class Event(TypedDict):
-    """One system call that deletes, or tried to, or a request of io_uring's that does.
-
-    Every key that the tracer's ``fields`` name is there, by default all but ``ancestors``. ``None`` means *not known*,
-    or that the call has none; it never stands for zero or for an empty name. ``str`` values made of the kernel's bytes
-    use :func:`os.fsdecode`, so that they work in any ``os`` call.
-    """
+class _AllFields(TypedDict):
+    """The keys of an event that are there by default."""
 
     ts_ns: int
     """Unix time of the call's entry, in nanoseconds (``CLOCK_REALTIME``); of its return, when the entry was not seen:
@@ -123,6 +118,17 @@ class Event(TypedDict):
     ``IOSQE_CQE_SKIP_SUCCESS``, or when there was none, as of a thread that seccomp killed."""
     errno: str | None
     """The errno's name, ``"ENOENT"``, when ``ret`` is negative; otherwise ``None``."""
+
+
+# Two classes in place of NotRequired, which typing has from Python 3.11 on.
+class Event(_AllFields, total=False):
+    """One system call that deletes, or tried to, or a request of io_uring's that does.
+
+    Every key that the tracer's ``fields`` name is there, by default all but ``ancestors``. ``None`` means *not known*,
+    or that the call has none; it never stands for zero or for an empty name. ``str`` values made of the kernel's bytes
+    use :func:`os.fsdecode`, so that they work in any ``os`` call.
+    """
+
     ancestors: tuple[tuple[int, str], ...]
     """(process id, command name) of the parent, of its parent, and so on, 16 at the most. Not among
     :data:`rawtp.ALL_FIELDS`: ask for it by name."""
