@@ -1,7 +1,8 @@
-//! Compiles the BPF programs and generates their skeleton into `OUT_DIR`.
+//! Compiles the BPF programs and generates their skeleton into `OUT_DIR`, and the extension's docstrings out of its stub.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -39,8 +40,57 @@ fn builder(source: &str, clang: &Path, out: &Path) -> SkeletonBuilder {
     builder
 }
 
+/// The stub, whose docstrings are those of the extension.
+const STUB: &str = "python/rawtp/_core.pyi";
+
+/// What is read of the stub: names, such as "Tracer.get", and their docstrings.
+fn docstrings(stub: &str) -> Result<Vec<(String, String)>, String> {
+    let (mut docs, mut class) = (Vec::new(), String::new());
+    // What the next docstring belongs to.
+    let mut name = None;
+    let mut lines = stub.lines();
+    while let Some(line) = lines.next() {
+        let code = line.trim_start();
+        let word =
+            |rest: &str| rest.chars().take_while(|char| char.is_alphanumeric() || *char == '_').collect::<String>();
+        if let Some(rest) = code.strip_prefix("class ") {
+            class = word(rest);
+            name = Some(class.clone());
+        } else if let Some(rest) = code.strip_prefix("def ") {
+            name = Some(if line == code { word(rest) } else { format!("{class}.{}", word(rest)) });
+        }
+        let Some(start) = code.strip_prefix("r\"\"\"").or_else(|| code.strip_prefix("\"\"\"")) else { continue };
+        let indent = line.len() - code.len();
+        let mut doc = start.to_owned();
+        while !doc.contains("\"\"\"") {
+            let line = lines.next().ok_or("a docstring without an end")?;
+            doc.push('\n');
+            doc.push_str(line.get(indent..).unwrap_or_default());
+        }
+        let doc = doc.split("\"\"\"").next().unwrap_or_default().trim_end();
+        if doc.contains('\\') && !code.starts_with('r') {
+            return Err(format!("a docstring with a backslash in it begins with r: {doc}"));
+        }
+        // Attributes' have a name of their own, which nothing asks for.
+        if let Some(name) = name.take() {
+            docs.push((name, doc.to_owned()));
+        }
+    }
+    Ok(docs)
+}
+
+/// Writes the macro `py_doc!`, which gives the docstring of a name.
+fn write_docs(out: &Path) -> Result<(), String> {
+    let stub = fs::read_to_string(STUB).map_err(|error| format!("{STUB}: {error}"))?;
+    let docs = docstrings(&stub).map_err(|error| format!("{STUB}: {error}"))?;
+    let arms: Vec<_> = docs.iter().map(|(name, doc)| format!("    ({name:?}) => {{ {doc:?} }};\n")).collect();
+    let code = format!("macro_rules! py_doc {{\n{}}}\n", arms.concat());
+    fs::write(out.join("py_docs.rs"), code).map_err(|error| format!("py_docs.rs: {error}"))
+}
+
 fn build() -> Result<(), String> {
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
+    write_docs(&out)?;
     let clang = clang()?;
     builder("rawtp.bpf.c", &clang, &out)
         .build_and_generate(out.join("rawtp.skel.rs"))
@@ -59,6 +109,7 @@ fn build() -> Result<(), String> {
 
 fn main() {
     println!("cargo::rerun-if-changed=bpf");
+    println!("cargo::rerun-if-changed={STUB}");
     println!("cargo::rerun-if-env-changed=RAWTP_CLANG");
     if let Err(message) = build() {
         for line in message.lines() {

@@ -9,8 +9,9 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyInt, PyString};
 
-use crate::filters::{Asked, Cgroup, Filters};
+use crate::filters::{Asked, Cgroup};
 use crate::refine::Outcome;
+use crate::syscalls::GROUPS;
 
 /// An int argument; anything else is refused by name, and what no machine word holds by its value.
 pub(crate) fn whole(name: &str, value: &Bound<'_, PyAny>) -> PyResult<i64> {
@@ -83,6 +84,26 @@ pub(crate) fn names(argument: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<St
         .collect()
 }
 
+/// Names of system calls, and words for groups of them, of which one may stand alone.
+pub(crate) fn calls(value: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
+    let group = |name: &str| GROUPS.iter().find(|(word, _)| *word == name).map(|(_, calls)| *calls);
+    let names = match value.extract::<String>() {
+        Ok(word) if group(&word).is_some() => vec![word],
+        Ok(_) => {
+            return Err(PyTypeError::new_err(
+                "syscalls must be an iterable of names, not a str: [\"unlink\"], rawtp.DELETE, rawtp.RENAME or \
+                 rawtp.TRUNCATE; or one of the words \"delete\", \"rename\" and \"truncate\"",
+            ));
+        }
+        Err(_) => names("syscalls", value)?,
+    };
+    let each = |name: String| match group(&name) {
+        Some(calls) => calls.iter().map(ToString::to_string).collect(),
+        None => vec![name],
+    };
+    Ok(names.into_iter().flat_map(each).collect())
+}
+
 /// One value, or an iterable of them; `None` when there is none.
 fn several<T>(value: Optional<'_, '_>, one: impl Fn(&Bound<'_, PyAny>) -> PyResult<T>) -> PyResult<Option<Vec<T>>> {
     let Some(value) = value else { return Ok(None) };
@@ -128,13 +149,10 @@ pub(crate) struct Who<'a, 'py> {
     pub(crate) path: Optional<'a, 'py>,
     pub(crate) exclude_self: bool,
     pub(crate) outcome: &'a str,
+    pub(crate) looks_up: bool,
 }
 
 impl Who<'_, '_> {
-    pub(crate) fn check(&self) -> PyResult<Filters> {
-        Ok(Filters::new(self.asked()?)?)
-    }
-
     pub(crate) fn asked(&self) -> PyResult<Asked> {
         Ok(Asked {
             pid: several(self.pid, |pid| whole("pid", pid))?,
@@ -145,6 +163,7 @@ impl Who<'_, '_> {
             path: several(self.path, |it| Ok(path("path", "a path, or an iterable of them", it)?.into()))?,
             exclude_self: self.exclude_self,
             outcome: outcome(self.outcome)?,
+            looks_up: self.looks_up,
         })
     }
 }

@@ -30,8 +30,7 @@ pub(crate) fn stream_capsule(
     PyCapsule::new_with_value(py, FFI_ArrowArrayStream::new(reader), c"arrow_array_stream")
 }
 
-/// Events as columns: what Tracer.batch gives. polars, pandas, pyarrow, duckdb and whatever else knows Arrow's PyCapsule
-/// interface read it without a copy, as often as they like. len() is the number of events.
+#[doc = py_doc!("Batch")]
 #[pyclass(frozen, weakref, module = "rawtp")]
 pub(crate) struct Batch {
     columns: RecordBatch,
@@ -50,29 +49,29 @@ impl Batch {
         self.columns.num_rows()
     }
 
-    /// The events as dicts: those that Tracer.get_many would have given.
+    #[doc = py_doc!("Batch.to_dicts")]
     fn to_dicts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         to_dicts(py, &self.columns, self.fields)
     }
 
-    /// So many of the events, from that one on, as dicts.
+    #[doc = py_doc!("Batch._dicts")]
     fn _dicts<'py>(&self, py: Python<'py>, first: usize, count: usize) -> PyResult<Bound<'py, PyList>> {
         let first = first.min(self.columns.num_rows());
         let count = count.min(self.columns.num_rows() - first);
         to_dicts(py, &self.columns.slice(first, count), self.fields)
     }
 
-    /// The first events as HTML, for notebooks.
+    #[doc = py_doc!("Batch._repr_html_")]
     fn _repr_html_<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         show(slf.py(), "rawtp._html", "batch", (slf,))
     }
 
-    /// Arrow's schema of the columns.
+    #[doc = py_doc!("Batch.__arrow_c_schema__")]
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
         schema_capsule(py, self.columns.schema_ref())
     }
 
-    /// Arrow's schema and array. requested_schema is passed over: the columns are as they are.
+    #[doc = py_doc!("Batch.__arrow_c_array__")]
     #[pyo3(signature = (requested_schema=None))]
     fn __arrow_c_array__<'py>(
         &self,
@@ -84,7 +83,7 @@ impl Batch {
         Ok((self.__arrow_c_schema__(py)?, PyCapsule::new_with_value(py, array, c"arrow_array")?))
     }
 
-    /// Arrow's stream, of one array. requested_schema is passed over: the columns are as they are.
+    #[doc = py_doc!("Batch.__arrow_c_stream__")]
     #[pyo3(signature = (requested_schema=None))]
     fn __arrow_c_stream__<'py>(
         &self,

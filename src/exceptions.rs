@@ -6,19 +6,9 @@ use pyo3::prelude::*;
 
 use crate::error::Error;
 
-create_exception!(rawtp, RawtpError, PyException, "The base of rawtp's own errors.");
-create_exception!(
-    rawtp,
-    LoadError,
-    RawtpError,
-    "The kernel refused a BPF program. `verifier_log` (str) holds what its verifier printed, or \"\"."
-);
-create_exception!(
-    rawtp,
-    UnsupportedKernelError,
-    RawtpError,
-    "The running kernel lacks something that rawtp cannot do without; the message names it."
-);
+create_exception!(rawtp, RawtpError, PyException, py_doc!("RawtpError"));
+create_exception!(rawtp, LoadError, RawtpError, py_doc!("LoadError"));
+create_exception!(rawtp, UnsupportedKernelError, RawtpError, py_doc!("UnsupportedKernelError"));
 
 /// The interpreter, for a shell.
 fn interpreter(py: Python<'_>) -> PyResult<String> {

@@ -1,6 +1,7 @@
 //! Whose calls are wanted, checked before anything is loaded, and written into the programs.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt::{self, Display};
 use std::fs::{self, File};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -159,6 +160,38 @@ pub struct Asked {
     pub path: Option<Vec<OsString>>,
     pub exclude_self: bool,
     pub outcome: Outcome,
+    /// Whether it is looked up what a path with special characters means: see [`PathFilter::found`].
+    pub looks_up: bool,
+}
+
+impl Display for Asked {
+    /// Each that was given, with a space before it, as ` pid=1,2 path="/srv"`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fn many<T>(
+            f: &mut fmt::Formatter<'_>,
+            name: &str,
+            values: Option<&Vec<T>>,
+            shown: impl Fn(&T) -> String,
+        ) -> fmt::Result {
+            let Some(values) = values else { return Ok(()) };
+            write!(f, " {name}={}", values.iter().map(shown).collect::<Vec<_>>().join(","))
+        }
+        let text = |value: &OsString| format!("{:?}", value.to_string_lossy());
+        many(f, "pid", self.pid.as_ref(), i64::to_string)?;
+        f.write_str(if self.follow { " follow=True" } else { "" })?;
+        many(f, "uid", self.uid.as_ref(), i64::to_string)?;
+        many(f, "comm", self.comm.as_ref(), text)?;
+        many(f, "cgroup", self.cgroup.as_ref(), |cgroup| match cgroup {
+            Cgroup::Id(id) => id.to_string(),
+            Cgroup::Path(path) => text(path),
+        })?;
+        many(f, "path", self.path.as_ref(), text)?;
+        f.write_str(if self.exclude_self { " exclude_self=True" } else { "" })?;
+        match self.outcome {
+            Outcome::Any => Ok(()),
+            outcome => write!(f, " outcome={:?}", outcome.as_str()),
+        }
+    }
 }
 
 impl Filters {
@@ -177,7 +210,9 @@ impl Filters {
             uids: check_many("uid", asked.uid, check_uid)?,
             comms: check_many("comm", asked.comm, |comm| check_comm(&comm))?,
             cgroups: check_many("cgroup", asked.cgroup, check_cgroup)?,
-            paths: check_many("path", asked.path, |path| PathFilter::new(&path))?,
+            paths: check_many("path", asked.path, |path| {
+                if asked.looks_up { PathFilter::found(&path) } else { PathFilter::new(&path) }
+            })?,
             outcome: asked.outcome,
             without: asked.exclude_self.then(Process::this).transpose()?,
         })
@@ -225,6 +260,18 @@ impl Filters {
     #[must_use]
     pub fn has_paths(&self) -> bool {
         !self.paths.is_empty()
+    }
+
+    /// The paths, as they mean the same to who looks up nothing; `None` when there are none.
+    #[must_use]
+    pub fn path_patterns(&self) -> Option<Vec<OsString>> {
+        self.has_paths().then(|| self.paths.iter().map(PathFilter::pattern).collect())
+    }
+
+    /// What to say of paths that may not see all that is meant.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        self.paths.iter().filter_map(|path| path.warning(&self.paths)).collect()
     }
 
     /// What is left to be looked at in user space.
@@ -299,6 +346,25 @@ mod tests {
         assert!(matches(&prefix, &name(b"rm")) && matches(&prefix, &name(b"rmdir")) && !matches(&prefix, &name(b"r")));
         assert!(matches(&longest, &name(b"fifteen bytes a")) && !matches(&longest, &name(b"fifteen bytes b")));
         assert!(matches(&comm("*").unwrap(), &name(b"anything")));
+    }
+
+    #[test]
+    fn what_was_asked_is_shown() {
+        assert_eq!(Asked::default().to_string(), "");
+        let asked = Asked {
+            pid: Some(vec![1, 22]),
+            follow: true,
+            uid: Some(vec![0]),
+            comm: Some(vec!["rm*".into()]),
+            cgroup: Some(vec![Cgroup::Id(7), Cgroup::Path("/a".into())]),
+            path: Some(vec!["/a b\u{1b}".into()]),
+            exclude_self: true,
+            outcome: Outcome::Ok,
+            looks_up: true,
+        };
+        let shown = " pid=1,22 follow=True uid=0 comm=\"rm*\" cgroup=7,\"/a\" path=\"/a b\\u{1b}\" exclude_self=True \
+                     outcome=\"ok\"";
+        assert_eq!(asked.to_string(), shown);
     }
 
     #[test]

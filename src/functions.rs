@@ -1,9 +1,15 @@
 //! What Python asks the extension besides a tracer.
 #![allow(clippy::doc_markdown, reason = "its comments are docstrings of Python, which has no such marks")]
 
+use std::ffi::OsString;
+
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
+use crate::arguments;
+use crate::path_filter;
+use crate::stats::Stats;
 use crate::syscalls::Abi;
 
 /// Loads the guide's program that the verifier refuses, to show what Python sees of a refusal. Raises LoadError.
@@ -11,6 +17,19 @@ use crate::syscalls::Abi;
 #[pyo3(name = "_load_rejected")]
 pub(crate) fn load_rejected(py: Python<'_>) -> PyResult<()> {
     Ok(py.detach(crate::probe::load_rejected)?)
+}
+
+#[doc = py_doc!("escape")]
+#[pyfunction]
+pub(crate) fn escape(path: &Bound<'_, PyAny>) -> PyResult<OsString> {
+    Ok(path_filter::escape(arguments::path("path", "a path", path)?.as_os_str()))
+}
+
+/// A ledger out of the counters of another, for pickle. Raises ValueError for those of another version.
+#[pyfunction]
+#[pyo3(name = "_stats")]
+pub(crate) fn stats(counters: &Bound<'_, PyDict>) -> PyResult<Stats> {
+    Stats::of(counters)
 }
 
 /// The number of a system call in a table; None where it has none of that name.

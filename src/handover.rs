@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::coverage::{self, Part};
 use crate::error::Error;
 use crate::fields::{Fields, Key};
-use crate::filters::Asked;
+use crate::filters::{Asked, Filters};
 use crate::fork::Link;
 use crate::hook::Hook;
 use crate::loaded::Loaded;
@@ -39,7 +39,8 @@ pub(crate) fn request<'py>(py: Python<'py>, config: &Config, asked: &Asked) -> P
     request.set_item("comm", &asked.comm)?;
     // By number: what paths there are is not to be found out by asking who may see more.
     request.set_item("cgroup", Some(config.filters.cgroup_ids()?).filter(|ids| !ids.is_empty()))?;
-    request.set_item("path", &asked.path)?;
+    // What a path means was looked up here, and is not looked up there.
+    request.set_item("path", config.filters.path_patterns())?;
     request.set_item("exclude_self", asked.exclude_self)?;
     request.set_item("hook", config.hook.as_str())?;
     request.set_item("ring_bytes", config.ring_bytes)?;
@@ -133,8 +134,8 @@ pub(crate) fn load(
     without: Option<u32>,
     tell_cgroups: bool,
 ) -> PyResult<Given> {
-    let who = Who { pid, follow, uid, comm, cgroup, path, exclude_self: false, outcome: "any" };
-    let mut filters = who.check()?;
+    let who = Who { pid, follow, uid, comm, cgroup, path, exclude_self: false, outcome: "any", looks_up: false };
+    let mut filters = Filters::new(who.asked()?)?;
     match without {
         Some(0) => return Err(PyValueError::new_err("exclude_self: the caller has no process id here")),
         Some(pid) => filters.leave_out(pid)?,

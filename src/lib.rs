@@ -4,6 +4,9 @@
 //! [`queue`], [`record`] reads them, [`join`] pairs them into [`event`]s, and `dict` makes Python objects
 //! of those that are asked for, [`columns`] Arrow's arrays.
 
+// `py_doc!`: the docstrings of `python/rawtp/_core.pyi`.
+include!(concat!(env!("OUT_DIR"), "/py_docs.rs"));
+
 pub mod alike;
 mod ancestry;
 pub mod attach;
@@ -52,6 +55,7 @@ pub mod overlap;
 pub mod patch;
 pub mod path;
 pub mod path_filter;
+mod path_lookup;
 pub mod places;
 pub mod probe;
 pub mod programs;
@@ -127,7 +131,7 @@ mod _core {
     #[pymodule_export]
     use super::exceptions::{LoadError, RawtpError, UnsupportedKernelError};
     #[pymodule_export]
-    use super::functions::{load_rejected, syscall_name, syscall_number};
+    use super::functions::{escape, load_rejected, stats, syscall_name, syscall_number};
     #[pymodule_export]
     use super::handover::load;
     #[pymodule_export]
@@ -145,10 +149,8 @@ mod _core {
         // Before any thread can open an object: libbpf guards its list of handlers with no lock.
         super::patch::handle_exit_program();
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-        for (name, calls) in
-            [("DELETE", syscalls::DELETE), ("RENAME", syscalls::RENAME), ("TRUNCATE", syscalls::TRUNCATE)]
-        {
-            module.add(name, PyTuple::new(py, calls)?)?;
+        for (word, calls) in syscalls::GROUPS {
+            module.add(word.to_uppercase(), PyTuple::new(py, *calls)?)?;
         }
         let all: Vec<_> = Key::ALL.iter().filter(|key| Fields::ALL.has(**key)).map(|key| key.as_str()).collect();
         module.add("ALL_FIELDS", PyTuple::new(py, all)?)?;

@@ -97,8 +97,8 @@ impl Refine {
                 return false;
             }
             self.paths.resolve(name, directory, segments.root(), is_cwd);
-            let has = |path: Option<&[u8]>| path.is_some_and(|path| self.wanted.iter().any(|one| one.has(path)));
-            let paths = &self.paths;
+            let (paths, wanted) = (&self.paths, &mut self.wanted);
+            let mut has = |path: Option<&[u8]>| path.is_some_and(|path| wanted.iter_mut().any(|one| one.has(path)));
             !paths.is_nowhere() && ((paths.is_cut() && !reached_nothing) || has(paths.path()) || has(paths.host_path()))
         })
     }

@@ -1,54 +1,47 @@
 //! The ledger: where each matched call went.
 
-/// What became of every call that a tracer's program matched.
-///
-/// At rest, whatever happened before:
-///
-/// ```text
-/// matched = filtered + lost_ring + lost_state + pending + buffered + delivered + discarded
-/// ```
+#[doc = py_doc!("Stats")]
 #[cfg_attr(feature = "python", pyo3::pyclass(frozen, get_all, eq, module = "rawtp"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stats {
-    /// Calls whose number is watched.
+    #[doc = py_doc!("Stats.matched")]
     pub matched: u64,
-    /// Left out by the filters, in the kernel.
+    #[doc = py_doc!("Stats.filtered")]
     pub filtered: u64,
-    /// Found no room in the ring.
+    #[doc = py_doc!("Stats.lost_ring")]
     pub lost_ring: u64,
-    /// Found no room in the kernel's tables of open calls. This version has none: always 0.
+    #[doc = py_doc!("Stats.lost_state")]
     pub lost_state: u64,
-    /// Began, and their end is not seen yet.
+    #[doc = py_doc!("Stats.pending")]
     pub pending: u64,
-    /// Wait to be taken, in the ring or in the queue.
+    #[doc = py_doc!("Stats.buffered")]
     pub buffered: u64,
-    /// Handed out as dicts.
+    #[doc = py_doc!("Stats.delivered")]
     pub delivered: u64,
-    /// Not taken by anybody before the tracer was closed.
+    #[doc = py_doc!("Stats.discarded")]
     pub discarded: u64,
-    /// Times that the kernel skipped a program of this tracer; `None` where the kernel does not count them.
+    #[doc = py_doc!("Stats.missed")]
     pub missed: Option<u64>,
-    /// Ends of calls whose events were delivered before.
+    #[doc = py_doc!("Stats.unpaired")]
     pub unpaired: u64,
-    /// Ends of calls that found no room in the ring: their events have no result.
+    #[doc = py_doc!("Stats.lost_exits")]
     pub lost_exits: u64,
-    /// Events whose name could not be read.
+    #[doc = py_doc!("Stats.name_faults")]
     pub name_faults: u64,
-    /// Events whose name is longer than a path can be.
+    #[doc = py_doc!("Stats.truncated")]
     pub truncated: u64,
-    /// Of `lost_ring`, those lost after the last event of their CPU, which no event's `lost` tells.
+    #[doc = py_doc!("Stats.tail_lost")]
     pub tail_lost: u64,
-    /// Processes born to a followed one that the kernel's table had no room for: what they do is not reported.
+    #[doc = py_doc!("Stats.unfollowed")]
     pub unfollowed: u64,
-    /// Reports of a cgroup's path that found no room: without one, `container_id`, `pod_id` and `unit` of events are
-    /// `None` where the cgroup is gone when they are read.
+    #[doc = py_doc!("Stats.lost_cgroups")]
     pub lost_cgroups: u64,
 }
 
 #[cfg(feature = "python")]
 #[pyo3::pymethods]
 impl Stats {
-    /// The counters as a dict, in the order of the ledger.
+    #[doc = py_doc!("Stats.as_dict")]
     fn as_dict<'py>(&self, py: pyo3::Python<'py>) -> pyo3::PyResult<pyo3::Bound<'py, pyo3::types::PyDict>> {
         use pyo3::types::PyDictMethods;
 
@@ -59,9 +52,19 @@ impl Stats {
         Ok(dict)
     }
 
-    /// The counters as HTML, for notebooks.
+    #[doc = py_doc!("Stats._repr_html_")]
     fn _repr_html_<'py>(slf: &pyo3::Bound<'py, Self>) -> pyo3::PyResult<pyo3::Bound<'py, pyo3::PyAny>> {
         crate::shown::show(slf.py(), "rawtp._html", "stats", (slf,))
+    }
+
+    /// For pickle and copy.
+    fn __reduce__<'py>(
+        &self,
+        py: pyo3::Python<'py>,
+    ) -> pyo3::PyResult<(pyo3::Bound<'py, pyo3::PyAny>, (pyo3::Bound<'py, pyo3::types::PyDict>,))> {
+        use pyo3::types::PyAnyMethods;
+
+        Ok((py.import("rawtp._core")?.getattr("_stats")?, (self.as_dict(py)?,)))
     }
 
     fn __repr__(&self) -> String {
@@ -103,5 +106,38 @@ impl Stats {
             ("unfollowed", Some(self.unfollowed)),
             ("lost_cgroups", Some(self.lost_cgroups)),
         ]
+    }
+}
+
+#[cfg(feature = "python")]
+impl Stats {
+    /// Those counters; a `ValueError` when they are not just the ones that there are.
+    pub(crate) fn of(counters: &pyo3::Bound<'_, pyo3::types::PyDict>) -> pyo3::PyResult<Self> {
+        use pyo3::exceptions::PyValueError;
+        use pyo3::types::{PyAnyMethods, PyDictMethods};
+
+        let foreign =
+            || PyValueError::new_err("these counters are of another version of rawtp: read them with that one");
+        let maybe = |name: &str| counters.get_item(name)?.ok_or_else(foreign)?.extract::<Option<u64>>();
+        let one = |name: &str| maybe(name)?.ok_or_else(foreign);
+        let stats = Self {
+            matched: one("matched")?,
+            filtered: one("filtered")?,
+            lost_ring: one("lost_ring")?,
+            lost_state: one("lost_state")?,
+            pending: one("pending")?,
+            buffered: one("buffered")?,
+            delivered: one("delivered")?,
+            discarded: one("discarded")?,
+            missed: maybe("missed")?,
+            unpaired: one("unpaired")?,
+            lost_exits: one("lost_exits")?,
+            name_faults: one("name_faults")?,
+            truncated: one("truncated")?,
+            tail_lost: one("tail_lost")?,
+            unfollowed: one("unfollowed")?,
+            lost_cgroups: one("lost_cgroups")?,
+        };
+        if counters.len() == stats.fields().len() { Ok(stats) } else { Err(foreign()) }
     }
 }

@@ -174,6 +174,9 @@ pub const RENAME: &[&str] = &["rename", "renameat", "renameat2"];
 pub const TRUNCATE: &[&str] =
     &["truncate", "truncate64", "ftruncate", "ftruncate64", "open", "openat", "openat2", "creat"];
 
+/// These by the words that stand for them.
+pub const GROUPS: &[(&str, &[&str])] = &[("delete", DELETE), ("rename", RENAME), ("truncate", TRUNCATE)];
+
 /// Looks a call that can be watched up by its name.
 #[must_use]
 pub fn by_name(name: &str) -> Option<&'static Call> {

@@ -1,5 +1,4 @@
-//! `rawtp.Tracer`.
-#![allow(clippy::doc_markdown, reason = "its comments are docstrings of Python, which has no such marks")]
+//! `rawtp.Tracer`. Its documentation is in `python/rawtp/_core.pyi`: see `py_doc!`.
 
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
@@ -12,7 +11,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict, PyList};
 
-use crate::arguments::{Given, Optional, Who, deadline, most, names, wait_s, whole};
+use crate::arguments::{Given, Optional, Who, calls, deadline, most, names, wait_s, whole};
 use crate::awaited::Awaited;
 use crate::batch::{Batch, ROWS, schema_capsule, stream_capsule};
 use crate::columns;
@@ -34,22 +33,14 @@ use crate::take::Listed;
 use crate::taken::Taken;
 use crate::value::Values;
 
-/// Watches deletions from its creation until it is closed: iterate it for events, which are dicts (rawtp.Event).
-///
-/// syscalls: names out of rawtp.DELETE, RENAME and TRUNCATE. results: watch the calls' returns too. fields: the keys that
-/// are wanted; what is left out costs nothing. pid, uid, comm, cgroup: these only. follow: the descendants of pid, too.
-/// exclude_self: all but this process. hook: by which tracepoints.
-/// ring_bytes: the kernel's buffer, a power of two. queue_bytes: how much may wait here, a multiple of 64 KiB.
-/// sudo: where this process lacks the privilege, let sudo load and attach. broker: the socket of one that does.
-///
-/// Raises ValueError or TypeError for an argument, PermissionError without the capabilities, UnsupportedKernelError,
-/// LoadError. The stub, _core.pyi, says more of each.
+#[doc = py_doc!("Tracer")]
 #[pyclass(frozen, weakref, module = "rawtp")]
 pub(crate) struct Tracer {
     pub(crate) session: Session,
     pub(crate) turns: Turns,
     pub(crate) schema: SchemaRef,
-    pids: Vec<u32>,
+    /// As [`Tracer::__repr__`] shows them.
+    filters: String,
     fields: Fields,
     awaited: Awaited,
 }
@@ -131,7 +122,7 @@ impl Tracer {
     #[pyo3(signature = (syscalls=None, *, results=Given(None), fields=None, pid=None, follow=Given(None), uid=None, comm=None,
                         cgroup=None, path=None, exclude_self=Given(None), outcome=Given(None), hook=Given(None), ring_bytes=None,
                         queue_bytes=None, sudo=Given(None), broker=None),
-           text_signature = "(syscalls=DELETE, *, results=True, fields=ALL_FIELDS, pid=None, follow=False, uid=None, comm=None, cgroup=None, path=None, exclude_self=False, outcome='any', hook='auto', ring_bytes=4194304, queue_bytes=67108864, sudo=False, broker=None)")]
+           text_signature = "(syscalls=None, *, results=True, fields=None, pid=None, follow=False, uid=None, comm=None, cgroup=None, path=None, exclude_self=False, outcome='any', hook='auto', ring_bytes=4194304, queue_bytes=67108864, sudo=False, broker=None)")]
     fn new(
         py: Python<'_>,
         syscalls: Optional<'_, '_>,
@@ -153,9 +144,9 @@ impl Tracer {
     ) -> PyResult<Self> {
         let (follow, exclude_self) = (follow.flag("follow", false)?, exclude_self.flag("exclude_self", false)?);
         let outcome = &outcome.word("outcome", "any")?;
-        let asked = Who { pid, follow, uid, comm, cgroup, path, exclude_self, outcome }.asked()?;
+        let asked = Who { pid, follow, uid, comm, cgroup, path, exclude_self, outcome, looks_up: true }.asked()?;
         let config = Config::new(
-            &syscalls.map_or_else(|| Ok(DELETE.iter().map(|&it| it.into()).collect()), |it| names("syscalls", it))?,
+            &syscalls.map_or_else(|| Ok(DELETE.iter().map(|&it| it.into()).collect()), calls)?,
             results.flag("results", true)?,
             fields.map_or(Ok(Fields::ALL), |it| Ok::<_, PyErr>(Fields::of(&names("fields", it)?)?))?,
             Hook::of(&hook.word("hook", "auto")?)?,
@@ -163,6 +154,9 @@ impl Tracer {
             ring_bytes.map_or(Ok(4 << 20), |bytes| whole("ring_bytes", bytes))?,
             queue_bytes.map_or(Ok(64 << 20), |bytes| whole("queue_bytes", bytes))?,
         )?;
+        for message in config.filters.warnings() {
+            show(py, "rawtp._warn", "warn", (message,))?;
+        }
         let mut values = Values::new(config.fields);
         let dicts = Dicts::new(py, &values)?;
         let (loaded, connection) = obtain(py, &config, &asked, sudo.flag("sudo", false)?, broker)?;
@@ -172,7 +166,7 @@ impl Tracer {
             session,
             turns: Turns::new(Reading { reader, values, dicts }),
             schema: columns::schema(config.fields),
-            pids: config.filters.pids().to_vec(),
+            filters: asked.to_string(),
             fields: config.fields,
             awaited: Awaited::new(),
         })
@@ -183,9 +177,18 @@ impl Tracer {
         Ok(slf)
     }
 
-    #[pyo3(signature = (*_exception))]
-    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.close(py)
+    #[doc = py_doc!("Tracer.__exit__")]
+    #[pyo3(signature = (exception_type, exception, traceback, /))]
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        exception_type: &Bound<'_, PyAny>,
+        exception: &Bound<'_, PyAny>,
+        traceback: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let _ = (exception_type, exception, traceback);
+        // A child that was forked in the block has nothing to close, and an error would hide its own end.
+        if self.session.is_forked() { Ok(()) } else { self.close(py) }
     }
 
     fn __iter__(slf: PyRef<'_, Self>) -> PyResult<PyRef<'_, Self>> {
@@ -218,7 +221,7 @@ impl Tracer {
         slf.get().awaited.call(intern!(slf.py(), "next"), (slf,))
     }
 
-    /// `get`, for asyncio and trio.
+    #[doc = py_doc!("Tracer.aget")]
     #[pyo3(signature = (timeout=None))]
     fn aget<'py>(slf: &Bound<'py, Self>, timeout: Optional<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
         let timeout = wait_s("timeout", timeout)?;
@@ -226,7 +229,7 @@ impl Tracer {
         slf.get().awaited.call(intern!(slf.py(), "get"), (slf, timeout))
     }
 
-    /// `get_many`, for asyncio and trio.
+    #[doc = py_doc!("Tracer.aget_many")]
     #[pyo3(signature = (max_events=None, timeout=None), text_signature = "($self, max_events=4096, timeout=None)")]
     fn aget_many<'py>(
         slf: &Bound<'py, Self>,
@@ -239,7 +242,7 @@ impl Tracer {
         slf.get().awaited.call(intern!(slf.py(), "get_many"), (slf, most, timeout))
     }
 
-    /// Waits for the next event; TimeoutError when none comes within `timeout` seconds.
+    #[doc = py_doc!("Tracer.get")]
     #[pyo3(signature = (timeout=None))]
     fn get<'py>(&self, py: Python<'py>, timeout: Optional<'_, 'py>) -> PyResult<Bound<'py, PyDict>> {
         let timeout = wait_s("timeout", timeout)?;
@@ -248,7 +251,7 @@ impl Tracer {
         event.ok_or_else(|| PyTimeoutError::new_err(format!("no event within {:?} s", timeout.unwrap_or_default())))
     }
 
-    /// Waits until there is an event and takes all that had happened; [] when none comes within `timeout` seconds.
+    #[doc = py_doc!("Tracer.get_many")]
     #[pyo3(signature = (max_events=None, timeout=None), text_signature = "($self, max_events=4096, timeout=None)")]
     fn get_many<'py>(
         &self,
@@ -261,8 +264,7 @@ impl Tracer {
         Ok(events.finish())
     }
 
-    /// Waits until there is an event and takes all that had happened as columns; an empty Batch when none comes within
-    /// `timeout` seconds.
+    #[doc = py_doc!("Tracer.batch")]
     #[pyo3(signature = (max_rows=None, timeout=None), text_signature = "($self, max_rows=65536, timeout=None)")]
     fn batch(&self, py: Python<'_>, max_rows: Optional<'_, '_>, timeout: Optional<'_, '_>) -> PyResult<Batch> {
         let most = most("max_rows", max_rows, ROWS)?;
@@ -293,7 +295,7 @@ impl Tracer {
         Ok((position, announcement))
     }
 
-    /// Takes all that comes within `duration` seconds, or until the close, as columns; or `max_rows` of it, when those come sooner.
+    #[doc = py_doc!("Tracer.to_arrow")]
     #[pyo3(signature = (duration=None, max_rows=None), text_signature = "($self, duration=None, max_rows=1048576)")]
     fn to_arrow(&self, py: Python<'_>, duration: Optional<'_, '_>, max_rows: Optional<'_, '_>) -> PyResult<Batch> {
         let most = most("max_rows", max_rows, 1 << 20)?;
@@ -301,7 +303,7 @@ impl Tracer {
         Ok(Batch::new(batch, self.fields))
     }
 
-    /// Shows what comes as a table in a notebook, until `seconds` are over, the kernel is interrupted or the tracer closed.
+    #[doc = py_doc!("Tracer.live")]
     #[pyo3(signature = (seconds=None, rows=None), text_signature = "($self, seconds=None, rows=20)")]
     fn live(slf: &Bound<'_, Self>, seconds: Optional<'_, '_>, rows: Optional<'_, '_>) -> PyResult<()> {
         let seconds = wait_s("seconds", seconds)?;
@@ -309,13 +311,12 @@ impl Tracer {
         show(slf.py(), "rawtp._live", "live", (slf, seconds, most("rows", rows, 20)?)).map(drop)
     }
 
-    /// Arrow's schema of the columns.
+    #[doc = py_doc!("Tracer.__arrow_c_schema__")]
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
         schema_capsule(py, &self.schema)
     }
 
-    /// Arrow's stream: batches until the tracer is closed and what was drained is read. requested_schema is passed over:
-    /// the columns are as they are.
+    #[doc = py_doc!("Tracer.__arrow_c_stream__")]
     #[pyo3(signature = (requested_schema=None))]
     fn __arrow_c_stream__<'py>(
         slf: &Bound<'py, Self>,
@@ -327,13 +328,13 @@ impl Tracer {
         stream_capsule(slf.py(), Box::new(Stream::new(slf.clone().unbind(), schema)))
     }
 
-    /// The ledger now: where every matched call went.
+    #[doc = py_doc!("Tracer.stats")]
     fn stats(&self, py: Python<'_>) -> PyResult<Stats> {
         self.check_process()?;
         Ok(py.detach(|| self.session.stats()))
     }
 
-    /// What this tracer sees, by which hook, and what it does not see, and why.
+    #[doc = py_doc!("Tracer.coverage")]
     #[getter]
     fn coverage<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let coverage = PyDict::new(py);
@@ -346,21 +347,21 @@ impl Tracer {
         Ok(coverage)
     }
 
-    /// Detaches. Whoever iterates gets what was drained, and then the end. May be called from any thread, and again.
+    #[doc = py_doc!("Tracer.close")]
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         self.check_process()?;
         py.detach(|| self.session.close());
         Ok(())
     }
 
-    /// Whether nothing new will come.
+    #[doc = py_doc!("Tracer.closed")]
     #[getter]
     fn closed(&self) -> PyResult<bool> {
         self.check_process()?;
         Ok(self.session.queue().is_closed())
     }
 
-    /// A descriptor for select, poll and epoll: readable when there may be events, and once the tracer is closed.
+    #[doc = py_doc!("Tracer.fileno")]
     fn fileno(&self) -> PyResult<i32> {
         self.check_open()?;
         Ok(self.session.queue().as_fd().as_raw_fd())
@@ -372,8 +373,6 @@ impl Tracer {
             (false, closed) if closed() => "closed",
             _ => "open",
         };
-        let pids: Vec<_> = self.pids.iter().map(ToString::to_string).collect();
-        let pid = if pids.is_empty() { String::new() } else { format!(" pid={}", pids.join(",")) };
-        format!("<rawtp.Tracer {state}{pid}>")
+        format!("<rawtp.Tracer {state}{}>", self.filters)
     }
 }

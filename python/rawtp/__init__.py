@@ -29,6 +29,7 @@ from rawtp._core import (
     Tracer,
     UnsupportedKernelError,
     __version__,
+    escape,
 )
 
 TYPE_CHECKING = False  # as checkers know it, without the import of typing
@@ -69,6 +70,7 @@ __all__ = [
     "__version__",
     "check",
     "cost",
+    "escape",
     "run",
     "syscalls",
 ]

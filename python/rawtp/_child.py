@@ -113,6 +113,19 @@ def _pipe() -> tuple[IO[bytes], IO[bytes]]:
     return io.open(read, "rb"), io.open(write, "wb")  # noqa: UP020 - it may have patched the built-in, too
 
 
+def readable(*fds: int, timeout_ms: int | None = None) -> list[int]:
+    """Those of the descriptors that can be read, as soon as there is one; ``[]`` when there is none in time.
+
+    eventlet's monkey-patching takes poll(2) away, and makes a wait of its own of select(2), for any descriptor.
+    """
+    if not hasattr(select, "poll"):
+        return select.select(fds, (), (), None if timeout_ms is None else timeout_ms / 1000)[0]
+    ready = select.poll()
+    for fd in fds:
+        ready.register(fd, select.POLLIN)
+    return [fd for fd, _ in ready.poll(timeout_ms)]
+
+
 class Child:
     """The command, from its start to its end, which is the end of the ``with``.
 
@@ -167,9 +180,7 @@ class Child:
             with suppress(BrokenPipeError):
                 self._tell.close()
             self._process.kill()
-            ended = select.poll()
-            ended.register(self.pidfd, select.POLLIN)
-            ended.poll(_END_MS)
+            readable(self.pidfd, timeout_ms=_END_MS)
             self._process.poll()
             self._failure.close()
             os.close(self.pidfd)

@@ -29,9 +29,11 @@ __all__ = [
     "_map_ids",
     "_meters",
     "_overlaps",
+    "_stats",
     "_syscall_name",
     "_syscall_number",
     "_verifier_reason",
+    "escape",
 ]
 
 __version__: Final[str]
@@ -52,17 +54,19 @@ class RawtpError(Exception):
     """The base of rawtp's own errors."""
 
 class LoadError(RawtpError):
-    """The kernel refused a BPF program."""
+    """The kernel refused a BPF program.
+
+    ``verifier_log`` (str) is what the kernel's verifier printed; ``""`` when it was not the verifier that refused.
+    """
 
     verifier_log: str
-    """What the kernel's verifier printed; ``""`` when it was not the verifier that refused."""
 
 class UnsupportedKernelError(RawtpError):
     """The running kernel lacks something that rawtp cannot do without; the message names it."""
 
 @final
 class Batch:
-    r"""Events as columns, by Arrow's PyCapsule interface: what :meth:`Tracer.batch` gives.
+    r"""Events as columns, by Arrow's PyCapsule interface: what :meth:`Tracer.batch` gives. ``len()`` is how many.
 
     Whatever knows Arrow reads it without a copy, as often as it likes, also when the tracer is closed::
 
@@ -90,8 +94,7 @@ class Batch:
     has such an escape, null where the text is all of it.
     """
 
-    def __len__(self) -> int:
-        """How many events."""
+    def __len__(self) -> int: ...
     def to_dicts(self) -> list[Event]:
         """The events as dicts: those that :meth:`Tracer.get_many` would have given."""
     def _dicts(self, first: int, count: int) -> list[Event]:
@@ -108,6 +111,7 @@ class Batch:
 @final
 class Stats:
     """What became of every call that a tracer's program matched. Immutable; all counts are since the tracer's creation.
+    It can be compared, copied and pickled.
 
     At rest, whatever happened before::
 
@@ -176,6 +180,7 @@ class Stats:
         """The same as a table, for notebooks."""
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
+    def __reduce__(self) -> tuple[Callable[[dict[str, int | None]], Stats], tuple[dict[str, int | None]]]: ...
 
 @final
 class Tracer:
@@ -194,16 +199,38 @@ class Tracer:
             for event in tracer:
                 print(event["filename"], event["errno"])
 
+    Iteration waits for the next event. It ends when the tracer is closed and what was drained is read. It raises
+    KeyboardInterrupt, or whatever a signal's handler raises while it waits; RuntimeError in a forked child, and when a
+    finalizer reads from the tracer that is being read; and RawtpError when the drain thread gave up, which is a defect:
+    the ring held what no program writes.
+
+    In a child that was forked in the ``with``, the end of the block does nothing: the tracer is its parent's.
+
+    On asyncio (uvloop too) and trio ``async for`` does the same. It waits for the tracer's descriptor, and in no
+    thread::
+
+        async for event in tracer:
+            print(event["comm"], event["path"])
+
+    A cancelled task loses no event: one is taken in the very step that hands it over. One task at a time reads a
+    tracer, and a second one is refused with RuntimeError, as is a task where neither asyncio nor trio runs; tasks that
+    share the work get it from the first, by a queue or a channel. As long as there are events a task does not wait, but
+    after every 64 it lets the others run, and can be cancelled. :meth:`close` and the making of a tracer take some
+    milliseconds, in which no task runs: with ``async with`` they would no less, so there is none. Use ``with``, or
+    ``await asyncio.to_thread(tracer.close)``.
+
     Args:
-        syscalls: names of the system calls to watch, out of :data:`rawtp.DELETE`, :data:`rawtp.RENAME` and
-            :data:`rawtp.TRUNCATE`; tuples, so that they can be added. Calls of 32-bit programs are watched by the same
-            names. A name that this machine lacks (aarch64 has neither ``unlink`` nor ``rmdir``) is passed over.
+        syscalls: names of the system calls to watch, out of :data:`rawtp.DELETE`, which is the default,
+            :data:`rawtp.RENAME` and :data:`rawtp.TRUNCATE`; tuples, so that they can be added. ``"delete"``,
+            ``"rename"`` and ``"truncate"`` stand for all of theirs, alone or among names. Calls of 32-bit programs are
+            watched by the same names. A name that this machine lacks (aarch64 has neither ``unlink`` nor ``rmdir``) is
+            passed over.
         results: whether to watch the calls' returns too. Without them ``ret``, ``errno`` and ``duration_ns`` are
             ``None``, a name whose page was not in memory at the entry stays unknown, and each event is delivered at its
             call's entry; it costs the traced process about two thirds (``make bench``).
-        fields: the keys that are wanted, out of :data:`rawtp.ALL_FIELDS` and ``"ancestors"``; the others are not in
-            the dicts. Without those of paths no directory is looked up in the kernel: :data:`rawtp.BASIC_FIELDS` has
-            none of them.
+        fields: the keys that are wanted, out of :data:`rawtp.ALL_FIELDS`, which is the default, and ``"ancestors"``;
+            the others are not in the dicts. Without those of paths no directory is looked up in the kernel:
+            :data:`rawtp.BASIC_FIELDS` has none of them.
         pid: report the calls of this process (thread group) only, by its number in the host's pid namespace; or of
             several. This filter and the next ones take one value or up to 32, any of which will do; all filters that
             are given must hold. What is left out is in ``stats().filtered``, and never leaves the kernel except where
@@ -216,11 +243,16 @@ class Tracer:
         cgroup: of processes in this cgroup of version 2, or below it: its directory, its path as ``/proc/PID/cgroup``
             has it, or its id.
         path: of this absolute path and what is below it, as an event's ``path`` or ``host_path`` (of a rename: or
-            ``new_path``) says it; so symbolic links in it are not followed. ``*``, ``?`` and ``[a-z]`` match within a
-            name and ``**`` any number of directories, and beside any of them ``{a,b}`` either name; a backslash takes
-            their meaning away. The kernel leaves out what surely is elsewhere, and what it cannot tell is looked at
-            when it is read. A path that is not known, or of which a part is not (``path_kind``), is let through,
-            unless the kernel found none either (EBADF, EFAULT). A file without a name (a memfd, ``O_TMPFILE``) is not.
+            ``new_path``) says it: names are compared. A ``RuntimeWarning`` tells when it runs through a symbolic link,
+            as what is deleted by the file's other name is not seen then. ``*``, ``?`` and ``[a-z]`` match within a name
+            and ``**`` any number of directories, and beside any of them ``{a,b}`` either name; a backslash takes their
+            meaning away. What is there under that very name is meant as it stands, such as ``"/x/[2024] photos"``;
+            where others than root and this user can have put it there, as a glob as well. With a backslash anywhere it
+            is a pattern in any case: :func:`rawtp.escape` makes one of a name. A glob costs each event at most a time
+            in proportion to its path's length. The kernel leaves out what surely is elsewhere, and what it cannot tell
+            is looked at when it is read. A path that is not known, or of which a part is not (``path_kind``), is let
+            through, unless the kernel found none either (EBADF, EFAULT). A file without a name (a memfd, ``O_TMPFILE``)
+            is not.
         exclude_self: all but this process.
         outcome: ``"ok"``, what did not fail; ``"failed"``; or ``"any"``. Looked at when an event is read, as only the
             call's end tells. A result that is not known is let through. Where events are left out when they are read,
@@ -258,10 +290,10 @@ class Tracer:
 
     def __new__(
         cls,
-        syscalls: Iterable[str] | None = ...,
+        syscalls: Iterable[str] | None = None,
         *,
         results: bool = True,
-        fields: Iterable[str] | None = ...,
+        fields: Iterable[str] | None = None,
         pid: int | Iterable[int] | None = None,
         follow: bool = False,
         uid: int | Iterable[int] | None = None,
@@ -284,16 +316,9 @@ class Tracer:
         traceback: TracebackType | None,
         /,
     ) -> None:
-        """Closes the tracer."""
+        """Closes the tracer; in a forked child, does nothing."""
     def __iter__(self) -> Tracer: ...
-    def __next__(self) -> Event:
-        """Waits for the next event. Ends (``StopIteration``) when the tracer is closed and what was drained is read.
-
-        Raises:
-            KeyboardInterrupt: or whatever a signal's handler raises while waiting.
-            RuntimeError: in a forked child, or when a finalizer reads from the tracer that is being read.
-            RawtpError: the drain thread gave up, which is a defect: the ring held what no program writes.
-        """
+    def __next__(self) -> Event: ...
     def get(self, timeout: float | None = None) -> Event:
         """Gives the next event; waits for it where none had happened by the call.
 
@@ -305,7 +330,7 @@ class Tracer:
             ValueError: the tracer is closed, or was closed meanwhile, and nothing is left; or the timeout is negative
                 or not a number.
             KeyboardInterrupt: or whatever a signal's handler raises while waiting. No event is lost by it.
-            RawtpError: as :meth:`__next__`, once, after what was drained.
+            RawtpError: as iteration, once, after what was drained.
         """
     def get_many(self, max_events: int = 4096, timeout: float | None = None) -> list[Event]:
         """Gives all events that had happened by the call, the oldest first, ``max_events`` at the most; waits for the
@@ -326,28 +351,9 @@ class Tracer:
             RawtpError: as :meth:`get`.
         """
     def __aiter__(self) -> Tracer: ...
-    def __anext__(self) -> Coroutine[None, None, Event]:
-        """Waits for the next event, on asyncio (uvloop too) and trio, for the tracer's descriptor and in no thread::
-
-            async for event in tracer:
-                print(event["comm"], event["path"])
-
-        Ends (``StopAsyncIteration``) when the tracer is closed, from whatever task or thread, and what was drained is
-        read.
-
-        A cancelled task loses no event: one is taken in the very step that hands it over. One task at a time reads a
-        tracer, and a second one is refused; tasks that share the work get it from the first, by a queue or a channel.
-        As long as there are events a task does not wait, but after every 64 it lets the others run, and can be
-        cancelled. :meth:`close` and the making of a tracer take some milliseconds, in which no task runs: with ``async
-        with`` they would no less, so there is none. Use ``with``, or ``await asyncio.to_thread(tracer.close)``.
-
-        Raises:
-            RuntimeError: another task is reading from this tracer; neither asyncio nor trio is running; or in a forked
-                child.
-            RawtpError: as :meth:`__next__`.
-        """
+    def __anext__(self) -> Coroutine[None, None, Event]: ...
     def aget(self, timeout: float | None = None) -> Coroutine[None, None, Event]:
-        """:meth:`get`, for asyncio and trio; as for the rest see :meth:`__anext__`.
+        """:meth:`get`, for asyncio and trio; as for the rest see ``async for`` above.
 
         Args:
             timeout: seconds, by the clock of the event loop; ``None`` waits for ever, 0 lets the other tasks run until
@@ -356,10 +362,10 @@ class Tracer:
         Raises:
             TimeoutError: none came in time.
             ValueError: as :meth:`get`.
-            RuntimeError: as :meth:`__anext__`.
+            RuntimeError: as ``async for``.
         """
     def aget_many(self, max_events: int = 4096, timeout: float | None = None) -> Coroutine[None, None, list[Event]]:
-        """:meth:`get_many`, for asyncio and trio; as for the rest see :meth:`__anext__`.
+        """:meth:`get_many`, for asyncio and trio; as for the rest see ``async for`` above.
 
         Args:
             max_events: at least 1. No other task runs while they are made into dicts: some milliseconds for thousands.
@@ -370,7 +376,7 @@ class Tracer:
 
         Raises:
             ValueError: as :meth:`get_many`.
-            RuntimeError: as :meth:`__anext__`.
+            RuntimeError: as ``async for``.
         """
     def batch(self, max_rows: int = 65536, timeout: float | None = None) -> Batch:
         """Gives all events that had happened by the call as columns, the oldest first, ``max_rows`` at the most; waits
@@ -409,7 +415,7 @@ class Tracer:
         Raises:
             ValueError: the duration is negative or not a number, or ``max_rows`` is below 1.
             RuntimeError: in a forked child.
-            RawtpError: as :meth:`__next__`, by the first call for which nothing is left.
+            RawtpError: as iteration, by the first call for which nothing is left.
         """
     def live(self, seconds: float | None = None, rows: int = 20) -> None:
         """Shows what comes as a table in a Jupyter notebook, drawn anew in its place, with the rate and the losses.
@@ -445,6 +451,9 @@ class Tracer:
 
         May be called from any thread, and again. Whoever reads gets what was drained, and after that the end: iteration
         ends, and :meth:`get`, :meth:`get_many` and :meth:`batch` raise ValueError, also those that are waiting.
+
+        Raises:
+            RuntimeError: in a forked child.
         """
     def _flush(self, max_events: int, hurry: bool) -> tuple[int, int | None]:
         """The position up to which the ring is written, and a descriptor that is readable once the queue has caught up
@@ -469,6 +478,21 @@ class Tracer:
         Raises:
             ValueError: the tracer is closed.
         """
+
+def escape(path: str | PathLike[str]) -> str:
+    r"""A pattern for ``Tracer(path=...)`` that means this very path, whatever is in its name.
+
+    ::
+
+        >>> rawtp.escape("/x/[2024] photos")
+        '/x/\[2024] photos'
+
+    Raises:
+        TypeError: the path is neither a str nor an os.PathLike.
+    """
+
+def _stats(counters: dict[str, int | None]) -> Stats:
+    """A ledger out of the counters of another, for pickle. Raises ValueError for those of another version."""
 
 def _syscall_number(name: str, abi: str) -> int | None: ...
 def _syscall_name(number: int, abi: str) -> str | None: ...

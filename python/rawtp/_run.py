@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import select
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rawtp import _core
-from rawtp._child import Child, words_of
+from rawtp._child import Child, readable, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -80,19 +79,6 @@ def run(
 def _taken(tracer: _core.Tracer, child: Child) -> list[Event]:
     """The events up to the command's end, taken as they come: the queue stays short, however long it runs."""
     events: list[Event] = []
-    while child.pidfd not in _readable(tracer.fileno(), child.pidfd):
+    while child.pidfd not in readable(tracer.fileno(), child.pidfd):
         events += tracer._take(_AT_ONCE, 0)
     return events
-
-
-def _readable(*fds: int) -> list[int]:
-    """Those of the descriptors that can be read, as soon as there is one.
-
-    eventlet's monkey-patching takes poll(2) away, and makes a wait of its own of select(2), for any descriptor.
-    """
-    if not hasattr(select, "poll"):
-        return select.select(fds, (), ())[0]
-    ready = select.poll()
-    for fd in fds:
-        ready.register(fd, select.POLLIN)
-    return [fd for fd, _ in ready.poll()]

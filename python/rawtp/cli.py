@@ -11,7 +11,7 @@ from itertools import islice
 
 from rawtp import invocation, messages, options, output_options, session
 from rawtp.formats import ledger
-from rawtp.messages import reason, say, settle, write_error
+from rawtp.messages import reason, say, settle, with_warnings, write_error
 
 TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def _trace(
     if command is not None:
         asked |= {"pid": command.pid, "follow": True}
     try:
-        tracer = rawtp.Tracer(**asked)
+        tracer = with_warnings(lambda: rawtp.Tracer(**asked), quiet=chosen.quiet)
     except (rawtp.RawtpError, OSError) as error:
         return _refused(error, arguments)
     except ValueError as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import rawtp
 from rawtp import keys
 from rawtp.cli import _calls, _cannot_run, _refused
-from rawtp.messages import reason, show
+from rawtp.messages import reason, show, with_warnings
 from rawtp.options import cost_parser, filters
 
 if TYPE_CHECKING:
@@ -26,13 +26,15 @@ def run(arguments: Sequence[str]) -> int:
     if keys.wants_help(chosen.fields):
         return show(keys.help_text())
     try:
-        cost = rawtp.cost(
-            chosen.seconds,
-            syscalls=_calls(chosen.syscalls or ["delete"]),
-            results=not chosen.no_results,
-            fields=keys.chosen(chosen.fields or ["all"]),
-            hook=chosen.hook,
-            **wanted,
+        cost = with_warnings(
+            lambda: rawtp.cost(
+                chosen.seconds,
+                syscalls=_calls(chosen.syscalls or ["delete"]),
+                results=not chosen.no_results,
+                fields=keys.chosen(chosen.fields or ["all"]),
+                hook=chosen.hook,
+                **wanted,
+            )
         )
     except (rawtp.RawtpError, OSError) as error:
         return _refused(error, arguments)

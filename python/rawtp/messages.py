@@ -12,7 +12,10 @@ from rawtp.formats.text import escape
 
 TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
-    from typing import TextIO
+    from collections.abc import Callable
+    from typing import TextIO, TypeVar
+
+    T = TypeVar("T")
 
     from rawtp.writing import Patience, Writer
 
@@ -22,6 +25,22 @@ _writer: Writer | None = None
 def say(message: str) -> None:
     """A line that names us, without any character that acts on a terminal."""
     write_error(f"rawtp: {safe(message)}")
+
+
+def with_warnings(make: Callable[[], T], *, quiet: bool = False) -> T:
+    """What ``make`` gives, with Python's warnings as lines, each once; ``quiet`` drops them.
+
+    Not beside other threads, whose warnings would be taken as well.
+    """
+    import warnings
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        made = make()
+    for message in dict.fromkeys(str(warning.message) for warning in caught):
+        if not quiet:
+            say(message)
+    return made
 
 
 def write_error(line: str) -> None:

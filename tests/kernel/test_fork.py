@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
+import sys
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import rawtp
-from support import live_hooks, until_sentinel, wait_for
+from support import HANG_S, live_hooks, until_sentinel, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +55,6 @@ def test_every_use_in_the_child_raises_and_the_parent_goes_on(own: rawtp.Tracer)
             "closed": lambda: own.closed,
             "fileno": own.fileno,
             "with": own.__enter__,
-            "end of with": lambda: own.__exit__(None, None, None),
         }
         for name, use in uses.items():
             with pytest.raises(RuntimeError) as raised:
@@ -64,6 +65,52 @@ def test_every_use_in_the_child_raises_and_the_parent_goes_on(own: rawtp.Tracer)
     in_child(check)
     Path("/nonexistent/rawtp-parent").unlink(missing_ok=True)
     assert [event["filename"] for event in until_sentinel(own)] == ["/nonexistent/rawtp-parent"]
+
+
+def test_the_end_of_a_with_in_the_child_is_the_childs_own() -> None:
+    """Neither what it returns nor what it raises is replaced, and the parent's tracer goes on."""
+    with rawtp.Tracer(pid=os.getpid()) as tracer:
+
+        def check() -> None:
+            # As where the fork was in the block.
+            tracer.__exit__(None, None, None)
+            with pytest.raises(RuntimeError, match=MESSAGE):
+                tracer.close()
+
+        in_child(check)
+        Path("/nonexistent/rawtp-parent").unlink(missing_ok=True)
+        assert [event["filename"] for event in until_sentinel(tracer)] == ["/nonexistent/rawtp-parent"]
+
+
+@pytest.mark.parametrize(
+    ("ending", "printed", "code"),
+    [
+        ("return 'its own'", "its own", 0),
+        ("raise LookupError('its own')", "LookupError: its own", 1),
+        ("sys.exit(7)", "", 7),
+    ],
+)
+def test_a_fork_in_the_with_ends_as_the_child_says(ending: str, printed: str, code: int) -> None:
+    program = f"""
+import os, sys, rawtp
+
+def block():
+    with rawtp.Tracer(pid=os.getpid()) as tracer:
+        if child := os.fork():
+            _, status = os.waitpid(child, 0)
+            assert not tracer.closed
+            print("parent", os.waitstatus_to_exitcode(status), flush=True)
+            return
+        {ending}
+
+result = block()
+if result:
+    print(result, flush=True)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=HANG_S, check=False)
+    output = done.stdout + done.stderr
+    assert (done.returncode, f"parent {code}\n" in done.stdout, printed in output) == (0, True, True), output
+    assert "belongs to the process that created it" not in output
 
 
 def test_dropping_it_in_the_child_does_not_hang_or_detach() -> None:

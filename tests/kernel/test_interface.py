@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
+import pickle
 import select
 import threading
 import time
@@ -145,7 +147,16 @@ def test_stats_are_a_value(own: rawtp.Tracer) -> None:
         ({"queue_bytes": 65537}, ValueError, "not 65537"),
         ({"pid": 0}, ValueError, "pid must be a process id from 1 to 4194304, not 0"),
         ({"pid": -1}, ValueError, "not -1"),
-        ({"syscalls": "unlink"}, TypeError, "syscalls must be an iterable of names"),
+        ({"syscalls": "unlink"}, TypeError, "syscalls must be an iterable of names, not a str: "),
+        ({"syscalls": "unlink"}, TypeError, "rawtp.DELETE"),
+        ({"syscalls": ["deletes"]}, ValueError, 'unknown syscall "deletes": rawtp watches unlink, '),
+        (
+            {"path": "/srv/[abc"},
+            ValueError,
+            'path "/srv/[abc" is a glob, for the *, ? or [ in it, that means nothing: ',
+        ),
+        ({"path": "/srv/[abc"}, ValueError, "no ] closes the [ at byte 5. If it is a name, pass rawtp.escape(name)"),
+        ({"path": "/*" + "a" * 4096}, ValueError, "it is too large: more than 4096 bytes and special characters"),
         ({"syscalls": []}, ValueError, "syscalls is empty"),
         (
             {"syscalls": ["unlink", "unlnk"]},
@@ -163,6 +174,79 @@ def test_wrong_arguments(arguments: dict[str, object], error: type[Exception], m
     with pytest.raises(error) as raised:
         rawtp.Tracer(**arguments)  # type: ignore[arg-type]
     assert message in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("asked", "actions"),
+    [
+        ("delete", ["delete"]),
+        (["delete"], ["delete"]),
+        (("rmdir", "delete", "unlink"), ["delete"]),
+        (iter(["delete"]), ["delete"]),
+        ("rename", ["rename"]),
+        (["rename", "delete"], ["rename", "delete"]),
+        ("truncate", ["truncate", "truncate"]),
+        ([*rawtp.RENAME, "truncate"], ["rename", "truncate", "truncate"]),
+    ],
+)
+def test_words_for_calls(tmp_path: Path, asked: str | list[str], actions: list[str]) -> None:
+    """As on the command line: each stands for all of its calls."""
+    name, other = tmp_path / "a", tmp_path / "b"
+    name.touch()
+    with rawtp.Tracer(asked, pid=os.getpid()) as tracer:
+        name.rename(other)
+        os.truncate(other, 0)
+        os.close(os.open(other, os.O_WRONLY | os.O_TRUNC))
+        other.unlink()
+        tracer.close()
+        assert [event["action"] for event in tracer] == actions
+
+
+@pytest.mark.parametrize(
+    ("filters", "shown"),
+    [
+        ({}, ""),
+        ({"pid": 1, "follow": True}, " pid=1 follow=True"),
+        ({"pid": [1, 2], "uid": 0, "comm": ["rm*", "mv"]}, ' pid=1,2 uid=0 comm="rm*","mv"'),
+        ({"pid": 1, "path": ["/srv/*.log", "/\x1b"]}, ' pid=1 path="/srv/*.log","/\\u{1b}"'),
+        ({"pid": 1, "exclude_self": True, "outcome": "failed"}, ' pid=1 exclude_self=True outcome="failed"'),
+    ],
+)
+def test_the_filters_are_shown(filters: dict[str, object], shown: str) -> None:
+    tracer = rawtp.Tracer(**filters)  # type: ignore[arg-type]
+    assert repr(tracer) == f"<rawtp.Tracer open{shown}>"
+    tracer.close()
+    assert repr(tracer) == f"<rawtp.Tracer closed{shown}>"
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_stats_and_results_are_pickled_and_copied(protocol: int) -> None:
+    result = rawtp.run(["sh", "-c", "rm -f /nonexistent/rawtp-pickle; exit 3"])
+    assert [event["filename"] for event in result.events] == ["/nonexistent/rawtp-pickle"]
+    for thing in (result.stats, result):
+        read = pickle.loads(pickle.dumps(thing, protocol))  # noqa: S301 - our own
+        copies = [read, copy.copy(thing), copy.deepcopy(thing)]
+        assert copies == [thing] * 3
+        assert [repr(made) for made in copies] == [repr(thing)] * 3
+    assert (read.returncode, read.stats.delivered, hash(read.stats)) == (3, 1, hash(result.stats))
+
+
+def test_stats_of_another_version_are_refused() -> None:
+    counters: dict[str, int | None] = dict.fromkeys(rawtp.run(["true"]).stats.as_dict(), 0)
+    restored = rawtp._core._stats({**counters, "missed": None})
+    assert (restored.matched, restored.missed) == (0, None)
+    counters.pop("matched")
+    for other in (counters, {**counters, "matched": None}, {**counters, "matched": 1, "more": 2}):
+        with pytest.raises(ValueError, match="these counters are of another version of rawtp"):
+            rawtp._core._stats(other)
+
+
+def test_a_tracer_is_neither_pickled_nor_copied(own: rawtp.Tracer) -> None:
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        with pytest.raises(TypeError, match="cannot pickle"):
+            pickle.dumps(own, protocol)
+    with pytest.raises(TypeError, match="cannot pickle"):
+        copy.copy(own)
 
 
 def test_weak_references_and_no_surprising_attributes(own: rawtp.Tracer) -> None:
