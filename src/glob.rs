@@ -229,7 +229,9 @@ impl Parser<'_> {
                 let shown = [low, b'-', high].escape_ascii().to_string();
                 return Err(format!("the range {shown} in the [ at byte {first} has nothing in it"));
             }
-            (low..=high).for_each(|byte| set.add(byte));
+            for byte in low..=high {
+                set.add(byte);
+            }
         }
         Ok(if is_negated { all_but(set) } else { all_but(all_but(set)) })
     }

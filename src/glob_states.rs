@@ -184,7 +184,9 @@ impl Glob {
             match &self.steps[usize::from(at)] {
                 Step::Parts { ends } => {
                     search.add(at);
-                    ends.iter().for_each(|end| search.add(*end));
+                    for &end in ends {
+                        search.add(end);
+                    }
                 }
                 Step::Byte(one) if *one == byte => search.left.push(at + 1),
                 Step::Set(set) if set.has(byte) => search.left.push(at + 1),

@@ -1,6 +1,9 @@
 //! The ledger: where each matched call went.
+#![allow(clippy::doc_markdown, reason = "docstrings of Python, which has no such marks")]
 
-#[doc = py_doc!("Stats")]
+// rustdoc would take the example in it for Rust, and run it.
+#[cfg_attr(feature = "python", doc = py_doc!("Stats"))]
+#[cfg_attr(not(feature = "python"), doc = "What became of every call that a tracer's program matched.")]
 #[cfg_attr(feature = "python", pyo3::pyclass(frozen, get_all, eq, module = "rawtp"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stats {

@@ -1,4 +1,5 @@
 //! `rawtp.Tracer`. Its documentation is in `python/rawtp/_core.pyi`: see `py_doc!`.
+#![allow(clippy::doc_markdown, reason = "docstrings of Python, which has no such marks")]
 
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
