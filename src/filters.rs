@@ -167,12 +167,8 @@ pub struct Asked {
 impl Display for Asked {
     /// Each that was given, with a space before it, as ` pid=1,2 path="/srv"`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fn many<T>(
-            f: &mut fmt::Formatter<'_>,
-            name: &str,
-            values: Option<&Vec<T>>,
-            shown: impl Fn(&T) -> String,
-        ) -> fmt::Result {
+        type To<'a, 'b> = &'a mut fmt::Formatter<'b>;
+        fn many<T>(f: To<'_, '_>, name: &str, values: Option<&Vec<T>>, shown: impl Fn(&T) -> String) -> fmt::Result {
             let Some(values) = values else { return Ok(()) };
             write!(f, " {name}={}", values.iter().map(shown).collect::<Vec<_>>().join(","))
         }

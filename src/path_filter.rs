@@ -37,17 +37,19 @@ fn is_special(part: &[u8]) -> bool {
 #[must_use]
 pub fn escape(path: &OsStr) -> OsString {
     let bytes = path.as_bytes();
-    if !is_glob(bytes) {
-        return path.to_owned();
-    }
-    let mut escaped = Vec::with_capacity(bytes.len() + 8);
+    if is_glob(bytes) { OsString::from_vec(quoted(bytes)) } else { path.to_owned() }
+}
+
+/// A part of a glob that means just these bytes.
+fn quoted(bytes: &[u8]) -> Vec<u8> {
+    let mut quoted = Vec::with_capacity(bytes.len() + 8);
     for &byte in bytes {
         if is_special(&[byte]) {
-            escaped.push(b'\\');
+            quoted.push(b'\\');
         }
-        escaped.push(byte);
+        quoted.push(byte);
     }
-    OsString::from_vec(escaped)
+    quoted
 }
 
 fn check(value: &OsStr) -> Result<&[u8]> {
@@ -152,7 +154,7 @@ impl PathFilter {
         }
         // What follows the beginning of a glob begins with a slash.
         let rest = self.glob.as_ref().and_then(|(pattern, _)| pattern.strip_prefix(&*normal(&self.beginning)));
-        let watched = escape(OsStr::from_bytes(&real)).into_vec();
+        let watched = if rest.is_some() { quoted(&real) } else { escape(OsStr::from_bytes(&real)).into_vec() };
         let real = String::from_utf8_lossy(&real).into_owned();
         let watched = [&watched, rest.unwrap_or_default()].concat();
         let watched = String::from_utf8_lossy(&watched);
