@@ -107,6 +107,11 @@ fn before(pattern: &[u8], path: &[u8]) -> bool {
     expanded(pattern).iter().any(|pattern| one(pattern))
 }
 
+/// Of `x**/**` it took the first stars, which are no whole part, for one.
+fn before_was_right(pattern: &str) -> bool {
+    !expanded(pattern.as_bytes()).iter().any(|one| one.windows(6).any(|six| six[0] != b'/' && &six[1..] == b"**/**"))
+}
+
 fn piece() -> impl Strategy<Value = String> {
     let plain = select(vec!["a", "b", "ab", ".", "c", ",", "}", "-", "\u{e9}", "]"]).prop_map(String::from);
     let special = select(vec![
@@ -142,8 +147,12 @@ fn pattern() -> impl Strategy<Value = String> {
             let nested = format!("/{{{},x{{{},}}}}b*", &one[1..], &other[1..]);
             prop_oneof![3 => Just(one), 1 => Just(nested)]
         })
-        // What joins two pieces may make other things of them.
-        .prop_filter("more stars", |pattern| !pattern.contains("***"))
+        // Stars that only meet when braces are expanded, as in `{a/*}*`, stay two: here as in the matcher before.
+        .prop_filter("stars that meet", |pattern| {
+            let marked = pattern.replace("**", "\u{1}");
+            !pattern.contains("***")
+                && expanded(marked.as_bytes()).iter().all(|one| !one.windows(2).any(|two| two == b"**"))
+        })
 }
 
 fn path() -> impl Strategy<Value = Vec<u8>> {
@@ -209,6 +218,7 @@ proptest! {
         (pattern, like) in pattern().prop_flat_map(|pattern| { let like = alike(&pattern); (Just(pattern), like) }),
         other in path(),
     ) {
+        prop_assume!(before_was_right(&pattern));
         let mut glob = Glob::new(parse(pattern.as_bytes()).unwrap());
         for path in [like, other] {
             prop_assert_eq!(glob.has(&path), before(pattern.as_bytes(), &path), "{}", shown(&pattern, &path));
