@@ -273,7 +273,7 @@ impl Tracer {
         Ok(Batch::new(batch, self.fields))
     }
 
-    /// What is queued, with what lies in the ring before `position`. It does not wait for more.
+    #[doc = py_doc!("Tracer._take")]
     fn _take<'py>(&self, py: Python<'py>, max_events: usize, position: u64) -> PyResult<Bound<'py, PyList>> {
         self.check_process()?;
         let mut events = Listed::new(py, max_events);
@@ -281,8 +281,7 @@ impl Tracer {
         Ok(events.finish())
     }
 
-    /// The position up to which the ring is written, and what becomes readable when the queue has caught up with it; None
-    /// when it has, or holds `max_events`. `hurry`: do not gather.
+    #[doc = py_doc!("Tracer._flush")]
     fn _flush(&self, max_events: usize, hurry: bool) -> PyResult<(u64, Option<i32>)> {
         self.check_process()?;
         let (queue, position) = (self.session.queue(), self.session.control().written());

@@ -29,9 +29,10 @@ def documented() -> dict[str, str]:
     from rawtp import event
 
     tree = ast.parse(inspect.getsource(event))
-    [body] = [node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Event"]
+    # ``Event`` and, before it, what it is made of.
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name in {"_AllFields", "Event"}]
     found = {}
-    for key, text in itertools.pairwise(body):
+    for key, text in itertools.pairwise(statement for node in classes for statement in node.body):
         if isinstance(key, ast.AnnAssign) and isinstance(key.target, ast.Name) and isinstance(text, ast.Expr):
             assert isinstance(text.value, ast.Constant)  # noqa: S101 - for the type checker
             found[key.target.id] = _sentence(str(text.value.value))
