@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import rawtp
+from support import of_own_family
 from unprivileged import copy_of_package, for_everybody
 
 if TYPE_CHECKING:
@@ -61,8 +62,8 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 @pytest.fixture
 def tracer() -> Iterator[rawtp.Tracer]:
-    """A tracer of the whole host."""
-    with rawtp.Tracer() as tracer:
+    """A tracer of this process and of those that the test starts."""
+    with of_own_family() as tracer:
         yield tracer
 
 

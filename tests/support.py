@@ -8,12 +8,12 @@ import time
 import uuid
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import rawtp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Literal
 
 SLOWER = float(os.environ.get("RAWTP_SLOWER", "1"))
@@ -44,6 +44,14 @@ class AtTheEnd:
 kept = AtTheEnd()
 """
 """A program whose thread waits for an event that comes while the interpreter stops."""
+
+
+def of_own_family(syscalls: Iterable[str] | None = None, **options: Any) -> rawtp.Tracer:
+    """A tracer of this process and of those that it starts from now on.
+
+    Its counters say nothing of the host's other processes, which delete while the tests run.
+    """
+    return rawtp.Tracer(syscalls, pid=os.getpid(), follow=True, **options)
 
 
 def settle(tracer: rawtp.Tracer, count: int) -> None:

@@ -18,7 +18,7 @@ import pytest
 
 import rawtp
 from frames import READERS, WITH_BYTES, Rows, by_polars, by_pyarrow, expected, module, visible
-from support import HANG_S, assert_ledger, settle
+from support import HANG_S, assert_ledger, of_own_family, settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -151,7 +151,7 @@ def test_arguments_and_an_executable_that_are_not_text(tmp_path: Path) -> None:
     copied = os.fsencode(tmp_path) + b"/\xfe"
     Path(os.fsdecode(copied)).write_bytes(Path("/bin/rm").read_bytes())
     os.chmod(copied, 0o755)  # noqa: PTH101 - a path of bytes
-    with rawtp.Tracer(["unlinkat"]) as tracer:
+    with of_own_family(["unlinkat"]) as tracer:
         child = subprocess.Popen([copied, b"-f", b"/nonexistent/\xc3"])
         child.wait(timeout=HANG_S)
         tracer.close()

@@ -15,7 +15,7 @@ import pytest
 
 import rawtp
 from brokers import broker
-from support import HANG_S, SLOWER, assert_ledger, until_sentinel, wait_for
+from support import HANG_S, SLOWER, assert_ledger, of_own_family, until_sentinel, wait_for
 from unprivileged import as_user, start
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def test_made_after_the_tracer_and_gone_before_the_read(top: Path) -> None:
     """``docker run --rm``."""
     group, container = container_of(top)
     name = f"/nonexistent/{container}"
-    with rawtp.Tracer() as tracer:
+    with of_own_family() as tracer:
         assert tracer.coverage["cgroup_changes"] == {"hook": "raw_tp/cgroup_mkdir", "reason": None}
         with made(group):
             run_in(group, name)
@@ -109,7 +109,7 @@ def test_made_after_the_tracer_and_gone_before_the_read(top: Path) -> None:
 def test_there_before_the_tracer_and_gone_before_the_read(top: Path) -> None:
     group, container = container_of(top)
     name = f"/nonexistent/{container}"
-    with made(group), rawtp.Tracer() as tracer:
+    with made(group), of_own_family() as tracer:
         run_in(group, name)
         remove(group)
         group.mkdir()
@@ -123,7 +123,7 @@ def test_in_a_cgroup_below_the_containers(top: Path) -> None:
     """As crun makes them, and a systemd in a container."""
     group, container = container_of(top)
     name = f"/nonexistent/{container}"
-    with rawtp.Tracer() as tracer:
+    with of_own_family() as tracer:
         with made(group), made(group / "init.scope"):
             run_in(group / "init.scope", name)
         event = only(tracer, name)
@@ -133,7 +133,7 @@ def test_in_a_cgroup_below_the_containers(top: Path) -> None:
 def test_as_columns_and_after_the_close(top: Path) -> None:
     group, container = container_of(top)
     name = f"/nonexistent/{container}"
-    with rawtp.Tracer() as tracer:
+    with of_own_family() as tracer:
         with made(group):
             run_in(group, name)
         wait_for(lambda: tracer.stats().buffered > 0, "an event")
@@ -148,7 +148,7 @@ def test_as_columns_and_after_the_close(top: Path) -> None:
 def test_many_at_once(top: Path) -> None:
     """Each event has its own."""
     groups = [container_of(top) for _ in range(100)]
-    with rawtp.Tracer() as tracer:
+    with of_own_family() as tracer:
         for group, container in groups:
             with made(group):
                 run_in(group, f"/nonexistent/{container}")
@@ -165,7 +165,7 @@ def test_a_path_too_long_for_the_kernel_to_tell(top: Path) -> None:
     deep = group.joinpath(*(["d" * 200] * 5))
     name = f"/nonexistent/{container}"
     levels = [group, *(group.joinpath(*(["d" * 200] * count)) for count in range(1, 6))]
-    with rawtp.Tracer() as tracer:
+    with of_own_family() as tracer:
         for level in levels:
             level.mkdir()
         try:
@@ -228,7 +228,7 @@ def test_what_finds_no_room_is_counted(top: Path) -> None:
 
 
 CLIENT = """
-with rawtp.Tracer(broker=sys.argv[1], ring_bytes=1 << 16) as tracer:
+with rawtp.Tracer(broker=sys.argv[1], comm="unlink", ring_bytes=1 << 16) as tracer:
     tell(tracer.coverage["cgroup_changes"])
     name = sys.stdin.readline().strip()
 tell([[event["container_id"], event["unit"]] for event in tracer if event["filename"] == name])

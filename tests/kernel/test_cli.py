@@ -94,7 +94,7 @@ def ledger(err: str) -> dict[str, int]:
 def test_a_pipe_gets_json_lines_of_what_rm_did(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.touch()
-    with cli() as process:
+    with cli("-p", os.getpid(), "--follow") as process:
         until_live(process, tmp_path)
         before_ns = time.time_ns()
         with subprocess.Popen(["rm", victim]) as rm:

@@ -28,9 +28,11 @@ CLI = (sys.executable, "-m", "rawtp", "-p", str(os.getpid()))
 EVENTS = 2000
 
 
-def wait_until_live(process: Cli) -> None:
+def wait_until_live(process: Cli, *arguments: str) -> None:
     """Until all of its programs are attached: what comes then is seen."""
-    with rawtp.Tracer() as tracer:
+    # Chosen keys, and those of the table, need no programs that tell of cgroups.
+    fields = rawtp.BASIC_FIELDS if {"-f", "columns"}.intersection(arguments) else rawtp.ALL_FIELDS
+    with rawtp.Tracer(fields=fields) as tracer:
         hooks = live_hooks(tracer)
     wait_for(lambda: attached_programs(process.pid) == hooks, "it watches")
 
@@ -47,7 +49,7 @@ def unread(*arguments: str, merged: bool = False) -> Iterator[tuple[Cli, int]]:
     error = into if merged else subprocess.PIPE
     with subprocess.Popen([*CLI, "--stats", "1d", *arguments], stdout=into, stderr=error) as process:
         try:
-            wait_until_live(process)
+            wait_until_live(process, *arguments)
             for number in range(EVENTS):
                 Path(f"/nonexistent/{number}").unlink(missing_ok=True)
             wait_for(lambda: is_full(into), "a full pipe")
@@ -261,7 +263,7 @@ def test_a_path_from_here(given: str, name: str, tmp_path: Path) -> None:
         [*CLI, "-P", given, "-f", "path", "-o", "csv"], cwd=here, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         try:
-            wait_until_live(process)
+            wait_until_live(process, "-f")
             for path in (tmp_path / "a.log", here / "a.log"):
                 delete(path)
             process.send_signal(signal.SIGTERM)

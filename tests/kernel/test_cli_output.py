@@ -20,7 +20,7 @@ import pytest
 
 import rawtp
 from kernel.test_cli import PATIENCE_S, Cli, cli, delete, end, finish, ledger, until_live
-from support import SLOWER, wait_for
+from support import attached_programs, live_hooks, wait_for
 
 pytestmark = pytest.mark.kernel
 
@@ -224,22 +224,17 @@ def test_a_full_disk_ends_it_with_the_ledger(tmp_path: Path) -> None:
         subprocess.run(["umount", small], check=True)
 
 
-def is_attached(pid: int) -> bool:
-    try:
-        return any("bpf_link" in str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir())
-    except FileNotFoundError:  # closed meanwhile
-        return False
-
-
 def test_summary_of_rm_rf(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     for directory in range(5):
         (tree / str(directory)).mkdir(parents=True)
         for file in range(10):
             (tree / str(directory) / str(file)).touch()
-    with cli("--summary", "-q") as process:
-        wait_for(lambda: is_attached(process.pid), "a hook")
-        time.sleep(1.0 * SLOWER)
+    with rawtp.Tracer() as tracer:
+        # To follow takes two more: of births and of ends.
+        hooks = live_hooks(tracer) + 2
+    with cli("--summary", "-q", "-p", os.getpid(), "--follow") as process:
+        wait_for(lambda: attached_programs(process.pid) == hooks, "it watches")
         with subprocess.Popen(["rm", "-rf", tree]) as rm:
             rm.wait(PATIENCE_S)
         code, out, err = end(process)

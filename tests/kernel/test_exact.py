@@ -40,16 +40,19 @@ def drain(tracer: rawtp.Tracer) -> list[rawtp.Event]:
 
 def test_ten_thousand_short_lived_processes(program: Callable[[str], Path]) -> None:
     count = 10_000
-    with stopped([program("processes"), str(count), "2", "4"]) as parent, rawtp.Tracer(fields=MINIMAL) as tracer:
+    with (
+        stopped([program("processes"), str(count), "2", "4"]) as parent,
+        rawtp.Tracer(pid=parent.pid, follow=True, fields=MINIMAL, ring_bytes=32 << 20) as tracer,
+    ):
         release(parent)
         events = read_to_end(tracer, parent)
         events += drain(tracer)
     stats = tracer.stats()
-    assert (stats.lost_ring, stats.lost_exits) == (0, 0)
-    calls = Counter(event["pid"] for event in events if event["ppid"] == parent.pid)
+    assert (stats.lost_ring, stats.lost_exits, stats.unfollowed) == (0, 0, 0)
+    calls = Counter(event["pid"] for event in events)
     assert sum(calls.values()) == 2 * count
     assert len(calls) == count
-    assert {(event["filename"], event["ret"]) for event in events if event["ppid"] == parent.pid} == {(NAME, -2)}
+    assert {(event["ppid"], event["filename"], event["ret"]) for event in events} == {(parent.pid, NAME, -2)}
     assert assert_positions(events) == 0
 
 
@@ -57,7 +60,7 @@ def test_ten_thousand_short_lived_processes(program: Callable[[str], Path]) -> N
 def test_processes_killed_in_the_middle_of_calls(program: Callable[[str], Path], ring_bytes: int) -> None:
     with (
         stopped([program("processes"), "300", "0"]) as parent,
-        rawtp.Tracer(fields=MINIMAL, ring_bytes=ring_bytes) as tracer,
+        rawtp.Tracer(pid=parent.pid, follow=True, fields=MINIMAL, ring_bytes=ring_bytes) as tracer,
     ):
         release(parent)
         events = read_to_end(tracer, parent)
@@ -67,7 +70,8 @@ def test_processes_killed_in_the_middle_of_calls(program: Callable[[str], Path],
     stats = tracer.stats()
     assert assert_positions(events, stats.tail_lost) == stats.lost_ring
     assert stats.matched - stats.filtered == len(events) + stats.lost_ring
-    killed = {event["pid"] for event in events if event["filename"] == NAME}
+    assert {event["filename"] for event in events} == {NAME}
+    killed = {event["pid"] for event in events}
     assert len(killed) == 300 if not stats.lost_ring else killed
 
 

@@ -15,7 +15,7 @@ import rawtp
 from frames import by_pyarrow
 from rawtp.formats.ecs import Ecs
 from rawtp.formats.ocsf import Ocsf
-from support import events_of, read_to_end, release, stopped
+from support import events_of, of_own_family, read_to_end, release, stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,7 +52,7 @@ def test_a_file_in_memory(name: str, program: Callable[[str], Path]) -> None:
     descriptor = in_memory(name, program("burst").read_bytes())
     try:
         command = [f"/proc/self/fd/{descriptor}", "1", "/nonexistent/memfd"]
-        with rawtp.Tracer() as tracer:
+        with of_own_family() as tracer:
             process = subprocess.Popen(command, pass_fds=[descriptor], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
             link = ""
             # The exec may be under way.
@@ -70,7 +70,7 @@ def test_columns_and_schemas_have_the_same(program: Callable[[str], Path]) -> No
     descriptor = in_memory("\udcff", program("burst").read_bytes())
     command = [f"/proc/self/fd/{descriptor}", "2"]
     try:
-        with rawtp.Tracer(syscalls=["unlinkat"]) as one, rawtp.Tracer(syscalls=["unlinkat"]) as other:
+        with of_own_family(["unlinkat"]) as one, of_own_family(["unlinkat"]) as other:
             process = subprocess.Popen(command, pass_fds=[descriptor], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
             process.communicate(b"\n")
             rows = [row for row in by_pyarrow(other.to_arrow(duration=0.5)) if row["pid"] == process.pid]

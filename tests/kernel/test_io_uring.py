@@ -146,7 +146,7 @@ def test_a_full_ring_counts_what_is_lost(program: Callable[[str], Path], tmp_pat
     """The ring is full before the first request: the requests are lost, and so are their completions' entries."""
     with (
         stopped([program("uring"), tmp_path, "inline"]) as process,
-        rawtp.Tracer(ring_bytes=65536, queue_bytes=65536) as tracer,
+        rawtp.Tracer(pid=(os.getpid(), process.pid), ring_bytes=65536, queue_bytes=65536) as tracer,
     ):
         while tracer.stats().lost_ring == 0:
             for _ in range(1000):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import rawtp
-from support import SLOWER, assert_ledger, read_to_end, release, stopped, until_sentinel, wait_for
+from support import SLOWER, assert_ledger, of_own_family, read_to_end, release, stopped, until_sentinel, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -154,7 +154,7 @@ def test_filtered_is_counted_in_the_kernel(program: Callable[[str], Path]) -> No
 
 def test_many_short_lived_processes(tmp_path: Path) -> None:
     assert tmp_path.is_dir()
-    with rawtp.Tracer() as tracer:
+    with of_own_family() as tracer:
         pids = []
         for _ in range(500):
             pid = os.fork()

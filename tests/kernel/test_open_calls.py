@@ -89,7 +89,7 @@ def test_a_lost_one_that_ends_on_another_cpu(program: Callable[[str], Path]) -> 
     with (
         stopped([program("burst"), "100000"]) as flood,
         stopped([program("blocked")]) as process,
-        rawtp.Tracer(ring_bytes=4096, queue_bytes=1 << 16) as tracer,
+        rawtp.Tracer(pid=(flood.pid, process.pid), ring_bytes=4096, queue_bytes=1 << 16) as tracer,
     ):
         release(flood)
         assert flood.wait(timeout=HANG_S) == 0

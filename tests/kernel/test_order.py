@@ -90,10 +90,10 @@ def test_a_call_that_takes_long_holds_nobody_up(program: Callable[[str], Path]) 
     cpu = min(os.sched_getaffinity(0))
     with (
         stopped(["taskset", "-c", str(cpu), program("blocked")]) as process,
-        rawtp.Tracer(fields=FIELDS) as tracer,
+        rawtp.Tracer(pid=(os.getpid(), process.pid), fields=FIELDS) as tracer,
     ):
         release(process)
-        wait_for(lambda: tracer.get_many(timeout=0) == [] and tracer.stats().pending > 0, "an open call")
+        wait_for(lambda: tracer.get_many(timeout=0) == [] and tracer.stats().pending == 1, "an open call")
         before = os.sched_getaffinity(0)
         os.sched_setaffinity(0, {cpu})
         try:

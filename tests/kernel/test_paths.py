@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import rawtp
-from support import events_of, run, until_sentinel
+from support import events_of, of_own_family, run, until_sentinel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,7 +42,7 @@ def in_fork(action: Callable[[], object]) -> int:
 
 def in_child(action: Callable[[], object]) -> list[Shown]:
     """What a fork that does this is seen to delete."""
-    with rawtp.Tracer() as tracer:
+    with of_own_family() as tracer:
         pid = in_fork(action)
         return [shown(event) for event in events_of(tracer, pid)]
 
@@ -253,7 +253,7 @@ def test_a_new_directory_that_cannot_be_walked_whole(deep_place: Path, old: str)
         with suppress(OSError):
             os.rename("new", old, dst_dir_fd=before)
 
-    with rawtp.Tracer(rawtp.DELETE + rawtp.RENAME) as tracer:
+    with of_own_family(rawtp.DELETE + rawtp.RENAME) as tracer:
         pid = in_fork(action)
         deep, shallow = events_of(tracer, pid)
     old_path = old if old == "/old" else f"{deep_place}/old"

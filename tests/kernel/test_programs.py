@@ -25,7 +25,7 @@ def test_the_record_that_tells_it_is_lost(program: Callable[[str], Path]) -> Non
     """The ring is full when the process comes: what it runs comes with the first record that is not lost."""
     with (
         stopped([program("burst"), "0", "/nonexistent/rawtp-late"]) as process,
-        rawtp.Tracer(ring_bytes=65536, queue_bytes=65536) as tracer,
+        rawtp.Tracer(pid=(os.getpid(), process.pid), ring_bytes=65536, queue_bytes=65536) as tracer,
     ):
         while tracer.stats().lost_ring == 0:
             for _ in range(1000):
@@ -99,7 +99,7 @@ def test_processes_that_share_a_place(program: Callable[[str], Path]) -> None:
             assert parent.stdout is not None
             assert parent.stdout.readline() == "ready\n"
             parents.append(parent)
-        tracer = stack.enter_context(rawtp.Tracer(fields=fields, ring_bytes=64 << 20))
+        tracer = stack.enter_context(rawtp.Tracer(comm="alternating", fields=fields, ring_bytes=64 << 20))
         for parent in parents:
             release(parent)
         seen = [event for parent in parents for event in read_to_end(tracer, parent)]

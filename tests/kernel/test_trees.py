@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import rawtp
-from support import HANG_S, run, until_sentinel
+from support import HANG_S, of_own_family, run, until_sentinel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +72,7 @@ def test_rm_rf_exactly(tmp_path: Path) -> None:
     truth |= below(top)
     assert len(truth) > 5500
 
-    with rawtp.Tracer() as tracer:
+    with of_own_family(ring_bytes=32 << 20) as tracer:
         pids = set()
         for name, place, source, target in (
             (os.path.relpath(inner, tmp_path), tmp_path, sources[0], targets[0]),

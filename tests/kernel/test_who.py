@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import rawtp
-from support import events_of, read_to_end, release, run, stopped, until_sentinel
+from support import events_of, of_own_family, read_to_end, release, run, stopped, until_sentinel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -162,7 +162,7 @@ def test_ancestors_up_to_the_first_process() -> None:
     script = "unlink /nonexistent/ancestors; exit 0"
     for _ in range(depth):
         script = f"sh -c {shlex.quote(script)}; exit 0"
-    with rawtp.Tracer(fields=("filename", "ppid", "ancestors")) as tracer:
+    with of_own_family(fields=("filename", "ppid", "ancestors")) as tracer:
         shell = run(["sh", "-c", script])
         events = [event for event in until_sentinel(tracer) if event["filename"] == "/nonexistent/ancestors"]
     ancestors = only(events)["ancestors"]
@@ -175,7 +175,7 @@ def test_ancestors_up_to_the_first_process() -> None:
     for pid, comm in above.items():
         assert comm == Path(f"/proc/{pid}/comm").read_text().rstrip("\n")
     assert len(ancestors) == 16 or ancestors[-1][0] == 1
-    with rawtp.Tracer() as tracer:
+    with of_own_family() as tracer:
         run(["unlink", "/nonexistent/no-ancestors"])
         assert all("ancestors" not in event for event in until_sentinel(tracer))
 
@@ -193,7 +193,7 @@ thread.start()
 thread.join()
 """
     fields = ("pid", "ppid", "comm", "parent_comm", "ancestors", "filename")
-    with rawtp.Tracer(fields=fields) as tracer:
+    with of_own_family(fields=fields) as tracer:
         name = f"/nonexistent/rawtp-parent-{os.getpid()}"
         command: list[str | Path] = [sys.executable, "-I", "-c", source, program("burst"), "1", name]
         parent = subprocess.Popen(command, stdout=subprocess.DEVNULL)
