@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.kernel
 
 CLI = (sys.executable, "-m", "rawtp")
+# The host's other processes run rm, too.
+OWN_FAMILY = ("-p", os.getpid(), "--follow")
 
 
 @contextmanager
@@ -91,7 +93,7 @@ def test_user(user: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("comms", [["rm"], ["r*"], ["nothing", "rm"]])
 def test_comm(comms: list[str], tmp_path: Path) -> None:
-    with watching(*(word for comm in comms for word in ("--comm", comm))) as process:
+    with watching(*OWN_FAMILY, *(word for comm in comms for word in ("--comm", comm))) as process:
         delete(tmp_path / "by-rm")
         subprocess.run(["unlink", tmp_path / "by-unlink"], check=False, stderr=subprocess.DEVNULL)
         assert shown(process, str(tmp_path)) == ["by-rm"]
@@ -110,7 +112,7 @@ def test_path(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("outcome", "seen"), [("ok", ["there"]), ("failed", ["gone"]), ("any", ["there", "gone"])])
 def test_outcome(outcome: str, seen: list[str], tmp_path: Path) -> None:
     (tmp_path / "there").touch()
-    with watching("--outcome", outcome, "--comm", "rm") as process:
+    with watching(*OWN_FAMILY, "--outcome", outcome, "--comm", "rm") as process:
         subprocess.run(["unlink", "/nonexistent/filtered"], check=False, stderr=subprocess.DEVNULL)
         delete(tmp_path / "there", tmp_path / "gone")
         assert shown(process, str(tmp_path)) == seen

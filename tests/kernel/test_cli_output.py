@@ -230,7 +230,7 @@ def test_summary_of_rm_rf(tmp_path: Path) -> None:
         (tree / str(directory)).mkdir(parents=True)
         for file in range(10):
             (tree / str(directory) / str(file)).touch()
-    with rawtp.Tracer() as tracer:
+    with rawtp.Tracer(fields=rawtp.BASIC_FIELDS) as tracer:
         # To follow takes two more: of births and of ends.
         hooks = live_hooks(tracer) + 2
     with cli("--summary", "-q", "-p", os.getpid(), "--follow") as process:
