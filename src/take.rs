@@ -52,12 +52,14 @@ impl<'py> Sink<'py> for Option<Bound<'py, PyDict>> {
 /// A list of dicts.
 pub(crate) struct Listed<'py> {
     events: Bound<'py, PyList>,
+    /// How many readings have brought that came to their end: what a failed one had in hand, it has counted itself.
+    taken: usize,
     most: usize,
 }
 
 impl<'py> Listed<'py> {
     pub(crate) fn new(py: Python<'py>, most: usize) -> Self {
-        Self { events: PyList::empty(py), most }
+        Self { events: PyList::empty(py), taken: 0, most }
     }
 
     pub(crate) fn finish(self) -> Bound<'py, PyList> {
@@ -67,11 +69,12 @@ impl<'py> Listed<'py> {
 
 impl<'py> Sink<'py> for Listed<'py> {
     fn take(&mut self, tracer: &Tracer, py: Python<'py>) -> PyResult<()> {
-        tracer.read(py, self.wanted(), |event| self.events.append(event)).map(drop)
+        self.taken += tracer.read(py, self.wanted(), |event| self.events.append(event))? as usize;
+        Ok(())
     }
 
     fn taken(&self) -> usize {
-        self.events.len()
+        self.taken
     }
 
     fn wanted(&self) -> usize {
