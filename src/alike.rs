@@ -185,7 +185,7 @@ mod tests {
         let enter = Enter { record: &enter_record::default(), segments: Segments::read(&argv).unwrap() };
         let mut last = Last::new(&Event { enter: &enter, exit: None, offset_ns: 0, program: None, lost_before: 0 });
         for _ in 0..2 {
-            programs.learn(&enter);
+            programs.learn(&enter).unwrap();
             let program = programs.of(0).map(|program| &**program);
             let event = Event { enter: &enter, exit: None, offset_ns: 0, program, lost_before: 0 };
             assert_eq!(last.becomes(&event), changed(&[Part::Program]));

@@ -1,14 +1,18 @@
 //! The column of ancestors as it grows: lists of processes.
+#![allow(clippy::cast_possible_wrap, clippy::cast_sign_loss, reason = "offsets fit both, as in `column.rs`")]
 
 use std::sync::Arc;
 
 #[cfg(any(test, feature = "python"))]
 use arrow_array::{Array, cast::AsArray, types::UInt32Type};
-use arrow_array::{ArrayRef, BinaryArray, ListArray, StructArray, UInt32Array};
+use arrow_array::{ArrayRef, ListArray, StructArray, UInt32Array};
 use arrow_buffer::OffsetBuffer;
-use arrow_schema::{ArrowError, DataType, Field, Fields};
+use arrow_schema::{DataType, Field, Fields};
 
-use crate::column::Text;
+use crate::column::{Text, shown_bytes};
+use crate::error::Result;
+use crate::lossy::{Lossy, Zeros};
+use crate::memory::{OutOfMemory, reserve, reserve_to};
 use crate::segments::ancestors;
 
 fn members() -> Fields {
@@ -28,54 +32,95 @@ pub(crate) fn kind() -> DataType {
 
 #[derive(Debug)]
 pub(crate) struct Ancestry {
-    lengths: Vec<usize>,
+    offsets: Vec<i32>,
     pids: Vec<u32>,
     comms: Text,
-    /// Of which process the text is not all that the command was: few, as a rule none.
-    lossy: Vec<(usize, Vec<u8>)>,
+    /// What the text of a process does not say: few, as a rule none.
+    lossy: Lossy,
+    zeros: Zeros,
     /// The last row, to repeat it.
     last: Vec<u8>,
 }
 
 impl Ancestry {
-    pub(crate) fn new(capacity: usize) -> Self {
-        Self { lengths: Vec::with_capacity(capacity), pids: vec![], comms: Text::new(0), lossy: vec![], last: vec![] }
+    pub(crate) fn new() -> Self {
+        let (comms, lossy, zeros) = (Text::new(), Lossy::default(), Zeros::default());
+        Self { offsets: vec![0], pids: Vec::new(), comms, lossy, zeros, last: Vec::new() }
     }
 
-    pub(crate) fn push(&mut self, content: &[u8]) {
-        self.last.clear();
-        self.last.extend_from_slice(content);
-        self.repeat(1);
+    /// Makes room for so many rows without a process.
+    pub(crate) fn reserve_to(&mut self, rows: usize) -> std::result::Result<(), OutOfMemory> {
+        reserve_to(&mut self.offsets, rows + 1)
     }
 
-    pub(crate) fn repeat(&mut self, more: usize) {
-        for _ in 0..more {
-            let before = self.pids.len();
-            for (pid, comm) in ancestors(&self.last) {
-                if !self.comms.push(comm) {
-                    self.lossy.push((self.pids.len(), comm.to_vec()));
-                }
-                self.pids.push(pid);
-            }
-            self.lengths.push(self.pids.len() - before);
+    /// Makes room for the last row so many times again.
+    pub(crate) fn reserve_repeats(&mut self, more: usize) -> std::result::Result<(), OutOfMemory> {
+        let (processes, bytes) =
+            ancestors(&self.last).fold((0, 0), |(count, bytes), (_, comm)| (count + 1, bytes + shown_bytes(comm)));
+        let items = more.saturating_mul(processes);
+        reserve(&mut self.pids, items)?;
+        self.comms.reserve(items, more.saturating_mul(bytes))?;
+        if self.pids.len() + items > self.zeros.rows() {
+            self.zeros.reserve_to(2 * (self.pids.len() + items))?;
         }
+        let lossy = ancestors(&self.last).map(|(_, comm)| comm).filter(|comm| str::from_utf8(comm).is_err());
+        let (count, bytes) = lossy.fold((0, 0), |(count, bytes), comm| (count + 1, bytes + comm.len()));
+        self.lossy.reserve(more.saturating_mul(count), more.saturating_mul(bytes))
     }
 
-    pub(crate) fn finish(self) -> Result<ArrayRef, ArrowError> {
-        let mut lossy = self.lossy.iter().peekable();
-        let bytes = |at| lossy.next_if(|(lossy, _)| *lossy == at).map(|(_, bytes)| bytes);
-        let bytes: BinaryArray = (0..self.pids.len()).map(bytes).collect();
-        let comms = Arc::new(self.comms.finish(None));
-        let items = vec![Arc::new(UInt32Array::from(self.pids)) as ArrayRef, comms, Arc::new(bytes)];
+    pub(crate) fn push(&mut self, content: &[u8]) -> std::result::Result<(), OutOfMemory> {
+        self.last.clear();
+        reserve(&mut self.last, content.len())?;
+        self.last.extend_from_slice(content);
+        self.reserve_repeats(1)?;
+        for (pid, comm) in ancestors(&self.last) {
+            if !self.comms.push(comm)? {
+                self.lossy.push(self.pids.len(), comm)?;
+            }
+            self.pids.push(pid);
+        }
+        self.offsets.push(self.pids.len() as i32);
+        Ok(())
+    }
+
+    /// So many rows without a process.
+    pub(crate) fn push_empty(&mut self, more: usize) {
+        self.last.clear();
+        self.offsets.resize(self.offsets.len() + more, self.pids.len() as i32);
+    }
+
+    /// The last row so many times again, for which there is room.
+    pub(crate) fn repeat(&mut self, more: usize) {
+        let [.., first, end] = self.offsets[..] else { return };
+        let (first, items) = (first as usize, (end - first) as usize);
+        self.comms.repeat(items, more);
+        for _ in 0..more {
+            self.pids.extend_from_within(first..first + items);
+        }
+        self.lossy.repeat_last(first, items, more);
+        self.offsets.extend((1..=more).map(|row| end + (row * items) as i32));
+    }
+
+    /// Takes away what stands behind so many rows.
+    pub(crate) fn truncate(&mut self, rows: usize) {
+        self.offsets.truncate(rows + 1);
+        let items = self.offsets.last().map_or(0, |end| *end as usize);
+        self.pids.truncate(items);
+        self.comms.truncate(items);
+        self.lossy.truncate(items);
+    }
+
+    pub(crate) fn finish(self) -> Result<ArrayRef> {
+        let bytes = self.lossy.finish(self.pids.len(), &self.zeros.finish(self.pids.len())?)?;
+        let items = vec![Arc::new(UInt32Array::from(self.pids)) as ArrayRef, Arc::new(self.comms.finish(None)), bytes];
         let items = StructArray::try_new(members(), items, None)?;
-        let offsets = OffsetBuffer::from_lengths(self.lengths);
-        Ok(Arc::new(ListArray::try_new(item(), offsets, Arc::new(items), None)?))
+        Ok(Arc::new(ListArray::try_new(item(), OffsetBuffer::new(self.offsets.into()), Arc::new(items), None)?))
     }
 }
 
 /// The processes of a cell: id, text, and the bytes where the text is not all of them.
 #[cfg(any(test, feature = "python"))]
-pub(crate) fn cells(items: &dyn Array) -> impl Iterator<Item = (u32, &str, Option<&[u8]>)> {
+pub(crate) fn cells(items: &dyn Array) -> impl Iterator<Item = (u32, &str, Option<&[u8]>)> + Clone {
     let items = items.as_struct();
     let (pids, comms) = (items.column(0).as_primitive::<UInt32Type>(), items.column(1).as_string::<i32>());
     let bytes = items.column(2).as_binary::<i32>();

@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyList};
 
 use crate::error::Error;
+use crate::exceptions::check_memory;
 use crate::fields::Fields;
 use crate::rows::to_dicts;
 use crate::shown::show;
@@ -18,6 +19,7 @@ pub(crate) const ROWS: usize = 65_536;
 
 /// The capsule that `__arrow_c_schema__` gives.
 pub(crate) fn schema_capsule<'py>(py: Python<'py>, schema: &Schema) -> PyResult<Bound<'py, PyCapsule>> {
+    check_memory()?;
     let schema = FFI_ArrowSchema::try_from(schema).map_err(|error| Error::Columns(error.to_string()))?;
     PyCapsule::new_with_value(py, schema, c"arrow_schema")
 }
@@ -27,6 +29,7 @@ pub(crate) fn stream_capsule(
     py: Python<'_>,
     reader: Box<dyn RecordBatchReader + Send>,
 ) -> PyResult<Bound<'_, PyCapsule>> {
+    check_memory()?;
     PyCapsule::new_with_value(py, FFI_ArrowArrayStream::new(reader), c"arrow_array_stream")
 }
 
@@ -79,6 +82,7 @@ impl Batch {
         requested_schema: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<(Bound<'py, PyCapsule>, Bound<'py, PyCapsule>)> {
         let _ = requested_schema;
+        check_memory()?;
         let array = FFI_ArrowArray::new(&StructArray::from(self.columns.clone()).into_data());
         Ok((self.__arrow_c_schema__(py)?, PyCapsule::new_with_value(py, array, c"arrow_array")?))
     }
@@ -96,8 +100,9 @@ impl Batch {
         stream_capsule(py, Box::new(RecordBatchIterator::new([Ok(columns)], schema)))
     }
 
-    fn __repr__(&self) -> String {
+    fn __repr__(&self) -> PyResult<String> {
+        check_memory()?;
         let fields = self.fields.keys().count();
-        format!("<rawtp.Batch {} rows of {fields} fields>", self.columns.num_rows())
+        Ok(format!("<rawtp.Batch {} rows of {fields} fields>", self.columns.num_rows()))
     }
 }

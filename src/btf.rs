@@ -3,6 +3,8 @@
 use std::ffi::CStr;
 use std::ops::Range;
 
+use crate::memory;
+
 pub(crate) const MAGIC: u32 = 0xeb9f;
 pub(crate) const VERSION: u32 = 1;
 pub(crate) const HEADER_BYTES: u32 = 24;
@@ -101,10 +103,11 @@ impl<'a> Types<'a> {
         };
         let (types, strings) = (section(8)?, section(16)?);
         // Most take a little more than their words.
-        let mut starts = Vec::with_capacity(types.len() / (8 * TYPE_WORDS) + 1);
+        let mut starts = memory::with_capacity(types.len() / (8 * TYPE_WORDS) + 1).ok()?;
         starts.push(u32::MAX);
         let mut start = 0;
         while start < types.len() {
+            memory::reserve(&mut starts, 1).ok()?;
             starts.push(start as u32);
             start += Type::at(types, start)?.bytes();
         }

@@ -9,6 +9,7 @@ use crate::btf::{
     ARRAY, CONST, ENUM, ENUM64, FLOAT, FUNC_PROTO, FWD, HEADER_BYTES, INT, MAGIC, PTR, RESTRICT, STRUCT, TYPE_TAG,
     TYPEDEF, Type, Types, UNION, VERSION, VOLATILE, word, words,
 };
+use crate::memory;
 
 /// A type can be reached by its value, and its members matter; or by its shape, as what a function takes: then pointers
 /// are followed, and of a structure its name is enough.
@@ -42,10 +43,17 @@ fn beginnings(wanted: &FxHashSet<&[u8]>) -> FxHashSet<[u8; 3]> {
     wanted.iter().map(|name| beginning(name)).collect()
 }
 
+/// A number for each of the kernel's types, of which there are many.
+fn zeros<T: Copy + Default>(count: usize) -> Option<Vec<T>> {
+    let mut made = memory::with_capacity(count).ok()?;
+    made.resize(count, T::default());
+    Some(made)
+}
+
 /// How each type is reached, by id.
 fn reach(kernel: &Types<'_>, wanted: &FxHashSet<&[u8]>) -> Option<Vec<u8>> {
     let beginnings = beginnings(wanted);
-    let mut reached = vec![0; kernel.ids().end as usize];
+    let mut reached = zeros::<u8>(kernel.ids().end as usize)?;
     let mut todo = Vec::new();
     for id in kernel.ids() {
         let (name, kind) = kernel.head(id)?;
@@ -200,7 +208,7 @@ pub(crate) fn part_of_types(kernel: &Types<'_>, object: &[u8]) -> Option<Vec<u8>
     let object = Types::new(object)?;
     let wanted = wanted(&object);
     let reached = reach(kernel, &wanted)?;
-    let mut ids = vec![0; reached.len()];
+    let mut ids = zeros::<u32>(reached.len())?;
     for (new, id) in (1..).zip(kernel.ids().filter(|&id| reached[id as usize] != 0)) {
         ids[id as usize] = new;
     }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::cgroup_lookup::CACHE_ENTRIES;
+use crate::memory::{OutOfMemory, fallible, with_capacity};
 use crate::record::{Cgroup, Record, parse, record_at};
 
 /// What the kernel reported of a cgroup.
@@ -24,10 +25,25 @@ pub struct Report {
     pub path: Box<[u8]>,
 }
 
-impl From<Cgroup<'_>> for Report {
-    fn from(Cgroup { record, path }: Cgroup<'_>) -> Self {
-        Self { version: record.version, id: record.id, is_new: record.is_new != 0, path: path.into() }
+impl Report {
+    fn new(Cgroup { record, path }: Cgroup<'_>) -> Result<Self, OutOfMemory> {
+        let mut copy = with_capacity(path.len())?;
+        copy.extend_from_slice(path);
+        Ok(Self { version: record.version, id: record.id, is_new: record.is_new != 0, path: copy.into() })
     }
+}
+
+/// Adds one, which takes the place of the oldest when there are [`CACHE_ENTRIES`]. Whether none was dropped for it.
+fn add(waiting: &mut VecDeque<Report>, cgroup: Cgroup<'_>) -> Result<bool, OutOfMemory> {
+    let report = Report::new(cgroup)?;
+    let is_full = waiting.len() >= CACHE_ENTRIES;
+    if is_full {
+        waiting.pop_front();
+    } else if waiting.len() == waiting.capacity() {
+        fallible(|| waiting.try_reserve(1))?;
+    }
+    waiting.push_back(report);
+    Ok(!is_full)
 }
 
 /// The reports that the reader has not taken yet: the latest [`CACHE_ENTRIES`].
@@ -55,11 +71,9 @@ impl CgroupReports {
                 is_all = false;
                 continue;
             };
-            if waiting.len() >= CACHE_ENTRIES {
-                waiting.pop_front();
-                self.dropped.fetch_add(1, Ordering::Relaxed);
+            if add(&mut waiting, cgroup) != Ok(true) {
+                self.drop_one();
             }
-            waiting.push_back(cgroup.into());
         }
         self.has_any.store(!waiting.is_empty(), Ordering::Release);
         is_all && position >= run.len()
@@ -76,7 +90,12 @@ impl CgroupReports {
         mem::take(&mut *waiting)
     }
 
-    /// How many were dropped because the reader took none for long.
+    /// Counts one that was dropped, here or by who took it.
+    pub fn drop_one(&self) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many were dropped: the reader took none for long, or there was no memory for one.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
@@ -86,6 +105,7 @@ impl CgroupReports {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::refusal;
     use crate::samples::{cgroup, exit, framed};
 
     fn report(id: u64, path: &str) -> Report {
@@ -113,6 +133,20 @@ mod tests {
         assert!(!reports.keep(&ended));
         assert!(!reports.keep(&[told.as_slice(), &[0xff; 8]].concat()), "a length that leads out of the run");
         assert_eq!(reports.take(), [report(7, "/a")]);
+    }
+
+    #[test]
+    fn what_there_is_no_memory_for_is_counted() {
+        let run = [framed(&cgroup(2, 7, true, b"/a"), 0), framed(&cgroup(2, 8, true, b"/b"), 0)].concat();
+        // The first one's path, the room for it, and the second one's path.
+        for (granted, kept) in [(0, 8), (1, 8), (2, 7)] {
+            let reports = CgroupReports::default();
+            refusal::after(granted);
+            assert!(reports.keep(&run));
+            assert!(refusal::end());
+            let taken: Vec<_> = reports.take().iter().map(|report| report.id).collect();
+            assert_eq!((taken, reports.dropped()), (vec![kept], 1), "{granted}");
+        }
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! One column of a batch as it grows: values to Arrow's buffers, without an allocation for each.
+//! One column of a batch as it grows: values to Arrow's buffers, without an allocation for each, and none that cannot be
+//! refused.
 //!
 //! Offsets are Arrow's `i32`. The bound on a batch's bytes, and so on the items of its lists, is far below what they can
 //! tell (`columns.rs`).
@@ -12,16 +13,20 @@ use arrow_array::{
     ArrayRef, BooleanArray, DictionaryArray, Int32Array, Int64Array, ListArray, PrimitiveArray, StringArray,
     UInt32Array, UInt64Array,
 };
-use arrow_buffer::{BooleanBufferBuilder, NullBuffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
-use arrow_schema::{ArrowError, DataType, Field, TimeUnit};
+use arrow_buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_schema::{DataType, Field, TimeUnit};
 use rustc_hash::FxHashMap;
 
 use crate::ancestry::{self, Ancestry};
+use crate::bits::{Bits, Validity};
+use crate::error::Result;
 use crate::fields::{Key, Kind};
-use crate::lossy::Lossy;
+use crate::lossy::{Lossy, Nothing};
+use crate::memory::{OutOfMemory, fallible, probe, reserve, reserve_text, reserve_to};
 use crate::value::{Value, texts};
 
-type Result<T> = std::result::Result<T, ArrowError>;
+/// What can be refused for want of memory.
+type Refusable<T = ()> = std::result::Result<T, OutOfMemory>;
 
 /// The column of a key; for bytes that are text as a rule a second one, of the bytes themselves where they are not.
 pub(crate) fn fields(key: Key) -> impl Iterator<Item = Field> {
@@ -58,10 +63,38 @@ pub(crate) struct Text {
 }
 
 impl Text {
-    pub(crate) fn new(capacity: usize) -> Self {
-        let mut offsets = Vec::with_capacity(capacity + 1);
-        offsets.push(0);
-        Self { offsets, text: String::new() }
+    pub(crate) fn new() -> Self {
+        Self { offsets: vec![0], text: String::new() }
+    }
+
+    /// Makes room for so many more, of so many bytes as they are shown.
+    pub(crate) fn reserve(&mut self, more: usize, bytes: usize) -> Refusable {
+        reserve(&mut self.offsets, more)?;
+        reserve_text(&mut self.text, bytes)
+    }
+
+    /// So many at the end, all of them `more` times again. By doubling: what was added is copied with what it was copied
+    /// from.
+    pub(crate) fn repeat(&mut self, items: usize, more: usize) {
+        let Self { offsets, text } = self;
+        let first = offsets.len() - 1 - items;
+        let start = offsets[first] as usize;
+        let bytes = text.len() - start;
+        let mut lists = 1;
+        while lists <= more {
+            let again = lists.min(more + 1 - lists);
+            text.extend_from_within(start..start + again * bytes);
+            let (added, shift) = (offsets.len(), (lists * bytes) as i32);
+            offsets.extend_from_within(first + 1..=first + again * items);
+            offsets[added..].iter_mut().for_each(|offset| *offset += shift);
+            lists += again;
+        }
+    }
+
+    /// Takes away what stands behind so many of them.
+    pub(crate) fn truncate(&mut self, rows: usize) {
+        self.offsets.truncate(rows + 1);
+        self.text.truncate(self.offsets.last().map_or(0, |end| *end as usize));
     }
 
     /// Ends the current one.
@@ -70,14 +103,17 @@ impl Text {
     }
 
     /// Adds one; `\xNN` stands for each byte that is not UTF-8. False when there was such a byte.
-    pub(crate) fn push(&mut self, bytes: &[u8]) -> bool {
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Refusable<bool> {
         let whole = text_of(bytes);
-        match whole {
-            Some(text) => self.text.push_str(text),
-            None => escape(bytes, &mut self.text),
+        if let Some(text) = whole {
+            self.reserve(1, text.len())?;
+            self.text.push_str(text);
+        } else {
+            self.reserve(1, shown_bytes(bytes))?;
+            escape(bytes, &mut self.text);
         }
         self.end();
-        whole.is_some()
+        Ok(whole.is_some())
     }
 
     pub(crate) fn finish(self, nulls: Option<NullBuffer>) -> StringArray {
@@ -95,6 +131,11 @@ fn text_of(bytes: &[u8]) -> Option<&str> {
         return Some(unsafe { str::from_utf8_unchecked(bytes) });
     }
     str::from_utf8(bytes).ok()
+}
+
+/// As many as [`escape`] makes of them.
+pub(crate) fn shown_bytes(bytes: &[u8]) -> usize {
+    bytes.utf8_chunks().map(|chunk| chunk.valid().len() + 4 * chunk.invalid().len()).sum()
 }
 
 fn escape(bytes: &[u8], text: &mut String) {
@@ -121,19 +162,26 @@ struct Words {
 }
 
 impl Words {
-    fn push(&mut self, bytes: &[u8]) -> bool {
+    fn push(&mut self, bytes: &[u8]) -> Refusable<bool> {
         if self.last != bytes || self.known.is_empty() {
-            self.last_is = self.known.get(bytes).copied().unwrap_or_else(|| self.add(bytes));
             self.last.clear();
+            reserve(&mut self.last, bytes.len())?;
+            self.last_is = match self.known.get(bytes) {
+                Some(known) => *known,
+                None => self.add(bytes)?,
+            };
             self.last.extend_from_slice(bytes);
         }
         let (at, whole) = self.last_is;
         self.rows.push(at);
-        whole
+        Ok(whole)
     }
 
     #[cold]
-    fn add(&mut self, bytes: &[u8]) -> (i32, bool) {
+    fn add(&mut self, bytes: &[u8]) -> Refusable<(i32, bool)> {
+        fallible(|| self.known.try_reserve(2))?;
+        // For its keys, as long as a name, which are small and stay.
+        probe(8 * bytes.len() + 4096)?;
         let next = self.text.offsets.len() as i32 - 1;
         let mut shown = String::new();
         escape(bytes, &mut shown);
@@ -141,11 +189,11 @@ impl Words {
         // What is escaped may read as another's plain text does: a dictionary has each text once.
         let at = self.known.get(shown.as_bytes()).map_or(next, |(at, _)| *at);
         if at == next {
-            self.text.push(shown.as_bytes());
+            self.text.push(shown.as_bytes())?;
             self.known.insert(shown.into_bytes().into(), (at, true));
         }
         self.known.insert(bytes.into(), (at, whole));
-        (at, whole)
+        Ok((at, whole))
     }
 }
 
@@ -161,31 +209,31 @@ impl Lists {
         self.offsets.push(self.items.offsets.len() as i32 - 1);
     }
 
-    fn push(&mut self, bytes: &[u8]) -> bool {
+    fn push(&mut self, bytes: &[u8]) -> Refusable<bool> {
         let mut whole = true;
         for text in texts(bytes) {
-            whole &= self.items.push(text);
+            whole &= self.items.push(text)?;
         }
         self.end();
-        whole
+        Ok(whole)
     }
 
-    /// By doubling: what was added is copied with what it was copied from.
+    /// Makes room for the last row so many times again.
+    fn reserve_repeats(&mut self, more: usize) -> Refusable {
+        let [.., first, end] = self.offsets[..] else { return Ok(()) };
+        let bytes = self.items.text.len() - self.items.offsets[first as usize] as usize;
+        self.items.reserve(more.saturating_mul((end - first) as usize), more.saturating_mul(bytes))
+    }
+
+    fn truncate(&mut self, rows: usize) {
+        self.offsets.truncate(rows + 1);
+        self.items.truncate(self.offsets.last().map_or(0, |end| *end as usize));
+    }
+
     fn repeat(&mut self, more: usize) {
         let [.., first, end] = self.offsets[..] else { return };
-        let (first, items) = (first as usize, (end - first) as usize);
-        let Text { offsets, text } = &mut self.items;
-        let start = offsets[first] as usize;
-        let bytes = text.len() - start;
-        let mut lists = 1;
-        while lists <= more {
-            let again = lists.min(more + 1 - lists);
-            text.extend_from_within(start..start + again * bytes);
-            let (added, shift) = (offsets.len(), (lists * bytes) as i32);
-            offsets.extend_from_within(first + 1..=first + again * items);
-            offsets[added..].iter_mut().for_each(|offset| *offset += shift);
-            lists += again;
-        }
+        let items = (end - first) as usize;
+        self.items.repeat(items, more);
         self.offsets.extend((1..=more).map(|list| end + (list * items) as i32));
     }
 }
@@ -196,7 +244,7 @@ enum Cells {
     I64(Vec<i64>),
     U32(Vec<u32>),
     U64(Vec<u64>),
-    Bool(BooleanBufferBuilder),
+    Bool(Bits),
     Words(Words),
     Text(Text),
     Lists(Lists),
@@ -214,7 +262,7 @@ fn repeat<T: Copy>(cells: &mut Vec<T>, more: usize) {
 pub(crate) struct Column {
     key: Key,
     cells: Cells,
-    nulls: NullBufferBuilder,
+    validity: Validity,
     last_is_none: bool,
     /// Rows at the end that have no value and are not written yet.
     nones: usize,
@@ -222,38 +270,84 @@ pub(crate) struct Column {
 }
 
 impl Column {
-    /// Of a key, with room for so many rows.
-    pub(crate) fn new(key: Key, capacity: usize) -> Self {
+    /// Of a key, with room for no row yet.
+    pub(crate) fn new(key: Key) -> Self {
         let cells = match key.kind() {
-            Kind::I32 => Cells::I32(Vec::with_capacity(capacity)),
-            Kind::Time | Kind::I64 => Cells::I64(Vec::with_capacity(capacity)),
-            Kind::U32 => Cells::U32(Vec::with_capacity(capacity)),
-            Kind::U64 => Cells::U64(Vec::with_capacity(capacity)),
-            Kind::Bool => Cells::Bool(BooleanBufferBuilder::new(capacity)),
+            Kind::I32 => Cells::I32(Vec::new()),
+            Kind::Time | Kind::I64 => Cells::I64(Vec::new()),
+            Kind::U32 => Cells::U32(Vec::new()),
+            Kind::U64 => Cells::U64(Vec::new()),
+            Kind::Bool => Cells::Bool(Bits::default()),
             Kind::Word | Kind::Name => Cells::Words(Words {
-                rows: Vec::with_capacity(capacity),
+                rows: Vec::new(),
                 known: FxHashMap::default(),
                 last: Vec::new(),
                 last_is: (0, true),
-                text: Text::new(0),
+                text: Text::new(),
             }),
-            Kind::Text => Cells::Text(Text::new(capacity)),
-            Kind::Ancestors => Cells::Ancestry(Ancestry::new(capacity)),
-            Kind::Texts => Cells::Lists(Lists { offsets: Text::new(capacity).offsets, items: Text::new(capacity) }),
+            Kind::Text => Cells::Text(Text::new()),
+            Kind::Ancestors => Cells::Ancestry(Ancestry::new()),
+            Kind::Texts => Cells::Lists(Lists { offsets: vec![0], items: Text::new() }),
         };
-        let nulls = NullBufferBuilder::new(capacity);
-        Self { key, cells, nulls, last_is_none: false, nones: 0, lossy: Lossy::default() }
+        Self { key, cells, validity: Validity::default(), last_is_none: false, nones: 0, lossy: Lossy::default() }
+    }
+
+    /// Makes room for so many rows in all, but for what their values take of variable length.
+    pub(crate) fn reserve_to(&mut self, rows: usize) -> Refusable {
+        match &mut self.cells {
+            Cells::I32(cells) => reserve_to(cells, rows)?,
+            Cells::I64(cells) => reserve_to(cells, rows)?,
+            Cells::U32(cells) => reserve_to(cells, rows)?,
+            Cells::U64(cells) => reserve_to(cells, rows)?,
+            Cells::Bool(bits) => bits.reserve_to(rows)?,
+            Cells::Words(words) => reserve_to(&mut words.rows, rows)?,
+            Cells::Text(text) => reserve_to(&mut text.offsets, rows + 1)?,
+            Cells::Lists(lists) => reserve_to(&mut lists.offsets, rows + 1)?,
+            Cells::Ancestry(ancestry) => ancestry.reserve_to(rows)?,
+        }
+        if self.key.or_none() { self.validity.reserve_to(rows) } else { Ok(()) }
+    }
+
+    /// Whether a row that is repeated takes more than its part of [`Column::reserve_to`].
+    pub(crate) fn is_of_lists(&self) -> bool {
+        matches!(self.cells, Cells::Lists(_) | Cells::Ancestry(_))
+    }
+
+    /// Makes room for the last row so many times again.
+    pub(crate) fn reserve_repeats(&mut self, more: usize) -> Refusable {
+        match &mut self.cells {
+            Cells::Lists(lists) if !self.last_is_none => lists.reserve_repeats(more),
+            Cells::Ancestry(ancestry) if !self.last_is_none => ancestry.reserve_repeats(more),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes away what stands behind so many rows: of one that was begun, and for which there was no memory.
+    fn truncate(&mut self, rows: usize) {
+        match &mut self.cells {
+            Cells::I32(cells) => cells.truncate(rows),
+            Cells::I64(cells) => cells.truncate(rows),
+            Cells::U32(cells) => cells.truncate(rows),
+            Cells::U64(cells) => cells.truncate(rows),
+            Cells::Bool(bits) => bits.truncate(rows),
+            Cells::Words(words) => words.rows.truncate(rows),
+            Cells::Text(text) => text.truncate(rows),
+            Cells::Lists(lists) => lists.truncate(rows),
+            Cells::Ancestry(ancestry) => ancestry.truncate(rows),
+        }
+        self.validity.truncate(rows);
+        self.lossy.truncate(rows);
     }
 
     pub(crate) fn key(&self) -> Key {
         self.key
     }
 
-    /// Adds a row; says how many bytes of variable length that takes, or more.
+    /// Adds a row, for which there is room but for its value; says how many bytes of variable length that takes, or more.
     #[inline]
-    pub(crate) fn push(&mut self, value: Value<'_>) -> usize {
+    pub(crate) fn push(&mut self, value: Value<'_>) -> Refusable<usize> {
         if matches!(value, Value::None) {
-            return self.push_none();
+            return Ok(self.push_none());
         }
         self.settle();
         let whole = match (&mut self.cells, value) {
@@ -265,28 +359,28 @@ impl Column {
                 cells.append(value);
                 true
             }
-            (Cells::Words(words), Value::Word(word)) => words.push(word.as_bytes()),
-            (Cells::Words(words), Value::Text(bytes)) => words.push(bytes),
-            (Cells::Text(text), Value::Text(bytes)) => text.push(bytes),
-            (Cells::Lists(lists), Value::Texts(bytes)) => lists.push(bytes),
+            (Cells::Words(words), Value::Word(word)) => words.push(word.as_bytes())?,
+            (Cells::Words(words), Value::Text(bytes)) => words.push(bytes)?,
+            (Cells::Text(text), Value::Text(bytes)) => text.push(bytes)?,
+            (Cells::Lists(lists), Value::Texts(bytes)) => lists.push(bytes)?,
             (Cells::Ancestry(ancestry), Value::Ancestors(bytes)) => {
-                ancestry.push(bytes);
+                ancestry.push(bytes)?;
                 true
             }
             (_, value) => {
                 debug_assert!(false, "{:?} is no {value:?}", self.key);
-                return self.push_none();
+                return Ok(self.push_none());
             }
         };
-        self.nulls.append_non_null();
+        self.validity.append_valid(1);
         self.last_is_none = false;
-        let (Value::Text(bytes) | Value::Texts(bytes) | Value::Ancestors(bytes)) = value else { return 0 };
+        let (Value::Text(bytes) | Value::Texts(bytes) | Value::Ancestors(bytes)) = value else { return Ok(0) };
         if whole {
-            return bytes.len() + 1;
+            return Ok(bytes.len() + 1);
         }
-        self.lossy.push(self.nulls.len() - 1, bytes);
+        self.lossy.push(self.validity.rows() - 1, bytes)?;
         // An escape is four characters, and the bytes are there once more.
-        5 * bytes.len() + 1
+        Ok(5 * bytes.len() + 1)
     }
 
     /// Few columns have only some values: most have all, or none.
@@ -306,7 +400,7 @@ impl Column {
 
     #[inline(never)]
     fn push_nones(&mut self) {
-        let (rows, nones) = (self.nulls.len() + self.nones, mem::take(&mut self.nones));
+        let (rows, nones) = (self.validity.rows() + self.nones, mem::take(&mut self.nones));
         match &mut self.cells {
             Cells::I32(cells) => cells.resize(rows, 0),
             Cells::I64(cells) => cells.resize(rows, 0),
@@ -316,22 +410,22 @@ impl Column {
             Cells::Words(words) => words.rows.resize(rows, 0),
             Cells::Text(text) => text.offsets.resize(rows + 1, text.text.len() as i32),
             Cells::Lists(lists) => lists.offsets.resize(rows + 1, lists.items.offsets.len() as i32 - 1),
-            Cells::Ancestry(ancestry) => (0..nones).for_each(|_| ancestry.push(b"")),
+            Cells::Ancestry(ancestry) => ancestry.push_empty(nones),
         }
-        self.nulls.append_n_nulls(nones);
+        self.validity.append_nulls(nones);
     }
 
     /// The last row so many times again.
-    pub(crate) fn repeat(&mut self, more: usize) {
+    pub(crate) fn repeat(&mut self, more: usize) -> Refusable {
         self.settle();
-        self.lossy.repeat(self.nulls.len(), more);
+        self.lossy.repeat(self.validity.rows(), more);
         match &mut self.cells {
             Cells::I32(cells) => repeat(cells, more),
             Cells::I64(cells) => repeat(cells, more),
             Cells::U32(cells) => repeat(cells, more),
             Cells::U64(cells) => repeat(cells, more),
             Cells::Bool(cells) => {
-                let last = cells.len().checked_sub(1).is_some_and(|last| cells.get_bit(last));
+                let last = cells.last().unwrap_or_default();
                 cells.append_n(more, last);
             }
             Cells::Words(words) => repeat(&mut words.rows, more),
@@ -341,16 +435,18 @@ impl Column {
             Cells::Ancestry(ancestry) => ancestry.repeat(more),
         }
         if self.last_is_none {
-            self.nulls.append_n_nulls(more);
+            self.validity.append_nulls(more);
         } else {
-            self.nulls.append_n_non_nulls(more);
+            self.validity.append_valid(more);
         }
+        Ok(())
     }
 
-    /// The column, and that of the bytes.
-    pub(crate) fn finish(mut self) -> Result<impl Iterator<Item = ArrayRef>> {
+    /// The column of so many rows, and that of the bytes.
+    pub(crate) fn finish(mut self, rows: usize, nothing: &Nothing) -> Result<impl Iterator<Item = ArrayRef> + use<>> {
         self.settle();
-        let (rows, nulls) = (self.nulls.len(), self.nulls.finish());
+        self.truncate(rows);
+        let nulls = self.validity.finish();
         let column: ArrayRef = match self.cells {
             Cells::I32(cells) => Arc::new(Int32Array::try_new(cells.into(), nulls)?),
             Cells::I64(cells) if self.key.kind() == Kind::Time => {
@@ -359,7 +455,7 @@ impl Column {
             Cells::I64(cells) => Arc::new(Int64Array::try_new(cells.into(), nulls)?),
             Cells::U32(cells) => Arc::new(UInt32Array::try_new(cells.into(), nulls)?),
             Cells::U64(cells) => Arc::new(UInt64Array::try_new(cells.into(), nulls)?),
-            Cells::Bool(mut cells) => Arc::new(BooleanArray::new(cells.finish(), nulls)),
+            Cells::Bool(cells) => Arc::new(BooleanArray::new(cells.finish(), nulls)),
             Cells::Words(words) => {
                 let rows = PrimitiveArray::<Int32Type>::try_new(ScalarBuffer::from(words.rows), nulls)?;
                 Arc::new(DictionaryArray::try_new(rows, Arc::new(words.text.finish(None)))?)
@@ -372,8 +468,8 @@ impl Column {
             }
         };
         let bytes = match self.key.kind() {
-            Kind::Name | Kind::Text => Some(self.lossy.finish(rows)),
-            Kind::Texts => Some(self.lossy.finish_lists(rows)?),
+            Kind::Name | Kind::Text => Some(self.lossy.finish(rows, nothing)?),
+            Kind::Texts => Some(self.lossy.finish_lists(rows, nothing)?),
             _ => None,
         };
         Ok([column].into_iter().chain(bytes))

@@ -9,6 +9,8 @@ use rustc_hash::FxHashMap;
 use crate::alike::{Changed, Last};
 use crate::event::Event;
 use crate::fields::{Key, Part};
+use crate::memory::{fallible, probe_step, reserve};
+use crate::objects;
 use crate::segments::ancestors;
 use crate::value::{Value, Values, texts};
 
@@ -36,7 +38,7 @@ impl Decoder {
         if self.utf8
             && let Ok(text) = str::from_utf8(bytes)
         {
-            return Ok(PyString::new(py, text));
+            return objects::text(py, text);
         }
         // SAFETY: pointer and length are those of the slice; the result is a new reference or NULL with an exception set.
         unsafe {
@@ -50,9 +52,20 @@ impl Decoder {
     pub(crate) fn texts<'py, 'a>(
         self,
         py: Python<'py>,
-        all: impl Iterator<Item = &'a [u8]>,
+        all: impl Iterator<Item = &'a [u8]> + Clone,
     ) -> PyResult<Bound<'py, PyTuple>> {
-        PyTuple::new(py, all.map(|text| self.text(py, text)).collect::<PyResult<Vec<_>>>()?)
+        objects::tuple(py, all, |text| self.text(py, text))
+    }
+
+    /// A tuple of pairs.
+    pub(crate) fn ancestors<'py, 'a>(
+        self,
+        py: Python<'py>,
+        all: impl Iterator<Item = (u32, &'a [u8])> + Clone,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        objects::tuple(py, all, |(pid, comm)| {
+            objects::pair(py, objects::unsigned(py, pid.into())?.into_any(), self.text(py, comm)?.into_any())
+        })
     }
 }
 
@@ -73,16 +86,19 @@ struct Setter {
 struct Words(FxHashMap<Box<str>, Py<PyString>>);
 
 impl Words {
-    fn get<'py>(&mut self, py: Python<'py>, word: &str) -> Bound<'py, PyString> {
+    fn get<'py>(&mut self, py: Python<'py>, word: &str) -> PyResult<Bound<'py, PyString>> {
         if let Some(known) = self.0.get(word) {
-            return known.bind(py).clone();
+            return Ok(known.bind(py).clone());
         }
         if self.0.len() >= WORDS {
             self.0.clear();
         }
-        let made = PyString::new(py, word);
+        let made = objects::text(py, word)?;
+        // Few come, and stay: there must be memory for one outside of the reserve.
+        fallible(|| self.0.try_reserve(1))?;
+        probe_step()?;
         self.0.insert(word.into(), made.clone().unbind());
-        made
+        Ok(made)
     }
 }
 
@@ -92,18 +108,15 @@ impl Setter {
         let name = self.names[key as usize].bind(py);
         match value {
             Value::None => dict.set_item(name, py.None()),
-            Value::I32(value) => dict.set_item(name, value),
-            Value::I64(value) => dict.set_item(name, value),
-            Value::U32(value) => dict.set_item(name, value),
-            Value::U64(value) => dict.set_item(name, value),
+            Value::I32(value) => dict.set_item(name, objects::signed(py, value.into())?),
+            Value::I64(value) => dict.set_item(name, objects::signed(py, value)?),
+            Value::U32(value) => dict.set_item(name, objects::signed(py, value.into())?),
+            Value::U64(value) => dict.set_item(name, objects::unsigned(py, value)?),
             Value::Bool(value) => dict.set_item(name, value),
-            Value::Word(value) => dict.set_item(name, self.words.get(py, value)),
+            Value::Word(value) => dict.set_item(name, self.words.get(py, value)?),
             Value::Text(value) => dict.set_item(name, self.decoder.text(py, value)?),
             Value::Texts(value) => dict.set_item(name, self.decoder.texts(py, texts(value))?),
-            Value::Ancestors(value) => {
-                let pairs = ancestors(value).map(|(pid, comm)| Ok((pid, self.decoder.text(py, comm)?)));
-                dict.set_item(name, PyTuple::new(py, pairs.collect::<PyResult<Vec<_>>>()?)?)
-            }
+            Value::Ancestors(value) => dict.set_item(name, self.decoder.ancestors(py, ancestors(value))?),
         }
     }
 }
@@ -121,7 +134,7 @@ impl Dicts {
     pub(crate) fn new(py: Python<'_>, values: &Values) -> PyResult<Self> {
         let names = Key::ALL.iter().map(|key| PyString::intern(py, key.as_str()).unbind()).collect();
         let mut setter = Setter { names, words: Words::default(), decoder: Decoder::new(py)? };
-        let nothing = PyDict::new(py);
+        let nothing = objects::dict(py)?;
         values.fields().keys().try_for_each(|key| setter.set(&nothing, key, Value::None))?;
         Ok(Self { setter, templates: Vec::new(), nothing: nothing.unbind() })
     }
@@ -134,6 +147,7 @@ impl Dicts {
         values: &mut Values,
     ) -> PyResult<Bound<'py, PyDict>> {
         if self.templates.is_empty() {
+            reserve(&mut self.templates, PLACES)?;
             self.templates.resize_with(PLACES, || None);
         }
         let at = event.enter.record.tid as usize % PLACES;
@@ -142,6 +156,8 @@ impl Dicts {
             let changed = template.last.becomes(event);
             (template, changed)
         } else {
+            // It stays: there must be memory for it outside of the reserve.
+            probe_step()?;
             let dict = self.nothing.bind(py).copy()?.unbind();
             (Box::new(Template { last: Last::new(event), dict }), Changed::ALL)
         };

@@ -1,5 +1,7 @@
 //! The drain thread: from the ring into the queue, with no lock of Python's and no look inside the records.
 
+use std::io;
+use std::mem;
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -13,6 +15,8 @@ use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::control::Control;
 use crate::error::{Error, Result};
+use crate::mapping::probe_mapping;
+use crate::memory::{reserve, with_capacity};
 use crate::queue::{Chunk, Queue};
 use crate::ring::{Drained, Ring};
 use crate::signals::Blocked;
@@ -20,6 +24,10 @@ use crate::signals::Blocked;
 /// How long records gather once they come in a stream. A wake-up costs the traced process five times what an event does.
 const GATHER: Duration = Duration::from_millis(1);
 const GATHER_MS: u8 = 1;
+/// The stack that the standard library gives a thread, where `RUST_MIN_STACK` does not say otherwise.
+const STACK_BYTES: usize = 2 << 20;
+/// How long the drain thread waits for memory, or for a reader to give a chunk back.
+const NO_CHUNK_MS: u8 = 20;
 /// Wake-ups in a row, each within [`GATHER`] of the one before, that make a stream.
 const STREAK: u32 = 4;
 /// How long a reader waits for a record that some CPU has begun and not ended. A program takes microseconds, unless it is
@@ -55,13 +63,14 @@ impl Drain {
             clock: Clock::new(),
             connection,
             behind: None,
+            rest: with_capacity(1)?,
         };
         // Python's signal handlers belong to Python's threads. The new thread inherits the mask, so that there is no moment
         // in which it could take one.
         let blocked = Blocked::new();
         let thread = thread::Builder::new().name("rawtp-drain".into()).spawn(move || worker.run());
         drop(blocked);
-        Ok(Self { control, queue, thread: thread.map_err(Error::os("cannot start the drain thread"))? })
+        Ok(Self { control, queue, thread: thread.map_err(no_thread)? })
     }
 
     /// Controls it.
@@ -81,6 +90,14 @@ impl Drain {
     }
 }
 
+/// The kernel says `EAGAIN` for any of three limits, and for a stack that finds no room below `RLIMIT_AS`.
+fn no_thread(error: io::Error) -> Error {
+    if error.raw_os_error() == Some(libc::EAGAIN) && probe_mapping(STACK_BYTES).is_err() {
+        return Error::Memory("start the drain thread");
+    }
+    Error::os("cannot start the drain thread: too many threads (RLIMIT_NPROC, pids.max), or too little memory")(error)
+}
+
 struct Worker {
     ring: Ring,
     queue: Arc<Queue>,
@@ -88,13 +105,15 @@ struct Worker {
     reports: Arc<CgroupReports>,
     clock: Clock,
     connection: Option<Connection>,
-    /// Since when a reader waits for what lies behind a record that is still being written.
+    /// Since when a reader waits for what lies behind a record that is still being written, or for which there is no chunk.
     behind: Option<Instant>,
+    /// Room for the one chunk that a stop finds on its way into the queue.
+    rest: Vec<Chunk>,
 }
 
 impl Worker {
     fn run(mut self) {
-        let mut rest = Vec::new();
+        let mut rest = mem::take(&mut self.rest);
         // Whatever happens here, the queue must be closed: somebody may be waiting for it.
         let done = catch_unwind(AssertUnwindSafe(|| {
             self.stream(&mut rest)?;
@@ -122,7 +141,7 @@ impl Worker {
             // to let it be.
             if streak >= STREAK || !moved {
                 loop {
-                    self.sleep()?;
+                    self.sleep(GATHER_MS)?;
                     if self.is_stopped() {
                         break;
                     }
@@ -161,10 +180,10 @@ impl Worker {
         Ok(true)
     }
 
-    /// For [`GATHER`], or until a request.
-    fn sleep(&self) -> Result<()> {
+    /// For so long, or until a request.
+    fn sleep(&self, ms: u8) -> Result<()> {
         let mut fds = [PollFd::new(self.control.wakeups().as_fd(), PollFlags::POLLIN)];
-        if poll(&mut fds, PollTimeout::from(GATHER_MS)).map_err(Error::os("cannot wait"))? > 0 {
+        if poll(&mut fds, PollTimeout::from(ms)).map_err(Error::os("cannot wait"))? > 0 {
             self.control.clear();
         }
         Ok(())
@@ -174,12 +193,20 @@ impl Worker {
     fn drain(&mut self, rest: &mut Vec<Chunk>) -> Result<bool> {
         let mut moved = false;
         loop {
-            let (chunk, drained) = self.fill()?;
+            let Some((chunk, drained)) = self.fill()? else {
+                // All chunks are the readers', who give one back as they read. What the ring has no room for meanwhile, the
+                // kernel counts.
+                self.queue.starve();
+                self.release_readers();
+                self.sleep(NO_CHUNK_MS)?;
+                return Ok(moved);
+            };
             if let Some(chunk) = chunk {
                 moved = true;
                 if let Some(chunk) = self.report(chunk)
                     && let Err(chunk) = self.queue.push(chunk, || self.is_stopped())
                 {
+                    // Room for it was made before the thread began.
                     rest.push(chunk);
                     return Ok(true);
                 }
@@ -192,7 +219,7 @@ impl Worker {
         }
     }
 
-    /// Lets a reader go on that has waited too long for a record that is still being written.
+    /// Lets a reader go on that has waited too long: for a record that is still being written, or for memory.
     fn release_readers(&mut self) {
         let position = self.control.flushed();
         if self.queue.has(position) {
@@ -203,15 +230,16 @@ impl Worker {
         }
     }
 
-    fn fill(&mut self) -> Result<(Option<Chunk>, Drained)> {
-        let mut chunk = self.queue.take_spare();
+    /// `None` when there is no memory for a chunk, and none to use again: the records stay in the ring.
+    fn fill(&mut self) -> Result<Option<(Option<Chunk>, Drained)>> {
+        let Ok(mut chunk) = self.queue.take_spare() else { return Ok(None) };
         chunk.offset_ns = self.clock.offset_ns();
         let drained = self.ring.drain(&mut chunk)?;
         if chunk.bytes.is_empty() {
             self.queue.give_spare(chunk);
-            return Ok((None, drained));
+            return Ok(Some((None, drained)));
         }
-        Ok((Some(chunk), drained))
+        Ok(Some((Some(chunk), drained)))
     }
 
     /// Looks at what the chunk tells of cgroups. `None` when it tells nothing else: a reader need not wake for it.
@@ -223,9 +251,12 @@ impl Worker {
         Some(chunk)
     }
 
-    /// Takes what is left: nothing more is written to the ring.
+    /// Takes what is left: nothing more is written to the ring. What there is no memory for stays there, and is counted as
+    /// discarded.
     fn empty(&mut self, rest: &mut Vec<Chunk>) -> Result<()> {
-        while let (Some(chunk), _) = self.fill()? {
+        while reserve(rest, 1).is_ok()
+            && let Some((Some(chunk), _)) = self.fill()?
+        {
             rest.extend(self.report(chunk));
         }
         Ok(())

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::memory::OutOfMemory;
+
 /// What can go wrong between the caller's arguments and the first event.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -30,6 +32,9 @@ pub enum Error {
         /// The errno.
         source: io::Error,
     },
+    /// There was no memory for it. What was there before is unchanged.
+    #[error("out of memory: cannot {0}")]
+    Memory(&'static str),
     /// What another process has handed over is not what a tracer needs.
     #[error("what was handed over is not a tracer's: {0}")]
     HandedOver(String),
@@ -47,10 +52,22 @@ pub enum Error {
 #[error("malformed record: {0}")]
 pub struct Malformed(pub &'static str);
 
+impl From<OutOfMemory> for Error {
+    /// Of what is done again and again. The rest says what it was, by [`Error::memory`].
+    fn from(_: OutOfMemory) -> Self {
+        Self::Memory("read events")
+    }
+}
+
 /// A result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
+    /// For `map_err` on a refused allocation: what cannot be done for it.
+    pub fn memory(context: &'static str) -> impl FnOnce(OutOfMemory) -> Self {
+        move |OutOfMemory| Self::Memory(context)
+    }
+
     /// For `map_err` on a failed system call.
     pub fn os<E: Into<io::Error>>(context: &'static str) -> impl FnOnce(E) -> Self {
         move |source| Self::Os { context, source: source.into() }

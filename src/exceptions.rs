@@ -2,9 +2,11 @@
 
 use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyOSError, PyPermissionError, PyValueError};
+use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::error::Error;
+use crate::memory::{OutOfMemory, probe_step};
 
 create_exception!(rawtp, RawtpError, PyException, py_doc!("RawtpError"));
 create_exception!(rawtp, LoadError, RawtpError, py_doc!("LoadError"));
@@ -28,10 +30,36 @@ fn check_hint(py: Python<'_>) -> String {
     format!(". To see what this host allows, run: {path} -m rawtp check")
 }
 
+/// A `MemoryError`. It is made while there may be no memory for its text: then it has none.
+fn memory_error(py: Python<'_>, text: &str) -> PyErr {
+    // SAFETY: pointer and length are those of the text. The new string is ours, and the exception takes a reference of its own.
+    // Where there is no string, that failure has set a MemoryError, one of those that Python keeps for this.
+    unsafe {
+        let text = ffi::PyUnicode_FromStringAndSize(text.as_ptr().cast(), text.len().cast_signed());
+        if !text.is_null() {
+            ffi::PyErr_SetObject(ffi::PyExc_MemoryError, text);
+            ffi::Py_DECREF(text);
+        }
+    }
+    PyErr::fetch(py)
+}
+
+/// Whether there is memory for a few small objects of Python's, whose makers in `PyO3` panic without.
+pub(crate) fn check_memory() -> PyResult<()> {
+    probe_step().map_err(|_| Error::Memory("go on").into())
+}
+
+impl From<OutOfMemory> for PyErr {
+    fn from(refused: OutOfMemory) -> Self {
+        Error::from(refused).into()
+    }
+}
+
 impl From<Error> for PyErr {
     fn from(error: Error) -> Self {
         let message = error.to_string();
         match error {
+            Error::Memory(_) => Python::attach(|py| memory_error(py, &message)),
             Error::Value(_) => PyValueError::new_err(message),
             Error::Permission(_) => {
                 Python::attach(|py| PyPermissionError::new_err(message + &sudo_hint(py) + &check_hint(py)))

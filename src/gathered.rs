@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use arrow_array::RecordBatch;
 use pyo3::prelude::*;
 
+use crate::memory::hold_step;
 use crate::take::{Rows, Sink};
 use crate::tracer::Tracer;
 
@@ -26,6 +27,7 @@ pub(crate) fn pause(tracer: &Tracer, py: Python<'_>, end: Instant) -> PyResult<(
 /// Takes what had happened by the call, or waits for what comes first, as [`Tracer::collect`] does.
 pub(crate) fn batch(tracer: &Tracer, py: Python<'_>, deadline: Option<Instant>, most: usize) -> PyResult<RecordBatch> {
     tracer.check_process()?;
+    let _held = hold_step()?;
     let mut rows = Rows::new(tracer, py, most)?;
     tracer.collect(py, &mut rows, deadline)?;
     finish(tracer, py, rows)
@@ -35,6 +37,7 @@ pub(crate) fn batch(tracer: &Tracer, py: Python<'_>, deadline: Option<Instant>, 
 /// exception, Ctrl-C above all, is counted as discarded.
 pub(crate) fn gather(tracer: &Tracer, py: Python<'_>, end: Option<Instant>, most: usize) -> PyResult<RecordBatch> {
     tracer.check_process()?;
+    let _held = hold_step()?;
     let mut rows = Rows::new(tracer, py, most)?;
     if let Err(error) = fill(&mut rows, tracer, py, end) {
         tracer.take_back(py, rows.taken())?;

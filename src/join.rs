@@ -8,6 +8,7 @@ use rustc_hash::FxHashMap;
 
 use crate::error::{Malformed, Result};
 use crate::event::Event;
+use crate::memory::{OutOfMemory, fallible, reserve};
 use crate::programs::{Program, Programs};
 use crate::queue::Chunk;
 use crate::record::{Enter, Exit, Record, completion_record, enter_record, exit_record, fetch_ahead, parse, record_at};
@@ -19,6 +20,9 @@ const OPEN_BYTES: usize = 16 << 20;
 
 /// A completion's `ret` of a request that ended without one (`NO_RESULT`).
 const NO_RESULT: i64 = i64::MIN;
+
+/// Records whose memory is kept for the next call that is held.
+const SPARE_RECORDS: usize = 64;
 
 /// What the readers count. One thread at a time writes (the reader's lock); any may read.
 #[derive(Debug, Default)]
@@ -55,6 +59,14 @@ impl Counts {
 pub fn add(counter: &AtomicU64, more: u64) {
     counter.store(counter.load(Ordering::Relaxed) + more, Ordering::Relaxed);
 }
+
+/// Takes off a counter that has a single writer.
+fn take_off(counter: &AtomicU64, less: u64) {
+    counter.store(counter.load(Ordering::Relaxed) - less, Ordering::Relaxed);
+}
+
+/// What an event is made into, where there is memory for that.
+pub type Refusable<R> = std::result::Result<R, OutOfMemory>;
 
 /// An enter record whose call is still open, copied out of its chunk.
 #[derive(Debug)]
@@ -101,18 +113,20 @@ impl Join {
     ///
     /// # Errors
     ///
-    /// [`crate::error::Error::Malformed`].
+    /// [`crate::error::Error::Malformed`]. [`crate::error::Error::Memory`], of `make` or for what is held here: then all is as it
+    /// was, and the same call makes the same event.
     #[inline(always)]
     pub fn next<R>(
         &mut self,
         chunk: &Chunk,
         position: &mut usize,
         counts: &Counts,
-        make: &mut impl FnMut(&Event<'_>) -> R,
+        make: &mut impl FnMut(&Event<'_>) -> Refusable<R>,
     ) -> Result<Option<R>> {
         loop {
             if let Some(open) = self.ready.pop_front() {
-                return self.finish(open, None, counts, make).map(Some);
+                let result = finish(&open, None, counts, make);
+                return self.done(open, result, |join, open| join.ready.push_front(open)).map(Some);
             }
             let start = *position;
             let Some((bytes, end)) = record_at(&chunk.bytes, start)? else { return Ok(None) };
@@ -124,17 +138,22 @@ impl Join {
                     let key = Key::of(enter.record);
                     let ends = !enter.has_no_exit();
                     let alone = !self.open.contains_key(&key);
-                    if !ends
-                        && !alone
-                        && let Some(earlier) = self.take(key)
-                    {
+                    if !ends && !alone {
+                        if let Err(refused) = self.reserve_ready(1) {
+                            *position = start;
+                            return Err(refused.into());
+                        }
                         // The thread is in its next call: the exit of the one before was lost. That one comes first.
-                        self.ready.push_back(earlier);
+                        let earlier = self.take(key);
+                        self.ready.extend(earlier);
                         *position = start;
                         continue;
                     }
+                    if let Err(refused) = self.programs.learn(enter) {
+                        *position = start;
+                        return Err(refused.into());
+                    }
                     add(&counts.decoded, 1);
-                    self.programs.learn(enter);
                     let exit = if ends && alone { exit_at(chunk, end, enter) } else { None };
                     if let Some((_, end)) = &exit {
                         *position = *end;
@@ -146,23 +165,49 @@ impl Join {
                         let exit = exit.as_ref().map(|(exit, _)| exit).or(returned.as_ref());
                         let program = self.programs.of(enter.record.pid).map(|program| &**program);
                         let event = Event { enter, exit, offset_ns: chunk.offset_ns, program, lost_before: 0 };
-                        return Ok(Some(deliver(&event, counts, make)));
+                        let result = deliver(&event, counts, make);
+                        if result.is_err() {
+                            take_off(&counts.decoded, 1);
+                            *position = start;
+                        }
+                        return Ok(Some(result?));
                     }
-                    self.hold(key, enter, bytes, chunk.offset_ns, counts);
+                    if let Err(refused) = self.hold(key, enter, bytes, chunk.offset_ns, counts) {
+                        take_off(&counts.decoded, 1);
+                        *position = start;
+                        return Err(refused.into());
+                    }
                 }
                 Record::Exit(exit) => {
-                    if let Some(open) = self.close(exit, counts) {
-                        return self.finish(open, Some(exit), counts, make).map(Some);
+                    let key = Key::Thread(exit.record.tid);
+                    if let Some(result) = self.end(key, Some(exit), |join| join.close(key, exit, counts), counts, make)
+                    {
+                        if result.is_err() {
+                            *position = start;
+                        } else {
+                            self.after_exit(exit);
+                        }
+                        return result.map(Some);
                     }
                 }
-                Record::Completion(record) => match self.take(Key::Request(record.cpu, record.seq)) {
-                    Some(open) => {
-                        let exit = exit_of(record);
-                        let exit = exit.as_ref().map(Exit::new);
-                        return self.finish(open, exit.as_ref(), counts, make).map(Some);
+                Record::Completion(record) => {
+                    let (key, exit) = (Key::Request(record.cpu, record.seq), exit_of(record));
+                    let take = |join: &mut Self| {
+                        join.reserve_open()?;
+                        let open = join.take(key);
+                        if open.is_none() {
+                            add(&counts.unpaired, 1);
+                        }
+                        Ok(open)
+                    };
+                    let exit = exit.as_ref().map(Exit::new);
+                    if let Some(result) = self.end(key, exit.as_ref(), take, counts, make) {
+                        if result.is_err() {
+                            *position = start;
+                        }
+                        return result.map(Some);
                     }
-                    None => add(&counts.unpaired, 1),
-                },
+                }
                 // The drain thread has looked at it already.
                 Record::Cgroup(_) => {}
             }
@@ -171,16 +216,40 @@ impl Join {
 
     /// Gives up all open calls, oldest first: at the end of the session no exit will come any more. True when that made
     /// events ready.
-    pub fn give_up(&mut self) -> bool {
-        let mut open: Vec<Open> = self.open.drain().map(|(_, open)| open).collect();
-        open.sort_by_key(|open| open.ts_ns);
-        self.open_bytes = 0;
-        self.ready.extend(open);
-        !self.ready.is_empty()
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfMemory`]: all are still open.
+    pub fn give_up(&mut self) -> Refusable<bool> {
+        self.reserve_ready(self.open.len())?;
+        self.give_up_reserved();
+        Ok(!self.ready.is_empty())
     }
 
-    fn hold(&mut self, key: Key, enter: &Enter<'_>, bytes: &[u8], offset_ns: i64, counts: &Counts) {
+    fn give_up_reserved(&mut self) {
+        let before = self.ready.len();
+        self.ready.extend(self.open.drain().map(|(_, open)| open));
+        self.ready.make_contiguous()[before..].sort_unstable_by_key(|open| open.ts_ns);
+        self.open_bytes = 0;
+    }
+
+    /// Makes room for one more open call, or for one that was taken to be put back.
+    fn reserve_open(&mut self) -> Refusable<()> {
+        if self.open.len() < self.open.capacity() { Ok(()) } else { fallible(|| self.open.try_reserve(1)) }
+    }
+
+    fn reserve_ready(&mut self, more: usize) -> Refusable<()> {
+        if self.ready.capacity() - self.ready.len() >= more {
+            return Ok(());
+        }
+        fallible(|| self.ready.try_reserve(more))
+    }
+
+    fn hold(&mut self, key: Key, enter: &Enter<'_>, bytes: &[u8], offset_ns: i64, counts: &Counts) -> Refusable<()> {
+        self.reserve_open()?;
+        self.reserve_ready(1)?;
         let mut record = self.spare.pop().unwrap_or_default();
+        reserve(&mut record, bytes.len())?;
         record.extend_from_slice(bytes);
         self.open_bytes += bytes.len();
         add(&counts.pending, 1);
@@ -192,6 +261,7 @@ impl Join {
             self.open_bytes -= earlier.record.len();
             self.ready.push_back(earlier);
         }
+        Ok(())
     }
 
     fn take(&mut self, key: Key) -> Option<Open> {
@@ -201,44 +271,84 @@ impl Join {
     }
 
     /// The open call that this exit ends.
-    fn close(&mut self, exit: &Exit<'_>, counts: &Counts) -> Option<Open> {
-        let open = self.take(Key::Thread(exit.record.tid));
-        if exit.record.lost_exits > 0 {
-            // Some of the open calls are over and nothing tells which: late without a result is better than never.
-            self.give_up();
-        }
-        match open {
-            Some(open) if open.call == (exit.record.abi, exit.record.nr) => return Some(open),
-            Some(other) => self.ready.push_back(other),
-            None => {}
+    fn close(&mut self, key: Key, exit: &Exit<'_>, counts: &Counts) -> Refusable<Option<Open>> {
+        self.reserve_open()?;
+        self.reserve_ready(1 + if exit.record.lost_exits > 0 { self.open.len() } else { 0 })?;
+        match self.take(key) {
+            Some(open) if open.call == (exit.record.abi, exit.record.nr) => return Ok(Some(open)),
+            Some(other) => {
+                self.after_exit(exit);
+                self.ready.push_back(other);
+            }
+            None => self.after_exit(exit),
         }
         add(&counts.unpaired, 1);
-        None
+        Ok(None)
     }
 
-    fn finish<R>(
-        &mut self,
-        open: Open,
-        exit: Option<&Exit<'_>>,
-        counts: &Counts,
-        make: &mut impl FnMut(&Event<'_>) -> R,
-    ) -> Result<R> {
-        counts.pending.store(counts.pending.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
-        let Record::Enter(enter) = &parse(&open.record)? else {
-            return Err(Malformed("an open call that is no enter record").into());
-        };
-        let result = deliver(
-            &Event { enter, exit, offset_ns: open.offset_ns, program: open.program.as_deref(), lost_before: 0 },
-            counts,
-            make,
-        );
-        let mut record = open.record;
-        record.clear();
-        if self.spare.len() < 64 {
-            self.spare.push(record);
+    /// [`Join::close`] has made the room for it.
+    fn after_exit(&mut self, exit: &Exit<'_>) {
+        if exit.record.lost_exits > 0 {
+            // Some of the open calls are over and nothing tells which: late without a result is better than never.
+            self.give_up_reserved();
         }
-        Ok(result)
     }
+
+    /// Makes the event of the open call that `take` finds, if there is one.
+    fn end<R>(
+        &mut self,
+        key: Key,
+        exit: Option<&Exit<'_>>,
+        take: impl FnOnce(&mut Self) -> Refusable<Option<Open>>,
+        counts: &Counts,
+        make: &mut impl FnMut(&Event<'_>) -> Refusable<R>,
+    ) -> Option<Result<R>> {
+        let open = match take(self) {
+            Ok(open) => open?,
+            Err(refused) => return Some(Err(refused.into())),
+        };
+        let result = finish(&open, exit, counts, make);
+        Some(self.done(open, result, |join, open| {
+            join.open_bytes += open.record.len();
+            join.open.insert(key, open);
+        }))
+    }
+
+    /// Keeps the memory of a call whose event is made, or puts the call back whose event is refused.
+    fn done<R>(
+        &mut self,
+        mut open: Open,
+        result: Result<Refusable<R>>,
+        put_back: impl FnOnce(&mut Self, Open),
+    ) -> Result<R> {
+        let result = result?;
+        if result.is_err() {
+            put_back(self, open);
+        } else if self.spare.len() < SPARE_RECORDS && reserve(&mut self.spare, 1).is_ok() {
+            open.record.clear();
+            self.spare.push(open.record);
+        }
+        Ok(result?)
+    }
+}
+
+/// Makes the event of an open call, which is pending no longer unless that is refused.
+fn finish<R>(
+    open: &Open,
+    exit: Option<&Exit<'_>>,
+    counts: &Counts,
+    make: &mut impl FnMut(&Event<'_>) -> Refusable<R>,
+) -> Result<Refusable<R>> {
+    take_off(&counts.pending, 1);
+    let Record::Enter(enter) = &parse(&open.record)? else {
+        return Err(Malformed("an open call that is no enter record").into());
+    };
+    let event = Event { enter, exit, offset_ns: open.offset_ns, program: open.program.as_deref(), lost_before: 0 };
+    let result = deliver(&event, counts, make);
+    if result.is_err() {
+        add(&counts.pending, 1);
+    }
+    Ok(result)
 }
 
 /// The end of a request, in the terms of a call's; `None` when it ended without a result.
@@ -269,13 +379,14 @@ fn exit_at<'a>(chunk: &'a Chunk, position: usize, enter: &Enter<'_>) -> Option<(
 }
 
 #[inline(always)]
-fn deliver<R>(event: &Event<'_>, counts: &Counts, make: &mut impl FnMut(&Event<'_>) -> R) -> R {
+fn deliver<R>(event: &Event<'_>, counts: &Counts, make: &mut impl FnMut(&Event<'_>) -> Refusable<R>) -> Refusable<R> {
+    let result = make(event)?;
     match event.name_status() {
         NameStatus::Ok => {}
         NameStatus::Truncated => add(&counts.truncated, 1),
         NameStatus::Fault => add(&counts.name_faults, 1),
     }
-    make(event)
+    Ok(result)
 }
 
 #[cfg(test)]
@@ -297,7 +408,7 @@ mod tests {
         let chunk = Chunk { bytes: records.concat(), ..Chunk::default() };
         let mut make = |event: &Event<'_>| {
             let ret = event.exit.map_or_else(|| "None".into(), |exit| exit.record.ret.to_string());
-            format!("{}:{ret}", String::from_utf8_lossy(event.filename().unwrap().bytes))
+            Ok(format!("{}:{ret}", String::from_utf8_lossy(event.filename().unwrap().bytes)))
         };
         let mut position = 0;
         let mut events = Vec::new();
@@ -341,7 +452,7 @@ mod tests {
         let ended = [end_request(0, 2, -2), end(0, 0), end_request(1, 1, NO_RESULT), end_request(1, 1, 0)];
         assert_eq!(feed(&mut join, &counts, &ended), ["c:-2", "call:0", "b:None"]);
         assert_eq!((value(&counts.pending), value(&counts.unpaired)), (1, 1));
-        assert!(join.give_up());
+        assert!(join.give_up().unwrap());
         assert_eq!(feed(&mut join, &counts, &[]), ["a:None"]);
         assert_eq!((value(&counts.pending), join.open_bytes), (0, 0));
     }
@@ -420,7 +531,7 @@ mod tests {
     fn what_stands_before_something_malformed_is_not_lost() {
         let (mut join, counts) = (Join::default(), Counts::default());
         let chunk = Chunk { bytes: [begin(1, "a"), framed(b"neither of them", 0)].concat(), ..Chunk::default() };
-        assert!(join.next(&chunk, &mut 0, &counts, &mut |_| ()).is_err());
+        assert!(join.next(&chunk, &mut 0, &counts, &mut |_| Ok(())).is_err());
         assert_eq!((value(&counts.decoded), value(&counts.pending)), (1, 1));
         assert_eq!(feed(&mut join, &counts, &[end(1, 0)]), ["a:0"]);
     }

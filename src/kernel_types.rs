@@ -1,7 +1,7 @@
 //! The kernel's types for libbpf: no more of them than it needs. Those of modules it does not look at then; the programs
 //! need none.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::num::NonZeroUsize;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -14,6 +14,8 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 
 use crate::btf::{FUNC, STRUCT, TYPEDEF, Types};
 use crate::btf_part::part_of_types;
+use crate::mapping::probe_mapping;
+use crate::memory::{self, OutOfMemory};
 
 /// The kernel's numbers for what the programs name.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +49,8 @@ struct Needed {
     numbers: Option<Numbers>,
 }
 
+const KERNEL: &str = "/sys/kernel/btf/vmlinux";
+
 /// Of the programs' object, which is always the same, as the kernel is: `None` when they cannot be told from this
 /// kernel's.
 static NEEDED: OnceLock<Option<Needed>> = OnceLock::new();
@@ -75,16 +79,18 @@ impl KernelTypes {
     }
 
     /// Writes those that the object needs. Whether that could be done.
-    pub fn fill(&mut self, object: &OpenObject) -> bool {
-        let needed = NEEDED.get_or_init(|| {
-            let own = own_types(object)?;
-            with_kernel(|kernel| {
-                let kernel = Types::new(kernel)?;
-                Some(Needed { types: part_of_types(&kernel, own)?, numbers: Numbers::of(&kernel) })
-            })
-            .ok()?
-        });
-        needed.as_ref().is_some_and(|needed| self.0.write_all(&needed.types).is_ok())
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfMemory`].
+    pub fn fill(&mut self, object: &OpenObject) -> Result<bool, OutOfMemory> {
+        let needed = if let Some(needed) = NEEDED.get() {
+            needed
+        } else {
+            let needed = look(object)?;
+            NEEDED.get_or_init(|| needed)
+        };
+        Ok(needed.as_ref().is_some_and(|needed| self.0.write_all(&needed.types).is_ok()))
     }
 
     /// The numbers; none before the first [`fill`](Self::fill), and none when that failed.
@@ -94,9 +100,29 @@ impl KernelTypes {
     }
 }
 
+/// Reads them. `None` where the kernel's types are none that are known here: that stays so, while a lack of memory does not.
+fn look(object: &OpenObject) -> Result<Option<Needed>, OutOfMemory> {
+    let kernel_bytes = fs::metadata(KERNEL).map_or(0, |found| found.len() as usize);
+    // At its height: the kernel's types, where each of them begins, and a number for each.
+    let bytes = kernel_bytes + kernel_bytes / 2;
+    probe_mapping(bytes)?;
+    let needed = own_types(object).and_then(|own| {
+        with_kernel(|kernel| {
+            let kernel = Types::new(kernel)?;
+            Some(Needed { types: part_of_types(&kernel, own)?, numbers: Numbers::of(&kernel) })
+        })
+        .ok()?
+    });
+    if needed.is_none() {
+        // Another thread may have taken it meanwhile.
+        probe_mapping(bytes)?;
+    }
+    Ok(needed)
+}
+
 /// All that the kernel has: mapped, where that can be done (6.16), since each read(2) gives but a page of it.
 fn with_kernel<T>(look: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
-    let mut file = File::open("/sys/kernel/btf/vmlinux")?;
+    let mut file = File::open(KERNEL)?;
     let bytes = file.metadata()?.len() as usize;
     let length = NonZeroUsize::new(bytes).ok_or(io::ErrorKind::InvalidData)?;
     // SAFETY: a new mapping at an address of the kernel's choice overlaps nothing of ours.
@@ -107,7 +133,7 @@ fn with_kernel<T>(look: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
         let _ = unsafe { munmap(start, bytes) };
         return Ok(looked);
     }
-    let mut read = Vec::with_capacity(bytes);
+    let mut read = memory::with_capacity(bytes).map_err(|_| io::ErrorKind::OutOfMemory)?;
     file.read_to_end(&mut read)?;
     Ok(look(&read))
 }

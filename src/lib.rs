@@ -8,11 +8,13 @@
 include!(concat!(env!("OUT_DIR"), "/py_docs.rs"));
 
 pub mod alike;
+mod allocator;
 mod ancestry;
 pub mod attach;
 pub mod attempt;
 mod barrier;
 pub mod beside;
+mod bits;
 mod btf;
 pub mod btf_part;
 pub mod caller;
@@ -49,6 +51,7 @@ mod lossy;
 #[cfg(all(test, miri))]
 mod malloc;
 pub mod mapping;
+pub mod memory;
 pub mod messages;
 pub mod meters;
 pub mod overlap;
@@ -99,6 +102,8 @@ mod gathered;
 mod handover;
 #[cfg(feature = "python")]
 mod measure;
+#[cfg(feature = "python")]
+mod objects;
 #[cfg(feature = "python")]
 mod reading;
 #[cfg(feature = "python")]

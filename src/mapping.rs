@@ -5,15 +5,32 @@ use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 use std::ptr::NonNull;
 
-use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 
 use crate::error::{Error, Malformed, Result};
+use crate::memory::OutOfMemory;
 
 /// The size of a page of memory.
 #[must_use]
 pub fn page_bytes() -> usize {
     // SAFETY: sysconf has no preconditions, and always knows the page size.
     unsafe { libc::sysconf(libc::_SC_PAGESIZE) }.cast_unsigned() as usize
+}
+
+/// Whether so much address space can be had at this moment: asked before a library is called that names any reason but this
+/// one when it gets none. Not by malloc, which would keep more for itself after a block of that size.
+///
+/// # Errors
+///
+/// [`OutOfMemory`].
+pub fn probe_mapping(bytes: usize) -> std::result::Result<(), OutOfMemory> {
+    let Some(length) = NonZeroUsize::new(bytes) else { return Ok(()) };
+    let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+    // SAFETY: a new mapping at an address of the kernel's choice overlaps nothing of ours.
+    let start = unsafe { mmap_anonymous(None, length, protection, MapFlags::MAP_PRIVATE) }.map_err(|_| OutOfMemory)?;
+    // SAFETY: the mapping is ours, and nobody has seen it.
+    let _ = unsafe { munmap(start, bytes) };
+    Ok(())
 }
 
 /// Memory that the kernel writes and we read; unmapped when dropped.

@@ -6,6 +6,7 @@ use crate::cgroup::Place;
 use crate::cgroup_lookup::Cgroups;
 use crate::cgroup_mounts::{Hierarchy, controller};
 use crate::cgroup_reports::CgroupReports;
+use crate::memory::check;
 
 /// The places of one tracer.
 #[derive(Debug)]
@@ -31,6 +32,11 @@ impl Places {
 
     fn learn(&mut self) {
         for report in self.reports.take() {
+            // They are many at a time, and what is learned stays.
+            if check().is_err() {
+                self.reports.drop_one();
+                continue;
+            }
             match (report.version, &mut self.v1) {
                 (2, _) => self.v2.learn(&report),
                 (1, Some(cgroups)) => cgroups.learn(&report),

@@ -20,9 +20,11 @@ use crate::filters::{INITIAL_PID_NS, PID_MAX};
 use crate::hook::{Hook, is_preemptible};
 use crate::kernel_types::KernelTypes;
 use crate::loaded::Loaded;
+use crate::mapping::probe_mapping;
+use crate::memory::OutOfMemory;
 use crate::messages::{keep_off_stderr, logged};
 use crate::patch::{cast, handle_exit_program, patch_calls, set_exit_target};
-use crate::refused::{explain, verifier_reason};
+use crate::refused::{LOAD_BYTES, LOADING, explain, verifier_reason};
 use crate::signals::{Interrupted, uninterrupted};
 use crate::skel::types::{cgroup_v1, decisions};
 use crate::skel::{GUIDE_REJECTED, OpenRawtpSkel, RawtpSkelBuilder};
@@ -136,6 +138,11 @@ fn check_descriptors() -> Result<()> {
     spare.map(drop).map_err(Error::os("cannot load the BPF programs"))
 }
 
+/// The same for memory, with the ring that is mapped at the end. Under `RLIMIT_AS` address space is what runs out.
+fn check_memory(ring_bytes: usize) -> Result<()> {
+    probe_mapping(LOAD_BYTES + ring_bytes).map_err(Error::memory(LOADING))
+}
+
 /// Why no program for `io_uring` is to be loaded, if none is.
 fn no_requests(config: &Config) -> Option<String> {
     let none = config.syscalls.iter().all(|syscall| requests(syscall).next().is_none());
@@ -179,6 +186,7 @@ fn load_best(config: &Config) -> Result<Loaded> {
     keep_off_stderr();
     let cpus = libbpf_rs::num_possible_cpus().map_err(|error| explain(&error, ""))? as u32;
     check_descriptors()?;
+    check_memory(config.ring_bytes as usize)?;
     let mut plan = Plan {
         classic: false,
         reason: None,
@@ -244,14 +252,20 @@ fn load_with(config: &Config, cpus: u32, plan: &Plan) -> Result<Loaded> {
 fn load_once(config: &Config, cpus: u32, plan: &Plan, is_beside: bool) -> Result<Option<Loaded>> {
     let (mut storage, mut another) = (MaybeUninit::uninit(), MaybeUninit::uninit());
     let mut types = KernelTypes::new();
-    let Some((skel, beside)) = logged(|| {
+    let mut is_short = false;
+    let loaded = logged(|| {
         handle_exit_program();
         let mut builder = RawtpSkelBuilder::default();
         if let Some(types) = &types {
             builder.object_builder_mut().btf_custom_path(types.path())?;
         }
         let mut open = builder.open(&mut storage)?;
-        if types.as_mut().is_some_and(|types| !types.fill(open.open_object())) {
+        let filled = types.as_mut().map(|types| types.fill(open.open_object())).transpose();
+        let filled = filled.map_err(|OutOfMemory| {
+            is_short = true;
+            libbpf_rs::Error::from_raw_os_error(libc::ENOMEM)
+        })?;
+        if filled == Some(false) {
             drop(open);
             open = RawtpSkelBuilder::default().open(&mut another)?;
         }
@@ -264,8 +278,11 @@ fn load_once(config: &Config, cpus: u32, plan: &Plan, is_beside: bool) -> Result
             config.filters.fill(skel)?;
         }
         Ok(loaded)
-    })?
-    else {
+    });
+    if is_short {
+        return Err(Error::Memory(LOADING));
+    }
+    let Some((skel, beside)) = loaded? else {
         return Ok(None);
     };
     freeze(skel.maps.counters.as_fd())?;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::memory::{OutOfMemory, probe_step};
 use crate::record::Enter;
 use crate::segments::{Directory, Name, NameStatus, Segments, WalkStatus};
 
@@ -85,15 +86,19 @@ impl Programs {
     }
 
     /// Keeps what the record tells, if it tells something. To be called in the order of the ring.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfMemory`]: nothing is kept of it, and it is to be told again.
     #[inline]
-    pub fn learn(&mut self, enter: &Enter<'_>) {
-        if enter.segments.has_program() {
-            self.keep(enter);
-        }
+    pub fn learn(&mut self, enter: &Enter<'_>) -> Result<(), OutOfMemory> {
+        if enter.segments.has_program() { self.keep(enter) } else { Ok(()) }
     }
 
     #[cold]
-    fn keep(&mut self, enter: &Enter<'_>) {
+    fn keep(&mut self, enter: &Enter<'_>) -> Result<(), OutOfMemory> {
+        // It stays: there must be memory for it outside of the reserve.
+        probe_step()?;
         if self.places.is_empty() {
             self.places.resize_with(PLACES as usize / PAGE, Vec::new);
         }
@@ -109,6 +114,7 @@ impl Programs {
         let last = place.iter().position(of_pid).unwrap_or(WAYS - 1);
         place[..=last].rotate_right(1);
         place[0] = Some((pid, Arc::new(Program::new(self.learned, &enter.segments))));
+        Ok(())
     }
 
     /// What the process runs, as far as it was told.
@@ -137,7 +143,7 @@ mod tests {
             add_segment(&mut segments, segment_kind::SEGMENT_ARGV.0, name_status::NAME_OK.0, bytes);
         }
         let segments = Segments::read(&segments).unwrap();
-        programs.learn(&Enter { record: &enter_record { pid, ..Default::default() }, segments });
+        programs.learn(&Enter { record: &enter_record { pid, ..Default::default() }, segments }).unwrap();
     }
 
     fn exe(programs: &Programs, pid: u32) -> Option<Vec<u8>> {
@@ -192,7 +198,7 @@ mod tests {
         add_segment(&mut segments, segment_kind::SEGMENT_EXE.0, walk_status::WALK_NONE.0, &walked(None, b""));
         add_segment(&mut segments, segment_kind::SEGMENT_ARGV.0, name_status::NAME_FAULT.0, b"");
         let segments = Segments::read(&segments).unwrap();
-        programs.learn(&Enter { record: &enter_record { pid: 2, ..Default::default() }, segments });
+        programs.learn(&Enter { record: &enter_record { pid: 2, ..Default::default() }, segments }).unwrap();
         let program = programs.of(2).unwrap();
         assert_eq!((program.exe(), program.argv()), (None, None));
     }

@@ -14,6 +14,7 @@ use std::sync::{OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
+use crate::memory::{OutOfMemory, probe, with_capacity};
 use crate::sync::{AtomicU64, Condvar, EfdFlags, EventFd, Mutex, MutexGuard, Ordering, Receiver, Sender, bounded};
 
 /// The size of a chunk: a few hundred records, which a reader decodes while they are in its cache.
@@ -46,6 +47,8 @@ struct State {
     failure: Option<String>,
     /// A push waits for room, and no pop has made any since.
     full: bool,
+    /// There was no chunk for the drain thread, and no pop since: only a reader gives one back.
+    starved: bool,
     /// How many threads are in [`Queue::wait_for`].
     waiting: usize,
     /// The position that [`Queue::announce`] was asked for.
@@ -79,11 +82,15 @@ impl Queue {
     ///
     /// # Errors
     ///
-    /// [`Error::Os`] when there is no descriptor left.
+    /// [`Error::Os`] when there is no descriptor left, [`Error::Memory`] when there is no memory for it or for one chunk.
     pub fn new(bytes: usize) -> Result<Self> {
         let readable = eventfd()?;
-        let (sender, receiver) = bounded(bytes / CHUNK_BYTES);
-        Ok(Self {
+        let chunks = bytes / CHUNK_BYTES;
+        // The channel allocates a slot for each, a chunk and a stamp, and aborts where it cannot.
+        probe(chunks.saturating_mul(size_of::<Chunk>() + 2 * size_of::<usize>()))
+            .map_err(Error::memory("make a queue of queue_bytes"))?;
+        let (sender, receiver) = bounded(chunks);
+        let queue = Self {
             state: Mutex::default(),
             room: Condvar::new(),
             readable,
@@ -94,7 +101,11 @@ impl Queue {
             reached: AtomicU64::new(0),
             progress: Condvar::new(),
             announcement: OnceLock::new(),
-        })
+        };
+        // One there always is, between the drain thread and whoever reads: so neither stops for good for want of memory.
+        let chunk = queue.take_spare().map_err(Error::memory("make a queue of queue_bytes"))?;
+        queue.give_spare(chunk);
+        Ok(queue)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -109,9 +120,12 @@ impl Queue {
     }
 
     /// An empty chunk.
-    #[must_use]
-    pub fn take_spare(&self) -> Chunk {
-        self.spare.1.try_recv().unwrap_or_else(|_| Chunk { bytes: Vec::with_capacity(CHUNK_BYTES), ..Chunk::default() })
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfMemory`] when none was given back and none can be made.
+    pub fn take_spare(&self) -> std::result::Result<Chunk, OutOfMemory> {
+        self.spare.1.try_recv().or_else(|_| Ok(Chunk { bytes: with_capacity(CHUNK_BYTES)?, ..Chunk::default() }))
     }
 
     /// Gives a chunk back that was read to its end.
@@ -161,6 +175,7 @@ impl Queue {
     /// Takes the oldest chunk.
     pub fn pop(&self) -> Option<Chunk> {
         let mut state = self.lock();
+        state.starved = false;
         if let Ok(chunk) = self.receiver.try_recv() {
             state.full = false;
             self.room.notify_one();
@@ -183,7 +198,8 @@ impl Queue {
     pub fn close(&self, rest: Vec<Chunk>, failure: Option<String>) {
         let mut state = self.lock();
         self.events.fetch_add(rest.iter().map(|chunk| u64::from(chunk.events)).sum(), Ordering::Relaxed);
-        state.rest.extend(rest);
+        // As it is: there may be no memory for a copy.
+        state.rest = rest.into();
         state.failure = failure;
         state.closed = true;
         self.arm(&mut state);
@@ -203,9 +219,16 @@ impl Queue {
         self.tell(&mut state);
     }
 
+    /// Ends the waits for a position: [`Queue::take_spare`] has failed, and a reader has to give a chunk back first.
+    pub fn starve(&self) {
+        let mut state = self.lock();
+        state.starved = true;
+        self.tell(&mut state);
+    }
+
     /// Whether waiting for a position has an end: it is reached, or a reader has to make room first, or nothing more comes.
     fn is_answered(&self, state: &State, position: u64) -> bool {
-        state.closed || state.full || self.has(position)
+        state.closed || state.full || state.starved || self.has(position)
     }
 
     fn tell(&self, state: &mut State) {

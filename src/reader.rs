@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::Event;
-use crate::join::{Counts, Join, add};
+use crate::join::{Counts, Join, Refusable, add};
+use crate::memory::check;
 use crate::queue::{Chunk, Queue};
 use crate::refine::Refine;
 
@@ -36,16 +37,22 @@ impl Reader {
         Self { source, refine }
     }
 
-    /// Hands the next event to `emit`; `None` when there is none now.
+    /// Hands the next event to `emit`; `None` when there is none now. An event that `emit` has no memory for stays the next.
     ///
     /// # Errors
     ///
-    /// [`crate::error::Error::Malformed`]; the rest of that chunk is passed over.
-    pub fn next<R>(&mut self, mut emit: impl FnMut(&Event<'_>) -> R) -> Result<Option<R>> {
+    /// [`Error::Memory`]: `emit`'s, or there is none for what is kept from one event to the next. [`Error::Malformed`]; the
+    /// rest of that chunk is passed over.
+    pub fn next<R>(&mut self, mut emit: impl FnMut(&Event<'_>) -> Refusable<R>) -> Result<Option<R>> {
+        check()?;
         let Self { source, refine } = self;
         let Some(refine) = refine else { return source.next(emit) };
         let made = loop {
-            match source.next(|event| refine.pass(event).map(|event| emit(&event))) {
+            let pass = |event: &Event<'_>| match refine.pass(event) {
+                Some(event) => emit(&event).map(Some).inspect_err(|_| refine.put_back(&event)),
+                None => Ok(None),
+            };
+            match source.next(pass) {
                 Ok(Some(None)) => add(&source.counts.filtered, 1),
                 Ok(made) => break Ok(made.flatten()),
                 Err(error) => break Err(error),
@@ -71,10 +78,10 @@ pub fn waiting(queue: &Queue, counts: &Counts) -> usize {
 
 impl Source {
     /// As [`Reader::next`], unfiltered.
-    fn next<R>(&mut self, mut emit: impl FnMut(&Event<'_>) -> R) -> Result<Option<R>> {
+    fn next<R>(&mut self, mut emit: impl FnMut(&Event<'_>) -> Refusable<R>) -> Result<Option<R>> {
         loop {
             let made = self.join.next(&self.chunk, &mut self.position, &self.counts, &mut emit);
-            if made.is_err() {
+            if matches!(&made, Err(error) if !matches!(error, Error::Memory(_))) {
                 self.position = self.chunk.bytes.len();
             }
             // At once, not at the next call: the queue's descriptor must not say "readable" for a chunk that is used up.
@@ -82,7 +89,7 @@ impl Source {
                 self.refill();
             }
             let made = made?;
-            if made.is_some() || (self.chunk.bytes.is_empty() && self.is_done()) {
+            if made.is_some() || (self.chunk.bytes.is_empty() && self.is_done()?) {
                 return Ok(made);
             }
         }
@@ -99,13 +106,13 @@ impl Source {
 
     /// Whether there is nothing to read now, although the queue was empty. Once it is closed no exit will come any more,
     /// and the open calls are given up.
-    fn is_done(&mut self) -> bool {
+    fn is_done(&mut self) -> Result<bool> {
         if !self.queue.is_closed() {
-            return true;
+            return Ok(true);
         }
         // The close may have come between the last pop and this look, and brought the ring's rest with it.
         self.refill();
-        self.chunk.bytes.is_empty() && !self.join.give_up()
+        Ok(self.chunk.bytes.is_empty() && !self.join.give_up()?)
     }
 }
 
@@ -129,9 +136,9 @@ mod tests {
         queue.push(Chunk { bytes, events: 3, ..Chunk::default() }, || false).unwrap();
         let counts = Arc::new(Counts::default());
         let mut reader = Reader::new(queue, Arc::clone(&counts), Refine::new(Outcome::Ok, Vec::new()));
-        let panicked = catch_unwind(AssertUnwindSafe(|| reader.next(|_| panic!("in the middle"))));
+        let panicked = catch_unwind(AssertUnwindSafe(|| reader.next(|_| -> Refusable<()> { panic!("in the middle") })));
         assert!(panicked.is_err());
-        assert_eq!(reader.next(|event| (event.ret(), event.errno())).unwrap(), Some((Some(7), None)));
+        assert_eq!(reader.next(|event| Ok((event.ret(), event.errno()))).unwrap(), Some((Some(7), None)));
         assert_eq!(counts.filtered.load(Ordering::Relaxed), 1);
     }
 }

@@ -79,6 +79,14 @@ impl Refine {
         Some(Event { lost_before, ..*event })
     }
 
+    /// An event that was let through is to be looked at again: what it would have told is still to be told.
+    pub fn put_back(&mut self, event: &Event<'_>) {
+        if event.lost_before > 0 {
+            let record = event.enter.record;
+            self.untold.insert((record.cpu, record.via), event.lost_before);
+        }
+    }
+
     /// How many were lost that no event has told of.
     #[must_use]
     pub fn untold(&self) -> u64 {

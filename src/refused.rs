@@ -6,6 +6,19 @@ use std::io;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 
 use crate::error::Error;
+use crate::mapping::probe_mapping;
+use crate::memory::{OutOfMemory, probe};
+
+/// What a load takes at its height, beside the ring: as much as it was found to fail without, and some to spare.
+pub(crate) const LOAD_BYTES: usize = 4 << 20;
+pub(crate) const LOADING: &str = "load the BPF programs";
+
+/// Whether it was memory that was missing. libbpf takes what it cannot allocate for a feature that the kernel lacks, and what
+/// it says in the end need not be `ENOMEM`.
+fn is_memory_short(log: &str) -> bool {
+    // The log is copied, without its frame, into the error.
+    probe_mapping(LOAD_BYTES) == Err(OutOfMemory) || probe(2 * log.len() + 4096) == Err(OutOfMemory)
+}
 
 /// The part that the verifier wrote, out of what libbpf printed around it.
 fn verifier_log(log: &str) -> &str {
@@ -93,6 +106,13 @@ pub fn explain(error: &libbpf_rs::Error, log: &str) -> Error {
     if error.kind() == libbpf_rs::ErrorKind::WouldBlock {
         // The verifier looks for signals, and has written a log up to there, which says nothing.
         return Error::os(INTERRUPTED)(io::Error::from_raw_os_error(libc::EAGAIN));
+    }
+    if is_memory_short(log) {
+        return Error::Memory(LOADING);
+    }
+    if error.kind() == libbpf_rs::ErrorKind::OutOfMemory {
+        // This process has some, so that it is the kernel that has none, or no more for this cgroup.
+        return Error::os("cannot load the BPF programs")(io::Error::from_raw_os_error(libc::ENOMEM));
     }
     let verifier_log = verifier_log(log);
     if is_locked_down(verifier_log) {

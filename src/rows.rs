@@ -5,11 +5,14 @@ use arrow_array::types::{ArrowPrimitiveType, Int32Type, Int64Type, TimestampNano
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{PyInt, PyList, PyString};
 
 use crate::ancestry;
 use crate::dict::Decoder;
+use crate::exceptions::check_memory;
 use crate::fields::{Fields, Key, Kind};
+use crate::memory::{check, with_capacity};
+use crate::objects;
 
 /// The columns of one key.
 struct Cells<'py, 'a> {
@@ -23,12 +26,13 @@ struct Cells<'py, 'a> {
     decoder: Decoder,
 }
 
-fn number<'py, T: ArrowPrimitiveType<Native: IntoPyObjectExt<'py>>>(
+fn number<'py, T: ArrowPrimitiveType<Native: Into<N>>, N>(
     py: Python<'py>,
     column: &ArrayRef,
     row: usize,
+    make: impl FnOnce(Python<'py>, N) -> PyResult<Bound<'py, PyInt>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    column.as_primitive::<T>().value(row).into_bound_py_any(py)
+    make(py, column.as_primitive::<T>().value(row).into()).map(Bound::into_any)
 }
 
 impl<'py, 'a> Cells<'py, 'a> {
@@ -45,11 +49,15 @@ impl<'py, 'a> Cells<'py, 'a> {
             Kind::Word | Kind::Name => {
                 let texts = column.as_dictionary::<Int32Type>().values().as_string::<i32>();
                 let texts = texts.iter().map(Option::unwrap_or_default);
+                let mut words = with_capacity(texts.len())?;
                 let text = |text: &str| match kind {
-                    Kind::Word => Ok(PyString::new(py, text)),
+                    Kind::Word => objects::text(py, text),
                     _ => decoder.text(py, text.as_bytes()),
                 };
-                texts.map(text).collect::<PyResult<_>>()?
+                for word in texts {
+                    words.push(text(word)?);
+                }
+                words
             }
             _ => Vec::new(),
         };
@@ -63,11 +71,11 @@ impl<'py, 'a> Cells<'py, 'a> {
         }
         let lossy = self.bytes.filter(|bytes| bytes.is_valid(row));
         match (self.kind, lossy) {
-            (Kind::Time, _) => number::<TimestampNanosecondType>(py, column, row),
-            (Kind::I32, _) => number::<Int32Type>(py, column, row),
-            (Kind::I64, _) => number::<Int64Type>(py, column, row),
-            (Kind::U32, _) => number::<UInt32Type>(py, column, row),
-            (Kind::U64, _) => number::<UInt64Type>(py, column, row),
+            (Kind::Time, _) => number::<TimestampNanosecondType, _>(py, column, row, objects::signed),
+            (Kind::I32, _) => number::<Int32Type, _>(py, column, row, objects::signed),
+            (Kind::I64, _) => number::<Int64Type, _>(py, column, row, objects::signed),
+            (Kind::U32, _) => number::<UInt32Type, _>(py, column, row, objects::unsigned),
+            (Kind::U64, _) => number::<UInt64Type, _>(py, column, row, objects::unsigned),
             (Kind::Bool, _) => column.as_boolean().value(row).into_bound_py_any(py),
             (Kind::Word, _) | (Kind::Name, None) => {
                 let at = column.as_dictionary::<Int32Type>().key(row).unwrap_or_default();
@@ -82,9 +90,8 @@ impl<'py, 'a> Cells<'py, 'a> {
             }
             (Kind::Ancestors, _) => {
                 let items = column.as_list::<i32>().value(row);
-                let pairs = ancestry::cells(&items)
-                    .map(|(pid, text, bytes)| Ok((pid, self.decoder.text(py, bytes.unwrap_or(text.as_bytes()))?)));
-                PyTuple::new(py, pairs.collect::<PyResult<Vec<_>>>()?)?.into_bound_py_any(py)
+                let pairs = ancestry::cells(&items).map(|(pid, text, bytes)| (pid, bytes.unwrap_or(text.as_bytes())));
+                self.decoder.ancestors(py, pairs)?.into_bound_py_any(py)
             }
             (Kind::Texts, None) => {
                 let items = column.as_list::<i32>().value(row);
@@ -101,15 +108,17 @@ impl<'py, 'a> Cells<'py, 'a> {
 
 /// The dicts. `fields` are those that the columns were made of.
 pub(crate) fn to_dicts<'py>(py: Python<'py>, batch: &RecordBatch, fields: Fields) -> PyResult<Bound<'py, PyList>> {
+    check_memory()?;
     let decoder = Decoder::new(py)?;
     let mut columns = batch.columns().iter();
     let cells: Vec<_> = fields
         .keys()
         .filter_map(|key| Cells::new(py, key, &mut columns, decoder).transpose())
         .collect::<PyResult<_>>()?;
-    let dicts = PyList::empty(py);
+    let dicts = objects::list(py)?;
     for row in 0..batch.num_rows() {
-        let dict = PyDict::new(py);
+        check()?;
+        let dict = objects::dict(py)?;
         for cells in &cells {
             dict.set_item(&cells.name, cells.value(py, row)?)?;
         }

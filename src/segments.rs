@@ -286,7 +286,7 @@ fn walk(place: Place, length: usize) -> Result<Place> {
 }
 
 /// The ancestors in a segment's content, the parent first: pid and comm.
-pub fn ancestors(content: &[u8]) -> impl Iterator<Item = (u32, &[u8])> {
+pub fn ancestors(content: &[u8]) -> impl Iterator<Item = (u32, &[u8])> + Clone {
     content.chunks_exact(size_of::<ancestor>()).map(|one| {
         let (pid, comm) = one.split_at(offset_of!(ancestor, comm));
         let pid = pid.first_chunk().map_or(0, |pid| u32::from_ne_bytes(*pid));

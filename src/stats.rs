@@ -48,6 +48,7 @@ impl Stats {
     fn as_dict<'py>(&self, py: pyo3::Python<'py>) -> pyo3::PyResult<pyo3::Bound<'py, pyo3::types::PyDict>> {
         use pyo3::types::PyDictMethods;
 
+        crate::exceptions::check_memory()?;
         let dict = pyo3::types::PyDict::new(py);
         for (name, value) in self.fields() {
             dict.set_item(name, value)?;
@@ -70,12 +71,13 @@ impl Stats {
         Ok((py.import("rawtp._core")?.getattr("_stats")?, (self.as_dict(py)?,)))
     }
 
-    fn __repr__(&self) -> String {
+    fn __repr__(&self) -> pyo3::PyResult<String> {
+        crate::exceptions::check_memory()?;
         let fields = self.fields().map(|(name, value)| match value {
             Some(value) => format!("{name}={value}"),
             None => format!("{name}=None"),
         });
-        format!("Stats({})", fields.join(", "))
+        Ok(format!("Stats({})", fields.join(", ")))
     }
 
     fn __hash__(&self) -> u64 {

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyMemoryError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use crate::columns::Columns;
+use crate::objects;
 use crate::reading::Reading;
 use crate::tracer::Tracer;
 
@@ -58,8 +59,13 @@ pub(crate) struct Listed<'py> {
 }
 
 impl<'py> Listed<'py> {
+<<<<<<< HEAD
     pub(crate) fn new(py: Python<'py>, most: usize) -> Self {
         Self { events: PyList::empty(py), taken: 0, most }
+=======
+    pub(crate) fn new(py: Python<'py>, most: usize) -> PyResult<Self> {
+        Ok(Self { events: objects::list(py)?, most })
+>>>>>>> 3b33e96 (Little memory: a call ends with a result, MemoryError or OSError, and no event is lost uncounted)
     }
 
     pub(crate) fn finish(self) -> Bound<'py, PyList> {
@@ -69,7 +75,15 @@ impl<'py> Listed<'py> {
 
 impl<'py> Sink<'py> for Listed<'py> {
     fn take(&mut self, tracer: &Tracer, py: Python<'py>) -> PyResult<()> {
+<<<<<<< HEAD
         self.taken += tracer.read(py, self.wanted(), |event| self.events.append(event))? as usize;
+=======
+        match tracer.read(py, self.wanted(), |event| self.events.append(event)) {
+            // What came before is a result, and the event that there is no memory for stays the next.
+            Err(error) if error.is_instance_of::<PyMemoryError>(py) && self.taken() > 0 => self.most = self.taken(),
+            read => drop(read?),
+        }
+>>>>>>> 3b33e96 (Little memory: a call ends with a result, MemoryError or OSError, and no event is lost uncounted)
         Ok(())
     }
 
@@ -92,7 +106,7 @@ impl Rows {
     /// With room for what is queued.
     pub(crate) fn new(tracer: &Tracer, py: Python<'_>, most: usize) -> PyResult<Self> {
         let turn = tracer.turns.take(py)?;
-        Ok(Self { columns: Columns::new(&turn.values, turn.reader.waiting().min(most)), most })
+        Ok(Self { columns: Columns::new(&turn.values, turn.reader.waiting().min(most))?, most })
     }
 
     pub(crate) fn finish(self) -> Columns {

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-use pyo3::exceptions::{PyRuntimeError, PyTimeoutError, PyValueError};
+use pyo3::exceptions::{PyMemoryError, PyRuntimeError, PyTimeoutError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict, PyList};
@@ -18,12 +18,14 @@ use crate::batch::{Batch, ROWS, schema_capsule, stream_capsule};
 use crate::columns;
 use crate::config::Config;
 use crate::dict::Dicts;
-use crate::exceptions::RawtpError;
+use crate::error::Error;
+use crate::exceptions::{RawtpError, check_memory};
 use crate::fields::Fields;
 use crate::filters::Filters;
 use crate::gathered::{batch, gather};
 use crate::handover::obtain;
 use crate::hook::Hook;
+use crate::memory::{OutOfMemory, hold_step};
 use crate::reading::{Reading, Turns};
 use crate::session::Session;
 use crate::shown::show;
@@ -65,7 +67,8 @@ impl Tracer {
         Ok(())
     }
 
-    /// Takes up to `most` events that are there, and hands each to `take`.
+    /// Takes up to `most` events that are there, and hands each to `take`; fewer where there is no memory for more, and
+    /// MemoryError only where there is none for the first: what has no dict stays to be read.
     pub(crate) fn read<'py>(
         &self,
         py: Python<'py>,
@@ -77,13 +80,23 @@ impl Tracer {
         let counts = self.session.counts();
         let mut taken = Taken::new(counts);
         while taken.events < most as u64 {
+            let mut refused = None;
             let made = reader.next(|event| {
                 taken.events += 1;
-                dicts.make(py, event, values)
-            })?;
+                match dicts.make(py, event, values).and_then(&mut take) {
+                    Err(error) if error.is_instance_of::<PyMemoryError>(py) => {
+                        taken.events -= 1;
+                        refused = Some(error);
+                        Err(OutOfMemory)
+                    }
+                    made => Ok(made),
+                }
+            });
             match made {
-                Some(made) => made.and_then(&mut take)?,
-                None => break,
+                Ok(Some(made)) => made?,
+                Ok(None) => break,
+                Err(Error::Memory(_)) if taken.events > 0 => break,
+                Err(error) => return Err(refused.unwrap_or_else(|| error.into())),
             }
         }
         let events = taken.events;
@@ -104,8 +117,34 @@ impl Tracer {
     pub(crate) fn read_batch(&self, py: Python<'_>, most: usize) -> PyResult<RecordBatch> {
         let mut turn = self.turns.take(py)?;
         let Reading { reader, values, .. } = &mut *turn;
+        let _held = hold_step()?;
         let counts = self.session.counts();
         Ok(py.detach(|| columns::read(reader, values, &self.schema, counts, most))?)
+    }
+
+    /// A list of what `collect` takes.
+    fn list<'py>(
+        &self,
+        py: Python<'py>,
+        most: usize,
+        collect: impl FnOnce(&mut Listed<'py>) -> PyResult<()>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let _held = hold_step()?;
+        let mut events = Listed::new(py, most)?;
+        collect(&mut events)?;
+        Ok(events.finish())
+    }
+
+    /// What is counted as delivered by now is not, when there is no memory for the object that would deliver it.
+    fn hand_out(&self, py: Python<'_>, batch: RecordBatch) -> PyResult<Py<Batch>> {
+        let rows = batch.num_rows() as u64;
+        let made = Py::new(py, Batch::new(batch, self.fields));
+        if made.is_err() {
+            // Only who has the turn may count.
+            let _turn = self.turns.take(py)?;
+            self.session.counts().take_back(rows);
+        }
+        made
     }
 
     pub(crate) fn failure(&self) -> PyResult<()> {
@@ -143,6 +182,7 @@ impl Tracer {
         sudo: Given<'_, '_>,
         broker: Optional<'_, '_>,
     ) -> PyResult<Self> {
+        check_memory()?;
         let (follow, exclude_self) = (follow.flag("follow", false)?, exclude_self.flag("exclude_self", false)?);
         let outcome = &outcome.word("outcome", "any")?;
         let asked = Who { pid, follow, uid, comm, cgroup, path, exclude_self, outcome, looks_up: true }.asked()?;
@@ -260,30 +300,29 @@ impl Tracer {
         max_events: Optional<'_, 'py>,
         timeout: Optional<'_, 'py>,
     ) -> PyResult<Bound<'py, PyList>> {
-        let mut events = Listed::new(py, most("max_events", max_events, 4096)?);
-        self.collect(py, &mut events, deadline(wait_s("timeout", timeout)?))?;
-        Ok(events.finish())
+        let most = most("max_events", max_events, 4096)?;
+        let deadline = deadline(wait_s("timeout", timeout)?);
+        self.list(py, most, |events| self.collect(py, events, deadline))
     }
 
     #[doc = py_doc!("Tracer.batch")]
     #[pyo3(signature = (max_rows=None, timeout=None), text_signature = "($self, max_rows=65536, timeout=None)")]
-    fn batch(&self, py: Python<'_>, max_rows: Optional<'_, '_>, timeout: Optional<'_, '_>) -> PyResult<Batch> {
+    fn batch(&self, py: Python<'_>, max_rows: Optional<'_, '_>, timeout: Optional<'_, '_>) -> PyResult<Py<Batch>> {
         let most = most("max_rows", max_rows, ROWS)?;
         let batch = batch(self, py, deadline(wait_s("timeout", timeout)?), most)?;
-        Ok(Batch::new(batch, self.fields))
+        self.hand_out(py, batch)
     }
 
     #[doc = py_doc!("Tracer._take")]
     fn _take<'py>(&self, py: Python<'py>, max_events: usize, position: u64) -> PyResult<Bound<'py, PyList>> {
         self.check_process()?;
-        let mut events = Listed::new(py, max_events);
-        self.collect_up_to(py, &mut events, Some(Instant::now()), position)?;
-        Ok(events.finish())
+        self.list(py, max_events, |events| self.collect_up_to(py, events, Some(Instant::now()), position))
     }
 
     #[doc = py_doc!("Tracer._flush")]
     fn _flush(&self, max_events: usize, hurry: bool) -> PyResult<(u64, Option<i32>)> {
         self.check_process()?;
+        check_memory()?;
         let (queue, position) = (self.session.queue(), self.session.control().written());
         if queue.has(position) || self.session.waiting() >= max_events {
             return Ok((position, None));
@@ -297,10 +336,10 @@ impl Tracer {
 
     #[doc = py_doc!("Tracer.to_arrow")]
     #[pyo3(signature = (duration=None, max_rows=None), text_signature = "($self, duration=None, max_rows=1048576)")]
-    fn to_arrow(&self, py: Python<'_>, duration: Optional<'_, '_>, max_rows: Optional<'_, '_>) -> PyResult<Batch> {
+    fn to_arrow(&self, py: Python<'_>, duration: Optional<'_, '_>, max_rows: Optional<'_, '_>) -> PyResult<Py<Batch>> {
         let most = most("max_rows", max_rows, 1 << 20)?;
         let batch = gather(self, py, deadline(wait_s("duration", duration)?), most)?;
-        Ok(Batch::new(batch, self.fields))
+        self.hand_out(py, batch)
     }
 
     #[doc = py_doc!("Tracer.live")]
@@ -331,12 +370,14 @@ impl Tracer {
     #[doc = py_doc!("Tracer.stats")]
     fn stats(&self, py: Python<'_>) -> PyResult<Stats> {
         self.check_process()?;
+        check_memory()?;
         Ok(py.detach(|| self.session.stats()))
     }
 
     #[doc = py_doc!("Tracer.coverage")]
     #[getter]
     fn coverage<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        check_memory()?;
         let coverage = PyDict::new(py);
         for part in self.session.coverage() {
             let dict = PyDict::new(py);
@@ -367,12 +408,13 @@ impl Tracer {
         Ok(self.session.queue().as_fd().as_raw_fd())
     }
 
-    fn __repr__(&self) -> String {
+    fn __repr__(&self) -> PyResult<String> {
+        check_memory()?;
         let state = match (self.session.is_forked(), || self.session.queue().is_closed()) {
             (true, _) => "of another process",
             (false, closed) if closed() => "closed",
             _ => "open",
         };
-        format!("<rawtp.Tracer {state}{}>", self.filters)
+        Ok(format!("<rawtp.Tracer {state}{}>", self.filters))
     }
 }

@@ -31,7 +31,7 @@ pub enum Value<'a> {
 }
 
 /// The single texts of [`Value::Texts`].
-pub fn texts(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub fn texts(bytes: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
     bytes.strip_suffix(&[0]).unwrap_or(bytes).split(|byte| *byte == 0)
 }
 

@@ -44,7 +44,7 @@ fn read(chunks: &[&[u8]]) -> (Vec<String>, bool) {
         if at == chunks.len() {
             let pending = counts.pending.load(Ordering::Relaxed);
             assert_eq!(counts.decoded.load(Ordering::Relaxed), events.len() as u64 + pending, "in the ledger");
-            join.give_up();
+            join.give_up().expect("there is memory");
         }
         let chunk = Chunk { bytes: bytes.to_vec(), offset_ns: 1_700_000_000_000_000_000, ..Chunk::default() };
         let mut position = 0;

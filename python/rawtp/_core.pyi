@@ -281,9 +281,11 @@ class Tracer:
         UnsupportedKernelError: the kernel has no BTF. Both messages end with ``run: … -m rawtp check``, which says
             what this host allows, as does :func:`rawtp.check`.
         LoadError: the kernel's verifier rejected a program; ``verifier_log`` has its reasons.
-        OSError: descriptors, memory or threads ran out; or nobody listens at ``broker``; or the load was interrupted
-            again and again (``BlockingIOError``), by SIGSTOP, a debugger or a cgroup's freezer. No other signal
-            interrupts it: the thread has them blocked until the programs are loaded, and handlers run after that.
+        MemoryError: this process has too little memory, or address space (``RLIMIT_AS``), for the load, the queue or
+            the thread.
+        OSError: descriptors, threads or the kernel's memory ran out; or nobody listens at ``broker``; or the load was
+            interrupted again and again (``BlockingIOError``), by SIGSTOP, a debugger or a cgroup's freezer. No other
+            signal interrupts it: the thread has them blocked until the programs are loaded, and handlers run after that.
         TimeoutError: the helper, or the broker, does not answer.
         RawtpError: it answers with what is no tracer, or is of another version.
     """
@@ -343,11 +345,12 @@ class Tracer:
             timeout: seconds; ``None`` waits for ever, 0 does not wait for more than had happened.
 
         Returns:
-            The events; ``[]`` when none came in time.
+            The events; ``[]`` when none came in time. As many as there is memory for: the others stay to be read.
 
         Raises:
             ValueError: as :meth:`get`, or ``max_events`` is below 1.
             KeyboardInterrupt: or whatever a signal's handler raises while waiting.
+            MemoryError: for not even one of them.
             RawtpError: as :meth:`get`.
         """
     def __aiter__(self) -> Tracer: ...
@@ -383,7 +386,8 @@ class Tracer:
         for the first where there are none. What happens meanwhile may be among them.
 
         The fastest way to many events: no Python object is made for any. A batch also ends where its texts reach
-        256 MiB. Of a closed tracer it gives what is left; :meth:`to_arrow` does, too, and an empty batch after that.
+        256 MiB, and before an event that there is no memory for, which stays to be read. Of a closed tracer it gives
+        what is left; :meth:`to_arrow` does, too, and an empty batch after that.
 
         Args:
             max_rows: at least 1.
@@ -395,15 +399,17 @@ class Tracer:
         Raises:
             ValueError: as :meth:`get`, or ``max_rows`` is below 1.
             KeyboardInterrupt: or whatever a signal's handler raises while waiting.
+            MemoryError: for not even one event; or for the bytes of names that are no text, which are put together at
+                the end: then the events are gone, and counted as discarded.
             RawtpError: as :meth:`get`.
         """
     def to_arrow(self, duration: float | None = None, max_rows: int = 1048576) -> Batch:
         """Takes all that happens within a time, as columns: :meth:`batch` takes what had happened.
 
         What had happened before counts as well, and the end comes sooner at a :meth:`close`. Of a closed tracer it is
-        what is left. Memory has a bound: it returns as soon as there are ``max_rows``, or texts of 256 MiB, and what
-        comes later waits for the next call. As for an exception in the middle, Ctrl-C above all: what was taken by then
-        is gone, and counted as discarded.
+        what is left. Memory has a bound: it returns as soon as there are ``max_rows``, or texts of 256 MiB, or no
+        memory for more, and what comes later waits for the next call. As for an exception in the middle, Ctrl-C above
+        all: what was taken by then is gone, and counted as discarded.
 
         Args:
             duration: seconds; ``None`` waits for the close, 0 takes what had happened.
@@ -415,6 +421,7 @@ class Tracer:
         Raises:
             ValueError: the duration is negative or not a number, or ``max_rows`` is below 1.
             RuntimeError: in a forked child.
+            MemoryError: as :meth:`batch`.
             RawtpError: as iteration, by the first call for which nothing is left.
         """
     def live(self, seconds: float | None = None, rows: int = 20) -> None:
@@ -450,7 +457,8 @@ class Tracer:
         """Detaches the programs and takes what is left out of the ring.
 
         May be called from any thread, and again. Whoever reads gets what was drained, and after that the end: iteration
-        ends, and :meth:`get`, :meth:`get_many` and :meth:`batch` raise ValueError, also those that are waiting.
+        ends, and :meth:`get`, :meth:`get_many` and :meth:`batch` raise ValueError, also those that are waiting. What is
+        left in the ring and finds no memory is counted as discarded.
 
         Raises:
             RuntimeError: in a forked child.

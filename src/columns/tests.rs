@@ -1,5 +1,6 @@
 //! Columns against the values of the same events.
 
+use std::convert::Infallible;
 use std::hash::BuildHasher;
 
 use arrow_array::cast::AsArray;
@@ -132,7 +133,7 @@ fn text_of(bytes: &[u8]) -> String {
 }
 
 /// The cell as [`shown`] shows the value; checks that the bytes are there exactly when the text is not all of them.
-fn cell(key: Key, column: &ArrayRef, bytes: Option<&ArrayRef>, row: usize) -> String {
+pub(super) fn cell(key: Key, column: &ArrayRef, bytes: Option<&ArrayRef>, row: usize) -> String {
     if column.is_null(row) {
         assert!(key.or_none() && bytes.is_none_or(|bytes| bytes.is_null(row)), "{key:?}");
         return "none".into();
@@ -178,9 +179,9 @@ fn cell(key: Key, column: &ArrayRef, bytes: Option<&ArrayRef>, row: usize) -> St
 
 fn check(samples: &[Sample], wanted: Fields) {
     let mut values = Values::new(wanted);
-    let mut columns = Columns::new(&values, 3);
+    let mut columns = Columns::new(&values, 3).unwrap();
     for sample in samples {
-        with_event(sample, |event| columns.push(event, &mut values));
+        with_event(sample, |event| columns.push(event, &mut values).unwrap());
     }
     let batch = columns.finish(schema(wanted)).unwrap();
     assert_eq!(batch.num_rows(), samples.len());
@@ -220,12 +221,13 @@ proptest! {
 fn a_dictionary_has_each_text_once() {
     let wanted = Fields::of(&["comm".into()]).unwrap();
     let mut values = Values::new(wanted);
-    let mut columns = Columns::new(&values, 0);
+    let mut columns = Columns::new(&values, 0).unwrap();
     for comm in [b"\xff\0\0\0", b"\\xff", b"\xff\0\0\0", b"rm\0\0"] {
         let mut record = enter_record::default();
         record.comm[..4].copy_from_slice(comm);
         let enter = Enter { record: &record, segments: Segments::default() };
-        columns.push(&Event { enter: &enter, exit: None, offset_ns: 0, program: None, lost_before: 0 }, &mut values);
+        let event = Event { enter: &enter, exit: None, offset_ns: 0, program: None, lost_before: 0 };
+        columns.push(&event, &mut values).unwrap();
     }
     let batch = columns.finish(schema(wanted)).unwrap();
     let comm = batch.column(0).as_dictionary::<Int32Type>();
@@ -239,15 +241,15 @@ fn a_dictionary_has_each_text_once() {
 fn texts_are_bounded() {
     let wanted = Fields::of(&["argv".into()]).unwrap();
     let mut values = Values::new(wanted);
-    let mut columns = Columns::new(&values, 0);
+    let mut columns = Columns::new(&values, 0).unwrap();
     let mut argv = Vec::new();
     add_segment(&mut argv, segment_kind::SEGMENT_ARGV.0, name_status::NAME_OK.0, &[b'a'; 1023]);
     let enter = Enter { record: &enter_record::default(), segments: Segments::read(&argv).unwrap() };
     let mut programs = Programs::default();
-    programs.learn(&enter);
+    programs.learn(&enter).unwrap();
     let program = programs.of(0).map(|program| &**program);
     while !columns.is_full() {
-        columns.push(&Event { enter: &enter, exit: None, offset_ns: 0, program, lost_before: 0 }, &mut values);
+        columns.push(&Event { enter: &enter, exit: None, offset_ns: 0, program, lost_before: 0 }, &mut values).unwrap();
     }
     assert_eq!(columns.rows(), MOST_BYTES / 1024);
 }

@@ -8,6 +8,8 @@
 mod control;
 #[path = "../../src/error.rs"]
 mod error;
+#[path = "../../src/memory.rs"]
+mod memory;
 #[path = "../../src/queue.rs"]
 mod queue;
 mod ring;

@@ -1,0 +1,74 @@
+//! Python's objects, made so that a lack of memory is a `MemoryError`: of those makers of `PyO3`'s that cannot say so, each
+//! panics.
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyInt, PyList, PyString, PyTuple};
+
+/// # Safety
+///
+/// `made` is a new reference to a `T`, or NULL with an exception set.
+unsafe fn owned<T>(py: Python<'_>, made: *mut ffi::PyObject) -> PyResult<Bound<'_, T>> {
+    // SAFETY: the caller's promise.
+    Ok(unsafe { Bound::from_owned_ptr_or_err(py, made)?.cast_into_unchecked() })
+}
+
+#[inline]
+pub(crate) fn signed(py: Python<'_>, value: i64) -> PyResult<Bound<'_, PyInt>> {
+    // The quicker one, for what fits a digit: as a rule all.
+    // SAFETY: an int, or NULL.
+    unsafe {
+        owned(
+            py,
+            value.try_into().map_or_else(|_| ffi::PyLong_FromLongLong(value), |value| ffi::PyLong_FromLong(value)),
+        )
+    }
+}
+
+#[inline]
+pub(crate) fn unsigned(py: Python<'_>, value: u64) -> PyResult<Bound<'_, PyInt>> {
+    // SAFETY: an int, or NULL.
+    unsafe { owned(py, ffi::PyLong_FromUnsignedLongLong(value)) }
+}
+
+#[inline]
+pub(crate) fn text<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyString>> {
+    // SAFETY: pointer and length are those of the text; a str, or NULL.
+    unsafe { owned(py, ffi::PyUnicode_FromStringAndSize(text.as_ptr().cast(), text.len().cast_signed())) }
+}
+
+#[inline]
+pub(crate) fn dict(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    // SAFETY: a dict, or NULL.
+    unsafe { owned(py, ffi::PyDict_New()) }
+}
+
+pub(crate) fn list(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
+    // SAFETY: a list, or NULL.
+    unsafe { owned(py, ffi::PyList_New(0)) }
+}
+
+/// A tuple of what `make` makes of each.
+pub(crate) fn tuple<'py, I: Iterator + Clone, T>(
+    py: Python<'py>,
+    items: I,
+    mut make: impl FnMut(I::Item) -> PyResult<Bound<'py, T>>,
+) -> PyResult<Bound<'py, PyTuple>> {
+    let count = items.clone().count().cast_signed();
+    // SAFETY: a tuple of NULLs, or NULL.
+    let filled: Bound<'_, PyTuple> = unsafe { owned(py, ffi::PyTuple_New(count))? };
+    for (at, item) in (0..count).zip(items) {
+        // SAFETY: a place of it, and nobody else has it yet; it takes the reference.
+        unsafe { ffi::PyTuple_SetItem(filled.as_ptr(), at, make(item)?.into_ptr()) };
+    }
+    Ok(filled)
+}
+
+/// A pair.
+pub(crate) fn pair<'py>(
+    py: Python<'py>,
+    one: Bound<'py, PyAny>,
+    other: Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyTuple>> {
+    tuple(py, [one, other].into_iter(), Ok)
+}
