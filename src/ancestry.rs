@@ -61,7 +61,7 @@ impl Ancestry {
         reserve(&mut self.pids, items)?;
         self.comms.reserve(items, more.saturating_mul(bytes))?;
         if self.pids.len() + items > self.zeros.rows() {
-            self.zeros.reserve_to(2 * (self.pids.len() + items))?;
+            self.zeros.reserve_to(self.pids.capacity())?;
         }
         let lossy = ancestors(&self.last).map(|(_, comm)| comm).filter(|comm| str::from_utf8(comm).is_err());
         let (count, bytes) = lossy.fold((0, 0), |(count, bytes), comm| (count + 1, bytes + comm.len()));
