@@ -416,7 +416,7 @@ impl Column {
     }
 
     /// The last row so many times again.
-    pub(crate) fn repeat(&mut self, more: usize) -> Refusable {
+    pub(crate) fn repeat(&mut self, more: usize) {
         self.settle();
         self.lossy.repeat(self.validity.rows(), more);
         match &mut self.cells {
@@ -439,7 +439,6 @@ impl Column {
         } else {
             self.validity.append_valid(more);
         }
-        Ok(())
     }
 
     /// The column of so many rows, and that of the bytes.

@@ -236,7 +236,7 @@ impl Columns {
         let nothing = self.zeros.finish(self.rows)?;
         let mut columns = Vec::new();
         for mut group in self.groups {
-            group.catch_up()?;
+            group.catch_up();
             columns.append(&mut group.columns);
         }
         columns.sort_unstable_by_key(|column| column.key() as usize);
@@ -274,20 +274,22 @@ impl Group {
     }
 
     #[inline]
-    fn catch_up(&mut self) -> Refusable {
-        if self.more > 0 { self.repeat() } else { Ok(()) }
+    fn catch_up(&mut self) {
+        if self.more > 0 {
+            self.repeat();
+        }
     }
 
     /// What it takes was reserved.
     #[inline(never)]
-    fn repeat(&mut self) -> Refusable {
+    fn repeat(&mut self) {
         let more = std::mem::take(&mut self.more);
         self.room = 0;
-        self.columns.iter_mut().try_for_each(|column| column.repeat(more))
+        self.columns.iter_mut().for_each(|column| column.repeat(more));
     }
 
     fn push(&mut self, part: Part, event: &Event<'_>, values: &mut Values) -> Refusable {
-        self.catch_up()?;
+        self.catch_up();
         self.room = 0;
         let mut columns = self.columns.iter_mut();
         let mut bytes = 0;

@@ -4,7 +4,7 @@ use std::io;
 use std::mem;
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use crate::connection::Connection;
 use crate::control::Control;
 use crate::error::{Error, Result};
 use crate::mapping::probe_mapping;
-use crate::memory::{reserve, with_capacity};
+use crate::memory::{reserve, touch_thread_locals, with_capacity};
 use crate::queue::{Chunk, Queue};
 use crate::ring::{Drained, Ring};
 use crate::signals::Blocked;
@@ -68,9 +68,18 @@ impl Drain {
         // Python's signal handlers belong to Python's threads. The new thread inherits the mask, so that there is no moment
         // in which it could take one.
         let blocked = Blocked::new();
-        let thread = thread::Builder::new().name("rawtp-drain".into()).spawn(move || worker.run());
+        let begun = Arc::new(Barrier::new(2));
+        let begins = Arc::clone(&begun);
+        let thread = thread::Builder::new().name("rawtp-drain".into()).spawn(move || {
+            touch_thread_locals();
+            begins.wait();
+            worker.run();
+        });
         drop(blocked);
-        Ok(Self { control, queue, thread: thread.map_err(no_thread)? })
+        let thread = thread.map_err(no_thread)?;
+        // glibc ends the process where it has no memory for a thread's variables: now there is some.
+        begun.wait();
+        Ok(Self { control, queue, thread })
     }
 
     /// Controls it.

@@ -32,6 +32,11 @@ pub(crate) fn may_fail() -> bool {
     MAY_FAIL.get()
 }
 
+/// Has the C library allocate this thread's variables, which it does at the first use of any and cannot do without.
+pub(crate) fn touch_thread_locals() {
+    black_box(MAY_FAIL.get());
+}
+
 /// For the allocator: the reserve was asked for something.
 pub(crate) fn note_shortage() {
     IS_SHORT.store(true, Ordering::Relaxed);

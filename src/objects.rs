@@ -14,6 +14,7 @@ unsafe fn owned<T>(py: Python<'_>, made: *mut ffi::PyObject) -> PyResult<Bound<'
 }
 
 #[inline]
+#[allow(clippy::useless_conversion, reason = "a long has 32 bits on some targets")]
 pub(crate) fn signed(py: Python<'_>, value: i64) -> PyResult<Bound<'_, PyInt>> {
     // The quicker one, for what fits a digit: as a rule all.
     // SAFETY: an int, or NULL.

@@ -36,6 +36,7 @@ pub struct Chunk {
     pub offset_ns: i64,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact by itself")]
 #[derive(Debug, Default)]
 struct State {
     /// What the drain thread last brought, as long as it is not full: an isolated record must not cost a chunk.

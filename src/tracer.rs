@@ -124,7 +124,6 @@ impl Tracer {
 
     /// A list of what `collect` takes.
     fn list<'py>(
-        &self,
         py: Python<'py>,
         most: usize,
         collect: impl FnOnce(&mut Listed<'py>) -> PyResult<()>,
@@ -302,7 +301,7 @@ impl Tracer {
     ) -> PyResult<Bound<'py, PyList>> {
         let most = most("max_events", max_events, 4096)?;
         let deadline = deadline(wait_s("timeout", timeout)?);
-        self.list(py, most, |events| self.collect(py, events, deadline))
+        Self::list(py, most, |events| self.collect(py, events, deadline))
     }
 
     #[doc = py_doc!("Tracer.batch")]
@@ -316,7 +315,7 @@ impl Tracer {
     #[doc = py_doc!("Tracer._take")]
     fn _take<'py>(&self, py: Python<'py>, max_events: usize, position: u64) -> PyResult<Bound<'py, PyList>> {
         self.check_process()?;
-        self.list(py, max_events, |events| self.collect_up_to(py, events, Some(Instant::now()), position))
+        Self::list(py, max_events, |events| self.collect_up_to(py, events, Some(Instant::now()), position))
     }
 
     #[doc = py_doc!("Tracer._flush")]
