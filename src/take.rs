@@ -59,13 +59,8 @@ pub(crate) struct Listed<'py> {
 }
 
 impl<'py> Listed<'py> {
-<<<<<<< HEAD
-    pub(crate) fn new(py: Python<'py>, most: usize) -> Self {
-        Self { events: PyList::empty(py), taken: 0, most }
-=======
     pub(crate) fn new(py: Python<'py>, most: usize) -> PyResult<Self> {
-        Ok(Self { events: objects::list(py)?, most })
->>>>>>> 3b33e96 (Little memory: a call ends with a result, MemoryError or OSError, and no event is lost uncounted)
+        Ok(Self { events: objects::list(py)?, taken: 0, most })
     }
 
     pub(crate) fn finish(self) -> Bound<'py, PyList> {
@@ -75,15 +70,12 @@ impl<'py> Listed<'py> {
 
 impl<'py> Sink<'py> for Listed<'py> {
     fn take(&mut self, tracer: &Tracer, py: Python<'py>) -> PyResult<()> {
-<<<<<<< HEAD
-        self.taken += tracer.read(py, self.wanted(), |event| self.events.append(event))? as usize;
-=======
         match tracer.read(py, self.wanted(), |event| self.events.append(event)) {
+            Ok(read) => self.taken += read as usize,
             // What came before is a result, and the event that there is no memory for stays the next.
-            Err(error) if error.is_instance_of::<PyMemoryError>(py) && self.taken() > 0 => self.most = self.taken(),
-            read => drop(read?),
+            Err(error) if error.is_instance_of::<PyMemoryError>(py) && self.taken > 0 => self.most = self.taken,
+            Err(error) => return Err(error),
         }
->>>>>>> 3b33e96 (Little memory: a call ends with a result, MemoryError or OSError, and no event is lost uncounted)
         Ok(())
     }
 
