@@ -49,7 +49,7 @@ fn read(chunks: &[&[u8]]) -> (Vec<String>, bool) {
         let chunk = Chunk { bytes: bytes.to_vec(), offset_ns: 1_700_000_000_000_000_000, ..Chunk::default() };
         let mut position = 0;
         loop {
-            match join.next(&chunk, &mut position, &counts, &mut told) {
+            match join.next(&chunk, &mut position, &counts, &mut |event: &Event<'_>| Ok(told(event))) {
                 Ok(Some(event)) => events.push(event),
                 Ok(None) => break,
                 Err(_) => {
