@@ -285,7 +285,8 @@ class Tracer:
             the thread.
         OSError: descriptors, threads or the kernel's memory ran out; or nobody listens at ``broker``; or the load was
             interrupted again and again (``BlockingIOError``), by SIGSTOP, a debugger or a cgroup's freezer. No
-            other signal interrupts it: the thread has them blocked until the programs are loaded; handlers run after that.
+            other signal interrupts it: the thread has them blocked until the programs are loaded, and handlers run
+            after that.
         TimeoutError: the helper, or the broker, does not answer.
         RawtpError: it answers with what is no tracer, or is of another version.
     """
