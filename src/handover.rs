@@ -135,7 +135,8 @@ pub(crate) fn load(
     tell_cgroups: bool,
 ) -> PyResult<Given> {
     let who = Who { pid, follow, uid, comm, cgroup, path, exclude_self: false, outcome: "any", looks_up: false };
-    let mut filters = Filters::new(who.asked()?)?;
+    let asked = who.asked()?;
+    let mut filters = py.detach(|| Filters::new(asked))?;
     match without {
         Some(0) => return Err(PyValueError::new_err("exclude_self: the caller has no process id here")),
         Some(pid) => filters.leave_out(pid)?,

@@ -190,11 +190,12 @@ impl Tracer {
             results.flag("results", true)?,
             fields.map_or(Ok(Fields::ALL), |it| Ok::<_, PyErr>(Fields::of(&names("fields", it)?)?))?,
             Hook::of(&hook.word("hook", "auto")?)?,
-            Filters::new(asked.clone())?,
+            // It looks at files, of which a filesystem that does not answer keeps it waiting.
+            py.detach(|| Filters::new(asked.clone()))?,
             ring_bytes.map_or(Ok(4 << 20), |bytes| whole("ring_bytes", bytes))?,
             queue_bytes.map_or(Ok(64 << 20), |bytes| whole("queue_bytes", bytes))?,
         )?;
-        for message in config.filters.warnings() {
+        for message in py.detach(|| config.filters.warnings()) {
             show(py, "rawtp._warn", "warn", (message,))?;
         }
         let mut values = Values::new(config.fields);
