@@ -151,7 +151,12 @@ def test_wrong_options_are_the_tracers_errors() -> None:
     wrong: list[tuple[dict[str, Any], type[Exception], str]] = [
         ({"seconds": "3"}, TypeError, "^seconds must be a number above 0 and at most 3600, not str$"),
         ({"syscalls": ["unlnk"]}, ValueError, '^unknown syscall "unlnk"'),
-        ({"syscalls": "unlink"}, TypeError, "^syscalls must be an iterable of names, not a str$"),
+        (
+            {"syscalls": "unlink"},
+            TypeError,
+            r'^syscalls must be an iterable of names, not a str: \["unlink"\], rawtp.DELETE, rawtp.RENAME or '
+            'rawtp.TRUNCATE; or one of the words "delete", "rename" and "truncate"$',
+        ),
         ({"fields": "pid"}, TypeError, "^fields must be an iterable of names, not a str$"),
         ({"fields": 7}, TypeError, "^fields must be an iterable of names, not int$"),
         ({"hook": "kprobe"}, ValueError, "^hook must be "),
