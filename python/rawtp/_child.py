@@ -188,7 +188,9 @@ class Child:
 
     def __del__(self) -> None:
         """Of one whose ``with`` has not begun, or was interrupted while it ended."""
-        self._end()
+        # An exception that a signal's handler raises in here would be lost: as short as can be.
+        if hasattr(self, "pidfd"):
+            self._end()
 
     def release(self) -> None:
         """Let it run.

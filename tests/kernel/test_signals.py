@@ -176,6 +176,13 @@ def interrupt(*_):
 
 signal.signal(signal.SIGALRM, interrupt)
 
+def unraisable(what):
+    # Python raises nothing out of a __del__, also not what the handler raised in it.
+    if what.exc_type is not Interrupt:
+        sys.__unraisablehook__(what)
+
+sys.unraisablehook = unraisable
+
 def delete():
     try:
         os.unlink("/nonexistent/rawtp-signal")
