@@ -27,7 +27,7 @@ PYTEST_CACHE := -o "cache_dir=/run/rawtp-pytest$(CURDIR)"
 TEST_ENV := HYPOTHESIS_STORAGE_DIRECTORY=/run/rawtp-hypothesis $(if $(CI_RUN),CI=true RAWTP_REQUIRE_KERNEL=1,$(if $(RAWTP_REQUIRE_KERNEL),RAWTP_REQUIRE_KERNEL=$(RAWTP_REQUIRE_KERNEL)))
 
 PIP := .venv/bin/python -m pip --disable-pip-version-check install --quiet
-SOURCES := $(wildcard src/*.rs src/*/*.rs bpf/*) build.rs Cargo.toml Cargo.lock pyproject.toml
+SOURCES := $(shell find src bpf -type f) build.rs Cargo.toml Cargo.lock pyproject.toml
 PACKAGED := $(wildcard python/rawtp/*.py* python/rawtp/*/*.py* python/rawtp/py.typed LICENSE-* README.md)
 FORMATTED := $(filter-out bpf/vmlinux.h,$(wildcard bpf/*.c bpf/*.h benches/programs/*.c benches/programs/*.h))
 

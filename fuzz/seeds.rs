@@ -11,10 +11,10 @@ use std::{env, process, thread};
 
 use _core::config::Config;
 use _core::fields::Fields;
-use _core::filters::{Asked, Filters};
-use _core::hook::Hook;
+use _core::config::filters::{Asked, Filters};
+use _core::load::hook::Hook;
 use _core::session::Session;
-use _core::syscalls;
+use _core::syscall;
 
 /// What is done for a seed, in a directory of its own. Most of the calls fail, which makes records as good as any.
 type Action = fn(&Path) -> Result<()>;

@@ -10,5 +10,5 @@ cargo +nightly miri --version >/dev/null 2>&1 || {
 }
 # With /proc and statfs, and with thousands of cases, it can do nothing.
 exec cargo +nightly miri test --no-default-features --lib --target-dir target/miri -- \
-	alike::tests errno:: event::tests fields:: join::tests path::tests programs::tests record::tests \
+	event:: sys::errno:: fields:: path::resolve::tests read::join::tests record::tests \
 	--skip open_calls_are_bounded "$@"

@@ -5,13 +5,13 @@
 
 use std::sync::atomic::Ordering;
 
-use _core::cgroup_reports::CgroupReports;
+use _core::cgroup::reports::CgroupReports;
 use _core::event::Event;
-use _core::join::{Counts, Join};
-use _core::path::Paths;
-use _core::queue::Chunk;
+use _core::read::join::{Counts, Join};
+use _core::path::resolve::Paths;
+use _core::ring::queue::Chunk;
 use _core::record::{record_at, same_identity};
-use _core::segments::ancestors;
+use _core::record::segments::ancestors;
 use libfuzzer_sys::fuzz_target;
 
 /// Asks an event for all that there is.

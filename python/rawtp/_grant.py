@@ -67,7 +67,7 @@ def receive_descriptors(peer: socket.socket) -> tuple[bytes, list[int]]:
     """Wait for an answer, and receive it with the descriptors that come along.
 
     From then on signals are blocked in this thread, so that no handler's exception can fall between a descriptor and
-    its owner: who has taken them over, or closed them, sets the mask back (``ask`` in ``src/handover.rs``).
+    its owner: who has taken them over, or closed them, sets the mask back (``ask`` in ``src/py/handover.rs``).
     """
     ready = select.poll()
     ready.register(peer, select.POLLIN)

@@ -4,16 +4,19 @@
 #![allow(missing_docs, reason = "a test")]
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "modules of the crate's, of which a part is used here")]
 
-#[path = "../../src/control.rs"]
-mod control;
 #[path = "../../src/error.rs"]
 mod error;
-#[path = "../../src/memory.rs"]
+#[path = "../../src/memory/mod.rs"]
 mod memory;
-#[path = "../../src/queue.rs"]
-mod queue;
-mod ring;
-mod sync;
+#[path = "."]
+mod ring {
+    pub mod buffer;
+    #[path = "../../src/ring/control.rs"]
+    pub mod control;
+    #[path = "../../src/ring/queue.rs"]
+    pub mod queue;
+    pub mod sync;
+}
 
 use std::time::Duration;
 
@@ -21,9 +24,10 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
 
-use control::Control;
-use queue::{CHUNK_BYTES, Chunk, Queue};
-use ring::Written;
+use ring::buffer::Written;
+use ring::control::Control;
+use ring::queue::{CHUNK_BYTES, Chunk, Queue};
+use ring::sync;
 
 /// Orders with more involuntary switches than this are not tried: faults need few.
 const PREEMPTIONS: usize = 3;

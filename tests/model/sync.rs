@@ -1,4 +1,4 @@
-//! Models of what `src/sync.rs` has: loom's where threads wait for each other, so that it sees every switch.
+//! Models of what `src/ring/sync.rs` has: loom's where threads wait for each other, so that it sees every switch.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;

@@ -2,7 +2,7 @@
 
 use std::iter;
 
-use _core::btf_part::part_of;
+use _core::btf::subset::part_of;
 use proptest::collection::vec;
 use proptest::prelude::*;
 

@@ -1,6 +1,6 @@
 //! An id is found where its runtime writes it, and nothing is taken for one that has not its exact form.
 
-use _core::cgroup::{Place, parse};
+use _core::cgroup::path::{Place, parse};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;

@@ -1,7 +1,7 @@
 //! A glob matches what a much simpler reference says, and what the matcher that was there before says.
 
-use _core::glob::parse;
-use _core::glob_states::Glob;
+use _core::path::glob::parse;
+use _core::path::glob_states::Glob;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -187,7 +187,7 @@ fn alike(pattern: &str) -> impl Strategy<Value = Vec<u8>> + use<> {
             at += 1;
         }
         path.extend_from_slice(below.unwrap_or_default().as_bytes());
-        let path = _core::path::normal(&path);
+        let path = _core::path::resolve::normal(&path);
         if path.is_empty() { b"/".to_vec() } else { path }
     })
 }

@@ -1,7 +1,7 @@
 //! A path is where the call was aimed at: absolute, normal, and what a much simpler reference makes of it.
 
-use _core::path::{DELETED, PathKind, Paths};
-use _core::segments::{Directory, Name, NameStatus, WalkStatus};
+use _core::path::resolve::{DELETED, PathKind, Paths};
+use _core::record::segments::{Directory, Name, NameStatus, WalkStatus};
 use proptest::collection::vec;
 use proptest::prelude::*;
 

@@ -2,11 +2,11 @@
 
 use std::mem::offset_of;
 
-use _core::cgroup_reports::CgroupReports;
+use _core::cgroup::reports::CgroupReports;
+use _core::record::segments::{Directory, Name, NameStatus, Segments, WalkStatus};
 use _core::record::{
     DISCARDED, Record, cgroup_record, completion_record, enter_record, exit_record, parse, record_at, same_identity,
 };
-use _core::segments::{Directory, Name, NameStatus, Segments, WalkStatus};
 use _core::skel::types::{name_status, record_kind, segment_kind, walk_status};
 use proptest::collection::vec;
 use proptest::prelude::*;

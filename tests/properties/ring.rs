@@ -4,10 +4,10 @@ use std::fs::{File, remove_file};
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-use _core::mapping::page_bytes;
-use _core::queue::{CHUNK_BYTES, Chunk};
 use _core::record::{DISCARDED, record_span};
-use _core::ring::{Drained, Ring, Run, scan};
+use _core::ring::buffer::{Drained, Ring, Run, scan};
+use _core::ring::queue::{CHUNK_BYTES, Chunk};
+use _core::sys::mmap::page_bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;

@@ -1,0 +1,161 @@
+//! Cgroups that the kernel reported, on their way from the drain thread to the reader.
+//!
+//! They overtake the events in the queue. The path of a cgroup that existed before the tracer comes when its last process
+//! leaves it, thus behind that process's events, and a reader that is late must have it for them all the same.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::cgroup::lookup::CACHE_ENTRIES;
+use crate::memory::{OutOfMemory, fallible, with_capacity};
+use crate::record::{Cgroup, Record, parse, record_at};
+
+/// What the kernel reported of a cgroup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Of its hierarchy: 1 or 2.
+    pub version: u16,
+    /// Within the hierarchy.
+    pub id: u64,
+    /// Whether it was made just then. Of two cgroups with the same id the newer one counts.
+    pub is_new: bool,
+    /// From the root of the hierarchy.
+    pub path: Box<[u8]>,
+}
+
+impl Report {
+    fn new(Cgroup { record, path }: Cgroup<'_>) -> Result<Self, OutOfMemory> {
+        let mut copy = with_capacity(path.len())?;
+        copy.extend_from_slice(path);
+        Ok(Self { version: record.version, id: record.id, is_new: record.is_new != 0, path: copy.into() })
+    }
+}
+
+/// Adds one, which takes the place of the oldest when there are [`CACHE_ENTRIES`]. Whether none was dropped for it.
+fn add(waiting: &mut VecDeque<Report>, cgroup: Cgroup<'_>) -> Result<bool, OutOfMemory> {
+    let report = Report::new(cgroup)?;
+    let is_full = waiting.len() >= CACHE_ENTRIES;
+    if is_full {
+        waiting.pop_front();
+    } else if waiting.len() == waiting.capacity() {
+        fallible(|| waiting.try_reserve(1))?;
+    }
+    waiting.push_back(report);
+    Ok(!is_full)
+}
+
+/// The reports that the reader has not taken yet: the latest [`CACHE_ENTRIES`].
+#[derive(Debug, Default)]
+pub struct CgroupReports {
+    waiting: Mutex<VecDeque<Report>>,
+    /// Spares the reader the lock.
+    has_any: AtomicBool,
+    dropped: AtomicU64,
+}
+
+impl CgroupReports {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Report>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps the reports among a run's records. False when the run holds anything else: then it is for the reader, too.
+    pub fn keep(&self, run: &[u8]) -> bool {
+        let mut waiting = self.lock();
+        let (mut position, mut is_all) = (0, true);
+        // What is malformed the reader meets in its turn.
+        while let Ok(Some((bytes, end))) = record_at(run, position) {
+            position = end;
+            let Ok(Record::Cgroup(cgroup)) = parse(bytes) else {
+                is_all = false;
+                continue;
+            };
+            if add(&mut waiting, cgroup) != Ok(true) {
+                self.drop_one();
+            }
+        }
+        self.has_any.store(!waiting.is_empty(), Ordering::Release);
+        is_all && position >= run.len()
+    }
+
+    /// Takes them, the oldest first.
+    #[must_use]
+    pub fn take(&self) -> VecDeque<Report> {
+        if !self.has_any.load(Ordering::Acquire) {
+            return VecDeque::new();
+        }
+        let mut waiting = self.lock();
+        self.has_any.store(false, Ordering::Release);
+        mem::take(&mut *waiting)
+    }
+
+    /// Counts one that was dropped, here or by who took it.
+    pub fn drop_one(&self) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many were dropped: the reader took none for long, or there was no memory for one.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::refusal;
+    use crate::record::testing::{cgroup, exit, framed};
+
+    fn report(id: u64, path: &str) -> Report {
+        Report { version: 2, id, is_new: true, path: path.as_bytes().into() }
+    }
+
+    #[test]
+    fn what_was_reported_is_taken_once() {
+        let reports = CgroupReports::default();
+        assert!(reports.take().is_empty());
+        let run = [framed(&cgroup(2, 7, true, b"/a"), 0), framed(&cgroup(1, 7, false, b"/b"), 0)].concat();
+        assert!(reports.keep(&run));
+        let other = Report { version: 1, is_new: false, ..report(7, "/b") };
+        assert_eq!(reports.take(), [report(7, "/a"), other]);
+        assert!(reports.take().is_empty());
+        assert_eq!(reports.dropped(), 0);
+    }
+
+    #[test]
+    fn a_run_with_anything_else_is_for_the_reader_too() {
+        let reports = CgroupReports::default();
+        let [told, ended] = [cgroup(2, 7, true, b"/a"), exit(1, 263, 0, 0)].map(|record| framed(&record, 0));
+        assert!(!reports.keep(&[told.clone(), ended.clone(), told.clone()].concat()));
+        assert_eq!(reports.take().len(), 2);
+        assert!(!reports.keep(&ended));
+        assert!(!reports.keep(&[told.as_slice(), &[0xff; 8]].concat()), "a length that leads out of the run");
+        assert_eq!(reports.take(), [report(7, "/a")]);
+    }
+
+    #[test]
+    fn what_there_is_no_memory_for_is_counted() {
+        let run = [framed(&cgroup(2, 7, true, b"/a"), 0), framed(&cgroup(2, 8, true, b"/b"), 0)].concat();
+        // The first one's path, the room for it, and the second one's path.
+        for (granted, kept) in [(0, 8), (1, 8), (2, 7)] {
+            let reports = CgroupReports::default();
+            refusal::after(granted);
+            assert!(reports.keep(&run));
+            assert!(refusal::end());
+            let taken: Vec<_> = reports.take().iter().map(|report| report.id).collect();
+            assert_eq!((taken, reports.dropped()), (vec![kept], 1), "{granted}");
+        }
+    }
+
+    #[test]
+    fn the_latest_are_kept() {
+        let reports = CgroupReports::default();
+        for id in 0..CACHE_ENTRIES as u64 + 10 {
+            assert!(reports.keep(&framed(&cgroup(2, id, true, b"/x"), 0)));
+        }
+        let taken = reports.take();
+        assert_eq!((taken.len(), taken[0].id, reports.dropped()), (CACHE_ENTRIES, 10, 10));
+    }
+}

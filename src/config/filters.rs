@@ -1,0 +1,396 @@
+//! Whose calls are wanted, checked before anything is loaded, and written into the programs.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt::{self, Display};
+use std::fs::{self, File};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use libbpf_rs::{MapCore, MapFlags};
+
+use crate::cgroup::lookup::Cgroups;
+use crate::cgroup::mounts::Hierarchy;
+use crate::config::path_filter::PathFilter;
+use crate::config::refine::{Outcome, Refine};
+use crate::error::{Error, Result};
+use crate::skel::types::comm_filter;
+use crate::skel::{OpenRawtpSkel, RawtpSkel};
+
+/// The largest pid that Linux gives out (`PID_MAX_LIMIT`, include/linux/threads.h).
+pub(crate) const PID_MAX: u32 = 4 << 20;
+
+/// The inode of the initial pid namespace (`PROC_PID_INIT_INO`, `include/linux/proc_ns.h`).
+pub(crate) const INITIAL_PID_NS: u64 = 0xEFFF_FFFC;
+
+/// A command's name with its NUL, as the kernel keeps it.
+const COMM_BYTES: usize = 16;
+
+/// How many values a filter takes (`FILTER_MAX`).
+pub const FILTER_MAX: usize = 32;
+
+/// A cgroup, as a caller names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cgroup {
+    /// An event's `cgroup_id`.
+    Id(u64),
+    /// Its directory, or its path as `/proc/PID/cgroup` has it.
+    Path(OsString),
+}
+
+/// Which calls are events. Values of one kind are alternatives; all kinds that are given must hold.
+#[derive(Debug, Clone, Default)]
+pub struct Filters {
+    pids: Vec<u32>,
+    follow: bool,
+    uids: Vec<u32>,
+    comms: Vec<comm_filter>,
+    cgroups: Vec<Arc<OwnedFd>>,
+    paths: Vec<PathFilter>,
+    outcome: Outcome,
+    /// The process that is left out.
+    without: Option<Process>,
+}
+
+/// A process, as its own pid namespace numbers it, which need not be the host's.
+#[derive(Debug, Clone, Copy)]
+struct Process {
+    pid: u32,
+    /// Device and inode of the namespace; `None` for the initial one.
+    namespace: Option<(u64, u64)>,
+}
+
+impl Process {
+    fn this() -> Result<Self> {
+        let namespace = fs::metadata("/proc/self/ns/pid")
+            .map_err(Error::os("cannot tell which pid namespace this process is in"))?;
+        let inner = namespace.ino() != INITIAL_PID_NS;
+        Ok(Self { pid: std::process::id(), namespace: inner.then(|| (namespace.dev(), namespace.ino())) })
+    }
+}
+
+fn check_many<T, R>(name: &str, values: Option<Vec<T>>, check: impl Fn(T) -> Result<R>) -> Result<Vec<R>> {
+    let Some(values) = values else { return Ok(Vec::new()) };
+    match values.len() {
+        0 => Err(Error::Value(format!("{name} is empty: give at least one, or None"))),
+        1..=FILTER_MAX => values.into_iter().map(check).collect(),
+        more => Err(Error::Value(format!("{name} takes at most {FILTER_MAX} values, not {more}"))),
+    }
+}
+
+fn check_pid(value: i64) -> Result<u32> {
+    let pid = u32::try_from(value).ok().filter(|pid| (1..=PID_MAX).contains(pid));
+    pid.ok_or_else(|| Error::Value(format!("pid must be a process id from 1 to {PID_MAX}, not {value}")))
+}
+
+fn check_uid(value: i64) -> Result<u32> {
+    // The last one is "no user" to all calls that take one.
+    let uid = u32::try_from(value).ok().filter(|uid| *uid < u32::MAX);
+    uid.ok_or_else(|| Error::Value(format!("uid must be a user id from 0 to {}, not {value}", u32::MAX - 1)))
+}
+
+fn check_comm(value: &OsStr) -> Result<comm_filter> {
+    let bytes = value.as_bytes();
+    let (name, is_prefix) = bytes.strip_suffix(b"*").map_or((bytes, false), |start| (start, true));
+    let shown = value.to_string_lossy();
+    let wrong = |rule: String| Err(Error::Value(format!("comm {shown:?} can match no process: {rule}")));
+    if bytes.is_empty() || name.contains(&0) {
+        return wrong("a name is not empty, and has no NUL".into());
+    }
+    if name.contains(&b'*') {
+        return wrong("a * stands only at the end".into());
+    }
+    if name.len() >= COMM_BYTES {
+        let kept = String::from_utf8_lossy(&name[..COMM_BYTES - 1]);
+        return wrong(format!("the kernel keeps the first 15 bytes of a name, here {kept:?}"));
+    }
+    let (mut word, mut mask) = ([0_u8; COMM_BYTES], [0_u8; COMM_BYTES]);
+    word[..name.len()].copy_from_slice(name);
+    // The NUL behind it is a part of a whole name; what is behind that may be left from an earlier one.
+    mask[..name.len() + usize::from(!is_prefix)].fill(0xff);
+    let words = |bytes: [u8; COMM_BYTES]| {
+        let (first, second) = bytes.split_at(COMM_BYTES / 2);
+        [first, second].map(|half| half.first_chunk().map_or(0, |half| u64::from_ne_bytes(*half)))
+    };
+    Ok(comm_filter { words: words(word), masks: words(mask) })
+}
+
+fn open_cgroup(path: &Path) -> std::io::Result<Option<OwnedFd>> {
+    let dir = File::open(path)?;
+    Ok(Hierarchy::V2.has(&dir).then(|| dir.into()))
+}
+
+fn check_cgroup(value: Cgroup) -> Result<Arc<OwnedFd>> {
+    let path = match value {
+        Cgroup::Id(id) => Cgroups::new(Hierarchy::V2)
+            .directory(id)
+            .ok_or_else(|| Error::Value(format!("cgroup {id} is not there: no cgroup of version 2 has this id")))?,
+        Cgroup::Path(path) if path.as_bytes().first() == Some(&b'/') => path.into(),
+        Cgroup::Path(path) => {
+            return Err(Error::Value(format!("cgroup {} must be an absolute path, or an id", path.display())));
+        }
+    };
+    match open_cgroup(&path) {
+        Ok(Some(dir)) => return Ok(Arc::new(dir)),
+        Ok(None) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(Error::Value(format!("cgroup {}: {error}", path.display()))),
+    }
+    // What /proc/PID/cgroup and systemctl show begins at the mount.
+    let mountinfo = fs::read("/proc/self/mountinfo").unwrap_or_default();
+    let below = path.strip_prefix("/").unwrap_or(&path);
+    let found =
+        Hierarchy::V2.mounts(&mountinfo).into_iter().find_map(|(_, mount)| open_cgroup(&mount.join(below)).ok()?);
+    found.map(Arc::new).ok_or_else(|| {
+        Error::Value(format!("cgroup {} is not there: no such directory in a hierarchy of version 2", path.display()))
+    })
+}
+
+/// What the caller passed: `None` for what he did not.
+#[derive(Debug, Clone, Default)]
+#[allow(missing_docs, reason = "each is the argument of that name")]
+pub struct Asked {
+    pub pid: Option<Vec<i64>>,
+    pub follow: bool,
+    pub uid: Option<Vec<i64>>,
+    pub comm: Option<Vec<OsString>>,
+    pub cgroup: Option<Vec<Cgroup>>,
+    pub path: Option<Vec<OsString>>,
+    pub exclude_self: bool,
+    pub outcome: Outcome,
+    /// Whether it is looked up what a path with special characters means: see [`PathFilter::found`].
+    pub looks_up: bool,
+}
+
+impl Display for Asked {
+    /// Each that was given, with a space before it, as ` pid=1,2 path="/srv"`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        type To<'a, 'b> = &'a mut fmt::Formatter<'b>;
+        fn many<T>(f: To<'_, '_>, name: &str, values: Option<&Vec<T>>, shown: impl Fn(&T) -> String) -> fmt::Result {
+            let Some(values) = values else { return Ok(()) };
+            write!(f, " {name}={}", values.iter().map(shown).collect::<Vec<_>>().join(","))
+        }
+        let text = |value: &OsString| format!("{:?}", value.to_string_lossy());
+        many(f, "pid", self.pid.as_ref(), i64::to_string)?;
+        f.write_str(if self.follow { " follow=True" } else { "" })?;
+        many(f, "uid", self.uid.as_ref(), i64::to_string)?;
+        many(f, "comm", self.comm.as_ref(), text)?;
+        many(f, "cgroup", self.cgroup.as_ref(), |cgroup| match cgroup {
+            Cgroup::Id(id) => id.to_string(),
+            Cgroup::Path(path) => text(path),
+        })?;
+        many(f, "path", self.path.as_ref(), text)?;
+        f.write_str(if self.exclude_self { " exclude_self=True" } else { "" })?;
+        match self.outcome {
+            Outcome::Any => Ok(()),
+            outcome => write!(f, " outcome={:?}", outcome.as_str()),
+        }
+    }
+}
+
+impl Filters {
+    /// Checks the caller's arguments.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Value`], naming the argument, its value and the rule.
+    pub fn new(asked: Asked) -> Result<Self> {
+        if asked.follow && asked.pid.is_none() {
+            return Err(Error::Value("follow=True needs a pid: whose descendants are to be followed?".into()));
+        }
+        Ok(Self {
+            pids: check_many("pid", asked.pid, check_pid)?,
+            follow: asked.follow,
+            uids: check_many("uid", asked.uid, check_uid)?,
+            comms: check_many("comm", asked.comm, |comm| check_comm(&comm))?,
+            cgroups: check_many("cgroup", asked.cgroup, check_cgroup)?,
+            paths: check_many("path", asked.path, |path| {
+                if asked.looks_up { PathFilter::found(&path) } else { PathFilter::new(&path) }
+            })?,
+            outcome: asked.outcome,
+            without: asked.exclude_self.then(Process::this).transpose()?,
+        })
+    }
+
+    /// The processes that were named.
+    #[must_use]
+    pub fn pids(&self) -> &[u32] {
+        &self.pids
+    }
+
+    /// Leaves out another process than this one, by its number here.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] where `/proc` is not mounted.
+    pub fn leave_out(&mut self, pid: u32) -> Result<()> {
+        self.without = Some(Process { pid, ..Process::this()? });
+        Ok(())
+    }
+
+    /// The ids of the cgroups that were named.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`]: it cannot be seen what a directory is.
+    pub fn cgroup_ids(&self) -> Result<Vec<u64>> {
+        let id = |directory: &Arc<OwnedFd>| Ok(File::from(directory.try_clone()?).metadata()?.ino());
+        self.cgroups.iter().map(id).collect::<std::io::Result<_>>().map_err(Error::os("cannot tell a cgroup's id"))
+    }
+
+    /// Whether those born to them are wanted, too.
+    #[must_use]
+    pub fn follow(&self) -> bool {
+        self.follow
+    }
+
+    /// Which results are wanted.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// Whether the programs must look at paths, whatever else is asked of them.
+    #[must_use]
+    pub fn has_paths(&self) -> bool {
+        !self.paths.is_empty()
+    }
+
+    /// The paths, as they mean the same to who looks up nothing; `None` when there are none.
+    #[must_use]
+    pub fn path_patterns(&self) -> Option<Vec<OsString>> {
+        self.has_paths().then(|| self.paths.iter().map(PathFilter::pattern).collect())
+    }
+
+    /// What to say of paths that may not see all that is meant.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        self.paths.iter().filter_map(|path| path.warning(&self.paths)).collect()
+    }
+
+    /// What is left to be looked at in user space.
+    #[must_use]
+    pub fn refine(&self) -> Refine {
+        Refine::new(self.outcome, self.paths.clone())
+    }
+
+    /// Writes them into the programs, before these are loaded.
+    pub(crate) fn configure(&self, open: &mut OpenRawtpSkel<'_>) -> libbpf_rs::Result<()> {
+        let rodata = open.maps.rodata_data.as_deref_mut().expect("the object has a .rodata section");
+        fill(&mut rodata.cfg_pids, &mut rodata.cfg_pid_count, &self.pids);
+        fill(&mut rodata.cfg_uids, &mut rodata.cfg_uid_count, &self.uids);
+        fill(&mut rodata.cfg_comms, &mut rodata.cfg_comm_count, &self.comms);
+        let prefixes: Vec<_> = self.paths.iter().map(PathFilter::prefix).collect();
+        fill(&mut rodata.cfg_path_filters, &mut rodata.cfg_path_count, &prefixes);
+        rodata.cfg_cgroup_count = self.cgroups.len() as u32;
+        rodata.cfg_follow = self.follow;
+        if let Some(Process { pid, namespace }) = self.without {
+            rodata.cfg_self = pid;
+            (rodata.cfg_self_dev, rodata.cfg_self_ino) = namespace.unwrap_or_default();
+        }
+        open.progs.handle_fork.set_autoload(self.follow);
+        open.progs.handle_process_exit.set_autoload(self.follow);
+        open.maps.followed.set_autocreate(self.follow)?;
+        open.maps.cgroups.set_autocreate(!self.cgroups.is_empty())
+    }
+
+    /// Puts what stands in maps there, before the programs are attached.
+    pub(crate) fn fill(&self, skel: &RawtpSkel<'_>) -> libbpf_rs::Result<()> {
+        for pid in self.pids.iter().filter(|_| self.follow) {
+            skel.maps.followed.update(&pid.to_ne_bytes(), &[1], MapFlags::ANY)?;
+        }
+        for (at, cgroup) in (0_u32..).zip(&self.cgroups) {
+            skel.maps.cgroups.update(&at.to_ne_bytes(), &cgroup.as_raw_fd().to_ne_bytes(), MapFlags::ANY)?;
+        }
+        Ok(())
+    }
+}
+
+fn fill<T: Copy>(places: &mut [T; FILTER_MAX], count: &mut u32, values: &[T]) {
+    places[..values.len()].copy_from_slice(values);
+    *count = values.len() as u32;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message<T: std::fmt::Debug>(result: Result<T>) -> String {
+        result.unwrap_err().to_string()
+    }
+
+    fn comm(value: &str) -> Result<comm_filter> {
+        check_comm(OsStr::new(value))
+    }
+
+    fn matches(filter: &comm_filter, comm: &[u8; COMM_BYTES]) -> bool {
+        let words = [0, 8].map(|at| u64::from_ne_bytes(*comm[at..].first_chunk().unwrap()));
+        (0..2).all(|at| (words[at] ^ filter.words[at]) & filter.masks[at] == 0)
+    }
+
+    #[test]
+    fn a_command_is_compared_as_a_whole_or_by_its_beginning() {
+        let [rm, prefix, longest] = ["rm", "rm*", "fifteen bytes a"].map(|name| comm(name).unwrap());
+        let name = |start: &[u8]| {
+            let mut comm = [0; COMM_BYTES];
+            comm[..start.len()].copy_from_slice(start);
+            comm
+        };
+        assert!(matches(&rm, &name(b"rm")) && matches(&rm, &name(b"rm\0left")) && !matches(&rm, &name(b"rmdir")));
+        assert!(matches(&prefix, &name(b"rm")) && matches(&prefix, &name(b"rmdir")) && !matches(&prefix, &name(b"r")));
+        assert!(matches(&longest, &name(b"fifteen bytes a")) && !matches(&longest, &name(b"fifteen bytes b")));
+        assert!(matches(&comm("*").unwrap(), &name(b"anything")));
+    }
+
+    #[test]
+    fn what_was_asked_is_shown() {
+        assert_eq!(Asked::default().to_string(), "");
+        let asked = Asked {
+            pid: Some(vec![1, 22]),
+            follow: true,
+            uid: Some(vec![0]),
+            comm: Some(vec!["rm*".into()]),
+            cgroup: Some(vec![Cgroup::Id(7), Cgroup::Path("/a".into())]),
+            path: Some(vec!["/a b\u{1b}".into()]),
+            exclude_self: true,
+            outcome: Outcome::Ok,
+            looks_up: true,
+        };
+        let shown = " pid=1,22 follow=True uid=0 comm=\"rm*\" cgroup=7,\"/a\" path=\"/a b\\u{1b}\" exclude_self=True \
+                     outcome=\"ok\"";
+        assert_eq!(asked.to_string(), shown);
+    }
+
+    #[test]
+    fn a_wrong_value_is_named_with_its_rule() {
+        let asked = |pid: &[i64]| Filters::new(Asked { pid: Some(pid.to_vec()), ..Asked::default() });
+        for bad in [0, -5, i64::from(PID_MAX) + 1] {
+            let rule = format!("pid must be a process id from 1 to 4194304, not {bad}");
+            assert_eq!(message(asked(&[1, bad])), rule);
+        }
+        assert_eq!(asked(&[7, 8]).unwrap().pids(), [7, 8]);
+        assert_eq!(message(asked(&[])), "pid is empty: give at least one, or None");
+        assert_eq!(message(asked(&[1; 33])), "pid takes at most 32 values, not 33");
+        for bad in [-1, i64::from(u32::MAX)] {
+            let error = message(Filters::new(Asked { uid: Some(vec![bad]), ..Asked::default() }));
+            assert_eq!(error, format!("uid must be a user id from 0 to 4294967294, not {bad}"));
+        }
+        assert_eq!(
+            message(comm("systemd-journald")),
+            "comm \"systemd-journald\" can match no process: the kernel keeps the first 15 bytes of a name, here \
+             \"systemd-journal\""
+        );
+        assert_eq!(message(comm("a*b")), "comm \"a*b\" can match no process: a * stands only at the end");
+        assert_eq!(message(comm("")), "comm \"\" can match no process: a name is not empty, and has no NUL");
+        let cgroup = |value: &str| check_cgroup(Cgroup::Path(value.into()));
+        assert_eq!(message(cgroup("user.slice")), "cgroup user.slice must be an absolute path, or an id");
+        assert_eq!(
+            message(cgroup("/proc/self")),
+            "cgroup /proc/self is not there: no such directory in a hierarchy of version 2"
+        );
+        let follow = Filters::new(Asked { follow: true, ..Asked::default() });
+        assert_eq!(message(follow), "follow=True needs a pid: whose descendants are to be followed?");
+    }
+}

@@ -1,0 +1,153 @@
+//! What the caller asked for, checked before anything is loaded.
+
+pub mod filters;
+pub mod path_filter;
+pub mod refine;
+
+use crate::config::filters::Filters;
+use crate::config::refine::Outcome;
+use crate::error::{Error, Result};
+use crate::fields::Fields;
+use crate::load::hook::Hook;
+use crate::ring::queue::CHUNK_BYTES;
+use crate::sys::mmap::page_bytes;
+use crate::syscall::{CALLS, Call, by_name, numbers};
+
+/// A checked configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The calls to watch; each is in one of this machine's tables.
+    pub syscalls: Vec<&'static Call>,
+    /// Whether the exit program is attached, which gives `ret`, `errno` and `duration_ns`.
+    pub results: bool,
+    /// The keys of an event that are wanted.
+    pub fields: Fields,
+    /// By which tracepoints.
+    pub hook: Hook,
+    /// Whose calls.
+    pub filters: Filters,
+    /// Whether the tracer may learn which cgroups come and go on the host, whoever they belong to.
+    pub tell_cgroups: bool,
+    /// Size of the BPF ring buffer.
+    pub ring_bytes: u32,
+    /// How much may wait in user space before the drain thread leaves records in the ring.
+    pub queue_bytes: usize,
+}
+
+fn check_syscalls(names: &[String]) -> Result<Vec<&'static Call>> {
+    let known = || CALLS.iter().map(|call| call.name).collect::<Vec<_>>().join(", ");
+    if names.is_empty() {
+        return Err(Error::Value(format!("syscalls is empty: name at least one of {}", known())));
+    }
+    let mut syscalls: Vec<&'static Call> = Vec::new();
+    for name in names {
+        let syscall = by_name(name)
+            .ok_or_else(|| Error::Value(format!("unknown syscall {name:?}: rawtp watches {}", known())))?;
+        if numbers(syscall).iter().any(Option::is_some) && !syscalls.contains(&syscall) {
+            syscalls.push(syscall);
+        }
+    }
+    if syscalls.is_empty() {
+        return Err(Error::Value(format!("this machine has none of the syscalls {names:?}")));
+    }
+    Ok(syscalls)
+}
+
+fn check_ring_bytes(value: i64) -> Result<u32> {
+    let page = page_bytes();
+    let rule = || {
+        Error::Value(format!(
+            "ring_bytes must be a power of two and a multiple of the page size ({page}), at most {}, not {value}",
+            1_u32 << 31
+        ))
+    };
+    let bytes = u32::try_from(value).map_err(|_| rule())?;
+    if bytes.is_power_of_two() && bytes as usize >= page { Ok(bytes) } else { Err(rule()) }
+}
+
+fn check_queue_bytes(value: i64) -> Result<usize> {
+    let rule =
+        || Error::Value(format!("queue_bytes must be a positive multiple of {CHUNK_BYTES} (64 KiB), not {value}"));
+    let bytes = usize::try_from(value).map_err(|_| rule())?;
+    if bytes > 0 && bytes.is_multiple_of(CHUNK_BYTES) && bytes <= isize::MAX as usize / 2 {
+        Ok(bytes)
+    } else {
+        Err(rule())
+    }
+}
+
+impl Config {
+    /// Checks the caller's arguments.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Value`], naming the argument, its value and the rule.
+    pub fn new(
+        syscalls: &[String],
+        results: bool,
+        fields: Fields,
+        hook: Hook,
+        filters: Filters,
+        ring_bytes: i64,
+        queue_bytes: i64,
+    ) -> Result<Self> {
+        if filters.outcome() != Outcome::Any && !results {
+            let asked = filters.outcome().as_str();
+            return Err(Error::Value(format!("outcome={asked:?} needs results=True: without them it is not known")));
+        }
+        Ok(Self {
+            syscalls: check_syscalls(syscalls)?,
+            results,
+            fields,
+            hook,
+            filters,
+            tell_cgroups: true,
+            ring_bytes: check_ring_bytes(ring_bytes)?,
+            queue_bytes: check_queue_bytes(queue_bytes)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(names: &[&str], ring_bytes: i64, queue_bytes: i64) -> Result<Config> {
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        Config::new(&names, true, Fields::ALL, Hook::Auto, Filters::default(), ring_bytes, queue_bytes)
+    }
+
+    fn message(result: Result<Config>) -> String {
+        result.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn good_values_pass() {
+        let config = config(&["unlinkat", "unlinkat"], 1 << 16, 1 << 16).unwrap();
+        assert_eq!(config.syscalls, [by_name("unlinkat").unwrap()]);
+        assert_eq!((config.ring_bytes, config.queue_bytes), (65536, 65536));
+    }
+
+    #[test]
+    fn a_wrong_value_is_named_with_its_rule() {
+        for bad in [0, -1, 1, 2048, 12288, i64::from(u32::MAX) + 1, i64::MIN] {
+            let text = message(config(&["unlinkat"], bad, 1 << 20));
+            assert!(
+                text.starts_with("ring_bytes must be a power of two") && text.ends_with(&format!("not {bad}")),
+                "{text}"
+            );
+        }
+        for bad in [0, -1, 1, 65535, i64::MAX] {
+            let text = message(config(&["unlinkat"], 1 << 20, bad));
+            assert!(text.starts_with("queue_bytes must be a positive multiple of 65536"), "{text}");
+            assert!(text.ends_with(&format!("not {bad}")), "{text}");
+        }
+        assert_eq!(
+            message(config(&["unlnk"], 1 << 20, 1 << 20)),
+            "unknown syscall \"unlnk\": rawtp watches unlink, unlinkat, rmdir, rename, renameat, renameat2, truncate, \
+             truncate64, ftruncate, ftruncate64, open, openat, openat2, creat"
+        );
+        let empty = message(config(&[], 1 << 20, 1 << 20));
+        assert!(empty.starts_with("syscalls is empty: name at least one of unlink, unlinkat, rmdir, "), "{empty}");
+    }
+}

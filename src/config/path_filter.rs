@@ -1,0 +1,279 @@
+//! Which paths are wanted: as the programs compare them, by their beginning, and as they are meant.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use crate::error::{Error, Result};
+use crate::path::glob::{only_path, parse};
+use crate::path::glob_states::Glob;
+use crate::path::lookup::{is_others, is_there, link_on};
+use crate::path::resolve::normal;
+use crate::skel::types::path_filter;
+
+/// How much the programs compare (`PATH_FILTER_BYTES`).
+const COMPARED_BYTES: usize = 256;
+
+/// A path and all that is below it; or a glob, and all that is below what it matches; or both.
+#[derive(Debug, Clone)]
+pub struct PathFilter {
+    /// Without a slash at its end; "" for the root.
+    path: Option<Vec<u8>>,
+    /// The pattern, and what it was made into.
+    glob: Option<(Vec<u8>, Glob)>,
+    /// The path, or what comes before the first special part, with what is not normal in it.
+    beginning: Vec<u8>,
+}
+
+fn is_glob(part: &[u8]) -> bool {
+    part.iter().any(|byte| b"*?[".contains(byte))
+}
+
+/// Whether a part of a glob may match something else than what it reads.
+fn is_special(part: &[u8]) -> bool {
+    is_glob(part) || part.iter().any(|byte| b"{\\".contains(byte))
+}
+
+/// A pattern that means this very path.
+#[must_use]
+pub fn escape(path: &OsStr) -> OsString {
+    let bytes = path.as_bytes();
+    if is_glob(bytes) { OsString::from_vec(quoted(bytes)) } else { path.to_owned() }
+}
+
+/// A part of a glob that means just these bytes.
+fn quoted(bytes: &[u8]) -> Vec<u8> {
+    let mut quoted = Vec::with_capacity(bytes.len() + 8);
+    for &byte in bytes {
+        if is_special(&[byte]) {
+            quoted.push(b'\\');
+        }
+        quoted.push(byte);
+    }
+    quoted
+}
+
+fn check(value: &OsStr) -> Result<&[u8]> {
+    let bytes = value.as_bytes();
+    if bytes.first() != Some(&b'/') || bytes.contains(&0) {
+        let shown = value.to_string_lossy();
+        return Err(Error::Value(format!("path must be absolute, and without NUL, not {shown:?}")));
+    }
+    Ok(bytes)
+}
+
+/// What comes before the first special part.
+fn before_special(pattern: &[u8]) -> Vec<u8> {
+    let plain = pattern.split(|byte| *byte == b'/').take_while(|part| !is_special(part));
+    plain.collect::<Vec<_>>().join(&b'/')
+}
+
+impl PathFilter {
+    /// Checks the caller's argument. Without `*`, `?` and `[` it is a path, and else a glob.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Value`], naming the value and the rule.
+    pub fn new(value: &OsStr) -> Result<Self> {
+        let bytes = check(value)?;
+        let path = normal(bytes);
+        if !is_glob(bytes) {
+            return Ok(Self { path: Some(path), glob: None, beginning: bytes.to_vec() });
+        }
+        let wrong = |reason: &str| {
+            let shown = value.to_string_lossy();
+            Error::Value(format!(
+                "path {shown:?} is a glob, for the *, ? or [ in it, that means nothing: {reason}. If it is a name, pass \
+                 rawtp.escape(name)"
+            ))
+        };
+        if bytes.contains(&b'{') && bytes.split(|byte| b"/{,}".contains(byte)).any(|part| part == b"..") {
+            return Err(wrong("beside {a,b} it can have no .. in it"));
+        }
+        let steps = parse(&path).map_err(|reason| wrong(&reason))?;
+        if let Some(only) = only_path(&steps) {
+            return Ok(Self { beginning: only.clone(), path: Some(only), glob: None });
+        }
+        Ok(Self { path: None, beginning: before_special(bytes), glob: Some((path, Glob::new(steps))) })
+    }
+
+    /// The same, but what is there is meant as it stands: `/x/[2024] photos`. Where others may have put it there, so that
+    /// the glob would match nothing any more, it is a glob as well. With a backslash in it, it is a pattern in any case.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::new`].
+    pub fn found(value: &OsStr) -> Result<Self> {
+        let bytes = check(value)?;
+        if !is_glob(bytes) || bytes.contains(&b'\\') || !is_there(bytes, is_glob) {
+            return Self::new(value);
+        }
+        let path = Some(normal(bytes));
+        match Self::new(value) {
+            Ok(meant) if is_others(bytes, is_glob) => Ok(Self { path, ..meant }),
+            _ => Ok(Self { path, glob: None, beginning: bytes.to_vec() }),
+        }
+    }
+
+    /// Whether this path is wanted.
+    pub fn has(&mut self, path: &[u8]) -> bool {
+        self.has_as_path(path) || self.glob.as_mut().is_some_and(|(_, glob)| glob.has(path))
+    }
+
+    fn has_as_path(&self, path: &[u8]) -> bool {
+        let rest = self.path.as_ref().and_then(|own| path.strip_prefix(&**own));
+        rest.is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
+    }
+
+    /// The same as an argument of [`Self::new`], wherever that is called.
+    #[must_use]
+    pub fn pattern(&self) -> OsString {
+        match (&self.glob, &self.path) {
+            (Some((pattern, _)), _) => OsString::from_vec(pattern.clone()),
+            (None, Some(path)) if !path.is_empty() => escape(OsStr::from_bytes(path)),
+            _ => "/".into(),
+        }
+    }
+
+    /// What to say of a symbolic link that it runs through, beside these others: names are compared, and not files.
+    #[must_use]
+    pub fn warning(&self, others: &[Self]) -> Option<String> {
+        let found = link_on(&self.beginning)?;
+        let pattern = self.pattern();
+        let shown = match &self.path {
+            Some(path) => String::from_utf8_lossy(path),
+            None => pattern.to_string_lossy(),
+        };
+        let link = found.link.to_string_lossy();
+        let start = format!("path {shown:?} runs through the symbolic link {link:?}, and only names are compared: ");
+        let Some(real) = found.real else {
+            return Some(start + "what is deleted by another name is not seen");
+        };
+        let real = normal(real.as_os_str().as_bytes());
+        if others.iter().any(|other| other.has_as_path(&real)) {
+            return None;
+        }
+        // What follows the beginning of a glob begins with a slash.
+        let rest = self.glob.as_ref().and_then(|(pattern, _)| pattern.strip_prefix(&*normal(&self.beginning)));
+        let watched = if rest.is_some() { quoted(&real) } else { escape(OsStr::from_bytes(&real)).into_vec() };
+        let real = String::from_utf8_lossy(&real).into_owned();
+        let watched = [&watched, rest.unwrap_or_default()].concat();
+        let watched = String::from_utf8_lossy(&watched);
+        Some(format!("{start}what is deleted under {real:?} is not seen. Pass {watched:?}, too"))
+    }
+
+    /// For the programs: as much of its beginning as there is no doubt of, and as they can take.
+    pub(crate) fn prefix(&self) -> path_filter {
+        let whole: &[u8] = match (&self.glob, &self.path) {
+            (Some((pattern, _)), _) => pattern,
+            (None, path) => path.as_deref().unwrap_or_default(),
+        };
+        let mut bytes = 0;
+        for part in whole.split(|byte| *byte == b'/').skip(1) {
+            if bytes + 1 + part.len() > COMPARED_BYTES || (self.glob.is_some() && is_special(part)) {
+                break;
+            }
+            bytes += 1 + part.len();
+        }
+        let prefix = &whole[..bytes];
+        let mut filter = path_filter { bytes: bytes as u32, ..Default::default() };
+        filter.downwards[..bytes].copy_from_slice(prefix);
+        let mut start = filter.upwards.len();
+        // From the root, whose child ends the array, to the leaf.
+        for part in prefix.split(|byte| *byte == b'/').skip(1) {
+            start -= part.len() + 1;
+            filter.upwards[start..start + part.len()].copy_from_slice(part);
+        }
+        filter
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filter(path: &str) -> PathFilter {
+        PathFilter::new(OsStr::new(path)).unwrap()
+    }
+
+    fn prefix(path: &str) -> (String, String) {
+        let made = filter(path).prefix();
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let start = made.upwards.iter().position(|byte| *byte != 0).unwrap_or(made.upwards.len());
+        (text(&made.downwards[..made.bytes as usize]), text(&made.upwards[start..]))
+    }
+
+    #[test]
+    fn a_path_and_what_is_below_it() {
+        let mut one = filter("/var//log/./x/../");
+        let wanted = ["/var/log", "/var/log/a", "/var/log/a/b"];
+        let others = ["/var/log2", "/var", "/", "/var/lo", "var/log", ""];
+        assert_eq!(wanted.map(|path| one.has(path.as_bytes())), [true; 3]);
+        assert_eq!(others.map(|path| one.has(path.as_bytes())), [false; 6]);
+        assert!(["/", "/a", "/a/b"].iter().all(|path| filter("/").has(path.as_bytes())));
+        assert!(filter("/\u{e9}").has("/\u{e9}/x".as_bytes()));
+    }
+
+    #[test]
+    fn a_glob_and_what_is_below_what_it_matches() {
+        let mut logs = filter("/var/log/*.log");
+        assert!(logs.has(b"/var/log/a.log") && logs.has(b"/var/log/a.log/below"));
+        assert!(!logs.has(b"/var/log/sub/a.log") && !logs.has(b"/var/log/a.txt") && !logs.has(b"/var/log"));
+        let mut caches = filter("/home/*/cache");
+        assert!(caches.has(b"/home/me/cache/deep/file") && !caches.has(b"/home/me/other"));
+        let mut deep = filter("/srv/**/core.[0-9]");
+        assert!(deep.has(b"/srv/a/b/core.7") && !deep.has(b"/srv/a/b/core.x"));
+        assert!(filter("/a?c").has(b"/a\xffc"));
+    }
+
+    #[test]
+    fn what_the_programs_compare() {
+        assert_eq!(prefix("/a/bc/d"), ("/a/bc/d".into(), "d\0bc\0a\0".into()));
+        assert_eq!(prefix("/"), (String::new(), String::new()));
+        assert_eq!(prefix("/var/log/*.log"), ("/var/log".into(), "log\0var\0".into()));
+        assert_eq!(prefix("/*"), (String::new(), String::new()));
+        // Only in a glob do these mean anything.
+        assert_eq!(prefix("/srv/{a,b}/*.log").0, "/srv");
+        assert_eq!(prefix("/srv/a\\b/*.log").0, "/srv");
+        assert_eq!(prefix("/srv/{a,b}/x").0, "/srv/{a,b}/x");
+        let long = format!("/{}/{}/end", "x".repeat(200), "y".repeat(54));
+        assert_eq!(prefix(&long).0.len(), 256);
+        assert_eq!(prefix(&long.replace("/y", "/yy")).0.len(), 201);
+    }
+
+    #[test]
+    fn what_is_escaped_is_that_path() {
+        for path in ["/x/[2024] photos", "/a*b", "/a?\\{b,c}[", "/plain{a,b}\\c", "/[\u{1b}"] {
+            let escaped = escape(OsStr::new(path));
+            let mut filter = PathFilter::new(&escaped).unwrap();
+            assert_eq!(filter.path.as_deref(), Some(path.as_bytes()), "{escaped:?}");
+            assert!(filter.glob.is_none() && filter.has(path.as_bytes()));
+            assert_eq!(filter.pattern(), escaped);
+            assert_eq!(filter.prefix().bytes as usize, path.len());
+        }
+        assert_eq!(escape(OsStr::new("/x/[2024]")), OsStr::new("/x/\\[2024]"));
+        assert_eq!([filter("/").pattern(), filter("/a/./*.c").pattern()], ["/", "/a/*.c"].map(OsString::from));
+    }
+
+    #[test]
+    fn a_glob_that_means_nothing_is_refused() {
+        let wrong = |pattern: &str| PathFilter::new(OsStr::new(pattern)).unwrap_err().to_string();
+        assert_eq!(
+            wrong("/srv/[abc"),
+            "path \"/srv/[abc\" is a glob, for the *, ? or [ in it, that means nothing: no ] closes the [ at byte 5. If it \
+             is a name, pass rawtp.escape(name)"
+        );
+        for up in ["/{a,../b}/*", "/{a/../b,c}/*", "/a/../{b,c}*"] {
+            assert!(wrong(up).contains(": beside {a,b} it can have no .. in it."));
+        }
+        assert!(wrong("/{a,../b}/*").contains(": beside {a,b} it can have no .. in it."));
+        assert!(wrong(&format!("/*{}", "a".repeat(4096))).contains(": it is too large: more than 4096 bytes "));
+    }
+
+    #[test]
+    fn a_wrong_value_is_named() {
+        for bad in ["", "relative", "~/x", "/nul\0"] {
+            let error = PathFilter::new(OsStr::new(bad)).unwrap_err().to_string();
+            assert_eq!(error, format!("path must be absolute, and without NUL, not {bad:?}"));
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! What rawtp's cost is measured beside: the programs of `bpf/cost.bpf.c`.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+
+use libbpf_rs::query::{LinkInfoIter, LinkTypeInfo, PerfEventType, ProgInfoIter};
+use libbpf_rs::skel::{OpenSkel, SkelBuilder};
+use libbpf_rs::{MapCore, MapFlags, MapHandle};
+
+use crate::cost::{Case, Seen};
+use crate::error::{Error, Malformed, Result};
+use crate::load::diagnose::explain;
+use crate::load::hook::attach_tracepoint;
+use crate::load::libbpf_log::{keep_off_stderr, logged};
+use crate::ring::buffer::{Drained, Ring};
+use crate::ring::queue::Chunk;
+use crate::skel::cost::{CostSkelBuilder, OpenCostSkel};
+use crate::sys::close_on_fork::Link;
+use crate::sys::signals::uninterrupted;
+use crate::syscall::Abi;
+
+/// Which of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// `raw_tp/sys_enter`, and nothing else.
+    Empty,
+    /// The guide's work, from `raw_tp/sys_enter`.
+    GuideRawTp,
+    /// The same, from `tracepoint/syscalls/sys_enter_unlinkat`.
+    GuideTracepoint,
+}
+
+const RING_BYTES: u32 = 4 << 20;
+const TRACEPOINT: &str = "syscalls/sys_enter_unlinkat";
+
+/// One of them, loaded.
+#[derive(Debug)]
+pub struct Compared {
+    which: Which,
+    program: OwnedFd,
+    ring: Ring,
+    chunk: Chunk,
+    lost: MapHandle,
+    /// At the moment of the attaching.
+    lost_before: u64,
+    records: u64,
+    link: Option<Link>,
+}
+
+impl Compared {
+    /// Loads it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Permission`], [`Error::Load`], or [`Error::Os`] when descriptors or memory run out.
+    pub fn load(which: Which) -> Result<Self> {
+        uninterrupted(|| Self::load_once(which))
+    }
+
+    fn load_once(which: Which) -> Result<Self> {
+        keep_off_stderr();
+        let cpus = libbpf_rs::num_possible_cpus().map_err(|error| explain(&error, ""))? as u32;
+        let mut storage = MaybeUninit::uninit();
+        let skel = logged(|| {
+            let mut open = CostSkelBuilder::default().open(&mut storage)?;
+            configure(&mut open, which, cpus)?;
+            open.load()
+        })?;
+        let program = match which {
+            Which::Empty => &skel.progs.empty,
+            Which::GuideRawTp => &skel.progs.guide_raw_tp,
+            Which::GuideTracepoint => &skel.progs.guide_tracepoint,
+        };
+        let copy = |of: &dyn AsFd| of.as_fd().try_clone_to_owned().map_err(Error::os("cannot copy a descriptor"));
+        Ok(Self {
+            which,
+            program: copy(program)?,
+            ring: Ring::new(copy(&skel.maps.deletions)?, RING_BYTES as usize)?,
+            chunk: Chunk::default(),
+            lost: MapHandle::try_from(&skel.maps.bss).map_err(|error| explain(&error, ""))?,
+            lost_before: 0,
+            records: 0,
+            link: None,
+        })
+    }
+
+    /// Why it cannot be measured here, if it cannot: loads it, and attaches it for a moment.
+    ///
+    /// # Errors
+    ///
+    /// The reason, as one line.
+    pub fn try_out(which: Which) -> std::result::Result<Self, String> {
+        let mut program = Self::load(which).map_err(|error| error.to_string())?;
+        let link = program.open_link().map_err(|error| reason(which, &error))?;
+        drop(link);
+        Ok(program)
+    }
+
+    fn open_link(&mut self) -> io::Result<OwnedFd> {
+        match self.which {
+            Which::GuideTracepoint => attach_tracepoint(self.program.as_fd(), TRACEPOINT),
+            Which::Empty | Which::GuideRawTp => attach_raw_tracepoint(&self.program),
+        }
+    }
+
+    fn lost(&self) -> Result<u64> {
+        let bytes = self.lost.lookup(&0_u32.to_ne_bytes(), MapFlags::ANY).map_err(|error| explain(&error, ""))?;
+        let lost = bytes.as_deref().and_then(|bytes| bytes.first_chunk()).copied();
+        lost.map(u64::from_ne_bytes).ok_or(Malformed("the programs' own count").into())
+    }
+}
+
+fn configure(open: &mut OpenCostSkel<'_>, which: Which, cpus: u32) -> libbpf_rs::Result<()> {
+    let rodata = open.maps.rodata_data.as_deref_mut().expect("the object has a .rodata section, which is made with it");
+    rodata.cfg_unlinkat = Abi::NATIVE.number("unlinkat").map_or(u64::MAX, u64::from);
+    open.progs.empty.set_autoload(which == Which::Empty);
+    open.progs.guide_raw_tp.set_autoload(which == Which::GuideRawTp);
+    open.progs.guide_tracepoint.set_autoload(which == Which::GuideTracepoint);
+    open.maps.scratch.set_max_entries(cpus)?;
+    open.maps.deletions.set_max_entries(RING_BYTES)
+}
+
+fn reason(which: Which, error: &io::Error) -> String {
+    let hook = if which == Which::GuideTracepoint { TRACEPOINT } else { "sys_enter" };
+    let hint = match (which, error.raw_os_error()) {
+        (Which::GuideTracepoint, Some(libc::ENOENT | libc::ENODEV | libc::EINVAL | libc::ENOSYS)) => {
+            ": it needs tracefs, a kernel with CONFIG_FTRACE_SYSCALLS, and Linux 5.15 or later"
+        }
+        (Which::GuideTracepoint, Some(libc::EPERM | libc::EACCES)) => {
+            ": its number is in tracefs, which this process may neither read nor mount"
+        }
+        _ => "",
+    };
+    format!("cannot attach to the tracepoint {hook} ({error}){hint}")
+}
+
+fn attach_raw_tracepoint(program: &OwnedFd) -> io::Result<OwnedFd> {
+    use std::os::fd::{AsRawFd, FromRawFd};
+
+    // SAFETY: a C string, and a descriptor that outlives the call.
+    let fd = unsafe { libbpf_sys::bpf_raw_tracepoint_open(c"sys_enter".as_ptr(), program.as_raw_fd()) };
+    if fd < 0 {
+        return Err(io::Error::from_raw_os_error(-fd));
+    }
+    // SAFETY: the kernel has just given us this descriptor.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+impl<E: From<Error>> Case<E> for Compared {
+    fn attach(&mut self) -> std::result::Result<(), E> {
+        self.lost_before = self.lost()?;
+        self.records = 0;
+        let link = self.open_link().map_err(Error::os("cannot attach to a tracepoint"))?;
+        self.link = Some(Link::new(link)?);
+        Ok(())
+    }
+
+    fn discard(&mut self) -> std::result::Result<(), E> {
+        loop {
+            let drained = self.ring.drain(&mut self.chunk)?;
+            self.records += u64::from(self.chunk.events);
+            self.chunk.bytes.clear();
+            self.chunk.events = 0;
+            if drained == Drained::All {
+                return Ok(());
+            }
+        }
+    }
+
+    fn detach(&mut self) -> std::result::Result<Seen, E> {
+        drop(self.link.take());
+        Case::<E>::discard(self)?;
+        Ok(Seen { records: self.records, lost: self.lost()? - self.lost_before })
+    }
+}
+
+/// Which BPF programs hook system calls on this host now, one line for each. What is attached by other means than links,
+/// and all where the kernel does not tell us, is not among them.
+#[must_use]
+pub fn others() -> Vec<String> {
+    let hooked = LinkInfoIter::default().filter_map(|link| {
+        let tracepoint = match link.info {
+            LinkTypeInfo::RawTracepoint(raw) => raw.name,
+            LinkTypeInfo::PerfEvent(event) => match event.event_type {
+                PerfEventType::Tracepoint { name: Some(name), .. } => name.to_string_lossy().into_owned(),
+                _ => return None,
+            },
+            _ => return None,
+        };
+        let hooks_calls = tracepoint.starts_with("sys_enter") || tracepoint.starts_with("sys_exit");
+        hooks_calls.then_some((tracepoint, link.prog_id))
+    });
+    let hooked: Vec<_> = hooked.collect();
+    if hooked.is_empty() {
+        return Vec::new();
+    }
+    let programs: Vec<_> = ProgInfoIter::default().map(|program| (program.id, program.name)).collect();
+    let line = |(tracepoint, id): (String, u32)| {
+        let name = programs.iter().find(|(known, _)| *known == id);
+        let name = name.map_or_else(|| "?".into(), |(_, name)| name.to_string_lossy());
+        format!("{tracepoint}, by the BPF program {name:?} (id {id})")
+    };
+    hooked.into_iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_says_what_is_missing() {
+        let text = |which, errno| reason(which, &io::Error::from_raw_os_error(errno));
+        assert_eq!(
+            text(Which::GuideTracepoint, libc::ENODEV),
+            "cannot attach to the tracepoint syscalls/sys_enter_unlinkat (No such device (os error 19)): it needs \
+             tracefs, a kernel with CONFIG_FTRACE_SYSCALLS, and Linux 5.15 or later"
+        );
+        assert_eq!(
+            text(Which::GuideTracepoint, libc::EACCES),
+            "cannot attach to the tracepoint syscalls/sys_enter_unlinkat (Permission denied (os error 13)): its number \
+             is in tracefs, which this process may neither read nor mount"
+        );
+        assert_eq!(
+            text(Which::Empty, libc::EPERM),
+            "cannot attach to the tracepoint sys_enter (Operation not permitted (os error 1))"
+        );
+    }
+}

@@ -1,0 +1,252 @@
+//! A call, made of its records: what a caller asks for, whatever record it came in.
+
+pub mod changes;
+pub mod exec_cache;
+pub mod values;
+
+use crate::event::exec_cache::Program;
+use crate::record::segments::{Directory, Name, NameStatus, Segments};
+use crate::record::{Enter, Exit};
+use crate::skel::types::{call, via};
+use crate::syscall::{Abi, Action, Call, of_record};
+
+/// An id of audit's that nobody has set (`AUDIT_UID_UNSET`, include/uapi/linux/audit.h).
+const UNSET: u32 = u32::MAX;
+
+/// The kernel puts a failure's number into the return, as a negative one (`MAX_ERRNO`, include/linux/err.h).
+const MAX_ERRNO: i64 = 4095;
+
+/// A call, as far as it was seen.
+#[derive(Debug, Clone, Copy)]
+pub struct Event<'a> {
+    /// Its entry.
+    pub enter: &'a Enter<'a>,
+    /// Its return.
+    pub exit: Option<&'a Exit<'a>>,
+    /// From the record's clock to Unix time.
+    pub offset_ns: i64,
+    /// What the process runs, if that was asked for.
+    pub program: Option<&'a Program>,
+    /// What was lost before events that were left out after the last one: see [`Event::lost`].
+    pub lost_before: u32,
+}
+
+impl<'a> Event<'a> {
+    /// Unix time of the entry; of the return, when the entry was not seen.
+    #[must_use]
+    pub fn ts_ns(&self) -> i64 {
+        self.enter.record.ts_ns.cast_signed().wrapping_add(self.offset_ns)
+    }
+
+    /// Unix time at which the process started.
+    #[must_use]
+    pub fn start_ns(&self) -> i64 {
+        self.enter.record.start_ns.cast_signed().wrapping_add(self.offset_ns)
+    }
+
+    /// How many events were lost on its CPU just before it.
+    #[must_use]
+    pub fn lost(&self) -> u32 {
+        self.enter.record.lost.saturating_add(self.lost_before)
+    }
+
+    /// From the entry to the return; `None` when one of them was not seen.
+    #[must_use]
+    pub fn duration_ns(&self) -> Option<u64> {
+        self.exit
+            .filter(|_| !self.enter.is_at_exit())
+            .map(|exit| exit.record.ts_ns.saturating_sub(self.enter.record.ts_ns))
+    }
+
+    /// The name: what was read at the return where the entry could not read it.
+    #[must_use]
+    #[inline]
+    pub fn filename(&self) -> Option<Name<'a>> {
+        self.later(Segments::filename)
+    }
+
+    /// The new name of a rename, in the same way.
+    #[must_use]
+    #[inline]
+    pub fn new_filename(&self) -> Option<Name<'a>> {
+        self.later(Segments::new_filename)
+    }
+
+    #[inline]
+    fn later(&self, of: impl Fn(&Segments<'a>) -> Option<Name<'a>>) -> Option<Name<'a>> {
+        let name = of(&self.enter.segments);
+        if self.enter.segments.are_names_whole() {
+            return name;
+        }
+        let faulted = name.is_some_and(|name| name.status == NameStatus::Fault);
+        self.exit.filter(|_| faulted).and_then(|exit| of(&exit.segments())).or(name)
+    }
+
+    /// Of both names, the status that says most.
+    #[must_use]
+    #[inline]
+    pub fn name_status(&self) -> NameStatus {
+        if self.enter.segments.are_names_whole() {
+            return NameStatus::Ok;
+        }
+        let statuses =
+            [self.filename(), self.new_filename()].map(|name| name.map_or(NameStatus::Ok, |name| name.status));
+        let has = |status| statuses.contains(&status);
+        match () {
+            () if has(NameStatus::Fault) => NameStatus::Fault,
+            () if has(NameStatus::Truncated) => NameStatus::Truncated,
+            () => NameStatus::Ok,
+        }
+    }
+
+    /// The call; `None` for a number that is not watched, which no program sends.
+    #[must_use]
+    pub fn call(&self) -> Option<&'static Call> {
+        of_record(self.enter.record.abi.into(), self.enter.record.nr)
+    }
+
+    fn has(&self, argument: impl Fn(&call) -> u8) -> bool {
+        self.call().is_some_and(|call| argument(&call.shape) > 0)
+    }
+
+    /// The directory's descriptor, of a call that takes one.
+    #[must_use]
+    pub fn dfd(&self) -> Option<i32> {
+        self.has(|shape| shape.dfd).then_some(self.enter.record.dfd)
+    }
+
+    /// The flags, of a call that takes some, if they could be read.
+    #[must_use]
+    pub fn flags(&self) -> Option<u32> {
+        (self.has(|shape| shape.flags) && !self.enter.has_no_flags()).then_some(self.enter.record.flags)
+    }
+
+    /// What the call returned.
+    #[must_use]
+    pub fn ret(&self) -> Option<i64> {
+        self.exit.map(|exit| exit.record.ret)
+    }
+
+    /// The error that it returned.
+    #[must_use]
+    pub fn errno(&self) -> Option<u16> {
+        self.ret().filter(|ret| (-MAX_ERRNO..0).contains(ret)).map(|ret| ret.unsigned_abs() as u16)
+    }
+
+    /// The table that the call came through.
+    #[must_use]
+    pub fn abi(&self) -> Abi {
+        Abi::of_record(self.enter.record.abi.into())
+    }
+
+    /// How the call reached the kernel.
+    #[must_use]
+    pub fn via(&self) -> &'static str {
+        if via(self.enter.record.via.into()) == via::VIA_IO_URING { "io_uring" } else { "syscall" }
+    }
+
+    /// Who logged in.
+    #[must_use]
+    pub fn auid(&self) -> Option<u32> {
+        Some(self.enter.record.auid).filter(|id| *id != UNSET)
+    }
+
+    /// The login session.
+    #[must_use]
+    pub fn session_id(&self) -> Option<u32> {
+        Some(self.enter.record.session_id).filter(|id| *id != UNSET)
+    }
+
+    /// The arguments, each with a NUL behind it.
+    #[must_use]
+    pub fn argv(&self) -> Option<Name<'a>> {
+        self.program.and_then(Program::argv)
+    }
+
+    /// The executable.
+    #[must_use]
+    pub fn exe(&self) -> Option<Directory<'a>> {
+        self.program.and_then(Program::exe)
+    }
+
+    /// Whether the executable's file is deleted.
+    #[must_use]
+    pub fn is_exe_deleted(&self) -> bool {
+        self.program.is_some_and(Program::is_exe_deleted)
+    }
+
+    /// What was asked for.
+    #[must_use]
+    pub fn action(&self) -> Action {
+        let removes_directory = self.enter.record.flags & libc::AT_REMOVEDIR as u32 != 0;
+        match self.call().map_or(Action::Delete, |call| call.action) {
+            Action::Delete if removes_directory => Action::Rmdir,
+            action => action,
+        }
+    }
+}
+
+impl<'a> Name<'a> {
+    /// The bytes, unless they could not be read.
+    #[must_use]
+    pub fn readable(self) -> Option<&'a [u8]> {
+        (self.status != NameStatus::Fault).then_some(self.bytes)
+    }
+}
+
+/// A command's name: what stands before the NUL.
+#[must_use]
+pub fn command(comm: &[u8]) -> &[u8] {
+    comm.split(|byte| *byte == 0).next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{enter_record, exit_record};
+
+    #[test]
+    fn actions() {
+        let nr = |name| crate::syscall::Abi::NATIVE.number(name);
+        let action = |nr, flags| {
+            let record = enter_record { nr, flags, ..Default::default() };
+            Event {
+                enter: &Enter { record: &record, segments: Segments::default() },
+                exit: None,
+                offset_ns: 0,
+                program: None,
+                lost_before: 0,
+            }
+            .action()
+        };
+        let flag = libc::AT_REMOVEDIR as u32;
+        assert_eq!(nr("unlinkat").map(|nr| action(nr, flag)), Some(Action::Rmdir));
+        assert_eq!(nr("unlinkat").map(|nr| action(nr, 0)), Some(Action::Delete));
+        assert!(nr("rmdir").is_none_or(|nr| action(nr, 0) == Action::Rmdir));
+        assert_eq!(nr("renameat2").map(|nr| action(nr, flag)), Some(Action::Rename));
+        assert_eq!(nr("openat").map(|nr| action(nr, flag)), Some(Action::Truncate));
+    }
+
+    #[test]
+    fn results() {
+        let of = |ret: Option<i64>| {
+            let exit = ret.map(|ret| exit_record { ret, ..Default::default() });
+            let exit = exit.as_ref().map(Exit::new);
+            let enter = Enter { record: &enter_record::default(), segments: Segments::default() };
+            let event = Event { enter: &enter, exit: exit.as_ref(), offset_ns: 0, program: None, lost_before: 0 };
+            (event.ret(), event.errno())
+        };
+        assert_eq!(of(None), (None, None));
+        for (ret, errno) in [(0, None), (7, None), (-1, Some(1)), (-4095, Some(4095)), (-4096, None), (i64::MIN, None)]
+        {
+            assert_eq!(of(Some(ret)), (Some(ret), errno));
+        }
+    }
+
+    #[test]
+    fn commands() {
+        assert_eq!(command(b"rm\0old\0"), b"rm");
+        assert_eq!(command(b"all sixteen byte"), b"all sixteen byte");
+        assert_eq!(command(b"\0\0"), b"");
+    }
+}

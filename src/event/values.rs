@@ -1,0 +1,190 @@
+//! What stands under each key of an event: one table for dicts and for columns.
+
+use std::sync::Arc;
+
+use crate::cgroup::path::Place;
+use crate::cgroup::reports::CgroupReports;
+use crate::cgroup::resolver::Places;
+use crate::event::{Event, command};
+use crate::fields::{CGROUP, Fields, Key, PATHS, Part};
+use crate::path::resolve::{PathKind, Paths};
+use crate::record::segments::{Name, NameStatus};
+use crate::sys::errno;
+
+/// A value, as it stands in an event; [`crate::fields::Kind`] says which of them a key has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is what it holds")]
+pub enum Value<'a> {
+    None,
+    I32(i32),
+    I64(i64),
+    U32(u32),
+    U64(u64),
+    Bool(bool),
+    Word(&'a str),
+    /// Whatever bytes.
+    Text(&'a [u8]),
+    /// Texts with a NUL behind each.
+    Texts(&'a [u8]),
+    /// Processes, as [`crate::record::segments::ancestors`] reads them.
+    Ancestors(&'a [u8]),
+}
+
+/// The single texts of [`Value::Texts`].
+pub fn texts(bytes: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
+    bytes.strip_suffix(&[0]).unwrap_or(bytes).split(|byte| *byte == 0)
+}
+
+macro_rules! into_value {
+    ($($type:ty => $value:ident),*) => {
+        $(impl<'a> From<$type> for Value<'a> {
+            fn from(value: $type) -> Self {
+                Self::$value(value)
+            }
+        })*
+    };
+}
+
+into_value!(i32 => I32, i64 => I64, u32 => U32, u64 => U64, bool => Bool, &'a str => Word, &'a [u8] => Text);
+
+impl<'a, T: Into<Value<'a>>> From<Option<T>> for Value<'a> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::None, Into::into)
+    }
+}
+
+/// Gives the values of events; keeps what it takes to work them out.
+#[derive(Debug)]
+pub struct Values {
+    fields: Fields,
+    /// The keys that are wanted, by part.
+    keys: [Vec<Key>; 4],
+    paths: Paths,
+    new_paths: Paths,
+    exe: Paths,
+    places: Places,
+    place: Place,
+}
+
+impl Values {
+    /// The values of these keys.
+    #[must_use]
+    pub fn new(fields: Fields) -> Self {
+        let keys = Part::ALL.map(|part| fields.keys().filter(|key| key.part() == part).collect());
+        Self {
+            fields,
+            keys,
+            paths: Paths::default(),
+            new_paths: Paths::default(),
+            exe: Paths::default(),
+            places: Places::default(),
+            place: Place::default(),
+        }
+    }
+
+    /// Takes what the kernel reports of cgroups from there.
+    pub fn learn_from(&mut self, reports: Arc<CgroupReports>) {
+        self.places.learn_from(reports);
+    }
+
+    /// The keys that are wanted.
+    #[must_use]
+    pub fn fields(&self) -> Fields {
+        self.fields
+    }
+
+    /// Those of a part, in the order of [`Values::each`].
+    #[must_use]
+    pub fn keys(&self, part: Part) -> &[Key] {
+        &self.keys[part as usize]
+    }
+
+    /// Hands each wanted key of a part to `take`, with its value.
+    ///
+    /// # Errors
+    ///
+    /// The first of `take`'s.
+    #[inline]
+    pub fn each<E>(
+        &mut self,
+        part: Part,
+        event: &Event<'_>,
+        mut take: impl FnMut(Key, Value<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        match part {
+            Part::Each if self.fields.any(&PATHS) => self.resolve(event),
+            Part::Caller if self.fields.any(&CGROUP) => {
+                let record = event.enter.record;
+                self.place = self.places.place(record.cgroup_id, record.cgroup_v1_id);
+            }
+            Part::Program if self.fields.has(Key::Exe) => self.exe.resolve_file(event.exe(), event.is_exe_deleted()),
+            _ => {}
+        }
+        self.keys[part as usize].iter().try_for_each(|key| take(*key, self.of(*key, event)))
+    }
+
+    fn resolve(&mut self, event: &Event<'_>) {
+        let segments = &event.enter.segments;
+        let (root, is_cwd) = (segments.root(), event.enter.record.dfd == libc::AT_FDCWD);
+        self.paths.resolve(event.filename(), segments.directory(), root, is_cwd);
+        match event.new_filename() {
+            None => self.new_paths.clear(),
+            new_filename => self.new_paths.resolve(new_filename, segments.new_directory(), root, true),
+        }
+    }
+
+    /// One word for both paths: neither is to be trusted as a whole when one is not.
+    fn path_kind(&self) -> PathKind {
+        let partial = self.new_paths.kind() == PathKind::Partial;
+        if partial { PathKind::Partial } else { self.paths.kind() }
+    }
+
+    #[inline(always)]
+    fn of<'a>(&'a self, key: Key, event: &'a Event<'_>) -> Value<'a> {
+        let record = event.enter.record;
+        match key {
+            Key::TsNs => event.ts_ns().into(),
+            Key::DurationNs => event.duration_ns().into(),
+            Key::Cpu => record.cpu.into(),
+            Key::Seq => record.seq.into(),
+            Key::Lost => event.lost().into(),
+            Key::Pid => record.pid.into(),
+            Key::Tid => record.tid.into(),
+            Key::Ppid => record.ppid.into(),
+            Key::Uid => record.uid.into(),
+            Key::Gid => record.gid.into(),
+            Key::Comm => command(&record.comm).into(),
+            Key::ParentComm => command(&record.parent_comm).into(),
+            Key::Exe => self.exe.file_path().into(),
+            Key::Argv => event.argv().map_or(Value::None, |argv| Value::Texts(argv.bytes)),
+            Key::ArgvTruncated => event.argv().map(|argv| argv.status == NameStatus::Truncated).into(),
+            Key::Euid => record.euid.into(),
+            Key::Auid => event.auid().into(),
+            Key::SessionId => event.session_id().into(),
+            Key::StartNs => event.start_ns().into(),
+            Key::NsPid => record.ns_pid.into(),
+            Key::PidNs => record.pid_ns.into(),
+            Key::MntNs => record.mnt_ns.into(),
+            Key::CgroupId => record.cgroup_id.into(),
+            Key::ContainerId => self.place.container_id.as_deref().into(),
+            Key::PodId => self.place.pod_id.as_deref().into(),
+            Key::Unit => self.place.unit.as_deref().into(),
+            Key::Syscall => event.call().map(|call| call.name).into(),
+            Key::Abi => event.abi().as_str().into(),
+            Key::Via => event.via().into(),
+            Key::Action => event.action().as_str().into(),
+            Key::Dfd => event.dfd().into(),
+            Key::Flags => event.flags().into(),
+            Key::Filename => event.filename().and_then(Name::readable).into(),
+            Key::NewFilename => event.new_filename().and_then(Name::readable).into(),
+            Key::Path => self.paths.path().into(),
+            Key::NewPath => self.new_paths.path().into(),
+            Key::PathKind => self.path_kind().as_str().into(),
+            Key::HostPath => self.paths.host_path().into(),
+            Key::NameStatus => event.name_status().as_str().into(),
+            Key::Ret => event.ret().into(),
+            Key::Errno => event.errno().map(errno::name).into(),
+            Key::Ancestors => Value::Ancestors(event.enter.segments.ancestors()),
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The ids of the host's BPF maps, by an iterator of `bpf/live_maps.bpf.c`.
+//!
+//! A broker's client can keep the ring of a tracer that has ended, open or mapped, and its memory is not free until the
+//! last holder is gone. The kernel tells nobody of that moment. But then the map's id is gone from the list, and ids
+//! are not used again before the kernel has gone through all 2³¹ of them.
+
+use std::fs::File;
+use std::io::Read;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use libbpf_rs::ObjectBuilder;
+
+use crate::error::{Error, Result};
+use crate::load::libbpf_log::logged;
+use crate::skel::LIVE_MAPS;
+
+/// Loads the iterator. Its descriptor is all that [`ids`] needs.
+///
+/// # Errors
+///
+/// Those of a load.
+pub fn iterator() -> Result<OwnedFd> {
+    let object = logged(|| ObjectBuilder::default().open_memory(LIVE_MAPS)?.load())?;
+    let program =
+        object.progs_mut().next().ok_or_else(|| Error::UnsupportedKernel("the iterator has no program".into()))?;
+    let link = logged(|| program.attach())?;
+    link.as_fd().try_clone_to_owned().map_err(Error::os("cannot copy a descriptor"))
+}
+
+/// The ids of all maps that are held by anything: descriptors, mappings, programs.
+///
+/// # Errors
+///
+/// [`Error::Os`] with what bpf(2) or read(2) said.
+pub fn ids(iterator: BorrowedFd<'_>) -> Result<Vec<u32>> {
+    // SAFETY: bpf_iter_create only takes the number of a descriptor, and gives that of a new one, or an error below zero.
+    let fd = unsafe { libbpf_sys::bpf_iter_create(iterator.as_raw_fd()) };
+    if fd < 0 {
+        return Err(Error::os("cannot list BPF maps")(std::io::Error::from_raw_os_error(-fd)));
+    }
+    // SAFETY: the descriptor is new, and nobody else's.
+    let mut list = File::from(unsafe { OwnedFd::from_raw_fd(fd) });
+    let mut bytes = Vec::new();
+    list.read_to_end(&mut bytes).map_err(Error::os("cannot list BPF maps"))?;
+    let (ids, _) = bytes.as_chunks::<4>();
+    Ok(ids.iter().copied().map(u32::from_ne_bytes).collect())
+}
+
+/// The id of a map.
+///
+/// # Errors
+///
+/// [`Error::Os`] with what bpf(2) said.
+pub fn id(map: BorrowedFd<'_>) -> Result<u32> {
+    // SAFETY: a structure of integers and addresses, all of which may be zero.
+    let mut info: libbpf_sys::bpf_map_info = unsafe { MaybeUninit::zeroed().assume_init() };
+    let mut bytes = size_of_val(&info) as u32;
+    // SAFETY: the kernel writes at most `bytes` of info.
+    let failed = unsafe { libbpf_sys::bpf_map_get_info_by_fd(map.as_raw_fd(), &raw mut info, &raw mut bytes) };
+    if failed != 0 {
+        return Err(Error::os("cannot ask for the id of a BPF map")(std::io::Error::from_raw_os_error(-failed)));
+    }
+    Ok(info.id)
+}

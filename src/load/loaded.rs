@@ -1,0 +1,73 @@
+//! What a session lives on: descriptors, whoever has loaded the programs.
+
+use std::os::fd::OwnedFd;
+
+use crate::error::{Error, Result};
+use crate::load::attach::Attached;
+use crate::ring::counters::COUNTERS_BYTES;
+use crate::sys::fdinfo::Fdinfo;
+use crate::sys::mmap::page_bytes;
+
+/// More CPUs than Linux can have.
+const SLOTS_MAX: usize = 1 << 16;
+
+/// `enum bpf_map_type` of include/uapi/linux/bpf.h, as fdinfo has it.
+const ARRAY: u64 = libbpf_sys::BPF_MAP_TYPE_ARRAY as u64;
+const RINGBUF: u64 = libbpf_sys::BPF_MAP_TYPE_RINGBUF as u64;
+
+/// Descriptors of all that a session needs; libbpf's own copies are gone.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The ring buffer map.
+    pub ring: OwnedFd,
+    /// What the programs count: an element for each slot. Frozen: nobody but they can write it.
+    pub counters: OwnedFd,
+    /// The word that ends the counting, which user space writes.
+    pub switch: OwnedFd,
+    /// The size of the ring.
+    pub ring_bytes: usize,
+    /// How many elements `counters` has.
+    pub slots: usize,
+    /// The programs.
+    pub attached: Attached,
+}
+
+fn wrong<T>(what: String) -> Result<T> {
+    Err(Error::HandedOver(what))
+}
+
+impl Loaded {
+    /// Checks what came out of another process, by what the kernel says of it: that these are the maps that it is said
+    /// they are. A file in the place of one could be made shorter later, and reading on would kill this process.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::HandedOver`], or [`Error::Os`] where `/proc` cannot be read.
+    pub fn check(&self) -> Result<()> {
+        if !self.ring_bytes.is_power_of_two() || self.ring_bytes < page_bytes() || self.ring_bytes > 1 << 31 {
+            return wrong(format!("a ring of {} bytes", self.ring_bytes));
+        }
+        if self.slots == 0 || self.slots > SLOTS_MAX {
+            return wrong(format!("{} slots", self.slots));
+        }
+        let map = |name, fd, wanted: &[(&str, u64)]| {
+            let info = Fdinfo::of(fd)?;
+            wanted.iter().try_for_each(|&(key, value)| match info.number(key) {
+                Some(found) if found == value => Ok(()),
+                found => wrong(format!("the {name} has {key} {found:?}, not {value}")),
+            })
+        };
+        let (slots, bytes) = (self.slots as u64, COUNTERS_BYTES as u64);
+        map("ring", &self.ring, &[("map_type", RINGBUF), ("max_entries", self.ring_bytes as u64)])?;
+        let frozen = ("frozen", 1);
+        let counters = [("map_type", ARRAY), ("value_size", bytes), ("max_entries", slots), frozen];
+        map("counters' map", &self.counters, &counters)?;
+        map("switch", &self.switch, &[("map_type", ARRAY), ("value_size", 4), ("max_entries", 1), ("frozen", 0)])?;
+        for link in &self.attached.links {
+            if !Fdinfo::of(link)?.has("link_type") {
+                return wrong("a link that is none".into());
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,328 @@
+//! Choose, open, set rodata, load.
+
+pub mod attach;
+pub mod coverage;
+pub mod cve_2024_41009;
+pub mod diagnose;
+pub mod hook;
+pub mod libbpf_log;
+pub mod live_maps;
+pub mod loaded;
+pub mod parallel;
+pub mod patch;
+pub mod probe;
+
+use std::fs;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt;
+use std::ptr;
+
+use libbpf_rs::skel::{OpenSkel, SkelBuilder};
+use libbpf_rs::{AsRawLibbpf, ObjectBuilder};
+
+use crate::btf::vmlinux::KernelTypes;
+use crate::cgroup::mounts::controller;
+use crate::config::Config;
+use crate::config::filters::{INITIAL_PID_NS, PID_MAX};
+use crate::error::{Error, Result};
+use crate::fields::{self, Key};
+use crate::load::attach::{Attached, Plan};
+use crate::load::diagnose::{LOAD_BYTES, LOADING, explain, verifier_reason};
+use crate::load::hook::{Hook, is_preemptible};
+use crate::load::libbpf_log::{keep_off_stderr, logged};
+use crate::load::loaded::Loaded;
+use crate::load::parallel::{Beside, load_beside};
+use crate::load::patch::{cast, handle_exit_program, patch_calls, set_exit_target};
+use crate::memory::OutOfMemory;
+use crate::skel::types::{cgroup_v1, decisions};
+use crate::skel::{GUIDE_REJECTED, OpenRawtpSkel, RawtpSkelBuilder};
+use crate::sys::mmap::probe_mapping;
+use crate::sys::signals::{Interrupted, uninterrupted};
+use crate::syscall::{numbers, requests};
+
+/// How many elements `counters` has.
+fn slots(plan: &Plan, cpus: u32) -> u32 {
+    if plan.without_requests.is_some() { cpus } else { 2 * cpus }
+}
+
+/// How many thread ids there can be: each has a byte in the programs' `in_flight`.
+fn thread_ids() -> u32 {
+    // In a pid namespace of its own, a process may read what is true there only (since Linux 6.14).
+    let inner = fs::metadata("/proc/self/ns/pid").map_or(true, |namespace| namespace.ino() != INITIAL_PID_NS);
+    let shown = fs::read_to_string("/proc/sys/kernel/pid_max").ok().filter(|_| !inner);
+    shown.and_then(|shown| shown.trim().parse().ok()).unwrap_or(PID_MAX).min(PID_MAX)
+}
+
+/// The calls that are watched, and what a record of them holds.
+fn configure(open: &mut OpenRawtpSkel<'_>, config: &Config, plan: &Plan, cpus: u32) -> libbpf_rs::Result<()> {
+    let rodata = open.maps.rodata_data.as_deref_mut().expect("the object has a .rodata section, which is made with it");
+    for syscall in &config.syscalls {
+        for (table, nr) in numbers(syscall).into_iter().enumerate() {
+            let Some(nr) = nr.map(|nr| nr as usize) else { continue };
+            rodata.cfg_syscalls[nr / 64] |= 1 << (nr % 64);
+            rodata.cfg_calls[table][nr] = syscall.shape;
+        }
+        for (opcode, request) in requests(syscall) {
+            rodata.cfg_requests[opcode] = request;
+        }
+    }
+    let numbers = KernelTypes::numbers();
+    rodata.cfg_task_type = numbers.map_or(0, |numbers| numbers.task_struct);
+    if let Some(numbers) = numbers.filter(|&numbers| cast(numbers).is_some()) {
+        rodata.cfg_dentry_type = numbers.dentry.unwrap_or(0);
+        rodata.cfg_mount_type = numbers.mount.unwrap_or(0);
+    }
+    rodata.cfg_cpus = cpus;
+    rodata.cfg_paths = config.fields.any(&fields::PATHS) || config.filters.has_paths();
+    rodata.cfg_identity = config.fields.any(&fields::IDENTITY);
+    rodata.cfg_exe = config.fields.has(Key::Exe);
+    rodata.cfg_argv = config.fields.any(&fields::ARGV);
+    rodata.cfg_ancestors = config.fields.has(Key::Ancestors);
+    if config.fields.any(&fields::CGROUP) {
+        rodata.cfg_cgroup_v1 = controller().map_or(cgroup_v1::CGROUP_V1_NONE, |controller| controller.cgroup_v1);
+    }
+    rodata.cfg_results = config.results;
+    rodata.cfg_exit_slots = slots(plan, cpus);
+    let ring_bytes = u64::from(config.ring_bytes);
+    rodata.cfg_enter_bytes = if config.results { ring_bytes - ring_bytes / 8 } else { ring_bytes };
+    let with_requests = plan.without_requests.is_none();
+    let with_cgroups = plan.without_cgroups.is_none();
+    open.progs.handle_cgroup_made.set_autoload(with_cgroups);
+    open.progs.handle_cgroup_left.set_autoload(with_cgroups);
+    open.maps.cgroup_states.set_autocreate(with_cgroups)?;
+    open.maps.cgroup_states.set_max_entries(cpus)?;
+    let slots = slots(plan, cpus);
+    open.maps.events.set_max_entries(config.ring_bytes)?;
+    open.maps.counters.set_max_entries(slots)?;
+    let states = if config.results { slots + cpus } else { slots };
+    open.maps.call_states.set_max_entries(states)?;
+    open.maps.walks.set_max_entries(states)?;
+    if config.results {
+        open.maps.in_flight.set_max_entries(thread_ids().div_ceil(size_of::<decisions>() as u32))?;
+    }
+    open.progs.handle_sys_enter.set_autoload(!plan.classic);
+    open.progs.handle_sys_exit.set_autoload(!plan.classic && config.results);
+    open.progs.trace_sys_enter.set_autoload(plan.classic);
+    open.progs.trace_sys_exit.set_autoload(plan.classic && config.results);
+    open.progs.handle_request.set_autoload(with_requests);
+    open.progs.handle_completion.set_autoload(with_requests && config.results);
+    if !plan.classic && config.results {
+        set_exit_target(&mut open.progs.handle_sys_exit, numbers)?;
+    }
+    if !with_requests || !config.results {
+        // A map that no program uses is made all the same.
+        open.maps.requests.set_max_entries(1)?;
+    }
+    Ok(())
+}
+
+/// Writes what libbpf cannot into the programs, once it has put their functions behind them.
+fn patch(open: &mut OpenRawtpSkel<'_>) -> libbpf_rs::Result<()> {
+    let object = open.open_object().as_libbpf_object().as_ptr();
+    // SAFETY: the object is open, and borrowed by nobody else.
+    let failed = unsafe { libbpf_sys::bpf_object__prepare(object) };
+    if failed != 0 {
+        return Err(libbpf_rs::Error::from_raw_os_error(-failed));
+    }
+    let progs = &mut open.progs;
+    for program in [
+        &mut progs.handle_sys_enter,
+        &mut progs.trace_sys_enter,
+        &mut progs.handle_sys_exit,
+        &mut progs.trace_sys_exit,
+        &mut progs.handle_request,
+    ] {
+        patch_calls(program, KernelTypes::numbers())?;
+    }
+    Ok(())
+}
+
+/// Descriptors that a load takes at its height, and some to spare.
+const DESCRIPTORS: usize = 32;
+
+/// Out of descriptors, libbpf's probing takes every feature for missing, and what fails in the end names anything but the
+/// reason.
+fn check_descriptors() -> Result<()> {
+    let null = fs::File::open("/dev/null").map_err(Error::os("cannot load the BPF programs"))?;
+    let spare: std::io::Result<Vec<fs::File>> = (0..DESCRIPTORS).map(|_| null.try_clone()).collect();
+    spare.map(drop).map_err(Error::os("cannot load the BPF programs"))
+}
+
+/// The same for memory, with the ring that is mapped at the end. Under `RLIMIT_AS` address space is what runs out.
+fn check_memory(ring_bytes: usize) -> Result<()> {
+    probe_mapping(LOAD_BYTES + ring_bytes).map_err(Error::memory(LOADING))
+}
+
+/// Why no program for `io_uring` is to be loaded, if none is.
+fn no_requests(config: &Config) -> Option<String> {
+    let none = config.syscalls.iter().all(|syscall| requests(syscall).next().is_none());
+    none.then(|| "io_uring has no request that does what the chosen syscalls do".into())
+}
+
+/// Why no program for cgroups is to be loaded, if none is.
+fn no_cgroups(config: &Config) -> Option<String> {
+    if !config.fields.any(&fields::CGROUP) {
+        return Some("fields names none of container_id, pod_id, unit".into());
+    }
+    (!config.tell_cgroups).then(|| "the broker does not tell which cgroups others have".into())
+}
+
+const PREEMPTIBLE: &str = "this kernel preempts programs of raw tracepoints, and skips them meanwhile for other tasks";
+
+/// What the classic tracepoints cannot do without: `bpf_task_pt_regs`, which came with Linux 5.15.
+fn check_classic() -> Result<()> {
+    let (kind, helper) = (libbpf_sys::BPF_PROG_TYPE_TRACEPOINT, libbpf_sys::BPF_FUNC_task_pt_regs);
+    // SAFETY: no options.
+    match unsafe { libbpf_sys::libbpf_probe_bpf_helper(kind, helper, ptr::null()) } {
+        0 => Err(Error::UnsupportedKernel(
+            "hook=\"tracepoint\" needs a kernel with bpf_task_pt_regs, Linux 5.15 or later; hook=\"raw_tp\" works here"
+                .into(),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Loads and attaches what the configuration asks for. No signal interrupts it.
+///
+/// # Errors
+///
+/// [`Error::Permission`], [`Error::UnsupportedKernel`], [`Error::Load`], or [`Error::Os`] when descriptors run out, or the
+/// load was interrupted all the same.
+pub fn load(config: &Config) -> Result<Loaded> {
+    uninterrupted(|| load_best(config))
+}
+
+fn load_best(config: &Config) -> Result<Loaded> {
+    keep_off_stderr();
+    let cpus = libbpf_rs::num_possible_cpus().map_err(|error| explain(&error, ""))? as u32;
+    check_descriptors()?;
+    check_memory(config.ring_bytes as usize)?;
+    let mut plan = Plan {
+        classic: false,
+        reason: None,
+        without_requests: no_requests(config),
+        without_cgroups: no_cgroups(config),
+    };
+    match config.hook {
+        Hook::Tracepoint => {
+            plan.classic = true;
+            return load_optional(config, cpus, &plan).or_else(|error| check_classic().and(Err(error)));
+        }
+        Hook::Auto if is_preemptible() => {
+            let exact = Plan { classic: true, reason: Some(PREEMPTIBLE.into()), ..plan.clone() };
+            match load_optional(config, cpus, &exact) {
+                Err(error) if !error.is_interrupted() => {
+                    plan.reason = Some(format!("{PREEMPTIBLE} (stats().missed counts that); {error}"));
+                }
+                loaded => return loaded,
+            }
+        }
+        Hook::Auto | Hook::RawTp => {}
+    }
+    load_optional(config, cpus, &plan)
+}
+
+/// To see system calls is what a tracer is for: it does not fail for what comes on top.
+fn load_optional(config: &Config, cpus: u32, plan: &Plan) -> Result<Loaded> {
+    let (message, verifier_log) = match load_with(config, cpus, plan) {
+        Err(Error::Load { message, verifier_log }) => (message, verifier_log),
+        loaded => return loaded,
+    };
+    let why = verifier_reason(&verifier_log).map_or(message.clone(), |line| format!("the kernel's verifier: {line}"));
+    let (requests, cgroups) = (plan.without_requests.is_none(), plan.without_cgroups.is_none());
+    let mut refusal = Error::Load { message, verifier_log };
+    // Which of the programs was refused, only leaving them out tells.
+    for (drop_requests, drop_cgroups) in [(true, false), (false, true), (true, true)] {
+        if drop_requests && !requests || drop_cgroups && !cgroups {
+            continue;
+        }
+        let mut less = plan.clone();
+        if drop_requests {
+            less.without_requests = Some(why.clone());
+        }
+        if drop_cgroups {
+            less.without_cgroups = Some(why.clone());
+        }
+        match load_with(config, cpus, &less) {
+            Err(error @ Error::Load { .. }) => refusal = error,
+            loaded => return loaded,
+        }
+    }
+    Err(refusal)
+}
+
+/// Programs beside each other, if that can be done.
+fn load_with(config: &Config, cpus: u32, plan: &Plan) -> Result<Loaded> {
+    let ways: &[bool] = if plan.without_requests.is_none() || config.results { &[true, false] } else { &[false] };
+    let loaded = ways.iter().find_map(|&is_beside| load_once(config, cpus, plan, is_beside).transpose());
+    loaded.expect("the last of the ways leaves no program out")
+}
+
+/// `None` when one that was to be loaded beside the others could not.
+fn load_once(config: &Config, cpus: u32, plan: &Plan, is_beside: bool) -> Result<Option<Loaded>> {
+    let (mut storage, mut another) = (MaybeUninit::uninit(), MaybeUninit::uninit());
+    let mut types = KernelTypes::new();
+    let mut is_short = false;
+    let loaded = logged(|| {
+        handle_exit_program();
+        let mut builder = RawtpSkelBuilder::default();
+        if let Some(types) = &types {
+            builder.object_builder_mut().btf_custom_path(types.path())?;
+        }
+        let mut open = builder.open(&mut storage)?;
+        let filled = types.as_mut().map(|types| types.fill(open.open_object())).transpose();
+        let filled = filled.map_err(|OutOfMemory| {
+            is_short = true;
+            libbpf_rs::Error::from_raw_os_error(libc::ENOMEM)
+        })?;
+        if filled == Some(false) {
+            drop(open);
+            open = RawtpSkelBuilder::default().open(&mut another)?;
+        }
+        configure(&mut open, config, plan, cpus)?;
+        config.filters.configure(&mut open)?;
+        patch(&mut open)?;
+        let none = Beside { request: None, exit: None };
+        let loaded = if is_beside { load_beside(open)? } else { Some((open.load()?, none)) };
+        if let Some((skel, _)) = &loaded {
+            config.filters.fill(skel)?;
+        }
+        Ok(loaded)
+    });
+    if is_short {
+        return Err(Error::Memory(LOADING));
+    }
+    let Some((skel, beside)) = loaded? else {
+        return Ok(None);
+    };
+    freeze(skel.maps.counters.as_fd())?;
+    let copy = |map: &dyn AsFd| map.as_fd().try_clone_to_owned().map_err(Error::os("cannot copy a descriptor"));
+    Ok(Some(Loaded {
+        attached: Attached::new(&skel, &beside, config, plan)?,
+        ring: copy(&skel.maps.events)?,
+        counters: copy(&skel.maps.counters)?,
+        switch: copy(&skel.maps.data_closed)?,
+        ring_bytes: config.ring_bytes as usize,
+        slots: slots(plan, cpus) as usize,
+    }))
+}
+
+/// Whoever gets the map, gets it to read; the programs still write.
+fn freeze(map: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: a descriptor.
+    match unsafe { libbpf_sys::bpf_map_freeze(map.as_raw_fd()) } {
+        0 => Ok(()),
+        failed => Err(Error::os("cannot freeze the map of counters")(io::Error::from_raw_os_error(-failed))),
+    }
+}
+
+/// Loads the guide's program that the verifier refuses.
+///
+/// # Errors
+///
+/// [`Error::Load`], always, unless the kernel does not let us come that far.
+pub fn load_rejected() -> Result<()> {
+    uninterrupted(|| logged(|| ObjectBuilder::default().open_memory(GUIDE_REJECTED)?.load().map(drop)))
+}

@@ -1,0 +1,146 @@
+//! Loading programs beside each other. The kernel's verifier is what a load waits for, and it can run on several CPUs.
+
+use std::ffi::CStr;
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::ptr::NonNull;
+use std::slice;
+use std::thread;
+
+use libbpf_rs::skel::OpenSkel;
+use libbpf_rs::{AsRawLibbpf, OpenProgramMut};
+use libbpf_sys::{
+    BPF_PROG_TYPE_RAW_TRACEPOINT, BPF_PROG_TYPE_TRACEPOINT, BPF_PROG_TYPE_TRACING, BPF_TRACE_RAW_TP, bpf_func_info,
+    bpf_insn, bpf_line_info, bpf_prog_load_opts, bpf_prog_type,
+};
+
+use crate::load::patch::exit_target;
+use crate::skel::{OpenRawtpSkel, RawtpSkel};
+use crate::sys::signals::Blocked;
+
+/// What was loaded beside the skeleton's programs, in place of those of the same name.
+#[derive(Debug)]
+pub struct Beside {
+    /// The program for requests of `io_uring`'s.
+    pub request: Option<OwnedFd>,
+    /// That for the exits of system calls.
+    pub exit: Option<OwnedFd>,
+}
+
+/// What a program is to the kernel.
+#[derive(Debug, Clone, Copy)]
+struct Kind {
+    name: &'static CStr,
+    program: bpf_prog_type,
+    attach: u32,
+    target: u32,
+}
+
+/// All that the kernel takes of a program, copied: libbpf goes on with the object meanwhile.
+struct Copied {
+    kind: Kind,
+    instructions: Vec<bpf_insn>,
+    functions: Vec<bpf_func_info>,
+    lines: Vec<bpf_line_info>,
+    types: i32,
+}
+
+/// # Safety
+///
+/// `start` is of `count` elements, or NULL.
+unsafe fn copied<T: Copy>(start: *const T, count: u32) -> Vec<T> {
+    let start = NonNull::new(start.cast_mut());
+    // SAFETY: the caller's promise.
+    start.map_or_else(Vec::new, |start| unsafe { slice::from_raw_parts(start.as_ptr(), count as usize) }.to_vec())
+}
+
+impl Copied {
+    /// Of a prepared object, where nothing is left to be written into the program.
+    fn new(program: &OpenProgramMut<'_>, kind: Kind, types: i32) -> Self {
+        let raw = program.as_libbpf_object().as_ptr();
+        // SAFETY: the program's own, unchanged while it is borrowed.
+        unsafe {
+            Self {
+                kind,
+                instructions: program.insns().to_vec(),
+                functions: copied(libbpf_sys::bpf_program__func_info(raw), libbpf_sys::bpf_program__func_info_cnt(raw)),
+                lines: copied(libbpf_sys::bpf_program__line_info(raw), libbpf_sys::bpf_program__line_info_cnt(raw)),
+                types,
+            }
+        }
+    }
+
+    fn load(&self) -> Option<OwnedFd> {
+        let mut options = bpf_prog_load_opts {
+            sz: size_of::<bpf_prog_load_opts>() as _,
+            expected_attach_type: self.kind.attach,
+            attach_btf_id: self.kind.target,
+            prog_btf_fd: self.types.cast_unsigned(),
+            func_info: self.functions.as_ptr().cast(),
+            func_info_cnt: self.functions.len() as u32,
+            func_info_rec_size: size_of::<bpf_func_info>() as u32,
+            line_info: self.lines.as_ptr().cast(),
+            line_info_cnt: self.lines.len() as u32,
+            line_info_rec_size: size_of::<bpf_line_info>() as u32,
+            ..Default::default()
+        };
+        // SAFETY: all pointers are to values that outlive the call, with the sizes that they have.
+        let fd = unsafe {
+            libbpf_sys::bpf_prog_load(
+                self.kind.program,
+                self.kind.name.as_ptr(),
+                c"Dual BSD/GPL".as_ptr(),
+                self.instructions.as_ptr(),
+                self.instructions.len() as _,
+                &raw mut options,
+            )
+        };
+        // SAFETY: the kernel has just given us this descriptor.
+        (fd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(fd) })
+    }
+}
+
+/// Loads the prepared object, the programs for `io_uring`'s requests and for exits in threads of their own, of those that are
+/// to be loaded. `None` when there is no such thread, or when the kernel refuses one: why, libbpf says when it loads it.
+///
+/// # Errors
+///
+/// Those of libbpf.
+pub fn load_beside(mut open: OpenRawtpSkel<'_>) -> libbpf_rs::Result<Option<(RawtpSkel<'_>, Beside)>> {
+    let object = open.open_object().as_libbpf_object().as_ptr();
+    // SAFETY: the object is open.
+    let types = unsafe { libbpf_sys::bpf_object__btf_fd(object) };
+    let raw = BPF_PROG_TYPE_RAW_TRACEPOINT;
+    let request = Kind { name: c"handle_request", program: raw, attach: 0, target: 0 };
+    let request = take(&mut open.progs.handle_request, request, types);
+    // Where libbpf has to look the target up, the program is libbpf's.
+    let target = exit_target().filter(|_| open.progs.handle_sys_exit.autoload());
+    let exit = if let Some(target) = target {
+        let (program, attach) = (BPF_PROG_TYPE_TRACING, BPF_TRACE_RAW_TP);
+        take(&mut open.progs.handle_sys_exit, Kind { name: c"handle_sys_exit", program, attach, target }, types)
+    } else {
+        let kind = Kind { name: c"trace_sys_exit", program: BPF_PROG_TYPE_TRACEPOINT, attach: 0, target: 0 };
+        take(&mut open.progs.trace_sys_exit, kind, types)
+    };
+    thread::scope(|scope| {
+        // Python's signal handlers belong to Python's threads.
+        let blocked = Blocked::new();
+        let threads = [&request, &exit].map(|copied| {
+            let copied = copied.as_ref()?;
+            Some(thread::Builder::new().name("rawtp-load".into()).spawn_scoped(scope, || copied.load()))
+        });
+        drop(blocked);
+        let skel = open.load()?;
+        // The descriptor of the types is open until the skeleton is dropped.
+        let loaded = threads.map(|thread| thread.map(|thread| thread.ok().and_then(|thread| thread.join().ok()?)));
+        let is_whole = loaded.iter().flatten().all(Option::is_some);
+        let [request, exit] = loaded.map(Option::flatten);
+        Ok(is_whole.then_some((skel, Beside { request, exit })))
+    })
+}
+
+/// Takes a program out of what libbpf loads; `None` when it loads it not.
+fn take(program: &mut OpenProgramMut<'_>, kind: Kind, types: i32) -> Option<Copied> {
+    let copied = program.autoload().then(|| Copied::new(program, kind, types))?;
+    program.set_autoload(false);
+    Some(copied)
+}

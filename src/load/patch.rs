@@ -1,0 +1,178 @@
+//! What is written into the programs that libbpf would have to go through all of the kernel's types for, each time.
+
+use std::sync::{Once, OnceLock};
+
+use libbpf_rs::{AsRawLibbpf, OpenProgramMut, ProgramType};
+use libbpf_sys::{
+    BPF_PROG_TYPE_RAW_TRACEPOINT, BPF_PROG_TYPE_TRACING, BPF_PSEUDO_KFUNC_CALL, BPF_TRACE_RAW_TP, bpf_insn,
+    bpf_prog_load_opts, bpf_program, libbpf_prog_handler_opts,
+};
+
+use crate::btf::vmlinux::Numbers;
+use crate::load::hook::load;
+
+// Opcodes (include/uapi/linux/bpf.h): BPF_JMP | BPF_CALL, BPF_JMP | BPF_EXIT, and BPF_ALU64 | BPF_MOV with BPF_X or BPF_K.
+const CALL: u8 = 0x85;
+const EXIT: u8 = 0x95;
+const MOVE: u8 = 0xbf;
+const SET: u8 = 0xb7;
+
+/// The call that stands in the programs for what [`patch_calls`] puts there (`bpf/task.bpf.h`).
+const UNTRUSTED_CALL: i32 = 0x7261_7774;
+
+fn instruction(code: u8, to: u8, from: u8, value: i32) -> bpf_insn {
+    let mut instruction = bpf_insn { code, imm: value, ..Default::default() };
+    instruction.set_dst_reg(to);
+    instruction.set_src_reg(from);
+    instruction
+}
+
+fn call_of_kernel(function: u32) -> bpf_insn {
+    instruction(CALL, 0, BPF_PSEUDO_KFUNC_CALL as u8, function.cast_signed())
+}
+
+/// The function that gives an address a type, where programs can call it here.
+#[must_use]
+pub fn cast(numbers: Numbers) -> Option<u32> {
+    numbers.rdonly_cast.filter(|&function| can_cast(function, numbers.task_struct))
+}
+
+fn can_cast(function: u32, task: u32) -> bool {
+    static CAN: OnceLock<bool> = OnceLock::new();
+    let call = || {
+        [
+            instruction(SET, 1, 0, 0),
+            instruction(SET, 2, 0, task.cast_signed()),
+            call_of_kernel(function),
+            instruction(SET, 0, 0, 0),
+            instruction(EXIT, 0, 0, 0),
+        ]
+    };
+    *CAN.get_or_init(|| load(&call(), 0).is_ok())
+}
+
+/// Makes of the programs' placeholder a call of `bpf_rdonly_cast`; a plain move where that cannot be had. In an object that
+/// is prepared, the program's functions are among its instructions.
+///
+/// # Errors
+///
+/// Out of memory.
+pub fn patch_calls(program: &mut OpenProgramMut<'_>, numbers: Option<Numbers>) -> libbpf_rs::Result<()> {
+    let call = numbers.and_then(cast).map(call_of_kernel);
+    let by = call.unwrap_or_else(|| instruction(MOVE, 0, 1, 0));
+    let mut instructions = program.insns().to_vec();
+    for instruction in &mut instructions {
+        if instruction.code == CALL && instruction.src_reg() == 0 && instruction.imm == UNTRUSTED_CALL {
+            *instruction = by;
+        }
+    }
+    let (program, start) = (program.as_libbpf_object().as_ptr(), instructions.as_mut_ptr());
+    // SAFETY: libbpf copies as many instructions as there are. As many as before: what it still has to write into them
+    // keeps its places.
+    let failed = unsafe { libbpf_sys::bpf_program__set_insns(program, start, instructions.len() as _) };
+    if failed == 0 { Ok(()) } else { Err(libbpf_rs::Error::from_raw_os_error(-failed)) }
+}
+
+/// What the exit program is attached to.
+static EXIT_TARGET: OnceLock<u32> = OnceLock::new();
+
+/// To be called before the object is opened. To libbpf the exit program is one of another type until it is loaded, since
+/// for its own it would look the target up by itself: among all of the kernel's types, three milliseconds.
+pub fn handle_exit_program() {
+    static REGISTER: Once = Once::new();
+    REGISTER.call_once(|| {
+        let options = libbpf_prog_handler_opts {
+            sz: size_of::<libbpf_prog_handler_opts>() as _,
+            cookie: 0,
+            prog_setup_fn: None,
+            prog_prepare_load_fn: Some(prepare_exit_program),
+            prog_attach_fn: None,
+        };
+        let section = c"tp_btf/sys_exit".as_ptr();
+        // SAFETY: libbpf copies the section's name and the options. Where it cannot, it takes its own handler.
+        unsafe {
+            libbpf_sys::libbpf_register_prog_handler(
+                section,
+                BPF_PROG_TYPE_RAW_TRACEPOINT,
+                BPF_TRACE_RAW_TP,
+                &raw const options,
+            )
+        };
+    });
+}
+
+/// # Safety
+///
+/// To be called by libbpf, with a program that it is about to load and the options that it loads it with.
+unsafe extern "C" fn prepare_exit_program(
+    program: *mut bpf_program,
+    options: *mut bpf_prog_load_opts,
+    _cookie: std::ffi::c_long,
+) -> std::ffi::c_int {
+    let Some(&target) = EXIT_TARGET.get() else { return -libc::EINVAL };
+    // SAFETY: the promise of the caller.
+    unsafe {
+        (*options).attach_btf_id = target;
+        libbpf_sys::bpf_program__set_type(program, BPF_PROG_TYPE_TRACING)
+    }
+}
+
+/// What the exit program is attached to, where that is known.
+#[must_use]
+pub fn exit_target() -> Option<u32> {
+    EXIT_TARGET.get().copied()
+}
+
+/// Says what the exit program is attached to. libbpf has to find it where it is not known.
+///
+/// # Errors
+///
+/// Those of libbpf.
+pub fn set_exit_target(program: &mut OpenProgramMut<'_>, numbers: Option<Numbers>) -> libbpf_rs::Result<()> {
+    if let Some(target) = numbers.and_then(|numbers| numbers.sys_exit) {
+        EXIT_TARGET.get_or_init(|| target);
+        return Ok(());
+    }
+    program.set_prog_type(ProgramType::Tracing);
+    program.set_attach_target(0, Some("sys_exit".into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem::MaybeUninit;
+
+    use libbpf_rs::skel::SkelBuilder;
+
+    use super::*;
+    use crate::skel::RawtpSkelBuilder;
+
+    fn placeholders(program: &OpenProgramMut<'_>) -> Vec<usize> {
+        let is_placeholder =
+            |found: &bpf_insn| found.code == CALL && found.src_reg() == 0 && found.imm == UNTRUSTED_CALL;
+        program.insns().iter().enumerate().filter(|(_, found)| is_placeholder(found)).map(|(at, _)| at).collect()
+    }
+
+    #[test]
+    fn every_placeholder_becomes_a_move_where_nothing_is_known() {
+        let mut storage = MaybeUninit::uninit();
+        let mut open = RawtpSkelBuilder::default().open(&mut storage).unwrap();
+        let progs = &mut open.progs;
+        for program in [
+            &mut progs.handle_sys_enter,
+            &mut progs.trace_sys_enter,
+            &mut progs.handle_sys_exit,
+            &mut progs.trace_sys_exit,
+            &mut progs.handle_request,
+        ] {
+            let (before, count) = (placeholders(program), program.insns().len());
+            assert_eq!(before.len(), 2);
+            patch_calls(program, None).unwrap();
+            for at in before {
+                let by = program.insns()[at];
+                assert_eq!((by.code, by.dst_reg(), by.src_reg(), by.off, by.imm), (MOVE, 0, 1, 0, 0));
+            }
+            assert_eq!((placeholders(program).len(), program.insns().len()), (0, count));
+        }
+        assert_eq!(placeholders(&progs.handle_completion).len(), 0);
+    }
+}

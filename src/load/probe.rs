@@ -1,0 +1,59 @@
+//! What a tracer does first, one step at a time: which of them does the kernel refuse?
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::ptr;
+
+use libbpf_sys::{BPF_MAP_TYPE_RINGBUF, bpf_map_create};
+
+use crate::load::hook::{attach_raw, descriptor, load, nothing};
+use crate::sys::signals::Blocked;
+
+/// A command of `bpf(2)` that no kernel has. Bits above these are flags since Linux 7.
+const NO_COMMAND: libc::c_long = 0x7fff;
+
+/// The steps and what became of each: 0, or the `errno`. What a step left is gone again.
+///
+/// `"bpf"` is a command that there is none of: the kernel itself says `EINVAL`, a seccomp filter that stands before it
+/// does not.
+#[must_use]
+pub fn attempts(ring_bytes: u32) -> Vec<(&'static str, i32)> {
+    let _blocked = Blocked::new();
+    let program = load(&nothing(), 0);
+    let attached = program.as_ref().ok().map(|program| attach_raw(program.as_fd(), Some(c"sys_enter")));
+    let mut steps = vec![
+        ("bpf", errno(&no_command())),
+        ("ring_buffer", errno(&ring_buffer(ring_bytes))),
+        ("raw_tp_load", errno(&program)),
+    ];
+    steps.extend(attached.map(|link| ("raw_tp_attach", errno(&link))));
+    steps
+}
+
+fn errno(made: &io::Result<OwnedFd>) -> i32 {
+    // Every one of these errors comes from the kernel, by its number.
+    made.as_ref().err().map_or(0, |error| error.raw_os_error().unwrap_or(libc::EIO))
+}
+
+fn no_command() -> io::Result<OwnedFd> {
+    // SAFETY: the kernel reads no attributes of size 0.
+    descriptor(unsafe { libc::syscall(libc::SYS_bpf, NO_COMMAND, ptr::null::<libc::c_void>(), 0) })
+}
+
+fn ring_buffer(bytes: u32) -> io::Result<OwnedFd> {
+    // SAFETY: NULL is no name, and no options.
+    descriptor(unsafe { bpf_map_create(BPF_MAP_TYPE_RINGBUF, ptr::null(), 0, 0, bytes, ptr::null()) }.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ring_of_a_size_that_none_has() {
+        // Whoever asks: without the privilege it is EPERM, with it EINVAL.
+        let refused = ring_buffer(12345).unwrap_err().raw_os_error();
+        assert!([Some(libc::EPERM), Some(libc::EINVAL)].contains(&refused), "{refused:?}");
+        assert_eq!(attempts(12345)[1], ("ring_buffer", refused.unwrap()));
+    }
+}

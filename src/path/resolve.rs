@@ -1,0 +1,496 @@
+//! Absolute paths, out of a name as it was passed and the way that the kernel side walked from its directory to the root.
+//!
+//! Purely lexical: `.`, `..` and `//` are taken out, and symbolic links inside the passed name are not followed, so that a
+//! path is where the call was aimed at, as the process spelled it.
+
+use crate::record::segments::{Directory, Name, NameStatus, WalkStatus};
+
+/// How a path was got: an event's `path_kind`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PathKind {
+    /// It could not be.
+    #[default]
+    Unknown,
+    /// The name was absolute.
+    Absolute,
+    /// Relative to the working directory.
+    Cwd,
+    /// Relative to a directory's descriptor, or a descriptor's own.
+    Dirfd,
+    /// Its beginning is missing, or its end, or the directory is deleted. Without a leading slash if the beginning is.
+    Partial,
+}
+
+impl PathKind {
+    /// Each, in the order of their numbers.
+    pub const ALL: [Self; 5] = [Self::Unknown, Self::Absolute, Self::Cwd, Self::Dirfd, Self::Partial];
+
+    /// As it stands in an event.
+    #[must_use]
+    pub fn as_str(self) -> Option<&'static str> {
+        match self {
+            Self::Unknown => None,
+            Self::Absolute => Some("absolute"),
+            Self::Cwd => Some("cwd"),
+            Self::Dirfd => Some("dirfd"),
+            Self::Partial => Some("partial"),
+        }
+    }
+}
+
+/// What the kernel writes behind the path of a file that is deleted (`d_path`, `fs/d_path.c`).
+pub const DELETED: &[u8] = b" (deleted)";
+
+/// How much is known of where a name leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Known {
+    #[default]
+    Whole,
+    InPart,
+    /// To no file that has a path.
+    Nowhere,
+}
+
+/// Paths of one name. The buffers are used again.
+#[derive(Debug, Default)]
+pub struct Paths {
+    path: Vec<u8>,
+    host_path: Vec<u8>,
+    kind: PathKind,
+    differs: bool,
+    nameless: bool,
+    known: Known,
+    /// The names of the last directory below its process's root, and its path: mostly the next name's as well.
+    below: Vec<u8>,
+    below_path: Vec<u8>,
+}
+
+/// Appends `/name` for each of the names, which lie from the leaf to the root, each with a NUL behind it.
+fn push_upwards(path: &mut Vec<u8>, names: &[u8]) {
+    let names = names.strip_suffix(&[0]).unwrap_or(names);
+    if !names.is_empty() {
+        for name in names.rsplit(|byte| *byte == 0) {
+            path.push(b'/');
+            path.extend_from_slice(name);
+        }
+    }
+}
+
+/// Whether there is nothing to take out: no part is empty, and none begins with a dot. A no may be wrong.
+fn is_plain(name: &[u8]) -> bool {
+    let ([b'/', rest @ ..] | rest) = name;
+    if matches!(rest, [] | [b'.' | b'/', ..] | [.., b'/']) {
+        return false;
+    }
+    let mut words = rest.windows(9).step_by(8);
+    let pairs = words.len() * 8;
+    let odd = words.any(|pair| {
+        let [this, next] =
+            [&pair[..8], &pair[1..]].map(|eight| eight.first_chunk().map_or(0, |it| u64::from_ne_bytes(*it)));
+        has(this, b'/') & (has(next, b'/') | has(next, b'.')) != 0
+    });
+    let odd_pair = |pair: &[u8]| pair[0] == b'/' && matches!(pair[1], b'/' | b'.');
+    !odd && !rest[pairs..].windows(2).any(odd_pair)
+}
+
+/// The highest bit of each byte of the word that is this one; now and then that of one which is not, behind one which is.
+fn has(word: u64, byte: u8) -> u64 {
+    const LOW: u64 = u64::MAX / 255;
+    let zero = word ^ (LOW * u64::from(byte));
+    zero.wrapping_sub(LOW) & !zero & (LOW << 7)
+}
+
+/// Appends a name as passed. `..` goes no higher than `floor`, as nobody's goes above his root.
+fn push_lexically(path: &mut Vec<u8>, name: &[u8], floor: usize) {
+    if is_plain(name) {
+        if name.first() != Some(&b'/') {
+            path.push(b'/');
+        }
+        return path.extend_from_slice(name);
+    }
+    for part in name.split(|byte| *byte == b'/') {
+        match part {
+            b"" | b"." => {}
+            b".." => {
+                let cut = path[floor..].iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+                path.truncate(floor + cut);
+            }
+            part => {
+                path.push(b'/');
+                path.extend_from_slice(part);
+            }
+        }
+    }
+}
+
+/// An absolute path without `.`, `..` and `//`, and without a slash at its end: the root is "".
+#[must_use]
+pub fn normal(path: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(path.len());
+    push_lexically(&mut out, path, 0);
+    out
+}
+
+fn or_root(path: &mut Vec<u8>) {
+    if path.is_empty() {
+        path.push(b'/');
+    }
+}
+
+impl Paths {
+    /// Works out the path of a file whose own names were walked, as `/proc` shows it: see [`Paths::file_path`]. A file
+    /// that is deleted, or in no directory, has [`DELETED`] behind its path.
+    pub fn resolve_file(&mut self, file: Option<Directory<'_>>, is_deleted: bool) {
+        self.clear();
+        let Some(file) = file else { return };
+        if file.status == WalkStatus::Pseudo {
+            self.kind = PathKind::Dirfd;
+            self.path.extend([b"/", file.names, DELETED].concat());
+            return;
+        }
+        // From a detached mount's root on, since nothing is above it.
+        let status = if file.status == WalkStatus::Detached { WalkStatus::Whole } else { file.status };
+        let file = Directory { status, ..file };
+        self.resolve(None, Some(file), None, false);
+        // A deleted executable still has its name; only a missing beginning makes it none.
+        self.nameless = file.is_cut() && self.kind == PathKind::Partial;
+        if is_deleted {
+            let is_own = self.kind != PathKind::Unknown;
+            if is_own { &mut self.path } else { &mut self.host_path }.extend_from_slice(DELETED);
+        }
+    }
+
+    /// Forgets what was worked out.
+    pub fn clear(&mut self) {
+        self.path.clear();
+        self.host_path.clear();
+        self.kind = PathKind::Unknown;
+        self.differs = false;
+        self.nameless = false;
+        self.known = Known::Whole;
+    }
+
+    /// Works one name's paths out. `name` is `None` for calls that have a descriptor only; `root` is the process's own
+    /// root, where the directory is not below it.
+    pub fn resolve(
+        &mut self,
+        name: Option<Name<'_>>,
+        directory: Option<Directory<'_>>,
+        root: Option<Directory<'_>>,
+        is_cwd: bool,
+    ) {
+        self.clear();
+        if let Some(name) = name {
+            self.known = match name {
+                Name { status: NameStatus::Fault, .. } => Known::InPart,
+                // For the empty name every call gives ENOENT.
+                Name { bytes: [], .. } => Known::Nowhere,
+                _ => Known::Whole,
+            };
+            if self.known != Known::Whole {
+                return;
+            }
+        }
+        let bytes = name.map_or(b"".as_slice(), |name| name.bytes);
+        match directory {
+            _ if bytes.first() == Some(&b'/') => self.resolve_absolute(bytes, directory, root),
+            None => self.known = Known::InPart,
+            Some(directory) if directory.status == WalkStatus::Internal => self.known = Known::Nowhere,
+            Some(directory) => {
+                self.resolve_relative(bytes, directory, root, is_cwd);
+                if name.is_none() && directory.status == WalkStatus::Deleted && directory.is_unnamed() {
+                    self.known = Known::Nowhere;
+                }
+            }
+        }
+        if self.kind != PathKind::Unknown && name.is_some_and(|name| name.status == NameStatus::Truncated) {
+            self.kind = PathKind::Partial;
+            self.known = Known::InPart;
+        }
+    }
+
+    /// The directory then is the process's root; or, for a name that could only be read at the exit, whatever it would have
+    /// been relative to, of which only what lies above the root is of use.
+    fn resolve_absolute(&mut self, bytes: &[u8], directory: Option<Directory<'_>>, root: Option<Directory<'_>>) {
+        self.kind = PathKind::Absolute;
+        push_lexically(&mut self.path, bytes, 0);
+        match root.or(directory).filter(|known| !known.is_cut()).map(|known| known.split()) {
+            Some((Some(_), above)) => self.set_host_path(above),
+            // It is not known where that root is.
+            _ => self.known = Known::InPart,
+        }
+        or_root(&mut self.path);
+    }
+
+    fn resolve_relative(&mut self, bytes: &[u8], directory: Directory<'_>, root: Option<Directory<'_>>, is_cwd: bool) {
+        let (below, above) = directory.split();
+        let Some(below) = below else {
+            push_upwards(&mut self.host_path, above);
+            if directory.is_cut() {
+                push_lexically(&mut self.host_path, bytes, 0);
+                self.known = Known::InPart;
+                self.path.extend_from_slice(self.host_path.strip_prefix(b"/").unwrap_or_default());
+                self.host_path.clear();
+                // `..` may lead up to where nothing is known.
+                self.kind = if self.path.is_empty() { PathKind::Unknown } else { PathKind::Partial };
+            } else {
+                self.resolve_outside(bytes, root);
+            }
+            return;
+        };
+        self.push_below(below);
+        push_lexically(&mut self.path, bytes, 0);
+        self.kind = match directory.status {
+            WalkStatus::Deleted => PathKind::Partial,
+            _ if is_cwd => PathKind::Cwd,
+            _ => PathKind::Dirfd,
+        };
+        if directory.is_cut() {
+            // Below the process's own root, whose place is not known.
+            self.known = Known::InPart;
+        } else {
+            self.set_host_path(above);
+        }
+        or_root(&mut self.path);
+    }
+
+    /// The process works outside of its root, and has no name of its own for the place. Above it, `..` leads up to the
+    /// root of the namespace; but where a name leads down to the process's root, `..` stays there.
+    fn resolve_outside(&mut self, bytes: &[u8], root: Option<Directory<'_>>) {
+        let is_known = root.is_some_and(|root| root.status != WalkStatus::Partial);
+        let is_in_tree = |root: &Directory<'_>| matches!(root.status, WalkStatus::Whole | WalkStatus::Deleted);
+        let root_path = root.filter(is_in_tree).map(|root| {
+            let mut path = Vec::new();
+            push_upwards(&mut path, root.names);
+            path
+        });
+        for part in bytes.split(|byte| *byte == b'/') {
+            if part != b".." {
+                push_lexically(&mut self.host_path, part, 0);
+            } else if !is_known {
+                self.host_path.clear();
+                self.known = Known::InPart;
+                return;
+            } else if root_path.as_ref() != Some(&self.host_path) {
+                push_lexically(&mut self.host_path, part, 0);
+            }
+        }
+        or_root(&mut self.host_path);
+        self.differs = true;
+    }
+
+    fn push_below(&mut self, below: &[u8]) {
+        if below.is_empty() {
+            return;
+        }
+        if self.below != below {
+            self.below.clear();
+            self.below.extend_from_slice(below);
+            self.below_path.clear();
+            push_upwards(&mut self.below_path, below);
+        }
+        self.path.extend_from_slice(&self.below_path);
+    }
+
+    /// Of a path that is below the process's root: where the root is, and then the path.
+    fn set_host_path(&mut self, root: &[u8]) {
+        if !root.is_empty() {
+            push_upwards(&mut self.host_path, root);
+            self.host_path.extend_from_slice(&self.path);
+            or_root(&mut self.host_path);
+            self.differs = true;
+        }
+    }
+
+    /// Absolute, as the process sees it.
+    #[must_use]
+    pub fn path(&self) -> Option<&[u8]> {
+        (self.kind != PathKind::Unknown).then_some(&self.path)
+    }
+
+    /// The same from the root of the process's mount namespace, where that is another one.
+    #[must_use]
+    pub fn host_path(&self) -> Option<&[u8]> {
+        self.differs.then_some(&self.host_path)
+    }
+
+    /// The path of a file, as its process sees it, or else from the root of the namespace.
+    #[must_use]
+    pub fn file_path(&self) -> Option<&[u8]> {
+        self.path().or(self.host_path()).filter(|_| !self.nameless)
+    }
+
+    /// Whether it is not known, or its beginning or its end is not, so that it could be any.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.known == Known::InPart
+    }
+
+    /// Whether it surely leads to no file that has a path, whatever stands in it.
+    #[must_use]
+    pub fn is_nowhere(&self) -> bool {
+        self.known == Known::Nowhere
+    }
+
+    /// How the path was got.
+    #[must_use]
+    pub fn kind(&self) -> PathKind {
+        self.kind
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolved(name: &str, names: &[u8], root_bytes: Option<u32>, status: WalkStatus) -> (String, String, PathKind) {
+        let mut paths = Paths::default();
+        let name = Name { status: NameStatus::Ok, bytes: name.as_bytes() };
+        let root = Directory { status: WalkStatus::Whole, root_bytes: Some(0), names: b"jail\0srv\0" };
+        let root = root_bytes.is_none().then_some(root).filter(|_| status != WalkStatus::Partial);
+        paths.resolve(Some(name), Some(Directory { status, root_bytes, names }), root, true);
+        let text = |path: Option<&[u8]>| path.map_or("None".into(), |path| String::from_utf8_lossy(path).into_owned());
+        (text(paths.path()), text(paths.host_path()), paths.kind())
+    }
+
+    fn below(name: &str, names: &[u8]) -> (String, PathKind) {
+        let (path, host_path, kind) = resolved(name, names, Some(names.len() as u32), WalkStatus::Whole);
+        assert_eq!(host_path, "None");
+        (path, kind)
+    }
+
+    #[test]
+    fn relative_names() {
+        assert_eq!(below("file", b"b\0a\0"), ("/a/b/file".into(), PathKind::Cwd));
+        assert_eq!(below("../x//./y/", b"b\0a\0"), ("/a/x/y".into(), PathKind::Cwd));
+        assert_eq!(below("../../../../x", b"b\0a\0"), ("/x".into(), PathKind::Cwd));
+        assert_eq!(below("..", b"a\0"), ("/".into(), PathKind::Cwd));
+        assert_eq!(below("x", b""), ("/x".into(), PathKind::Cwd));
+        assert_eq!(below("...", b""), ("/...".into(), PathKind::Cwd));
+    }
+
+    #[test]
+    fn absolute_names() {
+        assert_eq!(below("/a/../b", b""), ("/b".into(), PathKind::Absolute));
+        assert_eq!(below("//", b""), ("/".into(), PathKind::Absolute));
+    }
+
+    #[test]
+    fn in_another_root() {
+        let late = resolved("/x", b"in\0jail\0srv\0", Some(3), WalkStatus::Whole);
+        assert_eq!(late, ("/x".into(), "/srv/jail/x".into(), PathKind::Absolute));
+        let at = |name, names, root| resolved(name, names, Some(root), WalkStatus::Whole);
+        assert_eq!(at("/x", b"jail\0srv\0", 0), ("/x".into(), "/srv/jail/x".into(), PathKind::Absolute));
+        assert_eq!(at("x", b"in\0jail\0srv\0", 3), ("/in/x".into(), "/srv/jail/in/x".into(), PathKind::Cwd));
+        assert_eq!(at("../../x", b"in\0jail\0srv\0", 3), ("/x".into(), "/srv/jail/x".into(), PathKind::Cwd));
+        let outside = resolved("x", b"out\0", None, WalkStatus::Whole);
+        assert_eq!(outside, ("None".into(), "/out/x".into(), PathKind::Unknown));
+        let above = resolved("../x", b"out\0", None, WalkStatus::Whole);
+        assert_eq!(above, ("None".into(), "/x".into(), PathKind::Unknown));
+    }
+
+    #[test]
+    fn what_is_not_whole_says_so() {
+        let tail = resolved("x", b"c\0b\0", None, WalkStatus::Partial);
+        assert_eq!(tail, ("b/c/x".into(), "None".into(), PathKind::Partial));
+        let higher = resolved("../x", b"c\0b\0", None, WalkStatus::Partial);
+        assert_eq!(higher, ("b/x".into(), "None".into(), PathKind::Partial));
+        let unknown = resolved("..", b"c\0", None, WalkStatus::Partial);
+        assert_eq!(unknown, ("None".into(), "None".into(), PathKind::Unknown));
+        let met_root = resolved("x", b"c\0b\0z\0", Some(4), WalkStatus::Partial);
+        assert_eq!(met_root, ("/b/c/x".into(), "None".into(), PathKind::Cwd));
+        let deleted = resolved("x", b"gone\0", Some(5), WalkStatus::Deleted);
+        assert_eq!((deleted.0.as_str(), deleted.2), ("/gone/x", PathKind::Partial));
+    }
+
+    #[test]
+    fn files_as_proc_shows_them() {
+        let file = |names, root_bytes, status, is_deleted| {
+            let mut paths = Paths::default();
+            paths.resolve_file(Some(Directory { status, root_bytes, names }), is_deleted);
+            paths.file_path().map(|path| String::from_utf8_lossy(path).into_owned())
+        };
+        let whole = |names: &'static [u8], is_deleted| {
+            let status = if is_deleted { WalkStatus::Deleted } else { WalkStatus::Whole };
+            file(names, Some(names.len() as u32), status, is_deleted)
+        };
+        assert_eq!(whole(b"sh\0bin\0", false).as_deref(), Some("/bin/sh"));
+        assert_eq!(whole(b"sh\0bin\0", true).as_deref(), Some("/bin/sh (deleted)"));
+        assert_eq!(whole(b"x (deleted)\0tmp\0", false).as_deref(), Some("/tmp/x (deleted)"));
+        assert_eq!(whole(b"x (deleted)\0tmp\0", true).as_deref(), Some("/tmp/x (deleted) (deleted)"));
+        let outside = |is_deleted, status| file(b"sh\0bin\0", None, status, is_deleted);
+        assert_eq!(outside(false, WalkStatus::Whole).as_deref(), Some("/bin/sh"));
+        assert_eq!(outside(true, WalkStatus::Deleted).as_deref(), Some("/bin/sh (deleted)"));
+        assert_eq!(outside(false, WalkStatus::Partial), None);
+        assert_eq!(outside(true, WalkStatus::Partial), None);
+        assert_eq!(outside(false, WalkStatus::Detached).as_deref(), Some("/bin/sh"));
+        assert_eq!(outside(true, WalkStatus::Detached).as_deref(), Some("/bin/sh (deleted)"));
+        assert_eq!(outside(false, WalkStatus::Internal), None);
+        // The process's root was met, and the way from there to the host's is too long.
+        let deep = |is_deleted| file(b"sh\0bin\0srv\0", Some(7), WalkStatus::Partial, is_deleted);
+        assert_eq!(deep(false).as_deref(), Some("/bin/sh"));
+        assert_eq!(deep(true).as_deref(), Some("/bin/sh (deleted)"));
+        let pseudo = |name| file(name, None, WalkStatus::Pseudo, false);
+        assert_eq!(pseudo(b"memfd:hidden").as_deref(), Some("/memfd:hidden (deleted)"));
+        assert_eq!(pseudo(b"memfd:a/../b//").as_deref(), Some("/memfd:a/../b// (deleted)"));
+        assert_eq!(pseudo(b"memfd:").as_deref(), Some("/memfd: (deleted)"));
+        let mut paths = Paths::default();
+        paths.resolve_file(None, false);
+        assert_eq!(paths.file_path(), None);
+    }
+
+    #[test]
+    fn what_leads_nowhere_has_none() {
+        let mut paths = Paths::default();
+        let whole = Directory { status: WalkStatus::Whole, root_bytes: Some(0), names: b"" };
+        paths.resolve(Some(Name { status: NameStatus::Ok, bytes: b"" }), Some(whole), None, true);
+        assert_eq!((paths.path(), paths.kind()), (None, PathKind::Unknown));
+        paths.resolve(Some(Name { status: NameStatus::Fault, bytes: b"" }), Some(whole), None, true);
+        assert_eq!(paths.path(), None);
+        paths.resolve(Some(Name { status: NameStatus::Ok, bytes: b"x" }), None, None, false);
+        assert_eq!(paths.path(), None);
+        paths.resolve(Some(Name { status: NameStatus::Ok, bytes: b"/x/../y" }), None, None, false);
+        assert_eq!((paths.path(), paths.kind()), (Some(b"/y".as_slice()), PathKind::Absolute));
+        let file = |status, names| Some(Directory { status, root_bytes: Some(2), names });
+        paths.resolve(None, file(WalkStatus::Whole, b"f\0"), None, false);
+        assert_eq!((paths.path(), paths.kind()), (Some(b"/f".as_slice()), PathKind::Dirfd));
+    }
+
+    #[test]
+    fn what_is_not_known_could_be_any_and_what_is_nowhere_is_none() {
+        let mut paths = Paths::default();
+        let [whole, deleted, detached, internal] =
+            [WalkStatus::Whole, WalkStatus::Deleted, WalkStatus::Detached, WalkStatus::Internal]
+                .map(|status| move |names| Some(Directory { status, root_bytes: None, names }));
+        let root = Some(Directory { status: WalkStatus::Whole, root_bytes: Some(0), names: b"" });
+        let mut told = |name: Option<&str>, status, directory, root| {
+            let name = name.map(|name| Name { status, bytes: name.as_bytes() });
+            paths.resolve(name, directory, root, false);
+            let path = paths.path().map(|path| String::from_utf8_lossy(path).into_owned());
+            (path, paths.host_path().is_some(), paths.is_cut(), paths.is_nowhere())
+        };
+        let ok = NameStatus::Ok;
+        assert_eq!(told(Some("x"), ok, detached(b"d\0".as_slice()), root), (Some("d/x".into()), false, true, false));
+        assert_eq!(told(Some("/x"), ok, detached(b"".as_slice()), None), (Some("/x".into()), false, true, false));
+        assert_eq!(told(Some("x"), ok, None, root), (None, false, true, false));
+        assert_eq!(told(Some(""), NameStatus::Fault, whole(b"d\0".as_slice()), root), (None, false, true, false));
+        assert_eq!(told(Some(""), ok, whole(b"d\0".as_slice()), root), (None, false, false, true));
+        assert_eq!(told(None, ok, internal(b"".as_slice()), root), (None, false, false, true));
+        assert_eq!(told(None, ok, deleted(b"#123\0tmp\0".as_slice()), root), (None, true, false, true));
+        assert_eq!(told(None, ok, deleted(b"#12a\0tmp\0".as_slice()), root), (None, true, false, false));
+    }
+
+    #[test]
+    fn above_its_root_a_process_goes_up_but_not_out_of_its_root() {
+        let outside = |name, names| resolved(name, names, None, WalkStatus::Whole).1;
+        assert_eq!(outside("../x", b"out\0srv\0"), "/srv/x");
+        assert_eq!(outside("../jail/../../x", b"out\0srv\0"), "/srv/jail/x");
+        assert_eq!(outside("jail/a/../../../x", b"srv\0"), "/srv/jail/x");
+        assert_eq!(outside("jailhouse/../x", b"srv\0"), "/srv/x");
+        assert_eq!(outside("../../../x", b"srv\0"), "/x");
+        let mut paths = Paths::default();
+        let directory = Some(Directory { status: WalkStatus::Whole, root_bytes: None, names: b"srv\0" });
+        paths.resolve(Some(Name { status: NameStatus::Ok, bytes: b"jail/../x" }), directory, None, true);
+        assert_eq!((paths.path(), paths.host_path(), paths.is_cut()), (None, None, true));
+    }
+}

@@ -1,0 +1,186 @@
+//! What Python passes to a method, checked.
+
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyBytes, PyInt, PyString};
+
+use crate::config::filters::{Asked, Cgroup};
+use crate::config::refine::Outcome;
+use crate::syscall::GROUPS;
+
+/// An int argument; anything else is refused by name, and what no machine word holds by its value.
+pub(crate) fn whole(name: &str, value: &Bound<'_, PyAny>) -> PyResult<i64> {
+    if value.is_instance_of::<PyBool>() || !value.is_instance_of::<PyInt>() {
+        return Err(PyTypeError::new_err(format!("{name} must be an int, not {}", value.get_type().name()?)));
+    }
+    value.extract().map_err(|_| PyValueError::new_err(format!("{name} is out of range: {value}")))
+}
+
+/// How many to take at the most.
+pub(crate) fn most(name: &str, value: Optional<'_, '_>, default: usize) -> PyResult<usize> {
+    let Some(value) = value else { return Ok(default) };
+    let most = whole(name, value)?;
+    usize::try_from(most)
+        .ok()
+        .filter(|most| *most > 0)
+        .ok_or_else(|| PyValueError::new_err(format!("{name} must be at least 1, not {most}")))
+}
+
+/// An argument that may be left out, or be None.
+pub(crate) type Optional<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
+
+/// One that may be left out, but not be None. pyo3's own checks do not name the argument in what they say.
+pub(crate) struct Given<'a, 'py>(pub(crate) Option<Borrowed<'a, 'py, PyAny>>);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Given<'a, 'py> {
+    type Error = Infallible;
+
+    fn extract(value: Borrowed<'a, 'py, PyAny>) -> Result<Self, Infallible> {
+        Ok(Self(Some(value)))
+    }
+}
+
+impl<'a, 'py> Given<'a, 'py> {
+    /// It, or what stands for one that was not given.
+    fn or<T: FromPyObject<'a, 'py>>(self, default: T, name: &str, wanted: &str) -> PyResult<T> {
+        let Some(value) = self.0 else { return Ok(default) };
+        value.extract().map_err(|error: T::Error| refused(name, wanted, error.into(), &value))
+    }
+
+    pub(crate) fn flag(self, name: &str, default: bool) -> PyResult<bool> {
+        self.or(default, name, "True or False")
+    }
+
+    pub(crate) fn word(self, name: &str, default: &str) -> PyResult<String> {
+        self.or(default.to_owned(), name, "a str")
+    }
+}
+
+/// In place of a `TypeError`, which does not say whose type it is.
+pub(crate) fn refused(name: &str, wanted: &str, error: PyErr, value: &Bound<'_, PyAny>) -> PyErr {
+    if !error.is_instance_of::<PyTypeError>(value.py()) {
+        return error;
+    }
+    let kind = value.get_type().name();
+    kind.map_or(error, |kind| PyTypeError::new_err(format!("{name} must be {wanted}, not {kind}")))
+}
+
+/// An iterable of names. A lone str is one, too, but of letters: never what was meant.
+pub(crate) fn names(argument: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
+    if value.is_instance_of::<PyString>() {
+        return Err(PyTypeError::new_err(format!("{argument} must be an iterable of names, not a str")));
+    }
+    let names = value.try_iter().map_err(|error| refused(argument, "an iterable of names", error, value))?;
+    names
+        .map(|name| {
+            let name = name?;
+            name.extract().map_err(|error| refused(&format!("a name in {argument}"), "a str", error, &name))
+        })
+        .collect()
+}
+
+/// Names of system calls, and words for groups of them, of which one may stand alone.
+pub(crate) fn calls(value: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
+    let group = |name: &str| GROUPS.iter().find(|(word, _)| *word == name).map(|(_, calls)| *calls);
+    let names = match value.extract::<String>() {
+        Ok(word) if group(&word).is_some() => vec![word],
+        Ok(_) => {
+            return Err(PyTypeError::new_err(
+                "syscalls must be an iterable of names, not a str: [\"unlink\"], rawtp.DELETE, rawtp.RENAME or \
+                 rawtp.TRUNCATE; or one of the words \"delete\", \"rename\" and \"truncate\"",
+            ));
+        }
+        Err(_) => names("syscalls", value)?,
+    };
+    let each = |name: String| match group(&name) {
+        Some(calls) => calls.iter().map(ToString::to_string).collect(),
+        None => vec![name],
+    };
+    Ok(names.into_iter().flat_map(each).collect())
+}
+
+/// One value, or an iterable of them; `None` when there is none.
+fn several<T>(value: Optional<'_, '_>, one: impl Fn(&Bound<'_, PyAny>) -> PyResult<T>) -> PyResult<Option<Vec<T>>> {
+    let Some(value) = value else { return Ok(None) };
+    let is_one = value.is_instance_of::<PyString>() || value.is_instance_of::<PyBytes>();
+    match value.try_iter() {
+        Ok(values) if !is_one => values.map(|value| one(&value?)).collect::<PyResult<_>>().map(Some),
+        // What is wrong with it, its own check says best.
+        _ => Ok(Some(vec![one(value)?])),
+    }
+}
+
+fn comm(value: &Bound<'_, PyAny>) -> PyResult<OsString> {
+    value.extract().map_err(|error| refused("comm", "a str, or an iterable of them", error, value))
+}
+
+fn cgroup(value: &Bound<'_, PyAny>) -> PyResult<Cgroup> {
+    if value.is_instance_of::<PyInt>() {
+        let id = u64::try_from(whole("cgroup", value)?);
+        return id.map(Cgroup::Id).map_err(|_| PyValueError::new_err(format!("cgroup is out of range: {value}")));
+    }
+    Ok(Cgroup::Path(path("cgroup", "a path, an id, or an iterable of them", value)?.into()))
+}
+
+/// A path argument.
+pub(crate) fn path(name: &str, wanted: &str, value: &Bound<'_, PyAny>) -> PyResult<PathBuf> {
+    value.extract().map_err(|error| refused(name, wanted, error, value))
+}
+
+fn outcome(value: &str) -> PyResult<Outcome> {
+    Outcome::ALL.into_iter().find(|outcome| outcome.as_str() == value).ok_or_else(|| {
+        let known = Outcome::ALL.map(Outcome::as_str).join(", ");
+        PyValueError::new_err(format!("unknown outcome {value:?}: there are {known}"))
+    })
+}
+
+/// Whose calls are wanted.
+pub(crate) struct Who<'a, 'py> {
+    pub(crate) pid: Optional<'a, 'py>,
+    pub(crate) follow: bool,
+    pub(crate) uid: Optional<'a, 'py>,
+    pub(crate) comm: Optional<'a, 'py>,
+    pub(crate) cgroup: Optional<'a, 'py>,
+    pub(crate) path: Optional<'a, 'py>,
+    pub(crate) exclude_self: bool,
+    pub(crate) outcome: &'a str,
+    pub(crate) looks_up: bool,
+}
+
+impl Who<'_, '_> {
+    pub(crate) fn asked(&self) -> PyResult<Asked> {
+        Ok(Asked {
+            pid: several(self.pid, |pid| whole("pid", pid))?,
+            follow: self.follow,
+            uid: several(self.uid, |uid| whole("uid", uid))?,
+            comm: several(self.comm, comm)?,
+            cgroup: several(self.cgroup, cgroup)?,
+            path: several(self.path, |it| Ok(path("path", "a path, or an iterable of them", it)?.into()))?,
+            exclude_self: self.exclude_self,
+            outcome: outcome(self.outcome)?,
+            looks_up: self.looks_up,
+        })
+    }
+}
+
+/// How long to wait, in seconds; `None` is for ever.
+pub(crate) fn wait_s(name: &str, value: Optional<'_, '_>) -> PyResult<Option<f64>> {
+    let Some(value) = value else { return Ok(None) };
+    let wanted = "None or a number of seconds >= 0";
+    let seconds: f64 = value.extract().map_err(|error| refused(name, wanted, error, value))?;
+    if seconds.is_nan() || seconds < 0.0 {
+        return Err(PyValueError::new_err(format!("{name} must be {wanted}, not {seconds:?}")));
+    }
+    Ok(Some(seconds))
+}
+
+/// When a wait that starts now ends; `None` is never.
+pub(crate) fn deadline(wait_s: Option<f64>) -> Option<Instant> {
+    // What does not fit is centuries away.
+    Duration::try_from_secs_f64(wait_s?).ok().and_then(|wait| Instant::now().checked_add(wait))
+}

@@ -1,0 +1,70 @@
+//! A tracer as a stream of Arrow's: batches until it is closed.
+
+use std::io::Error as IoError;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use arrow_array::{RecordBatch, RecordBatchReader};
+use arrow_schema::{ArrowError, SchemaRef};
+use pyo3::prelude::*;
+
+use crate::py::batch::ROWS;
+use crate::py::collect::{PAUSE, pause};
+use crate::py::tracer::Tracer;
+
+/// What its consumer calls from any thread, attached to Python or not.
+pub(crate) struct Stream {
+    tracer: Py<Tracer>,
+    schema: SchemaRef,
+}
+
+impl Stream {
+    pub(crate) fn new(tracer: Py<Tracer>, schema: SchemaRef) -> Self {
+        Self { tracer, schema }
+    }
+
+    /// Waits for the next batch; `None` at the end.
+    fn wait(&self, py: Python<'_>) -> PyResult<Option<RecordBatch>> {
+        let tracer = self.tracer.get();
+        tracer.check_process()?;
+        loop {
+            // As in `Tracer.__next__`: what was queued before the close must come out before the end.
+            let closed = tracer.session.queue().is_closed();
+            let batch = tracer.read_batch(py, ROWS)?;
+            if batch.num_rows() > 0 {
+                return Ok(Some(batch));
+            }
+            if closed {
+                return tracer.failure().map(|()| None);
+            }
+            tracer.wait(py, None)?;
+            // The consumer keeps each batch as it is: rather few of many rows than many of one.
+            pause(tracer, py, Instant::now() + PAUSE)?;
+        }
+    }
+
+    fn next_batch(&self, py: Python<'_>) -> Result<Option<RecordBatch>, String> {
+        // The consumer makes an exception of its own out of the text, of a KeyboardInterrupt too: to raise that once more
+        // would hit it while it does so.
+        self.wait(py).map_err(|error| error.to_string())
+    }
+}
+
+impl Iterator for Stream {
+    type Item = Result<RecordBatch, ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let next = || Python::try_attach(|py| self.next_batch(py));
+        // A panic must not unwind into the consumer, which is C++ or Rust of another compiler.
+        let next =
+            catch_unwind(AssertUnwindSafe(next)).unwrap_or_else(|_| Some(Err("a panic, which is a defect".into())));
+        let next = next.unwrap_or_else(|| Err("Python is shutting down".into()));
+        next.map_err(|text| ArrowError::IoError(text.clone(), IoError::other(text))).transpose()
+    }
+}
+
+impl RecordBatchReader for Stream {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+}

@@ -1,0 +1,108 @@
+//! `rawtp.Batch`.
+#![allow(clippy::doc_markdown, reason = "its comments are docstrings of Python, which has no such marks")]
+
+use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema};
+use arrow_array::ffi_stream::FFI_ArrowArrayStream;
+use arrow_array::{Array, RecordBatch, RecordBatchIterator, RecordBatchReader, StructArray};
+use arrow_schema::Schema;
+use pyo3::prelude::*;
+use pyo3::types::{PyCapsule, PyList};
+
+use crate::error::Error;
+use crate::fields::Fields;
+use crate::py::errors::check_memory;
+use crate::py::shown::show;
+use crate::py::to_dicts::to_dicts;
+
+/// Rows of [`Batch`], when the caller does not say.
+pub(crate) const ROWS: usize = 65_536;
+
+/// The capsule that `__arrow_c_schema__` gives.
+pub(crate) fn schema_capsule<'py>(py: Python<'py>, schema: &Schema) -> PyResult<Bound<'py, PyCapsule>> {
+    check_memory()?;
+    let schema = FFI_ArrowSchema::try_from(schema).map_err(|error| Error::Columns(error.to_string()))?;
+    PyCapsule::new_with_value(py, schema, c"arrow_schema")
+}
+
+/// The capsule that `__arrow_c_stream__` gives.
+pub(crate) fn stream_capsule(
+    py: Python<'_>,
+    reader: Box<dyn RecordBatchReader + Send>,
+) -> PyResult<Bound<'_, PyCapsule>> {
+    check_memory()?;
+    PyCapsule::new_with_value(py, FFI_ArrowArrayStream::new(reader), c"arrow_array_stream")
+}
+
+#[doc = py_doc!("Batch")]
+#[pyclass(frozen, weakref, module = "rawtp")]
+pub(crate) struct Batch {
+    columns: RecordBatch,
+    fields: Fields,
+}
+
+impl Batch {
+    pub(crate) fn new(columns: RecordBatch, fields: Fields) -> Self {
+        Self { columns, fields }
+    }
+}
+
+#[pymethods]
+impl Batch {
+    fn __len__(&self) -> usize {
+        self.columns.num_rows()
+    }
+
+    #[doc = py_doc!("Batch.to_dicts")]
+    fn to_dicts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        to_dicts(py, &self.columns, self.fields)
+    }
+
+    #[doc = py_doc!("Batch._dicts")]
+    fn _dicts<'py>(&self, py: Python<'py>, first: usize, count: usize) -> PyResult<Bound<'py, PyList>> {
+        let first = first.min(self.columns.num_rows());
+        let count = count.min(self.columns.num_rows() - first);
+        to_dicts(py, &self.columns.slice(first, count), self.fields)
+    }
+
+    #[doc = py_doc!("Batch._repr_html_")]
+    fn _repr_html_<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        show(slf.py(), "rawtp._html", "batch", (slf,))
+    }
+
+    #[doc = py_doc!("Batch.__arrow_c_schema__")]
+    fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
+        schema_capsule(py, self.columns.schema_ref())
+    }
+
+    #[doc = py_doc!("Batch.__arrow_c_array__")]
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_array__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<(Bound<'py, PyCapsule>, Bound<'py, PyCapsule>)> {
+        let _ = requested_schema;
+        check_memory()?;
+        let array = FFI_ArrowArray::new(&StructArray::from(self.columns.clone()).into_data());
+        Ok((self.__arrow_c_schema__(py)?, PyCapsule::new_with_value(py, array, c"arrow_array")?))
+    }
+
+    #[doc = py_doc!("Batch.__arrow_c_stream__")]
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_stream__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyCapsule>> {
+        let _ = requested_schema;
+        let columns = self.columns.clone();
+        let schema = columns.schema();
+        stream_capsule(py, Box::new(RecordBatchIterator::new([Ok(columns)], schema)))
+    }
+
+    fn __repr__(&self) -> PyResult<String> {
+        check_memory()?;
+        let fields = self.fields.keys().count();
+        Ok(format!("<rawtp.Batch {} rows of {fields} fields>", self.columns.num_rows()))
+    }
+}

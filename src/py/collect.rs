@@ -1,0 +1,74 @@
+//! Batches: of what had happened, and of all that comes in a while.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use arrow_array::RecordBatch;
+use pyo3::prelude::*;
+
+use crate::memory::hold_step;
+use crate::py::take::{Rows, Sink};
+use crate::py::tracer::Tracer;
+
+/// How long what came waits for more.
+pub(crate) const PAUSE: Duration = Duration::from_millis(100);
+
+/// Leaves what comes in the queue until `end`, as long as that is not filling: many events cost less than one many times.
+pub(crate) fn pause(tracer: &Tracer, py: Python<'_>, end: Instant) -> PyResult<()> {
+    let queue = tracer.session.queue();
+    while Instant::now() < end && !queue.is_filling() && !queue.is_closed() {
+        py.detach(|| thread::sleep(PAUSE / 50));
+        py.check_signals()?;
+    }
+    Ok(())
+}
+
+/// Takes what had happened by the call, or waits for what comes first, as [`Tracer::collect`] does.
+pub(crate) fn batch(tracer: &Tracer, py: Python<'_>, deadline: Option<Instant>, most: usize) -> PyResult<RecordBatch> {
+    tracer.check_process()?;
+    let _held = hold_step()?;
+    let mut rows = Rows::new(tracer, py, most)?;
+    tracer.collect(py, &mut rows, deadline)?;
+    finish(tracer, py, rows)
+}
+
+/// Takes all that comes until `end` or the close, or `most` of it when those come sooner. What was taken by the time of an
+/// exception, Ctrl-C above all, is counted as discarded.
+pub(crate) fn gather(tracer: &Tracer, py: Python<'_>, end: Option<Instant>, most: usize) -> PyResult<RecordBatch> {
+    tracer.check_process()?;
+    let _held = hold_step()?;
+    let mut rows = Rows::new(tracer, py, most)?;
+    if let Err(error) = fill(&mut rows, tracer, py, end) {
+        tracer.take_back(py, rows.taken())?;
+        return Err(error);
+    }
+    finish(tracer, py, rows)
+}
+
+fn finish(tracer: &Tracer, py: Python<'_>, rows: Rows) -> PyResult<RecordBatch> {
+    let taken = rows.taken();
+    let made = py.detach(|| rows.finish().finish(Arc::clone(&tracer.schema)));
+    if made.is_err() {
+        tracer.take_back(py, taken)?;
+    }
+    Ok(made?)
+}
+
+fn fill(rows: &mut Rows, tracer: &Tracer, py: Python<'_>, end: Option<Instant>) -> PyResult<()> {
+    loop {
+        let over = end.is_some_and(|end| Instant::now() >= end);
+        // Only what had happened at the end is worth waking the drain thread.
+        let position = if over { tracer.session.control().written() } else { 0 };
+        let closed = tracer.take_up_to(py, rows, end, position)?;
+        if closed && rows.taken() == 0 {
+            tracer.failure()?;
+        }
+        if closed || over || rows.wanted() == 0 {
+            return Ok(());
+        }
+        tracer.wait(py, end)?;
+        let pause_end = Instant::now() + PAUSE;
+        pause(tracer, py, end.map_or(pause_end, |end| end.min(pause_end)))?;
+    }
+}

@@ -1,0 +1,179 @@
+//! [`Event`] to dict, fast: a copy of the dict made for the same thread, or for another
+//! in its place, with what differs set anew.
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString, PyTuple};
+use rustc_hash::FxHashMap;
+
+use crate::event::Event;
+use crate::event::changes::{Changed, Last};
+use crate::event::values::{Value, Values, texts};
+use crate::fields::{Key, Part};
+use crate::memory::{fallible, probe_step, reserve};
+use crate::py::objects;
+use crate::record::segments::ancestors;
+
+/// Words that are kept. Beyond it all are dropped and made again as they come.
+const WORDS: usize = 4096;
+
+/// Places for threads' dicts: a power of two. Each thread has one, by the low bits of its id, so that neighbours never
+/// share one. Of those that do, the last has its dict there: with more threads than places some are made out of a
+/// stranger's dict, and not all of them anew. About 35 MB when every place is taken.
+const PLACES: usize = 16_384;
+
+/// Makes `str`s as `os.fsdecode` does.
+#[derive(Clone, Copy)]
+pub(crate) struct Decoder {
+    utf8: bool,
+}
+
+impl Decoder {
+    pub(crate) fn new(py: Python<'_>) -> PyResult<Self> {
+        let encoding: String = py.import("sys")?.call_method0(intern!(py, "getfilesystemencoding"))?.extract()?;
+        Ok(Self { utf8: encoding == "utf-8" })
+    }
+
+    pub(crate) fn text<'py>(self, py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
+        if self.utf8
+            && let Ok(text) = str::from_utf8(bytes)
+        {
+            return objects::text(py, text);
+        }
+        // SAFETY: pointer and length are those of the slice; the result is a new reference or NULL with an exception set.
+        unsafe {
+            let text = pyo3::ffi::PyUnicode_DecodeFSDefaultAndSize(bytes.as_ptr().cast(), bytes.len().cast_signed());
+            Ok(Bound::from_owned_ptr_or_err(py, text)?.cast_into_unchecked())
+        }
+    }
+
+    /// The arguments are a tuple, which events can share, and which spares the garbage collector their dicts: with a list
+    /// in each it takes a third of the time.
+    pub(crate) fn texts<'py, 'a>(
+        self,
+        py: Python<'py>,
+        all: impl Iterator<Item = &'a [u8]> + Clone,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        objects::tuple(py, all, |text| self.text(py, text))
+    }
+
+    /// A tuple of pairs.
+    pub(crate) fn ancestors<'py, 'a>(
+        self,
+        py: Python<'py>,
+        all: impl Iterator<Item = (u32, &'a [u8])> + Clone,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        objects::tuple(py, all, |(pid, comm)| {
+            objects::pair(py, objects::unsigned(py, pid.into())?.into_any(), self.text(py, comm)?.into_any())
+        })
+    }
+}
+
+struct Template {
+    last: Last,
+    dict: Py<PyDict>,
+}
+
+/// Sets keys.
+struct Setter {
+    names: Vec<Py<PyString>>,
+    words: Words,
+    decoder: Decoder,
+}
+
+/// `str`s to use again.
+#[derive(Default)]
+struct Words(FxHashMap<Box<str>, Py<PyString>>);
+
+impl Words {
+    fn get<'py>(&mut self, py: Python<'py>, word: &str) -> PyResult<Bound<'py, PyString>> {
+        if let Some(known) = self.0.get(word) {
+            return Ok(known.bind(py).clone());
+        }
+        if self.0.len() >= WORDS {
+            self.0.clear();
+        }
+        let made = objects::text(py, word)?;
+        // Few come, and stay: there must be memory for one outside of the reserve.
+        fallible(|| self.0.try_reserve(1))?;
+        probe_step()?;
+        self.0.insert(word.into(), made.clone().unbind());
+        Ok(made)
+    }
+}
+
+impl Setter {
+    fn set(&mut self, dict: &Bound<'_, PyDict>, key: Key, value: Value<'_>) -> PyResult<()> {
+        let py = dict.py();
+        let name = self.names[key as usize].bind(py);
+        match value {
+            Value::None => dict.set_item(name, py.None()),
+            Value::I32(value) => dict.set_item(name, objects::signed(py, value.into())?),
+            Value::I64(value) => dict.set_item(name, objects::signed(py, value)?),
+            Value::U32(value) => dict.set_item(name, objects::signed(py, value.into())?),
+            Value::U64(value) => dict.set_item(name, objects::unsigned(py, value)?),
+            Value::Bool(value) => dict.set_item(name, value),
+            Value::Word(value) => dict.set_item(name, self.words.get(py, value)?),
+            Value::Text(value) => dict.set_item(name, self.decoder.text(py, value)?),
+            Value::Texts(value) => dict.set_item(name, self.decoder.texts(py, texts(value))?),
+            Value::Ancestors(value) => dict.set_item(name, self.decoder.ancestors(py, ancestors(value))?),
+        }
+    }
+}
+
+/// Makes the dicts of one tracer.
+pub(crate) struct Dicts {
+    setter: Setter,
+    /// By the low bits of the tid; empty before the first.
+    templates: Vec<Option<Box<Template>>>,
+    /// Every key that is wanted, in the order that [`rawtp.Event`] documents.
+    nothing: Py<PyDict>,
+}
+
+impl Dicts {
+    pub(crate) fn new(py: Python<'_>, values: &Values) -> PyResult<Self> {
+        let names = Key::ALL.iter().map(|key| PyString::intern(py, key.as_str()).unbind()).collect();
+        let mut setter = Setter { names, words: Words::default(), decoder: Decoder::new(py)? };
+        let nothing = objects::dict(py)?;
+        values.fields().keys().try_for_each(|key| setter.set(&nothing, key, Value::None))?;
+        Ok(Self { setter, templates: Vec::new(), nothing: nothing.unbind() })
+    }
+
+    /// The event as a dict of its own.
+    pub(crate) fn make<'py>(
+        &mut self,
+        py: Python<'py>,
+        event: &Event<'_>,
+        values: &mut Values,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        if self.templates.is_empty() {
+            reserve(&mut self.templates, PLACES)?;
+            self.templates.resize_with(PLACES, || None);
+        }
+        let at = event.enter.record.tid as usize % PLACES;
+        // Out of its place while it is changed: a failure on the way must not leave half of two events there.
+        let (template, changed) = if let Some(mut template) = self.templates[at].take() {
+            let changed = template.last.becomes(event);
+            (template, changed)
+        } else {
+            // It stays: there must be memory for it outside of the reserve.
+            probe_step()?;
+            let dict = self.nothing.bind(py).copy()?.unbind();
+            (Box::new(Template { last: Last::new(event), dict }), Changed::ALL)
+        };
+        for part in [Part::Call, Part::Caller, Part::Program] {
+            if changed.has(part) {
+                values.each(part, event, |key, value| self.setter.set(template.dict.bind(py), key, value))?;
+            }
+        }
+        let dict = template.dict.bind(py).copy()?;
+        self.templates[at] = Some(template);
+
+        values.each(Part::Each, event, |key, value| match value {
+            // The template has it.
+            Value::None => Ok(()),
+            value => self.setter.set(&dict, key, value),
+        })?;
+        Ok(dict)
+    }
+}

@@ -1,0 +1,54 @@
+//! What Python asks the extension besides a tracer.
+#![allow(clippy::doc_markdown, reason = "its comments are docstrings of Python, which has no such marks")]
+
+use std::ffi::OsString;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::config::path_filter;
+use crate::py::args;
+use crate::session::ledger::Stats;
+use crate::syscall::Abi;
+
+/// Loads the guide's program that the verifier refuses, to show what Python sees of a refusal. Raises LoadError.
+#[pyfunction]
+#[pyo3(name = "_load_rejected")]
+pub(crate) fn load_rejected(py: Python<'_>) -> PyResult<()> {
+    Ok(py.detach(crate::load::load_rejected)?)
+}
+
+#[doc = py_doc!("escape")]
+#[pyfunction]
+pub(crate) fn escape(path: &Bound<'_, PyAny>) -> PyResult<OsString> {
+    Ok(path_filter::escape(args::path("path", "a path", path)?.as_os_str()))
+}
+
+/// A ledger out of the counters of another, for pickle. Raises ValueError for those of another version.
+#[pyfunction]
+#[pyo3(name = "_stats")]
+pub(crate) fn stats(counters: &Bound<'_, PyDict>) -> PyResult<Stats> {
+    Stats::of(counters)
+}
+
+/// The number of a system call in a table; None where it has none of that name.
+#[pyfunction]
+#[pyo3(name = "_syscall_number")]
+pub(crate) fn syscall_number(name: &str, abi: &str) -> PyResult<Option<u32>> {
+    Ok(table(abi)?.number(name))
+}
+
+/// The name of a system call's number in a table; None where it has none of that number.
+#[pyfunction]
+#[pyo3(name = "_syscall_name")]
+pub(crate) fn syscall_name(number: u32, abi: &str) -> PyResult<Option<&'static str>> {
+    Ok(table(abi)?.name(number))
+}
+
+fn table(abi: &str) -> PyResult<Abi> {
+    Abi::ALL.into_iter().find(|known| known.as_str() == abi).ok_or_else(|| {
+        let known = Abi::ALL.map(Abi::as_str).join(", ");
+        PyValueError::new_err(format!("unknown ABI {abi:?}: there are {known}"))
+    })
+}

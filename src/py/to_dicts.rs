@@ -1,0 +1,128 @@
+//! Columns back to the dicts that the same events would have been.
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{ArrowPrimitiveType, Int32Type, Int64Type, TimestampNanosecondType, UInt32Type, UInt64Type};
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use pyo3::IntoPyObjectExt;
+use pyo3::prelude::*;
+use pyo3::types::{PyInt, PyList, PyString};
+
+use crate::columns::ancestors;
+use crate::fields::{Fields, Key, Kind};
+use crate::memory::{check, with_capacity};
+use crate::py::dict::Decoder;
+use crate::py::errors::check_memory;
+use crate::py::objects;
+
+/// The columns of one key.
+struct Cells<'py, 'a> {
+    name: Bound<'py, PyString>,
+    kind: Kind,
+    column: &'a ArrayRef,
+    /// What the text does not say all of.
+    bytes: Option<&'a ArrayRef>,
+    /// A dictionary's texts.
+    words: Vec<Bound<'py, PyString>>,
+    decoder: Decoder,
+}
+
+fn number<'py, T: ArrowPrimitiveType<Native: Into<N>>, N>(
+    py: Python<'py>,
+    column: &ArrayRef,
+    row: usize,
+    make: impl FnOnce(Python<'py>, N) -> PyResult<Bound<'py, PyInt>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    make(py, column.as_primitive::<T>().value(row).into()).map(Bound::into_any)
+}
+
+impl<'py, 'a> Cells<'py, 'a> {
+    fn new(
+        py: Python<'py>,
+        key: Key,
+        columns: &mut impl Iterator<Item = &'a ArrayRef>,
+        decoder: Decoder,
+    ) -> PyResult<Option<Self>> {
+        let kind = key.kind();
+        let Some(column) = columns.next() else { return Ok(None) };
+        let bytes = if matches!(kind, Kind::Name | Kind::Text | Kind::Texts) { columns.next() } else { None };
+        let words = match kind {
+            Kind::Word | Kind::Name => {
+                let texts = column.as_dictionary::<Int32Type>().values().as_string::<i32>();
+                let texts = texts.iter().map(Option::unwrap_or_default);
+                let mut words = with_capacity(texts.len())?;
+                let text = |text: &str| match kind {
+                    Kind::Word => objects::text(py, text),
+                    _ => decoder.text(py, text.as_bytes()),
+                };
+                for word in texts {
+                    words.push(text(word)?);
+                }
+                words
+            }
+            _ => Vec::new(),
+        };
+        Ok(Some(Self { name: PyString::intern(py, key.as_str()), kind, column, bytes, words, decoder }))
+    }
+
+    fn value(&self, py: Python<'py>, row: usize) -> PyResult<Bound<'py, PyAny>> {
+        let column = self.column;
+        if column.is_null(row) {
+            return Ok(py.None().into_bound(py));
+        }
+        let lossy = self.bytes.filter(|bytes| bytes.is_valid(row));
+        match (self.kind, lossy) {
+            (Kind::Time, _) => number::<TimestampNanosecondType, _>(py, column, row, objects::signed),
+            (Kind::I32, _) => number::<Int32Type, _>(py, column, row, objects::signed),
+            (Kind::I64, _) => number::<Int64Type, _>(py, column, row, objects::signed),
+            (Kind::U32, _) => number::<UInt32Type, _>(py, column, row, objects::unsigned),
+            (Kind::U64, _) => number::<UInt64Type, _>(py, column, row, objects::unsigned),
+            (Kind::Bool, _) => column.as_boolean().value(row).into_bound_py_any(py),
+            (Kind::Word, _) | (Kind::Name, None) => {
+                let at = column.as_dictionary::<Int32Type>().key(row).unwrap_or_default();
+                self.words[at].clone().into_bound_py_any(py)
+            }
+            (Kind::Text, None) => {
+                let text = column.as_string::<i32>().value(row);
+                self.decoder.text(py, text.as_bytes())?.into_bound_py_any(py)
+            }
+            (Kind::Name | Kind::Text, Some(bytes)) => {
+                self.decoder.text(py, bytes.as_binary::<i32>().value(row))?.into_bound_py_any(py)
+            }
+            (Kind::Ancestors, _) => {
+                let items = column.as_list::<i32>().value(row);
+                let pairs = ancestors::cells(&items).map(|(pid, text, bytes)| (pid, bytes.unwrap_or(text.as_bytes())));
+                self.decoder.ancestors(py, pairs)?.into_bound_py_any(py)
+            }
+            (Kind::Texts, None) => {
+                let items = column.as_list::<i32>().value(row);
+                let texts = items.as_string::<i32>().iter().flatten().map(str::as_bytes);
+                self.decoder.texts(py, texts)?.into_bound_py_any(py)
+            }
+            (Kind::Texts, Some(bytes)) => {
+                let items = bytes.as_list::<i32>().value(row);
+                self.decoder.texts(py, items.as_binary::<i32>().iter().flatten())?.into_bound_py_any(py)
+            }
+        }
+    }
+}
+
+/// The dicts. `fields` are those that the columns were made of.
+pub(crate) fn to_dicts<'py>(py: Python<'py>, batch: &RecordBatch, fields: Fields) -> PyResult<Bound<'py, PyList>> {
+    check_memory()?;
+    let decoder = Decoder::new(py)?;
+    let mut columns = batch.columns().iter();
+    let cells: Vec<_> = fields
+        .keys()
+        .filter_map(|key| Cells::new(py, key, &mut columns, decoder).transpose())
+        .collect::<PyResult<_>>()?;
+    let dicts = objects::list(py)?;
+    for row in 0..batch.num_rows() {
+        check()?;
+        let dict = objects::dict(py)?;
+        for cells in &cells {
+            dict.set_item(&cells.name, cells.value(py, row)?)?;
+        }
+        dicts.append(dict)?;
+    }
+    Ok(dicts)
+}

@@ -1,0 +1,56 @@
+//! What a reader has in hand.
+
+use std::mem;
+
+use crate::read::join::{Counts, add};
+
+/// Events that were taken for a caller who does not have them yet. Dropped before that, by an error or a panic, they are
+/// counted as discarded: they have left the queue, and he gets the exception in their place.
+pub struct Taken<'a> {
+    counts: &'a Counts,
+    /// How many.
+    pub events: u64,
+}
+
+impl<'a> Taken<'a> {
+    /// None yet.
+    #[must_use]
+    pub fn new(counts: &'a Counts) -> Self {
+        Self { counts, events: 0 }
+    }
+
+    /// The caller has them.
+    pub fn deliver(mut self) {
+        add(&self.counts.delivered, mem::take(&mut self.events));
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        add(&self.counts.discarded, self.events);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+
+    #[test]
+    fn what_is_not_delivered_is_discarded() {
+        let counts = Counts::default();
+        let mut taken = Taken::new(&counts);
+        taken.events = 3;
+        taken.deliver();
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            let mut taken = Taken::new(&counts);
+            taken.events = 2;
+            panic!("in the middle");
+        }));
+        assert!(panicked.is_err());
+        let [delivered, discarded] = [&counts.delivered, &counts.discarded].map(|it| it.load(Ordering::Relaxed));
+        assert_eq!((delivered, discarded), (3, 2));
+    }
+}

@@ -1,0 +1,410 @@
+//! From the drain thread to the readers: chunks of raw records, bounded, with a descriptor that says when there are any.
+//!
+//! Invariant, all of it under the mutex, the eventfd's system calls included: the descriptor is readable exactly when a
+//! chunk is queued, or was popped and its successor not yet asked for, or the queue is closed. Once closed it stays
+//! readable, so that no one who waits can miss the close. `tests/model` tries every order of the threads for it.
+//!
+//! The queue also knows how much of the ring it has: readers wait for a position of the ring ([`Queue::wait_for`]). The
+//! drain thread that waits for room ends such a wait, since only a reader makes room.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result};
+use crate::memory::{OutOfMemory, probe, with_capacity};
+use crate::ring::sync::{
+    AtomicU64, Condvar, EfdFlags, EventFd, Mutex, MutexGuard, Ordering, Receiver, Sender, bounded,
+};
+
+/// The size of a chunk: a few hundred records, which a reader decodes while they are in its cache.
+pub const CHUNK_BYTES: usize = 64 << 10;
+
+/// Empty chunks kept for the drain thread to fill again.
+const SPARE_CHUNKS: usize = 8;
+
+/// A run of records as they lay in the ring.
+#[derive(Debug, Default)]
+pub struct Chunk {
+    /// Headers and records, [`CHUNK_BYTES`] at the most.
+    pub bytes: Vec<u8>,
+    /// How many of the records are events.
+    pub events: u32,
+    /// How many tell of cgroups: for the drain thread, which looks at those.
+    pub cgroups: u32,
+    /// From the records' clock to Unix time.
+    pub offset_ns: i64,
+}
+
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact by itself")]
+#[derive(Debug, Default)]
+struct State {
+    /// What the drain thread last brought, as long as it is not full: an isolated record must not cost a chunk.
+    tail: Chunk,
+    /// After the close: what was still in the ring.
+    rest: VecDeque<Chunk>,
+    armed: bool,
+    closed: bool,
+    failure: Option<String>,
+    /// A push waits for room, and no pop has made any since.
+    full: bool,
+    /// There was no chunk for the drain thread, and no pop since: only a reader gives one back.
+    starved: bool,
+    /// How many threads are in [`Queue::wait_for`].
+    waiting: usize,
+    /// The position that [`Queue::announce`] was asked for.
+    announced: Option<u64>,
+}
+
+fn eventfd() -> Result<EventFd> {
+    let flags = EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC;
+    EventFd::from_value_and_flags(0, flags).map_err(Error::os("cannot make an eventfd"))
+}
+
+/// The queue. Full chunks go through a bounded crossbeam channel, whose both ends are used under the mutex.
+#[derive(Debug)]
+pub struct Queue {
+    state: Mutex<State>,
+    room: Condvar,
+    readable: EventFd,
+    sender: Sender<Chunk>,
+    receiver: Receiver<Chunk>,
+    spare: (Sender<Chunk>, Receiver<Chunk>),
+    events: AtomicU64,
+    /// The position of the ring up to which everything is in the queue. Written with the mutex held.
+    reached: AtomicU64,
+    progress: Condvar,
+    /// Made when it is first needed: only event loops wait for it.
+    announcement: OnceLock<EventFd>,
+}
+
+impl Queue {
+    /// A queue of `bytes`, a multiple of [`CHUNK_BYTES`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] when there is no descriptor left, [`Error::Memory`] when there is no memory for it or for one chunk.
+    pub fn new(bytes: usize) -> Result<Self> {
+        let readable = eventfd()?;
+        let chunks = bytes / CHUNK_BYTES;
+        // The channel allocates a slot for each, a chunk and a stamp, and aborts where it cannot.
+        probe(chunks.saturating_mul(size_of::<Chunk>() + 2 * size_of::<usize>()))
+            .map_err(Error::memory("make a queue of queue_bytes"))?;
+        let (sender, receiver) = bounded(chunks);
+        let queue = Self {
+            state: Mutex::default(),
+            room: Condvar::new(),
+            readable,
+            sender,
+            receiver,
+            spare: bounded(SPARE_CHUNKS),
+            events: AtomicU64::new(0),
+            reached: AtomicU64::new(0),
+            progress: Condvar::new(),
+            announcement: OnceLock::new(),
+        };
+        // One there always is, between the drain thread and whoever reads: so neither stops for good for want of memory.
+        let chunk = queue.take_spare().map_err(Error::memory("make a queue of queue_bytes"))?;
+        queue.give_spare(chunk);
+        Ok(queue)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn arm(&self, state: &mut State) {
+        if !mem::replace(&mut state.armed, true) {
+            // One write on a counter at zero: it can neither block nor overflow.
+            let _ = self.readable.write(1);
+        }
+    }
+
+    /// An empty chunk.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfMemory`] when none was given back and none can be made.
+    pub fn take_spare(&self) -> std::result::Result<Chunk, OutOfMemory> {
+        self.spare.1.try_recv().or_else(|_| Ok(Chunk { bytes: with_capacity(CHUNK_BYTES)?, ..Chunk::default() }))
+    }
+
+    /// Gives a chunk back that was read to its end.
+    pub fn give_spare(&self, mut chunk: Chunk) {
+        chunk.bytes.clear();
+        chunk.events = 0;
+        chunk.cgroups = 0;
+        // Beyond the bound it is simply freed.
+        let _ = self.spare.0.try_send(chunk);
+    }
+
+    /// Queues a chunk; waits while the queue is full.
+    ///
+    /// # Errors
+    ///
+    /// Gives the chunk back when `stopped` turns true while waiting (see [`Queue::wake_producer`]).
+    pub fn push(&self, chunk: Chunk, stopped: impl Fn() -> bool) -> std::result::Result<(), Chunk> {
+        let mut state = self.lock();
+        let merged = state.tail.bytes.len() + chunk.bytes.len() <= CHUNK_BYTES
+            && (state.tail.bytes.is_empty() || state.tail.offset_ns == chunk.offset_ns);
+        if !merged {
+            while self.sender.is_full() {
+                if stopped() {
+                    return Err(chunk);
+                }
+                state.full = true;
+                self.tell(&mut state);
+                state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+        self.events.fetch_add(chunk.events.into(), Ordering::Relaxed);
+        if merged && !state.tail.bytes.is_empty() {
+            state.tail.bytes.extend_from_slice(&chunk.bytes);
+            state.tail.events += chunk.events;
+            self.give_spare(chunk);
+        } else {
+            let full = mem::replace(&mut state.tail, chunk);
+            if !full.bytes.is_empty() {
+                // There is room: this thread alone sends, and waited for it above.
+                let _ = self.sender.try_send(full);
+            }
+        }
+        self.arm(&mut state);
+        Ok(())
+    }
+
+    /// Takes the oldest chunk.
+    pub fn pop(&self) -> Option<Chunk> {
+        let mut state = self.lock();
+        state.starved = false;
+        if let Ok(chunk) = self.receiver.try_recv() {
+            state.full = false;
+            self.room.notify_one();
+            return Some(chunk);
+        }
+        if !state.tail.bytes.is_empty() {
+            return Some(mem::take(&mut state.tail));
+        }
+        if let Some(chunk) = state.rest.pop_front() {
+            return Some(chunk);
+        }
+        if state.armed && !state.closed {
+            state.armed = false;
+            let _ = self.readable.read();
+        }
+        None
+    }
+
+    /// Ends the queue: `rest` can still be popped, nothing more will come.
+    pub fn close(&self, rest: Vec<Chunk>, failure: Option<String>) {
+        let mut state = self.lock();
+        self.events.fetch_add(rest.iter().map(|chunk| u64::from(chunk.events)).sum(), Ordering::Relaxed);
+        // As it is: there may be no memory for a copy.
+        state.rest = rest.into();
+        state.failure = failure;
+        state.closed = true;
+        self.arm(&mut state);
+        self.tell(&mut state);
+    }
+
+    /// Whether everything before that position of the ring is in the queue, or was.
+    #[must_use]
+    pub fn has(&self, position: u64) -> bool {
+        self.reached.load(Ordering::Acquire) >= position
+    }
+
+    /// Notes that everything before that position of the ring is in the queue.
+    pub fn reach(&self, position: u64) {
+        let mut state = self.lock();
+        self.reached.fetch_max(position, Ordering::Release);
+        self.tell(&mut state);
+    }
+
+    /// Ends the waits for a position: [`Queue::take_spare`] has failed, and a reader has to give a chunk back first.
+    pub fn starve(&self) {
+        let mut state = self.lock();
+        state.starved = true;
+        self.tell(&mut state);
+    }
+
+    /// Whether waiting for a position has an end: it is reached, or a reader has to make room first, or nothing more comes.
+    fn is_answered(&self, state: &State, position: u64) -> bool {
+        state.closed || state.full || state.starved || self.has(position)
+    }
+
+    fn tell(&self, state: &mut State) {
+        if state.waiting > 0 {
+            self.progress.notify_all();
+        }
+        if state.announced.is_some_and(|position| self.is_answered(state, position)) {
+            state.announced = None;
+            if let Some(announcement) = self.announcement.get() {
+                // At zero since `announce`: it can neither block nor overflow.
+                let _ = announcement.write(1);
+            }
+        }
+    }
+
+    /// Waits until everything before that position of the ring is in the queue, or `enough` says so, or the queue is full
+    /// or closed. False at the timeout.
+    pub fn wait_for(&self, position: u64, timeout: Duration, enough: impl Fn() -> bool) -> bool {
+        let deadline = Instant::now() + timeout;
+        let mut state = self.lock();
+        state.waiting += 1;
+        let answered = loop {
+            if self.is_answered(&state, position) || enough() {
+                break true;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break false;
+            }
+            state = self.progress.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        };
+        state.waiting -= 1;
+        answered
+    }
+
+    /// What becomes readable as soon as [`Queue::wait_for`] would return, for one caller at a time; `None` when
+    /// it would return at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] when there is no descriptor left.
+    pub fn announce(&self, position: u64) -> Result<Option<&EventFd>> {
+        let mut state = self.lock();
+        if self.is_answered(&state, position) {
+            return Ok(None);
+        }
+        if self.announcement.get().is_none() {
+            // The first and only set: the mutex is held.
+            let _ = self.announcement.set(eventfd()?);
+        }
+        let announcement = self.announcement.get();
+        if let Some(announcement) = announcement {
+            // An earlier caller may have been told and have gone before it looked.
+            let _ = announcement.read();
+        }
+        state.announced = Some(position);
+        Ok(announcement)
+    }
+
+    /// Wakes a push that waits for room, so that it looks whether it was stopped.
+    pub fn wake_producer(&self) {
+        // With the mutex held the push is either before its look or in its wait, never in between.
+        let _state = self.lock();
+        self.room.notify_all();
+    }
+
+    /// Whether [`Queue::close`] was called.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    /// Whether a quarter of the room is taken: whoever puts the reading off had better begin.
+    #[must_use]
+    pub fn is_filling(&self) -> bool {
+        self.receiver.len() * 4 >= self.receiver.capacity().unwrap_or(0)
+    }
+
+    /// Why the drain thread gave up, if it did. Said once.
+    #[must_use]
+    pub fn take_failure(&self) -> Option<String> {
+        self.lock().failure.take()
+    }
+
+    /// Events that were ever queued.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.events.load(Ordering::Relaxed)
+    }
+}
+
+impl AsFd for Queue {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.readable.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+    use std::thread;
+
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+    use super::*;
+
+    fn chunk(bytes: usize, mark: u8) -> Chunk {
+        Chunk { bytes: vec![mark; bytes], events: 1, ..Chunk::default() }
+    }
+
+    fn readable(queue: &Queue) -> bool {
+        poll(&mut [PollFd::new(queue.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO) == Ok(1)
+    }
+
+    fn marks(queue: &Queue) -> Vec<(u8, usize)> {
+        std::iter::from_fn(|| queue.pop()).map(|chunk| (chunk.bytes[0], chunk.bytes.len())).collect()
+    }
+
+    #[test]
+    fn readable_exactly_while_there_is_something() {
+        let queue = Queue::new(CHUNK_BYTES).unwrap();
+        assert!(!readable(&queue));
+        queue.push(chunk(10, 1), || false).unwrap();
+        assert!(readable(&queue));
+        assert_eq!(queue.pop().unwrap().bytes.len(), 10);
+        assert!(readable(&queue), "the popped chunk is being read");
+        assert!(queue.pop().is_none());
+        assert!(!readable(&queue));
+        queue.close(vec![chunk(5, 2)], None);
+        assert!(readable(&queue));
+        assert_eq!(marks(&queue), [(2, 5)]);
+        assert!(readable(&queue), "closed");
+        assert_eq!(queue.events(), 2);
+    }
+
+    #[test]
+    fn small_chunks_are_gathered_and_order_is_kept() {
+        let queue = Queue::new(4 * CHUNK_BYTES).unwrap();
+        for _ in 0..1000 {
+            queue.push(chunk(100, 1), || false).unwrap();
+        }
+        assert_eq!(marks(&queue), [(1, 655 * 100), (1, 345 * 100)]);
+        for mark in 1..=4 {
+            queue.push(chunk(CHUNK_BYTES, mark), || false).unwrap();
+        }
+        queue.close(vec![chunk(3, 5)], None);
+        assert_eq!(marks(&queue).iter().map(|(mark, _)| *mark).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn chunks_of_different_clocks_are_not_mixed() {
+        let queue = Queue::new(CHUNK_BYTES).unwrap();
+        queue.push(chunk(10, 1), || false).unwrap();
+        queue.push(Chunk { offset_ns: 7, ..chunk(10, 2) }, || false).unwrap();
+        assert_eq!(marks(&queue), [(1, 10), (2, 10)]);
+    }
+
+    #[test]
+    fn a_full_queue_waits_for_a_pop_or_the_stop() {
+        let queue = Queue::new(CHUNK_BYTES).unwrap();
+        queue.push(chunk(CHUNK_BYTES, 1), || false).unwrap();
+        queue.push(chunk(CHUNK_BYTES, 2), || false).unwrap();
+        let stop = AtomicBool::new(false);
+        let stopped = || stop.load(Ordering::Relaxed);
+        thread::scope(|scope| {
+            let third = scope.spawn(|| queue.push(chunk(CHUNK_BYTES, 3), stopped));
+            assert_eq!(queue.pop().unwrap().bytes[0], 1);
+            assert!(third.join().unwrap().is_ok());
+            let fourth = scope.spawn(|| queue.push(chunk(CHUNK_BYTES, 4), stopped));
+            stop.store(true, Ordering::Relaxed);
+            queue.wake_producer();
+            assert_eq!(fourth.join().unwrap().unwrap_err().bytes[0], 4);
+        });
+        assert_eq!(queue.events(), 3, "what was given back was not queued");
+    }
+}
