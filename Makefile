@@ -29,7 +29,7 @@ TEST_ENV := HYPOTHESIS_STORAGE_DIRECTORY=/run/rawtp-hypothesis $(if $(CI_RUN),CI
 PIP := .venv/bin/python -m pip --disable-pip-version-check install --quiet
 SOURCES := $(shell find src bpf -type f) build.rs Cargo.toml Cargo.lock pyproject.toml
 PACKAGED := $(wildcard python/rawtp/*.py* python/rawtp/*/*.py* python/rawtp/py.typed LICENSE-* README.md)
-FORMATTED := $(filter-out bpf/vmlinux.h,$(wildcard bpf/*.c bpf/*.h benches/programs/*.c benches/programs/*.h))
+FORMATTED := $(filter-out bpf/vmlinux.h,$(wildcard bpf/*.[ch] bpf/*/*.[ch] benches/programs/*.c benches/programs/*.h))
 
 .PHONY: help run test test-vm test-fresh test-asan test-miri vm build wheel wheels sdist lint audit fuzz soak bench bench-deps clean \
 	setup-wheel setup-test setup-wheels setup-fresh setup-lint setup-vm test-rust

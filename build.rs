@@ -9,7 +9,7 @@ use std::process::Command;
 use libbpf_cargo::SkeletonBuilder;
 
 /// The program that the verifier refuses, and whose log is shown.
-const REJECTED: &str = "guide_rejected.bpf.c";
+const REJECTED: &str = "probes/verifier_rejects.bpf.c";
 
 /// libbpf-cargo's own message for a missing clang is a backtrace: look first, and say one line.
 fn clang() -> Result<PathBuf, String> {
@@ -27,11 +27,11 @@ fn clang() -> Result<PathBuf, String> {
 /// The objects name their sources: without this machine's directories, so that they are the same from any. Where the compiler
 /// finds a source by the name it gives it, the object has its lines as well: for the program whose verifier's log is read by
 /// people. In the others they would be 7 KB of every wheel; those logs have the lines' numbers.
-fn flags(out: &Path, source: &str) -> [OsString; 4] {
+fn flags(out: &Path, source: &str) -> [OsString; 5] {
     let root: OsString = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
     let mapped = |path: &OsStr, name| [OsStr::new("-ffile-prefix-map="), path, OsStr::new(name)].into_iter().collect();
     let own = if source == REJECTED { "-fdebug-compilation-dir=.".into() } else { mapped(&root, "=/rawtp") };
-    ["-Wall".into(), "-Werror".into(), own, mapped(out.as_os_str(), "=/out")]
+    ["-Wall".into(), "-Werror".into(), "-Ibpf".into(), own, mapped(out.as_os_str(), "=/out")]
 }
 
 fn builder(source: &str, clang: &Path, out: &Path) -> SkeletonBuilder {
@@ -95,12 +95,13 @@ fn build() -> Result<(), String> {
     builder("rawtp.bpf.c", &clang, &out)
         .build_and_generate(out.join("rawtp.skel.rs"))
         .map_err(|error| format!("bpf/rawtp.bpf.c: {error:#}"))?;
-    builder("cost.bpf.c", &clang, &out)
+    builder("probes/cost.bpf.c", &clang, &out)
         .build_and_generate(out.join("cost.skel.rs"))
-        .map_err(|error| format!("bpf/cost.bpf.c: {error:#}"))?;
-    for source in [REJECTED, "overlap.bpf.c", "live_maps.bpf.c"] {
+        .map_err(|error| format!("bpf/probes/cost.bpf.c: {error:#}"))?;
+    for source in [REJECTED, "probes/cve_2024_41009.bpf.c", "probes/live_maps.bpf.c"] {
+        let object = Path::new(source).with_extension("o");
         builder(source, &clang, &out)
-            .obj(out.join(source).with_extension("o"))
+            .obj(out.join(object.file_name().ok_or("a source has a name")?))
             .build()
             .map_err(|error| format!("bpf/{source}: {error:#}"))?;
     }

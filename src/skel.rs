@@ -4,16 +4,16 @@
 
 include!(concat!(env!("OUT_DIR"), "/rawtp.skel.rs"));
 
-/// What rawtp's cost is measured beside (`bpf/cost.bpf.c`).
+/// What rawtp's cost is measured beside (`bpf/probes/cost.bpf.c`).
 pub mod cost {
     include!(concat!(env!("OUT_DIR"), "/cost.skel.rs"));
 }
 
-/// The program of the guide that the verifier refuses (`bpf/guide_rejected.bpf.c`).
-pub const GUIDE_REJECTED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guide_rejected.bpf.o"));
+/// The program of the guide that the verifier refuses (`bpf/probes/verifier_rejects.bpf.c`).
+pub const VERIFIER_REJECTS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/verifier_rejects.bpf.o"));
 
-/// What tries out whether rings are safe here (`bpf/overlap.bpf.c`).
-pub const OVERLAP: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/overlap.bpf.o"));
+/// What tries out whether rings are safe here (`bpf/probes/cve_2024_41009.bpf.c`).
+pub const CVE_2024_41009: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/cve_2024_41009.bpf.o"));
 
-/// What lists the maps of the host (`bpf/live_maps.bpf.c`).
+/// What lists the maps of the host (`bpf/probes/live_maps.bpf.c`).
 pub const LIVE_MAPS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/live_maps.bpf.o"));

@@ -128,7 +128,7 @@ def cost(seconds: float = 3.0, **options: Unpack[TracerOptions]) -> Cost:
     Each is attached in turn, round after round, while a thread of its own, bound to one CPU, makes one call that does
     not match and one that does. No thread of the caller's is bound, the GIL is not held, and nothing is deleted. The
     rows: nothing; an empty raw tracepoint, the floor; one piece of work (pid, comm and filename to a ring) from the raw
-    tracepoint and from the tracepoint of ``unlinkat`` (``bpf/cost.bpf.c`` has both side by side); and a
+    tracepoint and from the tracepoint of ``unlinkat`` (``bpf/probes/cost.bpf.c`` has both side by side); and a
     :class:`rawtp.Tracer` with ``options``. A row that cannot be measured here has its ``reason``.
 
     ::

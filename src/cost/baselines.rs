@@ -1,4 +1,4 @@
-//! What rawtp's cost is measured beside: the programs of `bpf/cost.bpf.c`.
+//! What rawtp's cost is measured beside: the programs of `bpf/probes/cost.bpf.c`.
 
 use std::io;
 use std::mem::MaybeUninit;

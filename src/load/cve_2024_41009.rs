@@ -1,4 +1,4 @@
-//! May a ring be handed to somebody who is not trusted? Tried out: see `bpf/overlap.bpf.c`.
+//! May a ring be handed to somebody who is not trusted? Tried out: see `bpf/probes/cve_2024_41009.bpf.c`.
 
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +8,7 @@ use libbpf_rs::{MapCore, ObjectBuilder, ProgramInput};
 use crate::error::{Error, Result};
 use crate::load::diagnose::explain;
 use crate::load::libbpf_log::logged;
-use crate::skel::OVERLAP;
+use crate::skel::CVE_2024_41009;
 use crate::sys::mmap::{Mapping, page_bytes};
 use crate::sys::signals::uninterrupted;
 
@@ -20,7 +20,7 @@ const RECORD_BYTES: u64 = (256 << 10) / 4 * 3;
 ///
 /// Those of a load; or [`Error::UnsupportedKernel`]: it cannot be told.
 pub fn overlaps() -> Result<bool> {
-    let object = uninterrupted(|| logged(|| ObjectBuilder::default().open_memory(OVERLAP)?.load()))?;
+    let object = uninterrupted(|| logged(|| ObjectBuilder::default().open_memory(CVE_2024_41009)?.load()))?;
     let (mut maps, mut programs) = (object.maps(), object.progs_mut());
     let unknown = |why: &str| Error::UnsupportedKernel(format!("cannot try whether its rings are safe: {why}"));
     let ring = maps.find(|map| map.name() == "ring").ok_or_else(|| unknown("no ring"))?;

@@ -1,4 +1,4 @@
-//! The ids of the host's BPF maps, by an iterator of `bpf/live_maps.bpf.c`.
+//! The ids of the host's BPF maps, by an iterator of `bpf/probes/live_maps.bpf.c`.
 //!
 //! A broker's client can keep the ring of a tracer that has ended, open or mapped, and its memory is not free until the
 //! last holder is gone. The kernel tells nobody of that moment. But then the map's id is gone from the list, and ids

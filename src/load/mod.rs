@@ -37,7 +37,7 @@ use crate::load::parallel::{Beside, load_beside};
 use crate::load::patch::{cast, handle_exit_program, patch_calls, set_exit_target};
 use crate::memory::OutOfMemory;
 use crate::skel::types::{cgroup_v1, decisions};
-use crate::skel::{GUIDE_REJECTED, OpenRawtpSkel, RawtpSkelBuilder};
+use crate::skel::{VERIFIER_REJECTS, OpenRawtpSkel, RawtpSkelBuilder};
 use crate::sys::mmap::probe_mapping;
 use crate::sys::signals::{Interrupted, uninterrupted};
 use crate::syscall::{numbers, requests};
@@ -324,5 +324,5 @@ fn freeze(map: BorrowedFd<'_>) -> Result<()> {
 ///
 /// [`Error::Load`], always, unless the kernel does not let us come that far.
 pub fn load_rejected() -> Result<()> {
-    uninterrupted(|| logged(|| ObjectBuilder::default().open_memory(GUIDE_REJECTED)?.load().map(drop)))
+    uninterrupted(|| logged(|| ObjectBuilder::default().open_memory(VERIFIER_REJECTS)?.load().map(drop)))
 }

@@ -17,7 +17,7 @@ const EXIT: u8 = 0x95;
 const MOVE: u8 = 0xbf;
 const SET: u8 = 0xb7;
 
-/// The call that stands in the programs for what [`patch_calls`] puts there (`bpf/task.bpf.h`).
+/// The call that stands in the programs for what [`patch_calls`] puts there (`bpf/lib/task.bpf.h`).
 const UNTRUSTED_CALL: i32 = 0x7261_7774;
 
 fn instruction(code: u8, to: u8, from: u8, value: i32) -> bpf_insn {

@@ -73,7 +73,7 @@ impl Enter<'_> {
                     && align_of::<enter_record>() == align_of::<Identity>()
             );
         };
-        // SAFETY: the words are the record's own last bytes, all of them initialized: it has no padding (event.h). They
+        // SAFETY: the words are the record's own last bytes, all of them initialized: it has no padding (record.h). They
         // are aligned as the record is.
         unsafe { &*ptr::from_ref(self.record).byte_add(IDENTITY_AT).cast() }
     }

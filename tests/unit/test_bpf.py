@@ -38,13 +38,13 @@ HELPERS = {
 
 
 @pytest.mark.parametrize("architecture", ["x86", "arm64"])
-@pytest.mark.parametrize("source", sorted((ROOT / "bpf").glob("*.bpf.c")), ids=lambda path: path.name)
+@pytest.mark.parametrize("source", sorted((ROOT / "bpf").rglob("*.bpf.c")), ids=lambda path: path.name)
 def test_compiles(source: Path, architecture: str, tmp_path: Path) -> None:
     headers = max(ROOT.glob("target/*/build/libbpf-sys-*/out/include"), key=lambda path: path.stat().st_mtime)
     compiled = tmp_path / "compiled.o"
     clang = [os.environ.get("RAWTP_CLANG", "clang"), "-target", "bpf", "-g", "-O2", "-Wall", "-Werror"]
     subprocess.run(
-        [*clang, f"-D__TARGET_ARCH_{architecture}", f"-I{headers}", "-c", str(source), "-o", str(compiled)], check=True
+        [*clang, f"-D__TARGET_ARCH_{architecture}", f"-I{headers}", f"-I{ROOT / 'bpf'}", "-c", str(source), "-o", str(compiled)], check=True
     )
     sections = subprocess.check_output(["readelf", "-SW", compiled], text=True)
     assert ("raw_tp/sys_enter" in sections) == (source.name != "live_maps.bpf.c")
@@ -55,7 +55,7 @@ def test_compiles(source: Path, architecture: str, tmp_path: Path) -> None:
 
 
 def test_no_helper_that_5_10_cannot_do_without() -> None:
-    text = "".join(path.read_text() for path in (ROOT / "bpf").glob("*.[ch]") if path.name != "vmlinux.h")
+    text = "".join(path.read_text() for path in (ROOT / "bpf").rglob("*.[ch]") if path.name != "vmlinux.h")
     called = {name for name in re.findall(r"\b(bpf_\w+)\(", text) if not name.startswith("bpf_core_")}
     assert called <= HELPERS
     assert text.count("bpf_get_current_task_btf(") == text.count("bpf_task_pt_regs(") == 1

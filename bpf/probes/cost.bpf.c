@@ -7,9 +7,10 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
-#include "event.h"
-#include "task.bpf.h"
-#include "name.bpf.h"
+#include "record.h"
+#include "lib/scratch.bpf.h"
+#include "lib/task.bpf.h"
+#include "lib/user_string.bpf.h"
 
 /* The number of unlinkat here. */
 const volatile __u64 cfg_unlinkat = 0;

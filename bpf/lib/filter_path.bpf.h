@@ -3,8 +3,8 @@
  * Whether a call may be about a path that is wanted. Only what surely is not is left out here: user space, which has
  * the whole path, looks again.
  */
-#ifndef RAWTP_PATH_FILTER_BPF_H
-#define RAWTP_PATH_FILTER_BPF_H
+#ifndef RAWTP_FILTER_PATH_BPF_H
+#define RAWTP_FILTER_PATH_BPF_H
 
 const volatile struct path_filter cfg_path_filters[FILTER_MAX] = {};
 const volatile __u32 cfg_path_count = 0;

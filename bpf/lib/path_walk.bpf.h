@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /* From a directory up to the root, name by name, through mounts: what d_path does, without its locks. */
-#ifndef RAWTP_WALK_BPF_H
-#define RAWTP_WALK_BPF_H
+#ifndef RAWTP_PATH_WALK_BPF_H
+#define RAWTP_PATH_WALK_BPF_H
 
 /*
  * A path has at most PATH_MAX / 2 names; to cross a mount is a step, too. The verifier follows every step of a loop,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /* Filling an enter record and sending it: what all that writes one has in common. */
-#ifndef RAWTP_REPORT_BPF_H
-#define RAWTP_REPORT_BPF_H
+#ifndef RAWTP_EMIT_BPF_H
+#define RAWTP_EMIT_BPF_H
 
 static __always_inline void begin_record(struct call_state *state, struct counters *counted, __u32 cpu,
 					 struct task_struct *task)

@@ -41,8 +41,8 @@ const volatile __u32 cfg_task_type = 0;
  * verifier goes through the names of all of the kernel's types, up to four times, to learn whether to trust that one
  * too: a millisecond. Here nothing need be trusted. No helper has this number: user space puts a call of
  * bpf_rdonly_cast in its place, which the kernel makes a move of, or a move where there is no such thing
- * (src/load/patch.rs). What is read through the result costs some instructions more, and so what is no pointer is read from
- * the task itself.
+ * (src/load/patch.rs). What is read through the result costs some instructions more, and so what is no pointer is read
+ * from the task itself.
  */
 #define UNTRUSTED_CALL 0x72617774
 static void *(*const untrusted)(const void *pointer, __u32 type) = (void *)UNTRUSTED_CALL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /* Reading the names that a task passed. */
-#ifndef RAWTP_NAME_BPF_H
-#define RAWTP_NAME_BPF_H
+#ifndef RAWTP_USER_STRING_BPF_H
+#define RAWTP_USER_STRING_BPF_H
 
 /* For the verifier, which at any distance from the check has lost the range: always true, and so only a mask. */
 static __always_inline __u64 within_segments(__u64 at)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /* What io_uring is asked for, from the kernel's own copy of it, which its tracepoints hand out. */
-#ifndef RAWTP_URING_BPF_H
-#define RAWTP_URING_BPF_H
+#ifndef RAWTP_IO_URING_ABI_BPF_H
+#define RAWTP_IO_URING_ABI_BPF_H
 
 /* By opcode, which is the same on every architecture. */
 const volatile struct request_call cfg_requests[OPCODES_MAX] = {};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /* Whose calls are reported. What is not asked for, the verifier removes. */
-#ifndef RAWTP_FILTER_BPF_H
-#define RAWTP_FILTER_BPF_H
+#ifndef RAWTP_FILTER_TASK_BPF_H
+#define RAWTP_FILTER_TASK_BPF_H
 
 /* Of each kind the values, any of which will do, and how many there are; 0 to let everything through. */
 const volatile __u32 cfg_pids[FILTER_MAX] = {};

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* Requests of io_uring: the same at their submission and completion. */
+#ifndef RAWTP_IO_URING_HOOK_BPF_H
+#define RAWTP_IO_URING_HOOK_BPF_H
+
+/* The request that was sent under this key is over. */
+static __always_inline void send_completion(const struct request_key *key, const struct sent *sent, __s64 ret)
+{
+	struct completion_record record = {
+		.kind = RECORD_COMPLETION,
+		.cpu = sent->cpu,
+		.seq = sent->seq,
+		.ts_ns = bpf_ktime_get_boot_ns(),
+		.ret = ret,
+	};
+
+	close_request(key);
+	if (bpf_ringbuf_output(&events, &record, sizeof(record), 0))
+		count_lost_exit(bpf_get_smp_processor_id());
+}
+
+SEC("raw_tp")
+int handle_request(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct io_kiocb *req = (void *)(SUBMITS_CTX_REQ ? ARGUMENT_AT(ctx, 1) : ARGUMENT_AT(ctx, 0));
+	const volatile struct request_call *call;
+	struct request_key key = {(__u64)req, 0};
+	struct enter_record *record;
+	struct counters *counted;
+	struct call_state *state;
+	struct task_struct *task;
+	struct sent sent = {0}, *unfinished;
+	__u32 cpu, slot;
+	__u8 opcode;
+
+	if (!SUBMITS_REQ && !SUBMITS_CTX_REQ)
+		return UNKNOWN_ARGUMENTS(ctx);
+	/*
+	 * The address is another request's now: the one before has ended without a completion, as what is linked to a
+	 * failed one with IOSQE_CQE_SKIP_SUCCESS does. It must not get this one's result.
+	 */
+	if (cfg_results && COMPLETES && !COMPLETES_CTX && requests_open) {
+		unfinished = bpf_map_lookup_elem(&requests, &key);
+		if (unfinished)
+			send_completion(&key, unfinished, NO_RESULT);
+	}
+	opcode = BPF_CORE_READ(req, opcode);
+	if (opcode >= OPCODES_MAX)
+		return 0;
+	call = &cfg_requests[opcode];
+	if (call->condition == CALL_NEVER)
+		return 0;
+	cpu = bpf_get_smp_processor_id();
+	slot = cfg_cpus + cpu;
+	counted = bpf_map_lookup_elem(&counters, &slot);
+	state = bpf_map_lookup_elem(&call_states, &slot);
+	if (!counted || !state || is_closed || !read_request(req, opcode, &state->asked))
+		return 0;
+	if (call->condition == CALL_O_TRUNC && !(state->asked.flags & O_TRUNC))
+		return 0;
+	counted->matched++;
+	task = current_task();
+	if (is_filtered(task)) {
+		counted->filtered++;
+		return 0;
+	}
+
+	record = &state->record;
+	record->nr = call->nr;
+	record->abi = ABI_NATIVE;
+	record->via = VIA_IO_URING;
+	begin_record(state, counted, cpu, task);
+	/* A thread of the kernel's is named after its work. Rare, and so not worth one more typed pointer. */
+	if (TASK(task, flags) & PF_IO_WORKER)
+		BPF_CORE_READ_INTO((char(*)[COMM_BYTES])record->comm, task, group_leader, comm);
+	if (!append_segments(state, counted, slot, true, task))
+		return 0;
+
+	if (COMPLETES_CTX) {
+		key.request = ARGUMENT_AT(ctx, 0);
+		key.user_data = bpf_core_type_exists(btf_trace_io_uring_submit_sqe___ctx_req) ? ARGUMENT_AT(ctx, 3)
+											      : ARGUMENT_AT(ctx, 2);
+	}
+	sent.seq = record->seq;
+	sent.cpu = cpu;
+	record->marks = 0;
+	if (!cfg_results || !COMPLETES || BPF_CORE_READ(req, flags) & IOSQE_CQE_SKIP_SUCCESS) {
+		record->marks = ENTER_NO_EXIT;
+	} else if (!open_request(&key, &sent)) {
+		record->marks = ENTER_NO_EXIT;
+		count_lost_exit(cpu);
+	}
+	if (!send_record(state, counted) && !record->marks)
+		close_request(&key);
+	return 0;
+}
+
+SEC("raw_tp")
+int handle_completion(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct request_key key = {0};
+	struct sent *sent;
+	__s64 ret;
+
+	if (!COMPLETES)
+		return UNKNOWN_ARGUMENTS(ctx);
+	if (!requests_open)
+		return 0;
+	if (COMPLETES_CTX) {
+		key.request = ARGUMENT_AT(ctx, 0);
+		key.user_data = ARGUMENT_AT(ctx, 1);
+		ret = (__s32)ARGUMENT_AT(ctx, 2);
+	} else if (COMPLETES_CTX_REQ) {
+		key.request = ARGUMENT_AT(ctx, 1);
+		ret = (__s32)ARGUMENT_AT(ctx, 3);
+	} else {
+		key.request = ARGUMENT_AT(ctx, 1);
+		ret = BPF_CORE_READ((struct io_uring_cqe *)ARGUMENT_AT(ctx, 2), res);
+	}
+	sent = bpf_map_lookup_elem(&requests, &key);
+	if (sent)
+		send_completion(&key, sent, ret);
+	return 0;
+}
+
+#endif

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* System calls: match, filter, fill and submit at the entry; the result, in a record of its own, at the exit. */
+#ifndef RAWTP_SYSCALL_HOOK_BPF_H
+#define RAWTP_SYSCALL_HOOK_BPF_H
+
+/* NULL for a call that nobody asked for. */
+static __always_inline const volatile struct call *watched_call(struct task_struct *task, __u32 nr, __u32 *abi)
+{
+	const volatile struct call *call;
+
+	*abi = abi_of(task, nr);
+	/* In the 32-bit table that bit is part of the number, and there is no such call. */
+	if (*abi == ABI_COMPAT && nr & X32_BIT)
+		return NULL;
+	call = call_of(*abi, nr);
+	return call->condition == CALL_NEVER ? NULL : call;
+}
+
+/* What the call is to be done to, as it was passed. */
+static __always_inline void ask(struct asked *asked, const volatile struct call *call,
+				const struct arguments *arguments, __u32 flags)
+{
+	asked->name = arguments->at[call->path & 7];
+	asked->new_name = arguments->at[call->new_path & 7];
+	asked->dfd = call->dfd ? arguments->at[call->dfd & 7] : AT_FDCWD;
+	asked->new_dfd = call->new_dfd ? arguments->at[call->new_dfd & 7] : AT_FDCWD;
+	asked->flags = flags;
+	asked->has_name = call->path;
+	asked->has_new_name = call->new_path;
+	asked->has_no_dfd = 0;
+}
+
+/*
+ * The record of a call, whose arguments are in the state; the caller has set what it is of. False when it is filtered,
+ * which is counted.
+ */
+static __always_inline bool fill_record(struct call_state *state, struct counters *counted, __u32 cpu, __u32 slot,
+					struct task_struct *task, const volatile struct call *call, __u32 flags)
+{
+	counted->matched++;
+	if (is_filtered(task)) {
+		counted->filtered++;
+		return false;
+	}
+	state->record.via = VIA_SYSCALL;
+	ask(&state->asked, call, &state->arguments, flags);
+	begin_record(state, counted, cpu, task);
+	return append_segments(state, counted, slot, false, task);
+}
+
+static __always_inline int on_enter(__u32 nr, struct pt_regs *regs)
+{
+	const volatile struct call *call;
+	struct counters *counted;
+	struct call_state *state;
+	struct task_struct *task;
+	__u8 *decision = NULL, decided = CALL_LEFT_OUT;
+	enum is_event what;
+	__u32 cpu, abi, flags;
+
+	if (!is_watched(nr))
+		return 0;
+	task = current_task();
+	call = watched_call(task, nr, &abi);
+	if (!call)
+		return 0;
+	cpu = bpf_get_smp_processor_id();
+	counted = bpf_map_lookup_elem(&counters, &cpu);
+	state = bpf_map_lookup_elem(&call_states, &cpu);
+	if (!counted || !state || is_closed)
+		return 0;
+	read_arguments(&state->arguments, typed_regs(task, regs), abi);
+	what = is_event(call, &state->arguments, &flags);
+	/* The exit sees it in the same registers. */
+	if (what == IS_NO_EVENT && call->condition == CALL_O_TRUNC)
+		return 0;
+	if (cfg_results)
+		decision = decision_of(task);
+	if (what == IS_UNKNOWN && decision) {
+		*decision = CALL_UNSEEN;
+		return 0;
+	}
+	state->record.nr = nr & ~X32_BIT;
+	state->record.abi = abi;
+	state->record.marks = (decision ? 0 : ENTER_NO_EXIT) | (what == IS_UNKNOWN ? ENTER_NO_FLAGS : 0);
+	if (what != IS_NO_EVENT && fill_record(state, counted, cpu, cpu, task, call, flags)) {
+		if (cfg_results && !decision)
+			__sync_fetch_and_add(&counted->lost_exits, 1);
+		if (send_record(state, counted))
+			decided = state->segments.has_fault ? CALL_FAULT : CALL_SENT;
+	}
+	if (decision)
+		*decision = decided;
+	return 0;
+}
+
+/* Cheapest, and exact where nothing else can run on the CPU meanwhile. */
+SEC("raw_tp/sys_enter")
+int handle_sys_enter(struct bpf_raw_tracepoint_args *ctx)
+{
+	return on_enter(ctx->args[1], (struct pt_regs *)ctx->args[0]);
+}
+
+/* Exact where raw tracepoints' programs can be preempted: the kernel runs those of this one with preemption off. */
+SEC("tp/raw_syscalls/sys_enter")
+int trace_sys_enter(struct trace_event_raw_sys_enter *ctx)
+{
+	return on_enter(ctx->id, NULL);
+}
+
+/* seccomp ends such a call before it begins: what is in the register of the return is then none. */
+static __always_inline bool has_result(struct task_struct *task)
+{
+	return !(TASK(task, pending.signal.sig[0]) & 1UL << (SIGSYS - 1));
+}
+
+/*
+ * A call whose entry was not seen: it began before the tracer did, or seccomp refused it, which comes before the
+ * tracepoint. The counters are those of the CPU's entries: one such program at a time runs on a CPU, but where raw
+ * tracepoints are preemptible, and hook="raw_tp" was asked for all the same.
+ */
+static __always_inline void report_unseen(struct call_state *state, __u32 cpu, __u32 slot, struct task_struct *task,
+					  const volatile struct call *call, __s64 ret)
+{
+	struct counters *counted = bpf_map_lookup_elem(&counters, &cpu);
+	enum is_event what;
+	__u32 flags;
+
+	if (!counted || is_closed)
+		return;
+	what = is_event(call, &state->arguments, &flags);
+	if (what == IS_NO_EVENT)
+		return;
+	state->record.marks = ENTER_NO_EXIT | ENTER_AT_EXIT | (what == IS_UNKNOWN ? ENTER_NO_FLAGS : 0);
+	if (!fill_record(state, counted, cpu, slot, task, call, flags))
+		return;
+	if (has_result(task))
+		append_result(&state->segments, ret);
+	send_record(state, counted);
+}
+
+static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
+{
+	const volatile struct call *call;
+	struct arguments *arguments;
+	struct segments *segments;
+	struct exit_record *record;
+	struct counters *counted;
+	struct call_state *state;
+	struct task_struct *task;
+	__u32 cpu, slot, abi, flags;
+	__u8 *decision, decided;
+	__u64 bytes;
+
+	if (!is_watched(nr))
+		return 0;
+	task = current_task();
+	call = watched_call(task, nr, &abi);
+	if (!call)
+		return 0;
+	cpu = bpf_get_smp_processor_id();
+	slot = cfg_exit_slots + cpu;
+	state = bpf_map_lookup_elem(&call_states, &slot);
+	if (!state)
+		return 0;
+	arguments = &state->arguments;
+	if (call->condition == CALL_O_TRUNC) {
+		read_arguments(arguments, typed_regs(task, regs), abi);
+		if (is_event(call, arguments, &flags) == IS_NO_EVENT)
+			return 0;
+	}
+	decision = decision_of(task);
+	if (!decision)
+		return 0;
+	decided = *decision;
+	*decision = CALL_UNSEEN;
+	if (decided == CALL_LEFT_OUT)
+		return 0;
+	if (decided != CALL_SENT)
+		read_arguments(arguments, typed_regs(task, regs), abi);
+	if (decided == CALL_UNSEEN) {
+		state->record.nr = nr & ~X32_BIT;
+		state->record.abi = abi;
+		report_unseen(state, cpu, slot, task, call, ret);
+		return 0;
+	}
+
+	record = &state->exit;
+	record->kind = RECORD_EXIT;
+	record->tid = TASK(task, pid);
+	record->ts_ns = bpf_ktime_get_boot_ns();
+	record->ret = ret;
+	record->nr = nr & ~X32_BIT;
+	record->abi = abi;
+	record->lost_exits = state->lost_exits_unreported;
+	bytes = sizeof(*record);
+	if (decided == CALL_FAULT) {
+		segments = &state->segments;
+		segments->end = 0;
+		if (call->path)
+			append_name(segments, SEGMENT_FILENAME, (const void *)arguments->at[call->path & 7]);
+		if (call->new_path)
+			append_name(segments, SEGMENT_NEW_FILENAME, (const void *)arguments->at[call->new_path & 7]);
+		bytes += within_segments(segments->end);
+	}
+	if (!bpf_ringbuf_output(&events, record, bytes, 0)) {
+		state->lost_exits_unreported = 0;
+	} else {
+		state->lost_exits_unreported++;
+		counted = bpf_map_lookup_elem(&counters, &cpu);
+		if (counted)
+			__sync_fetch_and_add(&counted->lost_exits, 1);
+	}
+	return 0;
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(handle_sys_exit, struct pt_regs *regs, long ret)
+{
+	return on_exit(trusted_nr(regs), regs, ret);
+}
+
+SEC("tp/raw_syscalls/sys_exit")
+int trace_sys_exit(struct trace_event_raw_sys_exit *ctx)
+{
+	return on_exit(ctx->id, NULL, ctx->ret);
+}
+
+/* For others than the program that the state is of. */
+static __always_inline void count_lost_exit(__u32 cpu)
+{
+	__u32 slot = cfg_exit_slots + cpu;
+	struct call_state *state = bpf_map_lookup_elem(&call_states, &slot);
+	struct counters *counted = bpf_map_lookup_elem(&counters, &cpu);
+
+	if (state && counted) {
+		__sync_fetch_and_add(&counted->lost_exits, 1);
+		__sync_fetch_and_add(&state->lost_exits_unreported, 1);
+	}
+}
+
+#endif
