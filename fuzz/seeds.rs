@@ -12,7 +12,7 @@ use std::{env, process, thread};
 use _core::config::Config;
 use _core::fields::Fields;
 use _core::config::filters::{Asked, Filters};
-use _core::load::hook::Hook;
+use _core::config::hook::Hook;
 use _core::session::Session;
 use _core::syscall;
 

@@ -66,7 +66,7 @@ mod _core {
         // Before any call into libbpf, from whichever thread.
         super::load::libbpf_log::keep_off_stderr();
         // Before any thread can open an object: libbpf guards its list of handlers with no lock.
-        super::load::patch::handle_exit_program();
+        super::load::exit_target::handle_exit_program();
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         for (word, calls) in syscall::GROUPS {
             module.add(word.to_uppercase(), PyTuple::new(py, *calls)?)?;

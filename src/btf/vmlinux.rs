@@ -4,7 +4,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::num::NonZeroUsize;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::slice;
 use std::sync::OnceLock;
@@ -15,6 +15,7 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use crate::btf::parse::{FUNC, STRUCT, TYPEDEF, Types};
 use crate::btf::subset::part_of_types;
 use crate::memory::{self, OutOfMemory};
+use crate::sys::fd::owned;
 use crate::sys::mmap::probe_mapping;
 
 /// The kernel's numbers for what the programs name.
@@ -66,9 +67,8 @@ impl KernelTypes {
             return None;
         }
         // SAFETY: a name that outlives the call.
-        let fd = unsafe { libc::memfd_create(c"rawtp".as_ptr(), libc::MFD_CLOEXEC) };
-        // SAFETY: the kernel has just given us this descriptor.
-        let file = (fd >= 0).then(|| Self(File::from(unsafe { OwnedFd::from_raw_fd(fd) })))?;
+        let fd = owned(unsafe { libc::memfd_create(c"rawtp".as_ptr(), libc::MFD_CLOEXEC) }.into()).ok()?;
+        let file = Self(File::from(fd));
         file.path().exists().then_some(file)
     }
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -13,12 +13,11 @@ use std::{io, mem};
 
 use rustc_hash::FxHashMap;
 
+use crate::cgroup::CACHE_ENTRIES;
 use crate::cgroup::mounts::Hierarchy;
 use crate::cgroup::path::{Place, parse};
 use crate::cgroup::reports::Report;
-
-/// How many cgroups are remembered, at most: about 2 MB when all of them are containers.
-pub const CACHE_ENTRIES: usize = 4096;
+use crate::sys::fd::owned;
 
 /// After how long an id that was not found is looked for again. Ids are not reused, but a cgroup that was not visible
 /// may become so: a mount appears, descriptors are free again.
@@ -184,9 +183,7 @@ impl Mount {
         let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC;
         // SAFETY: the handle has the layout of `struct file_handle` with its 8 bytes, and outlives the call.
         let fd = unsafe { libc::syscall(libc::SYS_open_by_handle_at, self.dir.as_raw_fd(), &raw mut handle, flags) };
-        let fd = i32::try_from(fd).ok().filter(|&fd| fd >= 0).ok_or_else(io::Error::last_os_error)?;
-        // SAFETY: the kernel has just given us this descriptor.
-        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        let fd = owned(fd)?;
         fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()))
     }
 

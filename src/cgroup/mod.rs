@@ -11,3 +11,6 @@ pub mod mounts;
 pub mod path;
 pub mod reports;
 pub mod resolver;
+
+/// How many cgroups are cached, at most: about 2 MB when all of them are containers.
+pub const CACHE_ENTRIES: usize = 4096;

@@ -8,7 +8,7 @@ use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::cgroup::lookup::CACHE_ENTRIES;
+use crate::cgroup::CACHE_ENTRIES;
 use crate::memory::{OutOfMemory, fallible, with_capacity};
 use crate::record::{Cgroup, Record, parse, record_at};
 

@@ -7,45 +7,30 @@ use std::sync::Arc;
 use arrow_array::{Array, cast::AsArray, types::UInt32Type};
 use arrow_array::{ArrayRef, ListArray, StructArray, UInt32Array};
 use arrow_buffer::OffsetBuffer;
-use arrow_schema::{DataType, Field, Fields};
 
-use crate::columns::column::{Text, shown_bytes};
-use crate::columns::raw_bytes::{Lossy, Zeros};
+use crate::columns::raw_bytes::{RawBytes, Zeros};
+use crate::columns::schema::{ancestor, ancestor_members};
+use crate::columns::text::{TextBuilder, shown_bytes};
 use crate::error::Result;
 use crate::memory::{OutOfMemory, reserve, reserve_to};
 use crate::record::segments::ancestors;
 
-fn members() -> Fields {
-    let [pid, comm] =
-        [("pid", DataType::UInt32), ("comm", DataType::Utf8)].map(|(name, kind)| Field::new(name, kind, false));
-    [pid, comm, Field::new("comm_bytes", DataType::Binary, true)].into_iter().collect()
-}
-
-fn item() -> Arc<Field> {
-    Arc::new(Field::new("item", DataType::Struct(members()), false))
-}
-
-/// What its cells are.
-pub(crate) fn kind() -> DataType {
-    DataType::List(item())
-}
-
 #[derive(Debug)]
-pub(crate) struct Ancestry {
+pub(crate) struct AncestorsColumn {
     offsets: Vec<i32>,
     pids: Vec<u32>,
-    comms: Text,
+    comms: TextBuilder,
     /// What the text of a process does not say: few, as a rule none.
-    lossy: Lossy,
+    raw_bytes: RawBytes,
     zeros: Zeros,
     /// The last row, to repeat it.
     last: Vec<u8>,
 }
 
-impl Ancestry {
+impl AncestorsColumn {
     pub(crate) fn new() -> Self {
-        let (comms, lossy, zeros) = (Text::new(), Lossy::default(), Zeros::default());
-        Self { offsets: vec![0], pids: Vec::new(), comms, lossy, zeros, last: Vec::new() }
+        let (comms, raw_bytes, zeros) = (TextBuilder::new(), RawBytes::default(), Zeros::default());
+        Self { offsets: vec![0], pids: Vec::new(), comms, raw_bytes, zeros, last: Vec::new() }
     }
 
     /// Makes room for so many rows without a process.
@@ -63,9 +48,9 @@ impl Ancestry {
         if self.pids.len() + items > self.zeros.rows() {
             self.zeros.reserve_to(self.pids.capacity())?;
         }
-        let lossy = ancestors(&self.last).map(|(_, comm)| comm).filter(|comm| str::from_utf8(comm).is_err());
-        let (count, bytes) = lossy.fold((0, 0), |(count, bytes), comm| (count + 1, bytes + comm.len()));
-        self.lossy.reserve(more.saturating_mul(count), more.saturating_mul(bytes))
+        let raw_bytes = ancestors(&self.last).map(|(_, comm)| comm).filter(|comm| str::from_utf8(comm).is_err());
+        let (count, bytes) = raw_bytes.fold((0, 0), |(count, bytes), comm| (count + 1, bytes + comm.len()));
+        self.raw_bytes.reserve(more.saturating_mul(count), more.saturating_mul(bytes))
     }
 
     pub(crate) fn push(&mut self, content: &[u8]) -> std::result::Result<(), OutOfMemory> {
@@ -75,7 +60,7 @@ impl Ancestry {
         self.reserve_repeats(1)?;
         for (pid, comm) in ancestors(&self.last) {
             if !self.comms.push(comm)? {
-                self.lossy.push(self.pids.len(), comm)?;
+                self.raw_bytes.push(self.pids.len(), comm)?;
             }
             self.pids.push(pid);
         }
@@ -97,7 +82,7 @@ impl Ancestry {
         for _ in 0..more {
             self.pids.extend_from_within(first..first + items);
         }
-        self.lossy.repeat_last(first, items, more);
+        self.raw_bytes.repeat_last(first, items, more);
         self.offsets.extend((1..=more).map(|row| end + (row * items) as i32));
     }
 
@@ -107,14 +92,14 @@ impl Ancestry {
         let items = self.offsets.last().map_or(0, |end| *end as usize);
         self.pids.truncate(items);
         self.comms.truncate(items);
-        self.lossy.truncate(items);
+        self.raw_bytes.truncate(items);
     }
 
     pub(crate) fn finish(self) -> Result<ArrayRef> {
-        let bytes = self.lossy.finish(self.pids.len(), &self.zeros.finish(self.pids.len())?)?;
+        let bytes = self.raw_bytes.finish(self.pids.len(), &self.zeros.finish(self.pids.len())?)?;
         let items = vec![Arc::new(UInt32Array::from(self.pids)) as ArrayRef, Arc::new(self.comms.finish(None)), bytes];
-        let items = StructArray::try_new(members(), items, None)?;
-        Ok(Arc::new(ListArray::try_new(item(), OffsetBuffer::new(self.offsets.into()), Arc::new(items), None)?))
+        let items = StructArray::try_new(ancestor_members(), items, None)?;
+        Ok(Arc::new(ListArray::try_new(ancestor(), OffsetBuffer::new(self.offsets.into()), Arc::new(items), None)?))
     }
 }
 

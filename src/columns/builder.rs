@@ -6,15 +6,15 @@
 use std::sync::{Arc, Once};
 
 use arrow_array::RecordBatch;
-use arrow_schema::{ArrowError, Schema, SchemaRef};
+use arrow_schema::{ArrowError, SchemaRef};
 
-use crate::columns::column::{Column, fields};
+use crate::columns::column::Column;
 use crate::columns::raw_bytes::Zeros;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::event::changes::{Changed, Last};
 use crate::event::values::Values;
-use crate::fields::{Fields, Part};
+use crate::fields::Part;
 use crate::memory::{OutOfMemory, probe};
 use crate::read::Reader;
 use crate::read::in_flight::Taken;
@@ -30,7 +30,7 @@ impl From<ArrowError> for Error {
 }
 
 /// A batch ends behind the event with which its texts reach this: far below the 2 GiB that Arrow's offsets can tell.
-const MOST_BYTES: usize = 256 << 20;
+const MAX_TEXT_BYTES: usize = 256 << 20;
 
 /// From so many rows on a batch's memory is worth keeping for the next.
 const MANY_ROWS: usize = 4096;
@@ -40,12 +40,6 @@ const BATCH_BYTES: usize = 8 << 20;
 
 /// What is reserved at once for rows that may repeat.
 const AT_ONCE_BYTES: usize = 8 << 20;
-
-/// The columns of a set of keys: always the same, whatever events come.
-#[must_use]
-pub fn schema(wanted: Fields) -> SchemaRef {
-    Arc::new(Schema::new(wanted.keys().flat_map(fields).collect::<Vec<_>>()))
-}
 
 /// The columns of one part, which grow together.
 #[derive(Debug)]
@@ -61,9 +55,9 @@ struct Group {
     bytes: usize,
 }
 
-/// Columns as they grow.
+/// BatchBuilder as they grow.
 #[derive(Debug)]
-pub struct Columns {
+pub struct BatchBuilder {
     groups: [Group; 4],
     last: Option<Last>,
     rows: usize,
@@ -90,7 +84,7 @@ fn keep_freed_memory() {
     });
 }
 
-impl Columns {
+impl BatchBuilder {
     /// No rows yet, and room for so many, or for fewer where there is no memory for them.
     ///
     /// # Errors
@@ -154,7 +148,7 @@ impl Columns {
     /// Whether they are to be made a batch before there is another row.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.is_refused || self.bytes >= MOST_BYTES
+        self.is_refused || self.bytes >= MAX_TEXT_BYTES
     }
 
     /// Adds an event.
@@ -317,7 +311,7 @@ pub fn read(
     counts: &Counts,
     most: usize,
 ) -> Result<RecordBatch> {
-    let mut columns = Columns::new(values, reader.waiting().min(most))?;
+    let mut columns = BatchBuilder::new(values, reader.waiting().min(most))?;
     let mut taken = Taken::new(counts);
     columns.take(reader, values, &mut taken, most)?;
     let made = columns.finish(Arc::clone(schema))?;

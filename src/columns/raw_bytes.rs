@@ -9,19 +9,19 @@ use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer
 use arrow_schema::DataType;
 
 use crate::columns::bits::Validity;
-use crate::columns::column::item;
+use crate::columns::schema::item;
 use crate::error::Result;
 use crate::event::values::texts;
 use crate::memory::{OutOfMemory, reserve, with_capacity, zeroed};
 
 /// The bytes of the rows whose text is not all of them: few, as a rule none.
 #[derive(Debug, Default)]
-pub(crate) struct Lossy {
+pub(crate) struct RawBytes {
     bytes: Vec<u8>,
     rows: Vec<(Range<usize>, Range<usize>)>,
 }
 
-impl Lossy {
+impl RawBytes {
     /// Makes room for so many rows, of so many bytes in all.
     pub(crate) fn reserve(&mut self, rows: usize, bytes: usize) -> std::result::Result<(), OutOfMemory> {
         reserve(&mut self.rows, rows)?;

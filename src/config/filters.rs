@@ -13,8 +13,8 @@ use libbpf_rs::{MapCore, MapFlags};
 
 use crate::cgroup::lookup::Cgroups;
 use crate::cgroup::mounts::Hierarchy;
+use crate::config::outcome::Outcome;
 use crate::config::path_filter::PathFilter;
-use crate::config::refine::{Outcome, Refine};
 use crate::error::{Error, Result};
 use crate::skel::types::comm_filter;
 use crate::skel::{OpenRawtpSkel, RawtpSkel};
@@ -270,10 +270,10 @@ impl Filters {
         self.paths.iter().filter_map(|path| path.warning(&self.paths)).collect()
     }
 
-    /// What is left to be looked at in user space.
+    /// The paths that are wanted; none stands for all.
     #[must_use]
-    pub fn refine(&self) -> Refine {
-        Refine::new(self.outcome, self.paths.clone())
+    pub fn paths(&self) -> &[PathFilter] {
+        &self.paths
     }
 
     /// Writes them into the programs, before these are loaded.

@@ -1,14 +1,15 @@
 //! What the caller asked for, checked before anything is loaded.
 
 pub mod filters;
+pub mod hook;
+pub mod outcome;
 pub mod path_filter;
-pub mod refine;
 
 use crate::config::filters::Filters;
-use crate::config::refine::Outcome;
+use crate::config::hook::Hook;
+use crate::config::outcome::Outcome;
 use crate::error::{Error, Result};
 use crate::fields::Fields;
-use crate::load::hook::Hook;
 use crate::ring::queue::CHUNK_BYTES;
 use crate::sys::mmap::page_bytes;
 use crate::syscall::{CALLS, Call, by_name, numbers};

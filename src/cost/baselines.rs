@@ -11,13 +11,15 @@ use libbpf_rs::{MapCore, MapFlags, MapHandle};
 use crate::cost::{Case, Seen};
 use crate::error::{Error, Malformed, Result};
 use crate::load::diagnose::explain;
-use crate::load::hook::attach_tracepoint;
 use crate::load::libbpf_log::{keep_off_stderr, logged};
 use crate::ring::buffer::{Drained, Ring};
 use crate::ring::queue::Chunk;
 use crate::skel::cost::{CostSkelBuilder, OpenCostSkel};
+use crate::sys::bpf::attach_raw;
 use crate::sys::close_on_fork::Link;
+use crate::sys::fd::copy;
 use crate::sys::signals::uninterrupted;
+use crate::sys::tracepoint::attach_tracepoint;
 use crate::syscall::Abi;
 
 /// Which of them.
@@ -72,7 +74,6 @@ impl Compared {
             Which::GuideRawTp => &skel.progs.guide_raw_tp,
             Which::GuideTracepoint => &skel.progs.guide_tracepoint,
         };
-        let copy = |of: &dyn AsFd| of.as_fd().try_clone_to_owned().map_err(Error::os("cannot copy a descriptor"));
         Ok(Self {
             which,
             program: copy(program)?,
@@ -100,7 +101,7 @@ impl Compared {
     fn open_link(&mut self) -> io::Result<OwnedFd> {
         match self.which {
             Which::GuideTracepoint => attach_tracepoint(self.program.as_fd(), TRACEPOINT),
-            Which::Empty | Which::GuideRawTp => attach_raw_tracepoint(&self.program),
+            Which::Empty | Which::GuideRawTp => attach_raw(self.program.as_fd(), Some(c"sys_enter")),
         }
     }
 
@@ -133,18 +134,6 @@ fn reason(which: Which, error: &io::Error) -> String {
         _ => "",
     };
     format!("cannot attach to the tracepoint {hook} ({error}){hint}")
-}
-
-fn attach_raw_tracepoint(program: &OwnedFd) -> io::Result<OwnedFd> {
-    use std::os::fd::{AsRawFd, FromRawFd};
-
-    // SAFETY: a C string, and a descriptor that outlives the call.
-    let fd = unsafe { libbpf_sys::bpf_raw_tracepoint_open(c"sys_enter".as_ptr(), program.as_raw_fd()) };
-    if fd < 0 {
-        return Err(io::Error::from_raw_os_error(-fd));
-    }
-    // SAFETY: the kernel has just given us this descriptor.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 impl<E: From<Error>> Case<E> for Compared {

@@ -7,11 +7,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::load::coverage::{self, Part};
-use crate::load::hook::{attach_raw, attach_tracepoint};
 use crate::load::libbpf_log::logged;
 use crate::load::parallel::Beside;
 use crate::skel::RawtpSkel;
+use crate::sys::bpf::attach_raw;
 use crate::sys::close_on_fork::Link;
+use crate::sys::fd::copy;
+use crate::sys::tracepoint::attach_tracepoint;
 
 /// What keeps the programs alive and attached.
 #[derive(Debug, Default)]
@@ -153,10 +155,6 @@ impl Attached {
         self.programs.push(copy(program)?);
         Ok(())
     }
-}
-
-fn copy(of: &impl AsFd) -> Result<OwnedFd> {
-    of.as_fd().try_clone_to_owned().map_err(Error::os("cannot copy a descriptor"))
 }
 
 /// The link to the first tracepoint that is there; else the reason why none is attached.

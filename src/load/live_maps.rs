@@ -7,13 +7,14 @@
 use std::fs::File;
 use std::io::Read;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use libbpf_rs::ObjectBuilder;
 
 use crate::error::{Error, Result};
 use crate::load::libbpf_log::logged;
 use crate::skel::LIVE_MAPS;
+use crate::sys::fd::{copy, owned};
 
 /// Loads the iterator. Its descriptor is all that [`ids`] needs.
 ///
@@ -25,7 +26,7 @@ pub fn iterator() -> Result<OwnedFd> {
     let program =
         object.progs_mut().next().ok_or_else(|| Error::UnsupportedKernel("the iterator has no program".into()))?;
     let link = logged(|| program.attach())?;
-    link.as_fd().try_clone_to_owned().map_err(Error::os("cannot copy a descriptor"))
+    copy(&link)
 }
 
 /// The ids of all maps that are held by anything: descriptors, mappings, programs.
@@ -34,13 +35,9 @@ pub fn iterator() -> Result<OwnedFd> {
 ///
 /// [`Error::Os`] with what bpf(2) or read(2) said.
 pub fn ids(iterator: BorrowedFd<'_>) -> Result<Vec<u32>> {
-    // SAFETY: bpf_iter_create only takes the number of a descriptor, and gives that of a new one, or an error below zero.
-    let fd = unsafe { libbpf_sys::bpf_iter_create(iterator.as_raw_fd()) };
-    if fd < 0 {
-        return Err(Error::os("cannot list BPF maps")(std::io::Error::from_raw_os_error(-fd)));
-    }
-    // SAFETY: the descriptor is new, and nobody else's.
-    let mut list = File::from(unsafe { OwnedFd::from_raw_fd(fd) });
+    // SAFETY: bpf_iter_create takes the number of a descriptor and gives that of a new one, or an error below zero.
+    let list = owned(unsafe { libbpf_sys::bpf_iter_create(iterator.as_raw_fd()) }.into());
+    let mut list = File::from(list.map_err(Error::os("cannot list BPF maps"))?);
     let mut bytes = Vec::new();
     list.read_to_end(&mut bytes).map_err(Error::os("cannot list BPF maps"))?;
     let (ids, _) = bytes.as_chunks::<4>();

@@ -4,13 +4,14 @@ pub mod attach;
 pub mod coverage;
 pub mod cve_2024_41009;
 pub mod diagnose;
-pub mod hook;
+pub mod exit_target;
 pub mod libbpf_log;
 pub mod live_maps;
 pub mod loaded;
 pub mod parallel;
-pub mod patch;
+pub mod preemptible;
 pub mod probe;
+pub mod rdonly_cast;
 
 use std::fs;
 use std::io;
@@ -26,18 +27,21 @@ use crate::btf::vmlinux::KernelTypes;
 use crate::cgroup::mounts::controller;
 use crate::config::Config;
 use crate::config::filters::{INITIAL_PID_NS, PID_MAX};
+use crate::config::hook::Hook;
 use crate::error::{Error, Result};
 use crate::fields::{self, Key};
 use crate::load::attach::{Attached, Plan};
 use crate::load::diagnose::{LOAD_BYTES, LOADING, explain, verifier_reason};
-use crate::load::hook::{Hook, is_preemptible};
+use crate::load::exit_target::{handle_exit_program, set_exit_target};
 use crate::load::libbpf_log::{keep_off_stderr, logged};
 use crate::load::loaded::Loaded;
 use crate::load::parallel::{Beside, load_beside};
-use crate::load::patch::{cast, handle_exit_program, patch_calls, set_exit_target};
+use crate::load::preemptible::is_preemptible;
+use crate::load::rdonly_cast::{cast, patch_calls};
 use crate::memory::OutOfMemory;
 use crate::skel::types::{cgroup_v1, decisions};
-use crate::skel::{VERIFIER_REJECTS, OpenRawtpSkel, RawtpSkelBuilder};
+use crate::skel::{OpenRawtpSkel, RawtpSkelBuilder, VERIFIER_REJECTS};
+use crate::sys::fd::copy;
 use crate::sys::mmap::probe_mapping;
 use crate::sys::signals::{Interrupted, uninterrupted};
 use crate::syscall::{numbers, requests};
@@ -298,7 +302,6 @@ fn load_once(config: &Config, cpus: u32, plan: &Plan, is_beside: bool) -> Result
         return Ok(None);
     };
     freeze(skel.maps.counters.as_fd())?;
-    let copy = |map: &dyn AsFd| map.as_fd().try_clone_to_owned().map_err(Error::os("cannot copy a descriptor"));
     Ok(Some(Loaded {
         attached: Attached::new(&skel, &beside, config, plan)?,
         ring: copy(&skel.maps.events)?,

@@ -1,7 +1,7 @@
 //! Loading programs beside each other. The kernel's verifier is what a load waits for, and it can run on several CPUs.
 
 use std::ffi::CStr;
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::ptr::NonNull;
 use std::slice;
 use std::thread;
@@ -13,8 +13,9 @@ use libbpf_sys::{
     bpf_insn, bpf_line_info, bpf_prog_load_opts, bpf_prog_type,
 };
 
-use crate::load::patch::exit_target;
+use crate::load::exit_target::exit_target;
 use crate::skel::{OpenRawtpSkel, RawtpSkel};
+use crate::sys::fd::owned;
 use crate::sys::signals::Blocked;
 
 /// What was loaded beside the skeleton's programs, in place of those of the same name.
@@ -84,7 +85,7 @@ impl Copied {
             ..Default::default()
         };
         // SAFETY: all pointers are to values that outlive the call, with the sizes that they have.
-        let fd = unsafe {
+        let program = unsafe {
             libbpf_sys::bpf_prog_load(
                 self.kind.program,
                 self.kind.name.as_ptr(),
@@ -94,8 +95,7 @@ impl Copied {
                 &raw mut options,
             )
         };
-        // SAFETY: the kernel has just given us this descriptor.
-        (fd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(fd) })
+        owned(program.into()).ok()
     }
 }
 

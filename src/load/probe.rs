@@ -6,7 +6,8 @@ use std::ptr;
 
 use libbpf_sys::{BPF_MAP_TYPE_RINGBUF, bpf_map_create};
 
-use crate::load::hook::{attach_raw, descriptor, load, nothing};
+use crate::sys::bpf::{attach_raw, load, nothing};
+use crate::sys::fd::owned;
 use crate::sys::signals::Blocked;
 
 /// A command of `bpf(2)` that no kernel has. Bits above these are flags since Linux 7.
@@ -37,12 +38,12 @@ fn errno(made: &io::Result<OwnedFd>) -> i32 {
 
 fn no_command() -> io::Result<OwnedFd> {
     // SAFETY: the kernel reads no attributes of size 0.
-    descriptor(unsafe { libc::syscall(libc::SYS_bpf, NO_COMMAND, ptr::null::<libc::c_void>(), 0) })
+    owned(unsafe { libc::syscall(libc::SYS_bpf, NO_COMMAND, ptr::null::<libc::c_void>(), 0) })
 }
 
 fn ring_buffer(bytes: u32) -> io::Result<OwnedFd> {
     // SAFETY: NULL is no name, and no options.
-    descriptor(unsafe { bpf_map_create(BPF_MAP_TYPE_RINGBUF, ptr::null(), 0, 0, bytes, ptr::null()) }.into())
+    owned(unsafe { bpf_map_create(BPF_MAP_TYPE_RINGBUF, ptr::null(), 0, 0, bytes, ptr::null()) }.into())
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyInt, PyString};
 
 use crate::config::filters::{Asked, Cgroup};
-use crate::config::refine::Outcome;
+use crate::config::outcome::Outcome;
 use crate::syscall::GROUPS;
 
 /// An int argument; anything else is refused by name, and what no machine word holds by its value.

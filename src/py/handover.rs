@@ -10,11 +10,11 @@ use pyo3::types::PyDict;
 
 use crate::config::Config;
 use crate::config::filters::{Asked, Filters};
+use crate::config::hook::Hook;
 use crate::error::Error;
 use crate::fields::{Fields, Key};
 use crate::load::attach::Attached;
 use crate::load::coverage::{self, Part};
-use crate::load::hook::Hook;
 use crate::load::loaded::Loaded;
 use crate::py::args::{Optional, Who, names, path, whole};
 use crate::sys::close_on_fork::Link;

@@ -12,7 +12,7 @@ use pyo3::exceptions::{PyMemoryError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
-use crate::columns::builder::Columns;
+use crate::columns::builder::BatchBuilder;
 use crate::py::objects;
 use crate::py::reader_lock::Reading;
 use crate::py::tracer::Tracer;
@@ -88,9 +88,9 @@ impl<'py> Sink<'py> for Listed<'py> {
     }
 }
 
-/// Columns.
+/// BatchBuilder.
 pub(crate) struct Rows {
-    columns: Columns,
+    columns: BatchBuilder,
     most: usize,
 }
 
@@ -98,10 +98,10 @@ impl Rows {
     /// With room for what is queued.
     pub(crate) fn new(tracer: &Tracer, py: Python<'_>, most: usize) -> PyResult<Self> {
         let turn = tracer.turns.take(py)?;
-        Ok(Self { columns: Columns::new(&turn.values, turn.reader.waiting().min(most))?, most })
+        Ok(Self { columns: BatchBuilder::new(&turn.values, turn.reader.waiting().min(most))?, most })
     }
 
-    pub(crate) fn finish(self) -> Columns {
+    pub(crate) fn finish(self) -> BatchBuilder {
         self.columns
     }
 }

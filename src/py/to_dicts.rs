@@ -1,4 +1,4 @@
-//! Columns back to the dicts that the same events would have been.
+//! BatchBuilder back to the dicts that the same events would have been.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{ArrowPrimitiveType, Int32Type, Int64Type, TimestampNanosecondType, UInt32Type, UInt64Type};

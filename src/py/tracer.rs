@@ -13,12 +13,13 @@ use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict, PyList};
 
 use crate::columns::builder;
+use crate::columns::schema::schema;
 use crate::config::Config;
 use crate::config::filters::Filters;
+use crate::config::hook::Hook;
 use crate::error::Error;
 use crate::event::values::Values;
 use crate::fields::Fields;
-use crate::load::hook::Hook;
 use crate::memory::{OutOfMemory, hold_step};
 use crate::py::args::{Given, Optional, Who, calls, deadline, most, names, wait_s, whole};
 use crate::py::arrow_stream::Stream;
@@ -206,7 +207,7 @@ impl Tracer {
         Ok(Self {
             session,
             turns: Turns::new(Reading { reader, values, dicts }),
-            schema: builder::schema(config.fields),
+            schema: schema(config.fields),
             filters: asked.to_string(),
             fields: config.fields,
             awaited: Awaited::new(),

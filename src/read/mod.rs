@@ -2,15 +2,16 @@
 
 pub mod in_flight;
 pub mod join;
+pub mod residual_filter;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::config::refine::Refine;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::memory::check;
 use crate::read::join::{Counts, Join, Refusable, add};
+use crate::read::residual_filter::ResidualFilter;
 use crate::ring::queue::{Chunk, Queue};
 
 /// The one place where a session is read.
@@ -18,7 +19,7 @@ use crate::ring::queue::{Chunk, Queue};
 pub struct Reader {
     source: Source,
     /// `None` when it would let everything through.
-    refine: Option<Refine>,
+    residual_filter: Option<ResidualFilter>,
 }
 
 /// All events that come out of the queue.
@@ -34,10 +35,10 @@ struct Source {
 impl Reader {
     /// Reads from the queue.
     #[must_use]
-    pub fn new(queue: Arc<Queue>, counts: Arc<Counts>, refine: Refine) -> Self {
-        let refine = Some(refine).filter(|refine| !refine.is_off());
+    pub fn new(queue: Arc<Queue>, counts: Arc<Counts>, residual_filter: ResidualFilter) -> Self {
+        let residual_filter = Some(residual_filter).filter(|residual_filter| !residual_filter.is_off());
         let source = Source { queue, counts, chunk: Chunk::default(), position: 0, join: Join::default() };
-        Self { source, refine }
+        Self { source, residual_filter }
     }
 
     /// Hands the next event to `emit`; `None` when there is none now. An event that `emit` has no memory for stays the next.
@@ -48,11 +49,11 @@ impl Reader {
     /// rest of that chunk is passed over.
     pub fn next<R>(&mut self, mut emit: impl FnMut(&Event<'_>) -> Refusable<R>) -> Result<Option<R>> {
         check()?;
-        let Self { source, refine } = self;
-        let Some(refine) = refine else { return source.next(emit) };
+        let Self { source, residual_filter } = self;
+        let Some(residual_filter) = residual_filter else { return source.next(emit) };
         let made = loop {
-            let pass = |event: &Event<'_>| match refine.pass(event) {
-                Some(event) => emit(&event).map(Some).inspect_err(|_| refine.put_back(&event)),
+            let pass = |event: &Event<'_>| match residual_filter.pass(event) {
+                Some(event) => emit(&event).map(Some).inspect_err(|_| residual_filter.put_back(&event)),
                 None => Ok(None),
             };
             match source.next(pass) {
@@ -61,7 +62,7 @@ impl Reader {
                 Err(error) => break Err(error),
             }
         };
-        source.counts.untold.store(refine.untold(), Ordering::Relaxed);
+        source.counts.untold.store(residual_filter.untold(), Ordering::Relaxed);
         made
     }
 
@@ -124,7 +125,7 @@ mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     use super::*;
-    use crate::config::refine::Outcome;
+    use crate::config::outcome::Outcome;
     use crate::record::testing::{enter, exit, framed, named};
     use crate::skel::types::name_status;
 
@@ -138,7 +139,7 @@ mod tests {
         let bytes = [call(0), call(-2), call(7)].concat();
         queue.push(Chunk { bytes, events: 3, ..Chunk::default() }, || false).unwrap();
         let counts = Arc::new(Counts::default());
-        let mut reader = Reader::new(queue, Arc::clone(&counts), Refine::new(Outcome::Ok, Vec::new()));
+        let mut reader = Reader::new(queue, Arc::clone(&counts), ResidualFilter::new(Outcome::Ok, Vec::new()));
         let panicked = catch_unwind(AssertUnwindSafe(|| reader.next(|_| -> Refusable<()> { panic!("in the middle") })));
         assert!(panicked.is_err());
         assert_eq!(reader.next(|event| Ok((event.ret(), event.errno()))).unwrap(), Some((Some(7), None)));

@@ -14,6 +14,7 @@ use crate::load::attach::Attached;
 use crate::load::coverage::Part;
 use crate::load::loaded::Loaded;
 use crate::read::join::Counts;
+use crate::read::residual_filter::ResidualFilter;
 use crate::read::{Reader, waiting};
 use crate::ring::broker_lease::{Connection, End};
 use crate::ring::buffer::Ring;
@@ -82,7 +83,8 @@ impl Session {
         let reports = Arc::new(CgroupReports::default());
         let drain = Drain::start(ring, Arc::clone(&queue), Arc::clone(&reports), connection.transpose()?)?;
         let counts = Arc::new(Counts::default());
-        let reader = Reader::new(Arc::clone(&queue), Arc::clone(&counts), config.filters.refine());
+        let residual_filter = ResidualFilter::new(config.filters.outcome(), config.filters.paths().to_vec());
+        let reader = Reader::new(Arc::clone(&queue), Arc::clone(&counts), residual_filter);
         let session = Self {
             queue,
             control: Arc::clone(drain.control()),

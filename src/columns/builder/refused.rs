@@ -4,10 +4,13 @@ use std::mem::offset_of;
 
 use super::tests::cell;
 use super::*;
-use crate::config::refine::{Outcome, Refine};
+use crate::columns::schema::schema;
+use crate::config::outcome::Outcome;
+use crate::fields::Fields;
 use crate::fields::Key;
 use crate::memory::refusal;
 use crate::read::join::Refusable;
+use crate::read::residual_filter::ResidualFilter;
 use crate::record::enter_record;
 use crate::record::testing::{add_segment, completion, enter, exit, framed, request, walked};
 use crate::ring::queue::{Chunk, Queue};
@@ -88,7 +91,7 @@ fn read_all(
     }
     queue.close(Vec::new(), None);
     let counts = Arc::new(Counts::default());
-    let mut reader = Reader::new(queue, Arc::clone(&counts), Refine::new(outcome, Vec::new()));
+    let mut reader = Reader::new(queue, Arc::clone(&counts), ResidualFilter::new(outcome, Vec::new()));
     let mut values = Values::new(Fields::ALL);
     let mut read = Read { rows: Vec::new(), refused: 0, counts: [0; 6] };
     refusal::after(granted);
@@ -158,7 +161,7 @@ fn with_a_filter_that_tells_later_what_was_lost_before() {
 #[test]
 fn gathered_over_several_turns() {
     each_refusal(Outcome::Any, 3, |reader, values, counts| {
-        let mut columns = Columns::new(values, 0)?;
+        let mut columns = BatchBuilder::new(values, 0)?;
         let filled = (1..4).try_for_each(|turn| {
             if columns.is_full() { Ok(()) } else { columns.fill(reader, values, counts, 40 * turn) }
         });
@@ -176,7 +179,7 @@ fn an_event_that_is_refused_for_long_is_still_the_next() {
     }
     queue.close(Vec::new(), None);
     let counts = Arc::new(Counts::default());
-    let mut reader = Reader::new(queue, counts, Refine::new(Outcome::Failed, Vec::new()));
+    let mut reader = Reader::new(queue, counts, ResidualFilter::new(Outcome::Failed, Vec::new()));
     let mut seen = Vec::new();
     loop {
         let mut told = Vec::new();

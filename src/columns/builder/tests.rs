@@ -1,4 +1,4 @@
-//! Columns against the values of the same events.
+//! Batches against the values of the same events.
 
 use std::convert::Infallible;
 use std::hash::BuildHasher;
@@ -11,9 +11,10 @@ use rustc_hash::FxBuildHasher;
 
 use super::*;
 use crate::columns::ancestors;
+use crate::columns::schema::schema;
 use crate::event::exec_cache::{Program, Programs};
 use crate::event::values::{Value, texts};
-use crate::fields::{Key, Kind};
+use crate::fields::{Fields, Key, Kind};
 use crate::record::segments::{Segments, ancestors};
 use crate::record::testing::{add_segment, walked};
 use crate::record::{Enter, Exit, enter_record, exit_record};
@@ -138,13 +139,13 @@ pub(super) fn cell(key: Key, column: &ArrayRef, bytes: Option<&ArrayRef>, row: u
         assert!(key.or_none() && bytes.is_none_or(|bytes| bytes.is_null(row)), "{key:?}");
         return "none".into();
     }
-    let lossy = bytes.filter(|bytes| bytes.is_valid(row));
+    let raw_bytes = bytes.filter(|bytes| bytes.is_valid(row));
     let original = |text: &str, bytes: Option<&[u8]>| {
         let original = bytes.unwrap_or(text.as_bytes());
         assert_eq!((text_of(original).as_str(), str::from_utf8(original).is_err()), (text, bytes.is_some()));
         original.to_vec()
     };
-    let one = |text: &str| format!("{:?}", original(text, lossy.map(|bytes| bytes.as_binary::<i32>().value(row))));
+    let one = |text: &str| format!("{:?}", original(text, raw_bytes.map(|bytes| bytes.as_binary::<i32>().value(row))));
     match key.kind() {
         Kind::Time => column.as_primitive::<TimestampNanosecondType>().value(row).to_string(),
         Kind::I32 => column.as_primitive::<Int32Type>().value(row).to_string(),
@@ -165,7 +166,7 @@ pub(super) fn cell(key: Key, column: &ArrayRef, bytes: Option<&ArrayRef>, row: u
         Kind::Texts => {
             let items = column.as_list::<i32>().value(row);
             let shown: Vec<_> = items.as_string::<i32>().iter().map(|text| text.unwrap().to_owned()).collect();
-            let Some(bytes) = lossy else {
+            let Some(bytes) = raw_bytes else {
                 return format!("{:?}", shown.iter().map(String::as_bytes).collect::<Vec<_>>());
             };
             let items = bytes.as_list::<i32>().value(row);
@@ -179,7 +180,7 @@ pub(super) fn cell(key: Key, column: &ArrayRef, bytes: Option<&ArrayRef>, row: u
 
 fn check(samples: &[Sample], wanted: Fields) {
     let mut values = Values::new(wanted);
-    let mut columns = Columns::new(&values, 3).unwrap();
+    let mut columns = BatchBuilder::new(&values, 3).unwrap();
     for sample in samples {
         with_event(sample, |event| columns.push(event, &mut values).unwrap());
     }
@@ -221,7 +222,7 @@ proptest! {
 fn a_dictionary_has_each_text_once() {
     let wanted = Fields::of(&["comm".into()]).unwrap();
     let mut values = Values::new(wanted);
-    let mut columns = Columns::new(&values, 0).unwrap();
+    let mut columns = BatchBuilder::new(&values, 0).unwrap();
     for comm in [b"\xff\0\0\0", b"\\xff", b"\xff\0\0\0", b"rm\0\0"] {
         let mut record = enter_record::default();
         record.comm[..4].copy_from_slice(comm);
@@ -241,7 +242,7 @@ fn a_dictionary_has_each_text_once() {
 fn texts_are_bounded() {
     let wanted = Fields::of(&["argv".into()]).unwrap();
     let mut values = Values::new(wanted);
-    let mut columns = Columns::new(&values, 0).unwrap();
+    let mut columns = BatchBuilder::new(&values, 0).unwrap();
     let mut argv = Vec::new();
     add_segment(&mut argv, segment_kind::SEGMENT_ARGV.0, name_status::NAME_OK.0, &[b'a'; 1023]);
     let enter = Enter { record: &enter_record::default(), segments: Segments::read(&argv).unwrap() };
@@ -251,5 +252,5 @@ fn texts_are_bounded() {
     while !columns.is_full() {
         columns.push(&Event { enter: &enter, exit: None, offset_ns: 0, program, lost_before: 0 }, &mut values).unwrap();
     }
-    assert_eq!(columns.rows(), MOST_BYTES / 1024);
+    assert_eq!(columns.rows(), MAX_TEXT_BYTES / 1024);
 }

@@ -1,49 +1,15 @@
-//! What the kernel's filters cannot decide: the whole path, and the result.
+//! The filters that the kernel's programs cannot decide alone: the whole path, and the result.
 
 use rustc_hash::FxHashMap;
 
+use crate::config::outcome::Outcome;
 use crate::config::path_filter::PathFilter;
 use crate::event::Event;
 use crate::path::resolve::Paths;
 
-/// Which results are wanted. One that is not known could be any.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Outcome {
-    /// All.
-    #[default]
-    Any,
-    /// What did not fail.
-    Ok,
-    /// What did.
-    Failed,
-}
-
-impl Outcome {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Any, Self::Ok, Self::Failed];
-
-    /// As a caller names it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Any => "any",
-            Self::Ok => "ok",
-            Self::Failed => "failed",
-        }
-    }
-
-    fn has(self, event: &Event<'_>) -> bool {
-        match (self, event.ret()) {
-            (Self::Any, _) | (_, None) => true,
-            (Self::Ok, Some(ret)) => ret >= 0,
-            (Self::Failed, Some(ret)) => ret < 0,
-        }
-    }
-}
-
 /// Looks at each event before it is made.
 #[derive(Debug, Default)]
-pub struct Refine {
+pub struct ResidualFilter {
     outcome: Outcome,
     wanted: Vec<PathFilter>,
     paths: Paths,
@@ -51,7 +17,7 @@ pub struct Refine {
     untold: FxHashMap<(u32, u8), u32>,
 }
 
-impl Refine {
+impl ResidualFilter {
     /// Leaves out what has another result, or no path that is wanted; no paths want all.
     #[must_use]
     pub fn new(outcome: Outcome, wanted: Vec<PathFilter>) -> Self {
@@ -68,7 +34,7 @@ impl Refine {
     pub fn pass<'a>(&mut self, event: &Event<'a>) -> Option<Event<'a>> {
         let record = event.enter.record;
         let place = (record.cpu, record.via);
-        if !self.outcome.has(event) || !(self.wanted.is_empty() || self.is_wanted(event)) {
+        if !self.outcome.matches(event.ret()) || !(self.wanted.is_empty() || self.is_wanted(event)) {
             if event.lost() > 0 {
                 let untold = self.untold.entry(place).or_default();
                 *untold = untold.saturating_add(event.lost());

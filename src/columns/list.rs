@@ -1,0 +1,50 @@
+//! A column of lists of texts as it grows.
+#![allow(clippy::cast_possible_wrap, clippy::cast_sign_loss, reason = "offsets fit both, as in `column.rs`")]
+
+use crate::columns::text::TextBuilder;
+use crate::event::values::texts;
+use crate::memory::OutOfMemory;
+
+/// What can be refused for want of memory.
+type Refusable<T = ()> = std::result::Result<T, OutOfMemory>;
+
+/// ListBuilder of texts.
+#[derive(Debug)]
+pub(crate) struct ListBuilder {
+    pub(crate) offsets: Vec<i32>,
+    pub(crate) items: TextBuilder,
+}
+
+impl ListBuilder {
+    pub(crate) fn end(&mut self) {
+        self.offsets.push(self.items.offsets.len() as i32 - 1);
+    }
+
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Refusable<bool> {
+        let mut whole = true;
+        for text in texts(bytes) {
+            whole &= self.items.push(text)?;
+        }
+        self.end();
+        Ok(whole)
+    }
+
+    /// Makes room for the last row so many times again.
+    pub(crate) fn reserve_repeats(&mut self, more: usize) -> Refusable {
+        let [.., first, end] = self.offsets[..] else { return Ok(()) };
+        let bytes = self.items.text.len() - self.items.offsets[first as usize] as usize;
+        self.items.reserve(more.saturating_mul((end - first) as usize), more.saturating_mul(bytes))
+    }
+
+    pub(crate) fn truncate(&mut self, rows: usize) {
+        self.offsets.truncate(rows + 1);
+        self.items.truncate(self.offsets.last().map_or(0, |end| *end as usize));
+    }
+
+    pub(crate) fn repeat(&mut self, more: usize) {
+        let [.., first, end] = self.offsets[..] else { return };
+        let items = (end - first) as usize;
+        self.items.repeat(items, more);
+        self.offsets.extend((1..=more).map(|list| end + (list * items) as i32));
+    }
+}

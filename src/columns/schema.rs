@@ -1,0 +1,57 @@
+//! The Arrow columns of each key.
+
+use std::sync::Arc;
+
+use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+
+use crate::fields::{Fields, Key, Kind};
+
+/// The columns of a set of keys: always the same, whatever events come.
+#[must_use]
+pub fn schema(wanted: Fields) -> SchemaRef {
+    Arc::new(Schema::new(wanted.keys().flat_map(fields).collect::<Vec<_>>()))
+}
+
+/// The column of a key; for bytes that are text as a rule a second one, of the bytes themselves where they are not.
+pub(crate) fn fields(key: Key) -> impl Iterator<Item = Field> {
+    let (text, bytes) = match key.kind() {
+        Kind::Time => (DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())), None),
+        Kind::I32 => (DataType::Int32, None),
+        Kind::I64 => (DataType::Int64, None),
+        Kind::U32 => (DataType::UInt32, None),
+        Kind::U64 => (DataType::UInt64, None),
+        Kind::Bool => (DataType::Boolean, None),
+        Kind::Word => (one_of_few(), None),
+        Kind::Name => (one_of_few(), Some(DataType::Binary)),
+        Kind::Text => (DataType::Utf8, Some(DataType::Binary)),
+        Kind::Texts => (DataType::List(item(DataType::Utf8)), Some(DataType::List(item(DataType::Binary)))),
+        Kind::Ancestors => (list_of_ancestors(), None),
+    };
+    let bytes = bytes.map(|kind| Field::new(format!("{}_bytes", key.as_str()), kind, true));
+    [Field::new(key.as_str(), text, key.or_none())].into_iter().chain(bytes)
+}
+
+fn one_of_few() -> DataType {
+    DataType::Dictionary(DataType::Int32.into(), DataType::Utf8.into())
+}
+
+pub(crate) fn item(kind: DataType) -> Arc<Field> {
+    Arc::new(Field::new("item", kind, false))
+}
+
+/// The members of an ancestor.
+pub(crate) fn ancestor_members() -> arrow_schema::Fields {
+    let [pid, comm] =
+        [("pid", DataType::UInt32), ("comm", DataType::Utf8)].map(|(name, kind)| Field::new(name, kind, false));
+    [pid, comm, Field::new("comm_bytes", DataType::Binary, true)].into_iter().collect()
+}
+
+/// One ancestor, in the list of a row.
+pub(crate) fn ancestor() -> Arc<Field> {
+    Arc::new(Field::new("item", DataType::Struct(ancestor_members()), false))
+}
+
+/// The type of the column of ancestors.
+pub(crate) fn list_of_ancestors() -> DataType {
+    DataType::List(ancestor())
+}

@@ -1,0 +1,75 @@
+//! The BTF id of `sys_exit`'s tracepoint, which libbpf would search all of the kernel's types for on each load.
+
+use std::sync::{Once, OnceLock};
+
+use libbpf_rs::{OpenProgramMut, ProgramType};
+use libbpf_sys::{
+    BPF_PROG_TYPE_RAW_TRACEPOINT, BPF_PROG_TYPE_TRACING, BPF_TRACE_RAW_TP, bpf_prog_load_opts, bpf_program,
+    libbpf_prog_handler_opts,
+};
+
+use crate::btf::vmlinux::Numbers;
+
+/// What the exit program is attached to.
+static EXIT_TARGET: OnceLock<u32> = OnceLock::new();
+
+/// To be called before the object is opened. To libbpf the exit program is one of another type until it is loaded, since
+/// for its own it would look the target up by itself: among all of the kernel's types, three milliseconds.
+pub fn handle_exit_program() {
+    static REGISTER: Once = Once::new();
+    REGISTER.call_once(|| {
+        let options = libbpf_prog_handler_opts {
+            sz: size_of::<libbpf_prog_handler_opts>() as _,
+            cookie: 0,
+            prog_setup_fn: None,
+            prog_prepare_load_fn: Some(prepare_exit_program),
+            prog_attach_fn: None,
+        };
+        let section = c"tp_btf/sys_exit".as_ptr();
+        // SAFETY: libbpf copies the section's name and the options. Where it cannot, it takes its own handler.
+        unsafe {
+            libbpf_sys::libbpf_register_prog_handler(
+                section,
+                BPF_PROG_TYPE_RAW_TRACEPOINT,
+                BPF_TRACE_RAW_TP,
+                &raw const options,
+            )
+        };
+    });
+}
+
+/// # Safety
+///
+/// To be called by libbpf, with a program that it is about to load and the options that it loads it with.
+unsafe extern "C" fn prepare_exit_program(
+    program: *mut bpf_program,
+    options: *mut bpf_prog_load_opts,
+    _cookie: std::ffi::c_long,
+) -> std::ffi::c_int {
+    let Some(&target) = EXIT_TARGET.get() else { return -libc::EINVAL };
+    // SAFETY: the promise of the caller.
+    unsafe {
+        (*options).attach_btf_id = target;
+        libbpf_sys::bpf_program__set_type(program, BPF_PROG_TYPE_TRACING)
+    }
+}
+
+/// What the exit program is attached to, where that is known.
+#[must_use]
+pub fn exit_target() -> Option<u32> {
+    EXIT_TARGET.get().copied()
+}
+
+/// Says what the exit program is attached to. libbpf has to find it where it is not known.
+///
+/// # Errors
+///
+/// Those of libbpf.
+pub fn set_exit_target(program: &mut OpenProgramMut<'_>, numbers: Option<Numbers>) -> libbpf_rs::Result<()> {
+    if let Some(target) = numbers.and_then(|numbers| numbers.sys_exit) {
+        EXIT_TARGET.get_or_init(|| target);
+        return Ok(());
+    }
+    program.set_prog_type(ProgramType::Tracing);
+    program.set_attach_target(0, Some("sys_exit".into()))
+}

@@ -1,0 +1,49 @@
+//! bpf(2): loads and attaches programs of raw tracepoints.
+
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::ptr;
+
+use libbpf_sys::{BPF_PROG_TYPE_RAW_TRACEPOINT, bpf_insn, bpf_prog_load, bpf_prog_load_opts};
+
+use crate::sys::fd::owned;
+use crate::sys::signals::uninterrupted;
+
+/// A program that does nothing.
+pub(crate) fn nothing() -> [bpf_insn; 2] {
+    // r0 = 0; exit (include/uapi/linux/bpf_common.h: BPF_ALU64 | BPF_MOV | BPF_K, BPF_JMP | BPF_EXIT).
+    [0xb7, 0x95].map(|code| bpf_insn { code, ..Default::default() })
+}
+
+/// Loads a raw tracepoint's program.
+pub(crate) fn load(instructions: &[bpf_insn], prog_flags: u32) -> io::Result<OwnedFd> {
+    let mut options =
+        bpf_prog_load_opts { sz: size_of::<bpf_prog_load_opts>() as u64, prog_flags, ..Default::default() };
+    uninterrupted(|| {
+        // SAFETY: all pointers are to values that outlive the call; the license is a C string, and NULL is no name.
+        let fd = unsafe {
+            bpf_prog_load(
+                BPF_PROG_TYPE_RAW_TRACEPOINT,
+                ptr::null(),
+                c"Dual BSD/GPL".as_ptr(),
+                instructions.as_ptr(),
+                instructions.len() as _,
+                &raw mut options,
+            )
+        };
+        owned(fd.into())
+    })
+}
+
+/// Attaches a program to a raw tracepoint, for as long as the descriptor is open. A typed one (`tp_btf`) was loaded for its
+/// own, and takes no name.
+///
+/// # Errors
+///
+/// Those of `bpf(2)`.
+pub fn attach_raw(program: BorrowedFd<'_>, tracepoint: Option<&CStr>) -> io::Result<OwnedFd> {
+    let name = tracepoint.map_or_else(ptr::null, CStr::as_ptr);
+    // SAFETY: a C string or NULL, and a descriptor.
+    owned(unsafe { libbpf_sys::bpf_raw_tracepoint_open(name, program.as_raw_fd()) }.into())
+}
