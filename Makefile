@@ -78,6 +78,7 @@ lint: setup-lint .venv/.test .venv/.audit ## formats, clippy, rustdoc, types, li
 	cargo clippy --release --all-targets --manifest-path fuzz/Cargo.toml $(LOCKED) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --release --no-deps $(LOCKED)
 	$(if $(FORMATTED),clang-format --dry-run -Werror $(FORMATTED))
+	.venv/bin/python -m scripts.layers
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy

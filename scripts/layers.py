@@ -1,9 +1,10 @@
-"""Checks that the Rust sources import downwards only: ``python -m scripts.layers``, a part of ``make lint``."""
+"""Checks the imports of the Rust sources: ``python -m scripts.layers``, a part of ``make lint``."""
 
 from __future__ import annotations
 
 import re
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 SRC = Path(__file__).parents[1] / "src"
@@ -22,41 +23,67 @@ LAYERS = (
     ("py",),
     ("lib",),
 )
-"""The folders and files of ``src/``, the lowest first. A module may use what stands in rows below its own."""
+"""The folders and files of ``src/``, the lowest first. A module uses its own folder and the rows above its own here."""
 
 RANKS = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
 
-def module_of(path: Path) -> str:
-    """The first name below ``crate::`` of a source file."""
-    return path.relative_to(SRC).parts[0].removesuffix(".rs")
+def code_of(text: str) -> list[str]:
+    """The lines of a source without comments, up to its ``mod tests``: tests use helpers of any module."""
+    return [line.split("//")[0] for line in re.split(r"#\[cfg\(test\)\]\s*mod tests", text)[0].splitlines()]
 
 
-def without_tests(text: str) -> str:
-    """The source up to its ``mod tests``, which may use test helpers of any module."""
-    return re.split(r"#\[cfg\(test\)\]\s*mod tests", text)[0]
+def used_by(lines: list[str]) -> list[tuple[int, str]]:
+    """The line number and the path behind ``crate::`` of each use, braces taken apart."""
+    text = "\n".join(lines)
+    uses = []
+    for found in re.finditer(r"\bcrate::((?:\w+::)*)(?:\{([^}]*)\}|(\w+))", text):
+        number = text.count("\n", 0, found.start()) + 1
+        names = re.findall(r"[\w:]+", found[2]) if found[2] else [found[3]]
+        uses += [(number, found[1] + name) for name in names]
+    return uses
 
 
-def violations(path: Path, text: str) -> list[str]:
-    """The lines of one file that use a module of its own or a higher row, or pyo3 outside of ``py``."""
-    module = module_of(path)
+def violations(name: str, text: str) -> list[str]:
+    """The uses in one file, named from ``src/``, of a row that is not below its own, and of pyo3 outside of ``py``."""
+    module = name.split("/")[0].removesuffix(".rs")
     if module not in RANKS:
-        return [f"{path}: {module} has no row in LAYERS"]
+        return [f"src/{name}: {module} has no row in scripts/layers.py"]
+    lines = code_of(text)
     found = []
-    for number, line in enumerate(without_tests(text).splitlines(), 1):
-        code = line.split("//")[0]
-        for used in re.findall(r"\bcrate::(\w+)", code):
-            if used != module and RANKS.get(used, len(LAYERS)) >= RANKS[module]:
-                found.append(f"{path}:{number}: {module} must not use {used}")
-        if re.search(r"\bpyo3::|\buse pyo3\b", code) and module != "py":
-            found.append(f"{path}:{number}: pyo3 belongs under src/py/")
+    for number, path in used_by(lines):
+        used = path.split("::")[0]
+        if used != module and RANKS.get(used, len(LAYERS)) >= RANKS[module]:
+            found.append(f"src/{name}:{number}: {module} must not use {used}")
+    for number, line in enumerate(lines, 1):
+        if re.search(r"\bpyo3::", line) and module != "py":
+            found.append(f"src/{name}:{number}: pyo3 belongs under src/py/")
     return found
+
+
+def circle(sources: dict[str, str]) -> list[str]:
+    """A circle among the files, by their names, where there is one."""
+    modules = {name.removesuffix(".rs").removesuffix("/mod").replace("/", "::"): name for name in sources}
+    graph: dict[str, set[str]] = {}
+    for module, name in modules.items():
+        uses = graph.setdefault(module, set())
+        for _, path in used_by(code_of(sources[name])):
+            parts = path.split("::")
+            known = ["::".join(parts[:end]) for end in range(len(parts), 0, -1)]
+            uses |= {next((used for used in known if used in modules), module)} - {module}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return [f"a circle: {' -> '.join(error.args[1])}"]
+    return []
 
 
 def main() -> int:
     """Prints each violation. The exit code is 1 when there is one."""
-    found = [line for path in sorted(SRC.rglob("*.rs")) for line in violations(path, path.read_text())]
-    print(*found, sep="\n", end="\n" if found else "")
+    sources = {str(path.relative_to(SRC)): path.read_text() for path in sorted(SRC.rglob("*.rs"))}
+    found = [line for name, text in sources.items() for line in violations(name, text)] + circle(sources)
+    for line in found:
+        print(line)
     return int(bool(found))
 
 

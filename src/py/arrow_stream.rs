@@ -2,6 +2,7 @@
 
 use std::io::Error as IoError;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Instant;
 
 use arrow_array::{RecordBatch, RecordBatchReader};
@@ -10,36 +11,32 @@ use pyo3::prelude::*;
 
 use crate::py::batch::ROWS;
 use crate::py::collect::{PAUSE, pause};
-use crate::py::tracer::Tracer;
+use crate::py::feed::{Feed, Next};
 
-/// What its consumer calls from any thread, attached to Python or not.
-pub(crate) struct Stream {
-    tracer: Py<Tracer>,
-    schema: SchemaRef,
-}
+/// The reader that an Arrow consumer calls, from any thread, attached to Python or not.
+pub(crate) struct Stream(Arc<Feed>);
 
 impl Stream {
-    pub(crate) fn new(tracer: Py<Tracer>, schema: SchemaRef) -> Self {
-        Self { tracer, schema }
+    pub(crate) fn new(feed: Arc<Feed>) -> Self {
+        Self(feed)
     }
 
     /// Waits for the next batch; `None` at the end.
     fn wait(&self, py: Python<'_>) -> PyResult<Option<RecordBatch>> {
-        let tracer = self.tracer.get();
-        tracer.check_process()?;
-        loop {
-            // As in `Tracer.__next__`: what was queued before the close must come out before the end.
-            let closed = tracer.session.queue().is_closed();
-            let batch = tracer.read_batch(py, ROWS)?;
-            if batch.num_rows() > 0 {
-                return Ok(Some(batch));
-            }
-            if closed {
-                return tracer.failure().map(|()| None);
-            }
-            tracer.wait(py, None)?;
+        let feed = &*self.0;
+        feed.check_process()?;
+        let mut has_waited = false;
+        let next = feed.next(py, None, || {
             // The consumer keeps each batch as it is: rather few of many rows than many of one.
-            pause(tracer, py, Instant::now() + PAUSE)?;
+            if std::mem::replace(&mut has_waited, true) {
+                pause(feed, py, Instant::now() + PAUSE)?;
+            }
+            let batch = feed.read_batch(py, ROWS)?;
+            Ok((batch.num_rows() > 0).then_some(batch))
+        })?;
+        match next {
+            Next::Read(batch) => Ok(Some(batch)),
+            Next::Timeout | Next::Closed => Ok(None),
         }
     }
 
@@ -65,6 +62,6 @@ impl Iterator for Stream {
 
 impl RecordBatchReader for Stream {
     fn schema(&self) -> SchemaRef {
-        self.schema.clone()
+        Arc::clone(&self.0.schema)
     }
 }

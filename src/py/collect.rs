@@ -8,15 +8,15 @@ use arrow_array::RecordBatch;
 use pyo3::prelude::*;
 
 use crate::memory::hold_step;
-use crate::py::take::{Rows, Sink};
-use crate::py::tracer::Tracer;
+use crate::py::feed::{Feed, Sink};
+use crate::py::sinks::Rows;
 
 /// How long what came waits for more.
 pub(crate) const PAUSE: Duration = Duration::from_millis(100);
 
 /// Leaves what comes in the queue until `end`, as long as that is not filling: many events cost less than one many times.
-pub(crate) fn pause(tracer: &Tracer, py: Python<'_>, end: Instant) -> PyResult<()> {
-    let queue = tracer.session.queue();
+pub(crate) fn pause(feed: &Feed, py: Python<'_>, end: Instant) -> PyResult<()> {
+    let queue = feed.session.queue();
     while Instant::now() < end && !queue.is_filling() && !queue.is_closed() {
         py.detach(|| thread::sleep(PAUSE / 50));
         py.check_signals()?;
@@ -24,51 +24,51 @@ pub(crate) fn pause(tracer: &Tracer, py: Python<'_>, end: Instant) -> PyResult<(
     Ok(())
 }
 
-/// Takes what had happened by the call, or waits for what comes first, as [`Tracer::collect`] does.
-pub(crate) fn batch(tracer: &Tracer, py: Python<'_>, deadline: Option<Instant>, most: usize) -> PyResult<RecordBatch> {
-    tracer.check_process()?;
+/// Takes what had happened by the call, or waits for what comes first, as [`Feed::collect`] does.
+pub(crate) fn batch(feed: &Feed, py: Python<'_>, deadline: Option<Instant>, most: usize) -> PyResult<RecordBatch> {
+    feed.check_process()?;
     let _held = hold_step()?;
-    let mut rows = Rows::new(tracer, py, most)?;
-    tracer.collect(py, &mut rows, deadline)?;
-    finish(tracer, py, rows)
+    let mut rows = Rows::new(feed, py, most)?;
+    feed.collect(py, &mut rows, deadline)?;
+    finish(feed, py, rows)
 }
 
 /// Takes all that comes until `end` or the close, or `most` of it when those come sooner. What was taken by the time of an
 /// exception, Ctrl-C above all, is counted as discarded.
-pub(crate) fn gather(tracer: &Tracer, py: Python<'_>, end: Option<Instant>, most: usize) -> PyResult<RecordBatch> {
-    tracer.check_process()?;
+pub(crate) fn gather(feed: &Feed, py: Python<'_>, end: Option<Instant>, most: usize) -> PyResult<RecordBatch> {
+    feed.check_process()?;
     let _held = hold_step()?;
-    let mut rows = Rows::new(tracer, py, most)?;
-    if let Err(error) = fill(&mut rows, tracer, py, end) {
-        tracer.take_back(py, rows.taken())?;
+    let mut rows = Rows::new(feed, py, most)?;
+    if let Err(error) = fill(&mut rows, feed, py, end) {
+        feed.take_back(py, rows.taken())?;
         return Err(error);
     }
-    finish(tracer, py, rows)
+    finish(feed, py, rows)
 }
 
-fn finish(tracer: &Tracer, py: Python<'_>, rows: Rows) -> PyResult<RecordBatch> {
+fn finish(feed: &Feed, py: Python<'_>, rows: Rows) -> PyResult<RecordBatch> {
     let taken = rows.taken();
-    let made = py.detach(|| rows.finish().finish(Arc::clone(&tracer.schema)));
+    let made = py.detach(|| rows.finish().finish(Arc::clone(&feed.schema)));
     if made.is_err() {
-        tracer.take_back(py, taken)?;
+        feed.take_back(py, taken)?;
     }
     Ok(made?)
 }
 
-fn fill(rows: &mut Rows, tracer: &Tracer, py: Python<'_>, end: Option<Instant>) -> PyResult<()> {
+fn fill(rows: &mut Rows, feed: &Feed, py: Python<'_>, end: Option<Instant>) -> PyResult<()> {
     loop {
         let over = end.is_some_and(|end| Instant::now() >= end);
         // Only what had happened at the end is worth waking the drain thread.
-        let position = if over { tracer.session.control().written() } else { 0 };
-        let closed = tracer.take_up_to(py, rows, end, position)?;
+        let position = if over { feed.session.control().written() } else { 0 };
+        let closed = feed.take_up_to(py, rows, end, position)?;
         if closed && rows.taken() == 0 {
-            tracer.failure()?;
+            feed.failure()?;
         }
         if closed || over || rows.wanted() == 0 {
             return Ok(());
         }
-        tracer.wait(py, end)?;
+        feed.wait(py, end)?;
         let pause_end = Instant::now() + PAUSE;
-        pause(tracer, py, end.map_or(pause_end, |end| end.min(pause_end)))?;
+        pause(feed, py, end.map_or(pause_end, |end| end.min(pause_end)))?;
     }
 }

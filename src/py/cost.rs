@@ -29,7 +29,7 @@ impl Case<PyErr> for Traced {
 
     fn discard(&mut self) -> PyResult<()> {
         if let Some(tracer) = &self.tracer {
-            let queue = tracer.get().session.queue();
+            let queue = tracer.get().feed.session.queue();
             while let Some(chunk) = queue.pop() {
                 queue.give_spare(chunk);
             }
@@ -39,8 +39,8 @@ impl Case<PyErr> for Traced {
 
     fn detach(&mut self) -> PyResult<Seen> {
         let Some(tracer) = self.tracer.take() else { return Ok(Seen::default()) };
-        tracer.get().session.close();
-        let stats = tracer.get().session.stats();
+        tracer.get().feed.session.close();
+        let stats = tracer.get().feed.session.ledger();
         Ok(Seen {
             records: stats.matched.saturating_sub(stats.filtered + stats.lost_ring),
             lost: stats.lost_ring + stats.lost_exits,
@@ -101,7 +101,7 @@ pub(crate) fn measure(
     }
     // What is wrong with the options or the host is said at once.
     let tracer = make.bind(py).call0()?.cast_into::<Tracer>()?.unbind();
-    py.detach(|| tracer.get().session.close());
+    py.detach(|| tracer.get().feed.session.close());
     py.detach(|| {
         let mut hooks = others();
         let (rounds, rows) = rows(make, Duration::from_secs_f64(seconds))?;

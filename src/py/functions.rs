@@ -9,7 +9,7 @@ use pyo3::types::PyDict;
 
 use crate::config::path_filter;
 use crate::py::args;
-use crate::session::ledger::Stats;
+use crate::py::stats::Stats;
 use crate::syscall::Abi;
 
 /// Loads the guide's program that the verifier refuses, to show what Python sees of a refusal. Raises LoadError.

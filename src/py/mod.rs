@@ -10,12 +10,14 @@
 //! * `cost`: functions that `rawtp.cost` calls
 //! * `dict`: events to dicts
 //! * `errors`: exceptions
+//! * `feed`: the events of one tracer, as its readers take them
 //! * `functions`: functions of the module
 //! * `handover`: a tracer in two processes: one loads, the other reads
 //! * `objects`: Python objects, or MemoryError
 //! * `reader_lock`: threads that read one tracer take turns
 //! * `shown`: what notebooks show
-//! * `take`: reads what had happened
+//! * `sinks`: the results that readers fill
+//! * `stats`: `rawtp.Stats`
 //! * `to_dicts`: columns back to dicts
 //! * `tracer`: `rawtp.Tracer`
 
@@ -29,11 +31,62 @@ pub(crate) mod collect;
 pub(crate) mod cost;
 pub(crate) mod dict;
 pub(crate) mod errors;
+pub(crate) mod feed;
 pub(crate) mod functions;
 pub(crate) mod handover;
 pub(crate) mod objects;
 pub(crate) mod reader_lock;
 pub(crate) mod shown;
-pub(crate) mod take;
+pub(crate) mod sinks;
+pub(crate) mod stats;
 pub(crate) mod to_dicts;
 pub(crate) mod tracer;
+
+use pyo3::prelude::*;
+
+/// The extension module.
+#[pymodule(gil_used = false)]
+mod _core {
+    use pyo3::prelude::*;
+    use pyo3::types::PyTuple;
+
+    use crate::fields::{Fields, Key};
+    use crate::syscall;
+
+    #[pymodule_export]
+    use super::batch::Batch;
+    #[pymodule_export]
+    use super::broker::{list_maps, map_id, map_ids, meters, overlaps};
+    #[pymodule_export]
+    use super::check::{attempts, verifier_reason};
+    #[pymodule_export]
+    use super::cost::measure;
+    #[pymodule_export]
+    use super::errors::{LoadError, RawtpError, UnsupportedKernelError};
+    #[pymodule_export]
+    use super::functions::{escape, load_rejected, stats, syscall_name, syscall_number};
+    #[pymodule_export]
+    use super::handover::load;
+    #[pymodule_export]
+    use super::stats::Stats;
+    #[pymodule_export]
+    use super::tracer::Tracer;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        let py = module.py();
+        // Before any call into libbpf, from whichever thread.
+        crate::load::libbpf_log::keep_off_stderr();
+        // Before any thread can open an object: libbpf guards its list of handlers with no lock.
+        crate::load::exit_target::handle_exit_program();
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        for (word, calls) in syscall::GROUPS {
+            module.add(word.to_uppercase(), PyTuple::new(py, *calls)?)?;
+        }
+        let all: Vec<_> = Key::ALL.iter().filter(|key| Fields::ALL.has(**key)).map(|key| key.as_str()).collect();
+        module.add("ALL_FIELDS", PyTuple::new(py, all)?)?;
+        module.add("_NATIVE_ABI", syscall::Abi::NATIVE.as_str())?;
+        // A refused load always has the attribute, even when libbpf logged nothing.
+        py.get_type::<LoadError>().setattr("verifier_log", "")
+    }
+}

@@ -6,43 +6,38 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
-use pyo3::exceptions::{PyMemoryError, PyRuntimeError, PyTimeoutError, PyValueError};
+use pyo3::exceptions::{PyTimeoutError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict, PyList};
 
-use crate::columns::builder;
 use crate::columns::schema::schema;
 use crate::config::Config;
 use crate::config::filters::Filters;
 use crate::config::hook::Hook;
-use crate::error::Error;
 use crate::event::values::Values;
 use crate::fields::Fields;
-use crate::memory::{OutOfMemory, hold_step};
+use crate::memory::hold_step;
 use crate::py::args::{Given, Optional, Who, calls, deadline, most, names, wait_s, whole};
 use crate::py::arrow_stream::Stream;
 use crate::py::awaited::Awaited;
 use crate::py::batch::{Batch, ROWS, schema_capsule, stream_capsule};
 use crate::py::collect::{batch, gather};
 use crate::py::dict::Dicts;
-use crate::py::errors::{RawtpError, check_memory};
+use crate::py::errors::check_memory;
+use crate::py::feed::{Feed, Next};
 use crate::py::handover::obtain;
 use crate::py::reader_lock::{Reading, Turns};
 use crate::py::shown::show;
-use crate::py::take::Listed;
-use crate::read::in_flight::Taken;
+use crate::py::sinks::Listed;
+use crate::py::stats::Stats;
 use crate::session::Session;
-use crate::session::ledger::Stats;
 use crate::syscall::DELETE;
 
 #[doc = py_doc!("Tracer")]
 #[pyclass(frozen, weakref, module = "rawtp")]
 pub(crate) struct Tracer {
-    pub(crate) session: Session,
-    pub(crate) turns: Turns,
-    pub(crate) schema: SchemaRef,
+    pub(crate) feed: Arc<Feed>,
     /// As [`Tracer::__repr__`] shows them.
     filters: String,
     fields: Fields,
@@ -50,77 +45,13 @@ pub(crate) struct Tracer {
 }
 
 impl Tracer {
-    pub(crate) fn check_process(&self) -> PyResult<()> {
-        if self.session.is_forked() {
-            return Err(PyRuntimeError::new_err(
-                "this tracer belongs to the process that created it; a forked child creates its own",
-            ));
-        }
-        Ok(())
-    }
-
     fn check_open(&self) -> PyResult<()> {
-        self.check_process()?;
-        if self.session.queue().is_closed() {
-            self.failure()?;
+        self.feed.check_process()?;
+        if self.feed.session.queue().is_closed() {
+            self.feed.failure()?;
             return Err(PyValueError::new_err("the tracer is closed"));
         }
         Ok(())
-    }
-
-    /// Takes up to `most` events that are there, and hands each to `take`; fewer where there is no memory for more, and
-    /// MemoryError only where there is none for the first: what has no dict stays to be read.
-    pub(crate) fn read<'py>(
-        &self,
-        py: Python<'py>,
-        most: usize,
-        mut take: impl FnMut(Bound<'py, PyDict>) -> PyResult<()>,
-    ) -> PyResult<u64> {
-        let mut turn = self.turns.take(py)?;
-        let Reading { reader, values, dicts } = &mut *turn;
-        let counts = self.session.counts();
-        let mut taken = Taken::new(counts);
-        while taken.events < most as u64 {
-            let mut refused = None;
-            let made = reader.next(|event| {
-                taken.events += 1;
-                match dicts.make(py, event, values).and_then(&mut take) {
-                    Err(error) if error.is_instance_of::<PyMemoryError>(py) => {
-                        taken.events -= 1;
-                        refused = Some(error);
-                        Err(OutOfMemory)
-                    }
-                    made => Ok(made),
-                }
-            });
-            match made {
-                Ok(Some(made)) => made?,
-                Ok(None) => break,
-                Err(Error::Memory(_)) if taken.events > 0 => break,
-                Err(error) => return Err(refused.unwrap_or_else(|| error.into())),
-            }
-        }
-        let events = taken.events;
-        taken.deliver();
-        Ok(events)
-    }
-
-    pub(crate) fn read_one<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
-        let mut one = None;
-        self.read(py, 1, |dict| {
-            one = Some(dict);
-            Ok(())
-        })?;
-        Ok(one)
-    }
-
-    /// Takes up to `most` events that are there, as columns.
-    pub(crate) fn read_batch(&self, py: Python<'_>, most: usize) -> PyResult<RecordBatch> {
-        let mut turn = self.turns.take(py)?;
-        let Reading { reader, values, .. } = &mut *turn;
-        let _held = hold_step()?;
-        let counts = self.session.counts();
-        Ok(py.detach(|| builder::read(reader, values, &self.schema, counts, most))?)
     }
 
     /// A list of what `collect` takes.
@@ -137,21 +68,12 @@ impl Tracer {
 
     /// What is counted as delivered by now is not, when there is no memory for the object that would deliver it.
     fn hand_out(&self, py: Python<'_>, batch: RecordBatch) -> PyResult<Py<Batch>> {
-        let rows = batch.num_rows() as u64;
+        let rows = batch.num_rows();
         let made = Py::new(py, Batch::new(batch, self.fields));
         if made.is_err() {
-            // Only who has the turn may count.
-            let _turn = self.turns.take(py)?;
-            self.session.counts().take_back(rows);
+            self.feed.take_back(py, rows)?;
         }
         made
-    }
-
-    pub(crate) fn failure(&self) -> PyResult<()> {
-        match self.session.queue().take_failure() {
-            Some(failure) => Err(RawtpError::new_err(format!("the drain thread gave up: {failure}"))),
-            None => Ok(()),
-        }
     }
 }
 
@@ -205,9 +127,11 @@ impl Tracer {
         let (session, reader) = py.detach(|| Session::start(loaded, &config, connection))?;
         values.learn_from(session.cgroup_reports());
         Ok(Self {
-            session,
-            turns: Turns::new(Reading { reader, values, dicts }),
-            schema: schema(config.fields),
+            feed: Arc::new(Feed {
+                session,
+                turns: Turns::new(Reading { reader, values, dicts }),
+                schema: schema(config.fields),
+            }),
             filters: asked.to_string(),
             fields: config.fields,
             awaited: Awaited::new(),
@@ -230,36 +154,29 @@ impl Tracer {
     ) -> PyResult<()> {
         let _ = (exception_type, exception, traceback);
         // A child that was forked in the block has nothing to close, and an error would hide its own end.
-        if self.session.is_forked() { Ok(()) } else { self.close(py) }
+        if self.feed.session.is_forked() { Ok(()) } else { self.close(py) }
     }
 
     fn __iter__(slf: PyRef<'_, Self>) -> PyResult<PyRef<'_, Self>> {
-        slf.check_process()?;
+        slf.feed.check_process()?;
         Ok(slf)
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
-        self.check_process()?;
-        loop {
-            // Looked at before the read: what was queued before the close must come out before the end.
-            let closed = self.session.queue().is_closed();
-            if let Some(event) = self.read_one(py)? {
-                return Ok(Some(event));
-            }
-            if closed {
-                return self.failure().map(|()| None);
-            }
-            self.wait(py, None)?;
+        self.feed.check_process()?;
+        match self.feed.next(py, None, || self.feed.read_one(py))? {
+            Next::Read(event) => Ok(Some(event)),
+            Next::Timeout | Next::Closed => Ok(None),
         }
     }
 
     fn __aiter__(slf: PyRef<'_, Self>) -> PyResult<PyRef<'_, Self>> {
-        slf.check_process()?;
+        slf.feed.check_process()?;
         Ok(slf)
     }
 
     fn __anext__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        slf.get().check_process()?;
+        slf.get().feed.check_process()?;
         slf.get().awaited.call(intern!(slf.py(), "next"), (slf,))
     }
 
@@ -267,7 +184,7 @@ impl Tracer {
     #[pyo3(signature = (timeout=None))]
     fn aget<'py>(slf: &Bound<'py, Self>, timeout: Optional<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
         let timeout = wait_s("timeout", timeout)?;
-        slf.get().check_process()?;
+        slf.get().feed.check_process()?;
         slf.get().awaited.call(intern!(slf.py(), "get"), (slf, timeout))
     }
 
@@ -280,7 +197,7 @@ impl Tracer {
     ) -> PyResult<Bound<'py, PyAny>> {
         let most = most("max_events", max_events, 4096)?;
         let timeout = wait_s("timeout", timeout)?;
-        slf.get().check_process()?;
+        slf.get().feed.check_process()?;
         slf.get().awaited.call(intern!(slf.py(), "get_many"), (slf, most, timeout))
     }
 
@@ -289,7 +206,7 @@ impl Tracer {
     fn get<'py>(&self, py: Python<'py>, timeout: Optional<'_, 'py>) -> PyResult<Bound<'py, PyDict>> {
         let timeout = wait_s("timeout", timeout)?;
         let mut event = None;
-        self.collect(py, &mut event, deadline(timeout))?;
+        self.feed.collect(py, &mut event, deadline(timeout))?;
         event.ok_or_else(|| PyTimeoutError::new_err(format!("no event within {:?} s", timeout.unwrap_or_default())))
     }
 
@@ -303,34 +220,34 @@ impl Tracer {
     ) -> PyResult<Bound<'py, PyList>> {
         let most = most("max_events", max_events, 4096)?;
         let deadline = deadline(wait_s("timeout", timeout)?);
-        Self::list(py, most, |events| self.collect(py, events, deadline))
+        Self::list(py, most, |events| self.feed.collect(py, events, deadline))
     }
 
     #[doc = py_doc!("Tracer.batch")]
     #[pyo3(signature = (max_rows=None, timeout=None), text_signature = "($self, max_rows=65536, timeout=None)")]
     fn batch(&self, py: Python<'_>, max_rows: Optional<'_, '_>, timeout: Optional<'_, '_>) -> PyResult<Py<Batch>> {
         let most = most("max_rows", max_rows, ROWS)?;
-        let batch = batch(self, py, deadline(wait_s("timeout", timeout)?), most)?;
+        let batch = batch(&self.feed, py, deadline(wait_s("timeout", timeout)?), most)?;
         self.hand_out(py, batch)
     }
 
     #[doc = py_doc!("Tracer._take")]
     fn _take<'py>(&self, py: Python<'py>, max_events: usize, position: u64) -> PyResult<Bound<'py, PyList>> {
-        self.check_process()?;
-        Self::list(py, max_events, |events| self.collect_up_to(py, events, Some(Instant::now()), position))
+        self.feed.check_process()?;
+        Self::list(py, max_events, |events| self.feed.collect_up_to(py, events, Some(Instant::now()), position))
     }
 
     #[doc = py_doc!("Tracer._flush")]
     fn _flush(&self, max_events: usize, hurry: bool) -> PyResult<(u64, Option<i32>)> {
-        self.check_process()?;
+        self.feed.check_process()?;
         check_memory()?;
-        let (queue, position) = (self.session.queue(), self.session.control().written());
-        if queue.has(position) || self.session.waiting() >= max_events {
+        let (queue, position) = (self.feed.session.queue(), self.feed.session.control().written());
+        if queue.has(position) || self.feed.session.waiting() >= max_events {
             return Ok((position, None));
         }
         let announcement = queue.announce(position)?.map(|it| it.as_fd().as_raw_fd());
         if hurry {
-            self.session.control().flush(position);
+            self.feed.session.control().flush(position);
         }
         Ok((position, announcement))
     }
@@ -339,7 +256,7 @@ impl Tracer {
     #[pyo3(signature = (duration=None, max_rows=None), text_signature = "($self, duration=None, max_rows=1048576)")]
     fn to_arrow(&self, py: Python<'_>, duration: Optional<'_, '_>, max_rows: Optional<'_, '_>) -> PyResult<Py<Batch>> {
         let most = most("max_rows", max_rows, 1 << 20)?;
-        let batch = gather(self, py, deadline(wait_s("duration", duration)?), most)?;
+        let batch = gather(&self.feed, py, deadline(wait_s("duration", duration)?), most)?;
         self.hand_out(py, batch)
     }
 
@@ -347,13 +264,13 @@ impl Tracer {
     #[pyo3(signature = (seconds=None, rows=None), text_signature = "($self, seconds=None, rows=20)")]
     fn live(slf: &Bound<'_, Self>, seconds: Optional<'_, '_>, rows: Optional<'_, '_>) -> PyResult<()> {
         let seconds = wait_s("seconds", seconds)?;
-        slf.get().check_process()?;
+        slf.get().feed.check_process()?;
         show(slf.py(), "rawtp._live", "live", (slf, seconds, most("rows", rows, 20)?)).map(drop)
     }
 
     #[doc = py_doc!("Tracer.__arrow_c_schema__")]
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
-        schema_capsule(py, &self.schema)
+        schema_capsule(py, &self.feed.schema)
     }
 
     #[doc = py_doc!("Tracer.__arrow_c_stream__")]
@@ -363,16 +280,15 @@ impl Tracer {
         requested_schema: Optional<'_, 'py>,
     ) -> PyResult<Bound<'py, PyCapsule>> {
         let _ = requested_schema;
-        slf.get().check_process()?;
-        let schema = Arc::clone(&slf.get().schema);
-        stream_capsule(slf.py(), Box::new(Stream::new(slf.clone().unbind(), schema)))
+        slf.get().feed.check_process()?;
+        stream_capsule(slf.py(), Box::new(Stream::new(Arc::clone(&slf.get().feed))))
     }
 
     #[doc = py_doc!("Tracer.stats")]
     fn stats(&self, py: Python<'_>) -> PyResult<Stats> {
-        self.check_process()?;
+        self.feed.check_process()?;
         check_memory()?;
-        Ok(py.detach(|| self.session.stats()))
+        Ok(py.detach(|| self.feed.session.ledger()).into())
     }
 
     #[doc = py_doc!("Tracer.coverage")]
@@ -380,7 +296,7 @@ impl Tracer {
     fn coverage<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         check_memory()?;
         let coverage = PyDict::new(py);
-        for part in self.session.coverage() {
+        for part in self.feed.session.coverage() {
             let dict = PyDict::new(py);
             dict.set_item("hook", part.hook.as_deref())?;
             dict.set_item("reason", part.reason.as_deref())?;
@@ -391,27 +307,27 @@ impl Tracer {
 
     #[doc = py_doc!("Tracer.close")]
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        self.check_process()?;
-        py.detach(|| self.session.close());
+        self.feed.check_process()?;
+        py.detach(|| self.feed.session.close());
         Ok(())
     }
 
     #[doc = py_doc!("Tracer.closed")]
     #[getter]
     fn closed(&self) -> PyResult<bool> {
-        self.check_process()?;
-        Ok(self.session.queue().is_closed())
+        self.feed.check_process()?;
+        Ok(self.feed.session.queue().is_closed())
     }
 
     #[doc = py_doc!("Tracer.fileno")]
     fn fileno(&self) -> PyResult<i32> {
         self.check_open()?;
-        Ok(self.session.queue().as_fd().as_raw_fd())
+        Ok(self.feed.session.queue().as_fd().as_raw_fd())
     }
 
     fn __repr__(&self) -> PyResult<String> {
         check_memory()?;
-        let state = match (self.session.is_forked(), || self.session.queue().is_closed()) {
+        let state = match (self.feed.session.is_forked(), || self.feed.session.queue().is_closed()) {
             (true, _) => "of another process",
             (false, closed) if closed() => "closed",
             _ => "open",

@@ -22,7 +22,7 @@ use crate::ring::control::Control;
 use crate::ring::counters::{Counters, Totals};
 use crate::ring::drain::Drain;
 use crate::ring::queue::Queue;
-use crate::session::ledger::Stats;
+use crate::session::ledger::Ledger;
 use crate::sys::close_on_fork::{Link, generation};
 use crate::sys::fdinfo::missed;
 use crate::sys::membarrier::wait_for_programs;
@@ -178,7 +178,7 @@ impl Session {
 
     /// The ledger now.
     #[must_use]
-    pub fn stats(&self) -> Stats {
+    pub fn ledger(&self) -> Ledger {
         let counts = &*self.counts;
         // Before the kernel's counters: what is decoded was submitted, not the other way round.
         let [decoded, pending, delivered, discarded, filtered, untold] =
@@ -193,7 +193,7 @@ impl Session {
         let waiting = totals.submitted.saturating_sub(decoded);
         let (pending, buffered, discarded) =
             if running.is_some() { (pending, waiting, discarded) } else { (0, 0, discarded + pending + waiting) };
-        Stats {
+        Ledger {
             matched: totals.matched,
             filtered: totals.filtered + filtered,
             lost_ring: totals.lost_ring,

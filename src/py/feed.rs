@@ -1,21 +1,27 @@
-//! Reads what had happened: what those of [`Tracer`]'s methods share that do not go on for ever.
+//! The events of one tracer, as its readers take them.
 //!
-//! A reader notes the position of the ring at its call, and reads once the queue has caught up with it. Nothing is asked of
-//! the drain thread when it has already, or when as much is queued as the reader wants.
+//! All readers share one loop, [`Feed::next`]. A reader that waits for no end notes the position of the ring at its call,
+//! and reads once the queue has caught up with it. It asks nothing of the drain thread when the queue has caught up
+//! already, or holds as much as the reader wants.
 
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use pyo3::exceptions::{PyMemoryError, PyValueError};
+use pyo3::exceptions::{PyMemoryError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::PyDict;
 
-use crate::columns::builder::BatchBuilder;
-use crate::py::objects;
-use crate::py::reader_lock::Reading;
-use crate::py::tracer::Tracer;
+use crate::columns::builder;
+use crate::error::Error;
+use crate::memory::{OutOfMemory, hold_step};
+use crate::py::errors::RawtpError;
+use crate::py::reader_lock::{Reading, Turns};
+use crate::read::in_flight::Taken;
+use crate::session::Session;
 
 /// How long a reader that may wait leaves the drain thread alone, which gathers for a millisecond at the most: to wake it
 /// more often would cost the traced process more, and bring this reader nothing.
@@ -27,102 +33,124 @@ const SIGNAL_CHECK: Duration = Duration::from_millis(250);
 /// Where events go.
 pub(crate) trait Sink<'py> {
     /// Takes what is queued, as long as it wants more.
-    fn take(&mut self, tracer: &Tracer, py: Python<'py>) -> PyResult<()>;
+    fn take(&mut self, feed: &Feed, py: Python<'py>) -> PyResult<()>;
     /// How many events it has.
     fn taken(&self) -> usize;
     /// How many more it wants.
     fn wanted(&self) -> usize;
 }
 
-/// A single event.
-impl<'py> Sink<'py> for Option<Bound<'py, PyDict>> {
-    fn take(&mut self, tracer: &Tracer, py: Python<'py>) -> PyResult<()> {
-        *self = tracer.read_one(py)?;
-        Ok(())
-    }
-
-    fn taken(&self) -> usize {
-        usize::from(self.is_some())
-    }
-
-    fn wanted(&self) -> usize {
-        usize::from(self.is_none())
-    }
+/// The end of a wait for events.
+pub(crate) enum Next<T> {
+    /// The reader got this.
+    Read(T),
+    /// The deadline came first.
+    Timeout,
+    /// The tracer is closed, and everything is read.
+    Closed,
 }
 
-/// A list of dicts.
-pub(crate) struct Listed<'py> {
-    events: Bound<'py, PyList>,
-    /// How many readings have brought that came to their end: what a failed one had in hand, it has counted itself.
-    taken: usize,
-    most: usize,
+/// A session, and the lock of its readers.
+pub(crate) struct Feed {
+    pub(crate) session: Session,
+    pub(crate) turns: Turns,
+    pub(crate) schema: SchemaRef,
 }
 
-impl<'py> Listed<'py> {
-    pub(crate) fn new(py: Python<'py>, most: usize) -> PyResult<Self> {
-        Ok(Self { events: objects::list(py)?, taken: 0, most })
-    }
-
-    pub(crate) fn finish(self) -> Bound<'py, PyList> {
-        self.events
-    }
-}
-
-impl<'py> Sink<'py> for Listed<'py> {
-    fn take(&mut self, tracer: &Tracer, py: Python<'py>) -> PyResult<()> {
-        match tracer.read(py, self.wanted(), |event| self.events.append(event)) {
-            Ok(read) => self.taken += read as usize,
-            // What came before is a result, and the event that there is no memory for stays the next.
-            Err(error) if error.is_instance_of::<PyMemoryError>(py) && self.taken > 0 => self.most = self.taken,
-            Err(error) => return Err(error),
+impl Feed {
+    pub(crate) fn check_process(&self) -> PyResult<()> {
+        if self.session.is_forked() {
+            return Err(PyRuntimeError::new_err(
+                "this tracer belongs to the process that created it; a forked child creates its own",
+            ));
         }
         Ok(())
     }
 
-    fn taken(&self) -> usize {
-        self.taken
+    pub(crate) fn failure(&self) -> PyResult<()> {
+        match self.session.queue().take_failure() {
+            Some(failure) => Err(RawtpError::new_err(format!("the drain thread gave up: {failure}"))),
+            None => Ok(()),
+        }
     }
 
-    fn wanted(&self) -> usize {
-        self.most.saturating_sub(self.taken())
+    /// Reads until `read` gives something, the deadline comes, or the tracer is closed.
+    pub(crate) fn next<T>(
+        &self,
+        py: Python<'_>,
+        deadline: Option<Instant>,
+        mut read: impl FnMut() -> PyResult<Option<T>>,
+    ) -> PyResult<Next<T>> {
+        loop {
+            // Looked at before the read: what was queued before the close must come out before the end.
+            let closed = self.session.queue().is_closed();
+            if let Some(read) = read()? {
+                return Ok(Next::Read(read));
+            }
+            if closed {
+                return self.failure().map(|()| Next::Closed);
+            }
+            if !self.wait(py, deadline)? {
+                return Ok(Next::Timeout);
+            }
+        }
     }
-}
 
-/// BatchBuilder.
-pub(crate) struct Rows {
-    columns: BatchBuilder,
-    most: usize,
-}
-
-impl Rows {
-    /// With room for what is queued.
-    pub(crate) fn new(tracer: &Tracer, py: Python<'_>, most: usize) -> PyResult<Self> {
-        let turn = tracer.turns.take(py)?;
-        Ok(Self { columns: BatchBuilder::new(&turn.values, turn.reader.waiting().min(most))?, most })
+    /// Takes up to `most` events that are there, and hands each to `take`; fewer where there is no memory for more, and
+    /// MemoryError only where there is none for the first: what has no dict stays to be read.
+    pub(crate) fn read<'py>(
+        &self,
+        py: Python<'py>,
+        most: usize,
+        mut take: impl FnMut(Bound<'py, PyDict>) -> PyResult<()>,
+    ) -> PyResult<u64> {
+        let mut turn = self.turns.take(py)?;
+        let Reading { reader, values, dicts } = &mut *turn;
+        let counts = self.session.counts();
+        let mut taken = Taken::new(counts);
+        while taken.events < most as u64 {
+            let mut refused = None;
+            let made = reader.next(|event| {
+                taken.events += 1;
+                match dicts.make(py, event, values).and_then(&mut take) {
+                    Err(error) if error.is_instance_of::<PyMemoryError>(py) => {
+                        taken.events -= 1;
+                        refused = Some(error);
+                        Err(OutOfMemory)
+                    }
+                    made => Ok(made),
+                }
+            });
+            match made {
+                Ok(Some(made)) => made?,
+                Ok(None) => break,
+                Err(Error::Memory(_)) if taken.events > 0 => break,
+                Err(error) => return Err(refused.unwrap_or_else(|| error.into())),
+            }
+        }
+        let events = taken.events;
+        taken.deliver();
+        Ok(events)
     }
 
-    pub(crate) fn finish(self) -> BatchBuilder {
-        self.columns
+    pub(crate) fn read_one<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let mut one = None;
+        self.read(py, 1, |dict| {
+            one = Some(dict);
+            Ok(())
+        })?;
+        Ok(one)
     }
-}
 
-impl<'py> Sink<'py> for Rows {
-    fn take(&mut self, tracer: &Tracer, py: Python<'py>) -> PyResult<()> {
-        let mut turn = tracer.turns.take(py)?;
+    /// Takes up to `most` events that are there, as columns.
+    pub(crate) fn read_batch(&self, py: Python<'_>, most: usize) -> PyResult<RecordBatch> {
+        let mut turn = self.turns.take(py)?;
         let Reading { reader, values, .. } = &mut *turn;
-        Ok(py.detach(|| self.columns.fill(reader, values, tracer.session.counts(), self.most))?)
+        let _held = hold_step()?;
+        let counts = self.session.counts();
+        Ok(py.detach(|| builder::read(reader, values, &self.schema, counts, most))?)
     }
 
-    fn taken(&self) -> usize {
-        self.columns.rows()
-    }
-
-    fn wanted(&self) -> usize {
-        if self.columns.is_full() { 0 } else { self.most.saturating_sub(self.taken()) }
-    }
-}
-
-impl Tracer {
     /// Takes what had happened by the call; when that is nothing, what comes first until the deadline. Of a closed tracer it
     /// takes the rest; a `ValueError` says that there is none.
     pub(crate) fn collect<'py>(
@@ -157,18 +185,13 @@ impl Tracer {
         deadline: Option<Instant>,
         position: u64,
     ) -> PyResult<()> {
-        loop {
-            let closed = self.take_up_to(py, sink, deadline, position)?;
-            if sink.taken() > 0 {
-                return Ok(());
-            }
-            if closed {
-                self.failure()?;
-                return Err(PyValueError::new_err("the tracer is closed"));
-            }
-            if !self.wait(py, deadline)? {
-                return Ok(());
-            }
+        let next = self.next(py, deadline, || {
+            self.take_up_to(py, sink, deadline, position)?;
+            Ok((sink.taken() > 0).then_some(()))
+        })?;
+        match next {
+            Next::Closed => Err(PyValueError::new_err("the tracer is closed")),
+            Next::Read(()) | Next::Timeout => Ok(()),
         }
     }
 

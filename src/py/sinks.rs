@@ -1,0 +1,98 @@
+//! The results that readers fill: one event, a list of events, columns.
+
+use pyo3::exceptions::PyMemoryError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+
+use crate::columns::builder::BatchBuilder;
+use crate::py::feed::{Feed, Sink};
+use crate::py::objects;
+use crate::py::reader_lock::Reading;
+
+/// A single event.
+impl<'py> Sink<'py> for Option<Bound<'py, PyDict>> {
+    fn take(&mut self, feed: &Feed, py: Python<'py>) -> PyResult<()> {
+        *self = feed.read_one(py)?;
+        Ok(())
+    }
+
+    fn taken(&self) -> usize {
+        usize::from(self.is_some())
+    }
+
+    fn wanted(&self) -> usize {
+        usize::from(self.is_none())
+    }
+}
+
+/// A list of dicts.
+pub(crate) struct Listed<'py> {
+    events: Bound<'py, PyList>,
+    /// How many readings have brought that came to their end: what a failed one had in hand, it has counted itself.
+    taken: usize,
+    most: usize,
+}
+
+impl<'py> Listed<'py> {
+    pub(crate) fn new(py: Python<'py>, most: usize) -> PyResult<Self> {
+        Ok(Self { events: objects::list(py)?, taken: 0, most })
+    }
+
+    pub(crate) fn finish(self) -> Bound<'py, PyList> {
+        self.events
+    }
+}
+
+impl<'py> Sink<'py> for Listed<'py> {
+    fn take(&mut self, feed: &Feed, py: Python<'py>) -> PyResult<()> {
+        match feed.read(py, self.wanted(), |event| self.events.append(event)) {
+            Ok(read) => self.taken += read as usize,
+            // What came before is a result, and the event that there is no memory for stays the next.
+            Err(error) if error.is_instance_of::<PyMemoryError>(py) && self.taken > 0 => self.most = self.taken,
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn taken(&self) -> usize {
+        self.taken
+    }
+
+    fn wanted(&self) -> usize {
+        self.most.saturating_sub(self.taken())
+    }
+}
+
+/// BatchBuilder.
+pub(crate) struct Rows {
+    columns: BatchBuilder,
+    most: usize,
+}
+
+impl Rows {
+    /// With room for what is queued.
+    pub(crate) fn new(feed: &Feed, py: Python<'_>, most: usize) -> PyResult<Self> {
+        let turn = feed.turns.take(py)?;
+        Ok(Self { columns: BatchBuilder::new(&turn.values, turn.reader.waiting().min(most))?, most })
+    }
+
+    pub(crate) fn finish(self) -> BatchBuilder {
+        self.columns
+    }
+}
+
+impl<'py> Sink<'py> for Rows {
+    fn take(&mut self, feed: &Feed, py: Python<'py>) -> PyResult<()> {
+        let mut turn = feed.turns.take(py)?;
+        let Reading { reader, values, .. } = &mut *turn;
+        Ok(py.detach(|| self.columns.fill(reader, values, feed.session.counts(), self.most))?)
+    }
+
+    fn taken(&self) -> usize {
+        self.columns.rows()
+    }
+
+    fn wanted(&self) -> usize {
+        if self.columns.is_full() { 0 } else { self.most.saturating_sub(self.taken()) }
+    }
+}
