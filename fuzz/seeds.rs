@@ -11,7 +11,7 @@ use std::{env, process, thread};
 
 use _core::config::Config;
 use _core::fields::Fields;
-use _core::config::filters::{Asked, Filters};
+use _core::config::filters::{FilterArgs, Filters};
 use _core::config::hook::Hook;
 use _core::session::Session;
 use _core::syscall;
@@ -104,7 +104,7 @@ fn seed(results: bool, action: Action, place: &Path) -> Result<Vec<u8>> {
     let calls: Vec<String> =
         [syscalls::DELETE, syscalls::RENAME, syscalls::TRUNCATE].concat().iter().map(ToString::to_string).collect();
     let pid = Some(vec![process::id().into()]);
-    let filters = Filters::new(Asked { pid, ..Asked::default() }).map_err(Error::other)?;
+    let filters = Filters::new(FilterArgs { pid, ..FilterArgs::default() }).map_err(Error::other)?;
     let config =
         Config::new(&calls, results, Fields::ALL, Hook::Auto, filters, 1 << 20, 1 << 20).map_err(Error::other)?;
     fs::create_dir_all(place)?;

@@ -2,27 +2,27 @@
 
 use crate::error::{Error, Result};
 
-/// What a key's value stays the same with.
+/// The scope in which a key's value is constant. It is converted once per scope, not once per event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum Scope {
     /// One event: most often another for the next.
-    Each,
+    Event,
     /// One way of calling: the CPU, the arguments that are numbers, the result.
     Call,
     /// Who calls what: see [`crate::record::Identity`].
-    Caller,
+    Thread,
     /// What the process runs, and whose child it is.
-    Program,
+    Exec,
 }
 
-impl Part {
+impl Scope {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Each, Self::Call, Self::Caller, Self::Program];
+    pub const ALL: [Self; 4] = [Self::Event, Self::Call, Self::Thread, Self::Exec];
 }
 
-/// What a key's values are, `None` aside.
+/// The type of a key's values, `None` aside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ValueType {
     /// Unix time in nanoseconds.
     Time,
     /// A number of 32 bits with a sign.
@@ -36,19 +36,19 @@ pub enum Kind {
     /// Yes or no.
     Bool,
     /// Text of our own: one out of few.
-    Word,
+    Keyword,
     /// Bytes that are text as a rule, one out of few.
-    Name,
+    DictBytes,
     /// Bytes that are text as a rule, another one for most events.
-    Text,
+    Bytes,
     /// A list of bytes that are text as a rule.
-    Texts,
+    BytesList,
     /// A list of processes: id and command.
     Ancestors,
 }
 
 macro_rules! keys {
-    ($($key:ident = $name:literal: $part:ident $kind:ident $($none:ident)?),* $(,)?) => {
+    ($($key:ident = $name:literal: $scope:ident $kind:ident $($none:ident)?),* $(,)?) => {
         /// A key of an event, in the order of the dict.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[allow(missing_docs, reason = "event.py documents each")]
@@ -64,16 +64,16 @@ macro_rules! keys {
                 match self { $(Self::$key => $name),* }
             }
 
-            /// With what it stays the same.
+            /// The scope in which its value is constant.
             #[must_use]
-            pub fn part(self) -> Part {
-                match self { $(Self::$key => Part::$part),* }
+            pub fn scope(self) -> Scope {
+                match self { $(Self::$key => Scope::$scope),* }
             }
 
-            /// What its values are.
+            /// The type of its values.
             #[must_use]
-            pub fn kind(self) -> Kind {
-                match self { $(Self::$key => Kind::$kind),* }
+            pub fn value_type(self) -> ValueType {
+                match self { $(Self::$key => ValueType::$kind),* }
             }
 
             /// Whether there may be none.
@@ -87,48 +87,48 @@ macro_rules! keys {
 
 // A row is all that columns need to know of a key. What its value is stands in `value.rs`.
 keys! {
-    TsNs = "ts_ns": Each Time,
-    DurationNs = "duration_ns": Each U64 or_none,
+    TsNs = "ts_ns": Event Time,
+    DurationNs = "duration_ns": Event U64 or_none,
     Cpu = "cpu": Call U32,
-    Seq = "seq": Each U64,
+    Seq = "seq": Event U64,
     Lost = "lost": Call U32,
-    Pid = "pid": Caller U32,
-    Tid = "tid": Caller U32,
-    Ppid = "ppid": Caller U32,
-    Uid = "uid": Caller U32,
-    Gid = "gid": Caller U32,
-    Comm = "comm": Caller Name,
-    ParentComm = "parent_comm": Caller Name,
-    Exe = "exe": Program Name or_none,
-    Argv = "argv": Program Texts or_none,
-    ArgvTruncated = "argv_truncated": Program Bool or_none,
-    Euid = "euid": Caller U32,
-    Auid = "auid": Caller U32 or_none,
-    SessionId = "session_id": Caller U32 or_none,
-    StartNs = "start_ns": Caller I64,
-    NsPid = "ns_pid": Caller U32,
-    PidNs = "pid_ns": Caller U32,
-    MntNs = "mnt_ns": Caller U32,
-    CgroupId = "cgroup_id": Caller U64,
-    ContainerId = "container_id": Caller Word or_none,
-    PodId = "pod_id": Caller Word or_none,
-    Unit = "unit": Caller Word or_none,
-    Syscall = "syscall": Caller Word or_none,
-    Abi = "abi": Caller Word,
-    Via = "via": Caller Word,
-    Action = "action": Call Word,
+    Pid = "pid": Thread U32,
+    Tid = "tid": Thread U32,
+    Ppid = "ppid": Thread U32,
+    Uid = "uid": Thread U32,
+    Gid = "gid": Thread U32,
+    Comm = "comm": Thread DictBytes,
+    ParentComm = "parent_comm": Thread DictBytes,
+    Exe = "exe": Exec DictBytes or_none,
+    Argv = "argv": Exec BytesList or_none,
+    ArgvTruncated = "argv_truncated": Exec Bool or_none,
+    Euid = "euid": Thread U32,
+    Auid = "auid": Thread U32 or_none,
+    SessionId = "session_id": Thread U32 or_none,
+    StartNs = "start_ns": Thread I64,
+    NsPid = "ns_pid": Thread U32,
+    PidNs = "pid_ns": Thread U32,
+    MntNs = "mnt_ns": Thread U32,
+    CgroupId = "cgroup_id": Thread U64,
+    ContainerId = "container_id": Thread Keyword or_none,
+    PodId = "pod_id": Thread Keyword or_none,
+    Unit = "unit": Thread Keyword or_none,
+    Syscall = "syscall": Thread Keyword or_none,
+    Abi = "abi": Thread Keyword,
+    Via = "via": Thread Keyword,
+    Action = "action": Call Keyword,
     Dfd = "dfd": Call I32 or_none,
     Flags = "flags": Call U32 or_none,
-    Filename = "filename": Each Text or_none,
-    NewFilename = "new_filename": Each Text or_none,
-    Path = "path": Each Text or_none,
-    NewPath = "new_path": Each Text or_none,
-    PathKind = "path_kind": Each Word or_none,
-    HostPath = "host_path": Each Text or_none,
-    NameStatus = "name_status": Call Word,
+    Filename = "filename": Event Bytes or_none,
+    NewFilename = "new_filename": Event Bytes or_none,
+    Path = "path": Event Bytes or_none,
+    NewPath = "new_path": Event Bytes or_none,
+    PathKind = "path_kind": Event Keyword or_none,
+    HostPath = "host_path": Event Bytes or_none,
+    NameStatus = "name_status": Call Keyword,
     Ret = "ret": Call I64 or_none,
-    Errno = "errno": Call Word or_none,
-    Ancestors = "ancestors": Program Ancestors,
+    Errno = "errno": Call Keyword or_none,
+    Ancestors = "ancestors": Exec Ancestors,
 }
 
 /// The keys that need the directories walked in the kernel.
@@ -166,19 +166,19 @@ impl Fields {
 
     /// Whether the key is in it.
     #[must_use]
-    pub fn has(self, key: Key) -> bool {
+    pub fn contains(self, key: Key) -> bool {
         self.0 >> key as u32 & 1 == 1
     }
 
     /// The keys in it, in the order of the dict.
     pub fn keys(self) -> impl Iterator<Item = Key> {
-        Key::ALL.iter().copied().filter(move |key| self.has(*key))
+        Key::ALL.iter().copied().filter(move |key| self.contains(*key))
     }
 
     /// Whether any of the keys is.
     #[must_use]
     pub fn any(self, keys: &[Key]) -> bool {
-        keys.iter().any(|key| self.has(*key))
+        keys.iter().any(|key| self.contains(*key))
     }
 
     /// The set of these names.
@@ -186,7 +186,7 @@ impl Fields {
     /// # Errors
     ///
     /// [`Error::Value`] for none at all, and for one that is no key.
-    pub fn of(names: &[String]) -> Result<Self> {
+    pub fn from_names(names: &[String]) -> Result<Self> {
         if names.is_empty() {
             return Err(Error::Value("fields is empty: name at least one key of rawtp.ALL_FIELDS".into()));
         }
@@ -206,12 +206,12 @@ mod tests {
 
     #[test]
     fn sets_of_names() {
-        let fields = Fields::of(&["pid".into(), "path".into()]).unwrap();
-        assert!(fields.has(Key::Pid) && fields.has(Key::Path) && !fields.has(Key::Comm));
-        assert!(fields.any(&PATHS) && !Fields::of(&["pid".into()]).unwrap().any(&PATHS));
-        assert!(Key::ALL.iter().all(|key| Fields::ALL.has(*key) == (*key != Key::Ancestors)));
-        let error = Fields::of(&["pidd".into()]).unwrap_err().to_string();
+        let fields = Fields::from_names(&["pid".into(), "path".into()]).unwrap();
+        assert!(fields.contains(Key::Pid) && fields.contains(Key::Path) && !fields.contains(Key::Comm));
+        assert!(fields.any(&PATHS) && !Fields::from_names(&["pid".into()]).unwrap().any(&PATHS));
+        assert!(Key::ALL.iter().all(|key| Fields::ALL.contains(*key) == (*key != Key::Ancestors)));
+        let error = Fields::from_names(&["pidd".into()]).unwrap_err().to_string();
         assert!(error.starts_with("unknown field \"pidd\": an event has ts_ns, duration_ns, "), "{error}");
-        assert!(Fields::of(&[]).unwrap_err().to_string().starts_with("fields is empty"));
+        assert!(Fields::from_names(&[]).unwrap_err().to_string().starts_with("fields is empty"));
     }
 }

@@ -4,12 +4,12 @@
 #define RAWTP_IO_URING_HOOK_BPF_H
 
 /* The request that was sent under this key is over. */
-static __always_inline void send_completion(const struct request_key *key, const struct sent *sent, __s64 ret)
+static __always_inline void send_completion(const struct request_key *key, const struct open_request *open, __s64 ret)
 {
 	struct completion_record record = {
 		.kind = RECORD_COMPLETION,
-		.cpu = sent->cpu,
-		.seq = sent->seq,
+		.cpu = open->cpu,
+		.seq = open->seq,
 		.ts_ns = bpf_ktime_get_boot_ns(),
 		.ret = ret,
 	};
@@ -29,7 +29,7 @@ int handle_request(struct bpf_raw_tracepoint_args *ctx)
 	struct counters *counted;
 	struct call_state *state;
 	struct task_struct *task;
-	struct sent sent = {0}, *unfinished;
+	struct open_request open = {0}, *unfinished;
 	__u32 cpu, slot;
 	__u8 opcode;
 
@@ -54,9 +54,9 @@ int handle_request(struct bpf_raw_tracepoint_args *ctx)
 	slot = cfg_cpus + cpu;
 	counted = bpf_map_lookup_elem(&counters, &slot);
 	state = bpf_map_lookup_elem(&call_states, &slot);
-	if (!counted || !state || is_closed || !read_request(req, opcode, &state->asked))
+	if (!counted || !state || is_closed || !read_request(req, opcode, &state->operands))
 		return 0;
-	if (call->condition == CALL_O_TRUNC && !(state->asked.flags & O_TRUNC))
+	if (call->condition == CALL_O_TRUNC && !(state->operands.flags & O_TRUNC))
 		return 0;
 	counted->matched++;
 	task = current_task();
@@ -81,12 +81,12 @@ int handle_request(struct bpf_raw_tracepoint_args *ctx)
 		key.user_data = bpf_core_type_exists(btf_trace_io_uring_submit_sqe___ctx_req) ? ARGUMENT_AT(ctx, 3)
 											      : ARGUMENT_AT(ctx, 2);
 	}
-	sent.seq = record->seq;
-	sent.cpu = cpu;
+	open.seq = record->seq;
+	open.cpu = cpu;
 	record->marks = 0;
 	if (!cfg_results || !COMPLETES || BPF_CORE_READ(req, flags) & IOSQE_CQE_SKIP_SUCCESS) {
 		record->marks = ENTER_NO_EXIT;
-	} else if (!open_request(&key, &sent)) {
+	} else if (!add_request(&key, &open)) {
 		record->marks = ENTER_NO_EXIT;
 		count_lost_exit(cpu);
 	}
@@ -99,7 +99,7 @@ SEC("raw_tp")
 int handle_completion(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct request_key key = {0};
-	struct sent *sent;
+	struct open_request *open;
 	__s64 ret;
 
 	if (!COMPLETES)
@@ -117,9 +117,9 @@ int handle_completion(struct bpf_raw_tracepoint_args *ctx)
 		key.request = ARGUMENT_AT(ctx, 1);
 		ret = BPF_CORE_READ((struct io_uring_cqe *)ARGUMENT_AT(ctx, 2), res);
 	}
-	sent = bpf_map_lookup_elem(&requests, &key);
-	if (sent)
-		send_completion(&key, sent, ret);
+	open = bpf_map_lookup_elem(&requests, &key);
+	if (open)
+		send_completion(&key, open, ret);
 	return 0;
 }
 

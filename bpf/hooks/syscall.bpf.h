@@ -3,7 +3,7 @@
 #ifndef RAWTP_SYSCALL_HOOK_BPF_H
 #define RAWTP_SYSCALL_HOOK_BPF_H
 
-/* NULL for a call that nobody asked for. */
+/* The call, or NULL when it is not watched. */
 static __always_inline const volatile struct call *watched_call(struct task_struct *task, __u32 nr, __u32 *abi)
 {
 	const volatile struct call *call;
@@ -17,17 +17,17 @@ static __always_inline const volatile struct call *watched_call(struct task_stru
 }
 
 /* What the call is to be done to, as it was passed. */
-static __always_inline void ask(struct asked *asked, const volatile struct call *call,
-				const struct arguments *arguments, __u32 flags)
+static __always_inline void read_operands(struct operands *operands, const volatile struct call *call,
+					  const struct arguments *arguments, __u32 flags)
 {
-	asked->name = arguments->at[call->path & 7];
-	asked->new_name = arguments->at[call->new_path & 7];
-	asked->dfd = call->dfd ? arguments->at[call->dfd & 7] : AT_FDCWD;
-	asked->new_dfd = call->new_dfd ? arguments->at[call->new_dfd & 7] : AT_FDCWD;
-	asked->flags = flags;
-	asked->has_name = call->path;
-	asked->has_new_name = call->new_path;
-	asked->has_no_dfd = 0;
+	operands->name = arguments->at[call->path & 7];
+	operands->new_name = arguments->at[call->new_path & 7];
+	operands->dfd = call->dfd ? arguments->at[call->dfd & 7] : AT_FDCWD;
+	operands->new_dfd = call->new_dfd ? arguments->at[call->new_dfd & 7] : AT_FDCWD;
+	operands->flags = flags;
+	operands->has_name = call->path;
+	operands->has_new_name = call->new_path;
+	operands->has_no_dfd = 0;
 }
 
 /*
@@ -43,7 +43,7 @@ static __always_inline bool fill_record(struct call_state *state, struct counter
 		return false;
 	}
 	state->record.via = VIA_SYSCALL;
-	ask(&state->asked, call, &state->arguments, flags);
+	read_operands(&state->operands, call, &state->arguments, flags);
 	begin_record(state, counted, cpu, task);
 	return append_segments(state, counted, slot, false, task);
 }

@@ -14,9 +14,9 @@ static __always_inline void begin_record(struct call_state *state, struct counte
 	record->seq = ++counted->seq;
 	record->cpu = cpu;
 	record->lost = counted->lost;
-	record->dfd = state->asked.dfd;
-	record->flags = state->asked.flags;
-	fill_who(record, task, pointers);
+	record->dfd = state->operands.dfd;
+	record->flags = state->operands.flags;
+	fill_ids(record, task, pointers);
 	if (cfg_identity || cfg_exe || cfg_argv) {
 		struct task_struct *leader = TASK(pointers, group_leader);
 
@@ -25,8 +25,8 @@ static __always_inline void begin_record(struct call_state *state, struct counte
 			fill_identity(record, task, pointers, leader);
 	}
 	if (cfg_exe || cfg_argv) {
-		fill_process(&state->process, task, pointers);
-		state->process.is_sent = is_program_sent(record, &state->process);
+		fill_exec_source(&state->exec, task, pointers);
+		state->exec.is_sent = is_exec_sent(record, &state->exec);
 	}
 	state->segments.end = 0;
 	state->segments.has_fault = 0;
@@ -52,9 +52,9 @@ __noinline int append_path(__u32 slot, __u32 is_new, __u32 in_kernel)
 
 	if (!state)
 		return 0;
-	name = (const void *)(is_new ? state->asked.new_name : state->asked.name);
-	has_name = is_new ? state->asked.has_new_name : state->asked.has_name;
-	dfd = is_new ? state->asked.new_dfd : state->asked.dfd;
+	name = (const void *)(is_new ? state->operands.new_name : state->operands.name);
+	has_name = is_new ? state->operands.has_new_name : state->operands.has_name;
+	dfd = is_new ? state->operands.new_dfd : state->operands.dfd;
 	segments = &state->segments;
 	head = begin_segment(segments);
 	if (has_name) {
@@ -70,7 +70,7 @@ __noinline int append_path(__u32 slot, __u32 is_new, __u32 in_kernel)
 	if (has_name && head->bytes && *(__u8 *)(head + 1) == '/') {
 		walk_from_root(slot);
 		append_walk(slot, kind);
-	} else if (!state->asked.has_no_dfd && directory_of(current_task(), dfd, &directory)) {
+	} else if (!state->operands.has_no_dfd && directory_of(current_task(), dfd, &directory)) {
 		walk_from(slot, directory.dentry, mount_of(directory.mnt));
 		/* Beside the process's root: only who knows where that is can tell where `..` stops. */
 		if (!append_walk(slot, kind) && has_name) {
@@ -83,7 +83,7 @@ __noinline int append_path(__u32 slot, __u32 is_new, __u32 in_kernel)
 	return 0;
 }
 
-/* All that is behind the record. What is asked is in the state, whoever asks. False when the call's paths are not
+/* All that is behind the record. The operands are in the state. False when the call's paths are not
  * wanted. */
 static __always_inline bool append_segments(struct call_state *state, struct counters *counted, __u32 slot,
 					    bool in_kernel, struct task_struct *task)
@@ -91,17 +91,17 @@ static __always_inline bool append_segments(struct call_state *state, struct cou
 	if (cfg_paths || cfg_exe)
 		begin_walks(slot, task);
 	append_path(slot, false, in_kernel);
-	if (state->asked.has_new_name)
+	if (state->operands.has_new_name)
 		append_path(slot, true, in_kernel);
 	if (cfg_path_count && !state->segments.is_wanted) {
 		counted->filtered++;
 		counted->seq--;
 		return false;
 	}
-	if (cfg_exe && !state->process.is_sent)
-		append_exe(&state->segments, slot, &state->process, task);
-	if (cfg_argv && !state->process.is_sent)
-		append_argv(&state->segments, &state->process);
+	if (cfg_exe && !state->exec.is_sent)
+		append_exe(&state->segments, slot, &state->exec, task);
+	if (cfg_argv && !state->exec.is_sent)
+		append_argv(&state->segments, &state->exec);
 	if (cfg_ancestors)
 		append_ancestors(&state->segments, task);
 	return true;
@@ -111,21 +111,21 @@ static __always_inline bool append_segments(struct call_state *state, struct cou
  * To ask how full the ring is costs as much as to read a name. So who asks takes a share of what is free, and asks
  * again when that is used up. The shares of all CPUs together are a small part of what is kept for exits.
  */
-#define SHARES 64
+#define RING_BUDGETS 64
 
 static __always_inline bool has_room(struct call_state *state, __u64 bytes)
 {
 	__u64 used;
 
 	bytes += 8; /* a record's header */
-	if (bytes <= state->share) {
-		state->share -= bytes;
+	if (bytes <= state->ring_budget) {
+		state->ring_budget -= bytes;
 		return true;
 	}
 	used = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) + bytes;
 	if (used > cfg_enter_bytes)
 		return false;
-	state->share = (cfg_enter_bytes - used) / (SHARES * cfg_cpus);
+	state->ring_budget = (cfg_enter_bytes - used) / (RING_BUDGETS * cfg_cpus);
 	return true;
 }
 
@@ -140,8 +140,8 @@ static __always_inline bool send_record(struct call_state *state, struct counter
 	counted->submitted++;
 	if (has_room(state, bytes) && !bpf_ringbuf_output(&events, &state->record, bytes, 0)) {
 		counted->lost = 0;
-		if ((cfg_exe || cfg_argv) && !state->process.is_sent)
-			set_program_sent(&state->record, &state->process);
+		if ((cfg_exe || cfg_argv) && !state->exec.is_sent)
+			set_exec_sent(&state->record, &state->exec);
 		return true;
 	}
 	counted->submitted--;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Whose calls are reported. What is not asked for, the verifier removes. */
+/* The filters by process. The verifier removes those that are off. */
 #ifndef RAWTP_FILTER_TASK_BPF_H
 #define RAWTP_FILTER_TASK_BPF_H
 

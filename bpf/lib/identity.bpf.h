@@ -68,7 +68,7 @@ static __always_inline __u64 subsys_cgroup_id(struct task_struct *task, __u32 su
 	return 0;
 }
 
-/* The controller whose hierarchy of version 1 is asked; CGROUP_SUBSYS_MAX for none. */
+/* The controller whose hierarchy of version 1 is used; CGROUP_SUBSYS_MAX for none. */
 static __always_inline __u32 cgroup_v1_subsys(void)
 {
 	switch (cfg_cgroup_v1) {
@@ -93,7 +93,7 @@ static __always_inline __u64 cgroup_v1_id(struct task_struct *task)
 }
 
 /* Each chain of pointers once, and before anything that the verifier would follow in several ways. */
-static __always_inline void fill_who(struct enter_record *record, struct task_struct *task,
+static __always_inline void fill_ids(struct enter_record *record, struct task_struct *task,
 				     struct task_struct *pointers)
 {
 	struct task_struct *parent = TASK(pointers, real_parent);
@@ -112,48 +112,48 @@ static __always_inline void fill_who(struct enter_record *record, struct task_st
 	read_comm(record->parent_comm, TASK(parent, group_leader));
 }
 
-static __always_inline void fill_process(struct process *process, struct task_struct *task,
-					 struct task_struct *pointers)
+static __always_inline void fill_exec_source(struct exec_source *source, struct task_struct *task,
+					     struct task_struct *pointers)
 {
 	struct mm_struct *mm = TASK(pointers, mm);
 	struct file *exe = TASK(mm, exe_file);
 
-	process->exec_id = TASK(task, self_exec_id);
-	process->exe_file = (__u64)exe;
+	source->exec_id = TASK(task, self_exec_id);
+	source->exe_file = (__u64)exe;
 	if (cfg_exe)
-		process->exe_seq = HAS_TYPED_TASK ? exe->f_path.dentry->d_seq.seqcount.sequence
-						  : BPF_CORE_READ(exe, f_path.dentry, d_seq.seqcount.sequence);
-	process->arg_start = TASK(mm, arg_start);
-	process->arg_end = TASK(mm, arg_end);
+		source->exe_seq = HAS_TYPED_TASK ? exe->f_path.dentry->d_seq.seqcount.sequence
+						 : BPF_CORE_READ(exe, f_path.dentry, d_seq.seqcount.sequence);
+	source->arg_start = TASK(mm, arg_start);
+	source->arg_end = TASK(mm, arg_end);
 }
 
-static __always_inline struct program *program_of(const struct enter_record *record)
+static __always_inline struct exec_entry *exec_entry_of(const struct enter_record *record)
 {
-	__u32 at = record->pid & (PROGRAMS_MAX - 1);
+	__u32 at = record->pid & (EXEC_SLOTS - 1);
 
-	return bpf_map_lookup_elem(&programs, &at);
+	return bpf_map_lookup_elem(&exec_entries, &at);
 }
 
 /* An exec counts on; its addresses can well be those of the one before. */
-static __always_inline bool is_program_sent(const struct enter_record *record, const struct process *process)
+static __always_inline bool is_exec_sent(const struct enter_record *record, const struct exec_source *source)
 {
-	struct program *program = program_of(record);
+	struct exec_entry *entry = exec_entry_of(record);
 
-	return program && program->pid == record->pid && program->start_ns == record->start_ns &&
-	       program->exec_id == process->exec_id && (!cfg_exe || program->exe_seq == process->exe_seq);
+	return entry && entry->pid == record->pid && entry->start_ns == record->start_ns &&
+	       entry->exec_id == source->exec_id && (!cfg_exe || entry->exe_seq == source->exe_seq);
 }
 
 /* Once the record that tells it is in the ring: whoever finds this comes after it there. */
-static __always_inline void set_program_sent(const struct enter_record *record, const struct process *process)
+static __always_inline void set_exec_sent(const struct enter_record *record, const struct exec_source *source)
 {
-	struct program *program = program_of(record);
+	struct exec_entry *entry = exec_entry_of(record);
 
-	if (!program)
+	if (!entry)
 		return;
-	program->pid = record->pid;
-	program->start_ns = record->start_ns;
-	program->exec_id = process->exec_id;
-	program->exe_seq = process->exe_seq;
+	entry->pid = record->pid;
+	entry->start_ns = record->start_ns;
+	entry->exec_id = source->exec_id;
+	entry->exe_seq = source->exe_seq;
 }
 
 static __always_inline void fill_identity(struct enter_record *record, struct task_struct *task,
@@ -204,10 +204,10 @@ static __always_inline bool append_pseudo(struct segments *segments, const struc
 	return true;
 }
 
-static __always_inline void append_exe(struct segments *segments, __u32 slot, const struct process *process,
+static __always_inline void append_exe(struct segments *segments, __u32 slot, const struct exec_source *source,
 				       struct task_struct *task)
 {
-	struct file *file = (struct file *)process->exe_file;
+	struct file *file = (struct file *)source->exe_file;
 	struct segment *head = begin_segment(segments);
 	struct path path;
 
@@ -223,10 +223,10 @@ static __always_inline void append_exe(struct segments *segments, __u32 slot, co
 	}
 }
 
-static __always_inline void append_argv(struct segments *segments, const struct process *process)
+static __always_inline void append_argv(struct segments *segments, const struct exec_source *source)
 {
 	struct segment *head = begin_segment(segments);
-	__u64 bytes = process->arg_end - process->arg_start;
+	__u64 bytes = source->arg_end - source->arg_start;
 	__u16 status = NAME_OK;
 
 	if (bytes > ARGV_BYTES - 1) {
@@ -235,7 +235,7 @@ static __always_inline void append_argv(struct segments *segments, const struct 
 	}
 	barrier_var(bytes);
 	bytes &= ARGV_BYTES - 1;
-	if (bpf_probe_read_user(head + 1, bytes, (const void *)process->arg_start)) {
+	if (bpf_probe_read_user(head + 1, bytes, (const void *)source->arg_start)) {
 		bytes = 0;
 		status = NAME_FAULT;
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* What io_uring is asked for, from the kernel's own copy of it, which its tracepoints hand out. */
+/* The operands of an io_uring request, from the kernel's own copy of it, which its tracepoints hand out. */
 #ifndef RAWTP_IO_URING_ABI_BPF_H
 #define RAWTP_IO_URING_ABI_BPF_H
 
@@ -51,7 +51,7 @@ struct request_key {
 };
 
 /* The enter_record that was sent of it. */
-struct sent {
+struct open_request {
 	__u64 seq;
 	__u32 cpu;
 	__u32 reserved;
@@ -61,16 +61,16 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 4096);
 	__type(key, struct request_key);
-	__type(value, struct sent);
+	__type(value, struct open_request);
 } requests SEC(".maps");
 
 /* How many are in `requests`: spares the completions of others the look-up. */
 __u64 requests_open = 0;
 
 /* Of two requests with the same user_data, nothing tells which of them ends. */
-static __always_inline bool open_request(const struct request_key *key, const struct sent *sent)
+static __always_inline bool add_request(const struct request_key *key, const struct open_request *open)
 {
-	if (bpf_map_update_elem(&requests, key, sent, BPF_NOEXIST))
+	if (bpf_map_update_elem(&requests, key, open, BPF_NOEXIST))
 		return false;
 	__sync_fetch_and_add(&requests_open, 1);
 	return true;
@@ -89,46 +89,46 @@ static __always_inline __u64 name_of(__u64 filename)
 }
 
 /* A member of what io_uring keeps of the request: `type` lies at its beginning. */
-#define ASKED(req, type, member) BPF_CORE_READ((struct type *)(req), member)
-#define ASKED_NAME(req, type, member)                                                                                  \
+#define OPERAND(req, type, member) BPF_CORE_READ((struct type *)(req), member)
+#define OPERAND_NAME(req, type, member)                                                                                \
 	name_of(bpf_core_field_exists(((struct type *)0)->member)                                                      \
 			? (__u64)BPF_CORE_READ((struct type *)(req), member)                                           \
 			: (__u64)BPF_CORE_READ((struct type##___delayed *)(req), member.__incomplete_filename))
 
 /* Whether it is an event is for the caller to say; false when this kernel's request is none that we can read. */
-static __always_inline bool read_request(struct io_kiocb *req, __u8 opcode, struct asked *asked)
+static __always_inline bool read_request(struct io_kiocb *req, __u8 opcode, struct operands *operands)
 {
-	asked->has_name = 1;
-	asked->has_new_name = 0;
-	asked->has_no_dfd = 0;
-	asked->flags = 0;
+	operands->has_name = 1;
+	operands->has_new_name = 0;
+	operands->has_no_dfd = 0;
+	operands->flags = 0;
 	switch (opcode) {
 	case IORING_OP_UNLINKAT:
-		asked->dfd = ASKED(req, io_unlink, dfd);
-		asked->flags = ASKED(req, io_unlink, flags);
-		asked->name = ASKED_NAME(req, io_unlink, filename);
+		operands->dfd = OPERAND(req, io_unlink, dfd);
+		operands->flags = OPERAND(req, io_unlink, flags);
+		operands->name = OPERAND_NAME(req, io_unlink, filename);
 		return true;
 	case IORING_OP_RENAMEAT:
-		asked->dfd = ASKED(req, io_rename, old_dfd);
-		asked->new_dfd = ASKED(req, io_rename, new_dfd);
-		asked->flags = ASKED(req, io_rename, flags);
-		asked->name = ASKED_NAME(req, io_rename, oldpath);
-		asked->new_name = ASKED_NAME(req, io_rename, newpath);
-		asked->has_new_name = 1;
+		operands->dfd = OPERAND(req, io_rename, old_dfd);
+		operands->new_dfd = OPERAND(req, io_rename, new_dfd);
+		operands->flags = OPERAND(req, io_rename, flags);
+		operands->name = OPERAND_NAME(req, io_rename, oldpath);
+		operands->new_name = OPERAND_NAME(req, io_rename, newpath);
+		operands->has_new_name = 1;
 		return true;
 	case IORING_OP_OPENAT:
 	case IORING_OP_OPENAT2:
-		asked->dfd = ASKED(req, io_open, dfd);
-		asked->flags = ASKED(req, io_open, how.flags);
-		asked->name = ASKED_NAME(req, io_open, filename);
+		operands->dfd = OPERAND(req, io_open, dfd);
+		operands->flags = OPERAND(req, io_open, how.flags);
+		operands->name = OPERAND_NAME(req, io_open, filename);
 		return true;
 	case IORING_OP_FTRUNCATE:
 		if (!bpf_core_field_exists(req->cqe.fd))
 			return false;
-		asked->has_name = 0;
-		asked->dfd = BPF_CORE_READ(req, cqe.fd);
+		operands->has_name = 0;
+		operands->dfd = BPF_CORE_READ(req, cqe.fd);
 		/* Then it is an index of the ring's own table of files. */
-		asked->has_no_dfd = BPF_CORE_READ(req, flags) & IOSQE_FIXED_FILE;
+		operands->has_no_dfd = BPF_CORE_READ(req, flags) & IOSQE_FIXED_FILE;
 		return true;
 	default:
 		return false;

@@ -29,7 +29,7 @@ struct arguments {
 };
 
 /* What is to be done to what: descriptors, and the addresses of names. */
-struct asked {
+struct operands {
 	__u64 name;
 	__u64 new_name;
 	__s32 dfd;
@@ -42,7 +42,7 @@ struct asked {
 };
 
 /* Where to read on, of the process. */
-struct process {
+struct exec_source {
 	__u64 exec_id;
 	__u64 exe_file;
 	__u64 arg_start;
@@ -55,9 +55,9 @@ struct process {
  * Processes of which it was sent what they run, by the low bits of their pid. Who shares a place with another only
  * sends it more often; user space keeps more than one of each place, for records that overtook each other.
  */
-#define PROGRAMS_MAX 16384
+#define EXEC_SLOTS 16384
 
-struct program {
+struct exec_entry {
 	__u64 start_ns;
 	__u64 exec_id;
 	__u32 pid;
@@ -78,12 +78,12 @@ struct compared {
  * The record that is being filled: by the same slots, and then once more for each CPU, for the exits of system calls.
  */
 struct call_state {
-	__u64 share;		     /* bytes of the ring that may be used without asking */
+	__u64 ring_budget;	     /* bytes of the ring that may be used without asking */
 	__u32 lost_exits_unreported; /* in those of exits only */
 	__u32 reserved;
 	struct arguments arguments;
-	struct asked asked;
-	struct process process;
+	struct operands operands;
+	struct exec_source exec;
 	struct compared compared;
 	union {
 		struct enter_record record;

@@ -35,10 +35,10 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, PROGRAMS_MAX);
+	__uint(max_entries, EXEC_SLOTS);
 	__type(key, __u32);
-	__type(value, struct program);
-} programs SEC(".maps");
+	__type(value, struct exec_entry);
+} exec_entries SEC(".maps");
 
 const volatile __u32 cfg_cpus = 1;
 /* The slot of the first CPU's exits. */

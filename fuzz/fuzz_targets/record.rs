@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use _core::cgroup::reports::CgroupReports;
 use _core::event::Event;
-use _core::read::join::{Counts, Join};
+use _core::read::join::{ReaderCounters, Join};
 use _core::path::resolve::Paths;
 use _core::ring::queue::Chunk;
 use _core::record::{record_at, same_identity};
@@ -36,7 +36,7 @@ fn told(event: &Event<'_>) -> String {
 
 /// The events of the chunks, and whether there was something malformed: what is behind it in its chunk is passed over.
 fn read(chunks: &[&[u8]]) -> (Vec<String>, bool) {
-    let (mut join, counts) = (Join::default(), Counts::default());
+    let (mut join, counts) = (Join::default(), ReaderCounters::default());
     let mut events = Vec::new();
     let mut is_malformed = false;
     let end = [];

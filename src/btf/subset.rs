@@ -199,12 +199,12 @@ impl Written<'_> {
 /// A BTF of those of the `kernel`'s types that an object with the BTF `object` can be relocated by. `None` where one of
 /// them is not a BTF as it is known here.
 #[must_use]
-pub fn part_of(kernel: &[u8], object: &[u8]) -> Option<Vec<u8>> {
-    part_of_types(&Types::new(kernel)?, object)
+pub fn subset(kernel: &[u8], object: &[u8]) -> Option<Vec<u8>> {
+    subset_of(&Types::new(kernel)?, object)
 }
 
 /// The same of what is read already.
-pub(crate) fn part_of_types(kernel: &Types<'_>, object: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn subset_of(kernel: &Types<'_>, object: &[u8]) -> Option<Vec<u8>> {
     let object = Types::new(object)?;
     let wanted = wanted(&object);
     let reached = reach(kernel, &wanted)?;
@@ -309,7 +309,7 @@ mod tests {
     #[test]
     fn what_has_a_name_that_is_wanted_and_what_that_is_made_of() {
         let object = Made::new(&["task", "pid", "len", "uid"]).bytes();
-        let part = part_of(&kernel().bytes(), &object).unwrap();
+        let part = subset(&kernel().bytes(), &object).unwrap();
         let wanted = [
             "1 int",
             "2 ",
@@ -325,7 +325,7 @@ mod tests {
     #[test]
     fn of_what_a_function_takes_the_names_are_enough() {
         let object = Made::new(&["hook___flavour", "len"]).bytes();
-        let part = part_of(&kernel().bytes(), &object).unwrap();
+        let part = subset(&kernel().bytes(), &object).unwrap();
         assert_eq!(listed(&part), ["4 other", "2 ", "13 ", "2 ", "8 hook"]);
         let types = Types::new(&part).unwrap();
         assert_eq!([5, 4, 3, 2].map(|id| types.get(id).unwrap().size), [4, 3, 0, 1]);
@@ -334,23 +334,23 @@ mod tests {
     #[test]
     fn a_part_is_all_that_is_needed_of_itself() {
         let object = Made::new(&["hook", "task", "pid", "nobody"]).bytes();
-        let part = part_of(&kernel().bytes(), &object).unwrap();
-        assert_eq!(part_of(&part, &object).unwrap(), part);
+        let part = subset(&kernel().bytes(), &object).unwrap();
+        assert_eq!(subset(&part, &object).unwrap(), part);
     }
 
     #[test]
     fn none_of_what_is_cut_or_not_known() {
         let (whole, object) = (kernel().bytes(), Made::new(&["task"]).bytes());
         for bytes in 0..whole.len() {
-            assert_eq!(part_of(&whole[..bytes], &object), None, "{bytes}");
+            assert_eq!(subset(&whole[..bytes], &object), None, "{bytes}");
         }
         let mut made = kernel();
         made.add("task", 31, 0, 0, &[]);
-        assert_eq!(part_of(&made.bytes(), &object), None);
+        assert_eq!(subset(&made.bytes(), &object), None);
         let mut made = kernel();
         made.add("task", TYPEDEF, 0, 99, &[]);
-        assert_eq!(part_of(&made.bytes(), &object), None);
-        assert_eq!(part_of(&whole, b"no BTF"), None);
+        assert_eq!(subset(&made.bytes(), &object), None);
+        assert_eq!(subset(&whole, b"no BTF"), None);
     }
 
     #[test]

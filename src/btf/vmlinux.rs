@@ -13,14 +13,14 @@ use libbpf_rs::{AsRawLibbpf, OpenObject};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 
 use crate::btf::parse::{FUNC, STRUCT, TYPEDEF, Types};
-use crate::btf::subset::part_of_types;
+use crate::btf::subset::subset_of;
 use crate::memory::{self, OutOfMemory};
 use crate::sys::fd::owned;
 use crate::sys::mmap::probe_mapping;
 
 /// The kernel's numbers for what the programs name.
 #[derive(Debug, Clone, Copy)]
-pub struct Numbers {
+pub struct TypeIds {
     /// The type of the tracepoint that the exit program is attached to.
     pub sys_exit: Option<u32>,
     /// The function `bpf_rdonly_cast`, from Linux 6.2 on.
@@ -33,7 +33,7 @@ pub struct Numbers {
     pub mount: Option<u32>,
 }
 
-impl Numbers {
+impl TypeIds {
     fn of(kernel: &Types<'_>) -> Option<Self> {
         Some(Self {
             sys_exit: kernel.find("btf_trace_sys_exit", TYPEDEF),
@@ -47,7 +47,7 @@ impl Numbers {
 
 struct Needed {
     types: Vec<u8>,
-    numbers: Option<Numbers>,
+    numbers: Option<TypeIds>,
 }
 
 const KERNEL: &str = "/sys/kernel/btf/vmlinux";
@@ -57,9 +57,9 @@ const KERNEL: &str = "/sys/kernel/btf/vmlinux";
 static NEEDED: OnceLock<Option<Needed>> = OnceLock::new();
 
 /// A file in memory for libbpf to read them from, which it does when it loads what it has opened.
-pub struct KernelTypes(File);
+pub struct VmlinuxBtf(File);
 
-impl KernelTypes {
+impl VmlinuxBtf {
     /// Empty as yet. `None` where it would be of no use: libbpf then goes through all of the kernel's types by itself.
     #[must_use]
     pub fn new() -> Option<Self> {
@@ -95,7 +95,7 @@ impl KernelTypes {
 
     /// The numbers; none before the first [`fill`](Self::fill), and none when that failed.
     #[must_use]
-    pub fn numbers() -> Option<Numbers> {
+    pub fn numbers() -> Option<TypeIds> {
         NEEDED.get()?.as_ref()?.numbers
     }
 }
@@ -109,7 +109,7 @@ fn look(object: &OpenObject) -> Result<Option<Needed>, OutOfMemory> {
     let needed = own_types(object).and_then(|own| {
         with_kernel(|kernel| {
             let kernel = Types::new(kernel)?;
-            Some(Needed { types: part_of_types(&kernel, own)?, numbers: Numbers::of(&kernel) })
+            Some(Needed { types: subset_of(&kernel, own)?, numbers: TypeIds::of(&kernel) })
         })
         .ok()?
     });

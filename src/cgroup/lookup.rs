@@ -15,7 +15,7 @@ use rustc_hash::FxHashMap;
 
 use crate::cgroup::CACHE_ENTRIES;
 use crate::cgroup::mounts::Hierarchy;
-use crate::cgroup::path::{Place, parse};
+use crate::cgroup::path::{Workload, parse};
 use crate::cgroup::reports::Report;
 use crate::sys::fd::owned;
 
@@ -35,13 +35,13 @@ const FILEID_KERNFS: i32 = 0xfe;
 /// cgroup. A cgroup of version 2 cannot be renamed, one of version 1 hardly ever is. Ids are not reused before the
 /// hierarchy is unmounted. So what was found stays true even when the cgroup is gone.
 #[derive(Debug)]
-pub struct Cgroups {
+pub struct CgroupLookup {
     hierarchy: Hierarchy,
     // Two generations of half the bound each: what was asked for lately moves to the young one, and when that is full
     // it replaces the old one. No list to keep on every hit, as a strict order by use would need.
     young: FxHashMap<u64, Entry>,
     old: FxHashMap<u64, Entry>,
-    nothing: Arc<Place>,
+    nothing: Arc<Workload>,
     mount: Option<Mount>,
     no_mount_before: Option<Instant>,
     handles_refused: bool,
@@ -51,7 +51,7 @@ pub struct Cgroups {
 
 #[derive(Debug)]
 struct Entry {
-    place: Arc<Place>,
+    place: Arc<Workload>,
     /// For what was not found.
     until: Option<Instant>,
 }
@@ -71,7 +71,7 @@ struct Handle {
     id: [u8; 8],
 }
 
-impl Cgroups {
+impl CgroupLookup {
     /// Knows nothing, and asks for nothing before the first [`place`](Self::place).
     #[must_use]
     pub fn new(hierarchy: Hierarchy) -> Self {
@@ -93,7 +93,7 @@ impl Cgroups {
     /// All of it is `None` for an id that is not found: the cgroup may have been removed before it was asked for. Where
     /// the kernel refuses file handles, which need `CAP_DAC_READ_SEARCH`, the tree is walked instead, for at most a
     /// tenth of the time.
-    pub fn place(&mut self, cgroup_id: u64) -> Arc<Place> {
+    pub fn place(&mut self, cgroup_id: u64) -> Arc<Workload> {
         if let Some(entry) = self.young.get(&cgroup_id)
             && entry.holds()
         {
@@ -203,7 +203,7 @@ fn walk(top: &Path) -> FxHashMap<u64, PathBuf> {
         found.insert(metadata.ino(), top.to_owned());
     }
     while let Some(dir) = todo.pop_front() {
-        // Cgroups come and go meanwhile: what cannot be read is passed over.
+        // CgroupLookup come and go meanwhile: what cannot be read is passed over.
         for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 if found.len() >= WALK_DIRECTORIES {
@@ -263,7 +263,7 @@ mod tests {
         }
     }
 
-    fn check(cgroups: &mut Cgroups) {
+    fn check(cgroups: &mut CgroupLookup) {
         let Some(container) = Container::create(&cgroups.hierarchy) else { return };
         let place = cgroups.place(container.id);
         assert_eq!(place.container_id.as_deref(), Some(&*container.name));
@@ -274,13 +274,13 @@ mod tests {
         let id = container.id;
         drop(container);
         assert_eq!(cgroups.place(id), place, "forgotten with the cgroup");
-        assert_eq!(*Cgroups::new(cgroups.hierarchy).place(id), Place::default(), "found after it was removed");
+        assert_eq!(*CgroupLookup::new(cgroups.hierarchy).place(id), Workload::default(), "found after it was removed");
     }
 
     #[test]
     fn a_live_cgroup_is_found_by_its_handle() {
         for hierarchy in HIERARCHIES {
-            let mut cgroups = Cgroups::new(hierarchy);
+            let mut cgroups = CgroupLookup::new(hierarchy);
             check(&mut cgroups);
             assert!(cgroups.handles_refused || cgroups.walked.is_empty());
         }
@@ -289,7 +289,7 @@ mod tests {
     #[test]
     fn a_live_cgroup_is_found_by_a_walk() {
         for hierarchy in HIERARCHIES {
-            let mut cgroups = Cgroups { handles_refused: true, ..Cgroups::new(hierarchy) };
+            let mut cgroups = CgroupLookup { handles_refused: true, ..CgroupLookup::new(hierarchy) };
             check(&mut cgroups);
             assert!(cgroups.mount.is_none() || cgroups.no_walk_before.is_some());
         }
@@ -298,7 +298,7 @@ mod tests {
     #[test]
     fn a_failure_is_remembered_only_briefly() {
         let Some(container) = Container::create(&Hierarchy::V2) else { return };
-        let mut cgroups = Cgroups::new(Hierarchy::V2);
+        let mut cgroups = CgroupLookup::new(Hierarchy::V2);
         let mut place = |is_old, until| {
             let failure = Entry { place: Arc::default(), until: Some(until) };
             cgroups.young.clear();
@@ -316,9 +316,9 @@ mod tests {
     }
 
     /// One that looks nothing up.
-    fn blind() -> Cgroups {
+    fn blind() -> CgroupLookup {
         let later = Instant::now() + Duration::from_secs(600);
-        Cgroups { no_mount_before: Some(later), ..Cgroups::new(Hierarchy::V2) }
+        CgroupLookup { no_mount_before: Some(later), ..CgroupLookup::new(Hierarchy::V2) }
     }
 
     #[test]
@@ -341,7 +341,7 @@ mod tests {
     fn the_newest_of_an_id_counts_in_either_generation() {
         let mut cgroups = blind();
         cgroups.learn(&report(7, true, "/a.service"));
-        let fill = |cgroups: &mut Cgroups, from: u64| {
+        let fill = |cgroups: &mut CgroupLookup, from: u64| {
             (from..from + CACHE_ENTRIES as u64 / 2).for_each(|id| cgroups.learn(&report(id, true, "/x.service")));
         };
         fill(&mut cgroups, 1000);
@@ -350,7 +350,7 @@ mod tests {
         assert_eq!(cgroups.place(7).unit.as_deref(), Some("b.service"));
         fill(&mut cgroups, 100_000);
         fill(&mut cgroups, 200_000);
-        assert_eq!(*cgroups.place(7), Place::default(), "forgotten, and not the older one");
+        assert_eq!(*cgroups.place(7), Workload::default(), "forgotten, and not the older one");
         assert!(cgroups.young.len() + cgroups.old.len() <= CACHE_ENTRIES);
     }
 
@@ -358,11 +358,11 @@ mod tests {
     fn the_cache_is_bounded_and_keeps_what_is_used() {
         // No mount, and none to be looked for: every id is a failure at no cost.
         let later = Instant::now() + Duration::from_secs(600);
-        let mut cgroups = Cgroups { no_mount_before: Some(later), ..Cgroups::new(Hierarchy::V2) };
+        let mut cgroups = CgroupLookup { no_mount_before: Some(later), ..CgroupLookup::new(Hierarchy::V2) };
         let used = Arc::new(parse(b"/init.scope"));
         cgroups.young.insert(u64::MAX, Entry { place: Arc::clone(&used), until: None });
         for id in 0..3 * CACHE_ENTRIES as u64 {
-            assert_eq!(*cgroups.place(id), Place::default());
+            assert_eq!(*cgroups.place(id), Workload::default());
             assert!(Arc::ptr_eq(&used, &cgroups.place(u64::MAX)));
             assert!(cgroups.young.len() + cgroups.old.len() <= CACHE_ENTRIES);
         }

@@ -6,7 +6,7 @@
 
 /// Where a process runs, as far as its cgroup's path says so.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Place {
+pub struct Workload {
     /// Of the innermost container: 64 lower-case hex digits for docker, containerd, cri-o and podman, 25 digits and
     /// lower-case letters for `BuildKit`, the name for LXC and systemd-nspawn, the handle for Garden, 32 hex digits, a dash
     /// and a number for ECS on Fargate, `ALLOCATION.TASK` for Nomad. A Kubernetes pod's sandbox is a container as any
@@ -38,10 +38,10 @@ const BUILDKIT_ID: usize = 25;
 ///
 /// It allocates only what it returns, and takes any bytes: what is not recognised is `None`.
 #[must_use]
-pub fn parse(path: &[u8]) -> Place {
+pub fn parse(path: &[u8]) -> Workload {
     // So the kernel marks the path of a cgroup that was removed under its last processes.
     let path = path.strip_suffix(b" (deleted)").unwrap_or(path);
-    let mut place = Place::default();
+    let mut place = Workload::default();
     let mut parent: &[u8] = b"";
     let mut is_ecs = false;
     let mut names = path.split(|&byte| byte == b'/').filter(|name| !name.is_empty()).peekable();
@@ -361,7 +361,7 @@ mod tests {
     #[test]
     fn real_paths() {
         for (runtime, path, container_id, pod_id, unit) in SAMPLES {
-            let expected = Place { container_id: some(container_id), pod_id: some(pod_id), unit: some(unit) };
+            let expected = Workload { container_id: some(container_id), pod_id: some(pod_id), unit: some(unit) };
             assert_eq!(parse(expand(path).as_bytes()), expected, "{runtime}");
         }
     }
@@ -407,13 +407,13 @@ mod tests {
             "/.service/@a.service/a b.service/..".to_owned(),
             format!("/{}.service", "a".repeat(248)),
         ] {
-            assert_eq!(parse(path.as_bytes()), Place::default(), "{path}");
+            assert_eq!(parse(path.as_bytes()), Workload::default(), "{path}");
         }
-        assert_eq!(parse(b"/\xff.service/lxc/\xff/lxc.payload.\\xff"), Place::default());
+        assert_eq!(parse(b"/\xff.service/lxc/\xff/lxc.payload.\\xff"), Workload::default());
         // As a name it is a unit still, but of no container.
         for scope in [format!("docker-{upper}.scope"), format!("docker-{A}0.scope"), format!("mine-{A}.scope")] {
             let place = parse(format!("/{scope}").as_bytes());
-            assert_eq!(place, Place { unit: Some(scope), ..Place::default() });
+            assert_eq!(place, Workload { unit: Some(scope), ..Workload::default() });
         }
         let long = format!("{}/docker/{A}", "/x".repeat(1 << 20));
         assert_eq!(parse(long.as_bytes()).container_id.as_deref(), Some(A));

@@ -2,29 +2,29 @@
 
 use std::sync::Arc;
 
-use crate::cgroup::lookup::Cgroups;
+use crate::cgroup::lookup::CgroupLookup;
 use crate::cgroup::mounts::{Hierarchy, controller};
-use crate::cgroup::path::Place;
+use crate::cgroup::path::Workload;
 use crate::cgroup::reports::CgroupReports;
 use crate::memory::check;
 
 /// The places of one tracer.
 #[derive(Debug)]
-pub struct Places {
-    v2: Cgroups,
+pub struct WorkloadResolver {
+    v2: CgroupLookup,
     /// On hosts that have one: runtimes use it there, even beside version 2.
-    v1: Option<Cgroups>,
+    v1: Option<CgroupLookup>,
     reports: Arc<CgroupReports>,
 }
 
-impl Default for Places {
+impl Default for WorkloadResolver {
     fn default() -> Self {
-        let v1 = controller().map(|controller| Cgroups::new(Hierarchy::V1(controller)));
-        Self { v2: Cgroups::new(Hierarchy::V2), v1, reports: Arc::default() }
+        let v1 = controller().map(|controller| CgroupLookup::new(Hierarchy::V1(controller)));
+        Self { v2: CgroupLookup::new(Hierarchy::V2), v1, reports: Arc::default() }
     }
 }
 
-impl Places {
+impl WorkloadResolver {
     /// Takes what the kernel reports of cgroups from there.
     pub fn learn_from(&mut self, reports: Arc<CgroupReports>) {
         self.reports = reports;
@@ -46,19 +46,19 @@ impl Places {
     }
 
     /// What the process's cgroups tell, by their ids: what version 1 does not say, version 2 may.
-    pub fn place(&mut self, cgroup_id: u64, cgroup_v1_id: u64) -> Place {
+    pub fn place(&mut self, cgroup_id: u64, cgroup_v1_id: u64) -> Workload {
         self.learn();
         let v2 = self.v2.place(cgroup_id);
         match &mut self.v1 {
             Some(cgroups) if cgroup_v1_id > 0 => first_of(&cgroups.place(cgroup_v1_id), &v2),
-            _ => Place::clone(&v2),
+            _ => Workload::clone(&v2),
         }
     }
 }
 
-fn first_of(one: &Place, other: &Place) -> Place {
-    let first = |of: fn(&Place) -> &Option<String>| of(one).as_ref().or(of(other).as_ref()).cloned();
-    Place {
+fn first_of(one: &Workload, other: &Workload) -> Workload {
+    let first = |of: fn(&Workload) -> &Option<String>| of(one).as_ref().or(of(other).as_ref()).cloned();
+    Workload {
         container_id: first(|place| &place.container_id),
         pod_id: first(|place| &place.pod_id),
         unit: first(|place| &place.unit),
@@ -81,14 +81,17 @@ mod tests {
         let run = [cgroup(1, id, true, v1.as_bytes()), cgroup(2, id, true, v2.as_bytes()), cgroup(3, id, true, b"/x")];
         let reports = Arc::new(CgroupReports::default());
         reports.keep(&run.map(|record| framed(&record, 0)).concat());
-        let mut places = Places { v1: Some(Cgroups::new(Hierarchy::V1(CONTROLLERS[0]))), ..Places::default() };
+        let mut places = WorkloadResolver {
+            v1: Some(CgroupLookup::new(Hierarchy::V1(CONTROLLERS[0]))),
+            ..WorkloadResolver::default()
+        };
         places.learn_from(Arc::clone(&reports));
         let place = places.place(id, id);
         assert_eq!((place.container_id, place.unit.as_deref()), (Some(container), Some("a.service")));
-        let mut places = Places { v1: None, ..Places::default() };
+        let mut places = WorkloadResolver { v1: None, ..WorkloadResolver::default() };
         reports.keep(&framed(&cgroup(1, id, true, v1.as_bytes()), 0));
         places.learn_from(reports);
-        assert_eq!(places.place(id, id), Place::default());
+        assert_eq!(places.place(id, id), Workload::default());
     }
 
     #[test]
@@ -96,10 +99,10 @@ mod tests {
         let id = "0123456789abcdef".repeat(4);
         let v1 = parse(format!("/docker/{id}").as_bytes());
         let v2 = parse(b"/system.slice/docker.service");
-        let both = Place { unit: v2.unit.clone(), ..v1.clone() };
+        let both = Workload { unit: v2.unit.clone(), ..v1.clone() };
         assert!(both.unit.is_some() && both.container_id.is_some());
         assert_eq!(first_of(&v1, &v2), both);
-        assert_eq!(first_of(&Place::default(), &v2), v2);
-        assert_eq!(first_of(&v1, &Place::default()), v1);
+        assert_eq!(first_of(&Workload::default(), &v2), v2);
+        assert_eq!(first_of(&v1, &Workload::default()), v1);
     }
 }

@@ -1,6 +1,6 @@
 //! Events to columns: Arrow's, one for each key that is wanted.
 //!
-//! Most of what an event has is what the one before had. Of each [`Part`] that stayed the same only the count goes up;
+//! Most of what an event has is what the one before had. Of each [`Scope`] that stayed the same only the count goes up;
 //! the rows are written when it changes, all at once.
 
 use std::sync::{Arc, Once};
@@ -12,13 +12,13 @@ use crate::columns::column::Column;
 use crate::columns::raw_bytes::Zeros;
 use crate::error::{Error, Result};
 use crate::event::Event;
-use crate::event::changes::{Changed, Last};
+use crate::event::changes::{Changes, Previous};
 use crate::event::values::Values;
-use crate::fields::Part;
+use crate::fields::Scope;
 use crate::memory::{OutOfMemory, probe};
 use crate::read::Reader;
-use crate::read::in_flight::Taken;
-use crate::read::join::Counts;
+use crate::read::in_flight::InFlight;
+use crate::read::join::ReaderCounters;
 
 /// What can be refused for want of memory.
 type Refusable<T = ()> = std::result::Result<T, OutOfMemory>;
@@ -41,7 +41,7 @@ const BATCH_BYTES: usize = 8 << 20;
 /// What is reserved at once for rows that may repeat.
 const AT_ONCE_BYTES: usize = 8 << 20;
 
-/// The columns of one part, which grow together.
+/// The columns of one scope, which grow together.
 #[derive(Debug)]
 struct Group {
     columns: Vec<Column>,
@@ -49,17 +49,17 @@ struct Group {
     more: usize,
     /// How often it can be, by what is reserved.
     room: usize,
-    /// Whether that takes more than its part of the rows.
+    /// Whether that takes more than its scope of the rows.
     has_lists: bool,
     /// How many bytes of variable length it takes.
     bytes: usize,
 }
 
-/// BatchBuilder as they grow.
+/// A batch as it grows.
 #[derive(Debug)]
 pub struct BatchBuilder {
     groups: [Group; 4],
-    last: Option<Last>,
+    last: Option<Previous>,
     rows: usize,
     /// How many rows there is room for, but for what their values take of variable length.
     capacity: usize,
@@ -107,12 +107,12 @@ impl BatchBuilder {
     }
 
     fn empty(values: &Values) -> Self {
-        let group = |part| {
-            let columns: Vec<_> = values.keys(part).iter().map(|key| Column::new(*key)).collect();
+        let group = |scope| {
+            let columns: Vec<_> = values.keys(scope).iter().map(|key| Column::new(*key)).collect();
             let has_lists = columns.iter().any(Column::is_of_lists);
             Group { columns, more: 0, room: 0, has_lists, bytes: 0 }
         };
-        let groups = Part::ALL.map(group);
+        let groups = Scope::ALL.map(group);
         let zeros = Zeros::default();
         Self { groups, last: None, rows: 0, capacity: 0, zeros, bytes: 0, is_refused: false }
     }
@@ -168,16 +168,16 @@ impl BatchBuilder {
             self.grow()?;
         }
         let changed = if let Some(last) = &mut self.last {
-            last.becomes(event)
+            last.update(event)
         } else {
-            self.last = Some(Last::new(event));
-            Changed::ALL
+            self.last = Some(Previous::new(event));
+            Changes::ALL
         };
         // This row's among them.
         let left = self.capacity - self.rows;
-        for (part, group) in Part::ALL.into_iter().zip(&mut self.groups) {
-            if changed.has(part) {
-                group.push(part, event, values)?;
+        for (scope, group) in Scope::ALL.into_iter().zip(&mut self.groups) {
+            if changed.contains(scope) {
+                group.push(scope, event, values)?;
             } else {
                 group.add_repeat(left)?;
             }
@@ -188,19 +188,25 @@ impl BatchBuilder {
     }
 
     /// Takes events that are there, up to `most` rows, or as many as there is memory for. They are counted as delivered: see
-    /// [`Counts::take_back`].
+    /// [`ReaderCounters::take_back`].
     ///
     /// # Errors
     ///
     /// [`Error::Memory`] when there is none for a single row; [`Error::Malformed`]. The rows that were made before it count as delivered, too.
-    pub fn fill(&mut self, reader: &mut Reader, values: &mut Values, counts: &Counts, most: usize) -> Result<()> {
-        let mut taken = Taken::new(counts);
+    pub fn fill(
+        &mut self,
+        reader: &mut Reader,
+        values: &mut Values,
+        counts: &ReaderCounters,
+        most: usize,
+    ) -> Result<()> {
+        let mut taken = InFlight::new(counts);
         let took = self.take(reader, values, &mut taken, most);
         taken.deliver();
         took
     }
 
-    fn take(&mut self, reader: &mut Reader, values: &mut Values, taken: &mut Taken<'_>, most: usize) -> Result<()> {
+    fn take(&mut self, reader: &mut Reader, values: &mut Values, taken: &mut InFlight<'_>, most: usize) -> Result<()> {
         while self.rows < most && !self.is_full() {
             let pushed = reader.next(|event| {
                 taken.events += 1;
@@ -282,12 +288,12 @@ impl Group {
         self.columns.iter_mut().for_each(|column| column.repeat(more));
     }
 
-    fn push(&mut self, part: Part, event: &Event<'_>, values: &mut Values) -> Refusable {
+    fn push(&mut self, scope: Scope, event: &Event<'_>, values: &mut Values) -> Refusable {
         self.catch_up();
         self.room = 0;
         let mut columns = self.columns.iter_mut();
         let mut bytes = 0;
-        values.each(part, event, |_, value| {
+        values.visit(scope, event, |_, value| {
             if let Some(column) = columns.next() {
                 bytes += column.push(value)?;
             }
@@ -308,11 +314,11 @@ pub fn read(
     reader: &mut Reader,
     values: &mut Values,
     schema: &SchemaRef,
-    counts: &Counts,
+    counts: &ReaderCounters,
     most: usize,
 ) -> Result<RecordBatch> {
     let mut columns = BatchBuilder::new(values, reader.waiting().min(most))?;
-    let mut taken = Taken::new(counts);
+    let mut taken = InFlight::new(counts);
     columns.take(reader, values, &mut taken, most)?;
     let made = columns.finish(Arc::clone(schema))?;
     taken.deliver();

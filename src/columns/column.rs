@@ -26,7 +26,7 @@ use crate::columns::schema::item;
 use crate::columns::text::TextBuilder;
 use crate::error::Result;
 use crate::event::values::Value;
-use crate::fields::{Key, Kind};
+use crate::fields::{Key, ValueType};
 use crate::memory::{OutOfMemory, reserve_to};
 
 /// What can be refused for want of memory.
@@ -66,22 +66,22 @@ pub(crate) struct Column {
 impl Column {
     /// Of a key, with room for no row yet.
     pub(crate) fn new(key: Key) -> Self {
-        let data = match key.kind() {
-            Kind::I32 => ColumnData::I32(Vec::new()),
-            Kind::Time | Kind::I64 => ColumnData::I64(Vec::new()),
-            Kind::U32 => ColumnData::U32(Vec::new()),
-            Kind::U64 => ColumnData::U64(Vec::new()),
-            Kind::Bool => ColumnData::Bool(Bits::default()),
-            Kind::Word | Kind::Name => ColumnData::Dictionary(DictionaryBuilder {
+        let data = match key.value_type() {
+            ValueType::I32 => ColumnData::I32(Vec::new()),
+            ValueType::Time | ValueType::I64 => ColumnData::I64(Vec::new()),
+            ValueType::U32 => ColumnData::U32(Vec::new()),
+            ValueType::U64 => ColumnData::U64(Vec::new()),
+            ValueType::Bool => ColumnData::Bool(Bits::default()),
+            ValueType::Keyword | ValueType::DictBytes => ColumnData::Dictionary(DictionaryBuilder {
                 rows: Vec::new(),
                 known: FxHashMap::default(),
                 last: Vec::new(),
                 last_is: (0, true),
                 text: TextBuilder::new(),
             }),
-            Kind::Text => ColumnData::Text(TextBuilder::new()),
-            Kind::Ancestors => ColumnData::Ancestors(AncestorsColumn::new()),
-            Kind::Texts => ColumnData::Lists(ListBuilder { offsets: vec![0], items: TextBuilder::new() }),
+            ValueType::Bytes => ColumnData::Text(TextBuilder::new()),
+            ValueType::Ancestors => ColumnData::Ancestors(AncestorsColumn::new()),
+            ValueType::BytesList => ColumnData::Lists(ListBuilder { offsets: vec![0], items: TextBuilder::new() }),
         };
         Self { key, data, validity: Validity::default(), last_is_none: false, nones: 0, raw_bytes: RawBytes::default() }
     }
@@ -153,10 +153,10 @@ impl Column {
                 cells.append(value);
                 true
             }
-            (ColumnData::Dictionary(words), Value::Word(word)) => words.push(word.as_bytes())?,
-            (ColumnData::Dictionary(words), Value::Text(bytes)) => words.push(bytes)?,
-            (ColumnData::Text(text), Value::Text(bytes)) => text.push(bytes)?,
-            (ColumnData::Lists(lists), Value::Texts(bytes)) => lists.push(bytes)?,
+            (ColumnData::Dictionary(words), Value::Keyword(word)) => words.push(word.as_bytes())?,
+            (ColumnData::Dictionary(words), Value::Bytes(bytes)) => words.push(bytes)?,
+            (ColumnData::Text(text), Value::Bytes(bytes)) => text.push(bytes)?,
+            (ColumnData::Lists(lists), Value::BytesList(bytes)) => lists.push(bytes)?,
             (ColumnData::Ancestors(ancestry), Value::Ancestors(bytes)) => {
                 ancestry.push(bytes)?;
                 true
@@ -168,7 +168,7 @@ impl Column {
         };
         self.validity.append_valid(1);
         self.last_is_none = false;
-        let (Value::Text(bytes) | Value::Texts(bytes) | Value::Ancestors(bytes)) = value else { return Ok(0) };
+        let (Value::Bytes(bytes) | Value::BytesList(bytes) | Value::Ancestors(bytes)) = value else { return Ok(0) };
         if whole {
             return Ok(bytes.len() + 1);
         }
@@ -242,7 +242,7 @@ impl Column {
         let nulls = self.validity.finish();
         let column: ArrayRef = match self.data {
             ColumnData::I32(cells) => Arc::new(Int32Array::try_new(cells.into(), nulls)?),
-            ColumnData::I64(cells) if self.key.kind() == Kind::Time => {
+            ColumnData::I64(cells) if self.key.value_type() == ValueType::Time => {
                 Arc::new(PrimitiveArray::<TimestampNanosecondType>::try_new(cells.into(), nulls)?.with_timezone("UTC"))
             }
             ColumnData::I64(cells) => Arc::new(Int64Array::try_new(cells.into(), nulls)?),
@@ -260,9 +260,9 @@ impl Column {
                 Arc::new(ListArray::try_new(item(DataType::Utf8), offsets, items, nulls)?)
             }
         };
-        let bytes = match self.key.kind() {
-            Kind::Name | Kind::Text => Some(self.raw_bytes.finish(rows, nothing)?),
-            Kind::Texts => Some(self.raw_bytes.finish_lists(rows, nothing)?),
+        let bytes = match self.key.value_type() {
+            ValueType::DictBytes | ValueType::Bytes => Some(self.raw_bytes.finish(rows, nothing)?),
+            ValueType::BytesList => Some(self.raw_bytes.finish_lists(rows, nothing)?),
             _ => None,
         };
         Ok([column].into_iter().chain(bytes))

@@ -8,7 +8,7 @@ use crate::memory::OutOfMemory;
 /// What can be refused for want of memory.
 type Refusable<T = ()> = std::result::Result<T, OutOfMemory>;
 
-/// ListBuilder of texts.
+/// A column of lists of texts.
 #[derive(Debug)]
 pub(crate) struct ListBuilder {
     pub(crate) offsets: Vec<i32>,

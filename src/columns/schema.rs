@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
-use crate::fields::{Fields, Key, Kind};
+use crate::fields::{Fields, Key, ValueType};
 
 /// The columns of a set of keys: always the same, whatever events come.
 #[must_use]
@@ -14,18 +14,18 @@ pub fn schema(wanted: Fields) -> SchemaRef {
 
 /// The column of a key; for bytes that are text as a rule a second one, of the bytes themselves where they are not.
 pub(crate) fn fields(key: Key) -> impl Iterator<Item = Field> {
-    let (text, bytes) = match key.kind() {
-        Kind::Time => (DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())), None),
-        Kind::I32 => (DataType::Int32, None),
-        Kind::I64 => (DataType::Int64, None),
-        Kind::U32 => (DataType::UInt32, None),
-        Kind::U64 => (DataType::UInt64, None),
-        Kind::Bool => (DataType::Boolean, None),
-        Kind::Word => (one_of_few(), None),
-        Kind::Name => (one_of_few(), Some(DataType::Binary)),
-        Kind::Text => (DataType::Utf8, Some(DataType::Binary)),
-        Kind::Texts => (DataType::List(item(DataType::Utf8)), Some(DataType::List(item(DataType::Binary)))),
-        Kind::Ancestors => (list_of_ancestors(), None),
+    let (text, bytes) = match key.value_type() {
+        ValueType::Time => (DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())), None),
+        ValueType::I32 => (DataType::Int32, None),
+        ValueType::I64 => (DataType::Int64, None),
+        ValueType::U32 => (DataType::UInt32, None),
+        ValueType::U64 => (DataType::UInt64, None),
+        ValueType::Bool => (DataType::Boolean, None),
+        ValueType::Keyword => (one_of_few(), None),
+        ValueType::DictBytes => (one_of_few(), Some(DataType::Binary)),
+        ValueType::Bytes => (DataType::Utf8, Some(DataType::Binary)),
+        ValueType::BytesList => (DataType::List(item(DataType::Utf8)), Some(DataType::List(item(DataType::Binary)))),
+        ValueType::Ancestors => (list_of_ancestors(), None),
     };
     let bytes = bytes.map(|kind| Field::new(format!("{}_bytes", key.as_str()), kind, true));
     [Field::new(key.as_str(), text, key.or_none())].into_iter().chain(bytes)

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use libbpf_rs::{MapCore, MapFlags};
 
-use crate::cgroup::lookup::Cgroups;
+use crate::cgroup::lookup::CgroupLookup;
 use crate::cgroup::mounts::Hierarchy;
 use crate::config::outcome::Outcome;
 use crate::config::path_filter::PathFilter;
@@ -124,7 +124,7 @@ fn open_cgroup(path: &Path) -> std::io::Result<Option<OwnedFd>> {
 
 fn check_cgroup(value: Cgroup) -> Result<Arc<OwnedFd>> {
     let path = match value {
-        Cgroup::Id(id) => Cgroups::new(Hierarchy::V2)
+        Cgroup::Id(id) => CgroupLookup::new(Hierarchy::V2)
             .directory(id)
             .ok_or_else(|| Error::Value(format!("cgroup {id} is not there: no cgroup of version 2 has this id")))?,
         Cgroup::Path(path) if path.as_bytes().first() == Some(&b'/') => path.into(),
@@ -151,7 +151,7 @@ fn check_cgroup(value: Cgroup) -> Result<Arc<OwnedFd>> {
 /// What the caller passed: `None` for what he did not.
 #[derive(Debug, Clone, Default)]
 #[allow(missing_docs, reason = "each is the argument of that name")]
-pub struct Asked {
+pub struct FilterArgs {
     pub pid: Option<Vec<i64>>,
     pub follow: bool,
     pub uid: Option<Vec<i64>>,
@@ -164,7 +164,7 @@ pub struct Asked {
     pub looks_up: bool,
 }
 
-impl Display for Asked {
+impl Display for FilterArgs {
     /// Each that was given, with a space before it, as ` pid=1,2 path="/srv"`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         type To<'a, 'b> = &'a mut fmt::Formatter<'b>;
@@ -196,7 +196,7 @@ impl Filters {
     /// # Errors
     ///
     /// [`Error::Value`], naming the argument, its value and the rule.
-    pub fn new(asked: Asked) -> Result<Self> {
+    pub fn new(asked: FilterArgs) -> Result<Self> {
         if asked.follow && asked.pid.is_none() {
             return Err(Error::Value("follow=True needs a pid: whose descendants are to be followed?".into()));
         }
@@ -346,8 +346,8 @@ mod tests {
 
     #[test]
     fn what_was_asked_is_shown() {
-        assert_eq!(Asked::default().to_string(), "");
-        let asked = Asked {
+        assert_eq!(FilterArgs::default().to_string(), "");
+        let asked = FilterArgs {
             pid: Some(vec![1, 22]),
             follow: true,
             uid: Some(vec![0]),
@@ -365,7 +365,7 @@ mod tests {
 
     #[test]
     fn a_wrong_value_is_named_with_its_rule() {
-        let asked = |pid: &[i64]| Filters::new(Asked { pid: Some(pid.to_vec()), ..Asked::default() });
+        let asked = |pid: &[i64]| Filters::new(FilterArgs { pid: Some(pid.to_vec()), ..FilterArgs::default() });
         for bad in [0, -5, i64::from(PID_MAX) + 1] {
             let rule = format!("pid must be a process id from 1 to 4194304, not {bad}");
             assert_eq!(message(asked(&[1, bad])), rule);
@@ -374,7 +374,7 @@ mod tests {
         assert_eq!(message(asked(&[])), "pid is empty: give at least one, or None");
         assert_eq!(message(asked(&[1; 33])), "pid takes at most 32 values, not 33");
         for bad in [-1, i64::from(u32::MAX)] {
-            let error = message(Filters::new(Asked { uid: Some(vec![bad]), ..Asked::default() }));
+            let error = message(Filters::new(FilterArgs { uid: Some(vec![bad]), ..FilterArgs::default() }));
             assert_eq!(error, format!("uid must be a user id from 0 to 4294967294, not {bad}"));
         }
         assert_eq!(
@@ -390,7 +390,7 @@ mod tests {
             message(cgroup("/proc/self")),
             "cgroup /proc/self is not there: no such directory in a hierarchy of version 2"
         );
-        let follow = Filters::new(Asked { follow: true, ..Asked::default() });
+        let follow = Filters::new(FilterArgs { follow: true, ..FilterArgs::default() });
         assert_eq!(message(follow), "follow=True needs a pid: whose descendants are to be followed?");
     }
 }

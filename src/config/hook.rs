@@ -20,7 +20,7 @@ impl Hook {
     /// # Errors
     ///
     /// [`Error::Value`], with the names that there are.
-    pub fn of(name: &str) -> Result<Self> {
+    pub fn from_name(name: &str) -> Result<Self> {
         match name {
             "auto" => Ok(Self::Auto),
             "raw_tp" => Ok(Self::RawTp),
@@ -47,11 +47,11 @@ mod tests {
     #[test]
     fn names() {
         assert_eq!(
-            ["auto", "raw_tp", "tracepoint"].map(|name| Hook::of(name).unwrap()),
+            ["auto", "raw_tp", "tracepoint"].map(|name| Hook::from_name(name).unwrap()),
             [Hook::Auto, Hook::RawTp, Hook::Tracepoint]
         );
         assert_eq!(
-            Hook::of("kprobe").unwrap_err().to_string(),
+            Hook::from_name("kprobe").unwrap_err().to_string(),
             "hook must be \"auto\", \"raw_tp\" or \"tracepoint\", not \"kprobe\""
         );
     }

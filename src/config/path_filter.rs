@@ -115,8 +115,8 @@ impl PathFilter {
     }
 
     /// Whether this path is wanted.
-    pub fn has(&mut self, path: &[u8]) -> bool {
-        self.has_as_path(path) || self.glob.as_mut().is_some_and(|(_, glob)| glob.has(path))
+    pub fn matches(&mut self, path: &[u8]) -> bool {
+        self.has_as_path(path) || self.glob.as_mut().is_some_and(|(_, glob)| glob.matches(path))
     }
 
     fn has_as_path(&self, path: &[u8]) -> bool {
@@ -207,22 +207,22 @@ mod tests {
         let mut one = filter("/var//log/./x/../");
         let wanted = ["/var/log", "/var/log/a", "/var/log/a/b"];
         let others = ["/var/log2", "/var", "/", "/var/lo", "var/log", ""];
-        assert_eq!(wanted.map(|path| one.has(path.as_bytes())), [true; 3]);
-        assert_eq!(others.map(|path| one.has(path.as_bytes())), [false; 6]);
-        assert!(["/", "/a", "/a/b"].iter().all(|path| filter("/").has(path.as_bytes())));
-        assert!(filter("/\u{e9}").has("/\u{e9}/x".as_bytes()));
+        assert_eq!(wanted.map(|path| one.matches(path.as_bytes())), [true; 3]);
+        assert_eq!(others.map(|path| one.matches(path.as_bytes())), [false; 6]);
+        assert!(["/", "/a", "/a/b"].iter().all(|path| filter("/").matches(path.as_bytes())));
+        assert!(filter("/\u{e9}").matches("/\u{e9}/x".as_bytes()));
     }
 
     #[test]
     fn a_glob_and_what_is_below_what_it_matches() {
         let mut logs = filter("/var/log/*.log");
-        assert!(logs.has(b"/var/log/a.log") && logs.has(b"/var/log/a.log/below"));
-        assert!(!logs.has(b"/var/log/sub/a.log") && !logs.has(b"/var/log/a.txt") && !logs.has(b"/var/log"));
+        assert!(logs.matches(b"/var/log/a.log") && logs.matches(b"/var/log/a.log/below"));
+        assert!(!logs.matches(b"/var/log/sub/a.log") && !logs.matches(b"/var/log/a.txt") && !logs.matches(b"/var/log"));
         let mut caches = filter("/home/*/cache");
-        assert!(caches.has(b"/home/me/cache/deep/file") && !caches.has(b"/home/me/other"));
+        assert!(caches.matches(b"/home/me/cache/deep/file") && !caches.matches(b"/home/me/other"));
         let mut deep = filter("/srv/**/core.[0-9]");
-        assert!(deep.has(b"/srv/a/b/core.7") && !deep.has(b"/srv/a/b/core.x"));
-        assert!(filter("/a?c").has(b"/a\xffc"));
+        assert!(deep.matches(b"/srv/a/b/core.7") && !deep.matches(b"/srv/a/b/core.x"));
+        assert!(filter("/a?c").matches(b"/a\xffc"));
     }
 
     #[test]
@@ -246,7 +246,7 @@ mod tests {
             let escaped = escape(OsStr::new(path));
             let mut filter = PathFilter::new(&escaped).unwrap();
             assert_eq!(filter.path.as_deref(), Some(path.as_bytes()), "{escaped:?}");
-            assert!(filter.glob.is_none() && filter.has(path.as_bytes()));
+            assert!(filter.glob.is_none() && filter.matches(path.as_bytes()));
             assert_eq!(filter.pattern(), escaped);
             assert_eq!(filter.prefix().bytes as usize, path.len());
         }

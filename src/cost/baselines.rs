@@ -8,23 +8,23 @@ use libbpf_rs::query::{LinkInfoIter, LinkTypeInfo, PerfEventType, ProgInfoIter};
 use libbpf_rs::skel::{OpenSkel, SkelBuilder};
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
-use crate::cost::{Case, Seen};
+use crate::cost::{Case, Observed};
 use crate::error::{Error, Malformed, Result};
-use crate::load::diagnose::explain;
-use crate::load::libbpf_log::{keep_off_stderr, logged};
+use crate::load::diagnose::diagnose;
+use crate::load::libbpf_log::{keep_off_stderr, with_log};
 use crate::ring::buffer::{Drained, Ring};
 use crate::ring::queue::Chunk;
 use crate::skel::cost::{CostSkelBuilder, OpenCostSkel};
 use crate::sys::bpf::attach_raw;
-use crate::sys::close_on_fork::Link;
+use crate::sys::close_on_fork::CloseOnForkFd;
 use crate::sys::fd::copy;
 use crate::sys::signals::uninterrupted;
 use crate::sys::tracepoint::attach_tracepoint;
 use crate::syscall::Abi;
 
-/// Which of them.
+/// The kinds of baseline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which {
+pub enum BaselineKind {
     /// `raw_tp/sys_enter`, and nothing else.
     Empty,
     /// The guide's work, from `raw_tp/sys_enter`.
@@ -38,8 +38,8 @@ const TRACEPOINT: &str = "syscalls/sys_enter_unlinkat";
 
 /// One of them, loaded.
 #[derive(Debug)]
-pub struct Compared {
-    which: Which,
+pub struct Baseline {
+    which: BaselineKind,
     program: OwnedFd,
     ring: Ring,
     chunk: Chunk,
@@ -47,39 +47,39 @@ pub struct Compared {
     /// At the moment of the attaching.
     lost_before: u64,
     records: u64,
-    link: Option<Link>,
+    link: Option<CloseOnForkFd>,
 }
 
-impl Compared {
+impl Baseline {
     /// Loads it.
     ///
     /// # Errors
     ///
     /// [`Error::Permission`], [`Error::Load`], or [`Error::Os`] when descriptors or memory run out.
-    pub fn load(which: Which) -> Result<Self> {
+    pub fn load(which: BaselineKind) -> Result<Self> {
         uninterrupted(|| Self::load_once(which))
     }
 
-    fn load_once(which: Which) -> Result<Self> {
+    fn load_once(which: BaselineKind) -> Result<Self> {
         keep_off_stderr();
-        let cpus = libbpf_rs::num_possible_cpus().map_err(|error| explain(&error, ""))? as u32;
+        let cpus = libbpf_rs::num_possible_cpus().map_err(|error| diagnose(&error, ""))? as u32;
         let mut storage = MaybeUninit::uninit();
-        let skel = logged(|| {
+        let skel = with_log(|| {
             let mut open = CostSkelBuilder::default().open(&mut storage)?;
             configure(&mut open, which, cpus)?;
             open.load()
         })?;
         let program = match which {
-            Which::Empty => &skel.progs.empty,
-            Which::GuideRawTp => &skel.progs.guide_raw_tp,
-            Which::GuideTracepoint => &skel.progs.guide_tracepoint,
+            BaselineKind::Empty => &skel.progs.empty,
+            BaselineKind::GuideRawTp => &skel.progs.guide_raw_tp,
+            BaselineKind::GuideTracepoint => &skel.progs.guide_tracepoint,
         };
         Ok(Self {
             which,
             program: copy(program)?,
             ring: Ring::new(copy(&skel.maps.deletions)?, RING_BYTES as usize)?,
             chunk: Chunk::default(),
-            lost: MapHandle::try_from(&skel.maps.bss).map_err(|error| explain(&error, ""))?,
+            lost: MapHandle::try_from(&skel.maps.bss).map_err(|error| diagnose(&error, ""))?,
             lost_before: 0,
             records: 0,
             link: None,
@@ -91,7 +91,7 @@ impl Compared {
     /// # Errors
     ///
     /// The reason, as one line.
-    pub fn try_out(which: Which) -> std::result::Result<Self, String> {
+    pub fn try_out(which: BaselineKind) -> std::result::Result<Self, String> {
         let mut program = Self::load(which).map_err(|error| error.to_string())?;
         let link = program.open_link().map_err(|error| reason(which, &error))?;
         drop(link);
@@ -100,35 +100,35 @@ impl Compared {
 
     fn open_link(&mut self) -> io::Result<OwnedFd> {
         match self.which {
-            Which::GuideTracepoint => attach_tracepoint(self.program.as_fd(), TRACEPOINT),
-            Which::Empty | Which::GuideRawTp => attach_raw(self.program.as_fd(), Some(c"sys_enter")),
+            BaselineKind::GuideTracepoint => attach_tracepoint(self.program.as_fd(), TRACEPOINT),
+            BaselineKind::Empty | BaselineKind::GuideRawTp => attach_raw(self.program.as_fd(), Some(c"sys_enter")),
         }
     }
 
     fn lost(&self) -> Result<u64> {
-        let bytes = self.lost.lookup(&0_u32.to_ne_bytes(), MapFlags::ANY).map_err(|error| explain(&error, ""))?;
+        let bytes = self.lost.lookup(&0_u32.to_ne_bytes(), MapFlags::ANY).map_err(|error| diagnose(&error, ""))?;
         let lost = bytes.as_deref().and_then(|bytes| bytes.first_chunk()).copied();
         lost.map(u64::from_ne_bytes).ok_or(Malformed("the programs' own count").into())
     }
 }
 
-fn configure(open: &mut OpenCostSkel<'_>, which: Which, cpus: u32) -> libbpf_rs::Result<()> {
+fn configure(open: &mut OpenCostSkel<'_>, which: BaselineKind, cpus: u32) -> libbpf_rs::Result<()> {
     let rodata = open.maps.rodata_data.as_deref_mut().expect("the object has a .rodata section, which is made with it");
     rodata.cfg_unlinkat = Abi::NATIVE.number("unlinkat").map_or(u64::MAX, u64::from);
-    open.progs.empty.set_autoload(which == Which::Empty);
-    open.progs.guide_raw_tp.set_autoload(which == Which::GuideRawTp);
-    open.progs.guide_tracepoint.set_autoload(which == Which::GuideTracepoint);
+    open.progs.empty.set_autoload(which == BaselineKind::Empty);
+    open.progs.guide_raw_tp.set_autoload(which == BaselineKind::GuideRawTp);
+    open.progs.guide_tracepoint.set_autoload(which == BaselineKind::GuideTracepoint);
     open.maps.scratch.set_max_entries(cpus)?;
     open.maps.deletions.set_max_entries(RING_BYTES)
 }
 
-fn reason(which: Which, error: &io::Error) -> String {
-    let hook = if which == Which::GuideTracepoint { TRACEPOINT } else { "sys_enter" };
+fn reason(which: BaselineKind, error: &io::Error) -> String {
+    let hook = if which == BaselineKind::GuideTracepoint { TRACEPOINT } else { "sys_enter" };
     let hint = match (which, error.raw_os_error()) {
-        (Which::GuideTracepoint, Some(libc::ENOENT | libc::ENODEV | libc::EINVAL | libc::ENOSYS)) => {
+        (BaselineKind::GuideTracepoint, Some(libc::ENOENT | libc::ENODEV | libc::EINVAL | libc::ENOSYS)) => {
             ": it needs tracefs, a kernel with CONFIG_FTRACE_SYSCALLS, and Linux 5.15 or later"
         }
-        (Which::GuideTracepoint, Some(libc::EPERM | libc::EACCES)) => {
+        (BaselineKind::GuideTracepoint, Some(libc::EPERM | libc::EACCES)) => {
             ": its number is in tracefs, which this process may neither read nor mount"
         }
         _ => "",
@@ -136,12 +136,12 @@ fn reason(which: Which, error: &io::Error) -> String {
     format!("cannot attach to the tracepoint {hook} ({error}){hint}")
 }
 
-impl<E: From<Error>> Case<E> for Compared {
+impl<E: From<Error>> Case<E> for Baseline {
     fn attach(&mut self) -> std::result::Result<(), E> {
         self.lost_before = self.lost()?;
         self.records = 0;
         let link = self.open_link().map_err(Error::os("cannot attach to a tracepoint"))?;
-        self.link = Some(Link::new(link)?);
+        self.link = Some(CloseOnForkFd::new(link)?);
         Ok(())
     }
 
@@ -157,14 +157,14 @@ impl<E: From<Error>> Case<E> for Compared {
         }
     }
 
-    fn detach(&mut self) -> std::result::Result<Seen, E> {
+    fn detach(&mut self) -> std::result::Result<Observed, E> {
         drop(self.link.take());
         Case::<E>::discard(self)?;
-        Ok(Seen { records: self.records, lost: self.lost()? - self.lost_before })
+        Ok(Observed { records: self.records, lost: self.lost()? - self.lost_before })
     }
 }
 
-/// Which BPF programs hook system calls on this host now, one line for each. What is attached by other means than links,
+/// The BPF programs that hook system calls on this host now, one line for each. What is attached by other means than links,
 /// and all where the kernel does not tell us, is not among them.
 #[must_use]
 pub fn others() -> Vec<String> {
@@ -201,17 +201,17 @@ mod tests {
     fn a_reason_says_what_is_missing() {
         let text = |which, errno| reason(which, &io::Error::from_raw_os_error(errno));
         assert_eq!(
-            text(Which::GuideTracepoint, libc::ENODEV),
+            text(BaselineKind::GuideTracepoint, libc::ENODEV),
             "cannot attach to the tracepoint syscalls/sys_enter_unlinkat (No such device (os error 19)): it needs \
              tracefs, a kernel with CONFIG_FTRACE_SYSCALLS, and Linux 5.15 or later"
         );
         assert_eq!(
-            text(Which::GuideTracepoint, libc::EACCES),
+            text(BaselineKind::GuideTracepoint, libc::EACCES),
             "cannot attach to the tracepoint syscalls/sys_enter_unlinkat (Permission denied (os error 13)): its number \
              is in tracefs, which this process may neither read nor mount"
         );
         assert_eq!(
-            text(Which::Empty, libc::EPERM),
+            text(BaselineKind::Empty, libc::EPERM),
             "cannot attach to the tracepoint sys_enter (Operation not permitted (os error 1))"
         );
     }

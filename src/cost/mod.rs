@@ -7,7 +7,7 @@ pub mod syscall_loop;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::cost::syscall_loop::{Caller, Slices};
+use crate::cost::syscall_loop::{Samples, SyscallLoop};
 use crate::error::Error;
 
 /// With fewer there is no spread to speak of.
@@ -34,55 +34,55 @@ pub trait Case<E> {
     /// # Errors
     ///
     /// When that cannot be counted.
-    fn detach(&mut self) -> Result<Seen, E>;
+    fn detach(&mut self) -> Result<Observed, E>;
 }
 
 /// Whether it did its work.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Seen {
+pub struct Observed {
     /// Calls that were reported.
     pub records: u64,
     /// Records that found no room: with any, less work was done.
     pub lost: u64,
 }
 
-/// Nothing attached: what all others are compared with.
+/// Bare attached: what all others are compared with.
 #[derive(Debug)]
-pub struct Nothing;
+pub struct Bare;
 
-impl<E> Case<E> for Nothing {
+impl<E> Case<E> for Bare {
     fn attach(&mut self) -> Result<(), E> {
         Ok(())
     }
     fn discard(&mut self) -> Result<(), E> {
         Ok(())
     }
-    fn detach(&mut self) -> Result<Seen, E> {
-        Ok(Seen::default())
+    fn detach(&mut self) -> Result<Observed, E> {
+        Ok(Observed::default())
     }
 }
 
 /// One case: an entry of `slices` for each round.
 #[derive(Debug, Default, Clone, PartialEq)]
-pub struct Measured {
+pub struct Measurement {
     /// What the calls took.
-    pub slices: Vec<Slices>,
+    pub slices: Vec<Samples>,
     /// What it saw of them, and of others.
-    pub seen: Seen,
+    pub seen: Observed,
 }
 
 /// Measures the cases in turns for about `seconds`, and for three rounds at the least. `check` is called between them.
 ///
 /// # Errors
 ///
-/// Those of the cases, of `check` and of [`Caller`].
+/// Those of the cases, of `check` and of [`SyscallLoop`].
 pub fn measure<E: From<Error>>(
     cases: &mut [Box<dyn Case<E>>],
     seconds: Duration,
     mut check: impl FnMut() -> Result<(), E>,
-) -> Result<Vec<Measured>, E> {
-    let caller = Caller::new()?;
-    let mut found = vec![Measured::default(); cases.len()];
+) -> Result<Vec<Measurement>, E> {
+    let caller = SyscallLoop::new()?;
+    let mut found = vec![Measurement::default(); cases.len()];
     let start = Instant::now();
     let mut longest = Duration::ZERO;
     for round in 0.. {
@@ -106,7 +106,7 @@ pub fn measure<E: From<Error>>(
     Ok(found)
 }
 
-fn one<E: From<Error>>(caller: &Caller, case: &mut dyn Case<E>) -> Result<Slices, E> {
+fn one<E: From<Error>>(caller: &SyscallLoop, case: &mut dyn Case<E>) -> Result<Samples, E> {
     let thread = caller.start()?;
     while !thread.is_finished() {
         thread::sleep(GATHER);
@@ -120,7 +120,7 @@ fn one<E: From<Error>>(caller: &Caller, case: &mut dyn Case<E>) -> Result<Slices
 
 /// What repeated measurements say.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Figure {
+pub struct Estimate {
     /// The median.
     pub ns: f64,
     /// The distance between the quartiles: half of the values lie within it.
@@ -129,10 +129,10 @@ pub struct Figure {
     pub ratio: f64,
 }
 
-impl Figure {
+impl Estimate {
     /// Of values and their base's, one of each a round. `None` when there are none.
     #[must_use]
-    pub fn of(values: &[f64], base: &[f64]) -> Option<Self> {
+    pub fn from_samples(values: &[f64], base: &[f64]) -> Option<Self> {
         let ratios: Vec<f64> = values.iter().zip(base).map(|(value, base)| value / base).collect();
         Some(Self {
             ns: quantile(values, 0.5)?,
@@ -161,12 +161,15 @@ mod tests {
     #[test]
     fn figures() {
         assert_eq!(
-            Figure::of(&[4.0, 1.0, 3.0, 2.0, 100.0], &[2.0, 1.0, 1.0, 1.0, 10.0]),
-            Some(Figure { ns: 3.0, spread_ns: 2.0, ratio: 2.0 })
+            Estimate::from_samples(&[4.0, 1.0, 3.0, 2.0, 100.0], &[2.0, 1.0, 1.0, 1.0, 10.0]),
+            Some(Estimate { ns: 3.0, spread_ns: 2.0, ratio: 2.0 })
         );
-        assert_eq!(Figure::of(&[10.0, 20.0], &[10.0, 10.0]), Some(Figure { ns: 15.0, spread_ns: 5.0, ratio: 1.5 }));
-        assert_eq!(Figure::of(&[7.0], &[7.0]), Some(Figure { ns: 7.0, spread_ns: 0.0, ratio: 1.0 }));
-        assert_eq!(Figure::of(&[], &[]), None);
+        assert_eq!(
+            Estimate::from_samples(&[10.0, 20.0], &[10.0, 10.0]),
+            Some(Estimate { ns: 15.0, spread_ns: 5.0, ratio: 1.5 })
+        );
+        assert_eq!(Estimate::from_samples(&[7.0], &[7.0]), Some(Estimate { ns: 7.0, spread_ns: 0.0, ratio: 1.0 }));
+        assert_eq!(Estimate::from_samples(&[], &[]), None);
     }
 
     struct Told(&'static str, Rc<RefCell<Vec<String>>>);
@@ -179,9 +182,9 @@ mod tests {
         fn discard(&mut self) -> Result<(), Error> {
             Ok(())
         }
-        fn detach(&mut self) -> Result<Seen, Error> {
+        fn detach(&mut self) -> Result<Observed, Error> {
             self.1.borrow_mut().push(format!("-{}", self.0));
-            Ok(Seen { records: 10, lost: 2 })
+            Ok(Observed { records: 10, lost: 2 })
         }
     }
 
@@ -189,7 +192,7 @@ mod tests {
     fn in_turns_and_one_at_a_time() {
         let told = Rc::default();
         let mut cases: Vec<Box<dyn Case<Error>>> =
-            vec![Box::new(Nothing), Box::new(Told("a", Rc::clone(&told))), Box::new(Told("b", Rc::clone(&told)))];
+            vec![Box::new(Bare), Box::new(Told("a", Rc::clone(&told))), Box::new(Told("b", Rc::clone(&told)))];
         let mut checks = 0;
         let found = measure(&mut cases, Duration::ZERO, || {
             checks += 1;
@@ -205,7 +208,7 @@ mod tests {
     #[test]
     fn whoever_checks_can_end_it() {
         let mut left = 4;
-        let ended = measure(&mut [Box::new(Nothing) as Box<dyn Case<Error>>], Duration::from_secs(3600), || {
+        let ended = measure(&mut [Box::new(Bare) as Box<dyn Case<Error>>], Duration::from_secs(3600), || {
             left -= 1;
             if left == 0 { Err(Error::Value("enough".into())) } else { Ok(()) }
         });

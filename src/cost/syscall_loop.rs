@@ -22,7 +22,7 @@ const BURST: u32 = 256;
 
 /// Nanoseconds a call.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Slices {
+pub struct Samples {
     /// Of getppid, which no tracer of deletions matches.
     pub unmatched: f64,
     /// Of unlinkat.
@@ -31,12 +31,12 @@ pub struct Slices {
 
 /// What is called, and where.
 #[derive(Debug, Clone)]
-pub struct Caller {
+pub struct SyscallLoop {
     name: CString,
     cpu: CpuSet,
 }
 
-impl Caller {
+impl SyscallLoop {
     /// On the CPU that this thread runs on.
     ///
     /// # Errors
@@ -64,7 +64,7 @@ impl Caller {
     ///
     /// [`Error::Os`] when there is no thread to be had; the thread's own: when it cannot be bound, or when a call of a
     /// name that is not there gives anything but ENOENT.
-    pub fn start(&self) -> Result<JoinHandle<Result<Slices>>> {
+    pub fn start(&self) -> Result<JoinHandle<Result<Samples>>> {
         let Self { name, cpu } = self.clone();
         let measure = move || {
             // Python's signal handlers belong to Python's threads.
@@ -86,7 +86,7 @@ impl Caller {
             let unlinkat = || {
                 unlinkat();
             };
-            Ok(Slices { unmatched: slice(getppid), matched: slice(unlinkat) })
+            Ok(Samples { unmatched: slice(getppid), matched: slice(unlinkat) })
         };
         thread::Builder::new().name("rawtp-cost".into()).spawn(measure).map_err(Error::os("cannot start a thread"))
     }
@@ -144,7 +144,7 @@ mod tests {
     fn only_its_own_thread_is_bound() {
         let allowed = || sched_getaffinity(Pid::from_raw(0)).unwrap();
         let before = allowed();
-        let caller = Caller::new().unwrap();
+        let caller = SyscallLoop::new().unwrap();
         let slices = caller.start().unwrap().join().unwrap().unwrap();
         assert!([slices.unmatched, slices.matched].iter().all(|ns| ns.is_finite() && *ns > 0.0), "{slices:?}");
         assert_eq!(allowed(), before);

@@ -1,11 +1,11 @@
 //! What an event has in common with an earlier one, so that it need not be made again.
 
 use crate::event::Event;
-use crate::fields::Part;
+use crate::fields::Scope;
 use crate::record::segments::NameStatus;
 use crate::record::{Identity, same_identity};
 
-/// What [`Part::Call`] is made of, beside the call itself.
+/// What [`Scope::Call`] is made of, beside the call itself.
 #[derive(Debug, PartialEq, Eq)]
 struct Call {
     cpu: u32,
@@ -30,9 +30,9 @@ impl Call {
     }
 }
 
-/// What [`Part::Program`] is made of.
+/// What [`Scope::Exec`] is made of.
 #[derive(Debug, Default)]
-struct Program {
+struct ExecInfo {
     id: u64,
     ancestors: Vec<u8>,
 }
@@ -43,11 +43,11 @@ fn same(one: &[u8], other: &[u8]) -> bool {
     one.len() == other.len() && (one.is_empty() || one == other)
 }
 
-impl Program {
+impl ExecInfo {
     /// Makes this what the event has; true when it was something else.
     #[inline]
-    fn becomes(&mut self, event: &Event<'_>) -> bool {
-        let id = event.program.map_or(0, crate::event::exec_cache::Program::id);
+    fn update(&mut self, event: &Event<'_>) -> bool {
+        let id = event.program.map_or(0, crate::event::exec_cache::ExecInfo::id);
         let ancestors = event.enter.segments.ancestors();
         if self.id == id && same(&self.ancestors, ancestors) {
             return false;
@@ -61,49 +61,49 @@ impl Program {
 
 /// Which parts of an event differ from those of the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Changed {
+pub struct Changes {
     call: bool,
     caller: bool,
     program: bool,
 }
 
-impl Changed {
+impl Changes {
     /// Everything: there is none before.
     pub const ALL: Self = Self { call: true, caller: true, program: true };
 
-    /// Whether this part does.
+    /// Whether this scope does.
     #[must_use]
-    pub fn has(self, part: Part) -> bool {
-        match part {
-            Part::Each => true,
-            Part::Call => self.call,
-            Part::Caller => self.caller,
-            Part::Program => self.program,
+    pub fn contains(self, scope: Scope) -> bool {
+        match scope {
+            Scope::Event => true,
+            Scope::Call => self.call,
+            Scope::Thread => self.caller,
+            Scope::Exec => self.program,
         }
     }
 }
 
 /// The last event seen, as far as the next is compared with it.
 #[derive(Debug)]
-pub struct Last {
+pub struct Previous {
     tid: u32,
     identity: Identity,
     call: Call,
-    program: Program,
+    program: ExecInfo,
 }
 
-impl Last {
+impl Previous {
     /// Remembers the event.
     #[must_use]
     pub fn new(event: &Event<'_>) -> Self {
-        let mut program = Program::default();
-        program.becomes(event);
+        let mut program = ExecInfo::default();
+        program.update(event);
         Self { tid: event.enter.record.tid, identity: *event.enter.identity(), call: Call::of(event), program }
     }
 
     /// Remembers this event instead, and says where it differs.
     #[inline]
-    pub fn becomes(&mut self, event: &Event<'_>) -> Changed {
+    pub fn update(&mut self, event: &Event<'_>) -> Changes {
         let tid = event.enter.record.tid;
         let (identity, call) = (event.enter.identity(), Call::of(event));
         let caller = self.tid != tid || !same_identity(&self.identity, identity);
@@ -115,30 +115,30 @@ impl Last {
         if differs {
             self.call = call;
         }
-        Changed { call: differs, caller, program: self.program.becomes(event) }
+        Changes { call: differs, caller, program: self.program.update(event) }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::exec_cache::Programs;
+    use crate::event::exec_cache::ExecCache;
     use crate::record::segments::Segments;
     use crate::record::testing::add_segment;
     use crate::record::{Enter, Exit, enter_record, exit_record};
     use crate::skel::types::{name_status, segment_kind};
 
-    fn changed(part: &[Part]) -> Changed {
-        let has = |one| part.contains(&one);
-        Changed { call: has(Part::Call), caller: has(Part::Caller), program: has(Part::Program) }
+    fn changed(scope: &[Scope]) -> Changes {
+        let has = |one| scope.contains(&one);
+        Changes { call: has(Scope::Call), caller: has(Scope::Thread), program: has(Scope::Exec) }
     }
 
     #[test]
     fn a_difference_is_told_once_and_by_its_part() {
         let mut record = enter_record::default();
         let enter = Enter { record: &record, segments: Segments::default() };
-        let mut last = Last::new(&Event { enter: &enter, exit: None, offset_ns: 0, program: None, lost_before: 0 });
-        let mut see = |record, segments: &[u8], ret: Option<i64>, parts: &[Part]| {
+        let mut last = Previous::new(&Event { enter: &enter, exit: None, offset_ns: 0, program: None, lost_before: 0 });
+        let mut see = |record, segments: &[u8], ret: Option<i64>, parts: &[Scope]| {
             let segments = Segments::read(segments).unwrap();
             let exit = ret.map(|ret| exit_record { ret, ..Default::default() });
             let exit = exit.as_ref().map(Exit::new);
@@ -149,47 +149,47 @@ mod tests {
                 program: None,
                 lost_before: 0,
             };
-            assert_eq!(last.becomes(&event), changed(parts));
-            assert_eq!(last.becomes(&event), changed(&[]));
+            assert_eq!(last.update(&event), changed(parts));
+            assert_eq!(last.update(&event), changed(&[]));
         };
         record.ts_ns = 9;
         record.seq = 9;
         see(record, b"", None, &[]);
-        see(record, b"", Some(-2), &[Part::Call]);
+        see(record, b"", Some(-2), &[Scope::Call]);
         let of_call: [fn(&mut enter_record); 4] =
             [|it| it.cpu = 1, |it| it.lost = 1, |it| it.dfd = 1, |it| it.flags = 1];
         for set in of_call {
             set(&mut record);
-            see(record, b"", None, &[Part::Call]);
+            see(record, b"", None, &[Scope::Call]);
         }
         let of_caller: [fn(&mut enter_record); 5] =
             [|it| it.tid = 1, |it| it.pid = 1, |it| it.nr = 1, |it| it.comm[15] = 1, |it| it.parent_comm[15] = 1];
         for set in of_caller {
             set(&mut record);
-            see(record, b"", None, &[Part::Call, Part::Caller]);
+            see(record, b"", None, &[Scope::Call, Scope::Thread]);
         }
         let mut segments = Vec::new();
         add_segment(&mut segments, segment_kind::SEGMENT_FILENAME.0, name_status::NAME_FAULT.0, b"");
-        see(record, &segments, None, &[Part::Call]);
+        see(record, &segments, None, &[Scope::Call]);
         for ancestors in [b"\x01".as_slice(), b"\x02", b""] {
             add_segment(&mut segments, segment_kind::SEGMENT_ANCESTORS.0, 0, ancestors);
-            see(record, &segments, None, &[Part::Program]);
+            see(record, &segments, None, &[Scope::Exec]);
         }
     }
 
     #[test]
     fn a_program_is_known_by_its_number() {
-        let mut programs = Programs::default();
+        let mut programs = ExecCache::default();
         let mut argv = Vec::new();
         add_segment(&mut argv, segment_kind::SEGMENT_ARGV.0, name_status::NAME_OK.0, b"a\0");
         let enter = Enter { record: &enter_record::default(), segments: Segments::read(&argv).unwrap() };
-        let mut last = Last::new(&Event { enter: &enter, exit: None, offset_ns: 0, program: None, lost_before: 0 });
+        let mut last = Previous::new(&Event { enter: &enter, exit: None, offset_ns: 0, program: None, lost_before: 0 });
         for _ in 0..2 {
             programs.learn(&enter).unwrap();
-            let program = programs.of(0).map(|program| &**program);
+            let program = programs.get(0).map(|program| &**program);
             let event = Event { enter: &enter, exit: None, offset_ns: 0, program, lost_before: 0 };
-            assert_eq!(last.becomes(&event), changed(&[Part::Program]));
-            assert_eq!(last.becomes(&event), changed(&[]));
+            assert_eq!(last.update(&event), changed(&[Scope::Exec]));
+            assert_eq!(last.update(&event), changed(&[]));
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::record::segments::{Directory, Name, NameStatus, Segments, WalkStatus}
 
 /// What a process runs, since its last exec.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Program {
+pub struct ExecInfo {
     /// Another one for each.
     id: u64,
     exe: Option<(WalkStatus, Option<u32>)>,
@@ -18,7 +18,7 @@ pub struct Program {
     argv_bytes: Vec<u8>,
 }
 
-impl Program {
+impl ExecInfo {
     /// Out of a record's segments.
     pub(crate) fn new(id: u64, segments: &Segments<'_>) -> Self {
         let (exe, argv) = (segments.exe(), segments.argv());
@@ -60,7 +60,7 @@ impl Program {
 }
 
 /// As many places as the BPF programs have (`PROGRAMS_MAX`).
-const PLACES: u32 = 16384;
+const SLOTS: u32 = 16384;
 
 /// So many places are made at a time.
 const PAGE: usize = 64;
@@ -68,20 +68,20 @@ const PAGE: usize = 64;
 /// How many processes are kept at each place. The kernel keeps one: records of two that share it can overtake each other.
 const WAYS: usize = 2;
 
-type Place = [Option<(u32, Arc<Program>)>; WAYS];
+type Slot = [Option<(u32, Arc<ExecInfo>)>; WAYS];
 
 /// The processes that are known.
 #[derive(Debug, Default)]
-pub struct Programs {
+pub struct ExecCache {
     /// By the low bits of the pid, as in the kernel. The latest comes first.
-    places: Vec<Vec<Place>>,
+    places: Vec<Vec<Slot>>,
     learned: u64,
 }
 
-impl Programs {
+impl ExecCache {
     /// The page, and the place in it.
     fn at(pid: u32) -> (usize, usize) {
-        let at = (pid & (PLACES - 1)) as usize;
+        let at = (pid & (SLOTS - 1)) as usize;
         (at / PAGE, at % PAGE)
     }
 
@@ -100,27 +100,27 @@ impl Programs {
         // It stays: there must be memory for it outside of the reserve.
         probe_step()?;
         if self.places.is_empty() {
-            self.places.resize_with(PLACES as usize / PAGE, Vec::new);
+            self.places.resize_with(SLOTS as usize / PAGE, Vec::new);
         }
         self.learned += 1;
         let pid = enter.record.pid;
         let (page, at) = Self::at(pid);
         let page = &mut self.places[page];
         if page.is_empty() {
-            page.resize_with(PAGE, Place::default);
+            page.resize_with(PAGE, Slot::default);
         }
         let place = &mut page[at];
-        let of_pid = |known: &Option<(u32, Arc<Program>)>| known.as_ref().is_some_and(|(known, _)| *known == pid);
+        let of_pid = |known: &Option<(u32, Arc<ExecInfo>)>| known.as_ref().is_some_and(|(known, _)| *known == pid);
         let last = place.iter().position(of_pid).unwrap_or(WAYS - 1);
         place[..=last].rotate_right(1);
-        place[0] = Some((pid, Arc::new(Program::new(self.learned, &enter.segments))));
+        place[0] = Some((pid, Arc::new(ExecInfo::new(self.learned, &enter.segments))));
         Ok(())
     }
 
     /// What the process runs, as far as it was told.
     #[must_use]
     #[inline]
-    pub fn of(&self, pid: u32) -> Option<&Arc<Program>> {
+    pub fn get(&self, pid: u32) -> Option<&Arc<ExecInfo>> {
         let (page, at) = Self::at(pid);
         let place = self.places.get(page)?.get(at)?;
         place.iter().flatten().find(|(known, _)| *known == pid).map(|(_, program)| program)
@@ -134,7 +134,7 @@ mod tests {
     use crate::record::testing::{add_segment, walked};
     use crate::skel::types::{name_status, segment_kind, walk_status};
 
-    fn run(programs: &mut Programs, pid: u32, exe: Option<&[u8]>, argv: Option<&[u8]>) {
+    fn run(programs: &mut ExecCache, pid: u32, exe: Option<&[u8]>, argv: Option<&[u8]>) {
         let mut segments = Vec::new();
         if let Some(names) = exe {
             add_segment(&mut segments, segment_kind::SEGMENT_EXE.0, walk_status::WALK_WHOLE.0, &walked(None, names));
@@ -146,21 +146,21 @@ mod tests {
         programs.learn(&Enter { record: &enter_record { pid, ..Default::default() }, segments }).unwrap();
     }
 
-    fn exe(programs: &Programs, pid: u32) -> Option<Vec<u8>> {
-        programs.of(pid).and_then(|program| program.exe()).map(|exe| exe.names.to_vec())
+    fn exe(programs: &ExecCache, pid: u32) -> Option<Vec<u8>> {
+        programs.get(pid).and_then(|program| program.exe()).map(|exe| exe.names.to_vec())
     }
 
     #[test]
     fn what_was_told_once_is_known_until_it_is_told_anew() {
-        let mut programs = Programs::default();
-        assert!(programs.of(7).is_none());
+        let mut programs = ExecCache::default();
+        assert!(programs.get(7).is_none());
         run(&mut programs, 7, Some(b"sh\0"), Some(b"sh\0-c\0"));
-        let first = programs.of(7).unwrap().id();
+        let first = programs.get(7).unwrap().id();
         run(&mut programs, 7, None, None);
-        let program = programs.of(7).unwrap();
+        let program = programs.get(7).unwrap();
         assert_eq!((program.id(), program.argv().unwrap().bytes), (first, b"sh\0-c\0".as_slice()));
         run(&mut programs, 7, Some(b"rm\0"), None);
-        let program = programs.of(7).unwrap();
+        let program = programs.get(7).unwrap();
         assert_eq!((exe(&programs, 7), program.argv()), (Some(b"rm\0".to_vec()), None));
         assert_ne!(program.id(), first);
     }
@@ -172,16 +172,16 @@ mod tests {
             content[4..8].copy_from_slice(&u32::to_ne_bytes(is_deleted));
             let mut bytes = Vec::new();
             add_segment(&mut bytes, segment_kind::SEGMENT_EXE.0, status.0, &content);
-            let program = Program::new(1, &Segments::read(&bytes).unwrap());
+            let program = ExecInfo::new(1, &Segments::read(&bytes).unwrap());
             assert_eq!((program.is_exe_deleted(), program.exe().unwrap().root_bytes), (is_deleted == 1, Some(3)));
         }
-        assert!(!Program::new(1, &Segments::default()).is_exe_deleted());
+        assert!(!ExecInfo::new(1, &Segments::default()).is_exe_deleted());
     }
 
     #[test]
     fn two_share_a_place() {
-        let mut programs = Programs::default();
-        let [one, two, three] = [5, 5 + PLACES, 5 + 2 * PLACES];
+        let mut programs = ExecCache::default();
+        let [one, two, three] = [5, 5 + SLOTS, 5 + 2 * SLOTS];
         run(&mut programs, one, Some(b"one\0"), None);
         run(&mut programs, two, Some(b"two\0"), None);
         assert_eq!((exe(&programs, one), exe(&programs, two)), (Some(b"one\0".to_vec()), Some(b"two\0".to_vec())));
@@ -193,13 +193,13 @@ mod tests {
 
     #[test]
     fn none_is_told_too() {
-        let mut programs = Programs::default();
+        let mut programs = ExecCache::default();
         let mut segments = Vec::new();
         add_segment(&mut segments, segment_kind::SEGMENT_EXE.0, walk_status::WALK_NONE.0, &walked(None, b""));
         add_segment(&mut segments, segment_kind::SEGMENT_ARGV.0, name_status::NAME_FAULT.0, b"");
         let segments = Segments::read(&segments).unwrap();
         programs.learn(&Enter { record: &enter_record { pid: 2, ..Default::default() }, segments }).unwrap();
-        let program = programs.of(2).unwrap();
+        let program = programs.get(2).unwrap();
         assert_eq!((program.exe(), program.argv()), (None, None));
     }
 }

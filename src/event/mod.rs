@@ -4,7 +4,7 @@ pub mod changes;
 pub mod exec_cache;
 pub mod values;
 
-use crate::event::exec_cache::Program;
+use crate::event::exec_cache::ExecInfo;
 use crate::record::segments::{Directory, Name, NameStatus, Segments};
 use crate::record::{Enter, Exit};
 use crate::skel::types::{call, via};
@@ -26,7 +26,7 @@ pub struct Event<'a> {
     /// From the record's clock to Unix time.
     pub offset_ns: i64,
     /// What the process runs, if that was asked for.
-    pub program: Option<&'a Program>,
+    pub program: Option<&'a ExecInfo>,
     /// What was lost before events that were left out after the last one: see [`Event::lost`].
     pub lost_before: u32,
 }
@@ -160,19 +160,19 @@ impl<'a> Event<'a> {
     /// The arguments, each with a NUL behind it.
     #[must_use]
     pub fn argv(&self) -> Option<Name<'a>> {
-        self.program.and_then(Program::argv)
+        self.program.and_then(ExecInfo::argv)
     }
 
     /// The executable.
     #[must_use]
     pub fn exe(&self) -> Option<Directory<'a>> {
-        self.program.and_then(Program::exe)
+        self.program.and_then(ExecInfo::exe)
     }
 
     /// Whether the executable's file is deleted.
     #[must_use]
     pub fn is_exe_deleted(&self) -> bool {
-        self.program.is_some_and(Program::is_exe_deleted)
+        self.program.is_some_and(ExecInfo::is_exe_deleted)
     }
 
     /// What was asked for.

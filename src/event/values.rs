@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use crate::cgroup::path::Place;
+use crate::cgroup::path::Workload;
 use crate::cgroup::reports::CgroupReports;
-use crate::cgroup::resolver::Places;
+use crate::cgroup::resolver::WorkloadResolver;
 use crate::event::{Event, command};
-use crate::fields::{CGROUP, Fields, Key, PATHS, Part};
+use crate::fields::{CGROUP, Fields, Key, PATHS, Scope};
 use crate::path::resolve::{PathKind, Paths};
 use crate::record::segments::{Name, NameStatus};
 use crate::sys::errno;
 
-/// A value, as it stands in an event; [`crate::fields::Kind`] says which of them a key has.
+/// A value, as it stands in an event; [`crate::fields::ValueType`] says which of them a key has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is what it holds")]
 pub enum Value<'a> {
@@ -21,16 +21,16 @@ pub enum Value<'a> {
     U32(u32),
     U64(u64),
     Bool(bool),
-    Word(&'a str),
+    Keyword(&'a str),
     /// Whatever bytes.
-    Text(&'a [u8]),
+    Bytes(&'a [u8]),
     /// Texts with a NUL behind each.
-    Texts(&'a [u8]),
+    BytesList(&'a [u8]),
     /// Processes, as [`crate::record::segments::ancestors`] reads them.
     Ancestors(&'a [u8]),
 }
 
-/// The single texts of [`Value::Texts`].
+/// The single texts of [`Value::BytesList`].
 pub fn texts(bytes: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
     bytes.strip_suffix(&[0]).unwrap_or(bytes).split(|byte| *byte == 0)
 }
@@ -45,7 +45,7 @@ macro_rules! into_value {
     };
 }
 
-into_value!(i32 => I32, i64 => I64, u32 => U32, u64 => U64, bool => Bool, &'a str => Word, &'a [u8] => Text);
+into_value!(i32 => I32, i64 => I64, u32 => U32, u64 => U64, bool => Bool, &'a str => Keyword, &'a [u8] => Bytes);
 
 impl<'a, T: Into<Value<'a>>> From<Option<T>> for Value<'a> {
     fn from(value: Option<T>) -> Self {
@@ -57,28 +57,28 @@ impl<'a, T: Into<Value<'a>>> From<Option<T>> for Value<'a> {
 #[derive(Debug)]
 pub struct Values {
     fields: Fields,
-    /// The keys that are wanted, by part.
+    /// The keys that are wanted, by scope.
     keys: [Vec<Key>; 4],
     paths: Paths,
     new_paths: Paths,
     exe: Paths,
-    places: Places,
-    place: Place,
+    places: WorkloadResolver,
+    place: Workload,
 }
 
 impl Values {
     /// The values of these keys.
     #[must_use]
     pub fn new(fields: Fields) -> Self {
-        let keys = Part::ALL.map(|part| fields.keys().filter(|key| key.part() == part).collect());
+        let keys = Scope::ALL.map(|scope| fields.keys().filter(|key| key.scope() == scope).collect());
         Self {
             fields,
             keys,
             paths: Paths::default(),
             new_paths: Paths::default(),
             exe: Paths::default(),
-            places: Places::default(),
-            place: Place::default(),
+            places: WorkloadResolver::default(),
+            place: Workload::default(),
         }
     }
 
@@ -93,34 +93,34 @@ impl Values {
         self.fields
     }
 
-    /// Those of a part, in the order of [`Values::each`].
+    /// Those of a scope, in the order of [`Values::each`].
     #[must_use]
-    pub fn keys(&self, part: Part) -> &[Key] {
-        &self.keys[part as usize]
+    pub fn keys(&self, scope: Scope) -> &[Key] {
+        &self.keys[scope as usize]
     }
 
-    /// Hands each wanted key of a part to `take`, with its value.
+    /// Hands each wanted key of a scope to `take`, with its value.
     ///
     /// # Errors
     ///
     /// The first of `take`'s.
     #[inline]
-    pub fn each<E>(
+    pub fn visit<E>(
         &mut self,
-        part: Part,
+        scope: Scope,
         event: &Event<'_>,
         mut take: impl FnMut(Key, Value<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        match part {
-            Part::Each if self.fields.any(&PATHS) => self.resolve(event),
-            Part::Caller if self.fields.any(&CGROUP) => {
+        match scope {
+            Scope::Event if self.fields.any(&PATHS) => self.resolve(event),
+            Scope::Thread if self.fields.any(&CGROUP) => {
                 let record = event.enter.record;
                 self.place = self.places.place(record.cgroup_id, record.cgroup_v1_id);
             }
-            Part::Program if self.fields.has(Key::Exe) => self.exe.resolve_file(event.exe(), event.is_exe_deleted()),
+            Scope::Exec if self.fields.contains(Key::Exe) => self.exe.resolve_file(event.exe(), event.is_exe_deleted()),
             _ => {}
         }
-        self.keys[part as usize].iter().try_for_each(|key| take(*key, self.of(*key, event)))
+        self.keys[scope as usize].iter().try_for_each(|key| take(*key, self.get(*key, event)))
     }
 
     fn resolve(&mut self, event: &Event<'_>) {
@@ -140,7 +140,7 @@ impl Values {
     }
 
     #[inline(always)]
-    fn of<'a>(&'a self, key: Key, event: &'a Event<'_>) -> Value<'a> {
+    fn get<'a>(&'a self, key: Key, event: &'a Event<'_>) -> Value<'a> {
         let record = event.enter.record;
         match key {
             Key::TsNs => event.ts_ns().into(),
@@ -156,7 +156,7 @@ impl Values {
             Key::Comm => command(&record.comm).into(),
             Key::ParentComm => command(&record.parent_comm).into(),
             Key::Exe => self.exe.file_path().into(),
-            Key::Argv => event.argv().map_or(Value::None, |argv| Value::Texts(argv.bytes)),
+            Key::Argv => event.argv().map_or(Value::None, |argv| Value::BytesList(argv.bytes)),
             Key::ArgvTruncated => event.argv().map(|argv| argv.status == NameStatus::Truncated).into(),
             Key::Euid => record.euid.into(),
             Key::Auid => event.auid().into(),

@@ -6,12 +6,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::load::coverage::{self, Part};
-use crate::load::libbpf_log::logged;
-use crate::load::parallel::Beside;
+use crate::load::coverage::{self, HookCoverage};
+use crate::load::libbpf_log::with_log;
+use crate::load::parallel::ParallelPrograms;
 use crate::skel::RawtpSkel;
 use crate::sys::bpf::attach_raw;
-use crate::sys::close_on_fork::Link;
+use crate::sys::close_on_fork::CloseOnForkFd;
 use crate::sys::fd::copy;
 use crate::sys::tracepoint::attach_tracepoint;
 
@@ -19,11 +19,11 @@ use crate::sys::tracepoint::attach_tracepoint;
 #[derive(Debug, Default)]
 pub struct Attached {
     /// Those of entries, then those of what ends.
-    pub links: Vec<Link>,
+    pub links: Vec<CloseOnForkFd>,
     /// The same order.
     pub programs: Vec<OwnedFd>,
     /// What they see.
-    pub coverage: Vec<Part>,
+    pub coverage: Vec<HookCoverage>,
 }
 
 /// What was loaded, out of what there is to choose from.
@@ -46,7 +46,7 @@ impl Attached {
     /// # Errors
     ///
     /// Those of what a tracer cannot do without: the system calls.
-    pub fn new(skel: &RawtpSkel<'_>, beside: &Beside, config: &Config, plan: &Plan) -> Result<Self> {
+    pub fn new(skel: &RawtpSkel<'_>, beside: &ParallelPrograms, config: &Config, plan: &Plan) -> Result<Self> {
         let mut attached = Self::default();
         let progs = &skel.progs;
         let no_results = (!config.results).then(|| "results=False".to_owned());
@@ -58,7 +58,7 @@ impl Attached {
         let exit = beside.exit.as_ref().map_or_else(|| exit.as_fd(), AsFd::as_fd);
         if config.filters.follow() {
             for program in [&progs.handle_process_exit, &progs.handle_fork] {
-                attached.keep(program, copy(&logged(|| program.attach())?)?)?;
+                attached.keep(program, copy(&with_log(|| program.attach())?)?)?;
             }
         }
         attached.cgroups(skel, plan)?;
@@ -66,7 +66,7 @@ impl Attached {
         let completion = no_completions.map_or_else(|| Ok(progs.handle_completion.as_fd()), Err);
         attached.optional(coverage::IO_URING_RESULTS, completion, &[c"io_uring_complete"])?;
         match no_results {
-            Some(reason) => attached.coverage.push(Part::absent(coverage::SYSCALL_RESULTS, reason)),
+            Some(reason) => attached.coverage.push(HookCoverage::absent(coverage::SYSCALL_RESULTS, reason)),
             None => {
                 attached.syscalls(
                     coverage::SYSCALL_RESULTS,
@@ -111,7 +111,7 @@ impl Attached {
         };
         self.keep(&program, link?)?;
         let hook = if plan.classic { format!("tracepoint/{classic}") } else { raw.to_owned() };
-        self.coverage.push(Part { name, hook: Some(hook), reason: plan.reason.clone() });
+        self.coverage.push(HookCoverage { name, hook: Some(hook), reason: plan.reason.clone() });
         Ok(())
     }
 
@@ -126,9 +126,9 @@ impl Attached {
         let part = match attached {
             Ok((program, (link, tracepoint))) => {
                 self.keep(&program, link)?;
-                Part::live(name, format!("raw_tp/{tracepoint}"))
+                HookCoverage::live(name, format!("raw_tp/{tracepoint}"))
             }
-            Err(reason) => Part::absent(name, reason),
+            Err(reason) => HookCoverage::absent(name, reason),
         };
         self.coverage.push(part);
         Ok(())
@@ -142,16 +142,16 @@ impl Attached {
             Ok(((made_link, name), (left_link, _))) => {
                 self.keep(&made, made_link)?;
                 self.keep(&left, left_link)?;
-                Part::live(coverage::CGROUP_CHANGES, format!("raw_tp/{name}"))
+                HookCoverage::live(coverage::CGROUP_CHANGES, format!("raw_tp/{name}"))
             }
-            Err(reason) => Part::absent(coverage::CGROUP_CHANGES, reason),
+            Err(reason) => HookCoverage::absent(coverage::CGROUP_CHANGES, reason),
         };
         self.coverage.push(part);
         Ok(())
     }
 
     fn keep(&mut self, program: &impl AsFd, link: OwnedFd) -> Result<()> {
-        self.links.push(Link::new(link)?);
+        self.links.push(CloseOnForkFd::new(link)?);
         self.programs.push(copy(program)?);
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 /// A part of what can be seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
+pub struct HookCoverage {
     /// What it is.
     pub name: &'static str,
     /// The hook that sees it; `None` when nothing does.
@@ -11,7 +11,7 @@ pub struct Part {
     pub reason: Option<String>,
 }
 
-impl Part {
+impl HookCoverage {
     /// A part that is seen.
     #[must_use]
     pub fn live(name: &'static str, hook: impl Into<String>) -> Self {

@@ -102,7 +102,7 @@ const INTERRUPTED: &str =
 
 /// The error for what libbpf gave, with what it printed.
 #[must_use]
-pub fn explain(error: &libbpf_rs::Error, log: &str) -> Error {
+pub fn diagnose(error: &libbpf_rs::Error, log: &str) -> Error {
     if error.kind() == libbpf_rs::ErrorKind::WouldBlock {
         // The verifier looks for signals, and has written a log up to there, which says nothing.
         return Error::os(INTERRUPTED)(io::Error::from_raw_os_error(libc::EAGAIN));
@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn an_interrupted_load_was_not_rejected() {
         let log = "libbpf: -- BEGIN PROG LOAD LOG --\n0: R1=ctx()\n-- END PROG LOAD LOG --\n";
-        let error = explain(&libbpf_rs::Error::from_raw_os_error(libc::EAGAIN), log);
+        let error = diagnose(&libbpf_rs::Error::from_raw_os_error(libc::EAGAIN), log);
         assert!(matches!(&error, Error::Os { source, .. } if source.raw_os_error() == Some(libc::EAGAIN)), "{error:?}");
         assert_eq!(
             error.to_string(),
@@ -184,7 +184,7 @@ mod tests {
             let log = format!(
                 "libbpf: -- BEGIN PROG LOAD LOG --\n9: (85) call bpf_probe_read_kernel#113\n{reason}\n-- END PROG LOAD LOG --\n"
             );
-            let error = explain(&libbpf_rs::Error::from_raw_os_error(libc::EINVAL), &log);
+            let error = diagnose(&libbpf_rs::Error::from_raw_os_error(libc::EINVAL), &log);
             assert!(matches!(&error, Error::Permission(text) if text.contains("confidentiality")), "{error:?}");
         }
         assert!(!is_locked_down("9: (85) call bpf_probe_read_kernel#113\nR1 invalid mem access 'scalar'"));

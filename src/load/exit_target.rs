@@ -8,7 +8,7 @@ use libbpf_sys::{
     libbpf_prog_handler_opts,
 };
 
-use crate::btf::vmlinux::Numbers;
+use crate::btf::vmlinux::TypeIds;
 
 /// What the exit program is attached to.
 static EXIT_TARGET: OnceLock<u32> = OnceLock::new();
@@ -65,7 +65,7 @@ pub fn exit_target() -> Option<u32> {
 /// # Errors
 ///
 /// Those of libbpf.
-pub fn set_exit_target(program: &mut OpenProgramMut<'_>, numbers: Option<Numbers>) -> libbpf_rs::Result<()> {
+pub fn set_exit_target(program: &mut OpenProgramMut<'_>, numbers: Option<TypeIds>) -> libbpf_rs::Result<()> {
     if let Some(target) = numbers.and_then(|numbers| numbers.sys_exit) {
         EXIT_TARGET.get_or_init(|| target);
         return Ok(());

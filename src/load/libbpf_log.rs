@@ -6,7 +6,7 @@ use std::mem;
 use std::sync::Once;
 
 use crate::error::Result;
-use crate::load::diagnose::explain;
+use crate::load::diagnose::diagnose;
 use crate::memory::fallible;
 
 /// What one message may take: libbpf's largest verifier log, 16 MiB, and what it prints around that; or less of it where there
@@ -68,13 +68,13 @@ fn text(mut log: Vec<u8>) -> String {
 ///
 /// # Errors
 ///
-/// Those of [`explain`].
-pub fn logged<T>(load: impl FnOnce() -> libbpf_rs::Result<T>) -> Result<T> {
+/// Those of [`diagnose`].
+pub fn with_log<T>(load: impl FnOnce() -> libbpf_rs::Result<T>) -> Result<T> {
     keep_off_stderr();
     LOG.set(Some(Vec::new()));
     let loaded = load();
     let log = LOG.take().unwrap_or_default();
-    loaded.map_err(|error| explain(&error, &text(log)))
+    loaded.map_err(|error| diagnose(&error, &text(log)))
 }
 
 /// Takes libbpf's messages over, on all threads and to the end of the process.
@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn a_message_goes_to_the_log_of_its_thread_and_nowhere_else() {
         let elsewhere = || std::thread::spawn(|| print(c"libbpf: of another\n")).join();
-        let failed = logged(|| -> libbpf_rs::Result<()> {
+        let failed = with_log(|| -> libbpf_rs::Result<()> {
             print(c"libbpf: the reason\n");
             elsewhere().expect("it does not panic");
             Err(libbpf_rs::Error::from_raw_os_error(libc::EIO))

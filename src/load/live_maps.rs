@@ -12,7 +12,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use libbpf_rs::ObjectBuilder;
 
 use crate::error::{Error, Result};
-use crate::load::libbpf_log::logged;
+use crate::load::libbpf_log::with_log;
 use crate::skel::LIVE_MAPS;
 use crate::sys::fd::{copy, owned};
 
@@ -22,10 +22,10 @@ use crate::sys::fd::{copy, owned};
 ///
 /// Those of a load.
 pub fn iterator() -> Result<OwnedFd> {
-    let object = logged(|| ObjectBuilder::default().open_memory(LIVE_MAPS)?.load())?;
+    let object = with_log(|| ObjectBuilder::default().open_memory(LIVE_MAPS)?.load())?;
     let program =
         object.progs_mut().next().ok_or_else(|| Error::UnsupportedKernel("the iterator has no program".into()))?;
-    let link = logged(|| program.attach())?;
+    let link = with_log(|| program.attach())?;
     copy(&link)
 }
 

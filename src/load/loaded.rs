@@ -51,7 +51,7 @@ impl Loaded {
             return wrong(format!("{} slots", self.slots));
         }
         let map = |name, fd, wanted: &[(&str, u64)]| {
-            let info = Fdinfo::of(fd)?;
+            let info = Fdinfo::read(fd)?;
             wanted.iter().try_for_each(|&(key, value)| match info.number(key) {
                 Some(found) if found == value => Ok(()),
                 found => wrong(format!("the {name} has {key} {found:?}, not {value}")),
@@ -64,7 +64,7 @@ impl Loaded {
         map("counters' map", &self.counters, &counters)?;
         map("switch", &self.switch, &[("map_type", ARRAY), ("value_size", 4), ("max_entries", 1), ("frozen", 0)])?;
         for link in &self.attached.links {
-            if !Fdinfo::of(link)?.has("link_type") {
+            if !Fdinfo::read(link)?.has("link_type") {
                 return wrong("a link that is none".into());
             }
         }

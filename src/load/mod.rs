@@ -23,7 +23,7 @@ use std::ptr;
 use libbpf_rs::skel::{OpenSkel, SkelBuilder};
 use libbpf_rs::{AsRawLibbpf, ObjectBuilder};
 
-use crate::btf::vmlinux::KernelTypes;
+use crate::btf::vmlinux::VmlinuxBtf;
 use crate::cgroup::mounts::controller;
 use crate::config::Config;
 use crate::config::filters::{INITIAL_PID_NS, PID_MAX};
@@ -31,11 +31,11 @@ use crate::config::hook::Hook;
 use crate::error::{Error, Result};
 use crate::fields::{self, Key};
 use crate::load::attach::{Attached, Plan};
-use crate::load::diagnose::{LOAD_BYTES, LOADING, explain, verifier_reason};
+use crate::load::diagnose::{LOAD_BYTES, LOADING, diagnose, verifier_reason};
 use crate::load::exit_target::{handle_exit_program, set_exit_target};
-use crate::load::libbpf_log::{keep_off_stderr, logged};
+use crate::load::libbpf_log::{keep_off_stderr, with_log};
 use crate::load::loaded::Loaded;
-use crate::load::parallel::{Beside, load_beside};
+use crate::load::parallel::{ParallelPrograms, load_parallel};
 use crate::load::preemptible::is_preemptible;
 use crate::load::rdonly_cast::{cast, patch_calls};
 use crate::memory::OutOfMemory;
@@ -72,7 +72,7 @@ fn configure(open: &mut OpenRawtpSkel<'_>, config: &Config, plan: &Plan, cpus: u
             rodata.cfg_requests[opcode] = request;
         }
     }
-    let numbers = KernelTypes::numbers();
+    let numbers = VmlinuxBtf::numbers();
     rodata.cfg_task_type = numbers.map_or(0, |numbers| numbers.task_struct);
     if let Some(numbers) = numbers.filter(|&numbers| cast(numbers).is_some()) {
         rodata.cfg_dentry_type = numbers.dentry.unwrap_or(0);
@@ -81,9 +81,9 @@ fn configure(open: &mut OpenRawtpSkel<'_>, config: &Config, plan: &Plan, cpus: u
     rodata.cfg_cpus = cpus;
     rodata.cfg_paths = config.fields.any(&fields::PATHS) || config.filters.has_paths();
     rodata.cfg_identity = config.fields.any(&fields::IDENTITY);
-    rodata.cfg_exe = config.fields.has(Key::Exe);
+    rodata.cfg_exe = config.fields.contains(Key::Exe);
     rodata.cfg_argv = config.fields.any(&fields::ARGV);
-    rodata.cfg_ancestors = config.fields.has(Key::Ancestors);
+    rodata.cfg_ancestors = config.fields.contains(Key::Ancestors);
     if config.fields.any(&fields::CGROUP) {
         rodata.cfg_cgroup_v1 = controller().map_or(cgroup_v1::CGROUP_V1_NONE, |controller| controller.cgroup_v1);
     }
@@ -138,7 +138,7 @@ fn patch(open: &mut OpenRawtpSkel<'_>) -> libbpf_rs::Result<()> {
         &mut progs.trace_sys_exit,
         &mut progs.handle_request,
     ] {
-        patch_calls(program, KernelTypes::numbers())?;
+        patch_calls(program, VmlinuxBtf::numbers())?;
     }
     Ok(())
 }
@@ -200,7 +200,7 @@ pub fn load(config: &Config) -> Result<Loaded> {
 
 fn load_best(config: &Config) -> Result<Loaded> {
     keep_off_stderr();
-    let cpus = libbpf_rs::num_possible_cpus().map_err(|error| explain(&error, ""))? as u32;
+    let cpus = libbpf_rs::num_possible_cpus().map_err(|error| diagnose(&error, ""))? as u32;
     check_descriptors()?;
     check_memory(config.ring_bytes as usize)?;
     let mut plan = Plan {
@@ -267,9 +267,9 @@ fn load_with(config: &Config, cpus: u32, plan: &Plan) -> Result<Loaded> {
 /// `None` when one that was to be loaded beside the others could not.
 fn load_once(config: &Config, cpus: u32, plan: &Plan, is_beside: bool) -> Result<Option<Loaded>> {
     let (mut storage, mut another) = (MaybeUninit::uninit(), MaybeUninit::uninit());
-    let mut types = KernelTypes::new();
+    let mut types = VmlinuxBtf::new();
     let mut is_short = false;
-    let loaded = logged(|| {
+    let loaded = with_log(|| {
         handle_exit_program();
         let mut builder = RawtpSkelBuilder::default();
         if let Some(types) = &types {
@@ -288,8 +288,8 @@ fn load_once(config: &Config, cpus: u32, plan: &Plan, is_beside: bool) -> Result
         configure(&mut open, config, plan, cpus)?;
         config.filters.configure(&mut open)?;
         patch(&mut open)?;
-        let none = Beside { request: None, exit: None };
-        let loaded = if is_beside { load_beside(open)? } else { Some((open.load()?, none)) };
+        let none = ParallelPrograms { request: None, exit: None };
+        let loaded = if is_beside { load_parallel(open)? } else { Some((open.load()?, none)) };
         if let Some((skel, _)) = &loaded {
             config.filters.fill(skel)?;
         }
@@ -327,5 +327,5 @@ fn freeze(map: BorrowedFd<'_>) -> Result<()> {
 ///
 /// [`Error::Load`], always, unless the kernel does not let us come that far.
 pub fn load_rejected() -> Result<()> {
-    uninterrupted(|| logged(|| ObjectBuilder::default().open_memory(VERIFIER_REJECTS)?.load().map(drop)))
+    uninterrupted(|| with_log(|| ObjectBuilder::default().open_memory(VERIFIER_REJECTS)?.load().map(drop)))
 }

@@ -20,7 +20,7 @@ use crate::sys::signals::Blocked;
 
 /// What was loaded beside the skeleton's programs, in place of those of the same name.
 #[derive(Debug)]
-pub struct Beside {
+pub struct ParallelPrograms {
     /// The program for requests of `io_uring`'s.
     pub request: Option<OwnedFd>,
     /// That for the exits of system calls.
@@ -37,7 +37,7 @@ struct Kind {
 }
 
 /// All that the kernel takes of a program, copied: libbpf goes on with the object meanwhile.
-struct Copied {
+struct ProgramCopy {
     kind: Kind,
     instructions: Vec<bpf_insn>,
     functions: Vec<bpf_func_info>,
@@ -54,7 +54,7 @@ unsafe fn copied<T: Copy>(start: *const T, count: u32) -> Vec<T> {
     start.map_or_else(Vec::new, |start| unsafe { slice::from_raw_parts(start.as_ptr(), count as usize) }.to_vec())
 }
 
-impl Copied {
+impl ProgramCopy {
     /// Of a prepared object, where nothing is left to be written into the program.
     fn new(program: &OpenProgramMut<'_>, kind: Kind, types: i32) -> Self {
         let raw = program.as_libbpf_object().as_ptr();
@@ -105,7 +105,7 @@ impl Copied {
 /// # Errors
 ///
 /// Those of libbpf.
-pub fn load_beside(mut open: OpenRawtpSkel<'_>) -> libbpf_rs::Result<Option<(RawtpSkel<'_>, Beside)>> {
+pub fn load_parallel(mut open: OpenRawtpSkel<'_>) -> libbpf_rs::Result<Option<(RawtpSkel<'_>, ParallelPrograms)>> {
     let object = open.open_object().as_libbpf_object().as_ptr();
     // SAFETY: the object is open.
     let types = unsafe { libbpf_sys::bpf_object__btf_fd(object) };
@@ -134,13 +134,13 @@ pub fn load_beside(mut open: OpenRawtpSkel<'_>) -> libbpf_rs::Result<Option<(Raw
         let loaded = threads.map(|thread| thread.map(|thread| thread.ok().and_then(|thread| thread.join().ok()?)));
         let is_whole = loaded.iter().flatten().all(Option::is_some);
         let [request, exit] = loaded.map(Option::flatten);
-        Ok(is_whole.then_some((skel, Beside { request, exit })))
+        Ok(is_whole.then_some((skel, ParallelPrograms { request, exit })))
     })
 }
 
 /// Takes a program out of what libbpf loads; `None` when it loads it not.
-fn take(program: &mut OpenProgramMut<'_>, kind: Kind, types: i32) -> Option<Copied> {
-    let copied = program.autoload().then(|| Copied::new(program, kind, types))?;
+fn take(program: &mut OpenProgramMut<'_>, kind: Kind, types: i32) -> Option<ProgramCopy> {
+    let copied = program.autoload().then(|| ProgramCopy::new(program, kind, types))?;
     program.set_autoload(false);
     Some(copied)
 }

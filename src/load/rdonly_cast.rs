@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use libbpf_rs::{AsRawLibbpf, OpenProgramMut};
 use libbpf_sys::{BPF_PSEUDO_KFUNC_CALL, bpf_insn};
 
-use crate::btf::vmlinux::Numbers;
+use crate::btf::vmlinux::TypeIds;
 use crate::sys::bpf::load;
 
 // Opcodes (include/uapi/linux/bpf.h): BPF_JMP | BPF_CALL, BPF_JMP | BPF_EXIT, and BPF_ALU64 | BPF_MOV with BPF_X or BPF_K.
@@ -30,7 +30,7 @@ fn call_of_kernel(function: u32) -> bpf_insn {
 
 /// The function that gives an address a type, where programs can call it here.
 #[must_use]
-pub fn cast(numbers: Numbers) -> Option<u32> {
+pub fn cast(numbers: TypeIds) -> Option<u32> {
     numbers.rdonly_cast.filter(|&function| can_cast(function, numbers.task_struct))
 }
 
@@ -54,7 +54,7 @@ fn can_cast(function: u32, task: u32) -> bool {
 /// # Errors
 ///
 /// Out of memory.
-pub fn patch_calls(program: &mut OpenProgramMut<'_>, numbers: Option<Numbers>) -> libbpf_rs::Result<()> {
+pub fn patch_calls(program: &mut OpenProgramMut<'_>, numbers: Option<TypeIds>) -> libbpf_rs::Result<()> {
     let call = numbers.and_then(cast).map(call_of_kernel);
     let by = call.unwrap_or_else(|| instruction(MOVE, 0, 1, 0));
     let mut instructions = program.insns().to_vec();

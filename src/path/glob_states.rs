@@ -144,7 +144,7 @@ impl Glob {
     }
 
     /// Whether it matches this path, or a directory that it is below.
-    pub fn has(&mut self, path: &[u8]) -> bool {
+    pub fn matches(&mut self, path: &[u8]) -> bool {
         let mut state = START;
         for &byte in path {
             if byte == b'/' && self.states[usize::from(state)].is_match {
@@ -236,7 +236,7 @@ mod tests {
     fn within_a_name_and_across_parts() {
         let matched = |pattern: &str, paths: &[&str]| -> Vec<bool> {
             let mut glob = glob(pattern);
-            paths.iter().map(|path| glob.has(path.as_bytes())).collect()
+            paths.iter().map(|path| glob.matches(path.as_bytes())).collect()
         };
         assert_eq!(
             matched("/a/*.c", &["/a/x.c", "/a/.c", "/a/x.c/y", "/a/x/y.c", "/a/x.cc", "/a"]),
@@ -268,7 +268,7 @@ mod tests {
                 })
                 .collect();
             let expected = name[name.len() - 21] == b'a';
-            assert_eq!(glob.has(&[b"/", name.as_slice()].concat()), expected);
+            assert_eq!(glob.matches(&[b"/", name.as_slice()].concat()), expected);
             assert!(glob.states.len() <= STATES && glob.kept_steps <= STATES_STEPS);
             assert_eq!(glob.ways.len(), glob.states.len() * glob.samples.len());
         }
@@ -278,7 +278,7 @@ mod tests {
     fn classes_are_told_apart() {
         let every: String = (1..=127_u8).filter(|byte| !b"*?[{\\,}".contains(byte)).map(char::from).collect();
         let mut glob = glob(&format!("/{every}[\u{1}-\u{7f}]*"));
-        assert!(glob.has(format!("/{every}x").as_bytes()));
-        assert!(!glob.has(format!("/{every}").as_bytes()));
+        assert!(glob.matches(format!("/{every}x").as_bytes()));
+        assert!(!glob.matches(format!("/{every}").as_bytes()));
     }
 }

@@ -9,12 +9,12 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyInt, PyString};
 
-use crate::config::filters::{Asked, Cgroup};
+use crate::config::filters::{Cgroup, FilterArgs};
 use crate::config::outcome::Outcome;
 use crate::syscall::GROUPS;
 
 /// An int argument; anything else is refused by name, and what no machine word holds by its value.
-pub(crate) fn whole(name: &str, value: &Bound<'_, PyAny>) -> PyResult<i64> {
+pub(crate) fn int_arg(name: &str, value: &Bound<'_, PyAny>) -> PyResult<i64> {
     if value.is_instance_of::<PyBool>() || !value.is_instance_of::<PyInt>() {
         return Err(PyTypeError::new_err(format!("{name} must be an int, not {}", value.get_type().name()?)));
     }
@@ -22,9 +22,9 @@ pub(crate) fn whole(name: &str, value: &Bound<'_, PyAny>) -> PyResult<i64> {
 }
 
 /// How many to take at the most.
-pub(crate) fn most(name: &str, value: Optional<'_, '_>, default: usize) -> PyResult<usize> {
+pub(crate) fn count_arg(name: &str, value: OptArg<'_, '_>, default: usize) -> PyResult<usize> {
     let Some(value) = value else { return Ok(default) };
-    let most = whole(name, value)?;
+    let most = int_arg(name, value)?;
     usize::try_from(most)
         .ok()
         .filter(|most| *most > 0)
@@ -32,12 +32,12 @@ pub(crate) fn most(name: &str, value: Optional<'_, '_>, default: usize) -> PyRes
 }
 
 /// An argument that may be left out, or be None.
-pub(crate) type Optional<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
+pub(crate) type OptArg<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
 
 /// One that may be left out, but not be None. pyo3's own checks do not name the argument in what they say.
-pub(crate) struct Given<'a, 'py>(pub(crate) Option<Borrowed<'a, 'py, PyAny>>);
+pub(crate) struct Arg<'a, 'py>(pub(crate) Option<Borrowed<'a, 'py, PyAny>>);
 
-impl<'a, 'py> FromPyObject<'a, 'py> for Given<'a, 'py> {
+impl<'a, 'py> FromPyObject<'a, 'py> for Arg<'a, 'py> {
     type Error = Infallible;
 
     fn extract(value: Borrowed<'a, 'py, PyAny>) -> Result<Self, Infallible> {
@@ -45,7 +45,7 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Given<'a, 'py> {
     }
 }
 
-impl<'a, 'py> Given<'a, 'py> {
+impl<'a, 'py> Arg<'a, 'py> {
     /// It, or what stands for one that was not given.
     fn or<T: FromPyObject<'a, 'py>>(self, default: T, name: &str, wanted: &str) -> PyResult<T> {
         let Some(value) = self.0 else { return Ok(default) };
@@ -105,7 +105,7 @@ pub(crate) fn calls(value: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
 }
 
 /// One value, or an iterable of them; `None` when there is none.
-fn several<T>(value: Optional<'_, '_>, one: impl Fn(&Bound<'_, PyAny>) -> PyResult<T>) -> PyResult<Option<Vec<T>>> {
+fn one_or_many<T>(value: OptArg<'_, '_>, one: impl Fn(&Bound<'_, PyAny>) -> PyResult<T>) -> PyResult<Option<Vec<T>>> {
     let Some(value) = value else { return Ok(None) };
     let is_one = value.is_instance_of::<PyString>() || value.is_instance_of::<PyBytes>();
     match value.try_iter() {
@@ -121,7 +121,7 @@ fn comm(value: &Bound<'_, PyAny>) -> PyResult<OsString> {
 
 fn cgroup(value: &Bound<'_, PyAny>) -> PyResult<Cgroup> {
     if value.is_instance_of::<PyInt>() {
-        let id = u64::try_from(whole("cgroup", value)?);
+        let id = u64::try_from(int_arg("cgroup", value)?);
         return id.map(Cgroup::Id).map_err(|_| PyValueError::new_err(format!("cgroup is out of range: {value}")));
     }
     Ok(Cgroup::Path(path("cgroup", "a path, an id, or an iterable of them", value)?.into()))
@@ -140,27 +140,27 @@ fn outcome(value: &str) -> PyResult<Outcome> {
 }
 
 /// Whose calls are wanted.
-pub(crate) struct Who<'a, 'py> {
-    pub(crate) pid: Optional<'a, 'py>,
+pub(crate) struct FilterKwargs<'a, 'py> {
+    pub(crate) pid: OptArg<'a, 'py>,
     pub(crate) follow: bool,
-    pub(crate) uid: Optional<'a, 'py>,
-    pub(crate) comm: Optional<'a, 'py>,
-    pub(crate) cgroup: Optional<'a, 'py>,
-    pub(crate) path: Optional<'a, 'py>,
+    pub(crate) uid: OptArg<'a, 'py>,
+    pub(crate) comm: OptArg<'a, 'py>,
+    pub(crate) cgroup: OptArg<'a, 'py>,
+    pub(crate) path: OptArg<'a, 'py>,
     pub(crate) exclude_self: bool,
     pub(crate) outcome: &'a str,
     pub(crate) looks_up: bool,
 }
 
-impl Who<'_, '_> {
-    pub(crate) fn asked(&self) -> PyResult<Asked> {
-        Ok(Asked {
-            pid: several(self.pid, |pid| whole("pid", pid))?,
+impl FilterKwargs<'_, '_> {
+    pub(crate) fn asked(&self) -> PyResult<FilterArgs> {
+        Ok(FilterArgs {
+            pid: one_or_many(self.pid, |pid| int_arg("pid", pid))?,
             follow: self.follow,
-            uid: several(self.uid, |uid| whole("uid", uid))?,
-            comm: several(self.comm, comm)?,
-            cgroup: several(self.cgroup, cgroup)?,
-            path: several(self.path, |it| Ok(path("path", "a path, or an iterable of them", it)?.into()))?,
+            uid: one_or_many(self.uid, |uid| int_arg("uid", uid))?,
+            comm: one_or_many(self.comm, comm)?,
+            cgroup: one_or_many(self.cgroup, cgroup)?,
+            path: one_or_many(self.path, |it| Ok(path("path", "a path, or an iterable of them", it)?.into()))?,
             exclude_self: self.exclude_self,
             outcome: outcome(self.outcome)?,
             looks_up: self.looks_up,
@@ -169,7 +169,7 @@ impl Who<'_, '_> {
 }
 
 /// How long to wait, in seconds; `None` is for ever.
-pub(crate) fn wait_s(name: &str, value: Optional<'_, '_>) -> PyResult<Option<f64>> {
+pub(crate) fn timeout_arg(name: &str, value: OptArg<'_, '_>) -> PyResult<Option<f64>> {
     let Some(value) = value else { return Ok(None) };
     let wanted = "None or a number of seconds >= 0";
     let seconds: f64 = value.extract().map_err(|error| refused(name, wanted, error, value))?;

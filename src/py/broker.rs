@@ -13,7 +13,7 @@ use crate::sys::meters::Meters;
 #[pyfunction]
 #[pyo3(name = "_overlaps")]
 pub(crate) fn overlaps(py: Python<'_>) -> PyResult<bool> {
-    Ok(py.detach(cve_2024_41009::overlaps)?)
+    Ok(py.detach(cve_2024_41009::is_vulnerable)?)
 }
 
 /// What tells how often programs were skipped, to hand out; and what to close when that must end.

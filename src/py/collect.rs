@@ -35,7 +35,7 @@ pub(crate) fn batch(feed: &Feed, py: Python<'_>, deadline: Option<Instant>, most
 
 /// Takes all that comes until `end` or the close, or `most` of it when those come sooner. What was taken by the time of an
 /// exception, Ctrl-C above all, is counted as discarded.
-pub(crate) fn gather(feed: &Feed, py: Python<'_>, end: Option<Instant>, most: usize) -> PyResult<RecordBatch> {
+pub(crate) fn collect(feed: &Feed, py: Python<'_>, end: Option<Instant>, most: usize) -> PyResult<RecordBatch> {
     feed.check_process()?;
     let _held = hold_step()?;
     let mut rows = Rows::new(feed, py, most)?;

@@ -5,9 +5,9 @@ use std::time::Duration;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::cost::baselines::{Compared, Which, others};
-use crate::cost::syscall_loop::Slices;
-use crate::cost::{self, Case, Figure, Measured, Nothing, Seen};
+use crate::cost::baselines::{Baseline, BaselineKind, others};
+use crate::cost::syscall_loop::Samples;
+use crate::cost::{self, Bare, Case, Estimate, Measurement, Observed};
 use crate::py::args::refused;
 use crate::py::tracer::Tracer;
 
@@ -37,11 +37,11 @@ impl Case<PyErr> for Traced {
         Ok(())
     }
 
-    fn detach(&mut self) -> PyResult<Seen> {
-        let Some(tracer) = self.tracer.take() else { return Ok(Seen::default()) };
+    fn detach(&mut self) -> PyResult<Observed> {
+        let Some(tracer) = self.tracer.take() else { return Ok(Observed::default()) };
         tracer.get().feed.session.close();
         let stats = tracer.get().feed.session.ledger();
-        Ok(Seen {
+        Ok(Observed {
             records: stats.matched.saturating_sub(stats.filtered + stats.lost_ring),
             lost: stats.lost_ring + stats.lost_exits,
         })
@@ -53,22 +53,25 @@ type Numbers = Option<(f64, f64, f64)>;
 /// Key, the call that does not match, the one that does, records, lost, the reason why there is nothing.
 type Row = (&'static str, Numbers, Numbers, u64, u64, Option<String>);
 
-fn row(key: &'static str, found: &Measured, base: &Measured) -> Row {
-    let of = |call: fn(&Slices) -> f64| {
+fn row(key: &'static str, found: &Measurement, base: &Measurement) -> Row {
+    let of = |call: fn(&Samples) -> f64| {
         let [values, base] = [found, base].map(|case| case.slices.iter().map(call).collect::<Vec<_>>());
-        Figure::of(&values, &base).map(|figure| (figure.ns, figure.spread_ns, figure.ratio))
+        Estimate::from_samples(&values, &base).map(|figure| (figure.ns, figure.spread_ns, figure.ratio))
     };
     (key, of(|slices| slices.unmatched), of(|slices| slices.matched), found.seen.records, found.seen.lost, None)
 }
 
 fn rows(make: Py<PyAny>, seconds: Duration) -> PyResult<(usize, Vec<Row>)> {
-    let mut cases: Vec<Box<dyn Case<PyErr>>> = vec![Box::new(Nothing)];
+    let mut cases: Vec<Box<dyn Case<PyErr>>> = vec![Box::new(Bare)];
     let mut keys = vec!["bare"];
     let mut absent = Vec::new();
-    let compared =
-        [("empty", Which::Empty), ("guide_raw_tp", Which::GuideRawTp), ("guide_tracepoint", Which::GuideTracepoint)];
+    let compared = [
+        ("empty", BaselineKind::Empty),
+        ("guide_raw_tp", BaselineKind::GuideRawTp),
+        ("guide_tracepoint", BaselineKind::GuideTracepoint),
+    ];
     for (key, which) in compared {
-        match Compared::try_out(which) {
+        match Baseline::try_out(which) {
             Ok(compared) => {
                 keys.push(key);
                 cases.push(Box::new(compared));

@@ -7,9 +7,9 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 use rustc_hash::FxHashMap;
 
 use crate::event::Event;
-use crate::event::changes::{Changed, Last};
+use crate::event::changes::{Changes, Previous};
 use crate::event::values::{Value, Values, texts};
-use crate::fields::{Key, Part};
+use crate::fields::{Key, Scope};
 use crate::memory::{fallible, probe_step, reserve};
 use crate::py::objects;
 use crate::record::segments::ancestors;
@@ -20,7 +20,7 @@ const WORDS: usize = 4096;
 /// Places for threads' dicts: a power of two. Each thread has one, by the low bits of its id, so that neighbours never
 /// share one. Of those that do, the last has its dict there: with more threads than places some are made out of a
 /// stranger's dict, and not all of them anew. About 35 MB when every place is taken.
-const PLACES: usize = 16_384;
+const TEMPLATE_SLOTS: usize = 16_384;
 
 /// Makes `str`s as `os.fsdecode` does.
 #[derive(Clone, Copy)]
@@ -70,7 +70,7 @@ impl Decoder {
 }
 
 struct Template {
-    last: Last,
+    last: Previous,
     dict: Py<PyDict>,
 }
 
@@ -113,9 +113,9 @@ impl Setter {
             Value::U32(value) => dict.set_item(name, objects::signed(py, value.into())?),
             Value::U64(value) => dict.set_item(name, objects::unsigned(py, value)?),
             Value::Bool(value) => dict.set_item(name, value),
-            Value::Word(value) => dict.set_item(name, self.words.get(py, value)?),
-            Value::Text(value) => dict.set_item(name, self.decoder.text(py, value)?),
-            Value::Texts(value) => dict.set_item(name, self.decoder.texts(py, texts(value))?),
+            Value::Keyword(value) => dict.set_item(name, self.words.get(py, value)?),
+            Value::Bytes(value) => dict.set_item(name, self.decoder.text(py, value)?),
+            Value::BytesList(value) => dict.set_item(name, self.decoder.texts(py, texts(value))?),
             Value::Ancestors(value) => dict.set_item(name, self.decoder.ancestors(py, ancestors(value))?),
         }
     }
@@ -147,29 +147,29 @@ impl Dicts {
         values: &mut Values,
     ) -> PyResult<Bound<'py, PyDict>> {
         if self.templates.is_empty() {
-            reserve(&mut self.templates, PLACES)?;
-            self.templates.resize_with(PLACES, || None);
+            reserve(&mut self.templates, TEMPLATE_SLOTS)?;
+            self.templates.resize_with(TEMPLATE_SLOTS, || None);
         }
-        let at = event.enter.record.tid as usize % PLACES;
+        let at = event.enter.record.tid as usize % TEMPLATE_SLOTS;
         // Out of its place while it is changed: a failure on the way must not leave half of two events there.
         let (template, changed) = if let Some(mut template) = self.templates[at].take() {
-            let changed = template.last.becomes(event);
+            let changed = template.last.update(event);
             (template, changed)
         } else {
             // It stays: there must be memory for it outside of the reserve.
             probe_step()?;
             let dict = self.nothing.bind(py).copy()?.unbind();
-            (Box::new(Template { last: Last::new(event), dict }), Changed::ALL)
+            (Box::new(Template { last: Previous::new(event), dict }), Changes::ALL)
         };
-        for part in [Part::Call, Part::Caller, Part::Program] {
-            if changed.has(part) {
-                values.each(part, event, |key, value| self.setter.set(template.dict.bind(py), key, value))?;
+        for scope in [Scope::Call, Scope::Thread, Scope::Exec] {
+            if changed.contains(scope) {
+                values.visit(scope, event, |key, value| self.setter.set(template.dict.bind(py), key, value))?;
             }
         }
         let dict = template.dict.bind(py).copy()?;
         self.templates[at] = Some(template);
 
-        values.each(Part::Each, event, |key, value| match value {
+        values.visit(Scope::Event, event, |key, value| match value {
             // The template has it.
             Value::None => Ok(()),
             value => self.setter.set(&dict, key, value),

@@ -19,8 +19,8 @@ use crate::columns::builder;
 use crate::error::Error;
 use crate::memory::{OutOfMemory, hold_step};
 use crate::py::errors::RawtpError;
-use crate::py::reader_lock::{Reading, Turns};
-use crate::read::in_flight::Taken;
+use crate::py::reader_lock::{ReadState, ReaderLock};
+use crate::read::in_flight::InFlight;
 use crate::session::Session;
 
 /// How long a reader that may wait leaves the drain thread alone, which gathers for a millisecond at the most: to wake it
@@ -53,7 +53,7 @@ pub(crate) enum Next<T> {
 /// A session, and the lock of its readers.
 pub(crate) struct Feed {
     pub(crate) session: Session,
-    pub(crate) turns: Turns,
+    pub(crate) lock: ReaderLock,
     pub(crate) schema: SchemaRef,
 }
 
@@ -97,17 +97,17 @@ impl Feed {
     }
 
     /// Takes up to `most` events that are there, and hands each to `take`; fewer where there is no memory for more, and
-    /// MemoryError only where there is none for the first: what has no dict stays to be read.
+    /// `MemoryError` only where there is none for the first: what has no dict stays to be read.
     pub(crate) fn read<'py>(
         &self,
         py: Python<'py>,
         most: usize,
         mut take: impl FnMut(Bound<'py, PyDict>) -> PyResult<()>,
     ) -> PyResult<u64> {
-        let mut turn = self.turns.take(py)?;
-        let Reading { reader, values, dicts } = &mut *turn;
+        let mut turn = self.lock.take(py)?;
+        let ReadState { reader, values, dicts } = &mut *turn;
         let counts = self.session.counts();
-        let mut taken = Taken::new(counts);
+        let mut taken = InFlight::new(counts);
         while taken.events < most as u64 {
             let mut refused = None;
             let made = reader.next(|event| {
@@ -144,8 +144,8 @@ impl Feed {
 
     /// Takes up to `most` events that are there, as columns.
     pub(crate) fn read_batch(&self, py: Python<'_>, most: usize) -> PyResult<RecordBatch> {
-        let mut turn = self.turns.take(py)?;
-        let Reading { reader, values, .. } = &mut *turn;
+        let mut turn = self.lock.take(py)?;
+        let ReadState { reader, values, .. } = &mut *turn;
         let _held = hold_step()?;
         let counts = self.session.counts();
         Ok(py.detach(|| builder::read(reader, values, &self.schema, counts, most))?)
@@ -207,11 +207,11 @@ impl Feed {
         let queue = self.session.queue();
         let mut enough = sink.wanted();
         loop {
-            if !queue.has(position) && self.session.waiting() < enough {
+            if !queue.has_reached(position) && self.session.waiting() < enough {
                 self.flush(py, deadline, position, enough)?;
             }
             // Both looked at before the reading: what was queued by then is part of it.
-            let (closed, complete) = (queue.is_closed(), queue.has(position));
+            let (closed, complete) = (queue.is_closed(), queue.has_reached(position));
             sink.take(self, py)?;
             if closed || complete || sink.wanted() == 0 {
                 return Ok(closed);
@@ -269,7 +269,7 @@ impl Feed {
     pub(crate) fn take_back(&self, py: Python<'_>, events: usize) -> PyResult<()> {
         if events > 0 {
             // Only who has the turn may count.
-            let _turn = self.turns.take(py)?;
+            let _turn = self.lock.take(py)?;
             self.session.counts().take_back(events as u64);
         }
         Ok(())

@@ -29,7 +29,7 @@ pub(crate) fn escape(path: &Bound<'_, PyAny>) -> PyResult<OsString> {
 #[pyfunction]
 #[pyo3(name = "_stats")]
 pub(crate) fn stats(counters: &Bound<'_, PyDict>) -> PyResult<Stats> {
-    Stats::of(counters)
+    Stats::from_dict(counters)
 }
 
 /// The number of a system call in a table; None where it has none of that name.

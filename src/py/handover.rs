@@ -9,15 +9,15 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::config::Config;
-use crate::config::filters::{Asked, Filters};
+use crate::config::filters::{FilterArgs, Filters};
 use crate::config::hook::Hook;
 use crate::error::Error;
 use crate::fields::{Fields, Key};
 use crate::load::attach::Attached;
-use crate::load::coverage::{self, Part};
+use crate::load::coverage::{self, HookCoverage};
 use crate::load::loaded::Loaded;
-use crate::py::args::{Optional, Who, names, path, whole};
-use crate::sys::close_on_fork::Link;
+use crate::py::args::{FilterKwargs, OptArg, int_arg, names, path};
+use crate::sys::close_on_fork::CloseOnForkFd;
 use crate::sys::signals::Mask;
 
 /// Name, hook, reason.
@@ -27,7 +27,7 @@ type Row = (String, Option<String>, Option<String>);
 type Given = (usize, Vec<Row>, [RawFd; 3], Vec<RawFd>, Vec<RawFd>);
 
 /// What the other process is asked for: the arguments of its `_load`. What user space decides stays here.
-pub(crate) fn request<'py>(py: Python<'py>, config: &Config, asked: &Asked) -> PyResult<Bound<'py, PyDict>> {
+pub(crate) fn request<'py>(py: Python<'py>, config: &Config, asked: &FilterArgs) -> PyResult<Bound<'py, PyDict>> {
     let request = PyDict::new(py);
     request.set_item("syscalls", config.syscalls.iter().map(|call| call.name).collect::<Vec<_>>())?;
     request.set_item("results", config.results)?;
@@ -50,9 +50,9 @@ pub(crate) fn request<'py>(py: Python<'py>, config: &Config, asked: &Asked) -> P
 pub(crate) fn obtain(
     py: Python<'_>,
     config: &Config,
-    asked: &Asked,
+    asked: &FilterArgs,
     sudo: bool,
-    broker: Optional<'_, '_>,
+    broker: OptArg<'_, '_>,
 ) -> PyResult<(Loaded, Option<OwnedFd>)> {
     let broker = broker.map(|it| path("broker", "None or the path of a socket", it)).transpose()?;
     match (broker, sudo) {
@@ -99,7 +99,7 @@ fn ask<'py>(
     let (links, programs): (Vec<_>, Vec<_>) =
         (links.into_iter().map(own).collect(), programs.into_iter().map(own).collect());
     let connection = connection.map(own);
-    let links = links.into_iter().map(Link::new).collect::<crate::error::Result<_>>()?;
+    let links = links.into_iter().map(CloseOnForkFd::new).collect::<crate::error::Result<_>>()?;
     let coverage = rows.into_iter().map(part).collect::<PyResult<_>>()?;
     let attached = Attached { links, programs, coverage };
     let loaded = Loaded { ring, counters, switch, ring_bytes: config.ring_bytes as usize, slots, attached };
@@ -107,10 +107,10 @@ fn ask<'py>(
     Ok((loaded, connection))
 }
 
-fn part((name, hook, reason): Row) -> PyResult<Part> {
+fn part((name, hook, reason): Row) -> PyResult<HookCoverage> {
     let known = coverage::ALL.into_iter().find(|known| *known == name);
     let name = known.ok_or_else(|| Error::HandedOver(format!("it covers {name:?}, which nothing does")))?;
-    Ok(Part { name, hook, reason })
+    Ok(HookCoverage { name, hook, reason })
 }
 
 /// Loads and attaches for another process, whose id `without` is to be left out.
@@ -122,18 +122,19 @@ pub(crate) fn load(
     syscalls: &Bound<'_, PyAny>,
     results: bool,
     fields: &Bound<'_, PyAny>,
-    pid: Optional<'_, '_>,
+    pid: OptArg<'_, '_>,
     follow: bool,
-    uid: Optional<'_, '_>,
-    comm: Optional<'_, '_>,
-    cgroup: Optional<'_, '_>,
-    path: Optional<'_, '_>,
+    uid: OptArg<'_, '_>,
+    comm: OptArg<'_, '_>,
+    cgroup: OptArg<'_, '_>,
+    path: OptArg<'_, '_>,
     hook: &str,
     ring_bytes: &Bound<'_, PyAny>,
     without: Option<u32>,
     tell_cgroups: bool,
 ) -> PyResult<Given> {
-    let who = Who { pid, follow, uid, comm, cgroup, path, exclude_self: false, outcome: "any", looks_up: false };
+    let who =
+        FilterKwargs { pid, follow, uid, comm, cgroup, path, exclude_self: false, outcome: "any", looks_up: false };
     let asked = who.asked()?;
     let mut filters = py.detach(|| Filters::new(asked))?;
     match without {
@@ -144,10 +145,10 @@ pub(crate) fn load(
     let mut config = Config::new(
         &names("syscalls", syscalls)?,
         results,
-        Fields::of(&names("fields", fields)?)?,
-        Hook::of(hook)?,
+        Fields::from_names(&names("fields", fields)?)?,
+        Hook::from_name(hook)?,
         filters,
-        whole("ring_bytes", ring_bytes)?,
+        int_arg("ring_bytes", ring_bytes)?,
         1 << 16,
     )?;
     config.tell_cgroups = tell_cgroups;

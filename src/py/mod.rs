@@ -13,8 +13,8 @@
 //! * `feed`: the events of one tracer, as its readers take them
 //! * `functions`: functions of the module
 //! * `handover`: a tracer in two processes: one loads, the other reads
-//! * `objects`: Python objects, or MemoryError
-//! * `reader_lock`: threads that read one tracer take turns
+//! * `objects`: Python objects, or `MemoryError`
+//! * `reader_lock`: threads that read one tracer take lock
 //! * `shown`: what notebooks show
 //! * `sinks`: the results that readers fill
 //! * `stats`: `rawtp.Stats`
@@ -83,7 +83,7 @@ mod _core {
         for (word, calls) in syscall::GROUPS {
             module.add(word.to_uppercase(), PyTuple::new(py, *calls)?)?;
         }
-        let all: Vec<_> = Key::ALL.iter().filter(|key| Fields::ALL.has(**key)).map(|key| key.as_str()).collect();
+        let all: Vec<_> = Key::ALL.iter().filter(|key| Fields::ALL.contains(**key)).map(|key| key.as_str()).collect();
         module.add("ALL_FIELDS", PyTuple::new(py, all)?)?;
         module.add("_NATIVE_ABI", syscall::Abi::NATIVE.as_str())?;
         // A refused load always has the attribute, even when libbpf logged nothing.

@@ -7,7 +7,7 @@ use pyo3::types::{PyDict, PyList};
 use crate::columns::builder::BatchBuilder;
 use crate::py::feed::{Feed, Sink};
 use crate::py::objects;
-use crate::py::reader_lock::Reading;
+use crate::py::reader_lock::ReadState;
 
 /// A single event.
 impl<'py> Sink<'py> for Option<Bound<'py, PyDict>> {
@@ -63,7 +63,7 @@ impl<'py> Sink<'py> for Listed<'py> {
     }
 }
 
-/// BatchBuilder.
+/// The columns of a batch.
 pub(crate) struct Rows {
     columns: BatchBuilder,
     most: usize,
@@ -72,7 +72,7 @@ pub(crate) struct Rows {
 impl Rows {
     /// With room for what is queued.
     pub(crate) fn new(feed: &Feed, py: Python<'_>, most: usize) -> PyResult<Self> {
-        let turn = feed.turns.take(py)?;
+        let turn = feed.lock.take(py)?;
         Ok(Self { columns: BatchBuilder::new(&turn.values, turn.reader.waiting().min(most))?, most })
     }
 
@@ -83,8 +83,8 @@ impl Rows {
 
 impl<'py> Sink<'py> for Rows {
     fn take(&mut self, feed: &Feed, py: Python<'py>) -> PyResult<()> {
-        let mut turn = feed.turns.take(py)?;
-        let Reading { reader, values, .. } = &mut *turn;
+        let mut turn = feed.lock.take(py)?;
+        let ReadState { reader, values, .. } = &mut *turn;
         Ok(py.detach(|| self.columns.fill(reader, values, feed.session.counts(), self.most))?)
     }
 

@@ -134,7 +134,7 @@ impl Stats {
     }
 
     /// Those counters; a `ValueError` when they are not just the ones that there are.
-    pub(crate) fn of(counters: &Bound<'_, PyDict>) -> PyResult<Self> {
+    pub(crate) fn from_dict(counters: &Bound<'_, PyDict>) -> PyResult<Self> {
         let foreign =
             || PyValueError::new_err("these counters are of another version of rawtp: read them with that one");
         let maybe = |name: &str| counters.get_item(name)?.ok_or_else(foreign)?.extract::<Option<u64>>();

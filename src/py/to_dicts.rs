@@ -1,4 +1,4 @@
-//! BatchBuilder back to the dicts that the same events would have been.
+//! Columns back to the dicts that the same events would have been.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{ArrowPrimitiveType, Int32Type, Int64Type, TimestampNanosecondType, UInt32Type, UInt64Type};
@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyList, PyString};
 
 use crate::columns::ancestors;
-use crate::fields::{Fields, Key, Kind};
+use crate::fields::{Fields, Key, ValueType};
 use crate::memory::{check, with_capacity};
 use crate::py::dict::Decoder;
 use crate::py::errors::check_memory;
@@ -17,7 +17,7 @@ use crate::py::objects;
 /// The columns of one key.
 struct Cells<'py, 'a> {
     name: Bound<'py, PyString>,
-    kind: Kind,
+    kind: ValueType,
     column: &'a ArrayRef,
     /// What the text does not say all of.
     bytes: Option<&'a ArrayRef>,
@@ -42,16 +42,20 @@ impl<'py, 'a> Cells<'py, 'a> {
         columns: &mut impl Iterator<Item = &'a ArrayRef>,
         decoder: Decoder,
     ) -> PyResult<Option<Self>> {
-        let kind = key.kind();
+        let kind = key.value_type();
         let Some(column) = columns.next() else { return Ok(None) };
-        let bytes = if matches!(kind, Kind::Name | Kind::Text | Kind::Texts) { columns.next() } else { None };
+        let bytes = if matches!(kind, ValueType::DictBytes | ValueType::Bytes | ValueType::BytesList) {
+            columns.next()
+        } else {
+            None
+        };
         let words = match kind {
-            Kind::Word | Kind::Name => {
+            ValueType::Keyword | ValueType::DictBytes => {
                 let texts = column.as_dictionary::<Int32Type>().values().as_string::<i32>();
                 let texts = texts.iter().map(Option::unwrap_or_default);
                 let mut words = with_capacity(texts.len())?;
                 let text = |text: &str| match kind {
-                    Kind::Word => objects::text(py, text),
+                    ValueType::Keyword => objects::text(py, text),
                     _ => decoder.text(py, text.as_bytes()),
                 };
                 for word in texts {
@@ -71,34 +75,34 @@ impl<'py, 'a> Cells<'py, 'a> {
         }
         let lossy = self.bytes.filter(|bytes| bytes.is_valid(row));
         match (self.kind, lossy) {
-            (Kind::Time, _) => number::<TimestampNanosecondType, _>(py, column, row, objects::signed),
-            (Kind::I32, _) => number::<Int32Type, _>(py, column, row, objects::signed),
-            (Kind::I64, _) => number::<Int64Type, _>(py, column, row, objects::signed),
-            (Kind::U32, _) => number::<UInt32Type, _>(py, column, row, objects::unsigned),
-            (Kind::U64, _) => number::<UInt64Type, _>(py, column, row, objects::unsigned),
-            (Kind::Bool, _) => column.as_boolean().value(row).into_bound_py_any(py),
-            (Kind::Word, _) | (Kind::Name, None) => {
+            (ValueType::Time, _) => number::<TimestampNanosecondType, _>(py, column, row, objects::signed),
+            (ValueType::I32, _) => number::<Int32Type, _>(py, column, row, objects::signed),
+            (ValueType::I64, _) => number::<Int64Type, _>(py, column, row, objects::signed),
+            (ValueType::U32, _) => number::<UInt32Type, _>(py, column, row, objects::unsigned),
+            (ValueType::U64, _) => number::<UInt64Type, _>(py, column, row, objects::unsigned),
+            (ValueType::Bool, _) => column.as_boolean().value(row).into_bound_py_any(py),
+            (ValueType::Keyword, _) | (ValueType::DictBytes, None) => {
                 let at = column.as_dictionary::<Int32Type>().key(row).unwrap_or_default();
                 self.words[at].clone().into_bound_py_any(py)
             }
-            (Kind::Text, None) => {
+            (ValueType::Bytes, None) => {
                 let text = column.as_string::<i32>().value(row);
                 self.decoder.text(py, text.as_bytes())?.into_bound_py_any(py)
             }
-            (Kind::Name | Kind::Text, Some(bytes)) => {
+            (ValueType::DictBytes | ValueType::Bytes, Some(bytes)) => {
                 self.decoder.text(py, bytes.as_binary::<i32>().value(row))?.into_bound_py_any(py)
             }
-            (Kind::Ancestors, _) => {
+            (ValueType::Ancestors, _) => {
                 let items = column.as_list::<i32>().value(row);
                 let pairs = ancestors::cells(&items).map(|(pid, text, bytes)| (pid, bytes.unwrap_or(text.as_bytes())));
                 self.decoder.ancestors(py, pairs)?.into_bound_py_any(py)
             }
-            (Kind::Texts, None) => {
+            (ValueType::BytesList, None) => {
                 let items = column.as_list::<i32>().value(row);
                 let texts = items.as_string::<i32>().iter().flatten().map(str::as_bytes);
                 self.decoder.texts(py, texts)?.into_bound_py_any(py)
             }
-            (Kind::Texts, Some(bytes)) => {
+            (ValueType::BytesList, Some(bytes)) => {
                 let items = bytes.as_list::<i32>().value(row);
                 self.decoder.texts(py, items.as_binary::<i32>().iter().flatten())?.into_bound_py_any(py)
             }

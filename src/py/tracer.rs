@@ -18,16 +18,16 @@ use crate::config::hook::Hook;
 use crate::event::values::Values;
 use crate::fields::Fields;
 use crate::memory::hold_step;
-use crate::py::args::{Given, Optional, Who, calls, deadline, most, names, wait_s, whole};
+use crate::py::args::{Arg, FilterKwargs, OptArg, calls, count_arg, deadline, int_arg, names, timeout_arg};
 use crate::py::arrow_stream::Stream;
 use crate::py::awaited::Awaited;
 use crate::py::batch::{Batch, ROWS, schema_capsule, stream_capsule};
-use crate::py::collect::{batch, gather};
+use crate::py::collect::{batch, collect};
 use crate::py::dict::Dicts;
 use crate::py::errors::check_memory;
 use crate::py::feed::{Feed, Next};
 use crate::py::handover::obtain;
-use crate::py::reader_lock::{Reading, Turns};
+use crate::py::reader_lock::{ReadState, ReaderLock};
 use crate::py::shown::show;
 use crate::py::sinks::Listed;
 use crate::py::stats::Stats;
@@ -81,42 +81,43 @@ impl Tracer {
 impl Tracer {
     #[new]
     #[expect(clippy::too_many_arguments, reason = "Python's keyword arguments")]
-    #[pyo3(signature = (syscalls=None, *, results=Given(None), fields=None, pid=None, follow=Given(None), uid=None, comm=None,
-                        cgroup=None, path=None, exclude_self=Given(None), outcome=Given(None), hook=Given(None), ring_bytes=None,
-                        queue_bytes=None, sudo=Given(None), broker=None),
+    #[pyo3(signature = (syscalls=None, *, results=Arg(None), fields=None, pid=None, follow=Arg(None), uid=None, comm=None,
+                        cgroup=None, path=None, exclude_self=Arg(None), outcome=Arg(None), hook=Arg(None), ring_bytes=None,
+                        queue_bytes=None, sudo=Arg(None), broker=None),
            text_signature = "(syscalls=None, *, results=True, fields=None, pid=None, follow=False, uid=None, comm=None, cgroup=None, path=None, exclude_self=False, outcome='any', hook='auto', ring_bytes=4194304, queue_bytes=67108864, sudo=False, broker=None)")]
     fn new(
         py: Python<'_>,
-        syscalls: Optional<'_, '_>,
-        results: Given<'_, '_>,
-        fields: Optional<'_, '_>,
-        pid: Optional<'_, '_>,
-        follow: Given<'_, '_>,
-        uid: Optional<'_, '_>,
-        comm: Optional<'_, '_>,
-        cgroup: Optional<'_, '_>,
-        path: Optional<'_, '_>,
-        exclude_self: Given<'_, '_>,
-        outcome: Given<'_, '_>,
-        hook: Given<'_, '_>,
-        ring_bytes: Optional<'_, '_>,
-        queue_bytes: Optional<'_, '_>,
-        sudo: Given<'_, '_>,
-        broker: Optional<'_, '_>,
+        syscalls: OptArg<'_, '_>,
+        results: Arg<'_, '_>,
+        fields: OptArg<'_, '_>,
+        pid: OptArg<'_, '_>,
+        follow: Arg<'_, '_>,
+        uid: OptArg<'_, '_>,
+        comm: OptArg<'_, '_>,
+        cgroup: OptArg<'_, '_>,
+        path: OptArg<'_, '_>,
+        exclude_self: Arg<'_, '_>,
+        outcome: Arg<'_, '_>,
+        hook: Arg<'_, '_>,
+        ring_bytes: OptArg<'_, '_>,
+        queue_bytes: OptArg<'_, '_>,
+        sudo: Arg<'_, '_>,
+        broker: OptArg<'_, '_>,
     ) -> PyResult<Self> {
         check_memory()?;
         let (follow, exclude_self) = (follow.flag("follow", false)?, exclude_self.flag("exclude_self", false)?);
         let outcome = &outcome.word("outcome", "any")?;
-        let asked = Who { pid, follow, uid, comm, cgroup, path, exclude_self, outcome, looks_up: true }.asked()?;
+        let asked =
+            FilterKwargs { pid, follow, uid, comm, cgroup, path, exclude_self, outcome, looks_up: true }.asked()?;
         let config = Config::new(
             &syscalls.map_or_else(|| Ok(DELETE.iter().map(|&it| it.into()).collect()), calls)?,
             results.flag("results", true)?,
-            fields.map_or(Ok(Fields::ALL), |it| Ok::<_, PyErr>(Fields::of(&names("fields", it)?)?))?,
-            Hook::of(&hook.word("hook", "auto")?)?,
+            fields.map_or(Ok(Fields::ALL), |it| Ok::<_, PyErr>(Fields::from_names(&names("fields", it)?)?))?,
+            Hook::from_name(&hook.word("hook", "auto")?)?,
             // It looks at files, of which a filesystem that does not answer keeps it waiting.
             py.detach(|| Filters::new(asked.clone()))?,
-            ring_bytes.map_or(Ok(4 << 20), |bytes| whole("ring_bytes", bytes))?,
-            queue_bytes.map_or(Ok(64 << 20), |bytes| whole("queue_bytes", bytes))?,
+            ring_bytes.map_or(Ok(4 << 20), |bytes| int_arg("ring_bytes", bytes))?,
+            queue_bytes.map_or(Ok(64 << 20), |bytes| int_arg("queue_bytes", bytes))?,
         )?;
         for message in py.detach(|| config.filters.warnings()) {
             show(py, "rawtp._warn", "warn", (message,))?;
@@ -129,7 +130,7 @@ impl Tracer {
         Ok(Self {
             feed: Arc::new(Feed {
                 session,
-                turns: Turns::new(Reading { reader, values, dicts }),
+                lock: ReaderLock::new(ReadState { reader, values, dicts }),
                 schema: schema(config.fields),
             }),
             filters: asked.to_string(),
@@ -182,8 +183,8 @@ impl Tracer {
 
     #[doc = py_doc!("Tracer.aget")]
     #[pyo3(signature = (timeout=None))]
-    fn aget<'py>(slf: &Bound<'py, Self>, timeout: Optional<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
-        let timeout = wait_s("timeout", timeout)?;
+    fn aget<'py>(slf: &Bound<'py, Self>, timeout: OptArg<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+        let timeout = timeout_arg("timeout", timeout)?;
         slf.get().feed.check_process()?;
         slf.get().awaited.call(intern!(slf.py(), "get"), (slf, timeout))
     }
@@ -192,19 +193,19 @@ impl Tracer {
     #[pyo3(signature = (max_events=None, timeout=None), text_signature = "($self, max_events=4096, timeout=None)")]
     fn aget_many<'py>(
         slf: &Bound<'py, Self>,
-        max_events: Optional<'_, 'py>,
-        timeout: Optional<'_, 'py>,
+        max_events: OptArg<'_, 'py>,
+        timeout: OptArg<'_, 'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let most = most("max_events", max_events, 4096)?;
-        let timeout = wait_s("timeout", timeout)?;
+        let most = count_arg("max_events", max_events, 4096)?;
+        let timeout = timeout_arg("timeout", timeout)?;
         slf.get().feed.check_process()?;
         slf.get().awaited.call(intern!(slf.py(), "get_many"), (slf, most, timeout))
     }
 
     #[doc = py_doc!("Tracer.get")]
     #[pyo3(signature = (timeout=None))]
-    fn get<'py>(&self, py: Python<'py>, timeout: Optional<'_, 'py>) -> PyResult<Bound<'py, PyDict>> {
-        let timeout = wait_s("timeout", timeout)?;
+    fn get<'py>(&self, py: Python<'py>, timeout: OptArg<'_, 'py>) -> PyResult<Bound<'py, PyDict>> {
+        let timeout = timeout_arg("timeout", timeout)?;
         let mut event = None;
         self.feed.collect(py, &mut event, deadline(timeout))?;
         event.ok_or_else(|| PyTimeoutError::new_err(format!("no event within {:?} s", timeout.unwrap_or_default())))
@@ -215,19 +216,19 @@ impl Tracer {
     fn get_many<'py>(
         &self,
         py: Python<'py>,
-        max_events: Optional<'_, 'py>,
-        timeout: Optional<'_, 'py>,
+        max_events: OptArg<'_, 'py>,
+        timeout: OptArg<'_, 'py>,
     ) -> PyResult<Bound<'py, PyList>> {
-        let most = most("max_events", max_events, 4096)?;
-        let deadline = deadline(wait_s("timeout", timeout)?);
+        let most = count_arg("max_events", max_events, 4096)?;
+        let deadline = deadline(timeout_arg("timeout", timeout)?);
         Self::list(py, most, |events| self.feed.collect(py, events, deadline))
     }
 
     #[doc = py_doc!("Tracer.batch")]
     #[pyo3(signature = (max_rows=None, timeout=None), text_signature = "($self, max_rows=65536, timeout=None)")]
-    fn batch(&self, py: Python<'_>, max_rows: Optional<'_, '_>, timeout: Optional<'_, '_>) -> PyResult<Py<Batch>> {
-        let most = most("max_rows", max_rows, ROWS)?;
-        let batch = batch(&self.feed, py, deadline(wait_s("timeout", timeout)?), most)?;
+    fn batch(&self, py: Python<'_>, max_rows: OptArg<'_, '_>, timeout: OptArg<'_, '_>) -> PyResult<Py<Batch>> {
+        let most = count_arg("max_rows", max_rows, ROWS)?;
+        let batch = batch(&self.feed, py, deadline(timeout_arg("timeout", timeout)?), most)?;
         self.hand_out(py, batch)
     }
 
@@ -242,7 +243,7 @@ impl Tracer {
         self.feed.check_process()?;
         check_memory()?;
         let (queue, position) = (self.feed.session.queue(), self.feed.session.control().written());
-        if queue.has(position) || self.feed.session.waiting() >= max_events {
+        if queue.has_reached(position) || self.feed.session.waiting() >= max_events {
             return Ok((position, None));
         }
         let announcement = queue.announce(position)?.map(|it| it.as_fd().as_raw_fd());
@@ -254,18 +255,18 @@ impl Tracer {
 
     #[doc = py_doc!("Tracer.to_arrow")]
     #[pyo3(signature = (duration=None, max_rows=None), text_signature = "($self, duration=None, max_rows=1048576)")]
-    fn to_arrow(&self, py: Python<'_>, duration: Optional<'_, '_>, max_rows: Optional<'_, '_>) -> PyResult<Py<Batch>> {
-        let most = most("max_rows", max_rows, 1 << 20)?;
-        let batch = gather(&self.feed, py, deadline(wait_s("duration", duration)?), most)?;
+    fn to_arrow(&self, py: Python<'_>, duration: OptArg<'_, '_>, max_rows: OptArg<'_, '_>) -> PyResult<Py<Batch>> {
+        let most = count_arg("max_rows", max_rows, 1 << 20)?;
+        let batch = collect(&self.feed, py, deadline(timeout_arg("duration", duration)?), most)?;
         self.hand_out(py, batch)
     }
 
     #[doc = py_doc!("Tracer.live")]
     #[pyo3(signature = (seconds=None, rows=None), text_signature = "($self, seconds=None, rows=20)")]
-    fn live(slf: &Bound<'_, Self>, seconds: Optional<'_, '_>, rows: Optional<'_, '_>) -> PyResult<()> {
-        let seconds = wait_s("seconds", seconds)?;
+    fn live(slf: &Bound<'_, Self>, seconds: OptArg<'_, '_>, rows: OptArg<'_, '_>) -> PyResult<()> {
+        let seconds = timeout_arg("seconds", seconds)?;
         slf.get().feed.check_process()?;
-        show(slf.py(), "rawtp._live", "live", (slf, seconds, most("rows", rows, 20)?)).map(drop)
+        show(slf.py(), "rawtp._live", "live", (slf, seconds, count_arg("rows", rows, 20)?)).map(drop)
     }
 
     #[doc = py_doc!("Tracer.__arrow_c_schema__")]
@@ -277,7 +278,7 @@ impl Tracer {
     #[pyo3(signature = (requested_schema=None))]
     fn __arrow_c_stream__<'py>(
         slf: &Bound<'py, Self>,
-        requested_schema: Optional<'_, 'py>,
+        requested_schema: OptArg<'_, 'py>,
     ) -> PyResult<Bound<'py, PyCapsule>> {
         let _ = requested_schema;
         slf.get().feed.check_process()?;

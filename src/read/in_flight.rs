@@ -2,20 +2,20 @@
 
 use std::mem;
 
-use crate::read::join::{Counts, add};
+use crate::read::join::{ReaderCounters, add};
 
 /// Events that were taken for a caller who does not have them yet. Dropped before that, by an error or a panic, they are
 /// counted as discarded: they have left the queue, and he gets the exception in their place.
-pub struct Taken<'a> {
-    counts: &'a Counts,
+pub struct InFlight<'a> {
+    counts: &'a ReaderCounters,
     /// How many.
     pub events: u64,
 }
 
-impl<'a> Taken<'a> {
+impl<'a> InFlight<'a> {
     /// None yet.
     #[must_use]
-    pub fn new(counts: &'a Counts) -> Self {
+    pub fn new(counts: &'a ReaderCounters) -> Self {
         Self { counts, events: 0 }
     }
 
@@ -25,7 +25,7 @@ impl<'a> Taken<'a> {
     }
 }
 
-impl Drop for Taken<'_> {
+impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         add(&self.counts.discarded, self.events);
     }
@@ -40,12 +40,12 @@ mod tests {
 
     #[test]
     fn what_is_not_delivered_is_discarded() {
-        let counts = Counts::default();
-        let mut taken = Taken::new(&counts);
+        let counts = ReaderCounters::default();
+        let mut taken = InFlight::new(&counts);
         taken.events = 3;
         taken.deliver();
         let panicked = catch_unwind(AssertUnwindSafe(|| {
-            let mut taken = Taken::new(&counts);
+            let mut taken = InFlight::new(&counts);
             taken.events = 2;
             panic!("in the middle");
         }));

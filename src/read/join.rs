@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 
 use crate::error::{Malformed, Result};
 use crate::event::Event;
-use crate::event::exec_cache::{Program, Programs};
+use crate::event::exec_cache::{ExecCache, ExecInfo};
 use crate::memory::{OutOfMemory, fallible, reserve};
 use crate::record::segments::NameStatus;
 use crate::record::{Enter, Exit, Record, completion_record, enter_record, exit_record, fetch_ahead, parse, record_at};
@@ -26,7 +26,7 @@ const SPARE_RECORDS: usize = 64;
 
 /// What the readers count. One thread at a time writes (the reader's lock); any may read.
 #[derive(Debug, Default)]
-pub struct Counts {
+pub struct ReaderCounters {
     /// Events whose enter record was decoded.
     pub decoded: AtomicU64,
     /// Of them, those whose exit is waited for.
@@ -38,7 +38,7 @@ pub struct Counts {
     /// Of them, those that the filters left out.
     pub filtered: AtomicU64,
     /// Lost before those, and told by no event.
-    pub untold: AtomicU64,
+    pub unreported_losses: AtomicU64,
     /// Exit records of events that were delivered without waiting for them any longer.
     pub unpaired: AtomicU64,
     /// Events whose name could not be read.
@@ -47,7 +47,7 @@ pub struct Counts {
     pub truncated: AtomicU64,
 }
 
-impl Counts {
+impl ReaderCounters {
     /// Of those that count as delivered, so many were not.
     pub fn take_back(&self, events: u64) {
         self.delivered.store(self.delivered.load(Ordering::Relaxed).saturating_sub(events), Ordering::Relaxed);
@@ -74,20 +74,20 @@ struct Open {
     offset_ns: i64,
     call: (u16, u32),
     ts_ns: u64,
-    program: Option<Arc<Program>>,
+    program: Option<Arc<ExecInfo>>,
     record: Vec<u8>,
 }
 
 /// What tells which end belongs to which beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Key {
+enum CallId {
     /// The thread: it is in one system call at a time.
     Thread(u32),
     /// The CPU that a request was submitted on, and the number that it got there.
     Request(u32, u64),
 }
 
-impl Key {
+impl CallId {
     fn of(record: &enter_record) -> Self {
         if via(record.via.into()) == via::VIA_IO_URING {
             Self::Request(record.cpu, record.seq)
@@ -100,9 +100,9 @@ impl Key {
 /// The calls that are open.
 #[derive(Debug, Default)]
 pub struct Join {
-    open: FxHashMap<Key, Open>,
+    open: FxHashMap<CallId, Open>,
     open_bytes: usize,
-    programs: Programs,
+    programs: ExecCache,
     /// Given up: to be delivered without a result.
     ready: VecDeque<Open>,
     spare: Vec<Vec<u8>>,
@@ -120,7 +120,7 @@ impl Join {
         &mut self,
         chunk: &Chunk,
         position: &mut usize,
-        counts: &Counts,
+        counts: &ReaderCounters,
         make: &mut impl FnMut(&Event<'_>) -> Refusable<R>,
     ) -> Result<Option<R>> {
         loop {
@@ -135,7 +135,7 @@ impl Join {
             // By reference: a record is large.
             match &parse(bytes)? {
                 Record::Enter(enter) => {
-                    let key = Key::of(enter.record);
+                    let key = CallId::of(enter.record);
                     let ends = !enter.has_no_exit();
                     let alone = !self.open.contains_key(&key);
                     if !ends && !alone {
@@ -163,7 +163,7 @@ impl Join {
                         let returned = returned_at_exit(enter);
                         let returned = returned.as_ref().map(Exit::new);
                         let exit = exit.as_ref().map(|(exit, _)| exit).or(returned.as_ref());
-                        let program = self.programs.of(enter.record.pid).map(|program| &**program);
+                        let program = self.programs.get(enter.record.pid).map(|program| &**program);
                         let event = Event { enter, exit, offset_ns: chunk.offset_ns, program, lost_before: 0 };
                         let result = deliver(&event, counts, make);
                         if result.is_err() {
@@ -179,7 +179,7 @@ impl Join {
                     }
                 }
                 Record::Exit(exit) => {
-                    let key = Key::Thread(exit.record.tid);
+                    let key = CallId::Thread(exit.record.tid);
                     if let Some(result) = self.end(key, Some(exit), |join| join.close(key, exit, counts), counts, make)
                     {
                         if result.is_err() {
@@ -191,7 +191,7 @@ impl Join {
                     }
                 }
                 Record::Completion(record) => {
-                    let (key, exit) = (Key::Request(record.cpu, record.seq), exit_of(record));
+                    let (key, exit) = (CallId::Request(record.cpu, record.seq), exit_of(record));
                     let take = |join: &mut Self| {
                         join.reserve_open()?;
                         let open = join.take(key);
@@ -245,7 +245,14 @@ impl Join {
         fallible(|| self.ready.try_reserve(more))
     }
 
-    fn hold(&mut self, key: Key, enter: &Enter<'_>, bytes: &[u8], offset_ns: i64, counts: &Counts) -> Refusable<()> {
+    fn hold(
+        &mut self,
+        key: CallId,
+        enter: &Enter<'_>,
+        bytes: &[u8],
+        offset_ns: i64,
+        counts: &ReaderCounters,
+    ) -> Refusable<()> {
         self.reserve_open()?;
         self.reserve_ready(1)?;
         let mut record = self.spare.pop().unwrap_or_default();
@@ -254,7 +261,7 @@ impl Join {
         self.open_bytes += bytes.len();
         add(&counts.pending, 1);
         let call = (enter.record.abi, enter.record.nr);
-        let program = self.programs.of(enter.record.pid).cloned();
+        let program = self.programs.get(enter.record.pid).cloned();
         let open = Open { offset_ns, call, ts_ns: enter.record.ts_ns, program, record };
         if let Some(earlier) = self.open.insert(key, open) {
             // The thread is in its next call: the exit of the one before was lost.
@@ -264,14 +271,14 @@ impl Join {
         Ok(())
     }
 
-    fn take(&mut self, key: Key) -> Option<Open> {
+    fn take(&mut self, key: CallId) -> Option<Open> {
         let open = self.open.remove(&key)?;
         self.open_bytes -= open.record.len();
         Some(open)
     }
 
     /// The open call that this exit ends.
-    fn close(&mut self, key: Key, exit: &Exit<'_>, counts: &Counts) -> Refusable<Option<Open>> {
+    fn close(&mut self, key: CallId, exit: &Exit<'_>, counts: &ReaderCounters) -> Refusable<Option<Open>> {
         self.reserve_open()?;
         self.reserve_ready(1 + if exit.record.lost_exits > 0 { self.open.len() } else { 0 })?;
         match self.take(key) {
@@ -297,10 +304,10 @@ impl Join {
     /// Makes the event of the open call that `take` finds, if there is one.
     fn end<R>(
         &mut self,
-        key: Key,
+        key: CallId,
         exit: Option<&Exit<'_>>,
         take: impl FnOnce(&mut Self) -> Refusable<Option<Open>>,
-        counts: &Counts,
+        counts: &ReaderCounters,
         make: &mut impl FnMut(&Event<'_>) -> Refusable<R>,
     ) -> Option<Result<R>> {
         let open = match take(self) {
@@ -336,7 +343,7 @@ impl Join {
 fn finish<R>(
     open: &Open,
     exit: Option<&Exit<'_>>,
-    counts: &Counts,
+    counts: &ReaderCounters,
     make: &mut impl FnMut(&Event<'_>) -> Refusable<R>,
 ) -> Result<Refusable<R>> {
     take_off(&counts.pending, 1);
@@ -372,14 +379,18 @@ fn returned_at_exit(enter: &Enter<'_>) -> Option<exit_record> {
 fn exit_at<'a>(chunk: &'a Chunk, position: usize, enter: &Enter<'_>) -> Option<(Exit<'a>, usize)> {
     let Ok(Some((bytes, end))) = record_at(&chunk.bytes, position) else { return None };
     let Ok(Record::Exit(exit)) = parse(bytes) else { return None };
-    let own = Key::of(enter.record) == Key::Thread(exit.record.tid)
+    let own = CallId::of(enter.record) == CallId::Thread(exit.record.tid)
         && (exit.record.abi, exit.record.nr) == (enter.record.abi, enter.record.nr)
         && exit.record.lost_exits == 0;
     own.then_some((exit, end))
 }
 
 #[inline(always)]
-fn deliver<R>(event: &Event<'_>, counts: &Counts, make: &mut impl FnMut(&Event<'_>) -> Refusable<R>) -> Refusable<R> {
+fn deliver<R>(
+    event: &Event<'_>,
+    counts: &ReaderCounters,
+    make: &mut impl FnMut(&Event<'_>) -> Refusable<R>,
+) -> Refusable<R> {
     let result = make(event)?;
     match event.name_status() {
         NameStatus::Ok => {}
@@ -404,7 +415,7 @@ mod tests {
     }
 
     /// Feeds chunks, and gives "name:ret" of what comes out.
-    fn feed(join: &mut Join, counts: &Counts, records: &[Vec<u8>]) -> Vec<String> {
+    fn feed(join: &mut Join, counts: &ReaderCounters, records: &[Vec<u8>]) -> Vec<String> {
         let chunk = Chunk { bytes: records.concat(), ..Chunk::default() };
         let mut make = |event: &Event<'_>| {
             let ret = event.exit.map_or_else(|| "None".into(), |exit| exit.record.ret.to_string());
@@ -424,7 +435,7 @@ mod tests {
 
     #[test]
     fn neighbours_interleaved_and_across_chunks() {
-        let (mut join, counts) = (Join::default(), Counts::default());
+        let (mut join, counts) = (Join::default(), ReaderCounters::default());
         assert_eq!(feed(&mut join, &counts, &[begin(1, "a"), end(1, 0), begin(2, "b"), begin(3, "c")]), ["a:0"]);
         assert_eq!(value(&counts.pending), 2);
         assert_eq!(feed(&mut join, &counts, &[end(3, -2), end(2, -13)]), ["c:-2", "b:-13"]);
@@ -434,7 +445,7 @@ mod tests {
 
     #[test]
     fn without_results_each_entry_is_an_event() {
-        let (mut join, counts) = (Join::default(), Counts::default());
+        let (mut join, counts) = (Join::default(), ReaderCounters::default());
         let alone = |name: &str| framed(&named(request(0, 1, 5, true), name_status::NAME_OK, name.as_bytes()), 0);
         assert_eq!(feed(&mut join, &counts, &[alone("a"), alone("b")]), ["a:None", "b:None"]);
         assert_eq!(value(&counts.pending), 0);
@@ -442,7 +453,7 @@ mod tests {
 
     #[test]
     fn requests_end_in_any_order_and_beside_calls_of_their_thread() {
-        let (mut join, counts) = (Join::default(), Counts::default());
+        let (mut join, counts) = (Join::default(), ReaderCounters::default());
         let begin_request = |cpu, seq, name: &str| {
             framed(&named(request(cpu, seq, 5, false), name_status::NAME_OK, name.as_bytes()), 0)
         };
@@ -459,7 +470,7 @@ mod tests {
 
     #[test]
     fn a_cgroup_between_is_no_event_and_parts_no_call() {
-        let (mut join, counts) = (Join::default(), Counts::default());
+        let (mut join, counts) = (Join::default(), ReaderCounters::default());
         let told = framed(&cgroup(2, 7, true, b"/a"), 0);
         let run = [told.clone(), begin(1, "a"), told.clone(), end(1, 0), told];
         assert_eq!(feed(&mut join, &counts, &run), ["a:0"]);
@@ -468,14 +479,14 @@ mod tests {
 
     #[test]
     fn an_exit_alone_is_counted_and_dropped() {
-        let (mut join, counts) = (Join::default(), Counts::default());
+        let (mut join, counts) = (Join::default(), ReaderCounters::default());
         assert!(feed(&mut join, &counts, &[end(1, 0)]).is_empty());
         assert_eq!(value(&counts.unpaired), 1);
     }
 
     #[test]
     fn a_threads_next_call_gives_up_the_one_before() {
-        let (mut join, counts) = (Join::default(), Counts::default());
+        let (mut join, counts) = (Join::default(), ReaderCounters::default());
         assert!(feed(&mut join, &counts, &[begin(1, "lost its exit")]).is_empty());
         let made = feed(&mut join, &counts, &[begin(1, "next"), end(1, 0)]);
         assert_eq!(made, ["lost its exit:None", "next:0"]);
@@ -484,7 +495,7 @@ mod tests {
 
     #[test]
     fn a_call_whose_entry_was_not_seen() {
-        let (mut join, counts) = (Join::default(), Counts::default());
+        let (mut join, counts) = (Join::default(), ReaderCounters::default());
         let at_exit = |name: &str, ret| framed(&unseen(1, 263, name.as_bytes(), ret), 0);
         assert_eq!(feed(&mut join, &counts, &[at_exit("a", Some(-2)), at_exit("b", None)]), ["a:-2", "b:None"]);
         // The exit of what the thread was in before was lost: that call comes first, and without a result.
@@ -501,7 +512,7 @@ mod tests {
 
     #[test]
     fn an_exit_of_another_call_is_not_taken_for_its_own() {
-        let (mut join, counts) = (Join::default(), Counts::default());
+        let (mut join, counts) = (Join::default(), ReaderCounters::default());
         let other = framed(&exit(1, 84, 0, 0), 0);
         assert_eq!(feed(&mut join, &counts, &[begin(1, "a"), other]), ["a:None"]);
         assert_eq!(value(&counts.unpaired), 1);
@@ -509,7 +520,7 @@ mod tests {
 
     #[test]
     fn lost_exits_give_up_what_is_open() {
-        let (mut join, counts) = (Join::default(), Counts::default());
+        let (mut join, counts) = (Join::default(), ReaderCounters::default());
         assert!(feed(&mut join, &counts, &[begin(5, "b"), begin(2, "a"), begin(9, "c")]).is_empty());
         let told = framed(&exit(9, 263, 0, 3), 0);
         assert_eq!(feed(&mut join, &counts, &[told]), ["c:0", "a:None", "b:None"]);
@@ -518,7 +529,7 @@ mod tests {
 
     #[test]
     fn open_calls_are_bounded() {
-        let (mut join, counts) = (Join::default(), Counts::default());
+        let (mut join, counts) = (Join::default(), ReaderCounters::default());
         let long = "x".repeat(4000);
         let most = OPEN_BYTES / 4000;
         let made: usize =
@@ -529,7 +540,7 @@ mod tests {
 
     #[test]
     fn what_stands_before_something_malformed_is_not_lost() {
-        let (mut join, counts) = (Join::default(), Counts::default());
+        let (mut join, counts) = (Join::default(), ReaderCounters::default());
         let chunk = Chunk { bytes: [begin(1, "a"), framed(b"neither of them", 0)].concat(), ..Chunk::default() };
         assert!(join.next(&chunk, &mut 0, &counts, &mut |_| Ok(())).is_err());
         assert_eq!((value(&counts.decoded), value(&counts.pending)), (1, 1));
@@ -538,7 +549,7 @@ mod tests {
 
     #[test]
     fn a_name_read_at_the_exit_counts() {
-        let (mut join, counts) = (Join::default(), Counts::default());
+        let (mut join, counts) = (Join::default(), ReaderCounters::default());
         let blind = framed(&named(enter(1, 263, 1), name_status::NAME_FAULT, b""), 0);
         let seen = framed(&named(exit(1, 263, 0, 0), name_status::NAME_OK, b"late"), 0);
         assert_eq!(feed(&mut join, &counts, &[blind.clone(), seen]), ["late:0"]);

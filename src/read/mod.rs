@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::memory::check;
-use crate::read::join::{Counts, Join, Refusable, add};
+use crate::read::join::{Join, ReaderCounters, Refusable, add};
 use crate::read::residual_filter::ResidualFilter;
 use crate::ring::queue::{Chunk, Queue};
 
@@ -26,7 +26,7 @@ pub struct Reader {
 #[derive(Debug)]
 struct Source {
     queue: Arc<Queue>,
-    counts: Arc<Counts>,
+    counts: Arc<ReaderCounters>,
     chunk: Chunk,
     position: usize,
     join: Join,
@@ -35,7 +35,7 @@ struct Source {
 impl Reader {
     /// Reads from the queue.
     #[must_use]
-    pub fn new(queue: Arc<Queue>, counts: Arc<Counts>, residual_filter: ResidualFilter) -> Self {
+    pub fn new(queue: Arc<Queue>, counts: Arc<ReaderCounters>, residual_filter: ResidualFilter) -> Self {
         let residual_filter = Some(residual_filter).filter(|residual_filter| !residual_filter.is_off());
         let source = Source { queue, counts, chunk: Chunk::default(), position: 0, join: Join::default() };
         Self { source, residual_filter }
@@ -62,7 +62,7 @@ impl Reader {
                 Err(error) => break Err(error),
             }
         };
-        source.counts.untold.store(residual_filter.untold(), Ordering::Relaxed);
+        source.counts.unreported_losses.store(residual_filter.unreported_losses(), Ordering::Relaxed);
         made
     }
 
@@ -75,7 +75,7 @@ impl Reader {
 
 /// How many events there are to read, about: open calls are not among them, nor is what is still in the ring.
 #[must_use]
-pub fn waiting(queue: &Queue, counts: &Counts) -> usize {
+pub fn waiting(queue: &Queue, counts: &ReaderCounters) -> usize {
     let decoded = counts.decoded.load(Ordering::Relaxed);
     usize::try_from(queue.events().saturating_sub(decoded)).unwrap_or(usize::MAX)
 }
@@ -138,7 +138,7 @@ mod tests {
         let queue = Arc::new(Queue::new(1 << 20).unwrap());
         let bytes = [call(0), call(-2), call(7)].concat();
         queue.push(Chunk { bytes, events: 3, ..Chunk::default() }, || false).unwrap();
-        let counts = Arc::new(Counts::default());
+        let counts = Arc::new(ReaderCounters::default());
         let mut reader = Reader::new(queue, Arc::clone(&counts), ResidualFilter::new(Outcome::Ok, Vec::new()));
         let panicked = catch_unwind(AssertUnwindSafe(|| reader.next(|_| -> Refusable<()> { panic!("in the middle") })));
         assert!(panicked.is_err());

@@ -14,7 +14,7 @@ pub struct ResidualFilter {
     wanted: Vec<PathFilter>,
     paths: Paths,
     /// By CPU and `via`: how many were lost before events that were left out since the last that was not.
-    untold: FxHashMap<(u32, u8), u32>,
+    unreported_losses: FxHashMap<(u32, u8), u32>,
 }
 
 impl ResidualFilter {
@@ -36,12 +36,13 @@ impl ResidualFilter {
         let place = (record.cpu, record.via);
         if !self.outcome.matches(event.ret()) || !(self.wanted.is_empty() || self.is_wanted(event)) {
             if event.lost() > 0 {
-                let untold = self.untold.entry(place).or_default();
-                *untold = untold.saturating_add(event.lost());
+                let unreported_losses = self.unreported_losses.entry(place).or_default();
+                *unreported_losses = unreported_losses.saturating_add(event.lost());
             }
             return None;
         }
-        let lost_before = if self.untold.is_empty() { 0 } else { self.untold.remove(&place).unwrap_or(0) };
+        let lost_before =
+            if self.unreported_losses.is_empty() { 0 } else { self.unreported_losses.remove(&place).unwrap_or(0) };
         Some(Event { lost_before, ..*event })
     }
 
@@ -49,14 +50,14 @@ impl ResidualFilter {
     pub fn put_back(&mut self, event: &Event<'_>) {
         if event.lost_before > 0 {
             let record = event.enter.record;
-            self.untold.insert((record.cpu, record.via), event.lost_before);
+            self.unreported_losses.insert((record.cpu, record.via), event.lost_before);
         }
     }
 
     /// How many were lost that no event has told of.
     #[must_use]
-    pub fn untold(&self) -> u64 {
-        self.untold.values().map(|lost| u64::from(*lost)).sum()
+    pub fn unreported_losses(&self) -> u64 {
+        self.unreported_losses.values().map(|lost| u64::from(*lost)).sum()
     }
 
     /// A path that is not known, or of which a part is missing, could be any; unless the kernel, too, found none.
@@ -72,7 +73,7 @@ impl ResidualFilter {
             }
             self.paths.resolve(name, directory, segments.root(), is_cwd);
             let (paths, wanted) = (&self.paths, &mut self.wanted);
-            let mut has = |path: Option<&[u8]>| path.is_some_and(|path| wanted.iter_mut().any(|one| one.has(path)));
+            let mut has = |path: Option<&[u8]>| path.is_some_and(|path| wanted.iter_mut().any(|one| one.matches(path)));
             !paths.is_nowhere() && ((paths.is_cut() && !reached_nothing) || has(paths.path()) || has(paths.host_path()))
         })
     }

@@ -101,21 +101,21 @@ impl<'a> Directory<'a> {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Segments<'a> {
     bytes: &'a [u8],
-    filename: Place,
-    new_filename: Place,
-    directory: Place,
-    new_directory: Place,
-    exe: Place,
-    argv: Place,
-    ancestors: Place,
-    root: Place,
-    result: Place,
+    filename: Offset,
+    new_filename: Offset,
+    directory: Offset,
+    new_directory: Offset,
+    exe: Offset,
+    argv: Offset,
+    ancestors: Offset,
+    root: Offset,
+    result: Offset,
     /// Of all names that a call passed.
     statuses: u16,
 }
 
 /// Where a segment's head ends; 0 where there is none.
-type Place = u32;
+type Offset = u32;
 
 impl<'a> Segments<'a> {
     /// Looks through the segments; kinds that we do not know are passed over, and of two of a kind the last counts.
@@ -135,7 +135,7 @@ impl<'a> Segments<'a> {
                 return Err(Malformed("a segment longer than its record"));
             }
             // A record is far below the 4 GiB that this can tell.
-            let place = at as Place;
+            let place = at as Offset;
             match segment_kind(head.kind.into()) {
                 segment_kind::SEGMENT_FILENAME => {
                     found.filename = place;
@@ -161,7 +161,7 @@ impl<'a> Segments<'a> {
 
     /// The status and the content of the one there.
     #[inline(always)]
-    fn content(&self, place: Place) -> Option<(u32, &'a [u8])> {
+    fn content(&self, place: Offset) -> Option<(u32, &'a [u8])> {
         let at = place as usize;
         let head = head_at(self.bytes, at.checked_sub(size_of::<segment>())?)?;
         let content = self.bytes.get(at..)?.get(..head.bytes as usize)?;
@@ -169,7 +169,7 @@ impl<'a> Segments<'a> {
     }
 
     #[inline(always)]
-    fn name(&self, place: Place) -> Option<Name<'a>> {
+    fn name(&self, place: Offset) -> Option<Name<'a>> {
         self.content(place).map(|(status, bytes)| {
             let status = match name_status(status) {
                 name_status::NAME_OK => NameStatus::Ok,
@@ -181,7 +181,7 @@ impl<'a> Segments<'a> {
     }
 
     #[inline(always)]
-    fn walked(&self, place: Place) -> Option<Directory<'a>> {
+    fn walked(&self, place: Offset) -> Option<Directory<'a>> {
         let (status, content) = self.content(place)?;
         let (fixed, names) = content.split_at_checked(size_of::<directory>())?;
         let root_bytes = fixed.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes)).filter(|bytes| *bytes != u32::MAX);
@@ -281,7 +281,7 @@ fn head_at(bytes: &[u8], at: usize) -> Option<segment> {
 
 /// The place of a directory, which has a fixed part.
 #[inline(always)]
-fn walk(place: Place, length: usize) -> Result<Place> {
+fn walk(place: Offset, length: usize) -> Result<Offset> {
     if length < size_of::<directory>() { Err(Malformed("a directory cut short")) } else { Ok(place) }
 }
 

@@ -4,33 +4,33 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, OnceLock};
 
 use crate::error::Result;
-use crate::ring::counters::Counters;
-use crate::sys::close_on_fork::Link;
+use crate::ring::counters::KernelCounters;
+use crate::sys::close_on_fork::CloseOnForkFd;
 use crate::sys::membarrier::wait_for_programs;
 
 /// More than a broker says.
 const WORD_BYTES: usize = 512;
 
 /// Why nothing is seen any more, once that is so.
-pub type End = Arc<OnceLock<String>>;
+pub type EndReason = Arc<OnceLock<String>>;
 
 /// Held by the thread that drains; dropped, the broker detaches.
 #[derive(Debug)]
-pub struct Connection {
+pub struct BrokerLease {
     /// Like a link: a fork that kept it open would keep the programs attached.
-    socket: Link,
-    counters: Arc<Counters>,
-    end: End,
+    socket: CloseOnForkFd,
+    counters: Arc<KernelCounters>,
+    end: EndReason,
 }
 
-impl Connection {
+impl BrokerLease {
     /// Takes the socket over.
     ///
     /// # Errors
     ///
-    /// Those of [`Link::new`].
-    pub fn new(socket: OwnedFd, counters: Arc<Counters>, end: End) -> Result<Self> {
-        Ok(Self { socket: Link::new(socket)?, counters, end })
+    /// Those of [`CloseOnForkFd::new`].
+    pub fn new(socket: OwnedFd, counters: Arc<KernelCounters>, end: EndReason) -> Result<Self> {
+        Ok(Self { socket: CloseOnForkFd::new(socket)?, counters, end })
     }
 
     /// When the socket is readable: the broker has something to say, or is gone; both are the end. From its return on
@@ -56,7 +56,7 @@ impl Connection {
     }
 }
 
-impl AsFd for Connection {
+impl AsFd for BrokerLease {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }

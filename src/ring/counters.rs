@@ -34,13 +34,13 @@ pub const COUNTERS_BYTES: usize = size_of::<counters>();
 
 /// What the programs count, and the switch that ends it.
 #[derive(Debug)]
-pub struct Counters {
+pub struct KernelCounters {
     counted: Mapping,
     switch: Mapping,
     slots: usize,
 }
 
-impl Counters {
+impl KernelCounters {
     /// Maps the counters, an element for each of `slots`, and the switch, which is a word.
     ///
     /// # Errors

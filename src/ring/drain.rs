@@ -13,7 +13,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use crate::cgroup::reports::CgroupReports;
 use crate::error::{Error, Result};
 use crate::memory::{reserve, touch_thread_locals, with_capacity};
-use crate::ring::broker_lease::Connection;
+use crate::ring::broker_lease::BrokerLease;
 use crate::ring::buffer::{Drained, Ring};
 use crate::ring::clock::Clock;
 use crate::ring::control::Control;
@@ -52,7 +52,7 @@ impl Drain {
         ring: Ring,
         queue: Arc<Queue>,
         reports: Arc<CgroupReports>,
-        connection: Option<Connection>,
+        connection: Option<BrokerLease>,
     ) -> Result<Self> {
         let control = Arc::new(Control::new(ring.written())?);
         let worker = Worker {
@@ -113,7 +113,7 @@ struct Worker {
     control: Arc<Control>,
     reports: Arc<CgroupReports>,
     clock: Clock,
-    connection: Option<Connection>,
+    connection: Option<BrokerLease>,
     /// Since when a reader waits for what lies behind a record that is still being written, or for which there is no chunk.
     behind: Option<Instant>,
     /// Room for the one chunk that a stop finds on its way into the queue.
@@ -231,7 +231,7 @@ impl Worker {
     /// Lets a reader go on that has waited too long: for a record that is still being written, or for memory.
     fn release_readers(&mut self) {
         let position = self.control.flushed();
-        if self.queue.has(position) {
+        if self.queue.has_reached(position) {
             self.behind = None;
         } else if self.behind.get_or_insert_with(Instant::now).elapsed() > STUCK {
             self.queue.reach(position);

@@ -211,7 +211,7 @@ impl Queue {
 
     /// Whether everything before that position of the ring is in the queue, or was.
     #[must_use]
-    pub fn has(&self, position: u64) -> bool {
+    pub fn has_reached(&self, position: u64) -> bool {
         self.reached.load(Ordering::Acquire) >= position
     }
 
@@ -231,7 +231,7 @@ impl Queue {
 
     /// Whether waiting for a position has an end: it is reached, or a reader has to make room first, or nothing more comes.
     fn is_answered(&self, state: &State, position: u64) -> bool {
-        state.closed || state.full || state.starved || self.has(position)
+        state.closed || state.full || state.starved || self.has_reached(position)
     }
 
     fn tell(&self, state: &mut State) {

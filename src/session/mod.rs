@@ -11,26 +11,26 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::load;
 use crate::load::attach::Attached;
-use crate::load::coverage::Part;
+use crate::load::coverage::HookCoverage;
 use crate::load::loaded::Loaded;
-use crate::read::join::Counts;
+use crate::read::join::ReaderCounters;
 use crate::read::residual_filter::ResidualFilter;
 use crate::read::{Reader, waiting};
-use crate::ring::broker_lease::{Connection, End};
+use crate::ring::broker_lease::{BrokerLease, EndReason};
 use crate::ring::buffer::Ring;
 use crate::ring::control::Control;
-use crate::ring::counters::{Counters, Totals};
+use crate::ring::counters::{KernelCounters, Totals};
 use crate::ring::drain::Drain;
 use crate::ring::queue::Queue;
 use crate::session::ledger::Ledger;
-use crate::sys::close_on_fork::{Link, generation};
+use crate::sys::close_on_fork::{CloseOnForkFd, generation};
 use crate::sys::fdinfo::missed;
 use crate::sys::membarrier::wait_for_programs;
 
 #[derive(Debug)]
 struct Running {
     /// Those of entries first: they are detached before the others, so that what began can still end.
-    links: Vec<Link>,
+    links: Vec<CloseOnForkFd>,
     programs: Vec<OwnedFd>,
     drain: Drain,
 }
@@ -47,14 +47,14 @@ struct Final {
 pub struct Session {
     queue: Arc<Queue>,
     control: Arc<Control>,
-    counters: Arc<Counters>,
-    counts: Arc<Counts>,
+    counters: Arc<KernelCounters>,
+    counts: Arc<ReaderCounters>,
     reports: Arc<CgroupReports>,
     running: Mutex<Option<Running>>,
     last: OnceLock<Final>,
     generation: u64,
-    coverage: Vec<Part>,
-    end: End,
+    coverage: Vec<HookCoverage>,
+    end: EndReason,
 }
 
 impl Session {
@@ -75,14 +75,14 @@ impl Session {
     /// [`crate::error::Error::Os`]: descriptors, memory or threads ran out.
     pub fn start(loaded: Loaded, config: &Config, broker: Option<OwnedFd>) -> Result<(Self, Reader)> {
         let queue = Arc::new(Queue::new(config.queue_bytes)?);
-        let counters = Arc::new(Counters::new(&loaded.counters, &loaded.switch, loaded.slots)?);
+        let counters = Arc::new(KernelCounters::new(&loaded.counters, &loaded.switch, loaded.slots)?);
         let ring = Ring::new(loaded.ring, loaded.ring_bytes)?;
         let Attached { links, programs, coverage } = loaded.attached;
-        let end = End::default();
-        let connection = broker.map(|socket| Connection::new(socket, Arc::clone(&counters), Arc::clone(&end)));
+        let end = EndReason::default();
+        let connection = broker.map(|socket| BrokerLease::new(socket, Arc::clone(&counters), Arc::clone(&end)));
         let reports = Arc::new(CgroupReports::default());
         let drain = Drain::start(ring, Arc::clone(&queue), Arc::clone(&reports), connection.transpose()?)?;
-        let counts = Arc::new(Counts::default());
+        let counts = Arc::new(ReaderCounters::default());
         let residual_filter = ResidualFilter::new(config.filters.outcome(), config.filters.paths().to_vec());
         let reader = Reader::new(Arc::clone(&queue), Arc::clone(&counts), residual_filter);
         let session = Self {
@@ -126,7 +126,7 @@ impl Session {
 
     /// What the reader counts.
     #[must_use]
-    pub fn counts(&self) -> &Counts {
+    pub fn counts(&self) -> &ReaderCounters {
         &self.counts
     }
 
@@ -138,11 +138,11 @@ impl Session {
 
     /// What the session sees: nothing any more, when the broker is gone.
     #[must_use]
-    pub fn coverage(&self) -> Vec<Part> {
+    pub fn coverage(&self) -> Vec<HookCoverage> {
         let mut coverage = self.coverage.clone();
         if let Some(end) = self.end.get() {
             for part in coverage.iter_mut().filter(|part| part.hook.is_some()) {
-                *part = Part::absent(part.name, end);
+                *part = HookCoverage::absent(part.name, end);
             }
         }
         coverage
@@ -181,9 +181,15 @@ impl Session {
     pub fn ledger(&self) -> Ledger {
         let counts = &*self.counts;
         // Before the kernel's counters: what is decoded was submitted, not the other way round.
-        let [decoded, pending, delivered, discarded, filtered, untold] =
-            [&counts.decoded, &counts.pending, &counts.delivered, &counts.discarded, &counts.filtered, &counts.untold]
-                .map(|counter| counter.load(Ordering::Relaxed));
+        let [decoded, pending, delivered, discarded, filtered, unreported_losses] = [
+            &counts.decoded,
+            &counts.pending,
+            &counts.delivered,
+            &counts.discarded,
+            &counts.filtered,
+            &counts.unreported_losses,
+        ]
+        .map(|counter| counter.load(Ordering::Relaxed));
         let running = self.lock_running();
         let (totals, missed) = match self.last.get() {
             Some(last) => (last.totals, last.missed),
@@ -207,7 +213,7 @@ impl Session {
             lost_exits: totals.lost_exits,
             name_faults: counts.name_faults.load(Ordering::Relaxed),
             truncated: counts.truncated.load(Ordering::Relaxed),
-            tail_lost: totals.tail_lost + untold,
+            tail_lost: totals.tail_lost + unreported_losses,
             unfollowed: totals.unfollowed,
             lost_cgroups: totals.lost_cgroups + self.reports.dropped(),
         }

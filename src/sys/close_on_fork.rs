@@ -22,7 +22,7 @@ extern "C" fn in_child() {
     for slot in &DESCRIPTORS {
         let fd = slot.swap(FREE, Ordering::Relaxed);
         if fd != FREE {
-            // SAFETY: close(2) is async-signal-safe, and the child's owner of this descriptor forgets it (Link::drop).
+            // SAFETY: close(2) is async-signal-safe, and the child's owner of this descriptor forgets it (CloseOnForkFd::drop).
             unsafe { libc::close(fd) };
         }
     }
@@ -36,13 +36,13 @@ pub fn generation() -> u64 {
 
 /// A descriptor that keeps a program attached, in the process that opened it and in no other.
 #[derive(Debug)]
-pub struct Link {
+pub struct CloseOnForkFd {
     fd: Option<OwnedFd>,
     slot: usize,
     generation: u64,
 }
 
-impl Link {
+impl CloseOnForkFd {
     /// Takes the descriptor over.
     ///
     /// # Errors
@@ -74,13 +74,13 @@ impl Link {
     }
 }
 
-impl AsFd for Link {
+impl AsFd for CloseOnForkFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_ref().expect("only release and drop take it").as_fd()
     }
 }
 
-impl Drop for Link {
+impl Drop for CloseOnForkFd {
     fn drop(&mut self) {
         if self.generation == generation() {
             DESCRIPTORS[self.slot].store(FREE, Ordering::Relaxed);

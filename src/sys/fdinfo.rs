@@ -22,7 +22,7 @@ impl Fdinfo {
     /// # Errors
     ///
     /// [`Error::Os`] where `/proc` is not mounted.
-    pub fn of(fd: &impl AsFd) -> Result<Self> {
+    pub fn read(fd: &impl AsFd) -> Result<Self> {
         let path = format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd());
         fs::read_to_string(path)
             .map(Self)
@@ -69,7 +69,7 @@ fn missed_one(program: &OwnedFd) -> Option<u64> {
 /// out its fdinfo, opened.
 fn missed_by_text(program: &OwnedFd) -> Option<u64> {
     const KEY: &str = "recursion_misses";
-    let own = Fdinfo::of(program).ok()?;
+    let own = Fdinfo::read(program).ok()?;
     if own.has("prog_type") {
         return own.number(KEY);
     }
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn of_a_file_there_is_no_count() {
         let null = File::open("/dev/null").unwrap();
-        assert!(Fdinfo::of(&null).unwrap().has("flags"));
+        assert!(Fdinfo::read(&null).unwrap().has("flags"));
         let status = File::open("/proc/self/status").unwrap();
         assert_eq!(missed(&[null.into()]), None);
         assert_eq!(missed(&[status.into()]), None);

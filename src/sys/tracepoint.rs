@@ -1,4 +1,4 @@
-//! Classic tracepoints: perf_event_open(2), and their ids in tracefs.
+//! Classic tracepoints: `perf_event_open(2)`, and their ids in tracefs.
 
 use std::ffi::CString;
 use std::fs::{self, File};
@@ -13,7 +13,7 @@ use crate::sys::fd::owned;
 ///
 /// # Errors
 ///
-/// Those of `perf_event_open(2)` and `bpf(2)`, and of looking the tracepoint up.
+/// Those of ``perf_event_open(2)`` and `bpf(2)`, and of looking the tracepoint up.
 pub fn attach_tracepoint(program: BorrowedFd<'_>, name: &str) -> io::Result<OwnedFd> {
     let event = open_tracepoint(name)?;
     let (program, event) = (program.as_raw_fd(), event.as_raw_fd());

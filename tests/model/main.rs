@@ -128,10 +128,10 @@ impl Tracer {
         let position = self.control.written();
         let mut marks = Vec::new();
         loop {
-            if !self.queue.has(position) {
+            if !self.queue.has_reached(position) {
                 wait(position);
             }
-            let done = self.queue.is_closed() || self.queue.has(position);
+            let done = self.queue.is_closed() || self.queue.has_reached(position);
             while let Some(chunk) = self.queue.pop() {
                 marks.push(chunk.bytes[0]);
             }

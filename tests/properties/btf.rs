@@ -2,7 +2,7 @@
 
 use std::iter;
 
-use _core::btf::subset::part_of;
+use _core::btf::subset::subset;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -31,8 +31,8 @@ proptest! {
     #[test]
     fn a_part_of_a_part_is_the_part(types in types()) {
         let object = btf(&[]);
-        if let Some(part) = part_of(&btf(&types), &object) {
-            prop_assert_eq!(part_of(&part, &object), Some(part));
+        if let Some(part) = subset(&btf(&types), &object) {
+            prop_assert_eq!(subset(&part, &object), Some(part));
         }
     }
 
@@ -44,8 +44,8 @@ proptest! {
             *place = *byte;
         }
         for (kernel, object) in [(&kernel, &broken), (&broken, &kernel), (&broken, &broken)] {
-            if let Some(part) = part_of(kernel, object) {
-                prop_assert!(part_of(&part, &part).is_some());
+            if let Some(part) = subset(kernel, object) {
+                prop_assert!(subset(&part, &part).is_some());
             }
         }
     }

@@ -1,6 +1,6 @@
 //! An id is found where its runtime writes it, and nothing is taken for one that has not its exact form.
 
-use _core::cgroup::path::{Place, parse};
+use _core::cgroup::path::{Workload, parse};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -127,7 +127,7 @@ fn near() -> impl Strategy<Value = Vec<u8>> {
     vec(piece, 0..16).prop_map(|pieces| pieces.concat())
 }
 
-fn assert_exact(path: &[u8], place: &Place) -> Result<(), TestCaseError> {
+fn assert_exact(path: &[u8], place: &Workload) -> Result<(), TestCaseError> {
     let shown = String::from_utf8_lossy(path);
     if let Some(id) = &place.container_id {
         let words = ["lxc", "machine-", "nspawn", "garden", "nomad", "share.slice", "reserve.slice"];

@@ -83,14 +83,14 @@ fn shown(batch: &RecordBatch, row: usize) -> String {
 fn read_all(
     granted: usize,
     outcome: Outcome,
-    batch: impl Fn(&mut Reader, &mut Values, &Counts) -> Result<RecordBatch>,
+    batch: impl Fn(&mut Reader, &mut Values, &ReaderCounters) -> Result<RecordBatch>,
 ) -> (Read, bool) {
     let queue = Arc::new(Queue::new(1 << 20).unwrap());
     for chunk in chunks() {
         queue.push(chunk, || false).unwrap();
     }
     queue.close(Vec::new(), None);
-    let counts = Arc::new(Counts::default());
+    let counts = Arc::new(ReaderCounters::default());
     let mut reader = Reader::new(queue, Arc::clone(&counts), ResidualFilter::new(outcome, Vec::new()));
     let mut values = Values::new(Fields::ALL);
     let mut read = Read { rows: Vec::new(), refused: 0, counts: [0; 6] };
@@ -114,7 +114,7 @@ fn read_all(
 fn each_refusal(
     outcome: Outcome,
     step: usize,
-    batch: impl Fn(&mut Reader, &mut Values, &Counts) -> Result<RecordBatch> + Copy,
+    batch: impl Fn(&mut Reader, &mut Values, &ReaderCounters) -> Result<RecordBatch> + Copy,
 ) {
     let (whole, was_refused) = read_all(usize::MAX, outcome, batch);
     let [decoded, pending, delivered, discarded, filtered, unpaired] = whole.counts;
@@ -178,7 +178,7 @@ fn an_event_that_is_refused_for_long_is_still_the_next() {
         queue.push(chunk, || false).unwrap();
     }
     queue.close(Vec::new(), None);
-    let counts = Arc::new(Counts::default());
+    let counts = Arc::new(ReaderCounters::default());
     let mut reader = Reader::new(queue, counts, ResidualFilter::new(Outcome::Failed, Vec::new()));
     let mut seen = Vec::new();
     loop {

@@ -12,9 +12,9 @@ use rustc_hash::FxBuildHasher;
 use super::*;
 use crate::columns::ancestors;
 use crate::columns::schema::schema;
-use crate::event::exec_cache::{Program, Programs};
+use crate::event::exec_cache::{ExecCache, ExecInfo};
 use crate::event::values::{Value, texts};
-use crate::fields::{Fields, Key, Kind};
+use crate::fields::{Fields, Key, ValueType};
 use crate::record::segments::{Segments, ancestors};
 use crate::record::testing::{add_segment, walked};
 use crate::record::{Enter, Exit, enter_record, exit_record};
@@ -93,7 +93,7 @@ fn with_event<R>(sample: &Sample, then: impl FnOnce(&Event<'_>) -> R) -> R {
     let program_segments = Segments::read(&program_run).unwrap();
     // Equal ones have one number, as the events of one process have.
     let id = FxBuildHasher.hash_one((&sample.directory, &sample.program));
-    let program = Some(&Program::new(id, &program_segments));
+    let program = Some(&ExecInfo::new(id, &program_segments));
     let exit = sample.ret.map(|ret| exit_record { ret, ts_ns: u64::MAX, ..Default::default() });
     let exit = exit.as_ref().map(Exit::new);
     then(&Event {
@@ -113,9 +113,9 @@ fn shown(value: Value<'_>) -> String {
         Value::U32(value) => value.to_string(),
         Value::U64(value) => value.to_string(),
         Value::Bool(value) => value.to_string(),
-        Value::Word(word) => format!("{:?}", word.as_bytes()),
-        Value::Text(bytes) => format!("{bytes:?}"),
-        Value::Texts(bytes) => format!("{:?}", texts(bytes).collect::<Vec<_>>()),
+        Value::Keyword(word) => format!("{:?}", word.as_bytes()),
+        Value::Bytes(bytes) => format!("{bytes:?}"),
+        Value::BytesList(bytes) => format!("{:?}", texts(bytes).collect::<Vec<_>>()),
         Value::Ancestors(bytes) => format!("{:?}", ancestors(bytes).collect::<Vec<_>>()),
     }
 }
@@ -146,24 +146,24 @@ pub(super) fn cell(key: Key, column: &ArrayRef, bytes: Option<&ArrayRef>, row: u
         original.to_vec()
     };
     let one = |text: &str| format!("{:?}", original(text, raw_bytes.map(|bytes| bytes.as_binary::<i32>().value(row))));
-    match key.kind() {
-        Kind::Time => column.as_primitive::<TimestampNanosecondType>().value(row).to_string(),
-        Kind::I32 => column.as_primitive::<Int32Type>().value(row).to_string(),
-        Kind::I64 => column.as_primitive::<Int64Type>().value(row).to_string(),
-        Kind::U32 => column.as_primitive::<UInt32Type>().value(row).to_string(),
-        Kind::U64 => column.as_primitive::<UInt64Type>().value(row).to_string(),
-        Kind::Bool => column.as_boolean().value(row).to_string(),
-        Kind::Word | Kind::Name => {
+    match key.value_type() {
+        ValueType::Time => column.as_primitive::<TimestampNanosecondType>().value(row).to_string(),
+        ValueType::I32 => column.as_primitive::<Int32Type>().value(row).to_string(),
+        ValueType::I64 => column.as_primitive::<Int64Type>().value(row).to_string(),
+        ValueType::U32 => column.as_primitive::<UInt32Type>().value(row).to_string(),
+        ValueType::U64 => column.as_primitive::<UInt64Type>().value(row).to_string(),
+        ValueType::Bool => column.as_boolean().value(row).to_string(),
+        ValueType::Keyword | ValueType::DictBytes => {
             let words = column.as_dictionary::<Int32Type>();
             one(words.values().as_string::<i32>().value(words.key(row).unwrap()))
         }
-        Kind::Text => one(column.as_string::<i32>().value(row)),
-        Kind::Ancestors => {
+        ValueType::Bytes => one(column.as_string::<i32>().value(row)),
+        ValueType::Ancestors => {
             let items = column.as_list::<i32>().value(row);
             let all: Vec<_> = ancestors::cells(&items).map(|(pid, text, bytes)| (pid, original(text, bytes))).collect();
             format!("{all:?}")
         }
-        Kind::Texts => {
+        ValueType::BytesList => {
             let items = column.as_list::<i32>().value(row);
             let shown: Vec<_> = items.as_string::<i32>().iter().map(|text| text.unwrap().to_owned()).collect();
             let Some(bytes) = raw_bytes else {
@@ -189,8 +189,8 @@ fn check(samples: &[Sample], wanted: Fields) {
     for (row, sample) in samples.iter().enumerate() {
         let mut expected = vec![None; Key::ALL.len()];
         with_event(sample, |event| {
-            for part in Part::ALL {
-                let Ok(()) = values.each(part, event, |key, value| {
+            for scope in Scope::ALL {
+                let Ok(()) = values.visit(scope, event, |key, value| {
                     expected[key as usize] = Some(shown(value));
                     Ok::<_, Infallible>(())
                 });
@@ -200,7 +200,7 @@ fn check(samples: &[Sample], wanted: Fields) {
             let bytes = batch.column_by_name(&format!("{}_bytes", key.as_str()));
             let found = batch.column_by_name(key.as_str()).map(|column| cell(*key, column, bytes, row));
             assert_eq!((key, &found), (key, &expected[*key as usize]));
-            assert_eq!(found.is_some(), wanted.has(*key));
+            assert_eq!(found.is_some(), wanted.contains(*key));
         }
     }
 }
@@ -214,13 +214,13 @@ proptest! {
     #[test]
     fn any_keys(samples in prop::collection::vec(sample(), 0..4), keys in prop::sample::subsequence(Key::ALL, 1..41)) {
         let names: Vec<String> = keys.iter().map(|key| key.as_str().to_owned()).collect();
-        check(&samples, Fields::of(&names).unwrap());
+        check(&samples, Fields::from_names(&names).unwrap());
     }
 }
 
 #[test]
 fn a_dictionary_has_each_text_once() {
-    let wanted = Fields::of(&["comm".into()]).unwrap();
+    let wanted = Fields::from_names(&["comm".into()]).unwrap();
     let mut values = Values::new(wanted);
     let mut columns = BatchBuilder::new(&values, 0).unwrap();
     for comm in [b"\xff\0\0\0", b"\\xff", b"\xff\0\0\0", b"rm\0\0"] {
@@ -240,15 +240,15 @@ fn a_dictionary_has_each_text_once() {
 
 #[test]
 fn texts_are_bounded() {
-    let wanted = Fields::of(&["argv".into()]).unwrap();
+    let wanted = Fields::from_names(&["argv".into()]).unwrap();
     let mut values = Values::new(wanted);
     let mut columns = BatchBuilder::new(&values, 0).unwrap();
     let mut argv = Vec::new();
     add_segment(&mut argv, segment_kind::SEGMENT_ARGV.0, name_status::NAME_OK.0, &[b'a'; 1023]);
     let enter = Enter { record: &enter_record::default(), segments: Segments::read(&argv).unwrap() };
-    let mut programs = Programs::default();
+    let mut programs = ExecCache::default();
     programs.learn(&enter).unwrap();
-    let program = programs.of(0).map(|program| &**program);
+    let program = programs.get(0).map(|program| &**program);
     while !columns.is_full() {
         columns.push(&Event { enter: &enter, exit: None, offset_ns: 0, program, lost_before: 0 }, &mut values).unwrap();
     }
