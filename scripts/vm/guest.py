@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 BUILT = ROOT / "target" / "vm"
 DIST = ROOT / "dist"
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
-SOURCES = ("tests", "benches", "scripts", "systemd", "README.md", "pyproject.toml")
+SOURCES = ("tests", "benches", "scripts", "systemd", "docs", "README.md", "pyproject.toml")
 NO_WHEEL = "Rust's standard library for this architecture is not installed, and there is no wheel without it"
 # It has int 0x80 in it.
 AMD64_ONLY = {"compat"}
