@@ -28,6 +28,9 @@ def unexplained(docstrings: Mapping[str, str | None], site: Path) -> list[str]:
 
 def main() -> int:
     zensical = Path(sys.executable).with_name("zensical")
+    if not zensical.exists():
+        print("docs: there is no zensical: it needs Python 3.11 or later", file=sys.stderr)
+        return 1
     built = subprocess.run([zensical, "build", "--clean", "--strict"], cwd=ROOT, check=False)
     if built.returncode:
         return built.returncode
