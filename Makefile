@@ -26,12 +26,13 @@ PYTEST_CACHE := -o "cache_dir=/run/rawtp-pytest$(CURDIR)"
 # Through sudo only what is named here arrives. Root's files stay out of the tree, whose owner could not remove them.
 TEST_ENV := HYPOTHESIS_STORAGE_DIRECTORY=/run/rawtp-hypothesis $(if $(CI_RUN),CI=true RAWTP_REQUIRE_KERNEL=1,$(if $(RAWTP_REQUIRE_KERNEL),RAWTP_REQUIRE_KERNEL=$(RAWTP_REQUIRE_KERNEL)))
 
-PIP := .venv/bin/python -m pip --disable-pip-version-check install --quiet
+# Without the lock, what is released today would decide whether the tests pass.
+PIP := .venv/bin/python -m pip --disable-pip-version-check install --quiet --constraint scripts/lock.txt
 SOURCES := $(shell find src bpf -type f) build.rs Cargo.toml Cargo.lock pyproject.toml
 PACKAGED := $(wildcard python/rawtp/*.py* python/rawtp/*/*.py* python/rawtp/py.typed LICENSE-* README.md)
 FORMATTED := $(filter-out bpf/vmlinux.h,$(wildcard bpf/*.[ch] bpf/*/*.[ch] benches/programs/*.c benches/programs/*.h))
 
-.PHONY: help run test test-vm test-fresh test-asan test-miri vm build wheel wheels sdist lint audit fuzz soak bench bench-deps clean \
+.PHONY: help run test test-vm test-fresh test-asan test-miri vm build wheel wheels sdist lint fmt docs lock audit fuzz soak bench bench-deps clean \
 	setup-wheel setup-test setup-wheels setup-fresh setup-lint setup-vm test-rust
 
 help: ## these lines
@@ -85,6 +86,19 @@ lint: setup-lint .venv/.test .venv/.audit ## formats, clippy, rustdoc, types, li
 	.venv/bin/python scripts/third_party.py --check
 	PATH="$(CURDIR)/.venv/bin:$$PATH" cargo deny --all-features check licenses bans sources
 
+fmt: setup-lint .venv/.test ## formats the sources, and mends what ruff can mend
+	cargo fmt
+	cargo fmt --manifest-path fuzz/Cargo.toml
+	$(if $(FORMATTED),clang-format -i $(FORMATTED))
+	.venv/bin/ruff check --fix
+	.venv/bin/ruff format
+
+docs: .venv/.docs ## the documentation as a site, in site/; a broken link or a public name without a word fails
+	.venv/bin/python -m scripts.docs
+
+lock: .venv/.build ## the newest versions of what is installed into .venv, into scripts/lock.txt
+	.venv/bin/python -m scripts.lock
+
 audit: .venv/.audit ## known faults of what Cargo.lock brings in, by RustSec's list, which it fetches
 	PATH="$(CURDIR)/.venv/bin:$$PATH" cargo deny check advisories
 
@@ -102,7 +116,7 @@ bench-deps: ## the tools that bench compares with, as far as Debian has them
 	@scripts/as_root.sh scripts/bench_deps.sh
 
 clean: ## removes all that make made
-	rm -rf target fuzz/target fuzz/artifacts dist .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis benches/results
+	rm -rf target fuzz/target fuzz/artifacts dist .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .cache site benches/results
 	rm -f python/rawtp/_core*.so
 	find python tests benches scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -125,7 +139,7 @@ setup-vm:
 	@scripts/setup.sh build wheel vm
 
 # Two stages, so that a first `make run` fetches maturin and no more.
-.venv/.build: pyproject.toml
+.venv/.build: pyproject.toml scripts/lock.txt
 	@scripts/setup.sh build
 	@.venv/bin/python -c 'import pip' 2>/dev/null || "$(PYTHON)" -m venv --clear .venv
 	@$(PIP) --upgrade 'pip>=25.1' # the first that reads dependency groups
@@ -142,6 +156,10 @@ setup-vm:
 
 .venv/.test: .venv/.build pyproject.toml
 	@$(PIP) --group test
+	@touch $@
+
+.venv/.docs: .venv/.build pyproject.toml
+	@$(PIP) --group docs
 	@touch $@
 
 .venv/.bench: .venv/.build pyproject.toml

@@ -37,6 +37,7 @@ __all__ = [
 ]
 
 __version__: Final[str]
+"""The version of rawtp: ``"0.1.0"``."""
 
 DELETE: Final[tuple[str, ...]]
 """The system calls that delete a name: ``("unlink", "unlinkat", "rmdir")``."""
@@ -60,6 +61,7 @@ class LoadError(RawtpError):
     """
 
     verifier_log: str
+    """The verifier's log, ``""`` where it was not the verifier that refused."""
 
 class UnsupportedKernelError(RawtpError):
     """The running kernel lacks something that rawtp cannot do without; the message names it."""

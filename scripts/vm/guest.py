@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 BUILT = ROOT / "target" / "vm"
 DIST = ROOT / "dist"
+LOCK = ROOT / "scripts" / "lock.txt"
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
-SOURCES = ("tests", "benches", "scripts", "systemd", "README.md", "pyproject.toml")
+SOURCES = ("tests", "benches", "scripts", "systemd", "docs", "README.md", "pyproject.toml")
 NO_WHEEL = "Rust's standard library for this architecture is not installed, and there is no wheel without it"
 # It has int 0x80 in it.
 AMD64_ONLY = {"compat"}
@@ -82,7 +83,7 @@ def _install(kernel: Kernel, built: Path, to: Path) -> None:
     """The wheel alone, by its file, and what the tests import, by the group `vm`."""
     version = PYTHONS[kernel.release]
     stamp = to / ".of"
-    of = f"{built.stat().st_mtime_ns} {(ROOT / 'pyproject.toml').stat().st_mtime_ns}"
+    of = " ".join(str(file.stat().st_mtime_ns) for file in (built, ROOT / "pyproject.toml", LOCK))
     if stamp.exists() and stamp.read_text() == of:
         return
     tag = built.stem.rsplit("-", 1)[1].split(".")[0]
@@ -97,5 +98,5 @@ def _install(kernel: Kernel, built: Path, to: Path) -> None:
     ]
     pip += ["--target", to, "--only-binary", ":all:", "--python-version", version, "--platform", tag]
     subprocess.run([*pip, "--no-deps", "--no-index", built], check=True)
-    subprocess.run([*pip, "--group", f"{ROOT / 'pyproject.toml'}:vm"], check=True)
+    subprocess.run([*pip, "--constraint", LOCK, "--group", f"{ROOT / 'pyproject.toml'}:vm"], check=True)
     stamp.write_text(of)

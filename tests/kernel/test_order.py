@@ -1,4 +1,4 @@
-"""In which order events come: README, "Nothing is lost without a word"."""
+"""In which order events come: docs/reference/ledger.md."""
 
 from __future__ import annotations
 

@@ -1,55 +1,115 @@
-"""The README's Python runs, and does what the text around it says."""
+"""The examples of README.md and of the pages in docs/ run, and do what the text around them says."""
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
-import shlex
 import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import rawtp
+from pages import PAGES, PYTHON, SHELL, called, section
 from support import HANG_S, attached_programs, live_hooks, settle, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pages import Block
 
 pytestmark = pytest.mark.kernel
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
-BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+DATAFRAMES = "docs/how-to/dataframes.md"
+ENDLESS = [
+    block for block in PYTHON if re.search(r"^with rawtp\.Tracer\(.*\n    for event in tracer:", block.source, re.M)
+]
+ENDING = [block for block in PYTHON if block not in ENDLESS]
 
 
-def test_the_endless_example() -> None:
-    command = [sys.executable, "-u", "-c", BLOCKS[0]]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+def remove_missing(target: Path) -> None:
+    subprocess.run(["rm", "-f", target], check=True)
+
+
+def remove(target: Path) -> None:
+    target.touch()
+    subprocess.run(["rm", target], check=True)
+
+
+def empty(target: Path) -> None:
+    subprocess.run(["sh", "-c", f": > {target}"], check=True)
+
+
+# The path that an example watches, what is done there, and the line that it prints of that.
+WATCHED: dict[str | None, tuple[str, Callable[[Path], None], str]] = {
+    None: ("/nonexistent/{}", remove_missing, r"\d+ rm {} ENOENT\n"),
+    "docs/how-to/file-vanished.md": ("/srv/data/{}", remove, r"rm \('rm', '{}'\) {} None\n"),
+    "docs/how-to/emptied-log.md": ("/var/log/app.log", empty, r"sh truncate {} \['O_WRONLY', .*'O_TRUNC'.*\]\n"),
+    "docs/how-to/alerts.md": ("/srv/data/{}", remove, r"deleted: {} by rm uid 0\n"),
+}
+
+
+def told(block: Block, source: str, command: Callable[[Path], None], target: Path) -> str:
+    """The first line that an endless example prints of that file. It is ended then, as by Ctrl-C."""
+    with subprocess.Popen(
+        [sys.executable, "-u", "-c", source], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
-        name = f"/nonexistent/rawtp-readme-{process.pid}"
         with rawtp.Tracer() as tracer:
             hooks = live_hooks(tracer)
-        wait_for(lambda: attached_programs(process.pid) == hooks, "the example watches")
-        subprocess.run(["rm", "-f", name], check=True)
+        wait_for(lambda: attached_programs(process.pid) == hooks, f"{block} watches")
+        command(target)
         # The host has other deletions, too.
-        line = next(line for line in process.stdout if name in line)
-        assert re.fullmatch(rf"\d+ rm {name} ENOENT\n", line)
+        line = next(line for line in process.stdout if str(target) in line)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=HANG_S)
     assert err.endswith("KeyboardInterrupt\n")
+    return line
 
 
-def test_the_example_that_reads_afterwards() -> None:
-    done = subprocess.run([sys.executable, "-c", BLOCKS[1]], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert len(BLOCKS) == 4
+@pytest.mark.parametrize("block", ENDLESS, ids=str)
+def test_the_endless_examples(block: Block, tmp_path: Path) -> None:
+    place, command, expected = WATCHED[block.page if "path=" in block.source else None]
+    # Directories of this test's alone, for those of an example.
+    source = re.sub(r'path="(/[^"]+)"', rf'path="{tmp_path}\1"', block.source)
+    target = Path((str(tmp_path) if source != block.source else "") + place.format(f"rawtp-readme-{os.getpid()}"))
+    if source != block.source:
+        target.parent.mkdir(parents=True)
+    assert re.fullmatch(expected.replace("{}", re.escape(str(target))), told(block, source, command, target))
+
+
+@pytest.mark.parametrize("block", ENDING, ids=str)
+def test_the_examples_that_end(block: Block) -> None:
+    """They print what the page says, and nothing where it says nothing."""
+    done = subprocess.run([sys.executable, "-c", block.source], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    if "coverage" in block.source:
+        assert [line.split()[0] for line in done.stdout.splitlines()] == list(rawtp_coverage())
+        return
+    comm = Path(sys.executable).name[:15]
+    assert done.stdout == (block.output or "").replace("python3 ", f"{comm} ")
+
+
+def rawtp_coverage() -> dict[str, rawtp.Hook]:
+    with rawtp.Tracer() as tracer:
+        return tracer.coverage
+
+
+def test_there_are_such_examples() -> None:
+    assert [block.page for block in PYTHON if block.page == "README.md"] == ["README.md"]
+    assert {block.page for block in ENDLESS if "path=" in block.source} == {page for page in WATCHED if page}
+    assert len(ENDLESS) >= 6
+    assert len(ENDING) >= 9
 
 
 def test_the_example_of_a_batch() -> None:
     """All of it, every time."""
-    source = BLOCKS[2] + "print(type(batch).__name__, len(batch), len({row['path'] for row in batch.to_dicts()}))"
+    [block] = [block for block in PYTHON if block.page == DATAFRAMES]
+    source = block.source + "print(type(batch).__name__, len(batch), len({row['path'] for row in batch.to_dicts()}))"
     for _ in range(20):
         done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout, done.stderr) == (0, "Batch 1000 1000\n", "")
@@ -59,59 +119,45 @@ def test_the_example_of_a_batch() -> None:
 def test_the_line_of_each_library(library: str, own: rawtp.Tracer) -> None:
     """It takes what ``batch`` gives and what ``to_arrow`` does."""
     module = pytest.importorskip(library)
-    found = re.search(rf"^\| {library}[^|]* \| `([^`]+)` \|$", README, re.MULTILINE)
+    found = re.search(rf"^\| {library}[^|]* \| `([^`]+)` \|$", PAGES[DATAFRAMES], re.MULTILINE)
     assert found
     for gathers in (False, True):
         for number in range(3):
             Path(f"/nonexistent/{number}").unlink(missing_ok=True)
         settle(own, 3)
         batch = own.to_arrow(duration=0.2) if gathers else own.batch()
-        shown: Any = eval(found[1], {library: module, "batch": batch})  # noqa: S307 - the README's own
+        shown: Any = eval(found[1], {library: module, "batch": batch})  # noqa: S307 - the page's own
         assert shown.fetchall() == [("ENOENT", 3)] if library == "duckdb" else len(shown) == 3
 
 
-def test_the_example_of_asyncio() -> None:
-    done = subprocess.run([sys.executable, "-c", BLOCKS[3]], capture_output=True, text=True, check=False)
-    comm = Path(sys.executable).name[:15]
-    assert (done.returncode, done.stdout, done.stderr) == (0, f"{comm} /tmp/not-there\n", "")
-
-
 def test_the_keys_are_all_named() -> None:
-    text = README[README.index("An event is a `dict`") : README.index("`None` means")]
-    named = [key for key in re.findall(r"`(\w+)`", text) if key not in {"dict", "TypedDict"}]
-    assert named == list(rawtp.Event.__annotations__)
+    text = section("docs/reference/events.md", "## Keys by theme", "`fields=`")
+    assert re.findall(r"`(\w+)`", text) == list(rawtp.Event.__annotations__)
 
 
-CALLED = re.compile(r"^(?:\$ )?(sudo )?\.venv/bin/rawtp(?= |$)(.*)$", re.MULTILINE)
-SHELL = [
-    line.partition(" #")[0].strip()
-    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
-    for line in block.splitlines()
-    if not line.startswith("make ")
-]
-
-
-def test_every_command_line_of_it_parses() -> None:
+def test_every_command_line_parses() -> None:
     from rawtp.options import parse, parser
 
-    commands = [
-        list(itertools.takewhile(lambda word: word not in ("|", "--"), shlex.split(command, comments=True)))
-        for _, command in CALLED.findall(README)
-    ]
-    commands = [command for command in commands if not {"cost", "check", "broker"}.intersection(command)]
+    commands = [command for command in called() if not {"cost", "check", "broker"}.intersection(command)]
     assert len(commands) >= 10
     assert ["-d", "2m", "-O", "gone.jsonl"] in commands
     for command in commands:
         parse(parser(), command)
 
 
-def test_it_calls_nothing_that_debian_has_not() -> None:
+INSTALLS = re.compile(r"python3 -m venv \.venv|\.venv/bin/pip install .+")
+LINES = list(dict.fromkeys(line for _, line in SHELL if ".venv/bin/rawtp" in line))
+
+
+def test_they_call_nothing_that_debian_has_not() -> None:
     """No program python, and no rawtp on the PATH that sudo sets."""
-    shown = "\n".join(re.findall(r"```(?:sh|text)\n(.*?)```", README, re.DOTALL))
-    assert re.findall(r"^(?:\$ |sudo |\$ sudo )(?:python|rawtp)(?: .*)?$", shown, re.MULTILINE) == []
-    assert "python -m" not in README
-    assert len(SHELL) >= 7
-    assert [line for line in SHELL if not CALLED.match(line)] == []
+    for page, text in PAGES.items():
+        shown = "\n".join(re.findall(r"```(?:sh|text)\n(.*?)```", text, re.DOTALL))
+        assert re.findall(r"^(?:\$ |sudo |\$ sudo )(?:python|rawtp)(?: .*)?$", shown, re.MULTILINE) == [], page
+        assert "python -m" not in text, page
+    assert len(LINES) >= 10
+    others = [line for _, line in SHELL if not re.match(r"(sudo )?\.venv/bin/rawtp( |$)", line)]
+    assert [line for line in others if not INSTALLS.fullmatch(line) and not line.startswith("make ")] == []
 
 
 def descendants(pid: int) -> list[int]:
@@ -179,8 +225,8 @@ def said_by(line: str) -> str:
 
 
 @needs_sudo
-@pytest.mark.parametrize("line", SHELL)
-def test_its_command_lines_run_as_they_stand(line: str, here: Path) -> None:
+@pytest.mark.parametrize("line", LINES)
+def test_the_command_lines_run_as_they_stand(line: str, here: Path) -> None:
     """By sudo, whose PATH is its own."""
     code, err = ended(line, here)
     assert code == 0, err

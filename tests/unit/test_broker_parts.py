@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from pages import PAGES
 from rawtp import _broker_socket, _limits, broker_command
 from rawtp._limits import Limits
 from rawtp._policy import UNPATCHED, Policy
@@ -156,9 +157,9 @@ def test_systemd_understands_the_units(tmp_path: Path) -> None:
     assert [line for line in done.stderr.splitlines() if "rawtp." in line] == []
 
 
-def test_the_command_of_the_readme_says_how_much_it_takes() -> None:
-    readme = (UNITS.parent / "README.md").read_text()
-    line = next(line for line in readme.splitlines() if line.startswith("sudo .venv/bin/rawtp broker "))
+def test_the_command_of_the_page_says_how_much_it_takes() -> None:
+    page = PAGES["docs/how-to/without-root.md"]
+    line = next(line for line in page.splitlines() if line.startswith("sudo .venv/bin/rawtp broker "))
     chosen = broker_command.parser().parse_args(shlex.split(line)[2:])
     one = chosen.max_ring_bytes + _limits.state_bytes() + (8 - os.sysconf("SC_NPROCESSORS_CONF")) * (64 << 10)
-    assert f"on 8 CPUs {chosen.max_tracers * one >> 20} MiB" in readme
+    assert f"on 8 CPUs {chosen.max_tracers * one >> 20} MiB" in page

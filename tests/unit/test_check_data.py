@@ -9,12 +9,12 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import rawtp
+from pages import section
 from rawtp import _check, _core
 from rawtp.cli import main
 
@@ -261,7 +261,6 @@ def test_only_who_asks_pays_for_it() -> None:
     assert (done.stdout, done.stderr) == ("False True Finding\n", "")
 
 
-def test_the_readme_shows_every_finding() -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    shown = readme[readme.index("$ .venv/bin/rawtp check\n") :].partition("```")[0].splitlines()[1:]
+def test_the_page_shows_every_finding() -> None:
+    shown = section("docs/troubleshooting.md", "$ .venv/bin/rawtp check\n", "```").splitlines()[1:]
     assert [line.split()[0] for line in shown if not line.startswith(" ")] == list(NAMES)

@@ -11,12 +11,12 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import rawtp
+from pages import PAGES
 from rawtp import _core, _cost
 from rawtp.cli import main
 from rawtp.options import cost_parser
@@ -204,9 +204,8 @@ def test_command_says_why_not(
     assert (out, err.splitlines()[-1]) == ("", message)
 
 
-def test_every_command_line_of_the_readme_parses() -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    commands = re.findall(r"\bcost(?: -\S+| basic)*(?=[`\n])", readme)
+def test_every_command_line_of_the_page_parses() -> None:
+    commands = re.findall(r"\bcost(?: -\S+| basic)*(?=[`\n])", PAGES["docs/explanation/costs.md"])
     chosen = [cost_parser().parse_args(command.split()) for command in commands]
     assert any(command.fields == ["basic"] and command.no_results for command in chosen)
 

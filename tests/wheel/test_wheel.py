@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from pages import SHELL
 from scripts.third_party import linked_parts
 from scripts.wheels.build import built
 from scripts.wheels.contents import Contents, contents
@@ -97,6 +98,18 @@ def test_it_brings_the_command(python: Path, bare_env: dict[str, str]) -> None:
     script = python.with_name("rawtp")
     done = subprocess.run([script, "help"], env=bare_env, capture_output=True, text=True, check=True)
     assert f"  {script} -p 1234\n" in done.stdout.replace("sudo ", "")
+
+
+def test_it_is_installed_as_the_readme_says(wheel: Path, tmp_path: Path) -> None:
+    lines = [line for place, line in SHELL if place.startswith("README.md") and not line.startswith(("sudo", "make"))]
+    assert lines == ["python3 -m venv .venv", ".venv/bin/pip install rawtp"]
+    # This wheel, and not what an index has.
+    named = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheel.parent), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    for line in lines:
+        subprocess.run(["sh", "-c", line], cwd=tmp_path, env={"PATH": path, **named}, check=True)
+    done = subprocess.run([".venv/bin/rawtp", "help"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "  .venv/bin/rawtp -p 1234\n" in done.stdout.replace("sudo ", "")
 
 
 @pytest.mark.kernel
