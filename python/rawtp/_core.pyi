@@ -3,7 +3,7 @@
 from collections.abc import Callable, Coroutine, Iterable
 from os import PathLike
 from types import TracebackType
-from typing import Final, Literal, final
+from typing import Any, Final, Literal, final
 
 from rawtp.event import Event, Hook
 
@@ -29,6 +29,7 @@ __all__ = [
     "_map_ids",
     "_meters",
     "_overlaps",
+    "_set_late",
     "_stats",
     "_syscall_name",
     "_syscall_number",
@@ -52,7 +53,15 @@ ALL_FIELDS: Final[tuple[str, ...]]
 _NATIVE_ABI: Final[str]
 
 class RawtpError(Exception):
-    """The base of rawtp's own errors."""
+    """The base of rawtp's own errors.
+
+    ``hint`` (str or None) is the advice at the end of the message, ``command`` (str or None) a command to run, and
+    ``reason`` (str or None) the message without the advice. A PermissionError of rawtp's has these attributes, too.
+    """
+
+    reason: str | None
+    hint: str | None
+    command: str | None
 
 class LoadError(RawtpError):
     """The kernel refused a BPF program.
@@ -501,6 +510,9 @@ def escape(path: str | PathLike[str]) -> str:
     Raises:
         TypeError: the path is neither a str nor an os.PathLike.
     """
+
+def _set_late(find: Callable[[str], Callable[..., Any]]) -> None:
+    """Hands in the functions of Python that the extension calls, by name."""
 
 def _stats(counters: dict[str, int | None]) -> Stats:
     """A ledger out of the counters of another, for pickle. Raises ValueError for those of another version."""

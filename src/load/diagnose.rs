@@ -123,7 +123,7 @@ pub fn diagnose(error: &libbpf_rs::Error, log: &str) -> Error {
         );
     }
     if !verifier_log.is_empty() {
-        let message = format!("the kernel's verifier rejected a program ({error}); see verifier_log");
+        let message = format!("the kernel's verifier rejected a program ({error})");
         return Error::Load { message, verifier_log: verifier_log.into() };
     }
     if error.kind() == libbpf_rs::ErrorKind::PermissionDenied {

@@ -1,10 +1,11 @@
-//! What a tracer does for asyncio and trio, which is in `python/rawtp/_async.py`.
+//! The object that reads for asyncio and trio, one for each tracer.
 
 use pyo3::call::PyCallArgs;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyString;
+
+use crate::py::late;
 
 /// The `Awaited` of one tracer. Made when it is first asked for: `import rawtp` imports nothing for it.
 pub(crate) struct Awaited(PyOnceLock<Py<PyAny>>);
@@ -21,9 +22,7 @@ impl Awaited {
         arguments: impl PyCallArgs<'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = method.py();
-        let awaited = self.0.get_or_try_init(py, || {
-            Ok::<_, PyErr>(py.import(intern!(py, "rawtp._async"))?.getattr(intern!(py, "Awaited"))?.call0()?.unbind())
-        })?;
+        let awaited = self.0.get_or_try_init(py, || late::call(py, "awaited", ()).map(Bound::unbind))?;
         awaited.bind(py).call_method1(method, arguments)
     }
 }

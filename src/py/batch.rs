@@ -11,7 +11,7 @@ use pyo3::types::{PyCapsule, PyList};
 use crate::error::Error;
 use crate::fields::Fields;
 use crate::py::errors::check_memory;
-use crate::py::shown::show;
+use crate::py::late;
 use crate::py::to_dicts::to_dicts;
 
 /// Rows of [`Batch`], when the caller does not say.
@@ -66,7 +66,7 @@ impl Batch {
 
     #[doc = py_doc!("Batch._repr_html_")]
     fn _repr_html_<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        show(slf.py(), "rawtp._html", "batch", (slf,))
+        late::call(slf.py(), "batch_html", (slf,))
     }
 
     #[doc = py_doc!("Batch.__arrow_c_schema__")]

@@ -18,16 +18,42 @@ fn interpreter(py: Python<'_>) -> PyResult<String> {
     py.import("shlex")?.getattr("quote")?.call1((path,))?.extract()
 }
 
-/// The command that a user without the privilege is to run.
-fn sudo_hint(py: Python<'_>) -> String {
-    interpreter(py).map_or_else(|_| String::new(), |path| format!(". Run it with: sudo {path}"))
+/// The advice at the end of a message.
+struct Advice {
+    hint: String,
+    /// The command that the hint names last.
+    command: String,
 }
 
-/// What looks at everything that can stand in the way, where one error has named one thing.
-fn check_hint(py: Python<'_>) -> String {
+/// Advises `rawtp check`, which looks at everything that can stand in the way, where one error has named one thing.
+fn check(py: Python<'_>) -> Advice {
     // Debian has no program "python".
     let path = interpreter(py).unwrap_or_else(|_| "python3".into());
-    format!(". To see what this host allows, run: {path} -m rawtp check")
+    let command = format!("{path} -m rawtp check");
+    Advice { hint: format!("To see what this host allows, run: {command}"), command }
+}
+
+/// Advises sudo, and then `rawtp check`.
+fn sudo_or_check(py: Python<'_>) -> Advice {
+    let advice = check(py);
+    match interpreter(py) {
+        Ok(path) => Advice { hint: format!("Run it with: sudo {path}. {}", advice.hint), ..advice },
+        Err(_) => advice,
+    }
+}
+
+/// An exception whose text ends with advice, and whose attributes `reason`, `hint` and `command` are the parts of it.
+fn advised(advise: impl FnOnce(Python<'_>) -> Advice, reason: &str, make: impl FnOnce(String) -> PyErr) -> PyErr {
+    Python::attach(|py| {
+        let Advice { hint, command } = advise(py);
+        let error = make(format!("{reason}. {hint}"));
+        let value = error.value(py);
+        for (name, text) in [("reason", reason), ("hint", &hint), ("command", &command)] {
+            // Without memory for an attribute the text alone has to do.
+            let _ = value.setattr(name, text);
+        }
+        error
+    })
 }
 
 /// A `MemoryError`. It is made while there may be no memory for its text: then it has none.
@@ -61,20 +87,19 @@ impl From<Error> for PyErr {
         match error {
             Error::Memory(_) => Python::attach(|py| memory_error(py, &message)),
             Error::Value(_) => PyValueError::new_err(message),
-            Error::Permission(_) => {
-                Python::attach(|py| PyPermissionError::new_err(message + &sudo_hint(py) + &check_hint(py)))
-            }
-            Error::UnsupportedKernel(_) => {
-                Python::attach(|py| UnsupportedKernelError::new_err(message + &check_hint(py)))
-            }
+            Error::Permission(_) => advised(sudo_or_check, &message, PyPermissionError::new_err),
+            Error::UnsupportedKernel(_) => advised(check, &message, UnsupportedKernelError::new_err),
             Error::Load { verifier_log, .. } => Python::attach(|py| {
-                let error = LoadError::new_err(message);
-                error.value(py).setattr("verifier_log", verifier_log).map_or_else(|failure| failure, |()| error)
+                let see = if verifier_log.is_empty() { "" } else { "; see verifier_log" };
+                let error = LoadError::new_err(format!("{message}{see}"));
+                let value = error.value(py);
+                let set = value.setattr("reason", message).and_then(|()| value.setattr("verifier_log", verifier_log));
+                set.map_or_else(|failure| failure, |()| error)
             }),
             Error::Os { source, .. } => match source.raw_os_error() {
                 // Python makes a PermissionError of these.
                 Some(errno @ (libc::EPERM | libc::EACCES)) => {
-                    Python::attach(|py| PyOSError::new_err((errno, message + &check_hint(py))))
+                    advised(check, &message, |text| PyOSError::new_err((errno, text)))
                 }
                 Some(errno) => PyOSError::new_err((errno, message)),
                 None => PyOSError::new_err(message),

@@ -17,6 +17,7 @@ use crate::load::attach::Attached;
 use crate::load::coverage::{self, HookCoverage};
 use crate::load::loaded::Loaded;
 use crate::py::args::{FilterKwargs, OptArg, int_arg, names, path};
+use crate::py::late;
 use crate::sys::close_on_fork::CloseOnForkFd;
 use crate::sys::signals::Mask;
 
@@ -57,13 +58,11 @@ pub(crate) fn obtain(
     let broker = broker.map(|it| path("broker", "None or the path of a socket", it)).transpose()?;
     match (broker, sudo) {
         (Some(_), true) => Err(PyValueError::new_err("sudo=True and broker are two ways to the same: choose one")),
-        (Some(path), false) => {
-            ask(&py.import("rawtp._by_broker")?, (path.into_os_string(), request(py, config, asked)?), config)
-        }
+        (Some(path), false) => ask(py, "by_broker", (path.into_os_string(), request(py, config, asked)?), config),
         (None, false) => Ok((py.detach(|| crate::load::load(config))?, None)),
         (None, true) => match py.detach(|| crate::load::load(config)) {
             Err(error) if is_refusal(&error) && !is_root() => {
-                ask(&py.import("rawtp._by_sudo")?, (request(py, config, asked)?,), config)
+                ask(py, "by_sudo", (request(py, config, asked)?,), config)
             }
             loaded => Ok((loaded?, None)),
         },
@@ -83,16 +82,17 @@ fn is_refusal(error: &Error) -> bool {
     }
 }
 
-/// Asks the module's `obtain`, and gives what it gave, checked, with the connection to keep.
+/// Asks the function of this name for loaded programs. Gives them, checked, with the connection to keep.
 fn ask<'py>(
-    module: &Bound<'py, PyModule>,
+    py: Python<'py>,
+    name: &str,
     arguments: impl PyCallArgs<'py>,
     config: &Config,
 ) -> PyResult<(Loaded, Option<OwnedFd>)> {
     // Signals are blocked from the moment at which the descriptors come: no handler runs before somebody owns them.
     let _mask = Mask::current();
     let ((slots, rows, maps, links, programs), connection): (Given, Option<RawFd>) =
-        module.call_method1("obtain", arguments)?.extract()?;
+        late::call(py, name, arguments)?.extract()?;
     // SAFETY: Python has received these for us, and keeps none of them.
     let own = |fd: RawFd| unsafe { OwnedFd::from_raw_fd(fd) };
     let [ring, counters, switch] = maps.map(own);

@@ -13,9 +13,9 @@
 //! * `feed`: the events of one tracer, as its readers take them
 //! * `functions`: functions of the module
 //! * `handover`: a tracer in two processes: one loads, the other reads
+//! * `late`: Python functions that the package hands in
 //! * `objects`: Python objects, or `MemoryError`
 //! * `reader_lock`: threads that read one tracer take lock
-//! * `shown`: what notebooks show
 //! * `sinks`: the results that readers fill
 //! * `stats`: `rawtp.Stats`
 //! * `to_dicts`: columns back to dicts
@@ -34,9 +34,9 @@ pub(crate) mod errors;
 pub(crate) mod feed;
 pub(crate) mod functions;
 pub(crate) mod handover;
+pub(crate) mod late;
 pub(crate) mod objects;
 pub(crate) mod reader_lock;
-pub(crate) mod shown;
 pub(crate) mod sinks;
 pub(crate) mod stats;
 pub(crate) mod to_dicts;
@@ -68,6 +68,8 @@ mod _core {
     #[pymodule_export]
     use super::handover::load;
     #[pymodule_export]
+    use super::late::set_late;
+    #[pymodule_export]
     use super::stats::Stats;
     #[pymodule_export]
     use super::tracer::Tracer;
@@ -86,6 +88,10 @@ mod _core {
         let all: Vec<_> = Key::ALL.iter().filter(|key| Fields::ALL.contains(**key)).map(|key| key.as_str()).collect();
         module.add("ALL_FIELDS", PyTuple::new(py, all)?)?;
         module.add("_NATIVE_ABI", syscall::Abi::NATIVE.as_str())?;
+        let base = py.get_type::<RawtpError>();
+        for name in ["reason", "hint", "command"] {
+            base.setattr(name, py.None())?;
+        }
         // A refused load always has the attribute, even when libbpf logged nothing.
         py.get_type::<LoadError>().setattr("verifier_log", "")
     }

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::py::errors::check_memory;
-use crate::py::shown::show;
+use crate::py::late;
 use crate::session::ledger::Ledger;
 
 #[doc = py_doc!("Stats")]
@@ -86,7 +86,7 @@ impl Stats {
 
     #[doc = py_doc!("Stats._repr_html_")]
     fn _repr_html_<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        show(slf.py(), "rawtp._html", "stats", (slf,))
+        late::call(slf.py(), "stats_html", (slf,))
     }
 
     /// For pickle and copy.

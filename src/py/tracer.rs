@@ -27,8 +27,8 @@ use crate::py::dict::Dicts;
 use crate::py::errors::check_memory;
 use crate::py::feed::{Feed, Next};
 use crate::py::handover::obtain;
+use crate::py::late;
 use crate::py::reader_lock::{ReadState, ReaderLock};
-use crate::py::shown::show;
 use crate::py::sinks::Listed;
 use crate::py::stats::Stats;
 use crate::session::Session;
@@ -120,7 +120,7 @@ impl Tracer {
             queue_bytes.map_or(Ok(64 << 20), |bytes| int_arg("queue_bytes", bytes))?,
         )?;
         for message in py.detach(|| config.filters.warnings()) {
-            show(py, "rawtp._warn", "warn", (message,))?;
+            late::call(py, "warn", (message,))?;
         }
         let mut values = Values::new(config.fields);
         let dicts = Dicts::new(py, &values)?;
@@ -266,7 +266,7 @@ impl Tracer {
     fn live(slf: &Bound<'_, Self>, seconds: OptArg<'_, '_>, rows: OptArg<'_, '_>) -> PyResult<()> {
         let seconds = timeout_arg("seconds", seconds)?;
         slf.get().feed.check_process()?;
-        show(slf.py(), "rawtp._live", "live", (slf, seconds, count_arg("rows", rows, 20)?)).map(drop)
+        late::call(slf.py(), "live", (slf, seconds, count_arg("rows", rows, 20)?)).map(drop)
     }
 
     #[doc = py_doc!("Tracer.__arrow_c_schema__")]
