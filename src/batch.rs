@@ -66,7 +66,7 @@ impl Batch {
 
     #[doc = py_doc!("Batch._repr_html_")]
     fn _repr_html_<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        show(slf.py(), "rawtp._html", "batch", (slf,))
+        show(slf.py(), "rawtp.notebook._html", "batch", (slf,))
     }
 
     #[doc = py_doc!("Batch.__arrow_c_schema__")]

@@ -58,13 +58,15 @@ pub(crate) fn obtain(
     let broker = broker.map(|it| path("broker", "None or the path of a socket", it)).transpose()?;
     match (broker, sudo) {
         (Some(_), true) => Err(PyValueError::new_err("sudo=True and broker are two ways to the same: choose one")),
-        (Some(path), false) => {
-            ask(&py.import("rawtp._by_broker")?, (path.into_os_string(), request(py, config, asked)?), config)
-        }
+        (Some(path), false) => ask(
+            &py.import("rawtp._privilege.broker_client")?,
+            (path.into_os_string(), request(py, config, asked)?),
+            config,
+        ),
         (None, false) => Ok((py.detach(|| probe::load(config))?, None)),
         (None, true) => match py.detach(|| probe::load(config)) {
             Err(error) if is_refusal(&error) && !is_root() => {
-                ask(&py.import("rawtp._by_sudo")?, (request(py, config, asked)?,), config)
+                ask(&py.import("rawtp._privilege.sudo")?, (request(py, config, asked)?,), config)
             }
             loaded => Ok((loaded?, None)),
         },

@@ -1,4 +1,4 @@
-//! What a notebook shows of a tracer, a ledger and a batch, which is made in `python/rawtp/_live.py` and `_html.py`.
+//! What a notebook shows of a tracer, a ledger and a batch, which is made in `python/rawtp/notebook/_live.py` and `_html.py`.
 
 use pyo3::call::PyCallArgs;
 use pyo3::prelude::*;

@@ -58,7 +58,7 @@ impl Stats {
 
     #[doc = py_doc!("Stats._repr_html_")]
     fn _repr_html_<'py>(slf: &pyo3::Bound<'py, Self>) -> pyo3::PyResult<pyo3::Bound<'py, pyo3::PyAny>> {
-        crate::shown::show(slf.py(), "rawtp._html", "stats", (slf,))
+        crate::shown::show(slf.py(), "rawtp.notebook._html", "stats", (slf,))
     }
 
     /// For pickle and copy.

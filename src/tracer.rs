@@ -347,7 +347,7 @@ impl Tracer {
     fn live(slf: &Bound<'_, Self>, seconds: Optional<'_, '_>, rows: Optional<'_, '_>) -> PyResult<()> {
         let seconds = wait_s("seconds", seconds)?;
         slf.get().check_process()?;
-        show(slf.py(), "rawtp._live", "live", (slf, seconds, most("rows", rows, 20)?)).map(drop)
+        show(slf.py(), "rawtp.notebook._live", "live", (slf, seconds, most("rows", rows, 20)?)).map(drop)
     }
 
     #[doc = py_doc!("Tracer.__arrow_c_schema__")]

@@ -130,7 +130,8 @@ def test_the_counters_are_frozen(package: Path, place: Path) -> None:
     """A client of its own making, that keeps the descriptors."""
     program = """
 import mmap
-from rawtp import _by_broker, _core
+from rawtp import _core
+from rawtp._privilege import broker_client as _by_broker
 request = dict(syscalls=["unlink"], results=False, fields=["pid"], pid=None, follow=False, uid=None, comm=None,
                cgroup=None, path=None, exclude_self=False, hook="auto", ring_bytes=1 << 16)
 (slots, coverage, (ring, counters, switch), kept, meters), connection = _by_broker.obtain(sys.argv[1], request)

@@ -19,14 +19,16 @@ import pytest
 
 import rawtp
 from brokers import OTHER, WATCH, Running, broker, client, env
-from rawtp import _core, _grant, _limits
+from rawtp import _core
+from rawtp._privilege import limits as _limits
+from rawtp._privilege import protocol as _grant
 from support import HANG_S, SLOWER, wait_for
 from unprivileged import NOBODY, as_user, python, start, told
 
 pytestmark = [pytest.mark.kernel, pytest.mark.timeout(300 * SLOWER)]
 
 OBTAIN = """
-from rawtp import _by_broker, _grant
+from rawtp._privilege import broker_client as _by_broker, protocol as _grant
 request = dict(syscalls=["unlink"], results=True, fields=["pid"], pid=None, follow=False, uid=None, comm=None,
                cgroup=None, path=None, exclude_self=False, hook="auto", ring_bytes=1 << 16)
 def obtain():

@@ -155,7 +155,7 @@ def test_a_user_with_many_requests_does_not_hold_up_another_who_has_a_tracer(pac
     """Each of the requests on a connection of its own, of which there are always some."""
     many = """
 import socket, threading
-from rawtp import _by_broker, _grant
+from rawtp._privilege import broker_client as _by_broker, protocol as _grant
 request = dict(syscalls=["unlink"], results=False, fields=["pid"], pid=None, follow=False, uid=None, comm=None,
                cgroup=None, path=None, exclude_self=False, hook="auto", ring_bytes=1 << 16)
 def ask():

@@ -57,7 +57,7 @@ def test_it_ends_though_no_call_is_interrupted(package: Path, place: Path) -> No
     """As when the signal comes between its last look and its wait: here another thread takes it."""
     program = """
 import signal, sys, threading
-from rawtp import broker_command
+from rawtp.cli import broker as broker_command
 threading.Thread(target=threading.Event().wait, daemon=True).start()
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 sys.exit(broker_command.run(["broker", *sys.argv[1:]]))

@@ -92,7 +92,7 @@ SHELL = [
 
 
 def test_every_command_line_of_it_parses() -> None:
-    from rawtp.options import parse, parser
+    from rawtp.cli.options import parse, parser
 
     commands = [
         list(itertools.takewhile(lambda word: word not in ("|", "--"), shlex.split(command, comments=True)))

@@ -307,7 +307,7 @@ with rawtp.Tracer(pid=os.getpid()) as tracer:
 
 
 AT_THE_WORST = """
-import importlib, json, os, signal, sys, time, rawtp, rawtp._by_broker
+import importlib, json, os, signal, sys, time, rawtp, rawtp._privilege.broker_client
 target, call = sys.argv[1:]
 module, _, name = target.rpartition(".")
 module = importlib.import_module(module)
@@ -360,7 +360,7 @@ def test_the_worst_moment_of_a_request(package: Path, place: Path) -> None:
     """A broker's answer brings descriptors, which come to the client as bare numbers."""
     with broker(package, place) as running:
         call = f"rawtp.Tracer(broker={running.path!r}).close()"
-        command = [sys.executable, "-c", AT_THE_WORST, "rawtp._grant.receive", call]
+        command = [sys.executable, "-c", AT_THE_WORST, "rawtp._privilege.protocol.receive", call]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=HANG_S)
         assert (done.returncode, done.stderr) == (0, "")
         before, after, blocked = json.loads(done.stdout)

@@ -58,7 +58,7 @@ def sudoer(directory: Path, rules: str, *, uid: int = NOBODY, also: str = "true"
 
 def helper_of(package: Path, source: str) -> None:
     """Puts another helper in the place of the package's."""
-    (package / "rawtp" / "_sudo_helper.py").write_text(source)
+    (package / "rawtp" / "_privilege" / "sudo_helper.py").write_text(source)
 
 
 def attempted(package: Path, *prefix: str, program: str = "tell(attempt(sudo=True))", **options: Any) -> list[str]:
@@ -67,7 +67,9 @@ def attempted(package: Path, *prefix: str, program: str = "tell(attempt(sudo=Tru
 
 
 def assert_nothing_left(package: Path) -> None:
-    wait_for(lambda: processes_with(str(package / "rawtp" / "_sudo_helper.py")) == [], "an end of the helper")
+    wait_for(
+        lambda: processes_with(str(package / "rawtp" / "_privilege" / "sudo_helper.py")) == [], "an end of the helper"
+    )
 
 
 def test_events_and_ledger(package: Path, place: Path) -> None:
@@ -148,7 +150,7 @@ def test_no_rule_and_no_terminal(package: Path, place: Path) -> None:
     kind, text = attempted(package, *sudoer(place, ASKED))
     assert kind == "PermissionError"
     assert text.startswith("sudo asks for a password, and there is no terminal to type it on.")
-    helper = package / "rawtp" / "_sudo_helper.py"
+    helper = package / "rawtp" / "_privilege" / "sudo_helper.py"
     assert f"nobody ALL=(root) NOPASSWD: {os.path.realpath(python())} -I -S -B {helper} *" in text
 
 
@@ -179,7 +181,7 @@ def test_an_error_of_the_helpers_comes_back_as_what_it_is(package: Path, place: 
 
 
 def test_a_load_error_brings_its_log(another: Path, place: Path) -> None:
-    source = (another / "rawtp" / "_sudo_helper.py").read_text()
+    source = (another / "rawtp" / "_privilege" / "sudo_helper.py").read_text()
     assert "_core._load(**request, without=without, tell_cgroups=True)" in source
     helper_of(
         another, source.replace("_core._load(**request, without=without, tell_cgroups=True)", "_core._load_rejected()")
@@ -274,7 +276,17 @@ tell(peer.recv(10).decode())
     with start(package, program, *as_user(1234), arguments=[address]) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == '"listens"\n'
-        command = ["sudo", "-n", "--", python(), "-I", "-S", "-B", str(package / "rawtp" / "_sudo_helper.py"), address]
+        command = [
+            "sudo",
+            "-n",
+            "--",
+            python(),
+            "-I",
+            "-S",
+            "-B",
+            str(package / "rawtp" / "_privilege" / "sudo_helper.py"),
+            address,
+        ]
         done = subprocess.run(
             [*sudoer(place, PERMITTED), *command], capture_output=True, text=True, timeout=HANG_S, check=False
         )
@@ -288,7 +300,7 @@ tell(peer.recv(10).decode())
 def test_an_interrupt_ends_the_helper(another: Path, place: Path) -> None:
     helper_of(another, STRANGE.replace("VERSION", "''") + "open('/proc/self/comm', 'w').write('waits')\npeer.recv(1)\n")
     program = "before = fds(); tell(os.getpid()); tell([attempt(sudo=True), fds() == before])"
-    helper = str(another / "rawtp" / "_sudo_helper.py")
+    helper = str(another / "rawtp" / "_privilege" / "sudo_helper.py")
     with start(another, program, *sudoer(place, PERMITTED)) as process:
         assert process.stdout is not None
         caller = int(process.stdout.readline())

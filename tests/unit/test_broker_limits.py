@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rawtp import _limits, broker_command
-from rawtp._held_rings import HeldRings
-from rawtp._limits import Limits, allow_descriptors, limits, memory, state_bytes
-from rawtp._policy import BusyError, Policy
-from rawtp._turns import Turns
+from rawtp._privilege import limits as _limits
+from rawtp._privilege.held_rings import HeldRings
+from rawtp._privilege.limits import Limits, allow_descriptors, limits, memory, state_bytes
+from rawtp._privilege.policy import BusyError, Policy
+from rawtp._privilege.turns import Turns
+from rawtp.cli import broker as broker_command
 
 if TYPE_CHECKING:
     from collections.abc import Container

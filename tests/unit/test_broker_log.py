@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rawtp import _broker_log
-from rawtp._broker_log import UserLog, Writer
+from rawtp._privilege import broker_log as _broker_log
+from rawtp._privilege.broker_log import UserLog, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

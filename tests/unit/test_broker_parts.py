@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
-from rawtp import _broker_socket, _limits, broker_command
-from rawtp._limits import Limits
-from rawtp._policy import UNPATCHED, Policy
+from rawtp._privilege import broker_socket as _broker_socket
+from rawtp._privilege import limits as _limits
+from rawtp._privilege.limits import Limits
+from rawtp._privilege.policy import UNPATCHED, Policy
+from rawtp.cli import broker as broker_command
 
 UNITS = Path(__file__).parents[2] / "systemd"
 ASKED: dict[str, Any] = {"ring_bytes": 1 << 16, "uid": None}

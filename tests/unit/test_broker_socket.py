@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rawtp import _broker_socket
-from rawtp._broker_socket import Listener, listen
+from rawtp._privilege import broker_socket as _broker_socket
+from rawtp._privilege.broker_socket import Listener, listen
 
 NOGROUP = 65534
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="groups of others are root's to give")

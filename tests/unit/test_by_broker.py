@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rawtp import _by_broker, _grant
+from rawtp._privilege import broker_client as _by_broker
+from rawtp._privilege import protocol as _grant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -99,7 +100,7 @@ def test_but_not_for_ever(full: Full, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_ctrl_c_ends_the_waiting(full: Full) -> None:
     program = """
 import sys
-from rawtp import _by_broker
+from rawtp._privilege import broker_client as _by_broker
 print("waits", flush=True)
 _by_broker.obtain(sys.argv[1], {})
 """

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from rawtp import notebook
-from rawtp._chart import nice
+from rawtp.notebook._chart import nice
 from samples import RM
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rawtp._chart import Chart
     from rawtp.event import Event
+    from rawtp.notebook._chart import Chart
 
 
 def events(*calls: tuple[float, str]) -> list[Event]:

@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
-from rawtp import __version__, argument_types, messages
-from rawtp.broker_command import parser as broker_parser
+from rawtp import __version__
 from rawtp.cli import main
-from rawtp.options import check_parser, cost_parser, parser
+from rawtp.cli import stderr as messages
+from rawtp.cli import types as argument_types
+from rawtp.cli.broker import parser as broker_parser
+from rawtp.cli.options import check_parser, cost_parser, parser
 
 HOSTILE = "ma\x1b[2J\x07\u202eke"
 SEEN = "ma\\x1b[2J\\x07\\u202eke"

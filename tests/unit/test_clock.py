@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rawtp.formats.clock import Clock
+from rawtp.formats.timestamp import Clock
 
 
 @pytest.mark.parametrize(

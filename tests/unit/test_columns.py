@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rawtp.event import Event
 from rawtp.formats.columns import header, row
-from rawtp.formats.text import printable, width
+from rawtp.formats.escape import printable, width
 from samples import RM
 
 COMM_AT, SYSCALL_AT, NAME_AT = (header().index(title) for title in ("COMM", "SYSCALL", "PATH"))

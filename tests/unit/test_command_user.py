@@ -7,8 +7,8 @@ import pwd
 
 import pytest
 
-from rawtp import command
-from rawtp._child import User
+from rawtp._run.child import User
+from rawtp.cli import run as command
 
 
 def entry(name: str, home: str) -> pwd.struct_passwd:

@@ -19,7 +19,7 @@ import pytest
 import rawtp
 from rawtp import _core, _cost
 from rawtp.cli import main
-from rawtp.options import cost_parser
+from rawtp.cli.options import cost_parser
 
 NO_TRACEFS = "cannot attach to the tracepoint syscalls/sys_enter_unlinkat: no tracefs"
 FOUND = [

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rawtp.event import Event
-from rawtp.formats.clock import Clock
 from rawtp.formats.csv import Csv
+from rawtp.formats.timestamp import Clock
 from samples import RM
 
 KEYS = tuple(RM)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rawtp
-from rawtp import _grant
+from rawtp._privilege import protocol as _grant
 
 REQUEST: dict[str, Any] = {
     "syscalls": ["unlink"],

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rawtp import _host
-from rawtp._host import Place
+from rawtp._check import host as _host
+from rawtp._check.host import Place
 
 USER = Place("/usr/bin/python3", root=False)
 ROOT = Place("/usr/bin/python3", root=True)

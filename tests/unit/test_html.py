@@ -15,9 +15,9 @@ from traitlets.config import Config
 
 import rawtp
 from rawtp import notebook
-from rawtp._html import Table
 from rawtp.event import Event
-from rawtp.formats.text import printable, quoted
+from rawtp.formats.escape import printable, quoted
+from rawtp.notebook._html import Table
 from samples import RM
 from tables import Page, read_table
 

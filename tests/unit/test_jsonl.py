@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rawtp.event import Event
-from rawtp.formats.clock import Clock
 from rawtp.formats.jsonl import JsonLines
 from rawtp.formats.jsonl import line as reference
+from rawtp.formats.timestamp import Clock
 from samples import RM
 
 KEYS = tuple(RM)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 import rawtp
-from rawtp import keys
 from rawtp.cli import main
+from rawtp.cli import names as keys
 
 
 def test_every_key_is_documented() -> None:

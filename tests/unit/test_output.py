@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from rawtp.messages import reason
-from rawtp.output import File
+from rawtp.cli.stderr import reason
+from rawtp.sinks.stdout import File
 
 
 def mode(path: Path) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rawtp._replaceable import replaceable
+from rawtp._privilege.ownership import replaceable
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files that are root's")
 

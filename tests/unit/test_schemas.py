@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 import rawtp
 from rawtp.event import Event
+from rawtp.formats.base import Format
 from rawtp.formats.ecs import Ecs
-from rawtp.formats.format import Format
 from rawtp.formats.ocsf import Ocsf
 from samples import RM
 

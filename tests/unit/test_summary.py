@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rawtp.event import Event
 from rawtp.summary import Summary
-from rawtp.trees import Trees, folded
+from rawtp.summary.directories import Trees, folded
 from samples import RM
 
 

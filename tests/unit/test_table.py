@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rawtp.event import Event
-from rawtp.formats.clock import Clock
-from rawtp.formats.colour import FAILURE, LOSS, Colours
+from rawtp.formats.ansi import FAILURE, LOSS, Colours
 from rawtp.formats.columns import Columns, header, row
+from rawtp.formats.escape import printable, shortened, width
 from rawtp.formats.table import Table, cell
-from rawtp.formats.text import printable, shortened, width
+from rawtp.formats.timestamp import Clock
 from samples import RM
 
 COLOURS = Colours(use=True)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rawtp.formats.text import escape_unencodable, pad, printable, width
+from rawtp.formats.escape import escape_unencodable, pad, printable, width
 
 NAMES = st.one_of(st.binary().map(os.fsdecode), st.text(st.characters(codec=None)))
 ESCAPE = re.compile(r"\\(?:(\\)|x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8}))")

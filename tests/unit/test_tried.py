@@ -6,9 +6,9 @@ import errno
 
 import pytest
 
-from rawtp import _tried
-from rawtp._finding import Finding
-from rawtp._host import Place
+from rawtp._check import attempts as _tried
+from rawtp._check.finding import Finding
+from rawtp._check.host import Place
 from rawtp.event import Hook
 
 USER = Place("/usr/bin/python3", root=False)

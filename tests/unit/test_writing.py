@@ -15,9 +15,9 @@ from contextlib import suppress
 
 import pytest
 
-from rawtp import writing
-from rawtp.messages import reason
-from rawtp.writing import Patience, StalledError, Writer
+from rawtp.cli.stderr import reason
+from rawtp.sinks import writer as writing
+from rawtp.sinks.writer import Patience, StalledError, Writer
 
 HANG_S = 60.0
 SIZE = 1 << 20

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 
-from rawtp.formats.clock import Clock
-from rawtp.formats.format import Format
-from rawtp.formats.templates import VARYING, Templates
-from rawtp.formats.text import escape
-from rawtp.formats.undecoded import each_text, in_base64, visible
+from rawtp.formats.base import Format
+from rawtp.formats.escape import escape
+from rawtp.formats.line_cache import VARYING, Templates
+from rawtp.formats.raw_bytes import each_text, in_base64, visible
+from rawtp.formats.timestamp import Clock
 
 TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from rawtp.formats.clock import Clock
-from rawtp.formats.documents import Documents
 from rawtp.formats.names import exact_bytes, known, message, parts, text, whole_new_path, whole_path, words
+from rawtp.formats.schema import Documents
+from rawtp.formats.timestamp import Clock
 
 TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:

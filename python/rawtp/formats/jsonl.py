@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
-from rawtp.formats.clock import Clock
-from rawtp.formats.format import Format
-from rawtp.formats.templates import VARYING, Templates
-from rawtp.formats.undecoded import each_text, exact, visible
+from rawtp.formats.base import Format
+from rawtp.formats.line_cache import VARYING, Templates
+from rawtp.formats.raw_bytes import each_text, exact, visible
+from rawtp.formats.timestamp import Clock
 
 TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from rawtp.formats.undecoded import exact, visible
+from rawtp.formats.raw_bytes import exact, visible
 
 TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from rawtp.formats import ledger
-from rawtp.formats.clock import Clock
-from rawtp.formats.colour import LOSS, Colours
-from rawtp.formats.format import Format
-from rawtp.formats.text import pad, quoted_name, shortened, width
+from rawtp.formats.ansi import LOSS, Colours
+from rawtp.formats.base import Format
+from rawtp.formats.escape import pad, quoted_name, shortened, width
+from rawtp.formats.timestamp import Clock
 
 TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
