@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import rawtp
-from support import HANG_S, attached_programs, live_hooks, settle, wait_for
+from helpers.support import HANG_S, attached_programs, live_hooks, settle, wait_for
 
 pytestmark = pytest.mark.kernel
 

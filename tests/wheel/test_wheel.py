@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from helpers.support import COMES_BACK_LATE
 from scripts.third_party import linked_parts
 from scripts.wheels.build import built
 from scripts.wheels.contents import Contents, contents
 from scripts.wheels.targets import native
-from support import COMES_BACK_LATE
 
 pytestmark = pytest.mark.wheel
 
