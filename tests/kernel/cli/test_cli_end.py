@@ -19,8 +19,8 @@ from pathlib import Path
 import pytest
 
 import rawtp
+from helpers.command_line import PATIENCE_S, Cli, delete, ledger
 from helpers.support import attached_programs, live_hooks, wait_for
-from kernel.cli.test_cli import PATIENCE_S, Cli, delete, ledger
 
 pytestmark = pytest.mark.kernel
 

@@ -11,8 +11,7 @@ import pytest
 
 import rawtp
 from helpers.support import attached_programs, live_hooks, wait_for
-from kernel.cli.test_cli_screen import COMM, attempt, drawn
-from kernel.cli.test_cli_tty import terminal
+from helpers.terminals import COMM, attempt, drawn, terminal
 
 pytestmark = pytest.mark.kernel
 

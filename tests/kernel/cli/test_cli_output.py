@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 
 import rawtp
+from helpers.command_line import PATIENCE_S, Cli, cli, delete, end, finish, ledger, until_live
 from helpers.support import attached_programs, live_hooks, wait_for
-from kernel.cli.test_cli import PATIENCE_S, Cli, cli, delete, end, finish, ledger, until_live
 
 pytestmark = pytest.mark.kernel
 

@@ -9,41 +9,13 @@ import signal
 import struct
 import termios
 import time
-from collections.abc import Callable
-from pathlib import Path
 
-import pyte
 import pytest
 
 from helpers.support import on_one_cpu
-from kernel.cli.test_cli_tty import PATIENCE_S, Terminal, terminal
+from helpers.terminals import COMM, PATIENCE_S, attempt, drawn, terminal, until
 
 pytestmark = pytest.mark.kernel
-
-COMM = Path("/proc/self/comm").read_text().rstrip("\n")
-
-
-def drawn(tty: Terminal, columns: int, lines: int = 24) -> list[str]:
-    """The screen, without the blanks at the ends of its lines."""
-    screen = pyte.Screen(columns, lines)
-    pyte.ByteStream(screen).feed(tty.written)
-    return [line.rstrip() for line in screen.display if line.strip()]
-
-
-def until(tty: Terminal, act: Callable[[], None], seen: bytes) -> None:
-    deadline_s = time.monotonic() + PATIENCE_S
-    while seen not in tty.written:
-        assert time.monotonic() < deadline_s, tty.written
-        assert tty.process.poll() is None, tty.written
-        act()
-        tty.read(0.05)
-
-
-def attempt(path: str) -> None:
-    """Delete what is not there."""
-    with pytest.raises(OSError, match=os.strerror(2)):
-        os.unlink(path)  # noqa: PTH108
-
 
 LONG = "/nonexistent/" + "long" * 30 + "/the-end"
 
