@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-    from rawtp import Event, Tracer
+    from rawtp._core import Tracer
+    from rawtp.event import Event
 
 TURN_EVENTS = 64
 """So many events a task gets without a wait. Then the others have their turn, who would starve as long as there are

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from rawtp import _core
+from rawtp._core import Tracer
+from rawtp._core import _cost as _measure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -147,7 +148,7 @@ def cost(seconds: float = 3.0, **options: Unpack[TracerOptions]) -> Cost:
     # Each round makes a tracer anew, and an iterator gives its values once.
     kept = {name: tuple(value) if isinstance(value, Iterator) else value for name, value in options.items()}
     options = cast("TracerOptions", kept)
-    rounds, found, others = _core._cost(seconds, lambda: _core.Tracer(**options))
+    rounds, found, others = _measure(seconds, lambda: Tracer(**options))
     by_key = {values[0]: values for values in found}
     rows = [_row(*by_key[key]) for key in _NAMES]
     return Cost(tuple(rows), rounds, tuple(_notes(rows, options, others)))

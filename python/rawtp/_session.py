@@ -15,11 +15,11 @@ _NO_FILTERS = ("syscalls", "fields", "results", "hook", "ring_bytes", "queue_byt
 
 def host() -> dict[str, object]:
     """This host; None for what it does not say."""
-    import rawtp
+    from rawtp._core import __version__
 
     system = os.uname()
     return {
-        "version": rawtp.__version__,
+        "version": __version__,
         "host": system.nodename,
         "machine_id": _line("/etc/machine-id"),
         "boot_id": _line("/proc/sys/kernel/random/boot_id"),

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import rawtp
-from rawtp import _core, _cost
+from rawtp import _cost
 from rawtp.cli import main
 from rawtp.cli.options import cost_parser
 
@@ -59,13 +59,13 @@ class PretendCost:
 def made(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """The options of every tracer that was made."""
     options: list[dict[str, Any]] = []
-    monkeypatch.setattr(_core, "Tracer", lambda **given: options.append(given))
-    monkeypatch.setattr(_core, "_cost", PretendCost([]))
+    monkeypatch.setattr(_cost, "Tracer", lambda **given: options.append(given))
+    monkeypatch.setattr(_cost, "_measure", PretendCost([]))
     return options
 
 
 def test_table(made: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_core, "_cost", PretendCost(["sys_exit, by somebody"]))
+    monkeypatch.setattr(_cost, "_measure", PretendCost(["sys_exit, by somebody"]))
     assert str(rawtp.cost()) == TABLE
     assert made == [{}, {}]
 
@@ -153,7 +153,7 @@ def test_command_takes_options(made: list[dict[str, Any]], capsys: pytest.Captur
     fields = [*rawtp.BASIC_FIELDS, "path"]
     calls = [*rawtp.RENAME, "unlinkat"]
     assert made[0] == {"syscalls": calls, "results": False, "fields": fields, "pid": [7], "hook": "raw_tp"}
-    assert _core._cost.seconds == 1.5  # type: ignore[attr-defined]
+    assert _cost._measure.seconds == 1.5  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,20 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rawtp import _core
 from rawtp._check import attempts as _tried
 from rawtp._check import host as _host
 from rawtp._check.finding import Check, Finding
+from rawtp._core import (
+    _NATIVE_ABI,
+    ALL_FIELDS,
+    DELETE,
+    RENAME,
+    TRUNCATE,
+    RawtpError,
+    Tracer,
+    _attempts,
+    _verifier_reason,
+)
 
 if TYPE_CHECKING:
     from rawtp.event import Hook
@@ -74,7 +84,7 @@ def check() -> Check:
     btf = _read_bytes("/sys/kernel/btf/vmlinux", _BTF_BYTES)
     # Before the rest: libbpf raises the limit where it may.
     limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
-    steps = dict(_core._attempts(_RING_BYTES))
+    steps = dict(_attempts(_RING_BYTES))
     made = _try_tracer()
     refusal = made if isinstance(made, Exception) else None
 
@@ -112,7 +122,7 @@ def _read_host(
     handles = "user" not in own and "CAP_DAC_READ_SEARCH" in (_host.held(status, "CapEff") or ())
     return [
         Finding("kernel", "ok", f"{machine.sysname} {machine.release}", None),
-        _host.architecture(machine.machine, _core._NATIVE_ABI),
+        _host.architecture(machine.machine, _NATIVE_ABI),
         _host.btf(btf, place),
         capabilities,
         _host.unprivileged_bpf_disabled(_read("/proc/sys/kernel/unprivileged_bpf_disabled")),
@@ -136,13 +146,13 @@ def _place(status: dict[str, str], own: set[str]) -> _host.Place:
 
 def _try_tracer() -> dict[str, Hook] | Exception:
     """What a tracer of everything sees, or why there is none."""
-    calls = (*_core.DELETE, *_core.RENAME, *_core.TRUNCATE)
-    fields = (*_core.ALL_FIELDS, "ancestors")
+    calls = (*DELETE, *RENAME, *TRUNCATE)
+    fields = (*ALL_FIELDS, "ancestors")
     try:
         # Nobody reads it: what others delete meanwhile is left out in the kernel.
-        with _core.Tracer(calls, fields=fields, pid=os.getpid(), ring_bytes=_RING_BYTES) as tracer:
+        with Tracer(calls, fields=fields, pid=os.getpid(), ring_bytes=_RING_BYTES) as tracer:
             return tracer.coverage
-    except (_core.RawtpError, OSError) as error:
+    except (RawtpError, OSError) as error:
         return error
 
 
@@ -155,7 +165,7 @@ def _reason(refusal: Exception) -> str:
     message = str(getattr(refusal, "strerror", None) or refusal)
     for hint in (". To see what this host allows", ". Run it with: ", "; see verifier_log"):
         message = message.partition(hint)[0]
-    why = _core._verifier_reason(getattr(refusal, "verifier_log", ""))
+    why = _verifier_reason(getattr(refusal, "verifier_log", ""))
     return f"{message}: {why}" if why else message
 
 

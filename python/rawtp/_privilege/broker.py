@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from rawtp import _core
+from rawtp._core import RawtpError, _load, _map_id, _meters
 from rawtp._privilege import protocol as _grant
 from rawtp._privilege.broker_log import WINDOW_S, UserLog
 from rawtp._privilege.held_rings import HeldRings
@@ -122,7 +122,7 @@ class Broker:
             why = self._why or "the broker failed"
             for client in list(self._clients):
                 if client.tracer is None:
-                    self._refuse(client, _core.RawtpError(why))
+                    self._refuse(client, RawtpError(why))
                     continue
                 with suppress(OSError):
                     client.socket.send(why.encode(), socket.MSG_DONTWAIT)
@@ -240,7 +240,7 @@ class Broker:
             message, _ = _grant.receive(client.socket)
         except BlockingIOError:
             return
-        except (OSError, _core.RawtpError) as error:
+        except (OSError, RawtpError) as error:
             self._refuse(client, error)
             return
         if not message:
@@ -270,7 +270,7 @@ class Broker:
             client.granted = f"ring_bytes={request['ring_bytes']} uids={request['uid']}"
             # The kernel tells of everybody's cgroups, which the filter by user does not reach.
             tell_cgroups = self._policy.allow == "all"
-            load = partial(_core._load, **request, without=without, tell_cgroups=tell_cgroups)
+            load = partial(_load, **request, without=without, tell_cgroups=tell_cgroups)
             self._loads.start(client, load)
 
     def _check(self, client: _Client) -> dict[str, Any]:
@@ -293,13 +293,13 @@ class Broker:
         client.held = links
         meters: list[int] = []
         try:
-            client.maps = frozenset(map(_core._map_id, maps))
+            client.maps = frozenset(map(_map_id, maps))
             if client not in self._clients:
                 self._let_go(client)
                 return
             # With the programs themselves, a client could attach them again.
             with suppress(OSError):  # then it is not known how often they were skipped
-                meters, keeper = _core._meters(programs)
+                meters, keeper = _meters(programs)
                 client.held.append(keeper)
             coverage = [self._policy.explain(client.uid, row) for row in rows]
             answer, descriptors = _grant.encode_answer((slots, coverage, maps, [], meters))

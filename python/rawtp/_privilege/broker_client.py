@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from rawtp import _core
+from rawtp._core import RawtpError
 from rawtp._privilege import protocol as _grant
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _answer(broker: socket.socket, path: str) -> tuple[bytes, list[int]]:
         raise TimeoutError(f"the broker at {path} has not answered within {_ANSWER_S} s") from None
     if not answer:
         _grant.close(descriptors)
-        raise _core.RawtpError(f"the broker at {path} ended without an answer")
+        raise RawtpError(f"the broker at {path} ended without an answer")
     return answer, descriptors
 
 

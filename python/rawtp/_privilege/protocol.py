@@ -9,7 +9,7 @@ import select
 import socket
 import struct
 
-from rawtp import _core
+from rawtp._core import LoadError, RawtpError, UnsupportedKernelError, __version__
 from rawtp._signals import block
 
 TYPE_CHECKING = False  # as checkers know it, without the import of typing
@@ -30,7 +30,7 @@ _NAMES, _VALUES, _TEXT_BYTES = 64, 32, 4096
 _PARTS, _PROGRAMS = 8, 12
 
 
-class MalformedError(_core.RawtpError):
+class MalformedError(RawtpError):
     """A message that no rawtp of this version sends."""
 
 
@@ -99,7 +99,7 @@ def peer_of(peer: socket.socket) -> tuple[int, int]:
 
 def encode_request(request: dict[str, Any]) -> bytes:
     """What is asked for, as one message."""
-    message = _encode({"rawtp": _core.__version__, **request})
+    message = _encode({"rawtp": __version__, **request})
     if len(message) > MESSAGE_BYTES:
         raise ValueError(f"these filters take {len(message)} bytes to be sent; there is room for {MESSAGE_BYTES}")
     return message
@@ -120,7 +120,7 @@ def encode_answer(given: Given) -> tuple[bytes, list[int]]:
     """What was loaded, and the descriptors to send along."""
     slots, rows, maps, links, programs = given
     content = {"slots": slots, "coverage": rows, "links": len(links), "programs": len(programs)}
-    return _encode({"rawtp": _core.__version__, **content}), [*maps, *links, *programs]
+    return _encode({"rawtp": __version__, **content}), [*maps, *links, *programs]
 
 
 def encode_error(error: Exception) -> bytes:
@@ -130,7 +130,7 @@ def encode_error(error: Exception) -> bytes:
     text = str(getattr(error, "strerror", None) or error).partition(". Run it with: ")[0][:_TEXT_BYTES]
     log = getattr(error, "verifier_log", "").encode("ascii", "replace")[-_LOG_BYTES:].decode()
     content = {"error": kind, "message": text, "errno": getattr(error, "errno", None), "verifier_log": log}
-    return _encode({"rawtp": _core.__version__, **content})
+    return _encode({"rawtp": __version__, **content})
 
 
 def parse_answer(message: bytes, descriptors: Sequence[int]) -> Given:
@@ -163,9 +163,9 @@ def _decode(message: bytes) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise MalformedError("a message that is no object")
     version = content.pop("rawtp", None)
-    if version != _core.__version__:
+    if version != __version__:
         shown = version if isinstance(version, str) and len(version) < 32 and version.isprintable() else "another one"
-        raise MalformedError(f"the other side is rawtp {shown}, and this is {_core.__version__}")
+        raise MalformedError(f"the other side is rawtp {shown}, and this is {__version__}")
     return content
 
 
@@ -220,9 +220,9 @@ _REQUEST: dict[str, Callable[[object], bool]] = {
 }
 
 _ERRORS: dict[str, type[Exception]] = {
-    "LoadError": _core.LoadError,
-    "UnsupportedKernelError": _core.UnsupportedKernelError,
-    "RawtpError": _core.RawtpError,
+    "LoadError": LoadError,
+    "UnsupportedKernelError": UnsupportedKernelError,
+    "RawtpError": RawtpError,
     "PermissionError": PermissionError,
     "OSError": OSError,
     "ValueError": ValueError,
@@ -246,6 +246,6 @@ def _error(content: dict[str, Any]) -> Exception:
     if number is not None and issubclass(_ERRORS[kind], OSError):
         return OSError(number if _is_count(number, 4095) else 0, message)
     error = _ERRORS[kind](message)
-    if isinstance(error, _core.LoadError):
+    if isinstance(error, LoadError):
         error.verifier_log = _printable(log) or ""
     return error

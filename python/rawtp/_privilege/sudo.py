@@ -15,7 +15,8 @@ import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from rawtp import _core
+from rawtp._core import RawtpError
+from rawtp._core import __file__ as _core_file
 from rawtp._privilege import protocol as _grant
 from rawtp._privilege.ownership import replaceable
 from rawtp._signals import Blocked
@@ -68,7 +69,7 @@ def _command() -> list[str]:
 
 
 def _warn(python: str) -> None:
-    paths = [python, os.__file__, _core.__file__, _HELPER]
+    paths = [python, os.__file__, _core_file, _HELPER]
     reasons = sorted({reason for path in paths if (reason := replaceable(path))})
     if reasons:
         warnings.warn(
@@ -189,7 +190,7 @@ def _answer(peer: socket.socket, message: bytes, process: subprocess.Popen[bytes
     try:
         if not answer:
             _reap(process)
-            raise _core.RawtpError(f"the helper that sudo runs ended without an answer ({_ending(process, errors)})")
+            raise RawtpError(f"the helper that sudo runs ended without an answer ({_ending(process, errors)})")
         return _grant.parse_answer(answer, descriptors)
     except BaseException:
         _grant.close(descriptors)

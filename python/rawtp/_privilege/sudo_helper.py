@@ -23,7 +23,7 @@ def main(path: str) -> int:
     _package()
     import socket
 
-    from rawtp import _core
+    from rawtp._core import _load
     from rawtp._privilege import protocol as _grant
 
     caller = os.environ.get("SUDO_UID", "")
@@ -44,7 +44,7 @@ def main(path: str) -> int:
         try:
             request = _grant.parse_request(message)
             without = pid if request.pop("exclude_self") else None
-            answer, descriptors = _grant.encode_answer(_core._load(**request, without=without, tell_cgroups=True))
+            answer, descriptors = _grant.encode_answer(_load(**request, without=without, tell_cgroups=True))
         except Exception as error:
             answer, descriptors = _grant.encode_error(error), []
         try:

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rawtp import _core
+from rawtp._core import Stats, Tracer
 from rawtp._run.child import Child, readable, words_of
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class RunResult:
     """What the command and its descendants did, in the order in which the calls ended."""
     returncode: int
     """The command's exit code; 128 + n when signal n ended it, as shells have it (and not -n, as subprocess does)."""
-    stats: _core.Stats
+    stats: Stats
     """The ledger, final."""
 
 
@@ -69,14 +69,14 @@ def run(
         if name in options:
             raise TypeError(f"rawtp.run() takes no {name!r}: it follows the command")
     with Child(words_of(command), os.environb) as child:
-        with _core.Tracer(pid=child.pid, follow=True, **options) as tracer:
+        with Tracer(pid=child.pid, follow=True, **options) as tracer:
             child.release()
             events = _taken(tracer, child)
         events += tracer
         return RunResult(events, child.wait(), tracer.stats())
 
 
-def _taken(tracer: _core.Tracer, child: Child) -> list[Event]:
+def _taken(tracer: Tracer, child: Child) -> list[Event]:
     """The events up to the command's end, taken as they come: the queue stays short, however long it runs."""
     events: list[Event] = []
     while child.pidfd not in readable(tracer.fileno(), child.pidfd):

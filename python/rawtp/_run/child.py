@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
-from rawtp import _core
+from rawtp._core import RawtpError
 from rawtp._signals import Blocked
 
 if TYPE_CHECKING:
@@ -136,12 +136,12 @@ class Child:
 
     def __init__(self, words: list[bytes], environment: Mapping[bytes, bytes], user: User | None = None) -> None:
         if Path("/proc/self/ns/pid").stat().st_ino != _INITIAL_PID_NS:
-            raise _core.RawtpError(
+            raise RawtpError(
                 "a command can be followed from the host's pid namespace only, and this process is in another "
                 "(a container's: start it with --pid=host)"
             )
         if not sys.executable:
-            raise _core.RawtpError("a command is started by a Python interpreter, and sys.executable names none")
+            raise RawtpError("a command is started by a Python interpreter, and sys.executable names none")
         self._words = words
         self._user = user
         self._message = marshal.dumps(
@@ -209,7 +209,7 @@ class Child:
         step, number = failure.split()
         reason = os.strerror(int(number))
         if step == b"user" and self._user:
-            raise _core.RawtpError(f"cannot run the command as user {self._user.uid}: {reason}")
+            raise RawtpError(f"cannot run the command as user {self._user.uid}: {reason}")
         raise OSError(int(number), reason, os.fsdecode(self._words[0]))
 
     def is_running(self) -> bool:

@@ -6,7 +6,7 @@ After ``%load_ext rawtp`` a list of events, as :meth:`rawtp.Tracer.get_many` giv
 
 from __future__ import annotations
 
-from rawtp import _core
+from rawtp._core import ALL_FIELDS, Batch
 from rawtp.notebook._html import ROWS, Table, counted
 
 TYPE_CHECKING = False  # as checkers know it, without the import of typing
@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
-    from rawtp import Batch, Event
+    from rawtp._core import Batch
+    from rawtp.event import Event
     from rawtp.notebook._chart import Chart
 
 __all__ = ["chart", "load_ipython_extension", "table", "unload_ipython_extension"]
 
-_KEYS = frozenset((*_core.ALL_FIELDS, "ancestors"))
+_KEYS = frozenset((*ALL_FIELDS, "ancestors"))
 
 
 def table(events: Sequence[Event] | Batch, rows: int = ROWS, keys: Iterable[str] | None = None) -> Table:
@@ -45,8 +46,8 @@ def table(events: Sequence[Event] | Batch, rows: int = ROWS, keys: Iterable[str]
     chosen = None if keys is None else list(keys)
     for key in chosen or ():
         if key not in _KEYS:
-            raise ValueError(f"unknown key {key!r}; an event has {', '.join(_core.ALL_FIELDS)}, and ancestors if asked")
-    if isinstance(events, _core.Batch):
+            raise ValueError(f"unknown key {key!r}; an event has {', '.join(ALL_FIELDS)}, and ancestors if asked")
+    if isinstance(events, Batch):
         first: Sequence[Event] = events._dicts(0, rows)
     else:
         first = events[:rows]

@@ -7,7 +7,7 @@ import math
 from array import array
 from collections import defaultdict
 
-from rawtp import _core
+from rawtp._core import Batch
 from rawtp.formats import ledger
 from rawtp.formats.escape import escape, shortened
 from rawtp.formats.table import cell
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-    from rawtp import Batch, Event
+    from rawtp._core import Batch
+    from rawtp.event import Event
 
 _COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#222255")  # told apart by all eyes
 _OTHERS = "#bbbbbb"
@@ -74,7 +75,7 @@ def _times(events: Iterable[Event] | Batch, by: str) -> dict[str, array[int]]:
 
 
 def _each(events: Iterable[Event] | Batch) -> Iterator[Event]:
-    if not isinstance(events, _core.Batch):
+    if not isinstance(events, Batch):
         yield from events
         return
     for first in range(0, len(events), _CHUNK):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
-    from rawtp import Batch, Stats
+    from rawtp._core import Batch, Stats
 
 ROWS = 20
 """How many events are shown, when nobody says."""

@@ -16,7 +16,8 @@ TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
     from typing import Any
 
-    from rawtp import Event, Tracer
+    from rawtp._core import Tracer
+    from rawtp.event import Event
 
 _REFRESH_S = 0.25
 _MAX_ROWS = 1000  # a page of more is slow to draw, and is drawn anew again and again

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import rawtp
-from rawtp import _check, _core
+from rawtp import _check
 from rawtp.cli import main
 
 FINDINGS = (
@@ -104,8 +104,8 @@ def on(monkeypatch: pytest.MonkeyPatch) -> Pretend:
         monkeypatch.setattr("sys.executable", "/usr/bin/python3")
         monkeypatch.setattr("os.geteuid", lambda: 1000)
         monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
-        monkeypatch.setattr(_core, "_attempts", lambda _: steps)
-        monkeypatch.setattr(_core, "Tracer", tracer)
+        monkeypatch.setattr(_check, "_attempts", lambda _: steps)
+        monkeypatch.setattr(_check, "Tracer", tracer)
         return rawtp.check()
 
     return check
