@@ -11,34 +11,9 @@ from rawtp._core import Tracer
 from rawtp._core import _cost as _measure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import Literal, TypedDict
-
     from typing_extensions import Unpack
 
-    class RunOptions(TypedDict, total=False):
-        """What :func:`rawtp.run` takes."""
-
-        syscalls: Iterable[str] | None
-        results: bool
-        fields: Iterable[str] | None
-        uid: int | Iterable[int] | None
-        comm: str | Iterable[str] | None
-        cgroup: int | str | os.PathLike[str] | Iterable[int | str | os.PathLike[str]] | None
-        path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None
-        exclude_self: bool
-        outcome: Literal["any", "ok", "failed"]
-        hook: Literal["auto", "raw_tp", "tracepoint"]
-        ring_bytes: int
-        queue_bytes: int
-        sudo: bool
-        broker: str | os.PathLike[str] | None
-
-    class TracerOptions(RunOptions, total=False):
-        """What :class:`rawtp.Tracer` takes."""
-
-        pid: int | Iterable[int] | None
-        follow: bool
+    from rawtp._options import TracerOptions
 
 
 _NAMES = {

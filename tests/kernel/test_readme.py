@@ -92,7 +92,7 @@ SHELL = [
 
 
 def test_every_command_line_of_it_parses() -> None:
-    from rawtp.cli.options import parse, parser
+    from rawtp.cli.watch import add_parser, parse
 
     commands = [
         list(itertools.takewhile(lambda word: word not in ("|", "--"), shlex.split(command, comments=True)))
@@ -102,7 +102,7 @@ def test_every_command_line_of_it_parses() -> None:
     assert len(commands) >= 10
     assert ["-d", "2m", "-O", "gone.jsonl"] in commands
     for command in commands:
-        parse(parser(), command)
+        parse(add_parser(), command)
 
 
 def test_it_calls_nothing_that_debian_has_not() -> None:

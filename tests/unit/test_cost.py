@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 import rawtp
-from rawtp import _cost
+from rawtp import _cost, _options
 from rawtp.cli import main
-from rawtp.cli.options import cost_parser
+from rawtp.cli.cost import add_parser
 
 NO_TRACEFS = "cannot attach to the tracepoint syscalls/sys_enter_unlinkat: no tracefs"
 FOUND = [
@@ -120,9 +120,9 @@ def test_what_does_not_match_is_noted(options: dict[str, Any], note: str, made: 
 
 
 def test_its_options_are_the_tracers() -> None:
-    source = inspect.getsource(_cost)
-    declared = source[source.index("class RunOptions") : source.index("_NAMES")]
-    names = re.findall(r"^        (\w+): ", declared, re.MULTILINE)
+    source = inspect.getsource(_options)
+    declared = source[source.index("class RunOptions") :]
+    names = re.findall(r"^    (\w+): ", declared, re.MULTILINE)
     assert sorted(names) == sorted(re.findall(r"(\w+)=", rawtp.Tracer.__text_signature__ or ""))
     assert names[-2:] == ["pid", "follow"]  # which run does not take
 
@@ -207,7 +207,7 @@ def test_command_says_why_not(
 def test_every_command_line_of_the_readme_parses() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     commands = re.findall(r"\bcost(?: -\S+| basic)*(?=[`\n])", readme)
-    chosen = [cost_parser().parse_args(command.split()) for command in commands]
+    chosen = [add_parser().parse_args(command.split()) for command in commands]
     assert any(command.fields == ["basic"] and command.no_results for command in chosen)
 
 

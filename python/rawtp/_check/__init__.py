@@ -10,8 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rawtp._check import attempts as _tried
-from rawtp._check import host as _host
+from rawtp._check import attempts, host
 from rawtp._check.finding import Check, Finding
 from rawtp._core import (
     _NATIVE_ABI,
@@ -78,9 +77,9 @@ def check() -> Check:
     Raises:
         Nothing of its own: what cannot be read is a finding that says so.
     """
-    status = _host.status_of(_read("/proc/thread-self/status"))
+    status = host.status_of(_read("/proc/thread-self/status"))
     links = {kind: _link(f"/proc/self/ns/{kind}") for kind in ("cgroup", "ipc", "pid", "user", "uts")}
-    place = _place(status, _host.namespaces(links))
+    place = _place(status, host.namespaces(links))
     btf = _read_bytes("/sys/kernel/btf/vmlinux", _BTF_BYTES)
     # Before the rest: libbpf raises the limit where it may.
     limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
@@ -92,55 +91,55 @@ def check() -> Check:
     # What nothing else explains: a limit that the kernel has, or else a security module.
     unexplained = isinstance(refusal, PermissionError) and not _blocked(read)
     # A structure for what a map's owner is charged with, which kernels that leave that to cgroups have no more.
-    counted = None if btf is None else _tried.has_type(btf, "bpf_map_memory")
-    memlock = _tried.memlock(limit, _RING_BYTES, steps["ring_buffer"], counted=counted, unexplained=unexplained)
-    modules = _host.lsm(
+    counted = None if btf is None else attempts.has_type(btf, "bpf_map_memory")
+    memlock = attempts.memlock(limit, _RING_BYTES, steps["ring_buffer"], counted=counted, unexplained=unexplained)
+    modules = host.lsm(
         _read("/sys/kernel/security/lsm"),
         _read("/proc/thread-self/attr/current"),
         unexplained and memlock.state == "ok",
         place,
     )
-    memory = _host.memory(_read("/proc/meminfo"), _RING_BYTES, _QUEUE_BYTES)
+    memory = host.memory(_read("/proc/meminfo"), _RING_BYTES, _QUEUE_BYTES)
     read = [*read, modules, memlock, memory]
 
     cause = next((finding.advice for finding in _blocked(read)), None)
     tried = [
-        _tried.ring_buffer(_RING_BYTES, steps["ring_buffer"], cause, place),
-        _tried.raw_tp(steps["raw_tp_load"], steps.get("raw_tp_attach", 0), cause, place),
+        attempts.ring_buffer(_RING_BYTES, steps["ring_buffer"], cause, place),
+        attempts.raw_tp(steps["raw_tp_load"], steps.get("raw_tp_attach", 0), cause, place),
     ]
     if isinstance(made, Exception):
-        return Check((*read, *tried, *_tried.dead(_reason(made), cause or _advice(made), btf)))
-    return Check((*map(_tried.overruled, read + tried), *_tried.live(made, place)))
+        return Check((*read, *tried, *attempts.dead(_reason(made), cause or _advice(made), btf)))
+    return Check((*map(attempts.overruled, read + tried), *attempts.live(made, place)))
 
 
 def _read_host(
-    status: dict[str, str], links: dict[str, str | None], place: _host.Place, btf: bytes | None, step: int
+    status: dict[str, str], links: dict[str, str | None], place: host.Place, btf: bytes | None, step: int
 ) -> list[Finding]:
     machine = os.uname()
-    own = _host.namespaces(links)
-    capabilities = _host.capabilities(status, place)
-    handles = "user" not in own and "CAP_DAC_READ_SEARCH" in (_host.held(status, "CapEff") or ())
+    own = host.namespaces(links)
+    capabilities = host.capabilities(status, place)
+    handles = "user" not in own and "CAP_DAC_READ_SEARCH" in (host.held(status, "CapEff") or ())
     return [
         Finding("kernel", "ok", f"{machine.sysname} {machine.release}", None),
-        _host.architecture(machine.machine, _NATIVE_ABI),
-        _host.btf(btf, place),
+        host.architecture(machine.machine, _NATIVE_ABI),
+        host.btf(btf, place),
         capabilities,
-        _host.unprivileged_bpf_disabled(_read("/proc/sys/kernel/unprivileged_bpf_disabled")),
-        _host.user_namespace(links["user"], _read("/proc/self/uid_map"), place),
-        _host.container(links, place),
-        _host.cgroup(_read("/proc/self/mountinfo"), own, handles, place),
-        _host.lockdown(_read("/sys/kernel/security/lockdown")),
-        _tried.seccomp(status.get("Seccomp"), step, capabilities.state == "ok", place),
+        host.unprivileged_bpf_disabled(_read("/proc/sys/kernel/unprivileged_bpf_disabled")),
+        host.user_namespace(links["user"], _read("/proc/self/uid_map"), place),
+        host.container(links, place),
+        host.cgroup(_read("/proc/self/mountinfo"), own, handles, place),
+        host.lockdown(_read("/sys/kernel/security/lockdown")),
+        attempts.seccomp(status.get("Seccomp"), step, capabilities.state == "ok", place),
     ]
 
 
-def _place(status: dict[str, str], own: set[str]) -> _host.Place:
-    bounding = _host.held(status, "CapBnd")
-    return _host.Place(
+def _place(status: dict[str, str], own: set[str]) -> host.Place:
+    bounding = host.held(status, "CapBnd")
+    return host.Place(
         python=sys.executable or "python3",
         root=os.geteuid() == 0,
-        engine=_host.engine(own, {mark for mark in _MARKS if Path(mark).exists()}, _KUBERNETES in os.environ),
-        limited=(status.get("NoNewPrivs") == "1" or "user" in own or not (bounding is None or _host.enough(bounding))),
+        engine=host.engine(own, {mark for mark in _MARKS if Path(mark).exists()}, _KUBERNETES in os.environ),
+        limited=(status.get("NoNewPrivs") == "1" or "user" in own or not (bounding is None or host.enough(bounding))),
     )
 
 

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from rawtp._core import RawtpError, _load, _map_id, _meters
-from rawtp._privilege import protocol as _grant
+from rawtp._privilege import protocol
 from rawtp._privilege.broker_log import WINDOW_S, UserLog
 from rawtp._privilege.held_rings import HeldRings
 from rawtp._privilege.limits import PENDING, PENDING_OF_USER
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any, TypeAlias
 
-    _Loaded: TypeAlias = tuple[int, list[_grant.Row], list[int], list[int], list[int]]
+    _Loaded: TypeAlias = tuple[int, list[protocol.Row], list[int], list[int], list[int]]
 
     from rawtp._privilege.policy import Policy
 
@@ -209,7 +209,7 @@ class Broker:
 
     def _welcome(self, peer: socket.socket) -> None:
         peer.setblocking(False)
-        pid, uid = _grant.peer_of(peer)
+        pid, uid = protocol.peer_of(peer)
         now = time.monotonic()
         client = _Client(peer, pid, uid, now + REQUEST_S)
         try:
@@ -237,7 +237,7 @@ class Broker:
         if client not in self._clients:
             return
         try:
-            message, _ = _grant.receive(client.socket)
+            message, _ = protocol.receive(client.socket)
         except BlockingIOError:
             return
         except (OSError, RawtpError) as error:
@@ -255,7 +255,7 @@ class Broker:
     def _serve(self, client: _Client) -> None:
         try:
             if client.request is None:
-                client.request = _grant.parse_request(client.message or b"")
+                client.request = protocol.parse_request(client.message or b"")
                 client.message, client.until = None, time.monotonic() + ROOM_S
             request = self._check(client)
         except BusyError as error:
@@ -302,13 +302,13 @@ class Broker:
                 meters, keeper = _meters(programs)
                 client.held.append(keeper)
             coverage = [self._policy.explain(client.uid, row) for row in rows]
-            answer, descriptors = _grant.encode_answer((slots, coverage, maps, [], meters))
-            _grant.send(client.socket, answer, descriptors)
+            answer, descriptors = protocol.encode_answer((slots, coverage, maps, [], meters))
+            protocol.send(client.socket, answer, descriptors)
         except OSError as error:
             self._end(client, f"the client does not take the answer: {error.strerror}")
             return
         finally:
-            _grant.close([*maps, *meters, *programs])
+            protocol.close([*maps, *meters, *programs])
         self._leave(client)
         self._count += 1
         client.tracer = self._count
@@ -317,8 +317,8 @@ class Broker:
 
     def _refuse(self, client: _Client, error: Exception) -> None:
         with suppress(OSError):
-            _grant.send(client.socket, _grant.encode_error(error))
-            _grant.hear_no_more(client.socket)
+            protocol.send(client.socket, protocol.encode_error(error))
+            protocol.hear_no_more(client.socket)
         self._end(client, str(error), word="refuse")
 
     def _leave(self, client: _Client) -> None:
@@ -344,7 +344,7 @@ class Broker:
 
     def _let_go(self, client: _Client) -> None:
         """Detached when this returns. What the client keeps counts on."""
-        _grant.close(client.held)
+        protocol.close(client.held)
         client.held = []
         self._held.add(client.maps, client.uid)
 

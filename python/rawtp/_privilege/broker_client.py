@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from rawtp._core import RawtpError
-from rawtp._privilege import protocol as _grant
+from rawtp._privilege import protocol
 
 if TYPE_CHECKING:
     from typing import Any
@@ -21,25 +21,25 @@ _FIRST_PAUSE_S, _PAUSE_S = 0.001, 0.025
 _ADDRESS_BYTES = 107
 
 
-def obtain(path: str, request: dict[str, Any]) -> tuple[_grant.Given, int]:
+def obtain(path: str, request: dict[str, Any]) -> tuple[protocol.Given, int]:
     """What a tracer needs, for its own descriptors, and the connection, which it keeps as long as it wants events."""
     address = os.fsencode(path)
     if not address or b"\0" in address or len(address) > _ADDRESS_BYTES:
         raise ValueError(f"broker must be the path of a socket, of 1 to {_ADDRESS_BYTES} bytes, not {path!r}")
-    message = _grant.encode_request(request)
+    message = protocol.encode_request(request)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as broker:
         broker.settimeout(_ANSWER_S)
         _connect(broker, address, path)
         with suppress(BrokenPipeError, ConnectionResetError):  # it has said why
-            _grant.send(broker, message)
+            protocol.send(broker, message)
         answer, descriptors = _answer(broker, path)
         try:
-            given = _grant.parse_answer(answer, descriptors)
+            given = protocol.parse_answer(answer, descriptors)
             if given[3]:
-                raise _grant.MalformedError("an answer with links, which a broker keeps")
+                raise protocol.MalformedError("an answer with links, which a broker keeps")
             return given, broker.detach()
         except BaseException:
-            _grant.close(descriptors)
+            protocol.close(descriptors)
             raise
 
 
@@ -65,14 +65,14 @@ def _connect(broker: socket.socket, address: bytes, path: str) -> None:
 def _answer(broker: socket.socket, path: str) -> tuple[bytes, list[int]]:
     try:
         try:
-            answer, descriptors = _grant.receive_descriptors(broker)
+            answer, descriptors = protocol.receive_descriptors(broker)
         except ConnectionResetError:
             # The broker has closed before it read all. The error comes first, and what it has said comes behind it.
-            answer, descriptors = _grant.receive(broker, descriptors=_grant.ANSWER_DESCRIPTORS)
+            answer, descriptors = protocol.receive(broker, descriptors=protocol.ANSWER_DESCRIPTORS)
     except TimeoutError:
         raise TimeoutError(f"the broker at {path} has not answered within {_ANSWER_S} s") from None
     if not answer:
-        _grant.close(descriptors)
+        protocol.close(descriptors)
         raise RawtpError(f"the broker at {path} ended without an answer")
     return answer, descriptors
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from rawtp._core import RawtpError
 from rawtp._core import __file__ as _core_file
-from rawtp._privilege import protocol as _grant
+from rawtp._privilege import protocol
 from rawtp._privilege.ownership import replaceable
 from rawtp._signals import Blocked
 
@@ -37,9 +37,9 @@ class ReplaceableWarning(RuntimeWarning):
     """sudo is about to run what others than root can replace."""
 
 
-def obtain(request: dict[str, Any]) -> tuple[_grant.Given, None]:
+def obtain(request: dict[str, Any]) -> tuple[protocol.Given, None]:
     """What a tracer needs, for its own descriptors; there is nobody to stay connected with."""
-    message = _grant.encode_request(request)
+    message = protocol.encode_request(request)
     command = _command()
     _warn(command[0])
     try:
@@ -122,7 +122,7 @@ class _Place:
             os.rmdir(self._directory)  # noqa: PTH106
 
 
-def _attempt(options: list[str], command: list[str], message: bytes) -> _grant.Given:
+def _attempt(options: list[str], command: list[str], message: bytes) -> protocol.Given:
     sudo = shutil.which("sudo")
     if sudo is None:
         raise PermissionError("sudo=True needs sudo, and there is none on the PATH: run this as root, or see broker=")
@@ -171,7 +171,7 @@ def _connection(
         process.wait()
         raise _refusal(process, errors)
     peer, _ = listener.accept()
-    _, uid = _grant.peer_of(peer)
+    _, uid = protocol.peer_of(peer)
     if uid != 0:
         peer.close()
         raise PermissionError(f"user {uid} came in root's place: sudo is to run the helper as root")
@@ -179,10 +179,10 @@ def _connection(
     return peer
 
 
-def _answer(peer: socket.socket, message: bytes, process: subprocess.Popen[bytes], errors: IO[bytes]) -> _grant.Given:
+def _answer(peer: socket.socket, message: bytes, process: subprocess.Popen[bytes], errors: IO[bytes]) -> protocol.Given:
     try:
-        _grant.send(peer, message)
-        answer, descriptors = _grant.receive_descriptors(peer)
+        protocol.send(peer, message)
+        answer, descriptors = protocol.receive_descriptors(peer)
     except TimeoutError:
         raise TimeoutError(f"the helper that sudo runs has not answered within {_ANSWER_S} s") from None
     except (BrokenPipeError, ConnectionResetError):
@@ -191,9 +191,9 @@ def _answer(peer: socket.socket, message: bytes, process: subprocess.Popen[bytes
         if not answer:
             _reap(process)
             raise RawtpError(f"the helper that sudo runs ended without an answer ({_ending(process, errors)})")
-        return _grant.parse_answer(answer, descriptors)
+        return protocol.parse_answer(answer, descriptors)
     except BaseException:
-        _grant.close(descriptors)
+        protocol.close(descriptors)
         raise
 
 

@@ -24,7 +24,7 @@ def main(path: str) -> int:
     import socket
 
     from rawtp._core import _load
-    from rawtp._privilege import protocol as _grant
+    from rawtp._privilege import protocol
 
     caller = os.environ.get("SUDO_UID", "")
     if not (caller.isascii() and caller.isdecimal()):
@@ -33,22 +33,22 @@ def main(path: str) -> int:
         peer.settimeout(_REQUEST_S)
         try:
             peer.connect(path)
-            pid, uid = _grant.peer_of(peer)
+            pid, uid = protocol.peer_of(peer)
             if uid != int(caller):
                 return _fail(f"user {uid} listens there, but user {caller} called sudo")
-            message, _ = _grant.receive(peer)
+            message, _ = protocol.receive(peer)
             if not message:  # given up meanwhile
                 return 1
         except OSError as error:
             return _fail(f"cannot reach who called sudo: {error}")
         try:
-            request = _grant.parse_request(message)
+            request = protocol.parse_request(message)
             without = pid if request.pop("exclude_self") else None
-            answer, descriptors = _grant.encode_answer(_load(**request, without=without, tell_cgroups=True))
+            answer, descriptors = protocol.encode_answer(_load(**request, without=without, tell_cgroups=True))
         except Exception as error:
-            answer, descriptors = _grant.encode_error(error), []
+            answer, descriptors = protocol.encode_error(error), []
         try:
-            _grant.send(peer, answer, descriptors)
+            protocol.send(peer, answer, descriptors)
         except OSError:
             return 1
     # The descriptors end with this process.

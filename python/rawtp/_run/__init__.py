@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    from rawtp._cost import RunOptions
+    from rawtp._options import RunOptions
     from rawtp.event import Event
 
 

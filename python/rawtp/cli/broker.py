@@ -7,8 +7,10 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+from rawtp import _core
+from rawtp.cli.errors import CommandError
 from rawtp.cli.parser import Parser
-from rawtp.cli.stderr import reason, say
+from rawtp.cli.stderr import reason
 from rawtp.cli.types import size
 
 if TYPE_CHECKING:
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
 
     from rawtp._privilege.limits import Limits
     from rawtp._privilege.policy import Policy
-
-_CANNOT_RUN = 1
 
 _EXAMPLES = """\
 examples:
@@ -30,36 +30,35 @@ examples:
 """
 
 
-def parser() -> Parser:
-    """The parser of ``broker``, which is the first of the arguments."""
-    made = Parser(
+def add_parser() -> Parser:
+    """Make the parser of ``broker``, which is the first of the arguments."""
+    parser = Parser(
         description="Load and attach for others, who need no privilege: each gets a ring and counters of its own.",
         epilog=_EXAMPLES,
     )
-    made.add_argument("command", choices=("broker",))
-    option = made.add_argument
-    option("--socket", metavar="PATH", help="where to listen, unless systemd passes a socket")
-    option("--group", metavar="GROUP", help="who may connect (default: only who runs the broker)")
-    option(
+    parser.add_argument("command", choices=("broker",))
+    parser.add_argument("--socket", metavar="PATH", help="where to listen, unless systemd passes a socket")
+    parser.add_argument("--group", metavar="GROUP", help="who may connect (default: only who runs the broker)")
+    parser.add_argument(
         "--allow",
         choices=("own", "all"),
         default="own",
         help="whose calls a client may see: its own user's, or all (default: %(default)s)",
     )
-    option("--max-tracers", type=_count, default=64, metavar="N", help="at a time (default: %(default)s)")
-    option("--max-tracers-per-user", type=_count, metavar="N", help="of them (default: 8, or all)")
-    option(
+    parser.add_argument("--max-tracers", type=_count, default=64, metavar="N", help="at a time (default: %(default)s)")
+    parser.add_argument("--max-tracers-per-user", type=_count, metavar="N", help="of them (default: 8, or all)")
+    parser.add_argument(
         "--max-ring-bytes",
         type=_ring_bytes,
         metavar="SIZE",
         help="of one (default: 16MiB; less where that many tracers would take more than half of the memory)",
     )
-    option(
+    parser.add_argument(
         "--accept-unpatched-kernel",
         action="store_true",
         help="serve other users although the kernel has CVE-2024-41009, or where that cannot be told",
     )
-    return made
+    return parser
 
 
 def _count(text: str) -> int:
@@ -76,44 +75,40 @@ def _ring_bytes(text: str) -> int:
 
 def run(arguments: Sequence[str]) -> int:
     """Serve until SIGTERM or Ctrl-C; the exit code."""
-    made = parser()
-    chosen = made.parse_args(arguments)
-    from rawtp import _core
-    from rawtp._privilege import broker_socket as _broker_socket
-    from rawtp._privilege import limits as _limits
+    parser = add_parser()
+    args = parser.parse_args(arguments)
+    from rawtp._privilege import broker_socket, limits
     from rawtp._privilege.policy import Policy
 
     try:
-        passed = _broker_socket.passed()
+        passed = broker_socket.passed()
     except OSError as error:
-        say(f"the broker cannot run: {error.strerror}")
-        return _CANNOT_RUN
-    if (passed is None) == (chosen.socket is None):
-        made.error("--socket says where to listen" if passed is None else "systemd passes a socket: no --socket")
-    if passed is not None and chosen.group is not None:
-        made.error("the socket that systemd passes has its group: SocketGroup= in its unit")
+        raise CommandError(f"the broker cannot run: {error.strerror}") from None
+    if (passed is None) == (args.socket is None):
+        parser.error("--socket says where to listen" if passed is None else "systemd passes a socket: no --socket")
+    if passed is not None and args.group is not None:
+        parser.error("the socket that systemd passes has its group: SocketGroup= in its unit")
     try:
-        limits = _limits.limits(
-            tracers=chosen.max_tracers, per_user=chosen.max_tracers_per_user, ring_bytes=chosen.max_ring_bytes
+        granted = limits.limits(
+            tracers=args.max_tracers, per_user=args.max_tracers_per_user, ring_bytes=args.max_ring_bytes
         )
-        _limits.allow_descriptors(limits.descriptors)
+        limits.allow_descriptors(granted.descriptors)
         _core.Tracer(pid=os.getpid(), ring_bytes=1 << 16).close()  # whether it can be done at all
-        unsafe = None if chosen.accept_unpatched_kernel else _unsafe()
-        listener = passed or _broker_socket.listen(chosen.socket, chosen.group)
+        unsafe = None if args.accept_unpatched_kernel else _unsafe()
+        listener = passed or broker_socket.listen(args.socket, args.group)
     except ValueError as error:
-        made.error(str(error))
+        parser.error(str(error))
     except (_core.RawtpError, OSError, LookupError) as error:
-        say(f"the broker cannot run: {reason(error)}")
-        return _CANNOT_RUN
+        raise CommandError(f"the broker cannot run: {reason(error)}") from None
     policy = Policy(
         own_uid=os.geteuid(),
-        allow=chosen.allow,
-        max_tracers=limits.max_tracers,
-        max_tracers_per_user=limits.max_tracers_per_user,
-        max_ring_bytes=limits.max_ring_bytes,
+        allow=args.allow,
+        max_tracers=granted.max_tracers,
+        max_tracers_per_user=granted.max_tracers_per_user,
+        max_ring_bytes=granted.max_ring_bytes,
         unsafe=unsafe,
     )
-    return _serve(listener, policy, limits)
+    return _serve(listener, policy, granted)
 
 
 def _serve(listener: socket.socket, policy: Policy, limits: Limits) -> int:
@@ -158,8 +153,6 @@ def _keep_standard_descriptors() -> None:
 
 def _list_maps() -> tuple[Callable[[], Iterable[int]] | None, str | None]:
     """What lists the BPF maps of this host; or why it cannot be done."""
-    from rawtp import _core
-
     try:
         iterator = _core._list_maps()
     except (_core.RawtpError, OSError) as error:
@@ -168,7 +161,6 @@ def _list_maps() -> tuple[Callable[[], Iterable[int]] | None, str | None]:
 
 
 def _unsafe() -> str | None:
-    from rawtp import _core
     from rawtp._privilege.policy import UNPATCHED
 
     try:

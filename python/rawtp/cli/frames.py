@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from rawtp.cli.output import no_color
+from rawtp.formats.ansi import no_color
 
 TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:

@@ -7,6 +7,9 @@ import re
 import shlex
 import sys
 
+SUBCOMMANDS = ("broker", "check", "cost")
+"""The words that the first argument may be. ``help`` and ``version`` are options by another name."""
+
 
 def words() -> list[str]:
     """The program: the script ``rawtp`` by its path, since sudo has a PATH of its own; else the interpreter."""

@@ -1,18 +1,24 @@
-"""The keys of ``--fields``: groups and names, and what each is."""
+"""The names that ``--fields`` and ``--syscalls`` take: their groups, and the help on keys."""
 
 from __future__ import annotations
+
+import rawtp
 
 TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def chosen(names: Iterable[str]) -> list[str]:
-    """The names, each once, with a group's in its place. A name that is none is for the tracer to refuse."""
-    import rawtp
-
+def fields(names: Iterable[str]) -> list[str]:
+    """Expand the groups among the names of keys; each comes once. A name that is none is for the tracer to refuse."""
     groups = {"all": rawtp.ALL_FIELDS, "basic": rawtp.BASIC_FIELDS}
     return list(dict.fromkeys(key for name in names for key in groups.get(name, (name,))))
+
+
+def syscalls(names: Iterable[str]) -> list[str]:
+    """Expand the groups among the names of calls. A name that is none is for the tracer to refuse."""
+    groups = {"delete": rawtp.DELETE, "rename": rawtp.RENAME, "truncate": rawtp.TRUNCATE}
+    return [call for name in names for call in groups.get(name, (name,))]
 
 
 def wants_help(names: Iterable[str] | None) -> bool:
@@ -41,8 +47,6 @@ def documented() -> dict[str, str]:
 
 def help_text() -> str:
     """A line for each key, and for the groups."""
-    import rawtp
-
     lines = {
         "all": "All of these but ancestors: the default.",
         "basic": f"The cheapest: {', '.join(rawtp.BASIC_FIELDS)}.",

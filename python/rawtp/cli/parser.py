@@ -7,7 +7,8 @@ import os
 import sys
 from functools import partial
 
-from rawtp.cli import stderr as messages
+from rawtp.cli import stderr
+from rawtp.cli.errors import WRONG_USAGE
 from rawtp.cli.invocation import examples
 
 TYPE_CHECKING = False  # as checkers know it, without the import of typing
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from _typeshed import SupportsWrite
-
-_WRONG_USAGE = 2
 
 
 class Parser(argparse.ArgumentParser):
@@ -37,17 +36,17 @@ class Parser(argparse.ArgumentParser):
         """Write it, all of it."""
         if file is not None:
             super().print_help(file)
-        elif code := messages.show(self.format_help()):
+        elif code := stderr.show(self.format_help()):
             sys.exit(code)
 
     def error(self, message: str) -> NoReturn:
         """Say it below the usage. The message may have an argument in it, with anything in that."""
-        for line in (*self.format_usage().splitlines(), f"rawtp: error: {messages.safe(message)}"):
-            messages.write_error(line)
-        sys.exit(_WRONG_USAGE)
+        for line in (*self.format_usage().splitlines(), f"rawtp: error: {stderr.safe(message)}"):
+            stderr.write_error(line)
+        sys.exit(WRONG_USAGE)
 
-    def options(self) -> list[str]:
-        """Their long names."""
+    def long_options(self) -> list[str]:
+        """List the options that begin with two dashes."""
         return [name for name in self._option_string_actions if name.startswith("--")]
 
 

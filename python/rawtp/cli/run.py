@@ -9,27 +9,29 @@ from typing import TYPE_CHECKING
 
 import rawtp
 from rawtp._run.child import Child, User, words_of
-from rawtp.cli import _cannot_run
+from rawtp.cli.errors import NOT_EXECUTABLE, NOT_FOUND, CommandError, report
 from rawtp.cli.stderr import reason, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_NOT_EXECUTABLE, _NOT_FOUND = 126, 127  # as shells and env(1) have them
 _LARGEST_ID = 2**32 - 2
 
 
 class Command(Child):
     """The command under the command line, which says what it has to."""
 
-    def start(self) -> int | None:
-        """Let it run; the exit code when it cannot."""
+    def start(self) -> None:
+        """Let it run.
+
+        Raises:
+            CommandError: it cannot be run.
+        """
         try:
             self.release()
         except OSError as error:
-            say(reason(error))
-            return _NOT_FOUND if error.errno == errno.ENOENT else _NOT_EXECUTABLE
-        return None
+            code = NOT_FOUND if error.errno == errno.ENOENT else NOT_EXECUTABLE
+            raise CommandError(reason(error), code=code) from None
 
     def finish(self, *, quiet: bool = False) -> int:
         """Wait for its end, which can be long after that of the watching; its exit code."""
@@ -47,7 +49,7 @@ def run(words: list[str], trace: Callable[[Command], int], *, as_root: bool) -> 
         try:
             user = _caller(os.environ)
         except ValueError as error:
-            return _cannot_run(f"{error}: whose command is it? (--as-root runs it as root)")
+            raise CommandError(f"{error}: whose command is it? (--as-root runs it as root)") from None
         environment = _environment(environment, user)
     try:
         with Command(words_of(words), environment, user) as command:
@@ -56,10 +58,10 @@ def run(words: list[str], trace: Callable[[Command], int], *, as_root: bool) -> 
             except OSError as error:
                 if not command.is_released:
                     raise
-                failed = _cannot_run(reason(error))
+                failed = report(CommandError(reason(error)))
                 return command.finish() or failed
     except rawtp.RawtpError as error:
-        return _cannot_run(reason(error))
+        raise CommandError(reason(error)) from None
 
 
 def _caller(environment: Mapping[str, str]) -> User:

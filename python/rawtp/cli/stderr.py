@@ -105,7 +105,7 @@ def reason(error: BaseException) -> str:
     return f"{' -> '.join(names)}: {text}" if names else text
 
 
-def settle(stream: TextIO | None) -> None:
+def flush_or_discard(stream: TextIO | None) -> None:
     """Flush; if nobody takes it, point the stream at nothing, or the interpreter would complain about it at exit."""
     if stream is None:
         return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 FAILURE = "\x1b[31m"
 LOSS = "\x1b[1;33m"
 _PLAIN = "\x1b[0m"
@@ -19,3 +21,9 @@ class Colours:
             return text
         inked = text.rstrip(" ")
         return f"{colour}{inked}{_PLAIN}{text[len(inked) :]}"
+
+
+def no_color() -> bool:
+    """Whether colours are refused for all programs."""
+    # By the convention, whatever it is set to, but empty.
+    return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"

@@ -8,15 +8,15 @@ if TYPE_CHECKING:
 
     from rawtp.event import Event
 
-PLACE = ("cpu", "seq", "lost", "via")
-"""What tells where events were lost: asked for whatever is shown."""
+LOSS_KEYS = ("cpu", "seq", "lost", "via")
+"""The keys that tell where events were lost: asked for whatever is shown."""
 
 
 class Format:
     """Events as text, in whole lines; here none. It knows no stream: what it returns can be written anywhere."""
 
     fields: tuple[str, ...] = ()
-    """What it shows of an event, and so what the tracer must be asked for, beside :data:`PLACE`."""
+    """What it shows of an event, and so what the tracer must be asked for, beside :data:`LOSS_KEYS`."""
 
     def begin(self, session: Mapping[str, object], *, continues: bool = False) -> str:
         """What comes first. ``session`` says who watches what, and where; ``continues``, that other text is there."""

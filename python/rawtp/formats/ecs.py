@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from rawtp.formats.names import exact_bytes, known, message, parts, text, whole_new_path, whole_path, words
-from rawtp.formats.schema import Documents
+from rawtp.formats.schema import Documents, exact_bytes, known, message, parts, text, whole_new_path, whole_path, words
 from rawtp.formats.timestamp import Clock
 
 TYPE_CHECKING = False  # as checkers know it, without the import of typing

@@ -131,10 +131,10 @@ def test_the_counters_are_frozen(package: Path, place: Path) -> None:
     program = """
 import mmap
 from rawtp import _core
-from rawtp._privilege import broker_client as _by_broker
+from rawtp._privilege import broker_client
 request = dict(syscalls=["unlink"], results=False, fields=["pid"], pid=None, follow=False, uid=None, comm=None,
                cgroup=None, path=None, exclude_self=False, hook="auto", ring_bytes=1 << 16)
-(slots, coverage, (ring, counters, switch), kept, meters), connection = _by_broker.obtain(sys.argv[1], request)
+(slots, coverage, (ring, counters, switch), kept, meters), connection = broker_client.obtain(sys.argv[1], request)
 def mapped(fd, protection):
     try:
         mmap.mmap(fd, mmap.PAGESIZE, prot=protection).close()
@@ -233,7 +233,7 @@ def test_a_kernel_with_the_flaw(package: Path, place: Path) -> None:
     """Which this one has not: a package that finds it all the same."""
     attempt = "tell(attempt(broker=sys.argv[1]))"
     with copy_of_package() as broken:
-        found = broken / "rawtp" / "broker_command.py"
+        found = broken / "rawtp" / "cli" / "broker.py"
         source = found.read_text()
         assert "if _core._overlaps() else" in source
         found.write_text(source.replace("if _core._overlaps() else", "if not _core._overlaps() else"))

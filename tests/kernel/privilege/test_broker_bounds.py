@@ -22,17 +22,16 @@ from helpers.brokers import OTHER, WATCH, Running, broker, client, env
 from helpers.support import HANG_S, SLOWER, wait_for
 from helpers.unprivileged import NOBODY, as_user, python, start, told
 from rawtp import _core
-from rawtp._privilege import limits as _limits
-from rawtp._privilege import protocol as _grant
+from rawtp._privilege import limits, protocol
 
 pytestmark = [pytest.mark.kernel, pytest.mark.timeout(300 * SLOWER)]
 
 OBTAIN = """
-from rawtp._privilege import broker_client as _by_broker, protocol as _grant
+from rawtp._privilege import broker_client, protocol
 request = dict(syscalls=["unlink"], results=True, fields=["pid"], pid=None, follow=False, uid=None, comm=None,
                cgroup=None, path=None, exclude_self=False, hook="auto", ring_bytes=1 << 16)
 def obtain():
-    (slots, coverage, maps, links, meters), connection = _by_broker.obtain(sys.argv[1], request)
+    (slots, coverage, maps, links, meters), connection = broker_client.obtain(sys.argv[1], request)
     return maps, meters, connection
 """
 
@@ -97,7 +96,7 @@ def read(meter):
         return type(error).__name__
 maps, meters, connection = obtain()
 before = [read(meter).count("recursion_misses") for meter in meters]
-_grant.close([*maps, connection])
+protocol.close([*maps, connection])
 tell(before)
 sys.stdin.readline()
 tell([read(meter) for meter in meters])
@@ -137,20 +136,20 @@ import mmap
 kept, connections = [], []
 for _ in range(2):
     maps, meters, connection = obtain()
-    _grant.close(meters)
+    protocol.close(meters)
     connections.append(connection)
     if sys.argv[2] == "descriptors":
         kept.append(maps)
     else:
         kept.append(mmap.mmap(maps[0], mmap.PAGESIZE, prot=mmap.PROT_READ))
-        _grant.close(maps)
-_grant.close(connections)
+        protocol.close(maps)
+protocol.close(connections)
 found = [attempt(broker=sys.argv[1], ring_bytes=1 << 16)]
 tell(found)
 sys.stdin.readline()
 for maps in kept:
     if sys.argv[2] == "descriptors":
-        _grant.close(maps)
+        protocol.close(maps)
     else:
         maps.close()
 tell([attempt(broker=sys.argv[1], ring_bytes=1 << 16)])
@@ -298,5 +297,5 @@ def test_a_tracer_takes_no_more_than_is_reckoned_for_it(filters: dict[str, Any])
     try:
         found = memory_of(programs, 1 << 20)
     finally:
-        _grant.close([*maps, *links, *programs])
-    assert 1 << 19 < found <= _limits.state_bytes()
+        protocol.close([*maps, *links, *programs])
+    assert 1 << 19 < found <= limits.state_bytes()

@@ -155,13 +155,13 @@ def test_a_user_with_many_requests_does_not_hold_up_another_who_has_a_tracer(pac
     """Each of the requests on a connection of its own, of which there are always some."""
     many = """
 import socket, threading
-from rawtp._privilege import broker_client as _by_broker, protocol as _grant
+from rawtp._privilege import broker_client, protocol
 request = dict(syscalls=["unlink"], results=False, fields=["pid"], pid=None, follow=False, uid=None, comm=None,
                cgroup=None, path=None, exclude_self=False, hook="auto", ring_bytes=1 << 16)
 def ask():
     while True:
-        (_, _, maps, _, meters), connection = _by_broker.obtain(sys.argv[1], request)
-        _grant.close([*maps, *meters, connection])
+        (_, _, maps, _, meters), connection = broker_client.obtain(sys.argv[1], request)
+        protocol.close([*maps, *meters, connection])
 for _ in range(4):
     threading.Thread(target=ask, daemon=True).start()
 tell("asks")
@@ -193,7 +193,7 @@ tell("served")
 def test_a_load_that_takes_long_holds_up_neither_others_nor_the_end(package: Path, place: Path) -> None:
     """As the verifier can, for many seconds: here those of one user never end."""
     with copy_of_package() as slow:
-        loads = slow / "rawtp" / "_loads.py"
+        loads = slow / "rawtp" / "_privilege" / "loads.py"
         source = loads.read_text()
         assert source.count(" = load()\n") == 1
         never = f"time.sleep(1000) if who.uid == {NOBODY} else load()"

@@ -6,7 +6,7 @@ import errno
 
 import pytest
 
-from rawtp._check import attempts as _tried
+from rawtp._check import attempts
 from rawtp._check.finding import Finding
 from rawtp._check.host import Place
 from rawtp.event import Hook
@@ -18,8 +18,8 @@ MIB = 1 << 20
 
 
 def test_names_of_types() -> None:
-    assert _tried.has_type(b"\0bpf_map\0bpf_map_memory\0", "bpf_map_memory")
-    assert not _tried.has_type(b"\0bpf_map_memory_alloc\0my_bpf_map_memory\0", "bpf_map_memory")
+    assert attempts.has_type(b"\0bpf_map\0bpf_map_memory\0", "bpf_map_memory")
+    assert not attempts.has_type(b"\0bpf_map_memory_alloc\0my_bpf_map_memory\0", "bpf_map_memory")
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_names_of_types() -> None:
     ],
 )
 def test_seccomp(mode: str | None, step: int, capable: bool, state: str, detail: str) -> None:
-    finding = _tried.seccomp(mode, step, capable, IN_DOCKER)
+    finding = attempts.seccomp(mode, step, capable, IN_DOCKER)
     assert (finding.state, finding.detail) == (state, detail)
     assert finding.advice == (DOCKER_RUN.format("--security-opt seccomp=unconfined ") if state == "blocked" else None)
 
@@ -63,7 +63,7 @@ def test_seccomp(mode: str | None, step: int, capable: bool, state: str, detail:
     ],
 )
 def test_memlock(limit: int, step: int, counted: bool | None, unexplained: bool, state: str, detail: str) -> None:
-    finding = _tried.memlock(limit, 4 * MIB, step, counted=counted, unexplained=unexplained)
+    finding = attempts.memlock(limit, 4 * MIB, step, counted=counted, unexplained=unexplained)
     assert (finding.state, finding.detail) == (state, detail)
     assert finding.advice == (
         "ulimit -l unlimited (a service's unit: LimitMEMLOCK=infinity)" if state == "blocked" else None
@@ -98,17 +98,17 @@ def test_memlock(limit: int, step: int, counted: bool | None, unexplained: bool,
 )
 def test_a_step_that_failed(step: int, cause: str | None, what: str, advice: str) -> None:
     detail = f"one of 4 MiB could not be made: {what}"
-    assert _tried.ring_buffer(4 * MIB, step, cause, USER) == Finding("ring_buffer", "blocked", detail, advice)
+    assert attempts.ring_buffer(4 * MIB, step, cause, USER) == Finding("ring_buffer", "blocked", detail, advice)
     detail = f"a program could not be loaded: {what}"
-    assert _tried.raw_tp(step, 0, cause, USER) == Finding("raw_tp", "blocked", detail, advice)
+    assert attempts.raw_tp(step, 0, cause, USER) == Finding("raw_tp", "blocked", detail, advice)
     detail = f"a program could not be attached to raw_tp/sys_enter: {what}"
-    assert _tried.raw_tp(0, step, cause, USER) == Finding("raw_tp", "blocked", detail, advice)
+    assert attempts.raw_tp(0, step, cause, USER) == Finding("raw_tp", "blocked", detail, advice)
 
 
 def test_steps_that_went_well() -> None:
-    assert _tried.ring_buffer(MIB, 0, "do that", USER) == Finding("ring_buffer", "ok", "one of 1 MiB was made", None)
+    assert attempts.ring_buffer(MIB, 0, "do that", USER) == Finding("ring_buffer", "ok", "one of 1 MiB was made", None)
     detail = "a program was loaded and attached to raw_tp/sys_enter"
-    assert _tried.raw_tp(0, 0, "do that", USER) == Finding("raw_tp", "ok", detail, None)
+    assert attempts.raw_tp(0, 0, "do that", USER) == Finding("raw_tp", "ok", detail, None)
 
 
 def hook(name: str | None, reason: str | None = None) -> Hook:
@@ -117,7 +117,7 @@ def hook(name: str | None, reason: str | None = None) -> Hook:
 
 def test_what_a_tracer_sees() -> None:
     preempted = "this kernel preempts programs of raw tracepoints"
-    exact = _tried.live({"syscalls": hook("tracepoint/raw_syscalls/sys_enter", preempted)}, USER)
+    exact = attempts.live({"syscalls": hook("tracepoint/raw_syscalls/sys_enter", preempted)}, USER)
     assert exact == [Finding("syscalls", "ok", f"tracepoint/raw_syscalls/sys_enter: {preempted}", None)]
     coverage = {
         "syscalls": hook("raw_tp/sys_enter", preempted),
@@ -141,18 +141,18 @@ def test_what_a_tracer_sees() -> None:
             None,
         ),
     ]
-    assert _tried.live(coverage, USER) == [
+    assert attempts.live(coverage, USER) == [
         Finding("syscalls", "degraded", missing, "sudo /usr/bin/python3 -m rawtp"),
         *rest,
     ]
     advice = DOCKER_RUN.format("-v /sys/kernel/tracing:/sys/kernel/tracing:ro ")
-    assert _tried.live(coverage, IN_DOCKER) == [Finding("syscalls", "degraded", missing, advice), *rest]
+    assert attempts.live(coverage, IN_DOCKER) == [Finding("syscalls", "degraded", missing, advice), *rest]
 
 
 def test_without_a_tracer_the_kernels_types_tell() -> None:
     # Linux 6.1 and before have the older name of the tracepoint.
     btf = b"\0btf_trace_sys_exit\0btf_trace_io_uring_submit_sqe\0"
-    assert _tried.dead("it is so", "do that", btf) == [
+    assert attempts.dead("it is so", "do that", btf) == [
         Finding("syscalls", "blocked", "it is so", "do that"),
         Finding("io_uring", "ok", "this kernel has raw_tp/io_uring_submit_sqe", None),
         Finding("syscall_results", "ok", "this kernel has tp_btf/sys_exit", None),
@@ -170,13 +170,15 @@ def test_without_a_tracer_the_kernels_types_tell() -> None:
             None,
         ),
     ]
-    unknown = _tried.dead("it is so", None, None)
+    unknown = attempts.dead("it is so", None, None)
     assert [finding.state for finding in unknown] == ["blocked", "degraded", "degraded", "degraded", "degraded"]
     assert unknown[1].detail.endswith("is not seen: not known without the kernel's types")
 
 
 def test_what_works_is_not_blocked() -> None:
     blocked = Finding("lockdown", "blocked", "confidentiality", "boot")
-    assert _tried.overruled(blocked) == Finding("lockdown", "ok", "confidentiality; a tracer works all the same", None)
+    assert attempts.overruled(blocked) == Finding(
+        "lockdown", "ok", "confidentiality; a tracer works all the same", None
+    )
     degraded = Finding("cgroup", "degraded", "none", "mount")
-    assert _tried.overruled(degraded) is degraded
+    assert attempts.overruled(degraded) is degraded

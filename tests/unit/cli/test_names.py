@@ -5,12 +5,11 @@ from __future__ import annotations
 import pytest
 
 import rawtp
-from rawtp.cli import main
-from rawtp.cli import names as keys
+from rawtp.cli import main, names
 
 
 def test_every_key_is_documented() -> None:
-    found = keys.documented()
+    found = names.documented()
     assert list(found) == [*rawtp.ALL_FIELDS, "ancestors"]
     assert all(text.endswith(".") and len(text) > 10 and "`" not in text for text in found.values())
     assert found["cpu"] == "The CPU that ran the call's entry; its return, when the entry was not seen."
@@ -24,6 +23,6 @@ def test_help_lists_them(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_groups_and_order() -> None:
-    assert keys.chosen(["path", "pid", "path"]) == ["path", "pid"]
-    assert keys.chosen(["path", "basic"]) == ["path", *rawtp.BASIC_FIELDS]
-    assert keys.chosen(["all", "ancestors"]) == [*rawtp.ALL_FIELDS, "ancestors"]
+    assert names.fields(["path", "pid", "path"]) == ["path", "pid"]
+    assert names.fields(["path", "basic"]) == ["path", *rawtp.BASIC_FIELDS]
+    assert names.fields(["all", "ancestors"]) == [*rawtp.ALL_FIELDS, "ancestors"]

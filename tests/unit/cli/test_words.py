@@ -12,11 +12,7 @@ from typing import Any
 import pytest
 
 from rawtp import __version__
-from rawtp.cli import main
-from rawtp.cli import stderr as messages
-from rawtp.cli import types as argument_types
-from rawtp.cli.broker import parser as broker_parser
-from rawtp.cli.options import check_parser, cost_parser, parser
+from rawtp.cli import broker, check, cost, main, stderr, types, watch
 
 HOSTILE = "ma\x1b[2J\x07\u202eke"
 SEEN = "ma\\x1b[2J\\x07\\u202eke"
@@ -100,7 +96,7 @@ def test_no_argument_acts_on_the_terminal(
 
 
 def test_messages_have_no_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
-    messages.say(f"/tmp/{HOSTILE}\n: gone, as C:\\x is")
+    stderr.say(f"/tmp/{HOSTILE}\n: gone, as C:\\x is")
     assert capsys.readouterr().err == f"rawtp: /tmp/{SEEN}\\x0a: gone, as C:\\x is\n"
 
 
@@ -116,7 +112,7 @@ def test_messages_have_no_control_characters(capsys: pytest.CaptureFixture[str])
     ],
 )
 def test_an_error_names_its_files(error: Exception, said: str) -> None:
-    assert messages.reason(error) == said
+    assert stderr.reason(error) == said
 
 
 @pytest.mark.parametrize(
@@ -132,13 +128,13 @@ def test_an_error_names_its_files(error: Exception, said: str) -> None:
     ],
 )
 def test_lists_add_up(arguments: list[str], key: str, values: list[Any]) -> None:
-    assert getattr(parser().parse_args(arguments), key) == values
-    assert getattr(cost_parser().parse_args(["cost", *arguments]), key) == values
+    assert getattr(watch.add_parser().parse_args(arguments), key) == values
+    assert getattr(cost.add_parser().parse_args(["cost", *arguments]), key) == values
 
 
 def test_a_default_is_no_part_of_a_list() -> None:
-    assert parser().parse_args([]).syscalls is parser().parse_args([]).fields is None
-    assert parser().parse_args(["-s", "rename"]).syscalls == ["rename"]
+    assert watch.add_parser().parse_args([]).syscalls is watch.add_parser().parse_args([]).fields is None
+    assert watch.add_parser().parse_args(["-s", "rename"]).syscalls == ["rename"]
 
 
 @pytest.mark.parametrize(
@@ -155,10 +151,10 @@ def test_a_default_is_no_part_of_a_list() -> None:
     ],
 )
 def test_durations(text: str, seconds: float) -> None:
-    assert argument_types.seconds(text) == seconds
-    chosen = parser().parse_args(["-d", text, "--stats", text])
+    assert types.seconds(text) == seconds
+    chosen = watch.add_parser().parse_args(["-d", text, "--stats", text])
     assert (chosen.duration, chosen.stats) == (seconds, seconds)
-    assert cost_parser().parse_args(["cost", "--seconds", text]).seconds == seconds
+    assert cost.add_parser().parse_args(["cost", "--seconds", text]).seconds == seconds
 
 
 @pytest.mark.parametrize(
@@ -166,22 +162,22 @@ def test_durations(text: str, seconds: float) -> None:
     [("4MiB", 4 << 20), ("4M", 4 << 20), ("64k", 65536), ("64KiB", 65536), ("1gib", 1 << 30), ("4096", 4096)],
 )
 def test_sizes(text: str, size: int) -> None:
-    chosen = parser().parse_args(["--ring-bytes", text, "--queue-bytes", text])
+    chosen = watch.add_parser().parse_args(["--ring-bytes", text, "--queue-bytes", text])
     assert (chosen.ring_bytes, chosen.queue_bytes) == (size, size)
-    assert broker_parser().parse_args(["broker", "--max-ring-bytes", text]).max_ring_bytes == size
+    assert broker.add_parser().parse_args(["broker", "--max-ring-bytes", text]).max_ring_bytes == size
 
 
 def test_paths_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    chosen = parser().parse_args(["-P", ".", "-P", "a/../b", "-P", "*.log", "-P", "/abs/*"])
+    chosen = watch.add_parser().parse_args(["-P", ".", "-P", "a/../b", "-P", "*.log", "-P", "/abs/*"])
     assert chosen.path == [f"{tmp_path}/.", f"{tmp_path}/a/../b", f"{tmp_path}/*.log", "/abs/*"]
     odd = tmp_path / "[x] {y} \\"
     odd.mkdir()
     monkeypatch.chdir(odd)
     literally = f"{tmp_path}/\\[x\\] \\{{y\\}} \\\\"
-    assert parser().parse_args(["-P", "."]).path == [f"{literally}/."]
-    assert parser().parse_args(["-P", "?{a,b}"]).path == [f"{literally}/?{{a,b}}"]
-    assert parser().parse_args(["-P", "{a}"]).path == [f"{literally}/\\{{a\\}}"]
+    assert watch.add_parser().parse_args(["-P", "."]).path == [f"{literally}/."]
+    assert watch.add_parser().parse_args(["-P", "?{a,b}"]).path == [f"{literally}/?{{a,b}}"]
+    assert watch.add_parser().parse_args(["-P", "{a}"]).path == [f"{literally}/\\{{a\\}}"]
 
 
 def test_no_path_from_where_nothing_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -230,7 +226,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_every_example_parses(capsys: pytest.CaptureFixture[str]) -> None:
     """What stands behind the program in each example of each help."""
-    parsers = {"check": check_parser, "cost": cost_parser, "broker": broker_parser}
+    parsers = {"check": check.add_parser, "cost": cost.add_parser, "broker": broker.add_parser}
     seen = []
     for command in ("", "check", "cost", "broker"):
         assert main(["help", command]) == 0
@@ -239,7 +235,7 @@ def test_every_example_parses(capsys: pytest.CaptureFixture[str]) -> None:
                 continue
             words = shlex.split(line.partition(PROGRAM)[2].partition("|")[0].partition(">")[0])
             seen.append(words)
-            made = parsers.get(words[0] if words else "", parser)()
+            made = parsers.get(words[0] if words else "", watch.add_parser)()
             made.parse_args(words[: words.index("--")] if "--" in words else words)
     assert len(seen) >= 15
     assert ["-d", "2m", "-O", "deleted.jsonl"] in seen

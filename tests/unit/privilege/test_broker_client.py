@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rawtp._privilege import broker_client as _by_broker
-from rawtp._privilege import protocol as _grant
+from rawtp._privilege import broker_client, protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,7 +72,7 @@ def failure(do: Callable[[], object]) -> BaseException:
 def test_a_client_waits_while_the_backlog_is_full(full: Full) -> None:
     found: list[BaseException] = []
     client = threading.Thread(
-        target=lambda: found.append(failure(lambda: _by_broker.obtain(full.path, REQUEST))), daemon=True
+        target=lambda: found.append(failure(lambda: broker_client.obtain(full.path, REQUEST))), daemon=True
     )
     client.start()
     time.sleep(0.3)
@@ -82,17 +81,17 @@ def test_a_client_waits_while_the_backlog_is_full(full: Full) -> None:
     peer, _ = full.listener.accept()
     peer.settimeout(HANG_S)
     assert json.loads(peer.recv(1 << 16))["syscalls"] == ["unlink"]
-    peer.send(_grant.encode_error(PermissionError("it has come through")))
+    peer.send(protocol.encode_error(PermissionError("it has come through")))
     client.join(HANG_S)
     peer.close()
     assert [(type(error), str(error)) for error in found] == [(PermissionError, "it has come through")]
 
 
 def test_but_not_for_ever(full: Full, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_by_broker, "_CONNECT_S", 0.2)
+    monkeypatch.setattr(broker_client, "_CONNECT_S", 0.2)
     began = time.monotonic()
     with pytest.raises(TimeoutError) as raised:
-        _by_broker.obtain(full.path, REQUEST)
+        broker_client.obtain(full.path, REQUEST)
     assert time.monotonic() - began >= 0.2
     assert str(raised.value) == f"[Errno 110] cannot ask the broker at {full.path}: its backlog was full for 0.2 s"
 
@@ -100,9 +99,9 @@ def test_but_not_for_ever(full: Full, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_ctrl_c_ends_the_waiting(full: Full) -> None:
     program = """
 import sys
-from rawtp._privilege import broker_client as _by_broker
+from rawtp._privilege import broker_client
 print("waits", flush=True)
-_by_broker.obtain(sys.argv[1], {})
+broker_client.obtain(sys.argv[1], {})
 """
     with subprocess.Popen(
         [sys.executable, "-c", program, full.path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -126,13 +125,13 @@ def test_the_reason_arrives_though_the_request_was_not_read(tmp_path: Path, is_r
         listener.listen()
         found: list[BaseException] = []
         client = threading.Thread(
-            target=lambda: found.append(failure(lambda: _by_broker.obtain(path, REQUEST))), daemon=True
+            target=lambda: found.append(failure(lambda: broker_client.obtain(path, REQUEST))), daemon=True
         )
         client.start()
         peer, _ = listener.accept()
         peer.settimeout(HANG_S)
         peer.recv(1 << 16, 0 if is_read else socket.MSG_PEEK)  # it is there
-        peer.send(_grant.encode_error(PermissionError("too many")))
+        peer.send(protocol.encode_error(PermissionError("too many")))
         peer.close()
         client.join(HANG_S)
     assert [(type(error), str(error)) for error in found] == [(PermissionError, "too many")]
@@ -145,7 +144,7 @@ def test_a_reset_without_a_word(tmp_path: Path) -> None:
         listener.listen()
         found: list[BaseException] = []
         client = threading.Thread(
-            target=lambda: found.append(failure(lambda: _by_broker.obtain(path, REQUEST))), daemon=True
+            target=lambda: found.append(failure(lambda: broker_client.obtain(path, REQUEST))), daemon=True
         )
         client.start()
         peer, _ = listener.accept()
@@ -163,7 +162,7 @@ def test_a_last_word_is_not_lost_by_what_the_other_side_has_sent_meanwhile() -> 
         for number in range(sent):
             theirs.send(b"request %d" % number)
         ours.send(b"no")
-        _grant.hear_no_more(ours)
+        protocol.hear_no_more(ours)
         with pytest.raises(BrokenPipeError):
             theirs.send(b"more")
         ours.close()

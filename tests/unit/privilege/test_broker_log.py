@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rawtp._privilege import broker_log as _broker_log
+from rawtp._privilege import broker_log
 from rawtp._privilege.broker_log import UserLog, Writer
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def test_all_users_together_have_a_bound_too() -> None:
         for _ in range(10):
             log.line(60.0, uid, "refuse", "x")
     log.close()
-    assert lines.count("refuse x") == _broker_log.LINES_OF_ALL
+    assert lines.count("refuse x") == broker_log.LINES_OF_ALL
     assert lines[1000:] == [f"and 10 more refusals of uid {uid} in 60 s" for uid in range(100, 200)]
 
 
@@ -110,7 +110,7 @@ def test_a_reader_who_stops_holds_up_nobody_and_is_told_what_he_missed(pipe: tup
 
 @pytest.mark.timeout(2 * HANG_S)
 def test_the_gap_is_where_the_lines_would_be(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_broker_log, "_QUEUE_LINES", 2)
+    monkeypatch.setattr(broker_log, "_QUEUE_LINES", 2)
     reader, descriptor = pipe
     os.write(descriptor, b"x" * 4096)
     writer = Writer(descriptor)

@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from rawtp._privilege import broker_socket as _broker_socket
-from rawtp._privilege import limits as _limits
+from rawtp._privilege import broker_socket, limits
 from rawtp._privilege.limits import Limits
 from rawtp._privilege.policy import UNPATCHED, Policy
 from rawtp.cli import broker as broker_command
@@ -81,7 +80,7 @@ def test_wrong_usage(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     if environment:
-        monkeypatch.setattr(_broker_socket, "passed", lambda: object())
+        monkeypatch.setattr(broker_socket, "passed", lambda: object())
     with pytest.raises(SystemExit) as raised:
         broker_command.run(arguments.split())
     assert raised.value.code == 2
@@ -92,12 +91,12 @@ def test_wrong_usage(
 def test_descriptors_that_are_passed_to_another_process(pid: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LISTEN_FDS", "1")
     monkeypatch.setenv("LISTEN_PID", pid)
-    assert _broker_socket.passed() is None
+    assert broker_socket.passed() is None
 
 
 def test_the_group_must_be_there(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     with pytest.raises(LookupError, match=r"^there is no group 'no-such-group'$"):
-        _broker_socket.listen(str(tmp_path / "socket"), "no-such-group")
+        broker_socket.listen(str(tmp_path / "socket"), "no-such-group")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -105,13 +104,13 @@ def test_what_is_no_socket_is_left_alone(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("kept")
     with pytest.raises(OSError, match="there is a file of another kind"):
-        _broker_socket.listen(str(file), None)
+        broker_socket.listen(str(file), None)
     assert file.read_text() == "kept"
 
 
 def test_before_its_group_is_set_only_its_owner_may_connect(tmp_path: Path) -> None:
     path = tmp_path / "socket"
-    with _broker_socket.listen(str(path), None):
+    with broker_socket.listen(str(path), None):
         assert path.stat().st_mode & 0o777 == 0o600
     assert not path.exists()
 
@@ -127,7 +126,7 @@ def test_the_units_say_what_the_command_takes() -> None:
     service, listener = unit("rawtp.service"), unit("rawtp.socket")
     words = shlex.split(service["Service"]["ExecStart"])
     assert words[1:4] == ["-I", "-m", "rawtp"]
-    chosen = broker_command.parser().parse_args(words[4:])
+    chosen = broker_command.add_parser().parse_args(words[4:])
     assert (chosen.allow, chosen.max_tracers, chosen.max_ring_bytes) == ("own", 64, 4 << 20)
     made = Limits(chosen.max_tracers, 8, chosen.max_ring_bytes)
     # On a machine with 100 CPUs, and 30 MiB for the broker itself.
@@ -135,7 +134,7 @@ def test_the_units_say_what_the_command_takes() -> None:
     assert service["Service"]["MemoryMax"] == "1G"
     assert made.descriptors <= int(service["Service"]["LimitNOFILE"])
     assert chosen.max_tracers + 16 <= int(service["Service"]["TasksMax"])
-    assert listener["Socket"]["Backlog"] == str(_broker_socket.BACKLOG)
+    assert listener["Socket"]["Backlog"] == str(broker_socket.BACKLOG)
     assert listener["Socket"]["ListenSequentialPacket"] == "/run/rawtp.sock"
     assert (listener["Socket"]["SocketGroup"], listener["Socket"]["SocketMode"]) == ("rawtp", "0660")
     assert (
@@ -161,6 +160,6 @@ def test_systemd_understands_the_units(tmp_path: Path) -> None:
 def test_the_command_of_the_readme_says_how_much_it_takes() -> None:
     readme = (UNITS.parent / "README.md").read_text()
     line = next(line for line in readme.splitlines() if line.startswith("sudo .venv/bin/rawtp broker "))
-    chosen = broker_command.parser().parse_args(shlex.split(line)[2:])
-    one = chosen.max_ring_bytes + _limits.state_bytes() + (8 - os.sysconf("SC_NPROCESSORS_CONF")) * (64 << 10)
+    chosen = broker_command.add_parser().parse_args(shlex.split(line)[2:])
+    one = chosen.max_ring_bytes + limits.state_bytes() + (8 - os.sysconf("SC_NPROCESSORS_CONF")) * (64 << 10)
     assert f"on 8 CPUs {chosen.max_tracers * one >> 20} MiB" in readme

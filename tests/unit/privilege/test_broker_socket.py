@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rawtp._privilege import broker_socket as _broker_socket
+from rawtp._privilege import broker_socket
 from rawtp._privilege.broker_socket import Listener, listen
 
 NOGROUP = 65534
@@ -175,4 +175,4 @@ def test_the_kernel_lets_as_many_wait_as_it_allows(tmp_path: Path) -> None:
         assert len(peers) == min(300, allowed + 2)
         for peer in peers:
             peer.close()
-    assert _broker_socket.BACKLOG == 4096
+    assert broker_socket.BACKLOG == 4096

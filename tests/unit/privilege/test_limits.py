@@ -16,6 +16,7 @@ from rawtp._privilege.limits import Limits, allow_descriptors, limits, memory, s
 from rawtp._privilege.policy import BusyError, Policy
 from rawtp._privilege.turns import Turns
 from rawtp.cli import broker as broker_command
+from rawtp.cli import main
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -160,7 +161,7 @@ def test_on_the_command_line_they_are_usage(capsys: pytest.CaptureFixture[str]) 
         )
     assert raised.value.code == 2
     assert "--max-tracers-per-user 5 is more than --max-tracers 4, which is all users'" in capsys.readouterr().err
-    assert broker_command.run(["broker", "--socket", "/nonexistent/x", "--max-tracers", "4294967295"]) == 1
+    assert main(["broker", "--socket", "/nonexistent/x", "--max-tracers", "4294967295"]) == 1
     assert "rawtp: the broker cannot run: --max-tracers 4294967295 × " in capsys.readouterr().err
 
 

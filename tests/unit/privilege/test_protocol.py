@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rawtp
-from rawtp._privilege import protocol as _grant
+from rawtp._privilege import protocol
 
 REQUEST: dict[str, Any] = {
     "syscalls": ["unlink"],
@@ -47,7 +47,7 @@ def encoded(content: object) -> bytes:
 
 
 def test_a_request_comes_through() -> None:
-    assert _grant.parse_request(_grant.encode_request(REQUEST)) == REQUEST
+    assert protocol.parse_request(protocol.encode_request(REQUEST)) == REQUEST
 
 
 @pytest.mark.parametrize(
@@ -73,15 +73,15 @@ def test_a_request_comes_through() -> None:
     ],
 )
 def test_a_wrong_value_is_named(key: str, value: object) -> None:
-    with pytest.raises(_grant.MalformedError, match=f"a request whose {key} is of the wrong type, or too long"):
-        _grant.parse_request(_grant.encode_request({**REQUEST, key: value}))
+    with pytest.raises(protocol.MalformedError, match=f"a request whose {key} is of the wrong type, or too long"):
+        protocol.parse_request(protocol.encode_request({**REQUEST, key: value}))
 
 
 def test_keys_that_are_missing_or_more() -> None:
     fewer = {key: value for key, value in REQUEST.items() if key != "uid"}
     for wrong in (fewer, {**REQUEST, "without": 1}, {}):
-        with pytest.raises(_grant.MalformedError, match="a request without, or with other, keys"):
-            _grant.parse_request(_grant.encode_request(wrong))
+        with pytest.raises(protocol.MalformedError, match="a request without, or with other, keys"):
+            protocol.parse_request(protocol.encode_request(wrong))
 
 
 def test_another_version() -> None:
@@ -91,29 +91,29 @@ def test_another_version() -> None:
         (None, "another one"),
         ("9" * 40, "another"),
     ]:
-        with pytest.raises(_grant.MalformedError) as raised:
-            _grant.parse_request(encoded({"rawtp": version, **REQUEST}))
+        with pytest.raises(protocol.MalformedError) as raised:
+            protocol.parse_request(encoded({"rawtp": version, **REQUEST}))
         assert str(raised.value).startswith(f"the other side is rawtp {shown}")
         assert str(raised.value).endswith(f", and this is {rawtp.__version__}")
 
 
 def test_a_request_that_is_too_long_is_not_sent() -> None:
     with pytest.raises(ValueError, match=r"these filters take \d+ bytes to be sent; there is room for 131072"):
-        _grant.encode_request({**REQUEST, "path": [os.fsdecode(b"/" + b"\xff" * 4000)] * 32})
+        protocol.encode_request({**REQUEST, "path": [os.fsdecode(b"/" + b"\xff" * 4000)] * 32})
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_refused_in_one_way(message: bytes) -> None:
-    for parse in (_grant.parse_request, lambda message: _grant.parse_answer(message, [])):
-        with pytest.raises(_grant.MalformedError):
+    for parse in (protocol.parse_request, lambda message: protocol.parse_answer(message, [])):
+        with pytest.raises(protocol.MalformedError):
             parse(message)
 
 
 @given(st.dictionaries(st.sampled_from(sorted(REQUEST)), json_values))
 def test_any_values_of_a_request(changed: dict[str, object]) -> None:
     try:
-        parsed = _grant.parse_request(encoded({"rawtp": rawtp.__version__, **REQUEST, **changed}))
-    except _grant.MalformedError:
+        parsed = protocol.parse_request(encoded({"rawtp": rawtp.__version__, **REQUEST, **changed}))
+    except protocol.MalformedError:
         return
     for key in ("pid", "uid", "cgroup"):
         assert parsed[key] is None or all(type(one) is int and one >= 0 for one in parsed[key])
@@ -125,8 +125,8 @@ def test_any_values_of_a_request(changed: dict[str, object]) -> None:
 def test_any_values_of_an_answer(changed: dict[str, object]) -> None:
     content = {"rawtp": rawtp.__version__, "slots": 4, "coverage": COVERAGE, "links": 0, "programs": 0, **changed}
     try:
-        slots, coverage, maps, links, programs = _grant.parse_answer(encoded(content), [7, 8, 9])
-    except (_grant.MalformedError, OSError, ValueError, TypeError, rawtp.RawtpError):
+        slots, coverage, maps, links, programs = protocol.parse_answer(encoded(content), [7, 8, 9])
+    except (protocol.MalformedError, OSError, ValueError, TypeError, rawtp.RawtpError):
         return
     assert (maps, links, programs) == ([7, 8, 9], [], [])
     assert type(slots) is int
@@ -136,9 +136,9 @@ def test_any_values_of_an_answer(changed: dict[str, object]) -> None:
 
 
 def test_an_answer_comes_through() -> None:
-    message, descriptors = _grant.encode_answer((4, COVERAGE, [3, 4, 5], [6, 7], [8]))
+    message, descriptors = protocol.encode_answer((4, COVERAGE, [3, 4, 5], [6, 7], [8]))
     assert descriptors == [3, 4, 5, 6, 7, 8]
-    assert _grant.parse_answer(message, descriptors) == (4, COVERAGE, [3, 4, 5], [6, 7], [8])
+    assert protocol.parse_answer(message, descriptors) == (4, COVERAGE, [3, 4, 5], [6, 7], [8])
 
 
 @pytest.mark.parametrize(
@@ -149,14 +149,14 @@ def test_an_answer_comes_through() -> None:
         (PermissionError(1, "cannot attach"), PermissionError, "[Errno 1] cannot attach"),
         (OSError(24, "too many"), OSError, "[Errno 24] too many"),
         (rawtp.UnsupportedKernelError("no BTF"), rawtp.UnsupportedKernelError, "no BTF"),
-        (_grant.MalformedError("a message"), rawtp.RawtpError, "a message"),
+        (protocol.MalformedError("a message"), rawtp.RawtpError, "a message"),
         (ZeroDivisionError("a defect"), rawtp.RawtpError, "a defect"),
         (ValueError("\x1b[2J"), ValueError, "\N{REPLACEMENT CHARACTER}[2J"),
     ],
 )
 def test_an_error_comes_through(error: Exception, kind: type[Exception], text: str) -> None:
     with pytest.raises(kind) as raised:
-        _grant.parse_answer(_grant.encode_error(error), [])
+        protocol.parse_answer(protocol.encode_error(error), [])
     assert (type(raised.value), str(raised.value)) == (kind, text)
 
 
@@ -164,7 +164,7 @@ def test_a_load_error_comes_with_the_end_of_its_log() -> None:
     error = rawtp.LoadError("rejected")
     error.verifier_log = "x" * 100_000 + "\u00e9 why\n"
     with pytest.raises(rawtp.LoadError, match="rejected") as raised:
-        _grant.parse_answer(_grant.encode_error(error), [])
+        protocol.parse_answer(protocol.encode_error(error), [])
     assert len(raised.value.verifier_log) == 64 << 10
     assert raised.value.verifier_log.endswith("x? why\n")
 
@@ -173,21 +173,21 @@ def test_descriptors_that_nobody_asked_for_do_not_arrive() -> None:
     one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with one, other:
         before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
-        _grant.send(one, b"x", [0, 1, 2])
-        assert _grant.receive(other) == (b"x", [])
-        _grant.send(one, b"x", [0, 1, 2])
-        with pytest.raises(_grant.MalformedError):
-            _grant.receive(other, descriptors=1)
+        protocol.send(one, b"x", [0, 1, 2])
+        assert protocol.receive(other) == (b"x", [])
+        protocol.send(one, b"x", [0, 1, 2])
+        with pytest.raises(protocol.MalformedError):
+            protocol.receive(other, descriptors=1)
         assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
-        _grant.send(one, b"x", [0, 1])
-        message, descriptors = _grant.receive(other, descriptors=2)
+        protocol.send(one, b"x", [0, 1])
+        message, descriptors = protocol.receive(other, descriptors=2)
         assert (message, [os.get_inheritable(descriptor) for descriptor in descriptors]) == (b"x", [False, False])
-        _grant.close(descriptors)
+        protocol.close(descriptors)
         one.close()
-        assert _grant.receive(other) == (b"", [])
+        assert protocol.receive(other) == (b"", [])
 
 
 def test_the_peer_is_who_the_kernel_says() -> None:
     one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with one, other:
-        assert _grant.peer_of(one) == (os.getpid(), os.getuid())
+        assert protocol.peer_of(one) == (os.getpid(), os.getuid())

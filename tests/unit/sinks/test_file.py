@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rawtp.cli.stderr import reason
-from rawtp.sinks.stdout import File
+from rawtp.sinks.file import File
 
 
 def mode(path: Path) -> int:
