@@ -8,11 +8,11 @@ import os
 import select
 import socket
 import struct
+from typing import TYPE_CHECKING
 
 from rawtp._core import LoadError, RawtpError, UnsupportedKernelError, __version__
 from rawtp._signals import block
 
-TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any, TypeAlias

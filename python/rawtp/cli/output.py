@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from rawtp import _session
 from rawtp.cli import names, types
@@ -15,7 +16,6 @@ from rawtp.sinks.file import File
 from rawtp.sinks.stdout import Standard
 from rawtp.sinks.text import TextSink
 
-TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable

@@ -6,12 +6,12 @@ import argparse
 import os
 import sys
 from functools import partial
+from typing import TYPE_CHECKING
 
 from rawtp.cli import stderr
 from rawtp.cli.errors import WRONG_USAGE
 from rawtp.cli.invocation import examples
 
-TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import NoReturn

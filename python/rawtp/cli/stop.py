@@ -8,10 +8,10 @@ import select
 import signal
 import stat
 import threading
+from typing import TYPE_CHECKING
 
 from rawtp.sinks.writer import Patience
 
-TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
     from typing import TextIO
 

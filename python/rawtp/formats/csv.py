@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import TYPE_CHECKING
 
 from rawtp.formats.base import Format
 from rawtp.formats.escape import escape
@@ -11,7 +12,6 @@ from rawtp.formats.line_cache import VARYING, Templates
 from rawtp.formats.raw_bytes import each_text, in_base64, visible
 from rawtp.formats.timestamp import Clock
 
-TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any

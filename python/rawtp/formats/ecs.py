@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rawtp.formats.schema import Documents, exact_bytes, known, message, parts, text, whole_new_path, whole_path, words
 from rawtp.formats.timestamp import Clock
 
-TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

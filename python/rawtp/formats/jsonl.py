@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 from rawtp.formats.base import Format
 from rawtp.formats.line_cache import VARYING, Templates
 from rawtp.formats.raw_bytes import each_text, exact, visible
 from rawtp.formats.timestamp import Clock
 
-TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 

@@ -10,11 +10,11 @@ import json
 import os
 from abc import ABC, abstractmethod
 from operator import itemgetter
+from typing import TYPE_CHECKING
 
 from rawtp.formats.base import Format
 from rawtp.formats.raw_bytes import exact, visible
 
-TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rawtp.formats import ledger
 from rawtp.formats.ansi import LOSS, Colours
 from rawtp.formats.base import Format
 from rawtp.formats.escape import pad, quoted_name, shortened, width
 from rawtp.formats.timestamp import Clock
 
-TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 

@@ -6,10 +6,11 @@ After ``%load_ext rawtp`` a list of events, as :meth:`rawtp.Tracer.get_many` giv
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rawtp._core import ALL_FIELDS, Batch
 from rawtp.notebook._html import ROWS, Table, counted
 
-TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any

@@ -6,6 +6,7 @@ import io
 import math
 from array import array
 from collections import defaultdict
+from typing import TYPE_CHECKING
 
 from rawtp._core import Batch
 from rawtp.formats import ledger
@@ -13,7 +14,6 @@ from rawtp.formats.escape import escape, shortened
 from rawtp.formats.table import cell
 from rawtp.formats.timestamp import Clock
 
-TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import Any

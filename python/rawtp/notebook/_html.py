@@ -7,6 +7,7 @@ or turns the line around.
 from __future__ import annotations
 
 from html import escape
+from typing import TYPE_CHECKING
 
 from rawtp.formats import ledger
 from rawtp.formats.columns import Columns, paths, result
@@ -14,7 +15,6 @@ from rawtp.formats.escape import pad, width
 from rawtp.formats.table import cell
 from rawtp.formats.timestamp import Clock
 
-TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any

@@ -8,11 +8,11 @@ import sys
 import threading
 import time
 from collections import deque
+from typing import TYPE_CHECKING
 
 from rawtp.formats import ledger
 from rawtp.notebook._html import Table
 
-TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
     from typing import Any
 

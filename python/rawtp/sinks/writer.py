@@ -8,10 +8,10 @@ import os
 import select
 import stat
 import time
+from typing import TYPE_CHECKING
 
 from rawtp.formats.escape import escape_unencodable
 
-TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
     from collections.abc import Callable
 
