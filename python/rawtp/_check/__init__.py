@@ -79,7 +79,7 @@ def check() -> Check:
     """
     status = host.status_of(_read("/proc/thread-self/status"))
     links = {kind: _link(f"/proc/self/ns/{kind}") for kind in ("cgroup", "ipc", "pid", "user", "uts")}
-    place = _place(status, host.namespaces(links))
+    environment = _environment(status, host.namespaces(links))
     btf = _read_bytes("/sys/kernel/btf/vmlinux", _BTF_BYTES)
     # Before the rest: libbpf raises the limit where it may.
     limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
@@ -87,7 +87,7 @@ def check() -> Check:
     made = _try_tracer()
     refusal = made if isinstance(made, Exception) else None
 
-    read = _read_host(status, links, place, btf, steps["bpf"])
+    read = _read_host(status, links, environment, btf, steps["bpf"])
     # What nothing else explains: a limit that the kernel has, or else a security module.
     unexplained = isinstance(refusal, PermissionError) and not _blocked(read)
     # A structure for what a map's owner is charged with, which kernels that leave that to cgroups have no more.
@@ -97,45 +97,45 @@ def check() -> Check:
         _read("/sys/kernel/security/lsm"),
         _read("/proc/thread-self/attr/current"),
         unexplained and memlock.state == "ok",
-        place,
+        environment,
     )
     memory = host.memory(_read("/proc/meminfo"), _RING_BYTES, _QUEUE_BYTES)
     read = [*read, modules, memlock, memory]
 
     cause = next((finding.advice for finding in _blocked(read)), None)
     tried = [
-        attempts.ring_buffer(_RING_BYTES, steps["ring_buffer"], cause, place),
-        attempts.raw_tp(steps["raw_tp_load"], steps.get("raw_tp_attach", 0), cause, place),
+        attempts.ring_buffer(_RING_BYTES, steps["ring_buffer"], cause, environment),
+        attempts.raw_tp(steps["raw_tp_load"], steps.get("raw_tp_attach", 0), cause, environment),
     ]
     if isinstance(made, Exception):
-        return Check((*read, *tried, *attempts.dead(_reason(made), cause or _advice(made), btf)))
-    return Check((*map(attempts.overruled, read + tried), *attempts.live(made, place)))
+        return Check((*read, *tried, *attempts.findings_without_tracer(_reason(made), cause or _advice(made), btf)))
+    return Check((*map(attempts.downgrade, read + tried), *attempts.findings_with_tracer(made, environment)))
 
 
 def _read_host(
-    status: dict[str, str], links: dict[str, str | None], place: host.Place, btf: bytes | None, step: int
+    status: dict[str, str], links: dict[str, str | None], environment: host.Environment, btf: bytes | None, step: int
 ) -> list[Finding]:
     machine = os.uname()
     own = host.namespaces(links)
-    capabilities = host.capabilities(status, place)
+    capabilities = host.capabilities(status, environment)
     handles = "user" not in own and "CAP_DAC_READ_SEARCH" in (host.held(status, "CapEff") or ())
     return [
         Finding("kernel", "ok", f"{machine.sysname} {machine.release}", None),
         host.architecture(machine.machine, _NATIVE_ABI),
-        host.btf(btf, place),
+        host.btf(btf, environment),
         capabilities,
         host.unprivileged_bpf_disabled(_read("/proc/sys/kernel/unprivileged_bpf_disabled")),
-        host.user_namespace(links["user"], _read("/proc/self/uid_map"), place),
-        host.container(links, place),
-        host.cgroup(_read("/proc/self/mountinfo"), own, handles, place),
+        host.user_namespace(links["user"], _read("/proc/self/uid_map"), environment),
+        host.container(links, environment),
+        host.cgroup(_read("/proc/self/mountinfo"), own, handles, environment),
         host.lockdown(_read("/sys/kernel/security/lockdown")),
-        attempts.seccomp(status.get("Seccomp"), step, capabilities.state == "ok", place),
+        attempts.seccomp(status.get("Seccomp"), step, capabilities.state == "ok", environment),
     ]
 
 
-def _place(status: dict[str, str], own: set[str]) -> host.Place:
+def _environment(status: dict[str, str], own: set[str]) -> host.Environment:
     bounding = host.held(status, "CapBnd")
-    return host.Place(
+    return host.Environment(
         python=sys.executable or "python3",
         root=os.geteuid() == 0,
         engine=host.engine(own, {mark for mark in _MARKS if Path(mark).exists()}, _KUBERNETES in os.environ),

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from rawtp._check.finding import Finding
-from rawtp._check.host import Place, mib
+from rawtp._check.host import Environment, mib
 
 if TYPE_CHECKING:
     from rawtp.event import Hook
@@ -34,7 +34,7 @@ def has_type(btf: bytes, name: str) -> bool:
     return b"\0" + name.encode() + b"\0" in btf
 
 
-def seccomp(mode: str | None, step: int, capable: bool, place: Place) -> Finding:
+def seccomp(mode: str | None, step: int, capable: bool, environment: Environment) -> Finding:
     """``Seccomp`` of the status, and what ``bpf(2)`` says to a command that there is none of."""
     if mode in {None, "0"}:
         return Finding("seccomp", "ok", "no filter" if mode else "not known: /proc does not say", None)
@@ -43,8 +43,8 @@ def seccomp(mode: str | None, step: int, capable: bool, place: Place) -> Finding
     if not capable:
         return Finding("seccomp", "ok", "a filter; whether it forbids bpf(2) shows only with the capabilities", None)
     advice = "start it without the filter: SystemCallFilter= of a service's unit, seccomp_rule of a sandbox"
-    if place.engine is not None:
-        advice = place.container("--security-opt", "seccomp=unconfined")
+    if environment.engine is not None:
+        advice = environment.container("--security-opt", "seccomp=unconfined")
     return Finding("seccomp", "blocked", f"a filter, which forbids bpf(2): {_name(step)}", advice)
 
 
@@ -68,25 +68,25 @@ def memlock(limit: int, ring_bytes: int, step: int, *, counted: bool | None, une
     )
 
 
-def ring_buffer(ring_bytes: int, step: int, cause: str | None, place: Place) -> Finding:
+def ring_buffer(ring_bytes: int, step: int, cause: str | None, environment: Environment) -> Finding:
     """Whether a map of the default size could be made. ``cause``: what to do about whatever was found in the way."""
     size = mib(ring_bytes)
     if step == 0:
         return Finding("ring_buffer", "ok", f"one of {size} was made", None)
     return Finding(
-        "ring_buffer", "blocked", f"one of {size} could not be made: {_name(step)}", _remedy(step, cause, place)
+        "ring_buffer", "blocked", f"one of {size} could not be made: {_name(step)}", _remedy(step, cause, environment)
     )
 
 
-def raw_tp(load: int, attach: int, cause: str | None, place: Place) -> Finding:
+def raw_tp(load: int, attach: int, cause: str | None, environment: Environment) -> Finding:
     """Whether a program that does nothing could be loaded, and attached to ``sys_enter``."""
     if load == 0 == attach:
         return Finding("raw_tp", "ok", "a program was loaded and attached to raw_tp/sys_enter", None)
     detail = f"a program could not be {'loaded' if load else 'attached to raw_tp/sys_enter'}: {_name(load or attach)}"
-    return Finding("raw_tp", "blocked", detail, _remedy(load or attach, cause, place))
+    return Finding("raw_tp", "blocked", detail, _remedy(load or attach, cause, environment))
 
 
-def live(coverage: dict[str, Hook], place: Place) -> list[Finding]:
+def findings_with_tracer(coverage: dict[str, Hook], environment: Environment) -> list[Finding]:
     """What a tracer that could be made sees, and by which hook."""
     findings = []
     for name, part in coverage.items():
@@ -95,14 +95,14 @@ def live(coverage: dict[str, Hook], place: Place) -> list[Finding]:
             findings.append(Finding(name, "degraded", f"{_LOST[name]}: {reason}", None))
         elif reason is not None and not hook.startswith("tracepoint/"):
             # Raw tracepoints where the classic ones would be exact.
-            advice = place.command() if place.engine is None else _tracefs(place)
+            advice = environment.command() if environment.engine is None else _tracefs(environment)
             findings.append(Finding(name, "degraded", f"{hook}; events can be missed: {reason}", advice))
         else:
             findings.append(Finding(name, "ok", hook if reason is None else f"{hook}: {reason}", None))
     return findings
 
 
-def dead(reason: str, advice: str | None, btf: bytes | None) -> list[Finding]:
+def findings_without_tracer(reason: str, advice: str | None, btf: bytes | None) -> list[Finding]:
     """The same where no tracer could be made: what the kernel's types say that it would see."""
     findings = [Finding("syscalls", "blocked", reason, advice)]
     for name, hooks in _HOOKS.items():
@@ -115,22 +115,22 @@ def dead(reason: str, advice: str | None, btf: bytes | None) -> list[Finding]:
     return findings
 
 
-def overruled(finding: Finding) -> Finding:
+def downgrade(finding: Finding) -> Finding:
     """What reading takes for an obstacle is none where a tracer works."""
     if finding.state != "blocked":
         return finding
     return Finding(finding.name, "ok", f"{finding.detail}; a tracer works all the same", None)
 
 
-def _tracefs(place: Place) -> str:
-    return place.container("-v", "/sys/kernel/tracing:/sys/kernel/tracing:ro")
+def _tracefs(environment: Environment) -> str:
+    return environment.container("-v", "/sys/kernel/tracing:/sys/kernel/tracing:ro")
 
 
-def _remedy(step: int, cause: str | None, place: Place) -> str:
+def _remedy(step: int, cause: str | None, environment: Environment) -> str:
     remedies = {
-        errno.EPERM: cause or place.privileged(),
-        errno.EACCES: cause or place.privileged(),
-        errno.ENOMEM: f"ask for less: {place.command('--ring-bytes', '262144')}",
+        errno.EPERM: cause or environment.privileged(),
+        errno.EACCES: cause or environment.privileged(),
+        errno.ENOMEM: f"ask for less: {environment.command('--ring-bytes', '262144')}",
         errno.EMFILE: "ulimit -n 1024",
     }
     return remedies.get(step, "boot Linux 5.10 or later with CONFIG_BPF_SYSCALL and CONFIG_BPF_EVENTS: uname -r")

@@ -21,7 +21,7 @@ _UNKNOWN_BPF = "not known: this kernel has no such setting, or /proc does not sa
 
 
 @dataclass(frozen=True)
-class Place:
+class Environment:
     """Where this process runs, as far as it changes what is to be done."""
 
     python: str
@@ -76,7 +76,7 @@ def enough(capabilities: set[str]) -> bool:
     return "CAP_SYS_ADMIN" in capabilities or capabilities >= _BOTH
 
 
-def capabilities(fields: dict[str, str], place: Place) -> Finding:
+def capabilities(fields: dict[str, str], environment: Environment) -> Finding:
     """Those in effect."""
     effective = held(fields, "CapEff")
     if effective is None:
@@ -85,7 +85,7 @@ def capabilities(fields: dict[str, str], place: Place) -> Finding:
         needed = "CAP_BPF and CAP_PERFMON" if effective >= _BOTH else "CAP_SYS_ADMIN"
         return Finding("capabilities", "ok", f"{needed}, in effect", None)
     lacks = " and ".join(sorted(_BOTH - effective))
-    return Finding("capabilities", "blocked", f"lacks {lacks}", place.privileged())
+    return Finding("capabilities", "blocked", f"lacks {lacks}", environment.privileged())
 
 
 def architecture(machine: str, native_abi: str) -> Finding:
@@ -96,15 +96,15 @@ def architecture(machine: str, native_abi: str) -> Finding:
     return Finding("architecture", "blocked", detail, "a machine with x86_64 or aarch64: uname -m")
 
 
-def btf(start: bytes | None, place: Place) -> Finding:
+def btf(start: bytes | None, environment: Environment) -> Finding:
     """The kernel's description of its types."""
     path = "/sys/kernel/btf/vmlinux"
     if start is not None and start[:2] in _BTF_MAGIC:
         return Finding("btf", "ok", f"{path}, {len(start) / (1 << 20):.1f} MiB", None)
     if start is not None:
         return Finding("btf", "blocked", f"{path} holds something else", f"mount /sys anew: ls -l {path}")
-    if place.engine is not None:
-        advice = place.container("-v", "/sys/kernel/btf:/sys/kernel/btf:ro")
+    if environment.engine is not None:
+        advice = environment.container("-v", "/sys/kernel/btf:/sys/kernel/btf:ro")
     else:
         advice = "boot a kernel with CONFIG_DEBUG_INFO_BTF=y: grep DEBUG_INFO_BTF /boot/config-$(uname -r)"
     return Finding("btf", "blocked", f"{path} is not there", advice)
@@ -134,7 +134,7 @@ def lockdown(text: str | None) -> Finding:
     return Finding("lockdown", "ok", level, None)
 
 
-def lsm(text: str | None, label: str | None, forbids: bool, place: Place) -> Finding:
+def lsm(text: str | None, label: str | None, forbids: bool, environment: Environment) -> Finding:
     """The security modules, and what they call this process. ``forbids``: nothing else can be what does."""
     modules = (text or "").strip().replace(",", ", ") or "not known: securityfs is not mounted"
     name = (label or "").strip("\0\n ")
@@ -142,8 +142,8 @@ def lsm(text: str | None, label: str | None, forbids: bool, place: Place) -> Fin
     if not forbids:
         return Finding("lsm", "ok", detail, None)
     advice = "sudo dmesg | grep -iE 'apparmor|avc|lsm|bpf'"
-    if place.engine is not None:
-        advice = place.container("--security-opt", "apparmor=unconfined", "--security-opt", "label=disable")
+    if environment.engine is not None:
+        advice = environment.container("--security-opt", "apparmor=unconfined", "--security-opt", "label=disable")
     return Finding("lsm", "blocked", f"{detail}: nothing else explains why the kernel does not permit it", advice)
 
 
@@ -152,7 +152,7 @@ def namespaces(links: dict[str, str | None]) -> set[str]:
     return {kind for kind, link in links.items() if link is not None and link != f"{kind}:[{_FIRST[kind]}]"}
 
 
-def user_namespace(link: str | None, uid_map: str | None, place: Place) -> Finding:
+def user_namespace(link: str | None, uid_map: str | None, environment: Environment) -> Finding:
     """Capabilities count for BPF in the first one only."""
     if link is None:
         return Finding("user_namespace", "ok", "not known: /proc does not say", None)
@@ -160,10 +160,10 @@ def user_namespace(link: str | None, uid_map: str | None, place: Place) -> Findi
         return Finding("user_namespace", "ok", "the initial one", None)
     uids = ", ".join(" ".join(line.split()) for line in (uid_map or "").splitlines()) or "empty"
     detail = f"not the initial one, where capabilities count (uid_map: {uids})"
-    if place.engine is not None:
-        advice = f"sudo {place.container('--userns', 'host')}"
+    if environment.engine is not None:
+        advice = f"sudo {environment.container('--userns', 'host')}"
     else:
-        advice = f"outside of it: sudo {shlex.join([place.python, '-m', 'rawtp'])}"
+        advice = f"outside of it: sudo {shlex.join([environment.python, '-m', 'rawtp'])}"
     return Finding("user_namespace", "blocked", detail, advice)
 
 
@@ -178,20 +178,22 @@ def engine(own: set[str], marks: set[str], kubernetes: bool) -> str | None:
     return "kubernetes" if kubernetes else None
 
 
-def container(links: dict[str, str | None], place: Place) -> Finding:
+def container(links: dict[str, str | None], environment: Environment) -> Finding:
     """What of the host a container hides."""
     if None in links.values():
         return Finding("container", "ok", "not known: /proc does not say", None)
     own = namespaces(links)
     kinds = ", ".join(sorted(own - {"user"}))
-    detail = f"{place.engine or 'none'}{', with namespaces of its own: ' if kinds else ''}{kinds}"
+    detail = f"{environment.engine or 'none'}{', with namespaces of its own: ' if kinds else ''}{kinds}"
     if "pid" not in own:
         return Finding("container", "ok", detail, None)
     detail += "; pid, ppid and Tracer(pid=) are the host's numbers, not those seen in here"
-    return Finding("container", "degraded", detail, place.container("--pid", "host") if place.engine else None)
+    return Finding(
+        "container", "degraded", detail, environment.container("--pid", "host") if environment.engine else None
+    )
 
 
-def cgroup(mountinfo: str | None, own: set[str], handles: bool, place: Place) -> Finding:
+def cgroup(mountinfo: str | None, own: set[str], handles: bool, environment: Environment) -> Finding:
     """Which versions are mounted. ``handles``: whether what lies outside of a mounted part is found all the same."""
     if mountinfo is None:
         detail = "not known, /proc does not say: container_id, pod_id and unit are None"
@@ -206,7 +208,7 @@ def cgroup(mountinfo: str | None, own: set[str], handles: bool, place: Place) ->
     whole = all(any(kind == name and root == "/" for kind, root in roots) for name in dict(roots) if "cgroup" in name)
     if ("cgroup" in own or not whole) and not handles:
         detail += ", only a part: container_id, pod_id and unit of what is outside are None (CAP_DAC_READ_SEARCH helps)"
-        advice = place.container("--cap-add", "DAC_READ_SEARCH") if place.engine else None
+        advice = environment.container("--cap-add", "DAC_READ_SEARCH") if environment.engine else None
         return Finding("cgroup", "degraded", detail, advice)
     return Finding("cgroup", "ok", detail, None)
 

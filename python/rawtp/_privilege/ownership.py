@@ -13,13 +13,13 @@ def replaceable(path: str) -> str | None:
     Looks at each directory from the root on, through symbolic links. Access control lists are not looked at.
     """
     real = Path(os.path.realpath(path))
-    for place in (*reversed(real.parents), real):
+    for directory in (*reversed(real.parents), real):
         try:
-            found = os.lstat(place)
+            found = os.lstat(directory)
         except OSError as error:
-            return f"cannot look at {place}: {error.strerror}"
+            return f"cannot look at {directory}: {error.strerror}"
         if reason := _weakness(found):
-            return f"{place} {reason}"
+            return f"{directory} {reason}"
     return None
 
 

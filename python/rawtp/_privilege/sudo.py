@@ -97,7 +97,7 @@ def _has_terminal() -> bool:
     return True
 
 
-class _Place:
+class _SocketDir:
     """A directory of the caller's alone, and in it the address to listen at."""
 
     def __init__(self) -> None:
@@ -126,16 +126,16 @@ def _attempt(options: list[str], command: list[str], message: bytes) -> protocol
     sudo = shutil.which("sudo")
     if sudo is None:
         raise PermissionError("sudo=True needs sudo, and there is none on the PATH: run this as root, or see broker=")
-    place = _Place()
+    socket_dir = _SocketDir()
     try:
         with (
             socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener,
             tempfile.TemporaryFile() as errors,
         ):
-            listener.bind(place.address)
+            listener.bind(socket_dir.address)
             listener.listen(1)
             process = subprocess.Popen(  # noqa: S603
-                [sudo, *options, "--", *command, place.address],
+                [sudo, *options, "--", *command, socket_dir.address],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
@@ -144,13 +144,13 @@ def _attempt(options: list[str], command: list[str], message: bytes) -> protocol
             try:
                 with _connection(listener, process, errors, wait_s=_CONNECT_S if options else None) as peer:
                     # Before there is a tracer that sees it.
-                    place.remove()
+                    socket_dir.remove()
                     return _answer(peer, message, process, errors)
             finally:
                 listener.close()
                 _reap(process)
     finally:
-        place.remove()
+        socket_dir.remove()
 
 
 def _connection(

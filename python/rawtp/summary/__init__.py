@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from rawtp.formats.escape import quoted_name
-from rawtp.summary.directories import Trees
+from rawtp.summary.directories import DirectoryCounts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +25,7 @@ class Summary:
     def __init__(self) -> None:
         self._processes: Counter[tuple[str, int, int]] = Counter()
         self._folded = 0
-        self._trees = Trees()
+        self._directories = DirectoryCounts()
         self._results: Counter[tuple[str, str]] = Counter()
 
     def add(self, events: Iterable[Event]) -> None:
@@ -39,7 +39,7 @@ class Summary:
                 self._fold()
             if ret == 0 and event["action"] in {"delete", "rmdir"}:
                 whole = event["name_status"] == "ok" and event["path_kind"] not in {None, "partial"}
-                self._trees.add(event["path"] if whole else None, is_directory=event["action"] == "rmdir")
+                self._directories.add(event["path"] if whole else None, is_directory=event["action"] == "rmdir")
 
     def lines(self) -> list[str]:
         """The tables as text."""
@@ -59,8 +59,8 @@ class Summary:
         if rest + self._folded:
             rows.append((rest + self._folded, "by others"))
         results = [(count, f"{action}: {result}") for (action, result), count in self._results.most_common()]
-        places = [(count, _place(path)) for path, count in self._trees.top(_ROWS)]
-        tables = [("by process", rows), ("deleted, by directory", places), ("by result", results)]
+        directories = [(count, _directory_name(path)) for path, count in self._directories.top(_ROWS)]
+        tables = [("by process", rows), ("deleted, by directory", directories), ("by result", results)]
         return [(title, rows) for title, rows in tables if rows]
 
     def _fold(self) -> None:
@@ -69,5 +69,5 @@ class Summary:
         self._processes = Counter(dict(kept))
 
 
-def _place(path: str | None) -> str:
+def _directory_name(path: str | None) -> str:
     return "(no whole path)" if path is None else quoted_name(path)

@@ -6,18 +6,18 @@ import heapq
 from bisect import bisect_left, insort
 from collections import Counter
 
-_MAX_PLACES = 4096
+_MAX_DIRECTORIES = 4096
 
 
-class Trees:
+class DirectoryCounts:
     """Counts of what was deleted below each directory. The sum of all is exact, whatever is folded."""
 
-    def __init__(self, max_places: int = _MAX_PLACES) -> None:
-        self._max = max_places
+    def __init__(self, max_directories: int = _MAX_DIRECTORIES) -> None:
+        self._max = max_directories
         # By directory, what was deleted right in it; and by the parent of each deleted directory, those.
         self._files: Counter[str] = Counter()
         self._gone: dict[str, Counter[str]] = {}
-        self._places = 0
+        self._count = 0
         self._unknown = 0
 
     def add(self, path: str | None, *, is_directory: bool) -> None:
@@ -31,36 +31,36 @@ class Trees:
             self._gone.setdefault(parent, Counter())[path] += below + 1
         else:
             self._files[parent] += 1
-        self._places += 1
+        self._count += 1
         # An estimate from above, so that the true number is seldom looked for.
-        if self._places > self._max:
+        if self._count > self._max:
             self._fold()
 
     def top(self, rows: int) -> list[tuple[str | None, int]]:
         """So many directories, the most first, and all of the rest folded into those above it."""
-        found: list[tuple[str | None, int]] = [*folded(self._all(), rows).items()]
+        found: list[tuple[str | None, int]] = [*fold_smallest(self._all(), rows).items()]
         if self._unknown:
             found.append((None, self._unknown))
         return sorted(found, key=lambda row: (-row[1], row[0] or ""))
 
     def _all(self) -> Counter[str]:
-        places = Counter(self._files)
+        counts = Counter(self._files)
         for gone in self._gone.values():
-            places.update(gone)
-        return places
+            counts.update(gone)
+        return counts
 
     def _fold(self) -> None:
-        places = self._all()
-        if len(places) > self._max // 2:
+        counts = self._all()
+        if len(counts) > self._max // 2:
             # What was a tree may be counted with its parent from here on.
-            self._files, self._gone = folded(places, self._max // 2), {}
-            places = self._files
-        self._places = len(places)
+            self._files, self._gone = fold_smallest(counts, self._max // 2), {}
+            counts = self._files
+        self._count = len(counts)
 
 
-def folded(places: Counter[str], rows: int) -> Counter[str]:
-    """At most so many places: the smallest is joined with its nearest neighbour, in what is above both."""
-    kept = {_names(path): count for path, count in places.items()}
+def fold_smallest(counts: Counter[str], rows: int) -> Counter[str]:
+    """At most so many counts: the smallest is joined with its nearest neighbour, in what is above both."""
+    kept = {_names(path): count for path, count in counts.items()}
     order = sorted(kept)
     smallest = [(count, names) for names, count in kept.items()]
     heapq.heapify(smallest)

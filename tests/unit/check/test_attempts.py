@@ -8,11 +8,11 @@ import pytest
 
 from rawtp._check import attempts
 from rawtp._check.finding import Finding
-from rawtp._check.host import Place
+from rawtp._check.host import Environment
 from rawtp.event import Hook
 
-USER = Place("/usr/bin/python3", root=False)
-IN_DOCKER = Place("/usr/bin/python3", root=True, engine="docker")
+USER = Environment("/usr/bin/python3", root=False)
+IN_DOCKER = Environment("/usr/bin/python3", root=True, engine="docker")
 DOCKER_RUN = "docker run --cap-add BPF --cap-add PERFMON {}IMAGE /usr/bin/python3 -m rawtp"
 MIB = 1 << 20
 
@@ -117,7 +117,7 @@ def hook(name: str | None, reason: str | None = None) -> Hook:
 
 def test_what_a_tracer_sees() -> None:
     preempted = "this kernel preempts programs of raw tracepoints"
-    exact = attempts.live({"syscalls": hook("tracepoint/raw_syscalls/sys_enter", preempted)}, USER)
+    exact = attempts.findings_with_tracer({"syscalls": hook("tracepoint/raw_syscalls/sys_enter", preempted)}, USER)
     assert exact == [Finding("syscalls", "ok", f"tracepoint/raw_syscalls/sys_enter: {preempted}", None)]
     coverage = {
         "syscalls": hook("raw_tp/sys_enter", preempted),
@@ -141,18 +141,21 @@ def test_what_a_tracer_sees() -> None:
             None,
         ),
     ]
-    assert attempts.live(coverage, USER) == [
+    assert attempts.findings_with_tracer(coverage, USER) == [
         Finding("syscalls", "degraded", missing, "sudo /usr/bin/python3 -m rawtp"),
         *rest,
     ]
     advice = DOCKER_RUN.format("-v /sys/kernel/tracing:/sys/kernel/tracing:ro ")
-    assert attempts.live(coverage, IN_DOCKER) == [Finding("syscalls", "degraded", missing, advice), *rest]
+    assert attempts.findings_with_tracer(coverage, IN_DOCKER) == [
+        Finding("syscalls", "degraded", missing, advice),
+        *rest,
+    ]
 
 
 def test_without_a_tracer_the_kernels_types_tell() -> None:
     # Linux 6.1 and before have the older name of the tracepoint.
     btf = b"\0btf_trace_sys_exit\0btf_trace_io_uring_submit_sqe\0"
-    assert attempts.dead("it is so", "do that", btf) == [
+    assert attempts.findings_without_tracer("it is so", "do that", btf) == [
         Finding("syscalls", "blocked", "it is so", "do that"),
         Finding("io_uring", "ok", "this kernel has raw_tp/io_uring_submit_sqe", None),
         Finding("syscall_results", "ok", "this kernel has tp_btf/sys_exit", None),
@@ -170,15 +173,15 @@ def test_without_a_tracer_the_kernels_types_tell() -> None:
             None,
         ),
     ]
-    unknown = attempts.dead("it is so", None, None)
+    unknown = attempts.findings_without_tracer("it is so", None, None)
     assert [finding.state for finding in unknown] == ["blocked", "degraded", "degraded", "degraded", "degraded"]
     assert unknown[1].detail.endswith("is not seen: not known without the kernel's types")
 
 
 def test_what_works_is_not_blocked() -> None:
     blocked = Finding("lockdown", "blocked", "confidentiality", "boot")
-    assert attempts.overruled(blocked) == Finding(
+    assert attempts.downgrade(blocked) == Finding(
         "lockdown", "ok", "confidentiality; a tracer works all the same", None
     )
     degraded = Finding("cgroup", "degraded", "none", "mount")
-    assert attempts.overruled(degraded) is degraded
+    assert attempts.downgrade(degraded) is degraded

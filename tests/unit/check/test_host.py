@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from rawtp._check import host as _host
-from rawtp._check.host import Place
+from rawtp._check.host import Environment
 
-USER = Place("/usr/bin/python3", root=False)
-ROOT = Place("/usr/bin/python3", root=True)
-IN_DOCKER = Place("/usr/bin/python3", root=True, engine="docker")
-IN_A_POD = Place("/usr/bin/python3", root=False, engine="kubernetes")
+USER = Environment("/usr/bin/python3", root=False)
+ROOT = Environment("/usr/bin/python3", root=True)
+IN_DOCKER = Environment("/usr/bin/python3", root=True, engine="docker")
+IN_A_POD = Environment("/usr/bin/python3", root=False, engine="kubernetes")
 
 DOCKER_RUN = "docker run --cap-add BPF --cap-add PERFMON {}IMAGE /usr/bin/python3 -m rawtp"
 IN_THE_SPEC = "in the pod's spec: securityContext: {runAsUser: 0, capabilities: {add: [BPF, PERFMON]}}"
@@ -69,12 +69,12 @@ def test_capabilities_that_nothing_tells(fields: dict[str, str]) -> None:
 
 def test_how_to_come_by_the_capabilities() -> None:
     assert USER.privileged() == "sudo /usr/bin/python3 -m rawtp"
-    assert Place("/opt/a b/python", root=False).privileged() == "sudo '/opt/a b/python' -m rawtp"
+    assert Environment("/opt/a b/python", root=False).privileged() == "sudo '/opt/a b/python' -m rawtp"
     elsewhere = "from a shell without these limits: sudo /usr/bin/python3 -m rawtp"
     assert ROOT.privileged() == elsewhere
-    assert Place("/usr/bin/python3", root=False, limited=True).privileged() == elsewhere
+    assert Environment("/usr/bin/python3", root=False, limited=True).privileged() == elsewhere
     assert IN_DOCKER.privileged() == DOCKER_RUN.format("")
-    nobody_in_podman = Place("/usr/bin/python3", root=False, engine="podman")
+    nobody_in_podman = Environment("/usr/bin/python3", root=False, engine="podman")
     assert nobody_in_podman.privileged() == (
         "podman run --cap-add BPF --cap-add PERFMON --user root IMAGE /usr/bin/python3 -m rawtp"
     )

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from helpers.samples import RM
 from rawtp.event import Event
 from rawtp.summary import Summary
-from rawtp.summary.directories import Trees, folded
+from rawtp.summary.directories import DirectoryCounts, fold_smallest
 
 
-def removed(tree: str, *, directories: int, files: int) -> Trees:
+def removed(tree: str, *, directories: int, files: int) -> DirectoryCounts:
     """What ``rm -rf`` does: the deepest first."""
-    trees = Trees()
+    trees = DirectoryCounts()
     for directory in range(directories):
         for file in range(files):
             trees.add(f"{tree}/{directory}/{file}", is_directory=False)
@@ -40,9 +40,9 @@ def test_beside_it_other_directories_stay() -> None:
 
 def test_the_smallest_are_counted_with_what_is_above_them() -> None:
     places = Counter({"/a/b/c": 100, "/home/u/1": 1, "/home/u/2": 2, "/home/u/3": 3})
-    assert folded(places, 2) == {"/a/b/c": 100, "/home/u": 6}
-    assert folded(places, 1) == {"/": 106}
-    assert folded(places, 10) == places
+    assert fold_smallest(places, 2) == {"/a/b/c": 100, "/home/u": 6}
+    assert fold_smallest(places, 1) == {"/": 106}
+    assert fold_smallest(places, 10) == places
 
 
 PATHS = st.lists(st.sampled_from("abc"), min_size=1, max_size=5).map(lambda names: "/" + "/".join(names))
@@ -50,7 +50,7 @@ PATHS = st.lists(st.sampled_from("abc"), min_size=1, max_size=5).map(lambda name
 
 @given(st.lists(st.tuples(st.none() | PATHS, st.booleans())), st.integers(2, 8), st.integers(1, 4))
 def test_the_sum_is_exact_whatever_is_folded(rows: list[tuple[str | None, bool]], bound: int, shown: int) -> None:
-    trees = Trees(bound)
+    trees = DirectoryCounts(bound)
     for path, is_directory in rows:
         trees.add(path, is_directory=is_directory)
     found = trees.top(shown)
@@ -61,7 +61,7 @@ def test_the_sum_is_exact_whatever_is_folded(rows: list[tuple[str | None, bool]]
 
 
 def test_memory_is_bounded() -> None:
-    trees = Trees(64)
+    trees = DirectoryCounts(64)
     for number in range(10_000):
         trees.add(f"/a/{number % 7}/{number}/file", is_directory=False)
     assert len(trees._files) <= 64
