@@ -126,8 +126,8 @@ def lockdown(text: str | None) -> Finding:
     """``[none] integrity confidentiality``."""
     if text is None:
         return Finding("lockdown", "ok", "not known: this kernel has none, or securityfs is not mounted", None)
-    chosen = re.search(r"\[(\w+)\]", text)
-    level = chosen[1] if chosen else text.strip()
+    level_in_use = re.search(r"\[(\w+)\]", text)
+    level = level_in_use[1] if level_in_use else text.strip()
     if level == "confidentiality":
         advice = "boot with lockdown=integrity at the most: grep -o 'lockdown=[a-z]*' /proc/cmdline"
         return Finding("lockdown", "blocked", f"{level}: BPF programs may not read the kernel's memory", advice)

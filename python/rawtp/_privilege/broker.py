@@ -23,9 +23,7 @@ from rawtp._privilege.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Any, TypeAlias
-
-    _Loaded: TypeAlias = tuple[int, list[protocol.Row], list[int], list[int], list[int]]
+    from typing import Any
 
     from rawtp._privilege.policy import Policy
 
@@ -86,7 +84,7 @@ class Broker:
         self._pending: Counter[int] = Counter()
         self._tracers: Counter[int] = Counter()
         self._held = HeldRings(list_maps)
-        self._loads: Loads[_Client, _Loaded] = Loads(self._poke)
+        self._loads: Loads[_Client, protocol.LoadedFds] = Loads(self._poke)
         self._look_at = 0.0
         self._count = 0
         self._starved_until, self._is_starved, self._told_until = 0.0, False, 0.0
@@ -270,7 +268,7 @@ class Broker:
             client.granted = f"ring_bytes={request['ring_bytes']} uids={request['uid']}"
             # The kernel tells of everybody's cgroups, which the filter by user does not reach.
             tell_cgroups = self._policy.allow == "all"
-            load = partial(_load, **request, without=without, tell_cgroups=tell_cgroups)
+            load = partial(_loaded_fds, **request, without=without, tell_cgroups=tell_cgroups)
             self._loads.start(client, load)
 
     def _check(self, client: _Client) -> dict[str, Any]:
@@ -284,31 +282,31 @@ class Broker:
             held_of_user=held_of_user,
         )
 
-    def _loaded(self, client: _Client, loaded: _Loaded | Exception) -> None:
+    def _loaded(self, client: _Client, loaded: protocol.LoadedFds | Exception) -> None:
         if isinstance(loaded, Exception):
             if client in self._clients:
                 self._refuse(client, loaded)
             return
-        slots, rows, maps, links, programs = loaded
-        client.held = links
+        client.held = loaded.links
         meters: list[int] = []
         try:
-            client.maps = frozenset(map(_map_id, maps))
+            client.maps = frozenset(map(_map_id, loaded.maps))
             if client not in self._clients:
                 self._let_go(client)
                 return
             # With the programs themselves, a client could attach them again.
             with suppress(OSError):  # then it is not known how often they were skipped
-                meters, keeper = _meters(programs)
+                meters, keeper = _meters(loaded.programs)
                 client.held.append(keeper)
-            coverage = [self._policy.explain(client.uid, row) for row in rows]
-            answer, descriptors = protocol.encode_answer((slots, coverage, maps, [], meters))
+            coverage = [self._policy.explain(client.uid, row) for row in loaded.coverage]
+            given = loaded._replace(coverage=coverage, links=[], programs=meters)
+            answer, descriptors = protocol.encode_answer(given)
             protocol.send(client.socket, answer, descriptors)
         except OSError as error:
             self._end(client, f"the client does not take the answer: {error.strerror}")
             return
         finally:
-            protocol.close([*maps, *meters, *programs])
+            protocol.close([*loaded.maps, *meters, *loaded.programs])
         self._leave(client)
         self._count += 1
         client.tracer = self._count
@@ -351,6 +349,10 @@ class Broker:
     def _tell(self, word: str, client: _Client, text: str) -> None:
         which = "" if client.tracer is None else f" tracer={client.tracer}"
         self._log.line(time.monotonic(), client.uid, word, f"{client.who}{which} {text}")
+
+
+def _loaded_fds(**request: Any) -> protocol.LoadedFds:
+    return protocol.LoadedFds(*_load(**request))
 
 
 def _count_down(counts: Counter[int], uid: int) -> None:

@@ -21,7 +21,7 @@ _FIRST_PAUSE_S, _PAUSE_S = 0.001, 0.025
 _ADDRESS_BYTES = 107
 
 
-def obtain(path: str, request: dict[str, Any]) -> tuple[protocol.Given, int]:
+def obtain(path: str, request: dict[str, Any]) -> tuple[protocol.LoadedFds, int]:
     """What a tracer needs, for its own descriptors, and the connection, which it keeps as long as it wants events."""
     address = os.fsencode(path)
     if not address or b"\0" in address or len(address) > _ADDRESS_BYTES:
@@ -34,10 +34,10 @@ def obtain(path: str, request: dict[str, Any]) -> tuple[protocol.Given, int]:
             protocol.send(broker, message)
         answer, descriptors = _answer(broker, path)
         try:
-            given = protocol.parse_answer(answer, descriptors)
-            if given[3]:
+            loaded = protocol.parse_answer(answer, descriptors)
+            if loaded.links:
                 raise protocol.MalformedError("an answer with links, which a broker keeps")
-            return given, broker.detach()
+            return loaded, broker.detach()
         except BaseException:
             protocol.close(descriptors)
             raise

@@ -8,7 +8,7 @@ import os
 import select
 import socket
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rawtp._core import LoadError, RawtpError, UnsupportedKernelError, __version__
 from rawtp._signals import block
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     Row: TypeAlias = tuple[str, str | None, str | None]
-    Given: TypeAlias = tuple[int, list[Row], list[int], list[int], list[int]]
-    """Slots; coverage; descriptors: ring, counters and switch; links; programs."""
 
 MESSAGE_BYTES = 128 << 10
 """The longest message. The kernel's own limit is near 200 KiB, unless it was lowered."""
@@ -28,6 +26,21 @@ ANSWER_DESCRIPTORS = 27
 _LOG_BYTES = 64 << 10
 _NAMES, _VALUES, _TEXT_BYTES = 64, 32, 4096
 _PARTS, _PROGRAMS = 8, 12
+
+
+class LoadedFds(NamedTuple):
+    """The file descriptors a session needs, whether this process, sudo or a broker loaded the programs."""
+
+    slots: int
+    """Slots of the counters: one for each possible CPU."""
+    coverage: list[Row]
+    """A part's name, the hook that sees it, and why, as :attr:`rawtp.Tracer.coverage` has them."""
+    maps: list[int]
+    """The ring, the counters and the switch."""
+    links: list[int]
+    """The attached programs stay attached for as long as these are open; a broker keeps them."""
+    programs: list[int]
+    """Where the programs' fdinfo can be read."""
 
 
 class MalformedError(RawtpError):
@@ -116,11 +129,15 @@ def parse_request(message: bytes) -> dict[str, Any]:
     return content
 
 
-def encode_answer(given: Given) -> tuple[bytes, list[int]]:
+def encode_answer(loaded: LoadedFds) -> tuple[bytes, list[int]]:
     """What was loaded, and the descriptors to send along."""
-    slots, rows, maps, links, programs = given
-    content = {"slots": slots, "coverage": rows, "links": len(links), "programs": len(programs)}
-    return _encode({"rawtp": __version__, **content}), [*maps, *links, *programs]
+    content = {
+        "slots": loaded.slots,
+        "coverage": loaded.coverage,
+        "links": len(loaded.links),
+        "programs": len(loaded.programs),
+    }
+    return _encode({"rawtp": __version__, **content}), [*loaded.maps, *loaded.links, *loaded.programs]
 
 
 def encode_error(error: Exception) -> bytes:
@@ -133,7 +150,7 @@ def encode_error(error: Exception) -> bytes:
     return _encode({"rawtp": __version__, **content})
 
 
-def parse_answer(message: bytes, descriptors: Sequence[int]) -> Given:
+def parse_answer(message: bytes, descriptors: Sequence[int]) -> LoadedFds:
     """What was loaded; or the exception that came instead is raised here. The descriptors are given back in groups."""
     content = _decode(message)
     if "error" in content:
@@ -148,7 +165,7 @@ def parse_answer(message: bytes, descriptors: Sequence[int]) -> Given:
         raise MalformedError(f"an answer with {len(descriptors)} descriptors in place of {3 + links + programs}")
     coverage = [(name, _printable(hook), _printable(reason)) for name, hook, reason in rows]
     maps, rest = list(descriptors[:3]), list(descriptors[3:])
-    return slots, coverage, maps, rest[:links], rest[links:]
+    return LoadedFds(slots, coverage, maps, rest[:links], rest[links:])
 
 
 def _encode(content: dict[str, Any]) -> bytes:
@@ -164,8 +181,8 @@ def _decode(message: bytes) -> dict[str, Any]:
         raise MalformedError("a message that is no object")
     version = content.pop("rawtp", None)
     if version != __version__:
-        shown = version if isinstance(version, str) and len(version) < 32 and version.isprintable() else "another one"
-        raise MalformedError(f"the other side is rawtp {shown}, and this is {__version__}")
+        other = version if isinstance(version, str) and len(version) < 32 and version.isprintable() else "another one"
+        raise MalformedError(f"the other side is rawtp {other}, and this is {__version__}")
     return content
 
 

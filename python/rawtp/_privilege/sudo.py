@@ -37,7 +37,7 @@ class ReplaceableWarning(RuntimeWarning):
     """sudo is about to run what others than root can replace."""
 
 
-def obtain(request: dict[str, Any]) -> tuple[protocol.Given, None]:
+def obtain(request: dict[str, Any]) -> tuple[protocol.LoadedFds, None]:
     """What a tracer needs, for its own descriptors; there is nobody to stay connected with."""
     message = protocol.encode_request(request)
     command = _command()
@@ -122,7 +122,7 @@ class _SocketDir:
             os.rmdir(self._directory)  # noqa: PTH106
 
 
-def _attempt(options: list[str], command: list[str], message: bytes) -> protocol.Given:
+def _attempt(options: list[str], command: list[str], message: bytes) -> protocol.LoadedFds:
     sudo = shutil.which("sudo")
     if sudo is None:
         raise PermissionError("sudo=True needs sudo, and there is none on the PATH: run this as root, or see broker=")
@@ -179,7 +179,9 @@ def _connection(
     return peer
 
 
-def _answer(peer: socket.socket, message: bytes, process: subprocess.Popen[bytes], errors: IO[bytes]) -> protocol.Given:
+def _answer(
+    peer: socket.socket, message: bytes, process: subprocess.Popen[bytes], errors: IO[bytes]
+) -> protocol.LoadedFds:
     try:
         protocol.send(peer, message)
         answer, descriptors = protocol.receive_descriptors(peer)

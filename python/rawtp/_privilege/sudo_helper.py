@@ -44,7 +44,8 @@ def main(path: str) -> int:
         try:
             request = protocol.parse_request(message)
             without = pid if request.pop("exclude_self") else None
-            answer, descriptors = protocol.encode_answer(_load(**request, without=without, tell_cgroups=True))
+            loaded = protocol.LoadedFds(*_load(**request, without=without, tell_cgroups=True))
+            answer, descriptors = protocol.encode_answer(loaded)
         except Exception as error:
             answer, descriptors = protocol.encode_error(error), []
         try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import rawtp
 from rawtp.cli import invocation
-from rawtp.cli.stderr import reason, safe, say, write_error
+from rawtp.cli.stderr import message, reason, safe, write_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,16 +20,16 @@ _VERIFIER_LINES = 12  # the verifier gives its reason last, after a log of up to
 class CommandError(Exception):
     """Ends the command line with a message and an exit code. ``details`` are lines to show below the message."""
 
-    def __init__(self, message: str, *, details: Sequence[str] = (), code: int = CANNOT_RUN) -> None:
-        super().__init__(message)
-        self.message = message
+    def __init__(self, text: str, *, details: Sequence[str] = (), code: int = CANNOT_RUN) -> None:
+        super().__init__(text)
+        self.message = text
         self.details = tuple(details)
         self.code = code
 
 
 def report(error: CommandError) -> int:
     """Write the error to standard error, and return its exit code."""
-    say(error.message)
+    message(error.message)
     for line in error.details:
         write_error(safe(line))
     return error.code
@@ -38,8 +38,8 @@ def report(error: CommandError) -> int:
 def refusal(error: Exception, arguments: Sequence[str]) -> CommandError:
     """Translate the error of a tracer that could not be made: why, and what to do about it."""
     # The library can only advise to run the interpreter as root; here the whole command is known.
-    message, _, check = reason(error).partition(". To see what this host allows, run: ")
-    why = message.partition(". Run it with: ")[0]
+    text, _, check = reason(error).partition(". To see what this host allows, run: ")
+    why = text.partition(". Run it with: ")[0]
     if isinstance(error, PermissionError) and os.geteuid():
         return CommandError(f"{why}. Run it with: {invocation.command(*arguments, as_root=True)}")
     if check:  # where root is not permitted either, sudo is no help

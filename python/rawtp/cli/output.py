@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rawtp import _session
 from rawtp.cli import names, types
 from rawtp.cli.pipeline import Pipeline
-from rawtp.cli.stderr import say
+from rawtp.cli.stderr import message
 from rawtp.formats.ansi import Colours, no_color
 from rawtp.formats.timestamp import Clock
 from rawtp.sinks.base import Sink
@@ -136,4 +136,4 @@ def _format(args: argparse.Namespace, kind: str, screen: Callable[[], int] | Non
 
 
 def _tell_reopened(path: str) -> None:
-    say(f"{path} was opened anew: the file of that name was another one, or gone")
+    message(f"{path} was opened anew: the file of that name was another one, or gone")

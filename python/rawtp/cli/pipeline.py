@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from rawtp.cli import frames
-from rawtp.cli.stderr import say
+from rawtp.cli.stderr import message
 from rawtp.formats import ledger
 from rawtp.formats.base import LOSS_KEYS
 
@@ -74,7 +74,7 @@ class Pipeline:
         if self._summary and events:
             self._summary.add(events)
         if self._tells_loss and (lost := sum([event["lost"] for event in events])):
-            say(f"lost {ledger.events(lost)}")
+            message(f"lost {ledger.events(lost)}")
         self._tell_ledger()
 
     def end(self, counts: Mapping[str, int | None]) -> None:
@@ -82,7 +82,7 @@ class Pipeline:
         if tail := counts["tail_lost"]:
             self._sink.lost(tail)
             if self._tells_loss:
-                say(f"lost {ledger.events(tail)} at the end")
+                message(f"lost {ledger.events(tail)} at the end")
         self._sink.end(counts)
 
     def summary(self, color: str) -> list[str]:
@@ -97,4 +97,4 @@ class Pipeline:
         if self._stats_s is None or self._tracer is None or now_s < self._told_s + self._stats_s:
             return
         self._told_s = now_s
-        say(f"after {now_s - self._begin_s:.0f} s: {ledger.identity(self._tracer.stats().as_dict())}")
+        message(f"after {now_s - self._begin_s:.0f} s: {ledger.identity(self._tracer.stats().as_dict())}")

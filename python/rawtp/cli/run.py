@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import rawtp
 from rawtp._run.child import Child, User, words_of
 from rawtp.cli.errors import NOT_EXECUTABLE, NOT_FOUND, CommandError, report
-from rawtp.cli.stderr import reason, say
+from rawtp.cli.stderr import message, reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,7 +36,7 @@ class Command(Child):
     def finish(self, *, quiet: bool = False) -> int:
         """Wait for its end, which can be long after that of the watching; its exit code."""
         if self.is_running() and not quiet:
-            say("no longer watching; waiting for the command to end")
+            message("no longer watching; waiting for the command to end")
         return self.wait()
 
 

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 _writer: Writer | None = None
 
 
-def say(message: str) -> None:
+def message(text: str) -> None:
     """A line that names us, without any character that acts on a terminal."""
-    write_error(f"rawtp: {safe(message)}")
+    write_error(f"rawtp: {safe(text)}")
 
 
 def with_warnings(make: Callable[[], T], *, quiet: bool = False) -> T:
@@ -37,9 +37,9 @@ def with_warnings(make: Callable[[], T], *, quiet: bool = False) -> T:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         made = make()
-    for message in dict.fromkeys(str(warning.message) for warning in caught):
+    for text in dict.fromkeys(str(warning.message) for warning in caught):
         if not quiet:
-            say(message)
+            message(text)
     return made
 
 
@@ -76,14 +76,14 @@ def heed(patience: Patience) -> None:
 def show(text: str) -> int:
     """Write a text that was asked for to standard output; the exit code: 0, or 1 when that takes no text."""
     if sys.stdout is None:
-        say("standard output is closed")
+        message("standard output is closed")
         return 1
     try:
         sys.stdout.write("\n".join(map(safe, text.split("\n"))))
         sys.stdout.flush()
     except OSError as error:
         _discard(sys.stdout)
-        say(f"standard output: {error.strerror}")
+        message(f"standard output: {error.strerror}")
         return 1
     return 0
 

@@ -17,7 +17,7 @@ from rawtp.cli import invocation, names, options, output, stderr, types
 from rawtp.cli.errors import CANNOT_RUN, LOST, OK, CommandError, refusal, report
 from rawtp.cli.invocation import SUBCOMMANDS
 from rawtp.cli.parser import Parser, did_you_mean
-from rawtp.cli.stderr import reason, say, with_warnings, write_error
+from rawtp.cli.stderr import message, reason, with_warnings, write_error
 from rawtp.cli.stop import Stop
 from rawtp.formats import ledger
 from rawtp.sinks.file import File
@@ -191,7 +191,7 @@ def _trace(
             stop.attend(tracer, sys.stdout if isinstance(pipeline.output, Standard) else None)
             for pid in args.pid or ():
                 if not _is_running(pid) and not args.quiet:
-                    say(f"no process has pid {pid} now; waiting for one")
+                    message(f"no process has pid {pid} now; waiting for one")
             pipeline.begin(_session.described(asked, tracer.coverage), tracer)
             if command is not None and stop.asked:
                 return OK
@@ -257,15 +257,15 @@ def _account(
     if failure is not None:
         report(CommandError(reason(failure)))
         if pipeline.unwritten:
-            say(f"of {ledger.events(pipeline.unwritten)} delivered last, not all were written")
+            message(f"of {ledger.events(pipeline.unwritten)} delivered last, not all were written")
     unread = (counts["buffered"] or 0) + (counts["discarded"] or 0) if stop.in_haste else 0
     if unread:
-        say(f"ended at once by a second signal: {ledger.events(unread)} that had come were not read")
+        message(f"ended at once by a second signal: {ledger.events(unread)} that had come were not read")
     for line in pipeline.summary(args.color):
         write_error(line)
     if not args.quiet:
         for line in ledger.summary(counts, whole=bool(args.stats or failure or unread)):
-            say(line)
+            message(line)
     if failure is not None:
         return CANNOT_RUN
     return LOST if args.fail_on_loss and (unread or ledger.lost_anything(counts)) else OK

@@ -89,8 +89,8 @@ def row(event: Event, clock: Clock | None = None, screen: int | None = None, col
     came = _wide(result(event["ret"], event["errno"]), screen)
     room = None if screen is None else max(screen - width(before) - len(came) - 1, _MIN_PATH)
     failed = event["ret"] is not None and event["ret"] < 0
-    shown = colours.paint(FAILURE, came) if colours and failed else came
-    return f"{before}{shown} {paths(event, room)}"
+    painted = colours.paint(FAILURE, came) if colours and failed else came
+    return f"{before}{painted} {paths(event, room)}"
 
 
 def _before(clock: str, pid: str, uid: str, comm: str, call: str, screen: int | None) -> str:

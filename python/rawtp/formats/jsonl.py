@@ -26,13 +26,13 @@ def line(event: Mapping[str, object], keys: Sequence[str], clock: Clock | None =
     characters, so a second key, ``filename_bytes`` after ``filename``, has the whole value's bytes in base64. It is
     there only when it is needed.
     """
-    shown: dict[str, object] = {"type": "event"}
+    values: dict[str, object] = {"type": "event"}
     if clock:
-        shown["time"] = clock.iso(event["ts_ns"])  # type: ignore[arg-type]
+        values["time"] = clock.iso(event["ts_ns"])  # type: ignore[arg-type]
     for key in keys:
-        shown[key] = each_text(visible, event[key])
-        shown |= exact(event, (key,))
-    return _encode(shown) + "\n"
+        values[key] = each_text(visible, event[key])
+        values |= exact(event, (key,))
+    return _encode(values) + "\n"
 
 
 class JsonLines(Format):

@@ -44,8 +44,8 @@ def table(events: Sequence[Event] | Batch, rows: int = ROWS, keys: Iterable[str]
         raise ValueError(f"rows must be at least 1, not {rows}")
     if isinstance(keys, str):
         raise TypeError("keys must be an iterable of names, not a str")
-    chosen = None if keys is None else list(keys)
-    for key in chosen or ():
+    names = None if keys is None else list(keys)
+    for key in names or ():
         if key not in _KEYS:
             raise ValueError(f"unknown key {key!r}; an event has {', '.join(ALL_FIELDS)}, and ancestors if asked")
     if isinstance(events, Batch):
@@ -54,7 +54,7 @@ def table(events: Sequence[Event] | Batch, rows: int = ROWS, keys: Iterable[str]
         first = events[:rows]
         if not all(isinstance(event, dict) for event in first):
             raise TypeError("events must be dicts, as a tracer gives them, or a Batch")
-    return Table(first, counted(len(events), rows), chosen)
+    return Table(first, counted(len(events), rows), names)
 
 
 def chart(events: Iterable[Event] | Batch, by: str = "comm") -> Chart:

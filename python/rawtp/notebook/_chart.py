@@ -46,13 +46,13 @@ class Chart:
         most = sorted(times, key=lambda name: (-len(times[name]), name))
         if len(most) > len(_COLOURS) + 1:
             rest = array("q", [ts_ns for name in most[len(_COLOURS) :] for ts_ns in times[name]])
-            shown = [(name, times[name], colour) for name, colour in zip(most, _COLOURS, strict=False)]
-            shown.append((f"{len(most) - len(_COLOURS)} others", rest, _OTHERS))
+            series = [(name, times[name], colour) for name, colour in zip(most, _COLOURS, strict=False)]
+            series.append((f"{len(most) - len(_COLOURS)} others", rest, _OTHERS))
         else:
-            shown = [(name, times[name], colour) for name, colour in zip(most, (*_COLOURS, _OTHERS), strict=False)]
+            series = [(name, times[name], colour) for name, colour in zip(most, (*_COLOURS, _OTHERS), strict=False)]
         self._count = sum(map(len, times.values()))
         self.figure = Figure(figsize=(8, 3), layout="constrained")
-        _draw(self.figure.subplots(), shown, by)
+        _draw(self.figure.subplots(), series, by)
 
     def _repr_png_(self) -> bytes:
         picture = io.BytesIO()
@@ -82,21 +82,21 @@ def _each(events: Iterable[Event] | Batch) -> Iterator[Event]:
         yield from events._dicts(first, _CHUNK)
 
 
-def _draw(axes: Any, shown: Sequence[tuple[str, array[int], str]], by: str) -> None:
+def _draw(axes: Any, series: Sequence[tuple[str, array[int], str]], by: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
-    if not shown:
+    if not series:
         axes.set_axis_off()
         axes.text(0.5, 0.5, "no events", ha="center", va="center", transform=axes.transAxes)
         return
-    begin = min(min(times) for _, times, _ in shown)
-    span_ns = max(max(times) for _, times, _ in shown) - begin
+    begin = min(min(times) for _, times, _ in series)
+    span_ns = max(max(times) for _, times, _ in series) - begin
     unit, unit_ns = ("s", 1e9) if span_ns >= 1e9 else ("ms", 1e6)
-    events = sum(len(times) for _, times, _ in shown)
+    events = sum(len(times) for _, times, _ in series)
     wide = nice(span_ns / unit_ns / min(max(events // _BAR_EVENTS, _MIN_BARS), _MAX_BARS))
     count = int(span_ns / unit_ns / wide) + 1
     left = [number * wide for number in range(count)]
     below = [0] * count
-    for _, times, colour in shown:
+    for _, times, colour in series:
         heights = [0] * count
         for ts_ns in times:
             heights[int((ts_ns - begin) / unit_ns / wide)] += 1
@@ -107,9 +107,9 @@ def _draw(axes: Any, shown: Sequence[tuple[str, array[int], str]], by: str) -> N
     axes.set_ylabel(f"events in {wide:g} {unit}")
     axes.yaxis.get_major_locator().set_params(integer=True)
     # matplotlib leaves a name with an underscore before it out, and takes what is between two $ for a formula.
-    legend = axes.legend([str(number) for number in range(len(shown))], title=by, frameon=False, loc="upper left")
+    legend = axes.legend([str(number) for number in range(len(series))], title=by, frameon=False, loc="upper left")
     legend.set_bbox_to_anchor((1, 1))
-    for text, (name, _, _) in zip(legend.get_texts(), shown, strict=True):
+    for text, (name, _, _) in zip(legend.get_texts(), series, strict=True):
         text.set_parse_math(False)
         text.set_text(_drawable(shortened(name, _NAME_CELLS)))
 

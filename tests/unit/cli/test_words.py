@@ -96,7 +96,7 @@ def test_no_argument_acts_on_the_terminal(
 
 
 def test_messages_have_no_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
-    stderr.say(f"/tmp/{HOSTILE}\n: gone, as C:\\x is")
+    stderr.message(f"/tmp/{HOSTILE}\n: gone, as C:\\x is")
     assert capsys.readouterr().err == f"rawtp: /tmp/{SEEN}\\x0a: gone, as C:\\x is\n"
 
 

@@ -136,7 +136,7 @@ def test_any_values_of_an_answer(changed: dict[str, object]) -> None:
 
 
 def test_an_answer_comes_through() -> None:
-    message, descriptors = protocol.encode_answer((4, COVERAGE, [3, 4, 5], [6, 7], [8]))
+    message, descriptors = protocol.encode_answer(protocol.LoadedFds(4, COVERAGE, [3, 4, 5], [6, 7], [8]))
     assert descriptors == [3, 4, 5, 6, 7, 8]
     assert protocol.parse_answer(message, descriptors) == (4, COVERAGE, [3, 4, 5], [6, 7], [8])
 
