@@ -71,7 +71,7 @@ sdist: .venv/.build dist/.sdist ## the sources as pip takes them, in dist/
 wheels: setup-wheels .venv/.wheel dist/.sdist ## wheels for every target, looked into, and the sdist; ARGS=--again builds each twice, and compares
 	.venv/bin/python -m scripts.wheels $(ARGS) x86_64 aarch64 x86_64-musl aarch64-musl
 
-lint: setup-lint .venv/.test .venv/.audit ## formats, clippy, rustdoc, types, licences
+lint: setup-lint .venv/.test .venv/.audit ## formats, clippy, rustdoc, types, imports, licences
 	cargo fmt --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --release --all-targets $(LOCKED) -- -D warnings
@@ -83,6 +83,7 @@ lint: setup-lint .venv/.test .venv/.audit ## formats, clippy, rustdoc, types, li
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
+	PYTHONPATH=python .venv/bin/lint-imports --no-cache --no-logo
 	.venv/bin/python scripts/third_party.py --check
 	PATH="$(CURDIR)/.venv/bin:$$PATH" cargo deny --all-features check licenses bans sources
 

@@ -34,10 +34,10 @@ rm -f "$place"/rawtp/_core*.so
 cp "target/asan/$host/release/lib_core.so" "$place/rawtp/_core.abi3.so"
 unset RUSTC_BOOTSTRAP RUSTFLAGS
 # What was freed it keeps back for a while, as if there were a leak; and it cannot begin without /proc.
-left_out="--deselect tests/kernel/test_batch.py::test_a_capsule_that_nobody_reads_is_released
-	--deselect tests/kernel/test_check.py::test_without_proc --deselect tests/kernel/test_start.py::test_it_sees_the_same[no-proc]"
+left_out="--deselect tests/kernel/columns/test_batch.py::test_a_capsule_that_nobody_reads_is_released
+	--deselect tests/kernel/check/test_check.py::test_without_proc --deselect tests/kernel/load/test_start.py::test_it_sees_the_same[no-proc]"
 # These start a Python without this environment, as sudo and a service's manager do.
-for file in tests/kernel/test_broker*.py tests/kernel/test_sudo*.py; do
+for file in tests/kernel/privilege/*.py; do
 	left_out="$left_out --ignore $file"
 done
 # pytest has standard error to itself, and what ends the process there would be lost with it.

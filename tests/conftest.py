@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import rawtp
-from support import of_own_family
-from unprivileged import copy_of_package, for_everybody
+from helpers.support import of_own_family
+from helpers.unprivileged import copy_of_package, for_everybody
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import rawtp
-from counted import assert_positions, counted
-from support import HANG_S, assert_ledger, release, stopped, wait_for
-from upset import ext4, flips, hangs, moves
+from helpers.counted import assert_positions, counted
+from helpers.support import HANG_S, assert_ledger, release, stopped, wait_for
+from helpers.upset import ext4, flips, hangs, moves
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,7 +16,7 @@ import sys as _sys
 if not _sys.platform.startswith("linux"):
     raise ImportError(f"rawtp attaches BPF programs to the Linux kernel; this is {_sys.platform}")
 
-from rawtp import syscalls
+from rawtp import _core, _late, syscalls
 from rawtp._core import (
     ALL_FIELDS,
     DELETE,
@@ -32,11 +32,13 @@ from rawtp._core import (
     escape,
 )
 
+_core._set_late(_late.find)
+
 TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
     from rawtp._check import check
+    from rawtp._check.finding import Check, Finding
     from rawtp._cost import Cost, CostFigure, CostRow, cost
-    from rawtp._finding import Check, Finding
     from rawtp._run import RunResult, run
     from rawtp.event import Event, Hook
 
@@ -78,7 +80,7 @@ __all__ = [
 # Few programs ask for these. The types of events take typing, whose import takes longer than all the rest.
 _LATE = {
     "check": "rawtp._check",
-    **dict.fromkeys(("Check", "Finding"), "rawtp._finding"),
+    **dict.fromkeys(("Check", "Finding"), "rawtp._check.finding"),
     **dict.fromkeys(("Cost", "CostFigure", "CostRow", "cost"), "rawtp._cost"),
     **dict.fromkeys(("Event", "Hook"), "rawtp.event"),
     **dict.fromkeys(("RunResult", "run"), "rawtp._run"),

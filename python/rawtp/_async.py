@@ -10,14 +10,15 @@ from __future__ import annotations
 import math
 import sys
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
-TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Future
     from collections.abc import Callable
     from types import ModuleType
 
-    from rawtp import Event, Tracer
+    from rawtp._core import Tracer
+    from rawtp.event import Event
 
 TURN_EVENTS = 64
 """So many events a task gets without a wait. Then the others have their turn, who would starve as long as there are

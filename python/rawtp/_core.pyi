@@ -55,13 +55,15 @@ _NATIVE_ABI: Final[str]
 class RawtpError(Exception):
     """The base of rawtp's own errors.
 
-    ``hint`` (str or None) is the advice at the end of the message, ``command`` (str or None) a command to run, and
-    ``reason`` (str or None) the message without the advice. A PermissionError of rawtp's has these attributes, too.
+    A PermissionError of rawtp's has these attributes, too. They are None where there is no advice.
     """
 
     reason: str | None
+    """The message without the advice at its end."""
     hint: str | None
+    """The advice."""
     command: str | None
+    """The command that the advice names last."""
 
 class LoadError(RawtpError):
     """The kernel refused a BPF program.

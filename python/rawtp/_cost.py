@@ -7,37 +7,13 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from rawtp import _core
+from rawtp._core import Tracer
+from rawtp._core import _cost as _measure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import Literal, TypedDict
-
     from typing_extensions import Unpack
 
-    class RunOptions(TypedDict, total=False):
-        """What :func:`rawtp.run` takes."""
-
-        syscalls: Iterable[str] | None
-        results: bool
-        fields: Iterable[str] | None
-        uid: int | Iterable[int] | None
-        comm: str | Iterable[str] | None
-        cgroup: int | str | os.PathLike[str] | Iterable[int | str | os.PathLike[str]] | None
-        path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None
-        exclude_self: bool
-        outcome: Literal["any", "ok", "failed"]
-        hook: Literal["auto", "raw_tp", "tracepoint"]
-        ring_bytes: int
-        queue_bytes: int
-        sudo: bool
-        broker: str | os.PathLike[str] | None
-
-    class TracerOptions(RunOptions, total=False):
-        """What :class:`rawtp.Tracer` takes."""
-
-        pid: int | Iterable[int] | None
-        follow: bool
+    from rawtp._options import TracerOptions
 
 
 _NAMES = {
@@ -147,7 +123,7 @@ def cost(seconds: float = 3.0, **options: Unpack[TracerOptions]) -> Cost:
     # Each round makes a tracer anew, and an iterator gives its values once.
     kept = {name: tuple(value) if isinstance(value, Iterator) else value for name, value in options.items()}
     options = cast("TracerOptions", kept)
-    rounds, found, others = _core._cost(seconds, lambda: _core.Tracer(**options))
+    rounds, found, others = _measure(seconds, lambda: Tracer(**options))
     by_key = {values[0]: values for values in found}
     rows = [_row(*by_key[key]) for key in _NAMES]
     return Cost(tuple(rows), rounds, tuple(_notes(rows, options, others)))

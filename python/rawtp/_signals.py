@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import signal
+from typing import TYPE_CHECKING
 
-TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType

@@ -11,8 +11,8 @@ busybox mkdir /sys/fs/cgroup/pids
 busybox mount -t cgroup -o pids pids /sys/fs/cgroup/pids"""
 
 NO_32_BITS = """\
-tests/kernel/test_deletions.py tests/kernel/test_ways.py \\
---deselect tests/kernel/test_ways.py::test_of_a_32_bit_program"""
+tests/kernel/syscall/test_deletions.py tests/kernel/syscall/test_ways.py \\
+--deselect tests/kernel/syscall/test_ways.py::test_of_a_32_bit_program"""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,11 @@ KERNELS = (
     _variant("no-btf", before="busybox mount -t tmpfs nothing /sys/kernel/btf"),
     _variant("one-lsm", append="lsm=bpf"),
     _variant("no-compat", append="ia32_emulation=0", tests=NO_32_BITS),
-    _variant("cgroup1", before=CGROUPS_OF_VERSION_1, tests="tests/kernel/test_who.py tests/kernel/test_filters.py"),
+    _variant(
+        "cgroup1",
+        before=CGROUPS_OF_VERSION_1,
+        tests="tests/kernel/event/test_who.py tests/kernel/filter/test_filters.py",
+    ),
     _with_systemd("5.10", "bookworm"),
     _with_systemd("6.18", "trixie"),
     _with_systemd("newest", "bookworm"),

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import rawtp
-from pages import PAGES, PYTHON, SHELL, called, section
-from support import HANG_S, attached_programs, live_hooks, settle, wait_for
+from helpers.pages import PAGES, PYTHON, SHELL, called, section
+from helpers.support import HANG_S, attached_programs, live_hooks, settle, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pages import Block
+    from helpers.pages import Block
 
 pytestmark = pytest.mark.kernel
 
@@ -136,13 +136,13 @@ def test_the_keys_are_all_named() -> None:
 
 
 def test_every_command_line_parses() -> None:
-    from rawtp.options import parse, parser
+    from rawtp.cli.watch import add_parser, parse
 
     commands = [command for command in called() if not {"cost", "check", "broker"}.intersection(command)]
     assert len(commands) >= 10
     assert ["-d", "2m", "-O", "gone.jsonl"] in commands
     for command in commands:
-        parse(parser(), command)
+        parse(add_parser(), command)
 
 
 INSTALLS = re.compile(r"python3 -m venv \.venv|\.venv/bin/pip install .+")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import rawtp
-from pages import PAGES, ROOT, SHELL
+from helpers.pages import PAGES, ROOT, SHELL
 from scripts.docs.__main__ import unexplained
 from scripts.docs.interface import documented
 from scripts.docs.links import broken

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import rawtp
-from support import read_to_end, release, stopped
+from helpers.support import read_to_end, release, stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable

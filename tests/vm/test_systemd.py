@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from brokers import WATCH
-from support import HANG_S
-from unprivileged import python, start, told
+from helpers.brokers import WATCH
+from helpers.support import HANG_S
+from helpers.unprivileged import python, start, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 import rawtp
-from support import assert_ledger
+from helpers.support import assert_ledger
 
 VARIANT = os.environ["RAWTP_VM_KERNEL"].partition("-")[2]
 LIVE = {

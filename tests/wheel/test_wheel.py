@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from pages import SHELL
+from helpers.pages import SHELL
+from helpers.support import COMES_BACK_LATE
 from scripts.third_party import linked_parts
 from scripts.wheels.build import built
 from scripts.wheels.contents import Contents, contents
 from scripts.wheels.targets import native
-from support import COMES_BACK_LATE
 
 pytestmark = pytest.mark.wheel
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from rawtp.formats import ledger
-from rawtp.formats.clock import Clock
-from rawtp.formats.colour import FAILURE, LOSS, Colours
-from rawtp.formats.format import Format
-from rawtp.formats.text import pad, printable, quoted, quoted_name, shortened, width
+from typing import TYPE_CHECKING
 
-TYPE_CHECKING = False  # as checkers know it, without the import of typing
+from rawtp.formats import ledger
+from rawtp.formats.ansi import FAILURE, LOSS, Colours
+from rawtp.formats.base import Format
+from rawtp.formats.escape import pad, printable, quoted, quoted_name, shortened, width
+from rawtp.formats.timestamp import Clock
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -88,8 +89,8 @@ def row(event: Event, clock: Clock | None = None, screen: int | None = None, col
     came = _wide(result(event["ret"], event["errno"]), screen)
     room = None if screen is None else max(screen - width(before) - len(came) - 1, _MIN_PATH)
     failed = event["ret"] is not None and event["ret"] < 0
-    shown = colours.paint(FAILURE, came) if colours and failed else came
-    return f"{before}{shown} {paths(event, room)}"
+    painted = colours.paint(FAILURE, came) if colours and failed else came
+    return f"{before}{painted} {paths(event, room)}"
 
 
 def _before(clock: str, pid: str, uid: str, comm: str, call: str, screen: int | None) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from typing import TYPE_CHECKING
 
-from rawtp.formats.clock import Clock
-from rawtp.formats.format import Format
-from rawtp.formats.templates import VARYING, Templates
-from rawtp.formats.text import escape
-from rawtp.formats.undecoded import each_text, in_base64, visible
+from rawtp.formats.base import Format
+from rawtp.formats.escape import escape
+from rawtp.formats.line_cache import VARYING, Templates
+from rawtp.formats.raw_bytes import each_text, in_base64, visible
+from rawtp.formats.timestamp import Clock
 
-TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
@@ -56,7 +56,9 @@ class Csv(Format):
         return "".join([self._record(*one) for one in self._templates.each(events)])
 
     def _record(self, event: Event, template: str, values: tuple[Any, ...]) -> str:
-        if not template or not all(type(value) is int or value is None or shown(value) == value for value in values):
+        if not template or not all(
+            type(value) is int or value is None or visible_text(value) == value for value in values
+        ):
             return self._with_bytes(event)
         fields = [_field(value) for value in values]
         return template % ((self._clock.iso(event["ts_ns"]), *fields) if self._clock else tuple(fields))
@@ -88,20 +90,20 @@ def _field(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        return quoted(shown(value))
+        return quoted(visible_text(value))
     return quoted(_encode(each_text(visible, value))) if isinstance(value, tuple) else str(value).lower()
 
 
 def _changed(value: object) -> object:
     """The exact bytes, in base64, of what is shown otherwise; None of what is not."""
     if isinstance(value, str):
-        return None if shown(value) == value else in_base64(value)
+        return None if visible_text(value) == value else in_base64(value)
     if isinstance(value, tuple) and each_text(visible, value) != each_text(str, value):
         return each_text(in_base64, value)
     return None
 
 
-def shown(text: str) -> str:
+def visible_text(text: str) -> str:
     """The text without what UTF-8 cannot have, and without control characters but tabs and newlines."""
     if text.isprintable():
         return text

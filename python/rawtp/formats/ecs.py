@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rawtp.formats.clock import Clock
-from rawtp.formats.documents import Documents
-from rawtp.formats.names import exact_bytes, known, message, parts, text, whole_new_path, whole_path, words
+from typing import TYPE_CHECKING
 
-TYPE_CHECKING = False  # as checkers know it, without the import of typing
+from rawtp.formats.schema import Documents, exact_bytes, known, message, parts, text, whole_new_path, whole_path, words
+from rawtp.formats.timestamp import Clock
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

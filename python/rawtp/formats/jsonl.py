@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
-from rawtp.formats.clock import Clock
-from rawtp.formats.format import Format
-from rawtp.formats.templates import VARYING, Templates
-from rawtp.formats.undecoded import each_text, exact, visible
+from rawtp.formats.base import Format
+from rawtp.formats.line_cache import VARYING, Templates
+from rawtp.formats.raw_bytes import each_text, exact, visible
+from rawtp.formats.timestamp import Clock
 
-TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -26,13 +26,13 @@ def line(event: Mapping[str, object], keys: Sequence[str], clock: Clock | None =
     characters, so a second key, ``filename_bytes`` after ``filename``, has the whole value's bytes in base64. It is
     there only when it is needed.
     """
-    shown: dict[str, object] = {"type": "event"}
+    values: dict[str, object] = {"type": "event"}
     if clock:
-        shown["time"] = clock.iso(event["ts_ns"])  # type: ignore[arg-type]
+        values["time"] = clock.iso(event["ts_ns"])  # type: ignore[arg-type]
     for key in keys:
-        shown[key] = each_text(visible, event[key])
-        shown |= exact(event, (key,))
-    return _encode(shown) + "\n"
+        values[key] = each_text(visible, event[key])
+        values |= exact(event, (key,))
+    return _encode(values) + "\n"
 
 
 class JsonLines(Format):

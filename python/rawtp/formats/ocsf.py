@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 import shlex
+from typing import TYPE_CHECKING
 
-from rawtp.formats.documents import Documents
-from rawtp.formats.names import exact_bytes, known, message, parts, text, whole_new_path, whole_path, words
+from rawtp.formats.schema import Documents, exact_bytes, known, message, parts, text, whole_new_path, whole_path, words
 
-TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

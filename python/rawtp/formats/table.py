@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from rawtp.formats import ledger
-from rawtp.formats.clock import Clock
-from rawtp.formats.colour import LOSS, Colours
-from rawtp.formats.format import Format
-from rawtp.formats.text import pad, quoted_name, shortened, width
+from typing import TYPE_CHECKING
 
-TYPE_CHECKING = False  # as checkers know it, without the import of typing
+from rawtp.formats import ledger
+from rawtp.formats.ansi import LOSS, Colours
+from rawtp.formats.base import Format
+from rawtp.formats.escape import pad, quoted_name, shortened, width
+from rawtp.formats.timestamp import Clock
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 

@@ -1,0 +1,140 @@
+"""What the steps to a tracer, tried for real, mean. Pure: an ``errno`` or a tracer's coverage to findings."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING
+
+from rawtp._check.finding import Finding
+from rawtp._check.host import Environment, mib
+
+if TYPE_CHECKING:
+    from rawtp.event import Hook
+
+_UNLIMITED = -1  # resource.RLIM_INFINITY
+# In what is left of a tracer without each.
+_LOST = {
+    "io_uring": "what io_uring's requests delete is not seen",
+    "syscall_results": "ret, errno and duration_ns are None",
+    "io_uring_results": "ret, errno and duration_ns of io_uring's requests are None",
+    "cgroup_changes": "container_id, pod_id and unit are None where the cgroup is gone when the event is read",
+}
+# What must be in the kernel's types for the hook to be there.
+_HOOKS = {
+    "io_uring": ("raw_tp/io_uring_submit_req", "raw_tp/io_uring_submit_sqe"),
+    "syscall_results": ("tp_btf/sys_exit",),
+    "io_uring_results": ("raw_tp/io_uring_complete",),
+    "cgroup_changes": ("raw_tp/cgroup_mkdir",),
+}
+
+
+def has_type(btf: bytes, name: str) -> bool:
+    """Whether the kernel's types have the name, among their strings."""
+    return b"\0" + name.encode() + b"\0" in btf
+
+
+def seccomp(mode: str | None, step: int, capable: bool, environment: Environment) -> Finding:
+    """``Seccomp`` of the status, and what ``bpf(2)`` says to a command that there is none of."""
+    if mode in {None, "0"}:
+        return Finding("seccomp", "ok", "no filter" if mode else "not known: /proc does not say", None)
+    if step == errno.EINVAL:
+        return Finding("seccomp", "ok", "a filter, which lets bpf(2) through", None)
+    if not capable:
+        return Finding("seccomp", "ok", "a filter; whether it forbids bpf(2) shows only with the capabilities", None)
+    advice = "start it without the filter: SystemCallFilter= of a service's unit, seccomp_rule of a sandbox"
+    if environment.engine is not None:
+        advice = environment.container("--security-opt", "seccomp=unconfined")
+    return Finding("seccomp", "blocked", f"a filter, which forbids bpf(2): {_name(step)}", advice)
+
+
+def memlock(limit: int, ring_bytes: int, step: int, *, counted: bool | None, unexplained: bool) -> Finding:
+    """The limit on locked memory, and whether it is in the way of a ring.
+
+    ``counted``: whether BPF maps are charged to it, which the kernel's types tell. ``unexplained``: whether the kernel
+    does not permit a tracer, with all else in order.
+    """
+    if limit == _UNLIMITED:
+        return Finding("memlock", "ok", "unlimited", None)
+    allowed = mib(limit)
+    if counted and unexplained:
+        detail = f"{allowed}, to which this kernel counts BPF maps: {mib(ring_bytes)} and more are needed"
+        return Finding("memlock", "blocked", detail, "ulimit -l unlimited (a service's unit: LimitMEMLOCK=infinity)")
+    if step == 0 and limit < ring_bytes:
+        how = "which this process may raise" if counted else "to which this kernel counts no BPF maps"
+        return Finding("memlock", "ok", f"{allowed}, {how}: a ring of {mib(ring_bytes)} was made", None)
+    return Finding(
+        "memlock", "ok", f"{allowed}{', to which this kernel counts no BPF maps' if counted is False else ''}", None
+    )
+
+
+def ring_buffer(ring_bytes: int, step: int, cause: str | None, environment: Environment) -> Finding:
+    """Whether a map of the default size could be made. ``cause``: what to do about whatever was found in the way."""
+    size = mib(ring_bytes)
+    if step == 0:
+        return Finding("ring_buffer", "ok", f"one of {size} was made", None)
+    return Finding(
+        "ring_buffer", "blocked", f"one of {size} could not be made: {_name(step)}", _remedy(step, cause, environment)
+    )
+
+
+def raw_tp(load: int, attach: int, cause: str | None, environment: Environment) -> Finding:
+    """Whether a program that does nothing could be loaded, and attached to ``sys_enter``."""
+    if load == 0 == attach:
+        return Finding("raw_tp", "ok", "a program was loaded and attached to raw_tp/sys_enter", None)
+    detail = f"a program could not be {'loaded' if load else 'attached to raw_tp/sys_enter'}: {_name(load or attach)}"
+    return Finding("raw_tp", "blocked", detail, _remedy(load or attach, cause, environment))
+
+
+def findings_with_tracer(coverage: dict[str, Hook], environment: Environment) -> list[Finding]:
+    """What a tracer that could be made sees, and by which hook."""
+    findings = []
+    for name, part in coverage.items():
+        hook, reason = part["hook"], part["reason"]
+        if hook is None:
+            findings.append(Finding(name, "degraded", f"{_LOST[name]}: {reason}", None))
+        elif reason is not None and not hook.startswith("tracepoint/"):
+            # Raw tracepoints where the classic ones would be exact.
+            advice = environment.command() if environment.engine is None else _tracefs(environment)
+            findings.append(Finding(name, "degraded", f"{hook}; events can be missed: {reason}", advice))
+        else:
+            findings.append(Finding(name, "ok", hook if reason is None else f"{hook}: {reason}", None))
+    return findings
+
+
+def findings_without_tracer(reason: str, advice: str | None, btf: bytes | None) -> list[Finding]:
+    """The same where no tracer could be made: what the kernel's types say that it would see."""
+    findings = [Finding("syscalls", "blocked", reason, advice)]
+    for name, hooks in _HOOKS.items():
+        present = [hook for hook in hooks if has_type(btf or b"", f"btf_trace_{hook.partition('/')[2]}")]
+        if present:
+            findings.append(Finding(name, "ok", f"this kernel has {present[0]}", None))
+        else:
+            why = "not known without the kernel's types" if btf is None else f"this kernel has no {' or '.join(hooks)}"
+            findings.append(Finding(name, "degraded", f"{_LOST[name]}: {why}", None))
+    return findings
+
+
+def downgrade(finding: Finding) -> Finding:
+    """What reading takes for an obstacle is none where a tracer works."""
+    if finding.state != "blocked":
+        return finding
+    return Finding(finding.name, "ok", f"{finding.detail}; a tracer works all the same", None)
+
+
+def _tracefs(environment: Environment) -> str:
+    return environment.container("-v", "/sys/kernel/tracing:/sys/kernel/tracing:ro")
+
+
+def _remedy(step: int, cause: str | None, environment: Environment) -> str:
+    remedies = {
+        errno.EPERM: cause or environment.privileged(),
+        errno.EACCES: cause or environment.privileged(),
+        errno.ENOMEM: f"ask for less: {environment.command('--ring-bytes', '262144')}",
+        errno.EMFILE: "ulimit -n 1024",
+    }
+    return remedies.get(step, "boot Linux 5.10 or later with CONFIG_BPF_SYSCALL and CONFIG_BPF_EVENTS: uname -r")
+
+
+def _name(step: int) -> str:
+    return f"{errno.errorcode.get(step, str(step))}, {os.strerror(step)}"

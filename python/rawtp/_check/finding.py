@@ -1,0 +1,63 @@
+"""What :func:`rawtp.check` gives."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from rawtp.formats.escape import printable
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+    State = Literal["ok", "degraded", "blocked"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a tracer needs, or that can stand in its way."""
+
+    name: str
+    """What it is, in a word: always the same, and always in the same place."""
+    state: State
+    """``"ok"``; ``"degraded"``: a tracer works, but something is lost; ``"blocked"``: no tracer with this."""
+    detail: str
+    """What was found; of ``"degraded"``, what is lost. Parts are the kernel's own text: escape them for a terminal, as
+    ``str`` of a :class:`Check` does."""
+    advice: str | None
+    """What to do about it, with the command to run; ``None`` when there is nothing to do."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """What :func:`rawtp.check` found: data, and lines for people as ``str``."""
+
+    findings: tuple[Finding, ...]
+    """All of them, in the order in which a tracer needs them."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is blocked: ``Tracer()`` works in this process."""
+        return all(finding.state != "blocked" for finding in self.findings)
+
+    def __getitem__(self, name: str) -> Finding:
+        """The finding of that name."""
+        for finding in self.findings:
+            if finding.name == name:
+                return finding
+        raise KeyError(name)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as dicts and lists, ready for JSON."""
+        return {"ok": self.ok, "findings": [asdict(finding) for finding in self.findings]}
+
+    def __str__(self) -> str:
+        """A line for each finding, and one for each piece of advice, where it is first of use."""
+        width = max(len(finding.name) for finding in self.findings)
+        lines: list[str] = []
+        for finding in self.findings:
+            lines.append(f"{finding.name:<{width}}  {finding.state:<8}  {printable(finding.detail)}")
+            if finding.advice is not None:
+                advice = f"{'':<{width}}  {'':<8}  {printable(finding.advice)}"
+                lines += [] if advice in lines else [advice]
+        return "\n".join(lines)

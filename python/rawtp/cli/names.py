@@ -1,0 +1,63 @@
+"""The names that ``--fields`` and ``--syscalls`` take: their groups, and the help on keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import rawtp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def fields(names: Iterable[str]) -> list[str]:
+    """Expand the groups among the names of keys; each comes once. A name that is none is for the tracer to refuse."""
+    groups = {"all": rawtp.ALL_FIELDS, "basic": rawtp.BASIC_FIELDS}
+    return list(dict.fromkeys(key for name in names for key in groups.get(name, (name,))))
+
+
+def syscalls(names: Iterable[str]) -> list[str]:
+    """Expand the groups among the names of calls. A name that is none is for the tracer to refuse."""
+    groups = {"delete": rawtp.DELETE, "rename": rawtp.RENAME, "truncate": rawtp.TRUNCATE}
+    return [call for name in names for call in groups.get(name, (name,))]
+
+
+def wants_help(names: Iterable[str] | None) -> bool:
+    """Whether the keys are to be listed."""
+    return names is not None and "help" in names
+
+
+def documented() -> dict[str, str]:
+    """Every key, with the first sentence of its documentation in :class:`rawtp.Event`, which is only in the source."""
+    import ast
+    import inspect
+    import itertools
+
+    from rawtp import event
+
+    tree = ast.parse(inspect.getsource(event))
+    # ``Event`` and, before it, what it is made of.
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name in {"_AllFields", "Event"}]
+    found = {}
+    for key, text in itertools.pairwise(statement for node in classes for statement in node.body):
+        if isinstance(key, ast.AnnAssign) and isinstance(key.target, ast.Name) and isinstance(text, ast.Expr):
+            assert isinstance(text.value, ast.Constant)  # noqa: S101 - for the type checker
+            found[key.target.id] = _sentence(str(text.value.value))
+    return found
+
+
+def help_text() -> str:
+    """A line for each key, and for the groups."""
+    lines = {
+        "all": "All of these but ancestors: the default.",
+        "basic": f"The cheapest: {', '.join(rawtp.BASIC_FIELDS)}.",
+        **documented(),
+    }
+    width = max(map(len, lines))
+    return "".join(f"{key:<{width}}  {text}\n" for key, text in lines.items())
+
+
+def _sentence(text: str) -> str:
+    # The documentation marks up code; a terminal shows none of that.
+    text = " ".join(text.split()).replace("``", "")
+    return text.partition(". ")[0].rstrip(".") + "."

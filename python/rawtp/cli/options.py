@@ -1,0 +1,70 @@
+"""Options that several subcommands have: what to watch, and the filters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rawtp.cli import types
+
+if TYPE_CHECKING:
+    import argparse
+
+_FILTERS = ("pid", "follow", "uid", "comm", "cgroup", "path", "exclude_self", "outcome")
+
+
+def add_syscalls(parser: argparse.ArgumentParser) -> None:
+    """Add ``--syscalls``."""
+    parser.add_argument(
+        "-s",
+        "--syscalls",
+        type=types.names,
+        action="extend",
+        metavar="NAMES",
+        help="what to watch, with commas between: delete, rename, truncate, or system calls (default: delete)",
+    )
+
+
+def add_filters(parser: argparse.ArgumentParser) -> None:
+    """Add the filters, as a group."""
+    group = parser.add_argument_group("filters: all that are given must hold")
+    group.add_argument(
+        "-p", "--pid", type=types.pids, action="extend", metavar="PIDS", help="only these processes; commas between"
+    )
+    group.add_argument("--follow", action="store_true", help="with -p: their descendants too, if born from now on")
+    group.add_argument(
+        "-u",
+        "--user",
+        type=types.users,
+        action="extend",
+        dest="uid",
+        metavar="USERS",
+        help="only these, by name or number",
+    )
+    group.add_argument(
+        "--comm", action="append", metavar="NAME", help="only tasks of this name; 'NAME*': of this beginning"
+    )
+    group.add_argument(
+        "--cgroup",
+        type=types.cgroup,
+        action="append",
+        metavar="PATH",
+        help="only in this cgroup, or below; an id will do",
+    )
+    group.add_argument(
+        "-P",
+        "--path",
+        type=types.path,
+        action="append",
+        help="only this path and all below, from here if it is relative; a glob such as '/srv/*.log' will do",
+    )
+    group.add_argument("--exclude-self", action="store_true", help="not what rawtp itself deletes")
+    group.add_argument("--outcome", choices=("any", "ok", "failed"), help="only with this result (default: any)")
+
+
+def filters(parser: argparse.ArgumentParser, args: argparse.Namespace, *, is_run: bool = False) -> dict[str, object]:
+    """The filters that were given, as :class:`rawtp.Tracer` takes them; ``is_run``: for a command of our own."""
+    if is_run and (args.pid or args.follow):
+        parser.error("-p/--pid and --follow are not for a command: it is followed as it is")
+    if args.follow and not args.pid:
+        parser.error("--follow needs -p/--pid: whose descendants are to be followed?")
+    return {name: value for name in _FILTERS if (value := getattr(args, name))}

@@ -1,0 +1,100 @@
+"""The way of events through the command line: to the sink, the summary and standard error."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from rawtp.cli import frames
+from rawtp.cli.stderr import message
+from rawtp.formats import ledger
+from rawtp.formats.base import LOSS_KEYS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import rawtp
+    from rawtp.event import Event
+    from rawtp.sinks.base import Sink
+    from rawtp.sinks.file import File
+    from rawtp.sinks.stdout import Standard
+    from rawtp.summary import Summary
+
+
+class Pipeline:
+    """Takes events as they come, and the empty list when none came for a while.
+
+    ``output`` is what the sink writes to.
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        output: Standard | File | None = None,
+        *,
+        summary: Summary | None = None,
+        stats_s: float | None = None,
+        tells_loss: bool = True,
+    ) -> None:
+        self.output = output
+        self._sink = sink
+        self._summary = summary
+        self._stats_s = stats_s
+        self._tells_loss = tells_loss
+        self._tracer: rawtp.Tracer | None = None
+        self._begin_s = self._told_s = time.monotonic()
+        self.unwritten = 0
+        """Events that are being written: after an OSError nobody knows which of them were."""
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The keys that the tracer is to be asked for."""
+        counted = self._summary.fields if self._summary else ()
+        return tuple(dict.fromkeys((*self._sink.fields, *LOSS_KEYS, *counted)))
+
+    @property
+    def wait_s(self) -> float:
+        """The longest time in seconds to wait for events before calling again."""
+        if self._stats_s is None:
+            return self._sink.wait_s
+        return min(self._sink.wait_s, max(self._told_s + self._stats_s - time.monotonic(), 0.0))
+
+    def begin(self, session: Mapping[str, object], tracer: rawtp.Tracer) -> None:
+        """Start, before the first event."""
+        self._tracer = tracer
+        self._begin_s = self._told_s = time.monotonic()
+        self._sink.begin(session)
+
+    def __call__(self, events: list[Event]) -> None:
+        """Pass the events on at once."""
+        self.unwritten = len(events)
+        self._sink.events(events)
+        self.unwritten = 0
+        if self._summary and events:
+            self._summary.add(events)
+        if self._tells_loss and (lost := sum([event["lost"] for event in events])):
+            message(f"lost {ledger.events(lost)}")
+        self._tell_ledger()
+
+    def end(self, counts: Mapping[str, int | None]) -> None:
+        """Finish, after the last event."""
+        if tail := counts["tail_lost"]:
+            self._sink.lost(tail)
+            if self._tells_loss:
+                message(f"lost {ledger.events(tail)} at the end")
+        self._sink.end(counts)
+
+    def summary(self, color: str) -> list[str]:
+        """Lines for people; none if they were not asked for."""
+        if self._summary is None:
+            return []
+        framed = frames.framed(self._summary.sections(), sys.stderr) if frames.wanted(sys.stderr, color) else None
+        return self._summary.lines() if framed is None else framed.splitlines()
+
+    def _tell_ledger(self) -> None:
+        now_s = time.monotonic()
+        if self._stats_s is None or self._tracer is None or now_s < self._told_s + self._stats_s:
+            return
+        self._told_s = now_s
+        message(f"after {now_s - self._begin_s:.0f} s: {ledger.identity(self._tracer.stats().as_dict())}")

@@ -1,0 +1,116 @@
+"""Common ground of the formats that follow other people's schemas: nested objects, one a line.
+
+:class:`Documents` encodes what the events of a process have in common once. The functions give the values that such
+schemas ask for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from abc import ABC, abstractmethod
+from operator import itemgetter
+from typing import TYPE_CHECKING
+
+from rawtp.formats.base import Format
+from rawtp.formats.raw_bytes import exact, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rawtp.event import Event
+
+FIELDS = (
+    *("ts_ns", "duration_ns", "cpu", "seq", "lost", "pid", "tid", "ppid", "uid", "gid", "comm", "parent_comm", "exe"),
+    *("argv", "euid", "auid", "session_id", "start_ns", "ns_pid", "container_id", "pod_id", "unit", "syscall", "abi"),
+    *("via", "action", "filename", "new_filename", "path", "new_path", "path_kind", "host_path", "name_status", "ret"),
+    "errno",
+)
+"""The keys that such an event is made of."""
+
+PROCESS = (
+    *("pid", "tid", "ppid", "uid", "gid", "comm", "parent_comm", "exe", "argv", "euid", "auid", "session_id"),
+    *("start_ns", "ns_pid", "container_id", "pod_id"),
+)
+"""Those that stay the same for as long as a thread is what it is."""
+
+_TEXTS = ("comm", "parent_comm", "exe", "argv", "filename", "new_filename", "path", "new_path", "host_path")
+_MAX_KEPT = 1024  # of at most some 20 KB each
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+_process_of = itemgetter(*PROCESS)
+
+
+class Documents(Format, ABC):
+    """One object a line, and events only. What they have in common is encoded once for each process."""
+
+    fields = FIELDS
+
+    def __init__(self) -> None:
+        self._kept: dict[object, str] = {}
+
+    @abstractmethod
+    def common(self, event: Event) -> dict[str, object]:
+        """What depends on nothing but the keys of :data:`PROCESS`."""
+
+    @abstractmethod
+    def own(self, event: Event) -> dict[str, object]:
+        """The rest, under other keys."""
+
+    def event(self, event: Event) -> str:
+        """One event."""
+        process = _process_of(event)
+        if (common := self._kept.get(process)) is None:
+            if len(self._kept) >= _MAX_KEPT:
+                self._kept.clear()
+            common = self._kept[process] = _encode(self.common(event))
+        return f"{_encode(self.own(event))[:-1]},{common[1:]}\n"
+
+
+def known(**values: object) -> dict[str, object]:
+    """Those of the values that are known; of objects, those that have something in them."""
+    return {key: value for key, value in values.items() if value is not None and value != {}}
+
+
+def whole_path(event: Event) -> str | None:
+    """The path, where it is whole."""
+    return _whole(event, event["path"])
+
+
+def whole_new_path(event: Event) -> str | None:
+    """The new path, where both are whole."""
+    return _whole(event, event["new_path"])
+
+
+def _whole(event: Event, path: str | None) -> str | None:
+    whole = event["name_status"] == "ok" and event["path_kind"] not in {None, "partial"}
+    return visible(path) if path is not None and whole else None
+
+
+def parts(path: str | None, filename: str | None) -> tuple[str | None, str | None]:
+    """The directory, if the path is known, and the name in it, of the name as passed if need be."""
+    text = path if path is not None else visible(filename) if filename is not None else None
+    if text is None:
+        return None, None
+    directory, _, name = (text.rstrip("/") or "/").rpartition("/")
+    return (directory or "/") if path is not None else None, name or "/"
+
+
+def words(argv: tuple[str, ...] | None) -> list[str] | None:
+    """The arguments as text."""
+    return None if argv is None else [visible(word) for word in argv]
+
+
+def text(value: str | None) -> str | None:
+    """The value as text that UTF-8 can have."""
+    return None if value is None else visible(value)
+
+
+def message(event: Event) -> str | None:
+    """The errno in words."""
+    ret = event["ret"]
+    return os.strerror(-ret) if ret is not None and ret < 0 else None
+
+
+def exact_bytes(event: Mapping[str, object]) -> dict[str, object]:
+    """The bytes of names that are not UTF-8."""
+    return exact(event, _TEXTS)

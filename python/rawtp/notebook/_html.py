@@ -1,0 +1,110 @@
+"""Events and counts as HTML, for notebooks: pure text.
+
+Names are hostile. Each text is first made visible, as for a terminal, and then escaped: no name becomes a tag, hides,
+or turns the line around.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+from rawtp.formats import ledger
+from rawtp.formats.columns import Columns, paths, result
+from rawtp.formats.escape import pad, width
+from rawtp.formats.table import cell
+from rawtp.formats.timestamp import Clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Any
+
+    from rawtp._core import Batch, Stats
+
+ROWS = 20
+"""How many events are shown, when nobody says."""
+
+_MOST_KEYS = 10  # as many as a page has room for
+_SHARES = ("matched", "filtered", "lost_ring", "lost_state", "pending", "buffered", "delivered", "discarded")
+# pre: of two names that differ by blanks only, neither looks like the other.
+_SHORT = "text-align: left; white-space: pre"
+_LONG = "text-align: left; white-space: pre-wrap; overflow-wrap: anywhere"
+_NUMBER = "text-align: right"
+_SHORT_CELLS = 24  # so much stays on one line, whatever that costs the others
+
+
+class Table:
+    """Events as a table: HTML in a notebook, text elsewhere."""
+
+    def __init__(self, events: Sequence[Mapping[str, Any]], caption: str, keys: Iterable[str] | None = None) -> None:
+        columns = [(key, _plain(key)) for key in keys] if keys is not None else _columns(events[0] if events else {})
+        self._titles = [title for title, _ in columns]
+        self._rows = [[text(event) for _, text in columns] for event in events]
+        self._caption = caption
+
+    def _repr_html_(self) -> str:
+        return _table(self._titles, self._rows, self._caption)
+
+    def __repr__(self) -> str:
+        rows = [self._titles, *self._rows]
+        widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
+        lines = [" ".join(map(pad, row, widths)).rstrip() for row in rows if row]
+        return "\n".join([self._caption, *lines])
+
+
+def batch(events: Batch) -> str:
+    """The first events of a batch."""
+    return Table(events._dicts(0, ROWS), counted(len(events), ROWS))._repr_html_()
+
+
+def counted(count: int, shown: int) -> str:
+    """How many events, and how many of them are shown."""
+    return ledger.events(count) + (f", of which the first {shown} are shown" if count > shown else "")
+
+
+def stats(stats: Stats) -> str:
+    """The ledger: the sum, and what stands beside it."""
+    counts = stats.as_dict()
+    lines = []
+    for names in (_SHARES, tuple(name for name in counts if name not in _SHARES)):
+        cells = ["unknown" if counts[name] is None else str(counts[name]) for name in names]
+        lines.append(_table(names, [cells]))
+    return "".join([_line(ledger.summary(counts)[0]), *lines])
+
+
+def _columns(event: Mapping[str, Any]) -> list[tuple[str, Callable[[Mapping[str, Any]], str]]]:
+    """Titles, and what makes a cell of an event: few keys as they are, of many the ones that the terminal shows."""
+    if len(event) <= _MOST_KEYS:
+        return [(key, _plain(key)) for key in event]
+    columns: list[tuple[str, Callable[[Mapping[str, Any]], str]]] = []
+    if "ts_ns" in event:
+        clock = Clock()
+        columns.append(("time", lambda event: clock.of_day(event["ts_ns"])))
+    columns += [(key, _plain(key)) for key in ("pid", "uid", "comm", "syscall") if key in event]
+    if event.keys() >= {"ret", "errno"}:
+        columns.append(("result", lambda event: result(event["ret"], event["errno"])))
+    if event.keys() >= set(Columns.fields):
+        columns.append(("path", lambda event: paths(event)))  # type: ignore[arg-type]
+    else:
+        columns += [(key, _plain(key)) for key in ("filename", "path") if key in event]
+    return columns
+
+
+def _plain(key: str) -> Callable[[Mapping[str, Any]], str]:
+    return lambda event: cell(event.get(key))
+
+
+def _table(titles: Iterable[str], rows: Iterable[Iterable[str]], caption: str = "") -> str:
+    head = "".join(f'<th style="text-align: left">{escape(title)}</th>' for title in titles)
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
+    above = _line(caption) if caption else ""
+    return f"{above}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>" if head else above
+
+
+def _cell(text: str) -> str:
+    style = _NUMBER if text.isdecimal() else _SHORT if width(text) <= _SHORT_CELLS else _LONG
+    return f'<td style="{style}">{escape(text)}</td>'
+
+
+def _line(text: str) -> str:
+    return f"<p>{escape(text)}</p>"

@@ -1,0 +1,1 @@
+"""Destinations of events: standard output, a file."""

@@ -1,0 +1,47 @@
+"""Standard output, which may be a terminal, a pipe or no file at all."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from rawtp.sinks.writer import Patience, Writer
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+
+class Standard:
+    """Standard output."""
+
+    continues = False
+
+    def __init__(self, stream: TextIO, patience: Patience) -> None:
+        self._stream = stream
+        self.is_terminal = stream.isatty()
+        self._fd: int | None = None
+        self._writer: Writer | None = None
+        try:
+            self._fd = stream.fileno()
+        except OSError:  # in a test or a notebook, standard output may be no file
+            return
+        self._writer = Writer(self._fd, "standard output", patience)
+
+    def width(self) -> int:
+        """The terminal's, now: asked each time, it follows a change of size by itself."""
+        try:
+            return os.get_terminal_size(self._fd or 1).columns or 80
+        except OSError:
+            return 80
+
+    def reopened(self, *, now: bool = False) -> bool:
+        """Never."""
+        return False
+
+    def write(self, text: str, encoding: str | None = None) -> None:
+        """All of it, in this encoding or in the stream's own."""
+        if self._writer is None:
+            self._stream.write(text)
+            self._stream.flush()
+        else:
+            self._writer.write(text.encode(encoding or self._stream.encoding, "rawtp.escape"))

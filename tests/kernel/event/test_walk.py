@@ -1,0 +1,56 @@
+"""The way from a directory up to the root: names of any length, and of directories that move meanwhile."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+import rawtp
+from helpers.fuse import served
+from helpers.support import HANG_S
+from helpers.upset import moves
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+pytestmark = pytest.mark.kernel
+
+
+def test_no_path_that_never_was(program: Callable[[str], Path], deep_place: Path) -> None:
+    """1,500 levels make a walk of 30 µs: before it was gone twice, 1 in 20,000 was below "there"."""
+    moves(program, deep_place, levels=1500, count=100_000)
+
+
+@pytest.mark.parametrize("length", [255, 256, 300, 511, 512, 765, 1024])
+def test_names_longer_than_most_filesystems_have(tmp_path: Path, length: int) -> None:
+    """FUSE takes 1,024 bytes; 255 characters of UTF-16 (vfat, exfat, SMB) are up to 765 bytes."""
+    directory = "d" * (length - 3) + "end"
+    with served(tmp_path) as mount:
+        code = f"import os; os.chdir({str(mount / directory)!r}); os.chdir('dinner'); os.unlink('file')"
+        process = subprocess.Popen(["python3", "-c", f"input(); {code}"], stdin=subprocess.PIPE, text=True)
+        with rawtp.Tracer(pid=process.pid, path=mount) as tracer:
+            process.communicate("\n", timeout=HANG_S)
+        [event] = tracer
+    assert process.returncode == 0
+    assert (event["filename"], event["ret"]) == ("file", 0)
+    assert event["path"] == f"{mount}/{directory}/dinner/file"
+    assert (event["path_kind"], event["host_path"]) == ("cwd", None)
+
+
+def test_names_that_are_together_longer_than_a_path(tmp_path: Path) -> None:
+    """More than 4,096 bytes are not kept: then the end of the path is."""
+    parts = ["d" * 1000 + str(number) for number in range(5)]
+    with served(tmp_path) as mount:
+        steps = "".join(f"os.chdir({part!r}); " for part in parts)
+        code = f"import os; os.chdir({str(mount)!r}); {steps}os.unlink('file')"
+        process = subprocess.Popen(["python3", "-c", f"input(); {code}"], stdin=subprocess.PIPE, text=True)
+        with rawtp.Tracer(pid=process.pid) as tracer:
+            process.communicate("\n", timeout=HANG_S)
+        [event] = tracer
+    assert process.returncode == 0
+    assert (event["path"], event["path_kind"]) == ("/".join([*parts[1:], "file"]), "partial")
+    assert os.fspath(mount) not in str(event["path"])

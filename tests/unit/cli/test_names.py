@@ -1,0 +1,28 @@
+"""The keys of --fields: each is documented, in one place."""
+
+from __future__ import annotations
+
+import pytest
+
+import rawtp
+from rawtp.cli import main, names
+
+
+def test_every_key_is_documented() -> None:
+    found = names.documented()
+    assert list(found) == [*rawtp.ALL_FIELDS, "ancestors"]
+    assert all(text.endswith(".") and len(text) > 10 and "`" not in text for text in found.values())
+    assert found["cpu"] == "The CPU that ran the call's entry; its return, when the entry was not seen."
+
+
+def test_help_lists_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--fields", "help"]) == 0
+    out, err = capsys.readouterr()
+    assert [line.split()[0] for line in out.splitlines()] == ["all", "basic", *rawtp.ALL_FIELDS, "ancestors"]
+    assert err == ""
+
+
+def test_groups_and_order() -> None:
+    assert names.fields(["path", "pid", "path"]) == ["path", "pid"]
+    assert names.fields(["path", "basic"]) == ["path", *rawtp.BASIC_FIELDS]
+    assert names.fields(["all", "ancestors"]) == [*rawtp.ALL_FIELDS, "ancestors"]
