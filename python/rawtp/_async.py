@@ -21,24 +21,24 @@ if TYPE_CHECKING:
     from rawtp.event import Event
 
 TURN_EVENTS = 64
-"""So many events a task gets without a wait. Then the others have their turn, who would starve as long as there are
-always more."""
+"""The events that a task gets without a wait. Then the other tasks have their turn: they would starve as long as there
+are always more."""
 
 PATIENCE_S = 0.002
-"""So long the drain thread is left alone, which gathers for a millisecond: then it is woken."""
+"""The time after which the drain thread is woken. It gathers for a millisecond by itself."""
 
 FOR_EVER_S = 1e9
-"""From here on no timer is set: not every loop can tell such times."""
+"""The longest timeout for which a timer is set: not every loop can count longer ones."""
 
 
 class Awaited:
-    """What there is to know of one tracer. Its methods are given the tracer, which has this object: a cycle would
-    outlive both."""
+    """The state of one awaited tracer. Its methods are given the tracer, which has this object: a cycle would outlive
+    both."""
 
     __slots__ = ("_busy", "_run")
 
     def __init__(self) -> None:
-        """Nobody reads yet."""
+        """Start with no reader."""
         self._busy = False
         self._run = 0
 
@@ -61,7 +61,7 @@ class Awaited:
     async def _take(
         self, take: Callable[[int], list[Event]], tracer: Tracer, wanted: int, timeout: float | None
     ) -> list[Event]:
-        """What ``take`` gives of what had happened, or as soon as that is something; ``[]`` at the end of the timeout.
+        """Give the events that had happened, or wait for the first ones; ``[]`` at the end of the timeout.
 
         ``take`` is given the position of the ring up to which all had happened. Where so many as are ``wanted`` are
         queued, the position does not matter.

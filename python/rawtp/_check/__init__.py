@@ -1,4 +1,4 @@
-"""What this host allows: :func:`rawtp.check`."""
+"""Finds out what this host allows: :func:`rawtp.check`."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def _environment(status: dict[str, str], own: set[str]) -> host.Environment:
 
 
 def _try_tracer() -> dict[str, Hook] | Exception:
-    """What a tracer of everything sees, or why there is none."""
+    """The coverage of a tracer of everything, or the error of making one."""
     calls = (*DELETE, *RENAME, *TRUNCATE)
     fields = (*ALL_FIELDS, "ancestors")
     try:
@@ -160,7 +160,7 @@ def _blocked(findings: list[Finding]) -> list[Finding]:
 
 
 def _reason(refusal: Exception) -> str:
-    """Without the hints at its end: what they hint at is this."""
+    """The message of the refusal without the hints at its end, which point to this very check."""
     message = str(getattr(refusal, "strerror", None) or refusal)
     for hint in (". To see what this host allows", ". Run it with: ", "; see verifier_log"):
         message = message.partition(hint)[0]

@@ -1,4 +1,4 @@
-"""A broker: loads and attaches for others, and detaches when they go. Its main thread waits for nobody."""
+"""A broker loads and attaches for clients, and detaches when they go. Its main thread waits for none of them."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ if TYPE_CHECKING:
     from rawtp._privilege.policy import Policy
 
 REQUEST_S = 10.0
-"""How long a client may take to say what it wants."""
+"""The time that a client has for its request."""
 ROOM_S = 5.0
-"""How long a request waits for room when others have all of it."""
+"""The time that a request waits for room when others have all of it."""
 _LOOK_S = 0.05
 _ACCEPT_S = 0.02
-"""How long newcomers are taken before somebody is served."""
+"""The time for which newcomers are accepted before a request is served."""
 _STARVED_S = 1.0
 _STOP_S = 2.0
-"""How long the end waits for a load."""
+"""The time that the end waits for a load."""
 
 
 @dataclass(eq=False)
 class _Client:
-    """Who is connected: first nothing is known, then there is a request, then a tracer."""
+    """A connection: at first without a request, then with one, then with a tracer."""
 
     socket: socket.socket
     pid: int
     uid: int
     until: float
-    """When it must have said what it wants; then, when there must be room for that."""
+    """The deadline for its request; after that, for the room for it."""
     message: bytes | None = None
     request: dict[str, Any] | None = None
     granted: str = ""
@@ -62,7 +62,7 @@ class _Client:
 
 
 class Broker:
-    """Serves who connects to ``listener`` until :meth:`stop`.
+    """Serves the clients of ``listener`` until :meth:`stop`.
 
     ``list_maps`` gives the ids of the host's BPF maps; without it, what clients keep of ended tracers is not counted.
     """
@@ -97,7 +97,7 @@ class Broker:
         self._selector.register(self._wake, selectors.EVENT_READ)
 
     def stop(self, why: str) -> None:
-        """Ends :meth:`run`, from a signal's handler or another thread."""
+        """End :meth:`run`, from a signal's handler or another thread."""
         self._why = why
         self._poke()
 
@@ -106,7 +106,7 @@ class Broker:
             self._waker.send(b"\0")
 
     def run(self) -> bool:
-        """Until the stop. Then every client is told, and detached. For the main thread: it listens for signals, too.
+        """Serve until the stop; then tell every client, and detach it. Call it from the main thread: it heeds signals.
 
         Gives whether all loads have ended. One that has not ends with the process.
         """
@@ -159,7 +159,7 @@ class Broker:
             self._serve(self._turns.take(uid))
 
     def _next(self) -> int | None:
-        """Whose turn it is, if there is one who waits, and a thread for the load."""
+        """The user whose turn it is, if one waits and a thread is free for the load."""
         return self._turns.who({client.uid for client in self._loads.running}) if self._loads.is_free else None
 
     def _listen(self, should: bool) -> None:
@@ -320,7 +320,7 @@ class Broker:
         self._end(client, str(error), word="refuse")
 
     def _leave(self, client: _Client) -> None:
-        """It is not among those who wait any more."""
+        """Take the client out of those who wait."""
         self._silent.pop(client, None)
         self._turns.discard(client)
         if client in self._parked:

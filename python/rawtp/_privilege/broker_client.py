@@ -1,4 +1,4 @@
-"""A tracer without privilege, by a broker: it loads and attaches, and keeps it so for as long as both are connected."""
+"""A broker's client. The broker keeps the programs attached for as long as the two are connected."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ADDRESS_BYTES = 107
 
 
 def obtain(path: str, request: dict[str, Any]) -> tuple[protocol.LoadedFds, int]:
-    """What a tracer needs, for its own descriptors, and the connection, which it keeps as long as it wants events."""
+    """Ask the broker at ``path``; give the descriptors, and the connection to keep for as long as events are wanted."""
     address = os.fsencode(path)
     if not address or b"\0" in address or len(address) > _ADDRESS_BYTES:
         raise ValueError(f"broker must be the path of a socket, of 1 to {_ADDRESS_BYTES} bytes, not {path!r}")

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 WINDOW_S = 60.0
 LINES_OF_USER = {"refuse": 10, "grant": 100, "end": 100}
-"""How many lines of each kind a user may cause within a window."""
+"""The most lines of each kind that a user may cause within a window."""
 LINES_OF_ALL = 1000
-"""And all users together: one person can have many user ids (``subuid(5)``)."""
+"""The most lines that all users may cause together: one person can have many user ids (``subuid(5)``)."""
 _USERS = 256
 """Users that are told apart within a window; what more users cause is counted together."""
 _TEXT_CHARS = 300
@@ -63,7 +63,7 @@ class UserLog:
             self._tell(*first)
 
     def until(self) -> float | None:
-        """When there is something to tell, if there is."""
+        """The end of the first window that has something to tell; ``None`` where none has."""
         return min((user.until for user in self._users.values() if user.more), default=None)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The socket at which a broker listens: made at a path, or passed by systemd."""
+"""The listening socket of a broker, made at a path or passed by systemd."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 ADDRESS_BYTES = 107
 BACKLOG = 4096
-"""Clients whom the kernel lets wait for the accept. ``net.core.somaxconn`` may allow less."""
+"""The number of clients that the kernel lets wait for the accept. ``net.core.somaxconn`` may allow less."""
 _FIRST_PASSED = 3  # sd_listen_fds(3)
 
 
@@ -93,7 +93,7 @@ def _umask(mask: int) -> Iterator[None]:
 
 @contextmanager
 def _group(gid: int | None) -> Iterator[None]:
-    """What is made meanwhile has this group. Without CAP_SETGID it keeps the process's, for now."""
+    """Give what is made meanwhile this group. Without CAP_SETGID it keeps the process's, for now."""
     before = os.getegid()
     if gid is None or gid == before:
         yield

@@ -25,7 +25,7 @@ class HeldRings:
             self._users[maps] = uid
 
     def count(self, uid: int) -> tuple[int, int]:
-        """How many there are now, and how many of this user's."""
+        """Count them, all and this user's."""
         if self._users and self._list_ids is not None:
             try:
                 there = set(self._list_ids())

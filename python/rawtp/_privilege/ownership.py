@@ -1,4 +1,4 @@
-"""Who else than root can replace what is run as root?"""
+"""A check that only root can replace what is run as root."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def replaceable(path: str) -> str | None:
-    """Why others than root can decide what is found at this path; ``None`` when they cannot.
+    """The reason why users other than root can decide what is found at this path; ``None`` when they cannot.
 
     Looks at each directory from the root on, through symbolic links. Access control lists are not looked at.
     """

@@ -1,4 +1,4 @@
-"""A tracer without privilege, by sudo: a helper loads and attaches, hands over what it got, and ends."""
+"""The caller of sudo's helper, which loads, attaches, hands over the descriptors, and ends."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ _WANTS_PASSWORD = ("a password is required", "authentication is required")
 
 
 class ReplaceableWarning(RuntimeWarning):
-    """sudo is about to run what others than root can replace."""
+    """Warns that sudo is about to run files that users other than root can replace."""
 
 
 def obtain(request: dict[str, Any]) -> tuple[protocol.LoadedFds, None]:
-    """What a tracer needs, for its own descriptors; there is nobody to stay connected with."""
+    """Run the helper; give the descriptors. The helper ends, and so there is no connection to keep."""
     message = protocol.encode_request(request)
     command = _command()
     _warn(command[0])
@@ -112,7 +112,7 @@ class _SocketDir:
         return f"{self._directory}/socket"
 
     def remove(self) -> None:
-        """Once: these are deletions, too."""
+        """Remove both, once: these are deletions, too."""
         if not self._is_there:
             return
         self._is_there = False

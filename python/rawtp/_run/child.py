@@ -1,4 +1,4 @@
-"""A command that is started, and waits until it is watched before it makes its first call."""
+"""A command that does not make its first call before it is released."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ tell("command", refused or missing)
 
 
 class User(NamedTuple):
-    """Whom a command runs as."""
+    """The user that a command runs as."""
 
     uid: int
     gid: int
@@ -78,7 +78,7 @@ class User(NamedTuple):
 
 
 def words_of(command: Iterable[str | bytes | os.PathLike[str] | os.PathLike[bytes]]) -> list[bytes]:
-    """The words of a command, checked."""
+    """Check and encode the words of a command."""
     if isinstance(command, (str, bytes)):
         kind = type(command).__name__
         raise TypeError(
@@ -96,7 +96,7 @@ def words_of(command: Iterable[str | bytes | os.PathLike[str] | os.PathLike[byte
 
 
 def _programs(name: bytes, environment: Mapping[bytes, bytes]) -> list[bytes]:
-    """Where to look for the program, as execvp(3) does."""
+    """The paths at which to look for the program, in the order of execvp(3)."""
     if b"/" in name:
         return [name]
     path = environment.get(b"PATH", os.fsencode(os.defpath))
@@ -104,7 +104,7 @@ def _programs(name: bytes, environment: Mapping[bytes, bytes]) -> list[bytes]:
 
 
 _END_MS = 1000
-"""How long to wait for the end of a killed process, with signals blocked."""
+"""The longest wait for the end of a killed process. Signals are blocked meanwhile."""
 
 
 def _pipe() -> tuple[IO[bytes], IO[bytes]]:
@@ -114,7 +114,7 @@ def _pipe() -> tuple[IO[bytes], IO[bytes]]:
 
 
 def readable(*fds: int, timeout_ms: int | None = None) -> list[int]:
-    """Those of the descriptors that can be read, as soon as there is one; ``[]`` when there is none in time.
+    """Wait for a descriptor that can be read, and give those that can; ``[]`` when the time is over first.
 
     eventlet's monkey-patching takes poll(2) away, and makes a wait of its own of select(2), for any descriptor.
     """
@@ -187,7 +187,7 @@ class Child:
             del self.pidfd
 
     def __del__(self) -> None:
-        """Of one whose ``with`` has not begun, or was interrupted while it ended."""
+        """End a command whose ``with`` has not begun, or was interrupted while it ended."""
         # An exception that a signal's handler raises in here would be lost: as short as can be.
         if hasattr(self, "pidfd"):
             self._end()
@@ -213,7 +213,7 @@ class Child:
         raise OSError(int(number), reason, os.fsdecode(self._words[0]))
 
     def is_running(self) -> bool:
-        """Whether it has not ended."""
+        """Tell whether it has not ended."""
         return self._process.poll() is None
 
     def wait(self) -> int:

@@ -1,4 +1,4 @@
-"""``rawtp broker``."""
+"""``rawtp broker``: loads and attaches for users without privilege."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def _serve(listener: socket.socket, policy: Policy, limits: Limits) -> int:
 
 
 def _keep_standard_descriptors() -> None:
-    """Where one of them is closed, the log, or what libbpf prints, would go to whatever is opened next."""
+    """Open those of 0, 1 and 2 that are closed, or the log would go to whatever is opened next."""
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
@@ -152,7 +152,7 @@ def _keep_standard_descriptors() -> None:
 
 
 def _list_maps() -> tuple[Callable[[], Iterable[int]] | None, str | None]:
-    """What lists the BPF maps of this host; or why it cannot be done."""
+    """The function that lists the ids of this host's BPF maps; or the reason why there is none."""
     try:
         iterator = _core._list_maps()
     except (_core.RawtpError, OSError) as error:

@@ -23,7 +23,7 @@ def syscalls(names: Iterable[str]) -> list[str]:
 
 
 def wants_help(names: Iterable[str] | None) -> bool:
-    """Whether the keys are to be listed."""
+    """Tell whether the keys are to be listed."""
     return names is not None and "help" in names
 
 

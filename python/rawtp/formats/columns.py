@@ -107,14 +107,14 @@ def _is_narrow(screen: int | None) -> bool:
 
 
 def result(ret: int | None, errno: str | None) -> str:
-    """What came of a call, in one word."""
+    """The result of a call in one word."""
     if ret is None:
         return "?"
     return "ok" if ret >= 0 else errno or str(ret)
 
 
 def paths(event: Event, room: int | None = None) -> str:
-    """What a call was on, safe to write to a terminal: see :func:`row`."""
+    """The path of a call, or both of a rename, safe to write to a terminal: see :func:`row`."""
     old = _path(event["path"], event["path_kind"], event["filename"], event["name_status"])
     if event["action"] != "rename":
         return old if room is None else shortened(old, room)

@@ -18,7 +18,7 @@ _TYPES = {"delete": "deletion", "rmdir": "deletion", "rename": "change", "trunca
 
 
 class Ecs(Documents):
-    """What is not known is left out.
+    """ECS. Unknown values are left out.
 
     ``file`` is what the call named; a rename's new name, which the schema has no field for, is ``rawtp.new_path``. All
     else that it has none for is in ``rawtp``, too.

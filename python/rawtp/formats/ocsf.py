@@ -23,7 +23,7 @@ _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Ocsf(Documents):
-    """What is not known is left out, or unknown by the schema's own word where that requires a value.
+    """OCSF. Unknown values are left out, or are the schema's own "Unknown" where it requires a value.
 
     Times are in milliseconds, as the schema has them: ``unmapped`` has the nanoseconds, and all else that it has no
     attribute for.

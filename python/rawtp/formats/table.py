@@ -1,4 +1,4 @@
-"""Chosen keys as a plain table."""
+"""A plain table of the keys that the user names."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ _MIN_LAST = 16
 
 
 class Table(Format):
-    """These keys, in this order; ``-`` stands for what is not known. The last column has what is left of a terminal."""
+    """A table of these keys, in this order; ``-`` is an unknown value. The last column has the rest of a terminal's
+    line."""
 
     def __init__(
         self,

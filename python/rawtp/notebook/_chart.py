@@ -115,7 +115,7 @@ def _draw(axes: Any, series: Sequence[tuple[str, array[int], str]], by: str) -> 
 
 
 def nice(least: float) -> float:
-    """What is not below that, and 1, 2 or 5 times a power of ten: a thousandth at the least."""
+    """Round up to 1, 2 or 5 times a power of ten; the least is a thousandth."""
     least = max(least, 1e-3)
     power: float = 10.0 ** math.floor(math.log10(least))
     return next((power * step for step in (1, 2, 5) if power * step >= least), power * 10)

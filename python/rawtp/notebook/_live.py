@@ -71,7 +71,7 @@ def _figure(rate: float) -> str:
 
 
 def _losses(before: dict[str, int | None], now: dict[str, int | None]) -> str:
-    """What is not in the table, and should be, as far as anybody knows."""
+    """Describe the losses since ``before``."""
     more = {name: (now[name] or 0) - (before[name] or 0) for name in now}
     lost = more["lost_ring"] + more["lost_state"]
     others = [f", {name} {more[name]}" for name in ("missed", "lost_exits", "unfollowed") if more[name]]
@@ -105,7 +105,7 @@ class _Interrupt:
 
 
 def _display() -> Any:
-    """What shows something in place. A terminal cannot, whatever runs in it."""
+    """IPython's function that shows something in place. A terminal cannot, whatever runs in it."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     if ipython is None or getattr(shell, "kernel", None) is None:

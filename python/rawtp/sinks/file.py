@@ -24,11 +24,11 @@ class File:
         self._fd, self.continues = _opened(path)
 
     def on_hangup(self, *_: object) -> None:
-        """SIGHUP: the file has another name by now."""
+        """Handle SIGHUP: the file has another name by now."""
         self._hung_up = True
 
     def reopened(self, *, now: bool = False) -> bool:
-        """Open the file of that name anew, if the name is no longer this file's; whether it was.
+        """Open the file of that name anew if the name is no longer this file's; tell whether it was.
 
         Looked at ten times a second at the most, and at once after SIGHUP or if ``now``. OSError: it cannot be opened.
         """
@@ -52,7 +52,7 @@ class File:
         return (named.st_dev, named.st_ino) == (own.st_dev, own.st_ino)
 
     def write(self, text: str, encoding: str | None = None) -> None:
-        """All of it, in this encoding or in UTF-8."""
+        """Write all of it, in this encoding or in UTF-8."""
         rest = memoryview(text.encode(encoding or "utf-8", "rawtp.escape"))
         try:
             while rest:

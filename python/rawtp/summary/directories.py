@@ -1,4 +1,4 @@
-"""Deleted files by directory, in bounded memory: what ``rm -rf`` removes is one tree."""
+"""Counts of deleted files by directory, in bounded memory: what ``rm -rf`` removes is one tree."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class DirectoryCounts:
         self._unknown = 0
 
     def add(self, path: str | None, *, is_directory: bool) -> None:
-        """One more. A directory that is deleted was empty: all that was deleted below it is now its tree's."""
+        """Count one more. A directory that is deleted was empty: all that was deleted below it is now its tree's."""
         if path is None:
             self._unknown += 1
             return
@@ -37,7 +37,7 @@ class DirectoryCounts:
             self._fold()
 
     def top(self, rows: int) -> list[tuple[str | None, int]]:
-        """So many directories, the most first, and all of the rest folded into those above it."""
+        """The ``rows`` directories with the most, the most first; the rest is folded into those above it."""
         found: list[tuple[str | None, int]] = [*fold_smallest(self._all(), rows).items()]
         if self._unknown:
             found.append((None, self._unknown))
@@ -59,7 +59,7 @@ class DirectoryCounts:
 
 
 def fold_smallest(counts: Counter[str], rows: int) -> Counter[str]:
-    """At most so many counts: the smallest is joined with its nearest neighbour, in what is above both."""
+    """Reduce the counts to ``rows``: the smallest is joined with its nearest neighbour, in the directory above both."""
     kept = {_names(path): count for path, count in counts.items()}
     order = sorted(kept)
     smallest = [(count, names) for names, count in kept.items()]
