@@ -44,7 +44,7 @@ class Awaited:
 
     async def next(self, tracer: Tracer) -> Event:
         """See ``Tracer.__anext__``."""
-        # What had happened comes before what happens, and all of it sooner or later: nothing is to be flushed.
+        # Iteration gives every event in the end, so there is no need to flush the ring first.
         [event] = await self._take(lambda _: _next(tracer), tracer, 0, None)
         return event
 
@@ -90,7 +90,7 @@ class Awaited:
                 try:
                     descriptor = tracer.fileno()
                 except ValueError:
-                    continue  # closed since: ``take`` knows what that means
+                    continue  # closed meanwhile: ``take`` raises, or gives the rest
                 self._run = 0
                 in_time = await library.wait(descriptor, deadline)
             self._run += len(events)
@@ -104,8 +104,8 @@ def _next(tracer: Tracer) -> list[Event]:
         try:
             return tracer._take(1, 0)
         except ValueError:
-            pass  # closed since
-    # Of a closed tracer, this does not wait.
+            pass  # closed meanwhile
+    # Iterating over a closed tracer does not wait.
     for event in tracer:
         return [event]
     raise StopAsyncIteration
@@ -162,7 +162,7 @@ def _running() -> _Asyncio | _Trio:
     sniffio, trio, asyncio = (sys.modules.get(name) for name in ("sniffio", "trio", "asyncio"))
     name = None
     if sniffio:
-        # Where one library runs on top of the other, it alone knows whose this is.
+        # Where one library runs on top of the other, only sniffio knows whose task this is.
         with suppress(sniffio.AsyncLibraryNotFoundError):
             name = sniffio.current_async_library()
     elif trio and trio.lowlevel.in_trio_task():

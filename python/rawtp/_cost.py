@@ -120,7 +120,7 @@ def cost(seconds: float = 3.0, **options: Unpack[TracerOptions]) -> Cost:
         OSError: this host lets no thread be bound to a CPU, or does not say ``ENOENT`` of a name that is not there.
         Exception: whatever ``rawtp.Tracer(**options)`` raises, above all PermissionError.
     """
-    # Each round makes a tracer anew, and an iterator gives its values once.
+    # Each round makes another tracer, but an iterator gives its values only once.
     kept = {name: tuple(value) if isinstance(value, Iterator) else value for name, value in options.items()}
     options = cast("TracerOptions", kept)
     rounds, found, others = _measure(seconds, lambda: Tracer(**options))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# What is said of a tracer under names of its own; all other arguments of it are filters.
+# Arguments of a tracer that are described under their own names. All others are filters.
 _NO_FILTERS = ("syscalls", "fields", "results", "hook", "ring_bytes", "queue_bytes", "broker")
 
 

@@ -22,7 +22,7 @@ def block() -> Iterable[int]:
     try:
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _FAULTS)
     except BaseException:
-        # One came before they were blocked, and its handler raised this after that.
+        # A signal came before they were blocked, and its handler raised this exception after that.
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         raise
     return before

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from rawtp.event import Hook
 
 _UNLIMITED = -1  # resource.RLIM_INFINITY
-# In what is left of a tracer without each.
+# The loss where a part of the coverage has no hook.
 _LOST = {
     "io_uring": "what io_uring's requests delete is not seen",
     "syscall_results": "ret, errno and duration_ns are None",
     "io_uring_results": "ret, errno and duration_ns of io_uring's requests are None",
     "cgroup_changes": "container_id, pod_id and unit are None where the cgroup is gone when the event is read",
 }
-# What must be in the kernel's types for the hook to be there.
+# The types of which a kernel has one where it has the hook.
 _HOOKS = {
     "io_uring": ("raw_tp/io_uring_submit_req", "raw_tp/io_uring_submit_sqe"),
     "syscall_results": ("tp_btf/sys_exit",),
@@ -97,7 +97,7 @@ def findings_with_tracer(coverage: dict[str, Hook], environment: Environment) ->
         if hook is None:
             findings.append(Finding(name, "degraded", f"{_LOST[name]}: {reason}", None))
         elif reason is not None and not hook.startswith("tracepoint/"):
-            # Raw tracepoints where the classic ones would be exact.
+            # It fell back to raw tracepoints where the classic ones would be exact.
             advice = environment.command() if environment.engine is None else _tracefs(environment)
             findings.append(Finding(name, "degraded", f"{hook}; events can be missed: {reason}", advice))
         else:

@@ -77,7 +77,7 @@ class Broker:
         self._policy, self._say, self._log = policy, log, UserLog(log)
         self._listener, self._is_listening = listener, False
         self._clients: set[_Client] = set()
-        # In the order in which they came, and so in that of their ends.
+        # In the order in which they came, which is the order of their deadlines.
         self._silent: dict[_Client, None] = {}
         self._turns: Turns[_Client] = Turns()
         self._parked: list[_Client] = []
@@ -102,7 +102,7 @@ class Broker:
         self._poke()
 
     def _poke(self) -> None:
-        with suppress(OSError):  # full, or closed: it is awake, or has ended
+        with suppress(OSError):  # a full buffer: it is awake; a closed socket: it has ended
             self._waker.send(b"\0")
 
     def run(self) -> bool:
@@ -110,7 +110,8 @@ class Broker:
 
         Gives whether all loads have ended. One that has not ends with the process.
         """
-        # One that comes right before the wait interrupts nothing, and Python runs its handler only after it.
+        # A signal right before the wait would not interrupt it, and Python would run the handler only after it. So the
+        # signal must write to a descriptor that is waited for.
         before = signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
         try:
             while self._why is None:
@@ -224,10 +225,10 @@ class Broker:
             )
             self._refuse(client, PermissionError(text))
             return
-        # Who means it has sent its request by now, and is no longer among those who make room for others.
+        # An honest client has sent its request by now, and is no longer among those that make room for others.
         self._hear(client)
         if self._pending.total() > PENDING and self._silent:
-            # The oldest one of who has most of them.
+            # The oldest connection of the user with the most.
             first = max(self._silent, key=lambda client: self._pending[client.uid])
             self._refuse(first, TimeoutError("no request came, and others needed the room"))
 
@@ -266,7 +267,7 @@ class Broker:
         else:
             without = client.pid if request.pop("exclude_self") else None
             client.granted = f"ring_bytes={request['ring_bytes']} uids={request['uid']}"
-            # The kernel tells of everybody's cgroups, which the filter by user does not reach.
+            # The kernel reports all users' cgroups, and the filter by user does not apply to them.
             tell_cgroups = self._policy.allow == "all"
             load = partial(_loaded_fds, **request, without=without, tell_cgroups=tell_cgroups)
             self._loads.start(client, load)
@@ -294,8 +295,8 @@ class Broker:
             if client not in self._clients:
                 self._let_go(client)
                 return
-            # With the programs themselves, a client could attach them again.
-            with suppress(OSError):  # then it is not known how often they were skipped
+            # The programs' own descriptors would let a client attach them again.
+            with suppress(OSError):  # then the client's `missed` is None
                 meters, keeper = _meters(loaded.programs)
                 client.held.append(keeper)
             coverage = [self._policy.explain(client.uid, row) for row in loaded.coverage]

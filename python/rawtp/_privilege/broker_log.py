@@ -38,7 +38,7 @@ class UserLog:
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
-        # In the order in which they end: all windows have one length.
+        # In the order in which their windows end, since all windows have the same length.
         self._users: dict[int | None, _User] = {}
         self._lines, self._until = 0, 0.0
 
@@ -90,7 +90,7 @@ class Writer:
         self._missing = 0
         self._is_closed = False
         self._change = threading.Condition()
-        # A daemon: the interpreter does not wait at its end for a write that never returns.
+        # A daemon thread: the interpreter's exit does not wait for a write that never returns.
         self._thread = threading.Thread(target=self._run, name="rawtp-log", daemon=True)
         self._thread.start()
 
@@ -135,7 +135,7 @@ class Writer:
         while rest:
             try:
                 rest = rest[os.write(self._descriptor, rest) :]
-            except BlockingIOError:  # somebody who shares it has it so
+            except BlockingIOError:  # another process that shares the description has set O_NONBLOCK
                 select.select([], [self._descriptor], [])
             except OSError:
                 return False

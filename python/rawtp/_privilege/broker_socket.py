@@ -67,7 +67,7 @@ def listen(path: str, group: str | None) -> Listener:
     listener = Listener(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
         directory, listener.name = os.path.split(address)
-        # Whoever can write above it can put another directory in its place, but not into this descriptor.
+        # A user who can write above the directory can replace it, but not what this descriptor refers to.
         listener.directory = os.open(directory or b".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         _remove_dead(listener.directory, listener.name, address)
         # It is made with its group and its mode: between a bind and a chmod(2) by the path, whoever can write to the
@@ -130,7 +130,7 @@ def _remove_dead(directory: int, name: bytes, address: bytes) -> None:
     if not stat.S_ISSOCK(found.st_mode):
         raise OSError(errno.EEXIST, "there is a file of another kind")
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
-        probe.setblocking(False)  # a full backlog is somebody's, too
+        probe.setblocking(False)  # a full backlog, too, means that a broker listens
         try:
             probe.connect(address)
         except ConnectionRefusedError:

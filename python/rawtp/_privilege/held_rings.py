@@ -29,7 +29,7 @@ class HeldRings:
         if self._users and self._list_ids is not None:
             try:
                 there = set(self._list_ids())
-            except OSError:  # then all may still be there
+            except OSError:  # keep counting all of them
                 pass
             else:
                 self._users = {maps: of for maps, of in self._users.items() if not there.isdisjoint(maps)}

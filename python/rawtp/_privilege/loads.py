@@ -27,7 +27,7 @@ class Loads(Generic[_Who, _Loaded]):
         self.running: list[_Who] = []
         """The clients whose loads have not been taken yet."""
         for _ in range(AT_A_TIME):
-            # A daemon: the interpreter does not wait at its end for the verifier.
+            # A daemon thread: the interpreter's exit does not wait for the verifier.
             threading.Thread(target=self._run, name="rawtp-loads", daemon=True).start()
 
     @property
@@ -59,7 +59,7 @@ class Loads(Generic[_Who, _Loaded]):
             who, load = self._jobs.get()
             try:
                 done: _Loaded | Exception = load()
-            except BaseException as error:  # a thread that ended here would be missing
+            except BaseException as error:  # the thread must live on for the next load
                 done = error if isinstance(error, Exception) else RuntimeError(f"{type(error).__name__}: {error}")
             self._done.put((who, done))
             self._wake()

@@ -27,7 +27,7 @@ def _weakness(found: os.stat_result) -> str | None:
     if found.st_uid != 0:
         return f"belongs to user {found.st_uid}"
     if stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX:
-        return None  # nobody can replace another's, and whose the next one is, is looked at
+        return None  # only its owner can replace an entry, and the owner of the next one is looked at
     if found.st_mode & stat.S_IWOTH:
         return "can be written by everybody"
     if found.st_mode & stat.S_IWGRP and found.st_gid != 0:

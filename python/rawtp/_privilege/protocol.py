@@ -144,7 +144,7 @@ def encode_answer(loaded: LoadedFds) -> tuple[bytes, list[int]]:
 def encode_error(error: Exception) -> bytes:
     """Encode the reason why nothing was loaded."""
     kind = next((kind for kind in _ERRORS if isinstance(error, _ERRORS[kind])), "RawtpError")
-    # The other side has another interpreter, and knows that it lacks the privilege.
+    # The hint names this process's interpreter, which is not the client's.
     text = str(getattr(error, "strerror", None) or error).partition(". Run it with: ")[0][:_TEXT_BYTES]
     log = getattr(error, "verifier_log", "").encode("ascii", "replace")[-_LOG_BYTES:].decode()
     content = {"error": kind, "message": text, "errno": getattr(error, "errno", None), "verifier_log": log}
@@ -196,7 +196,7 @@ def _is_text(value: object, most: int = _TEXT_BYTES) -> bool:
         return False
     try:
         return b"\0" not in os.fsencode(value)
-    except UnicodeEncodeError:  # half a character
+    except UnicodeEncodeError:  # a lone surrogate that stands for no byte
         return False
 
 

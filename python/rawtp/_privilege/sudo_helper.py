@@ -37,7 +37,7 @@ def main(path: str) -> int:
             if uid != int(caller):
                 return _fail(f"user {uid} listens there, but user {caller} called sudo")
             message, _ = protocol.receive(peer)
-            if not message:  # given up meanwhile
+            if not message:  # the caller has given up
                 return 1
         except OSError as error:
             return _fail(f"cannot reach who called sudo: {error}")
@@ -52,7 +52,7 @@ def main(path: str) -> int:
             protocol.send(peer, answer, descriptors)
         except OSError:
             return 1
-    # The descriptors end with this process.
+    # This process's descriptors are closed by its exit; the caller has its own.
     return 0
 
 

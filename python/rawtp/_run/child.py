@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 # (PROC_PID_INIT_INO, include/linux/proc_ns.h).
 _INITIAL_PID_NS = 0xEFFF_FFFC
 
-# It becomes the command by exec, and so keeps its pid. What to run comes by the pipe and not as arguments: nothing that
-# this interpreter does to its environment, or to its signals, reaches the command. If nothing comes, nobody wants it.
-# It imports only what is built in: the user whom it becomes may not be able to read the rest.
+# The stub becomes the command by exec, and so keeps its pid. The command comes by the pipe, not as arguments, so that
+# nothing that this interpreter does to its environment or its signals reaches the command. If the pipe ends before, the
+# stub ends, too. It imports built-in modules only: the user it becomes may not be able to read the standard library.
 _STUB = """\
 import _signal, marshal, posix, sys
 if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
@@ -152,12 +152,12 @@ class Child:
             with Blocked() as blocked:
                 self._start(blocked)
         except BaseException:
-            # Its traceback keeps this object, and with that the child.
+            # The traceback would keep this object, and with it the child, alive.
             self._end()
             raise
 
     def _start(self, blocked: Blocked) -> None:
-        # As files, and not as numbers: whatever fails from here on, they are closed.
+        # Files, not descriptor numbers: they are closed whatever fails from here on.
         told, self._tell = _pipe()
         self._failure, failed = _pipe()
         fds = told.fileno(), failed.fileno()
@@ -188,7 +188,7 @@ class Child:
 
     def __del__(self) -> None:
         """End a command whose ``with`` has not begun, or was interrupted while it ended."""
-        # An exception that a signal's handler raises in here would be lost: as short as can be.
+        # Python drops an exception that a signal's handler raises in __del__, so keep it short.
         if hasattr(self, "pidfd"):
             self._end()
 
@@ -200,7 +200,7 @@ class Child:
             RawtpError: it cannot run as this user.
         """
         self.is_released = True
-        # A signal can have ended it already: its exit code says so.
+        # A signal may have ended it already, which its exit code tells.
         with suppress(BrokenPipeError), self._tell:
             self._tell.write(self._message)
         if not (failure := self._failure.read()):

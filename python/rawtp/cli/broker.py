@@ -93,7 +93,7 @@ def run(arguments: Sequence[str]) -> int:
             tracers=args.max_tracers, per_user=args.max_tracers_per_user, ring_bytes=args.max_ring_bytes
         )
         limits.allow_descriptors(granted.descriptors)
-        _core.Tracer(pid=os.getpid(), ring_bytes=1 << 16).close()  # whether it can be done at all
+        _core.Tracer(pid=os.getpid(), ring_bytes=1 << 16).close()  # fails where nothing can be loaded
         unsafe = None if args.accept_unpatched_kernel else _unsafe()
         listener = passed or broker_socket.listen(args.socket, args.group)
     except ValueError as error:
@@ -137,7 +137,7 @@ def _serve(listener: socket.socket, policy: Policy, limits: Limits) -> int:
         log.write("broker: stopped")
         log.close()
     if not have_all_ended:
-        # A thread that comes out of a load while the interpreter ends would end the process in its own way.
+        # A thread that returns from a load during the interpreter's exit could abort the process.
         os._exit(0)
     return 0
 

@@ -44,7 +44,7 @@ def run(words: list[str], trace: Callable[[Command], int], *, as_root: bool) -> 
     """Start the command, which waits, and have it traced; the exit code. Nothing that goes wrong here kills it."""
     environment: Mapping[bytes, bytes] = os.environb
     user = None
-    # Not "is sudo's child": sudo -u somebody gives no root's rights away.
+    # Only where sudo has made us root: after `sudo -u somebody` there are no root's rights to give up.
     if not as_root and os.geteuid() == 0 and "SUDO_UID" in os.environ:
         try:
             user = _caller(os.environ)

@@ -37,7 +37,7 @@ class Stop:
         """Handle SIGINT and SIGTERM from now on, to the end of the process."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
-            # The interpreter takes its handlers down on its way out, and a last Ctrl-C would then kill it.
+            # The interpreter removes its handlers at its exit, where a last Ctrl-C would then kill it.
             atexit.register(signal.signal, number, signal.SIG_IGN)
 
     def attend(self, tracer: rawtp.Tracer, out: TextIO | None) -> None:
@@ -55,7 +55,7 @@ class Stop:
             self.patience.ask()
             self._end()
             return
-        if number == signal.SIGTERM:  # SIGINT the terminal has sent it, too
+        if number == signal.SIGTERM:  # the terminal sends SIGINT to the command itself
             self.command.send_signal(number)
         if self.asked:
             self.patience.ask()

@@ -84,7 +84,7 @@ def path(text: str) -> str:
     start = f"{directory.rstrip('/')}/"
     if _GLOB.search(text):
         return _literally(start) + text
-    # What is in brackets in the name of the directory is no glob either.
+    # Brackets in the directory's own name are no glob.
     return _literally(start + text) if _GLOB.search(start) else start + text
 
 

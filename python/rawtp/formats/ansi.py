@@ -25,5 +25,5 @@ class Colours:
 
 def no_color() -> bool:
     """Tell whether the user refuses colours in all programs."""
-    # By the convention, whatever it is set to, but empty.
+    # The convention of NO_COLOR: any value but the empty one.
     return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"

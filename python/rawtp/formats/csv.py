@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rawtp.event import Event
 
-# Control characters that would act on whoever looks at the file. Tabs and newlines are part of CSV, inside quotes.
+# Control characters that a terminal would obey. Tabs and newlines are part of CSV, inside quotes.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _QUOTED = re.compile('[",\r\n]|^[ \t]|[ \t]$')
 _encode = json.JSONEncoder(separators=(",", ":")).encode

@@ -24,7 +24,7 @@ class Templates:
     def __init__(self, keys: Sequence[str], make: Callable[[Event], str]) -> None:
         same = [key for key in keys if key not in VARYING]
         varying = [key for key in keys if key in VARYING]
-        # Of a single key, itemgetter makes no tuple: `lost` is there to be cut off again.
+        # itemgetter of a single key gives no tuple: `lost` is added, and cut off again.
         self._same_of: Callable[[Mapping[str, object]], object] = itemgetter(*same, "lost")
         self._varying_of: Callable[[Mapping[str, object]], tuple[Any, ...]] = itemgetter(*varying, "lost", "lost")
         self._make = make

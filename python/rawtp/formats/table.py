@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rawtp.event import Event
 
-# As wide as nearly all values are; a wider one pushes the rest of its row to the right.
+# The width of nearly all values. A wider one pushes the rest of its row to the right.
 _WIDTHS = {
     **dict.fromkeys(("ts_ns", "start_ns"), 19),
     **dict.fromkeys(("pid", "tid", "ppid", "ns_pid", "dfd", "cgroup_id"), 7),

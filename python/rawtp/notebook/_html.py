@@ -30,7 +30,7 @@ _SHARES = ("matched", "filtered", "lost_ring", "lost_state", "pending", "buffere
 _SHORT = "text-align: left; white-space: pre"
 _LONG = "text-align: left; white-space: pre-wrap; overflow-wrap: anywhere"
 _NUMBER = "text-align: right"
-_SHORT_CELLS = 24  # so much stays on one line, whatever that costs the others
+_SHORT_CELLS = 24  # a text of up to this width is never broken
 
 
 class Table:

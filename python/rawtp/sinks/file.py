@@ -47,7 +47,7 @@ class File:
         own = os.fstat(self._fd)
         try:
             named = os.stat(self.path, follow_symlinks=False)  # noqa: PTH116 - for each batch of events
-        except OSError:  # what is wrong is said by the attempt to open it
+        except OSError:  # the attempt to open it raises the error
             return False
         return (named.st_dev, named.st_ino) == (own.st_dev, own.st_ino)
 
@@ -82,7 +82,7 @@ def _continues(fd: int) -> bool:
     status = os.fstat(fd)
     if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, "is no regular file")
-    # Where a disk was full a line was cut off: what comes now is to be one of its own.
+    # A full disk has cut a line off. End it, so that the next event gets a line of its own.
     if status.st_size and os.pread(fd, 1, status.st_size - 1) != b"\n":
         os.write(fd, b"\n")
     return status.st_size > 0

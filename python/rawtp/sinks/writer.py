@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 codecs.register_error("rawtp.escape", escape_unencodable)
 
 _GRACE_S, _HASTE_S = 2.0, 1.0
-_PTMX = os.makedev(5, 2)  # opened again, it is another terminal
+_PTMX = os.makedev(5, 2)  # each open of it makes another terminal
 # POLLOUT promises room for this much in a pipe (PIPE_BUF, pipe(7)), for more in a socket, and for a byte in a terminal.
 _PIPE_BUF, _TERMINAL_BUF = 4096, 1
 
@@ -63,7 +63,7 @@ class Patience:
         ready.register(self._wake, select.POLLIN)
         while True:
             left_s = self._left_s(begin_s)
-            # Python goes on with a poll that a signal has interrupted: what wakes it is the descriptor.
+            # Python resumes a poll that a signal has interrupted, so the signal's handler wakes it by a descriptor.
             found = [one for one, _ in ready.poll(None if left_s is None else left_s * 1000)]
             if fd in found:
                 return True

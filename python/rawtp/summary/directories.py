@@ -14,7 +14,7 @@ class DirectoryCounts:
 
     def __init__(self, max_directories: int = _MAX_DIRECTORIES) -> None:
         self._max = max_directories
-        # By directory, what was deleted right in it; and by the parent of each deleted directory, those.
+        # By directory, the number of files deleted in it; and by the parent of each deleted directory, its whole count.
         self._files: Counter[str] = Counter()
         self._gone: dict[str, Counter[str]] = {}
         self._count = 0
@@ -32,7 +32,7 @@ class DirectoryCounts:
         else:
             self._files[parent] += 1
         self._count += 1
-        # An estimate from above, so that the true number is seldom looked for.
+        # An upper bound of the number of counts: counting them each time would be slow.
         if self._count > self._max:
             self._fold()
 
@@ -52,7 +52,7 @@ class DirectoryCounts:
     def _fold(self) -> None:
         counts = self._all()
         if len(counts) > self._max // 2:
-            # What was a tree may be counted with its parent from here on.
+            # From here on a deleted directory may be counted with its parent.
             self._files, self._gone = fold_smallest(counts, self._max // 2), {}
             counts = self._files
         self._count = len(counts)
@@ -67,7 +67,7 @@ def fold_smallest(counts: Counter[str], rows: int) -> Counter[str]:
     while len(kept) > max(rows, 1):
         count, names = heapq.heappop(smallest)
         if kept.get(names) != count:
-            continue  # it has grown since, or was joined: then it is in the heap again, or gone
+            continue  # stale: it has grown and is in the heap again, or was joined
         at = bisect_left(order, names)
         beside = [order[near] for near in (at - 1, at + 1) if 0 <= near < len(order)]
         other = max(beside, key=lambda near: len(_shared(names, near)))
