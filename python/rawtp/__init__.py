@@ -77,7 +77,8 @@ __all__ = [
     "syscalls",
 ]
 
-# Few programs ask for these. The types of events take typing, whose import takes longer than all the rest.
+# Names that few programs use are imported when they are first asked for. Event and Hook need typing, whose import takes
+# longer than that of the whole package.
 _LATE = {
     "check": "rawtp._check",
     **dict.fromkeys(("Check", "Finding"), "rawtp._check.finding"),
@@ -87,7 +88,7 @@ _LATE = {
     **dict.fromkeys(("load_ipython_extension", "unload_ipython_extension"), "rawtp.notebook"),  # what %load_ext calls
 }
 
-# A type checker is told above, and would take any name for one of these.
+# Not for type checkers: with a __getattr__ they would accept any name. They read the imports above.
 if not TYPE_CHECKING:
 
     def __getattr__(name):

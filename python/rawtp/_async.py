@@ -21,30 +21,30 @@ if TYPE_CHECKING:
     from rawtp.event import Event
 
 TURN_EVENTS = 64
-"""So many events a task gets without a wait. Then the others have their turn, who would starve as long as there are
-always more."""
+"""The events that a task gets without a wait. Then the other tasks have their turn: they would starve as long as there
+are always more."""
 
 PATIENCE_S = 0.002
-"""So long the drain thread is left alone, which gathers for a millisecond: then it is woken."""
+"""The time after which the drain thread is woken. It gathers for a millisecond by itself."""
 
 FOR_EVER_S = 1e9
-"""From here on no timer is set: not every loop can tell such times."""
+"""The longest timeout for which a timer is set: not every loop can count longer ones."""
 
 
 class Awaited:
-    """What there is to know of one tracer. Its methods are given the tracer, which has this object: a cycle would
-    outlive both."""
+    """The state of one awaited tracer. Its methods are given the tracer, which has this object: a cycle would outlive
+    both."""
 
     __slots__ = ("_busy", "_run")
 
     def __init__(self) -> None:
-        """Nobody reads yet."""
+        """Start with no reader."""
         self._busy = False
         self._run = 0
 
     async def next(self, tracer: Tracer) -> Event:
         """See ``Tracer.__anext__``."""
-        # What had happened comes before what happens, and all of it sooner or later: nothing is to be flushed.
+        # Iteration gives every event in the end, so there is no need to flush the ring first.
         [event] = await self._take(lambda _: _next(tracer), tracer, 0, None)
         return event
 
@@ -61,7 +61,7 @@ class Awaited:
     async def _take(
         self, take: Callable[[int], list[Event]], tracer: Tracer, wanted: int, timeout: float | None
     ) -> list[Event]:
-        """What ``take`` gives of what had happened, or as soon as that is something; ``[]`` at the end of the timeout.
+        """Give the events that had happened, or wait for the first ones; ``[]`` at the end of the timeout.
 
         ``take`` is given the position of the ring up to which all had happened. Where so many as are ``wanted`` are
         queued, the position does not matter.
@@ -90,7 +90,7 @@ class Awaited:
                 try:
                     descriptor = tracer.fileno()
                 except ValueError:
-                    continue  # closed since: ``take`` knows what that means
+                    continue  # closed meanwhile: ``take`` raises, or gives the rest
                 self._run = 0
                 in_time = await library.wait(descriptor, deadline)
             self._run += len(events)
@@ -104,8 +104,8 @@ def _next(tracer: Tracer) -> list[Event]:
         try:
             return tracer._take(1, 0)
         except ValueError:
-            pass  # closed since
-    # Of a closed tracer, this does not wait.
+            pass  # closed meanwhile
+    # Iterating over a closed tracer does not wait.
     for event in tracer:
         return [event]
     raise StopAsyncIteration
@@ -162,7 +162,7 @@ def _running() -> _Asyncio | _Trio:
     sniffio, trio, asyncio = (sys.modules.get(name) for name in ("sniffio", "trio", "asyncio"))
     name = None
     if sniffio:
-        # Where one library runs on top of the other, it alone knows whose this is.
+        # Where one library runs on top of the other, only sniffio knows whose task this is.
         with suppress(sniffio.AsyncLibraryNotFoundError):
             name = sniffio.current_async_library()
     elif trio and trio.lowlevel.in_trio_task():

@@ -123,8 +123,8 @@ class Batch:
 
 @final
 class Stats:
-    """What became of every call that a tracer's program matched. Immutable; all counts are since the tracer's creation.
-    It can be compared, copied and pickled.
+    """The ledger: what became of every call that a tracer's program matched. Immutable; all counts are since the
+    tracer's creation. It can be compared, copied and pickled.
 
     At rest, whatever happened before::
 
@@ -139,25 +139,25 @@ class Stats:
         """Calls that are events: of a watched name, in whatever table; an open only with ``O_TRUNC``."""
     @property
     def filtered(self) -> int:
-        """Of them, those that ``pid`` left out, in the kernel."""
+        """Matched calls that ``pid`` left out, in the kernel."""
     @property
     def lost_ring(self) -> int:
-        """Of them, those that found no room in the ring buffer."""
+        """Matched calls that found no room in the ring buffer."""
     @property
     def lost_state(self) -> int:
-        """Of them, those that found no room in the kernel's tables of open calls; this version keeps none: always 0."""
+        """Matched calls that found no room in the kernel's tables of open calls; this version keeps none: always 0."""
     @property
     def pending(self) -> int:
-        """Of them, those that were taken from the queue and whose return has not been seen yet."""
+        """Matched calls that were taken from the queue and whose return has not been seen yet."""
     @property
     def buffered(self) -> int:
-        """Of them, those that wait in the ring or in the queue."""
+        """Matched calls that wait in the ring or in the queue."""
     @property
     def delivered(self) -> int:
-        """Of them, those that were handed out, as dicts or in batches."""
+        """Matched calls that were handed out, as dicts or in batches."""
     @property
     def discarded(self) -> int:
-        """Of them, those that nobody has taken since the tracer was closed. Iterating on takes them back from here."""
+        """Matched calls that nobody has taken since the tracer was closed. Iterating on takes them back from here."""
     @property
     def missed(self) -> int | None:
         """Times the kernel skipped one of this tracer's programs because a program was already running on that CPU
@@ -482,15 +482,15 @@ class Tracer:
         with it; ``None`` when it has, or holds ``max_events``. ``hurry``: without gathering. For one caller at a time.
         """
     def _take(self, max_events: int, position: int) -> list[Event]:
-        """What is queued, and what lay in the ring before ``position``. Raises ValueError as :meth:`get` does."""
+        """Take what is queued, and what lay in the ring before ``position``. Raises ValueError as :meth:`get` does."""
     @property
     def coverage(self) -> dict[str, Hook]:
-        """What this tracer sees and what it does not: ``"syscalls"``, ``"syscall_results"``, ``"io_uring"`` and
-        ``"io_uring_results"``, each with its :class:`rawtp.Hook`. A part that this kernel does not let us see has
-        ``hook=None`` and a ``reason``; the others work."""
+        """The parts of what this tracer sees, and what it does not: ``"syscalls"``, ``"syscall_results"``,
+        ``"io_uring"`` and ``"io_uring_results"``, each with its :class:`rawtp.Hook`. A part that this kernel does not
+        let us see has ``hook=None`` and a ``reason``; the others work."""
     @property
     def closed(self) -> bool:
-        """Whether nothing new will come."""
+        """True when nothing new will come."""
     def fileno(self) -> int:
         """A descriptor for select(2), poll(2) and epoll(7): readable when there may be events, and once the tracer is
         closed. Only wait on it: read with ``get_many(timeout=0)``, which can still be ``[]`` when what came was the
@@ -546,7 +546,7 @@ def _load_rejected() -> None:
     """Loads the guide's program that the verifier refuses. Always raises: :class:`LoadError` where BPF works."""
 
 def _overlaps() -> bool:
-    """Whether this kernel has CVE-2024-41009, by which the reader of a ring can reach memory of others."""
+    """Tell whether this kernel has CVE-2024-41009, by which the reader of a ring can reach memory of others."""
 
 def _meters(programs: list[int]) -> tuple[list[int], int]:
     """The kernel's text about each program, opened, for a broker to hand out: ``recursion_misses`` in it tells how

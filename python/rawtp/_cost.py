@@ -1,4 +1,4 @@
-"""What rawtp costs on this machine: :func:`rawtp.cost`."""
+"""Measures the cost of rawtp on this machine: :func:`rawtp.cost`."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _FILTERS = ("uid", "comm", "cgroup", "path", "exclude_self")
 
 @dataclass(frozen=True)
 class CostFigure:
-    """What one call takes."""
+    """The time that one call takes."""
 
     ns: float
     """Nanoseconds: the median of the rounds."""
     spread_ns: float
     """The distance between the quartiles: half of the rounds lie within it."""
     ratio: float
-    """How many times the same call with nothing attached: the median of the rounds' ratios."""
+    """The time as a multiple of the same call with nothing attached: the median of the rounds' ratios."""
 
 
 @dataclass(frozen=True)
@@ -46,29 +46,29 @@ class CostRow:
     key: str
     """``"bare"``, ``"empty"``, ``"guide_raw_tp"``, ``"guide_tracepoint"`` or ``"rawtp"``."""
     name: str
-    """The same for people."""
+    """The key in words."""
     unmatched: CostFigure | None
-    """``getppid``, which nobody asked about: what every other call of the host pays."""
+    """A call that is not watched (``getppid``): the overhead that every other call on the host pays."""
     matched: CostFigure | None
-    """``unlinkat`` of a name that is not there; a real deletion takes many times as long."""
+    """A call that is watched (``unlinkat`` of a missing name). A real deletion takes many times as long."""
     records: int
     """Calls that it reported meanwhile, other processes' among them."""
     lost: int
     """Records that found no room meanwhile: with any, the call did less work than it should have."""
     reason: str | None
-    """Why there are no figures; ``None`` when there are."""
+    """The reason why there are no figures; ``None`` when there are."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What :func:`rawtp.cost` gives: data, and a table as ``str``."""
+    """The result of :func:`rawtp.cost`: data, and a table as ``str``."""
 
     rows: tuple[CostRow, ...]
-    """In the order of ``key``'s values."""
+    """The rows, in the order of ``key``'s values."""
     rounds: int
-    """How often each row was measured."""
+    """The number of times that each row was measured."""
     notes: tuple[str, ...]
-    """What to know when reading the figures, a line each."""
+    """Remarks on the figures, a line each."""
 
     def __getitem__(self, key: str) -> CostRow:
         """The row of that key."""
@@ -78,7 +78,7 @@ class Cost:
         raise KeyError(key)
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as dicts and lists, ready for JSON."""
+        """Give the data as dicts and lists, ready for JSON."""
         return asdict(self) | {"rows": [asdict(row) for row in self.rows], "notes": list(self.notes)}
 
     def __str__(self) -> str:
@@ -120,7 +120,7 @@ def cost(seconds: float = 3.0, **options: Unpack[TracerOptions]) -> Cost:
         OSError: this host lets no thread be bound to a CPU, or does not say ``ENOENT`` of a name that is not there.
         Exception: whatever ``rawtp.Tracer(**options)`` raises, above all PermissionError.
     """
-    # Each round makes a tracer anew, and an iterator gives its values once.
+    # Each round makes another tracer, but an iterator gives its values only once.
     kept = {name: tuple(value) if isinstance(value, Iterator) else value for name, value in options.items()}
     options = cast("TracerOptions", kept)
     rounds, found, others = _measure(seconds, lambda: Tracer(**options))

@@ -1,4 +1,4 @@
-"""Who watches what, and where: what the first JSON line says, and what other schemas say in every event."""
+"""A description of the host and of a tracer, for the first JSON line and for the events of other schemas."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# What is said of a tracer under names of its own; all other arguments of it are filters.
+# Arguments of a tracer that are described under their own names. All others are filters.
 _NO_FILTERS = ("syscalls", "fields", "results", "hook", "ring_bytes", "queue_bytes", "broker")
 
 
 def host() -> dict[str, object]:
-    """This host; None for what it does not say."""
+    """Describe this host; None stands for what it does not say."""
     from rawtp._core import __version__
 
     system = os.uname()
@@ -29,7 +29,7 @@ def host() -> dict[str, object]:
 
 
 def described(asked: Mapping[str, object], coverage: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
-    """This host, now, and a tracer: what it was asked for, and how it sees what."""
+    """Describe this host, now, and a tracer: its arguments and its coverage."""
     filters = {key: value for key, value in asked.items() if key not in _NO_FILTERS and value is not None}
     return {
         **host(),

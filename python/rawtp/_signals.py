@@ -1,4 +1,4 @@
-"""Keeps signals away from this thread for a moment."""
+"""Blocks signals in this thread for a moment."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ _FAULTS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.S
 
 
 def block() -> Iterable[int]:
-    """Blocks them, and gives what was blocked before, for ``signal.pthread_sigmask(signal.SIG_SETMASK, ...)``."""
+    """Block the signals, and give those that were blocked before: the mask to set back, with ``SIG_SETMASK``."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _FAULTS)
     except BaseException:
-        # One came before they were blocked, and its handler raised this after that.
+        # A signal came before they were blocked, and its handler raised this exception after that.
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         raise
     return before
 
 
 class Blocked:
-    """All signals are blocked in this thread, but for those of faults, to the end of the ``with``.
+    """Blocks all signals in this thread, but for those of faults, to the end of the ``with``.
 
     A handler can raise an exception between any two steps of Python: also between the step that opens a descriptor, or
     starts a process, and the one that keeps it. Here it runs when the ``with`` ends. (A signal that another thread took
@@ -37,9 +37,9 @@ class Blocked:
     """
 
     def __init__(self) -> None:
-        """Not yet."""
+        """Block nothing yet."""
         self.before: Iterable[int] = ()
-        """What was blocked before."""
+        """The signals that were blocked before."""
 
     def __enter__(self) -> Self:
         self.before = block()

@@ -1,4 +1,4 @@
-"""Warnings that name the line of the caller's, however deep in the package what they are about is found."""
+"""Warnings that name the caller's line, however deep in the package they are raised."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def warn(message: str) -> None:
-    """Warn of what works otherwise than one may think: a ``RuntimeWarning``."""
+    """Raise a ``RuntimeWarning`` at the first frame outside of the package."""
     level = 2
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == __package__:

@@ -46,11 +46,11 @@ class _AllFields(TypedDict):
     """The arguments, as they are in the process's memory at the time of its first event since its last exec, up to
     1,023 bytes; ``None`` when that cannot be read."""
     argv_truncated: bool | None
-    """Whether there are more, or longer, arguments than ``argv`` has."""
+    """True when there are more, or longer, arguments than ``argv`` has."""
     euid: int
     """Effective user id, in the host's user namespace."""
     auid: int | None
-    """Who logged in: audit's login uid, which survives sudo; ``None`` when nobody did (a service)."""
+    """The user who logged in: audit's login uid, which survives sudo; ``None`` when nobody did (a service)."""
     session_id: int | None
     """Audit's login session; ``None`` when there is none."""
     start_ns: int
@@ -58,7 +58,7 @@ class _AllFields(TypedDict):
     ns_pid: int
     """The process id in the innermost of the process's pid namespaces: what it sees itself, in a container."""
     pid_ns: int
-    """That pid namespace (the inode number in ``/proc/PID/ns/pid``)."""
+    """The innermost pid namespace of ``ns_pid`` (the inode number in ``/proc/PID/ns/pid``)."""
     mnt_ns: int
     """The mount namespace (the inode number in ``/proc/PID/ns/mnt``)."""
     cgroup_id: int
@@ -79,12 +79,12 @@ class _AllFields(TypedDict):
     abi: str
     """The table that the call came through: ``"x86_64"``, ``"i386"``, ``"x32"``, ``"aarch64"`` or ``"arm"``."""
     via: Literal["syscall", "io_uring"]
-    """How the call reached the kernel. A request of io_uring's has the name of the system call that does the same
-    (``io_uring_enter(2)``); its entry is its submission, its return its completion. ``tid`` is the thread that
+    """The way by which the call reached the kernel. A request of io_uring's has the name of the system call that does
+    the same (``io_uring_enter(2)``); its entry is its submission, its return its completion. ``tid`` is the thread that
     submitted it: with ``IORING_SETUP_SQPOLL`` one of the kernel's, whose ``comm`` is the process's here."""
     action: Literal["delete", "rmdir", "rename", "truncate"]
-    """What was asked for: ``"rmdir"`` for rmdir(2) and for unlinkat(2) with ``AT_REMOVEDIR``; ``"rename"`` may delete
-    what had the new name; ``"truncate"`` deletes content."""
+    """The operation that was asked for: ``"rmdir"`` for rmdir(2) and for unlinkat(2) with ``AT_REMOVEDIR``;
+    ``"rename"`` may delete what had the new name; ``"truncate"`` deletes content."""
     dfd: int | None
     """The directory descriptor as passed (``AT_FDCWD`` is -100); ``None`` for calls that have none."""
     flags: int | None
@@ -95,27 +95,28 @@ class _AllFields(TypedDict):
     new_filename: str | None
     """A rename's new name as passed; ``None`` for other calls."""
     path: str | None
-    """Where ``filename`` was when the call began: absolute, as the process sees it. What it is relative to was looked
+    """The path of ``filename`` when the call began: absolute, as the process sees it. What it is relative to was looked
     up in the kernel; the rest is lexical: ``.``, ``..`` and ``//`` are taken out, symbolic links in the passed name
     are not followed."""
     new_path: str | None
-    """The same of ``new_filename``."""
+    """The path of ``new_filename``, in the same way."""
     path_kind: Literal["absolute", "cwd", "dirfd", "partial"] | None
-    """How ``path`` was got: the name was absolute; relative to the working directory; relative to a descriptor (or that
-    one's own). ``"partial"``: not to be trusted as a whole. Its beginning is not known, and then it has no
-    leading slash: it is longer than 4,096 bytes, in a mount that is attached nowhere (``umount -l``, ``open_tree(2)``),
-    or directories above it were renamed each time that it was looked up. Or its end did not fit, or the directory
-    itself is deleted. Of a rename, also when that is so of ``new_path`` alone. ``None``: no path, for a bad descriptor,
-    an unreadable or empty name, a file without a name (a memfd), or a process that works outside its own root."""
+    """The way by which ``path`` was got: the name was absolute; relative to the working directory; relative to a
+    descriptor (or that one's own). ``"partial"``: not to be trusted as a whole. Its beginning is not known, and then it
+    has no leading slash: it is longer than 4,096 bytes, in a mount that is attached nowhere (``umount -l``,
+    ``open_tree(2)``), or directories above it were renamed each time that it was looked up. Or its end did not fit, or
+    the directory itself is deleted. Of a rename, also when that is so of ``new_path`` alone. ``None``: no path, for a
+    bad descriptor, an unreadable or empty name, a file without a name (a memfd), or a process that works outside its
+    own root."""
     host_path: str | None
-    """The same from the root of the process's mount namespace, where that differs: in a chroot. ``None`` also where it
+    """The path from the root of the process's mount namespace, where that differs: in a chroot. ``None`` also where it
     is not known, as of a root that is in a mount attached nowhere."""
     name_status: Literal["ok", "truncated", "fault"]
     """``"ok"``: the whole names; ``"truncated"``: the first 4,095 bytes of a longer one, which the kernel refuses with
     ENAMETOOLONG; ``"fault"``: a pointer could not be read."""
     ret: int | None
-    """What the call returned: 0, or a negative errno; ``None`` when the return was not seen, as of a request with
-    ``IOSQE_CQE_SKIP_SUCCESS``, or when there was none, as of a thread that seccomp killed."""
+    """The value that the call returned: 0, or a negative errno; ``None`` when the return was not seen, as of a request
+    with ``IOSQE_CQE_SKIP_SUCCESS``, or when there was none, as of a thread that seccomp killed."""
     errno: str | None
     """The errno's name, ``"ENOENT"``, when ``ret`` is negative; otherwise ``None``."""
 
@@ -135,9 +136,9 @@ class Event(_AllFields, total=False):
 
 
 class Hook(TypedDict):
-    """What sees a part of what a tracer covers: a value of :attr:`rawtp.Tracer.coverage`."""
+    """The hook that sees a part of what a tracer covers: a value of :attr:`rawtp.Tracer.coverage`."""
 
     hook: str | None
     """The program's type and the tracepoint: ``"raw_tp/sys_enter"``; ``None`` when nothing sees that part."""
     reason: str | None
-    """Why nothing does, or why it is this hook; ``None`` where there is nothing to say."""
+    """The reason why nothing does, or why it is this hook; ``None`` where there is nothing to say."""

@@ -1,4 +1,4 @@
-"""What this host allows: :func:`rawtp.check`."""
+"""Finds out what this host allows: :func:`rawtp.check`."""
 
 from __future__ import annotations
 
@@ -89,9 +89,9 @@ def check() -> Check:
     refusal = made if isinstance(made, Exception) else None
 
     read = _read_host(status, links, environment, btf, steps["bpf"])
-    # What nothing else explains: a limit that the kernel has, or else a security module.
+    # A refusal that no finding explains comes from the limit on locked memory, or else from a security module.
     unexplained = isinstance(refusal, PermissionError) and not _blocked(read)
-    # A structure for what a map's owner is charged with, which kernels that leave that to cgroups have no more.
+    # The kernel's structure that charges a map to its owner. Since Linux 5.11 cgroups are charged instead.
     counted = None if btf is None else attempts.has_type(btf, "bpf_map_memory")
     memlock = attempts.memlock(limit, _RING_BYTES, steps["ring_buffer"], counted=counted, unexplained=unexplained)
     modules = host.lsm(
@@ -145,11 +145,11 @@ def _environment(status: dict[str, str], own: set[str]) -> host.Environment:
 
 
 def _try_tracer() -> dict[str, Hook] | Exception:
-    """What a tracer of everything sees, or why there is none."""
+    """The coverage of a tracer of everything, or the error of making one."""
     calls = (*DELETE, *RENAME, *TRUNCATE)
     fields = (*ALL_FIELDS, "ancestors")
     try:
-        # Nobody reads it: what others delete meanwhile is left out in the kernel.
+        # The filter keeps other processes' events, which nobody reads, out of the ring.
         with Tracer(calls, fields=fields, pid=os.getpid(), ring_bytes=_RING_BYTES) as tracer:
             return tracer.coverage
     except (RawtpError, OSError) as error:
@@ -161,6 +161,7 @@ def _blocked(findings: list[Finding]) -> list[Finding]:
 
 
 def _reason(refusal: Exception) -> str:
+    """The message of the refusal and the verifier's own line. The hint is left out: it points to this very check."""
     message = reason(refusal)
     why = _verifier_reason(getattr(refusal, "verifier_log", ""))
     return f"{message}: {why}" if why else message
@@ -181,7 +182,7 @@ def _read_bytes(path: str, most: int) -> bytes | None:
     pieces: list[bytes] = []
     try:
         with Path(path).open("rb", buffering=0) as file:
-            # A sysctl refuses to be read by megabytes.
+            # A sysctl refuses reads of megabytes.
             while most > 0 and (piece := file.read(min(most, _PIECE_BYTES))):
                 pieces.append(piece)
                 most -= len(piece)

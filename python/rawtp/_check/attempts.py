@@ -1,4 +1,4 @@
-"""What the steps to a tracer, tried for real, mean. Pure: an ``errno`` or a tracer's coverage to findings."""
+"""Findings from the steps to a tracer, tried for real. Pure: an ``errno`` or a tracer's coverage to findings."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from rawtp.event import Hook
 
 _UNLIMITED = -1  # resource.RLIM_INFINITY
-# In what is left of a tracer without each.
+# The loss where a part of the coverage has no hook.
 _LOST = {
     "io_uring": "what io_uring's requests delete is not seen",
     "syscall_results": "ret, errno and duration_ns are None",
     "io_uring_results": "ret, errno and duration_ns of io_uring's requests are None",
     "cgroup_changes": "container_id, pod_id and unit are None where the cgroup is gone when the event is read",
 }
-# What must be in the kernel's types for the hook to be there.
+# The types of which a kernel has one where it has the hook.
 _HOOKS = {
     "io_uring": ("raw_tp/io_uring_submit_req", "raw_tp/io_uring_submit_sqe"),
     "syscall_results": ("tp_btf/sys_exit",),
@@ -30,12 +30,15 @@ _HOOKS = {
 
 
 def has_type(btf: bytes, name: str) -> bool:
-    """Whether the kernel's types have the name, among their strings."""
+    """Tell whether the kernel's types have the name among their strings."""
     return b"\0" + name.encode() + b"\0" in btf
 
 
 def seccomp(mode: str | None, step: int, capable: bool, environment: Environment) -> Finding:
-    """``Seccomp`` of the status, and what ``bpf(2)`` says to a command that there is none of."""
+    """Judge ``Seccomp`` of the status and the step ``"bpf"``, which calls bpf(2) with an invalid command.
+
+    EINVAL means that the call reached the kernel; any other errno comes from a seccomp filter.
+    """
     if mode in {None, "0"}:
         return Finding("seccomp", "ok", "no filter" if mode else "not known: /proc does not say", None)
     if step == errno.EINVAL:
@@ -49,7 +52,7 @@ def seccomp(mode: str | None, step: int, capable: bool, environment: Environment
 
 
 def memlock(limit: int, ring_bytes: int, step: int, *, counted: bool | None, unexplained: bool) -> Finding:
-    """The limit on locked memory, and whether it is in the way of a ring.
+    """Judge the limit on locked memory, and whether it is in the way of a ring.
 
     ``counted``: whether BPF maps are charged to it, which the kernel's types tell. ``unexplained``: whether the kernel
     does not permit a tracer, with all else in order.
@@ -69,7 +72,7 @@ def memlock(limit: int, ring_bytes: int, step: int, *, counted: bool | None, une
 
 
 def ring_buffer(ring_bytes: int, step: int, cause: str | None, environment: Environment) -> Finding:
-    """Whether a map of the default size could be made. ``cause``: what to do about whatever was found in the way."""
+    """Judge whether a map of the default size could be made. ``cause``: advice on an obstacle that was found."""
     size = mib(ring_bytes)
     if step == 0:
         return Finding("ring_buffer", "ok", f"one of {size} was made", None)
@@ -79,7 +82,7 @@ def ring_buffer(ring_bytes: int, step: int, cause: str | None, environment: Envi
 
 
 def raw_tp(load: int, attach: int, cause: str | None, environment: Environment) -> Finding:
-    """Whether a program that does nothing could be loaded, and attached to ``sys_enter``."""
+    """Judge whether a program that does nothing could be loaded, and attached to ``sys_enter``."""
     if load == 0 == attach:
         return Finding("raw_tp", "ok", "a program was loaded and attached to raw_tp/sys_enter", None)
     detail = f"a program could not be {'loaded' if load else 'attached to raw_tp/sys_enter'}: {_name(load or attach)}"
@@ -87,14 +90,14 @@ def raw_tp(load: int, attach: int, cause: str | None, environment: Environment) 
 
 
 def findings_with_tracer(coverage: dict[str, Hook], environment: Environment) -> list[Finding]:
-    """What a tracer that could be made sees, and by which hook."""
+    """Describe what a tracer that could be made sees, and by which hook."""
     findings = []
     for name, part in coverage.items():
         hook, reason = part["hook"], part["reason"]
         if hook is None:
             findings.append(Finding(name, "degraded", f"{_LOST[name]}: {reason}", None))
         elif reason is not None and not hook.startswith("tracepoint/"):
-            # Raw tracepoints where the classic ones would be exact.
+            # It fell back to raw tracepoints where the classic ones would be exact.
             advice = environment.command() if environment.engine is None else _tracefs(environment)
             findings.append(Finding(name, "degraded", f"{hook}; events can be missed: {reason}", advice))
         else:
@@ -103,7 +106,7 @@ def findings_with_tracer(coverage: dict[str, Hook], environment: Environment) ->
 
 
 def findings_without_tracer(reason: str, advice: str | None, btf: bytes | None) -> list[Finding]:
-    """The same where no tracer could be made: what the kernel's types say that it would see."""
+    """Describe what a tracer would see, by the kernel's types, where none could be made."""
     findings = [Finding("syscalls", "blocked", reason, advice)]
     for name, hooks in _HOOKS.items():
         present = [hook for hook in hooks if has_type(btf or b"", f"btf_trace_{hook.partition('/')[2]}")]
@@ -116,7 +119,7 @@ def findings_without_tracer(reason: str, advice: str | None, btf: bytes | None) 
 
 
 def downgrade(finding: Finding) -> Finding:
-    """What reading takes for an obstacle is none where a tracer works."""
+    """Turn ``"blocked"`` into ``"ok"``: what looks like an obstacle is none where a tracer works."""
     if finding.state != "blocked":
         return finding
     return Finding(finding.name, "ok", f"{finding.detail}; a tracer works all the same", None)

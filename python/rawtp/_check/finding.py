@@ -1,4 +1,4 @@
-"""What :func:`rawtp.check` gives."""
+"""The result of :func:`rawtp.check`."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ class Finding:
     """One thing that a tracer needs, or that can stand in its way."""
 
     name: str
-    """What it is, in a word: always the same, and always in the same place."""
+    """The subject in a word: always the same, and always in the same place."""
     state: State
     """``"ok"``; ``"degraded"``: a tracer works, but something is lost; ``"blocked"``: no tracer with this."""
     detail: str
-    """What was found; of ``"degraded"``, what is lost. Parts are the kernel's own text: escape them for a terminal, as
-    ``str`` of a :class:`Check` does."""
+    """The fact that was found; of ``"degraded"``, the loss. Parts are the kernel's own text: escape them for a
+    terminal, as ``str`` of a :class:`Check` does."""
     advice: str | None
-    """What to do about it, with the command to run; ``None`` when there is nothing to do."""
+    """The remedy, with the command to run; ``None`` when there is nothing to do."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """What :func:`rawtp.check` found: data, and lines for people as ``str``."""
+    """The findings of :func:`rawtp.check`: data, and lines for people as ``str``."""
 
     findings: tuple[Finding, ...]
-    """All of them, in the order in which a tracer needs them."""
+    """The findings, in the order in which a tracer needs them."""
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is blocked: ``Tracer()`` works in this process."""
+        """True when nothing is blocked: ``Tracer()`` works in this process."""
         return all(finding.state != "blocked" for finding in self.findings)
 
     def __getitem__(self, name: str) -> Finding:
@@ -48,7 +48,7 @@ class Check:
         raise KeyError(name)
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as dicts and lists, ready for JSON."""
+        """Give the data as dicts and lists, ready for JSON."""
         return {"ok": self.ok, "findings": [asdict(finding) for finding in self.findings]}
 
     def __str__(self) -> str:

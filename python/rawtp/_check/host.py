@@ -1,4 +1,4 @@
-"""What the texts of /proc and /sys mean for a tracer. Pure: text to findings.
+"""Findings from the texts of /proc and /sys. Pure: text to findings.
 
 A text is ``None`` when it could not be read. No finding here knows whether a tracer works: what was tried outweighs it.
 """
@@ -22,16 +22,16 @@ _UNKNOWN_BPF = "not known: this kernel has no such setting, or /proc does not sa
 
 @dataclass(frozen=True)
 class Environment:
-    """Where this process runs, as far as it changes what is to be done."""
+    """The surroundings of this process, as far as they change the advice."""
 
     python: str
     """The interpreter."""
     root: bool
-    """Whether the effective uid is 0."""
+    """True where the effective uid is 0."""
     engine: str | None = None
-    """What runs the container that this is: ``"docker"``, ``"podman"`` or ``"kubernetes"``."""
+    """The engine of the container that this is: ``"docker"``, ``"podman"`` or ``"kubernetes"``; else ``None``."""
     limited: bool = False
-    """Whether sudo cannot help: in another user namespace, without the capabilities in the bounding set, or with
+    """True where sudo cannot help: in another user namespace, without the capabilities in the bounding set, or with
     ``no_new_privs``."""
 
     def command(self, *options: str) -> str:
@@ -40,7 +40,7 @@ class Environment:
         return command if self.root else f"sudo {command}"
 
     def container(self, *options: str) -> str:
-        """How to start this container anew, with the capabilities and with these options of ``docker run``."""
+        """The command that starts this container anew, with the capabilities and these options of ``docker run``."""
         if self.engine == "kubernetes":
             both = "securityContext: {runAsUser: 0, capabilities: {add: [BPF, PERFMON]}}"
             more = f", and what these do: docker run {shlex.join(options)}" if options else ""
@@ -49,7 +49,7 @@ class Environment:
         return shlex.join([str(self.engine), "run", *grants, "IMAGE", self.python, "-m", "rawtp"])
 
     def privileged(self) -> str:
-        """How to come by the capabilities."""
+        """The command that gets the capabilities."""
         if self.engine is not None:
             return self.container()
         if self.root or self.limited:
@@ -63,7 +63,7 @@ def status_of(status: str | None) -> dict[str, str]:
 
 
 def held(fields: dict[str, str], which: str) -> set[str] | None:
-    """Those of the capabilities of interest that are in a set: ``CapEff``, ``CapBnd``."""
+    """The capabilities of interest that are in a set: ``CapEff``, ``CapBnd``."""
     try:
         bits = int(fields[which], 16)
     except (KeyError, ValueError):
@@ -72,12 +72,12 @@ def held(fields: dict[str, str], which: str) -> set[str] | None:
 
 
 def enough(capabilities: set[str]) -> bool:
-    """Whether these load and attach what a tracer is made of."""
+    """Tell whether these capabilities load and attach a tracer's programs."""
     return "CAP_SYS_ADMIN" in capabilities or capabilities >= _BOTH
 
 
 def capabilities(fields: dict[str, str], environment: Environment) -> Finding:
-    """Those in effect."""
+    """Judge the effective capabilities."""
     effective = held(fields, "CapEff")
     if effective is None:
         return Finding("capabilities", "ok", "not known: /proc does not say", None)
@@ -89,7 +89,7 @@ def capabilities(fields: dict[str, str], environment: Environment) -> Finding:
 
 
 def architecture(machine: str, native_abi: str) -> Finding:
-    """Of the machine, and of the extension."""
+    """Judge the architecture of the machine and of the extension."""
     if machine in {"x86_64", "aarch64"}:
         return Finding("architecture", "ok", machine, None)
     detail = f"{machine}, which rawtp does not know; it was built for {native_abi}"
@@ -111,7 +111,7 @@ def btf(start: bytes | None, environment: Environment) -> Finding:
 
 
 def unprivileged_bpf_disabled(text: str | None) -> Finding:
-    """The sysctl. A tracer needs its capabilities whatever it says."""
+    """Judge the sysctl. A tracer needs its capabilities whatever the value is."""
     meaning = {
         "0": "others may load a few kinds of programs; a tracer's kinds need the capabilities",
         "1": "BPF needs the capabilities, until the next boot",
@@ -168,7 +168,7 @@ def user_namespace(link: str | None, uid_map: str | None, environment: Environme
 
 
 def engine(own: set[str], marks: set[str], kubernetes: bool) -> str | None:
-    """What runs the container that this is. A mark alone may come from an image that a machine was made of."""
+    """The engine of the container that this is. A mark alone may come from an image that a machine was made of."""
     if not own & {"pid", "ipc", "uts", "cgroup"}:
         return None
     if "/run/.containerenv" in marks:
@@ -179,7 +179,7 @@ def engine(own: set[str], marks: set[str], kubernetes: bool) -> str | None:
 
 
 def container(links: dict[str, str | None], environment: Environment) -> Finding:
-    """What of the host a container hides."""
+    """Judge what a container hides of the host."""
     if None in links.values():
         return Finding("container", "ok", "not known: /proc does not say", None)
     own = namespaces(links)
@@ -194,7 +194,7 @@ def container(links: dict[str, str | None], environment: Environment) -> Finding
 
 
 def cgroup(mountinfo: str | None, own: set[str], handles: bool, environment: Environment) -> Finding:
-    """Which versions are mounted. ``handles``: whether what lies outside of a mounted part is found all the same."""
+    """Judge the mounted versions. ``handles``: what lies outside of a mounted part is found all the same."""
     if mountinfo is None:
         detail = "not known, /proc does not say: container_id, pod_id and unit are None"
         return Finding("cgroup", "degraded", detail, "sudo mount -t proc proc /proc")

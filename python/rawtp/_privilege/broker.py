@@ -1,4 +1,4 @@
-"""A broker: loads and attaches for others, and detaches when they go. Its main thread waits for nobody."""
+"""A broker loads and attaches for clients, and detaches when they go. Its main thread waits for none of them."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ if TYPE_CHECKING:
     from rawtp._privilege.policy import Policy
 
 REQUEST_S = 10.0
-"""How long a client may take to say what it wants."""
+"""The time that a client has for its request."""
 ROOM_S = 5.0
-"""How long a request waits for room when others have all of it."""
+"""The time that a request waits for room when others have all of it."""
 _LOOK_S = 0.05
 _ACCEPT_S = 0.02
-"""How long newcomers are taken before somebody is served."""
+"""The time for which newcomers are accepted before a request is served."""
 _STARVED_S = 1.0
 _STOP_S = 2.0
-"""How long the end waits for a load."""
+"""The time that the end waits for a load."""
 
 
 @dataclass(eq=False)
 class _Client:
-    """Who is connected: first nothing is known, then there is a request, then a tracer."""
+    """A connection: at first without a request, then with one, then with a tracer."""
 
     socket: socket.socket
     pid: int
     uid: int
     until: float
-    """When it must have said what it wants; then, when there must be room for that."""
+    """The deadline for its request; after that, for the room for it."""
     message: bytes | None = None
     request: dict[str, Any] | None = None
     granted: str = ""
@@ -62,7 +62,7 @@ class _Client:
 
 
 class Broker:
-    """Serves who connects to ``listener`` until :meth:`stop`.
+    """Serves the clients of ``listener`` until :meth:`stop`.
 
     ``list_maps`` gives the ids of the host's BPF maps; without it, what clients keep of ended tracers is not counted.
     """
@@ -77,7 +77,7 @@ class Broker:
         self._policy, self._say, self._log = policy, log, UserLog(log)
         self._listener, self._is_listening = listener, False
         self._clients: set[_Client] = set()
-        # In the order in which they came, and so in that of their ends.
+        # In the order in which they came, which is the order of their deadlines.
         self._silent: dict[_Client, None] = {}
         self._turns: Turns[_Client] = Turns()
         self._parked: list[_Client] = []
@@ -97,20 +97,21 @@ class Broker:
         self._selector.register(self._wake, selectors.EVENT_READ)
 
     def stop(self, why: str) -> None:
-        """Ends :meth:`run`, from a signal's handler or another thread."""
+        """End :meth:`run`, from a signal's handler or another thread."""
         self._why = why
         self._poke()
 
     def _poke(self) -> None:
-        with suppress(OSError):  # full, or closed: it is awake, or has ended
+        with suppress(OSError):  # a full buffer: it is awake; a closed socket: it has ended
             self._waker.send(b"\0")
 
     def run(self) -> bool:
-        """Until the stop. Then every client is told, and detached. For the main thread: it listens for signals, too.
+        """Serve until the stop; then tell every client, and detach it. Call it from the main thread: it heeds signals.
 
         Gives whether all loads have ended. One that has not ends with the process.
         """
-        # One that comes right before the wait interrupts nothing, and Python runs its handler only after it.
+        # A signal right before the wait would not interrupt it, and Python would run the handler only after it. So the
+        # signal must write to a descriptor that is waited for.
         before = signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
         try:
             while self._why is None:
@@ -159,7 +160,7 @@ class Broker:
             self._serve(self._turns.take(uid))
 
     def _next(self) -> int | None:
-        """Whose turn it is, if there is one who waits, and a thread for the load."""
+        """The user whose turn it is, if one waits and a thread is free for the load."""
         return self._turns.who({client.uid for client in self._loads.running}) if self._loads.is_free else None
 
     def _listen(self, should: bool) -> None:
@@ -224,10 +225,10 @@ class Broker:
             )
             self._refuse(client, PermissionError(text))
             return
-        # Who means it has sent its request by now, and is no longer among those who make room for others.
+        # An honest client has sent its request by now, and is no longer among those that make room for others.
         self._hear(client)
         if self._pending.total() > PENDING and self._silent:
-            # The oldest one of who has most of them.
+            # The oldest connection of the user with the most.
             first = max(self._silent, key=lambda client: self._pending[client.uid])
             self._refuse(first, TimeoutError("no request came, and others needed the room"))
 
@@ -266,7 +267,7 @@ class Broker:
         else:
             without = client.pid if request.pop("exclude_self") else None
             client.granted = f"ring_bytes={request['ring_bytes']} uids={request['uid']}"
-            # The kernel tells of everybody's cgroups, which the filter by user does not reach.
+            # The kernel reports all users' cgroups, and the filter by user does not apply to them.
             tell_cgroups = self._policy.allow == "all"
             load = partial(_loaded_fds, **request, without=without, tell_cgroups=tell_cgroups)
             self._loads.start(client, load)
@@ -294,8 +295,8 @@ class Broker:
             if client not in self._clients:
                 self._let_go(client)
                 return
-            # With the programs themselves, a client could attach them again.
-            with suppress(OSError):  # then it is not known how often they were skipped
+            # The programs' own descriptors would let a client attach them again.
+            with suppress(OSError):  # then the client's `missed` is None
                 meters, keeper = _meters(loaded.programs)
                 client.held.append(keeper)
             coverage = [self._policy.explain(client.uid, row) for row in loaded.coverage]
@@ -320,7 +321,7 @@ class Broker:
         self._end(client, str(error), word="refuse")
 
     def _leave(self, client: _Client) -> None:
-        """It is not among those who wait any more."""
+        """Take the client out of those who wait."""
         self._silent.pop(client, None)
         self._turns.discard(client)
         if client in self._parked:

@@ -1,4 +1,4 @@
-"""A tracer without privilege, by a broker: it loads and attaches, and keeps it so for as long as both are connected."""
+"""A broker's client. The broker keeps the programs attached for as long as the two are connected."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from rawtp._privilege import protocol
 if TYPE_CHECKING:
     from typing import Any
 
-_ANSWER_S = 300.0  # behind everybody else's requests, on a slow machine
+_ANSWER_S = 300.0  # enough behind all other users' requests on a slow machine
 _CONNECT_S = 60.0
 _FIRST_PAUSE_S, _PAUSE_S = 0.001, 0.025
 _ADDRESS_BYTES = 107
 
 
 def obtain(path: str, request: dict[str, Any]) -> tuple[protocol.LoadedFds, int]:
-    """What a tracer needs, for its own descriptors, and the connection, which it keeps as long as it wants events."""
+    """Ask the broker at ``path``; give the descriptors, and the connection to keep for as long as events are wanted."""
     address = os.fsencode(path)
     if not address or b"\0" in address or len(address) > _ADDRESS_BYTES:
         raise ValueError(f"broker must be the path of a socket, of 1 to {_ADDRESS_BYTES} bytes, not {path!r}")
@@ -30,7 +30,7 @@ def obtain(path: str, request: dict[str, Any]) -> tuple[protocol.LoadedFds, int]
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as broker:
         broker.settimeout(_ANSWER_S)
         _connect(broker, address, path)
-        with suppress(BrokenPipeError, ConnectionResetError):  # it has said why
+        with suppress(BrokenPipeError, ConnectionResetError):  # the broker's refusal, to be read below, says why
             protocol.send(broker, message)
         answer, descriptors = _answer(broker, path)
         try:
@@ -67,7 +67,7 @@ def _answer(broker: socket.socket, path: str) -> tuple[bytes, list[int]]:
         try:
             answer, descriptors = protocol.receive_descriptors(broker)
         except ConnectionResetError:
-            # The broker has closed before it read all. The error comes first, and what it has said comes behind it.
+            # The broker has closed without reading the request. Its answer can be read after this error.
             answer, descriptors = protocol.receive(broker, descriptors=protocol.ANSWER_DESCRIPTORS)
     except TimeoutError:
         raise TimeoutError(f"the broker at {path} has not answered within {_ANSWER_S} s") from None

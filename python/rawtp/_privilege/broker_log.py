@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 WINDOW_S = 60.0
 LINES_OF_USER = {"refuse": 10, "grant": 100, "end": 100}
-"""How many lines of each kind a user may cause within a window."""
+"""The most lines of each kind that a user may cause within a window."""
 LINES_OF_ALL = 1000
-"""And all users together: one person can have many user ids (``subuid(5)``)."""
+"""The most lines that all users may cause together: one person can have many user ids (``subuid(5)``)."""
 _USERS = 256
 """Users that are told apart within a window; what more users cause is counted together."""
 _TEXT_CHARS = 300
@@ -38,7 +38,7 @@ class UserLog:
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
-        # In the order in which they end: all windows have one length.
+        # In the order in which their windows end, since all windows have the same length.
         self._users: dict[int | None, _User] = {}
         self._lines, self._until = 0, 0.0
 
@@ -63,7 +63,7 @@ class UserLog:
             self._tell(*first)
 
     def until(self) -> float | None:
-        """When there is something to tell, if there is."""
+        """The end of the first window that has something to tell; ``None`` where none has."""
         return min((user.until for user in self._users.values() if user.more), default=None)
 
     def close(self) -> None:
@@ -90,7 +90,7 @@ class Writer:
         self._missing = 0
         self._is_closed = False
         self._change = threading.Condition()
-        # A daemon: the interpreter does not wait at its end for a write that never returns.
+        # A daemon thread: the interpreter's exit does not wait for a write that never returns.
         self._thread = threading.Thread(target=self._run, name="rawtp-log", daemon=True)
         self._thread.start()
 
@@ -135,7 +135,7 @@ class Writer:
         while rest:
             try:
                 rest = rest[os.write(self._descriptor, rest) :]
-            except BlockingIOError:  # somebody who shares it has it so
+            except BlockingIOError:  # another process that shares the description has set O_NONBLOCK
                 select.select([], [self._descriptor], [])
             except OSError:
                 return False

@@ -1,4 +1,4 @@
-"""The socket at which a broker listens: made at a path, or passed by systemd."""
+"""The listening socket of a broker, made at a path or passed by systemd."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 ADDRESS_BYTES = 107
 BACKLOG = 4096
-"""Clients whom the kernel lets wait for the accept. ``net.core.somaxconn`` may allow less."""
+"""The number of clients that the kernel lets wait for the accept. ``net.core.somaxconn`` may allow less."""
 _FIRST_PASSED = 3  # sd_listen_fds(3)
 
 
@@ -67,7 +67,7 @@ def listen(path: str, group: str | None) -> Listener:
     listener = Listener(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
         directory, listener.name = os.path.split(address)
-        # Whoever can write above it can put another directory in its place, but not into this descriptor.
+        # A user who can write above the directory can replace it, but not what this descriptor refers to.
         listener.directory = os.open(directory or b".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         _remove_dead(listener.directory, listener.name, address)
         # It is made with its group and its mode: between a bind and a chmod(2) by the path, whoever can write to the
@@ -93,7 +93,7 @@ def _umask(mask: int) -> Iterator[None]:
 
 @contextmanager
 def _group(gid: int | None) -> Iterator[None]:
-    """What is made meanwhile has this group. Without CAP_SETGID it keeps the process's, for now."""
+    """Give what is made meanwhile this group. Without CAP_SETGID it keeps the process's, for now."""
     before = os.getegid()
     if gid is None or gid == before:
         yield
@@ -130,7 +130,7 @@ def _remove_dead(directory: int, name: bytes, address: bytes) -> None:
     if not stat.S_ISSOCK(found.st_mode):
         raise OSError(errno.EEXIST, "there is a file of another kind")
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
-        probe.setblocking(False)  # a full backlog is somebody's, too
+        probe.setblocking(False)  # a full backlog, too, means that a broker listens
         try:
             probe.connect(address)
         except ConnectionRefusedError:

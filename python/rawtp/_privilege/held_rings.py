@@ -25,11 +25,11 @@ class HeldRings:
             self._users[maps] = uid
 
     def count(self, uid: int) -> tuple[int, int]:
-        """How many there are now, and how many of this user's."""
+        """Count them, all and this user's."""
         if self._users and self._list_ids is not None:
             try:
                 there = set(self._list_ids())
-            except OSError:  # then all may still be there
+            except OSError:  # keep counting all of them
                 pass
             else:
                 self._users = {maps: of for maps, of in self._users.items() if not there.isdisjoint(maps)}

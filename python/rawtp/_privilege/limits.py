@@ -1,4 +1,4 @@
-"""What a broker's options come to, and whether this machine has that."""
+"""The limits that follow from a broker's options, checked against the memory of this machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PENDING = 512
-"""Connections that have no tracer (yet)."""
+"""The most connections that have no tracer yet."""
 PENDING_OF_USER = 64
 
 MAX_RING_BYTES = 16 << 20
@@ -24,7 +24,7 @@ CPU (``test_a_tracer_takes_no_more_than_is_reckoned_for_it``); it is rounded up.
 
 @dataclass(frozen=True)
 class Limits:
-    """How many tracers a broker gives, and of which size."""
+    """The number and the size of the tracers that a broker gives."""
 
     max_tracers: int
     max_tracers_per_user: int
@@ -37,12 +37,12 @@ class Limits:
 
     @property
     def descriptors(self) -> int:
-        """What the broker must be able to open."""
+        """The number of descriptors that the broker must be able to open."""
         return PENDING + _DESCRIPTORS_OF_BROKER + self.max_tracers * _DESCRIPTORS_OF_TRACER
 
 
 def limits(*, tracers: int, per_user: int | None, ring_bytes: int | None) -> Limits:
-    """The limits out of the options, where those that were not given follow from the others.
+    """Work out the limits. Options that were not given follow from the others.
 
     Raises:
         ValueError: they contradict one another.
@@ -63,7 +63,7 @@ def limits(*, tracers: int, per_user: int | None, ring_bytes: int | None) -> Lim
 
 
 def state_bytes() -> int:
-    """What a tracer takes in the kernel besides its ring, at most."""
+    """The most bytes that a tracer takes in the kernel besides its ring."""
     return _STATE_BYTES + _STATE_BYTES_OF_CPU * os.sysconf("SC_NPROCESSORS_CONF")
 
 

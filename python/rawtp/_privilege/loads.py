@@ -18,37 +18,37 @@ _Loaded = TypeVar("_Loaded")
 
 
 class Loads(Generic[_Who, _Loaded]):
-    """Up to :data:`AT_A_TIME` loads; ``wake`` is called, on the load's thread, when there is something to take."""
+    """Runs up to :data:`AT_A_TIME` loads; ``wake`` is called, on the load's thread, when there is something to take."""
 
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
         self._jobs: SimpleQueue[tuple[_Who, Callable[[], _Loaded]]] = SimpleQueue()
         self._done: SimpleQueue[tuple[_Who, _Loaded | Exception]] = SimpleQueue()
         self.running: list[_Who] = []
-        """Whose loads have not been taken yet."""
+        """The clients whose loads have not been taken yet."""
         for _ in range(AT_A_TIME):
-            # A daemon: the interpreter does not wait at its end for the verifier.
+            # A daemon thread: the interpreter's exit does not wait for the verifier.
             threading.Thread(target=self._run, name="rawtp-loads", daemon=True).start()
 
     @property
     def is_free(self) -> bool:
-        """Whether one more can start now."""
+        """True where one more load can start now."""
         return len(self.running) < AT_A_TIME
 
     def start(self, who: _Who, load: Callable[[], _Loaded]) -> None:
-        """Has it done."""
+        """Hand the load to a thread."""
         self.running.append(who)
         self._jobs.put((who, load))
 
     def take(self) -> Iterator[tuple[_Who, _Loaded | Exception]]:
-        """What has been done by now: what was loaded, or the exception that came instead."""
+        """Give what has been done by now: what was loaded, or the exception that came instead."""
         while not self._done.empty():
             who, loaded = self._done.get()
             self.running.remove(who)
             yield who, loaded
 
     def rest(self, seconds: float) -> Iterator[tuple[_Who, _Loaded | Exception]]:
-        """The same of what is done within so many seconds. Thereafter ``running`` has those that are not."""
+        """Give what is done within ``seconds``. After that ``running`` has those that are not."""
         end = time.monotonic() + seconds
         while self.running and time.monotonic() < end:
             yield from self.take()
@@ -59,7 +59,7 @@ class Loads(Generic[_Who, _Loaded]):
             who, load = self._jobs.get()
             try:
                 done: _Loaded | Exception = load()
-            except BaseException as error:  # a thread that ended here would be missing
+            except BaseException as error:  # the thread must live on for the next load
                 done = error if isinstance(error, Exception) else RuntimeError(f"{type(error).__name__}: {error}")
             self._done.put((who, done))
             self._wake()

@@ -1,4 +1,4 @@
-"""Who else than root can replace what is run as root?"""
+"""A check that only root can replace what is run as root."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def replaceable(path: str) -> str | None:
-    """Why others than root can decide what is found at this path; ``None`` when they cannot.
+    """The reason why users other than root can decide what is found at this path; ``None`` when they cannot.
 
     Looks at each directory from the root on, through symbolic links. Access control lists are not looked at.
     """
@@ -27,7 +27,7 @@ def _weakness(found: os.stat_result) -> str | None:
     if found.st_uid != 0:
         return f"belongs to user {found.st_uid}"
     if stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX:
-        return None  # nobody can replace another's, and whose the next one is, is looked at
+        return None  # only its owner can replace an entry, and the owner of the next one is looked at
     if found.st_mode & stat.S_IWOTH:
         return "can be written by everybody"
     if found.st_mode & stat.S_IWGRP and found.st_gid != 0:

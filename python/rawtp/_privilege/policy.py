@@ -1,4 +1,4 @@
-"""What a broker grants to whom."""
+"""The rules by which a broker grants or refuses a request."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class Policy:
     """The limits. Each refusal is a PermissionError that says which of them."""
 
     own_uid: int
-    """Whose broker this is: that user, and root, could do all of it without."""
+    """The user that runs the broker. That user, and root, could do all of it without a broker."""
     allow: Literal["own", "all"] = "own"
     max_tracers: int = 64
     max_tracers_per_user: int = 8
     max_ring_bytes: int = 16 << 20
     unsafe: str | None = None
-    """Why no ring should go to another user on this kernel, where that is so and is not accepted."""
+    """The reason why no ring may go to another user on this kernel; ``None`` where it may."""
 
     def check(
         self,
@@ -67,7 +67,7 @@ class Policy:
         return request
 
     def explain(self, uid: int, row: tuple[str, str | None, str | None]) -> tuple[str, str | None, str | None]:
-        """A part of the coverage, with what the policy leaves of it."""
+        """Add to a row of the coverage what the policy leaves of it."""
         name, hook, reason = row
         if hook is None or self.allow == "all":
             return row

@@ -1,4 +1,4 @@
-"""What goes between a tracer and who loads for it. Each side is a stranger to the other: all is checked."""
+"""The messages between a tracer and the process that loads for it. Neither trusts the other: each checks everything."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ class LoadedFds(NamedTuple):
     links: list[int]
     """The attached programs stay attached for as long as these are open; a broker keeps them."""
     programs: list[int]
-    """Where the programs' fdinfo can be read."""
+    """Descriptors whose fdinfo counts the programs' missed runs."""
 
 
 class MalformedError(RawtpError):
-    """A message that no rawtp of this version sends."""
+    """Raised for a message that no rawtp of this version sends."""
 
 
 def send(peer: socket.socket, message: bytes, descriptors: Sequence[int] = ()) -> None:
@@ -93,7 +93,8 @@ def receive_descriptors(peer: socket.socket) -> tuple[bytes, list[int]]:
 
 
 def hear_no_more(peer: socket.socket) -> None:
-    """Before a close: what it has sent meanwhile would, unread, reach it as a reset, in place of our last word."""
+    """Discard what the peer has sent, before a close: unread, it would reset the connection and lose our last
+    message."""
     peer.shutdown(socket.SHUT_RD)
     while peer.recv(1):
         pass
@@ -106,13 +107,13 @@ def close(descriptors: Sequence[int]) -> None:
 
 
 def peer_of(peer: socket.socket) -> tuple[int, int]:
-    """The process id, as it is numbered here, and the user id of who is at the other end, by the kernel's word."""
+    """The peer's process id, as it is numbered here, and its user id; both come from the kernel."""
     pid, uid, _ = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
     return pid, uid & 0xFFFFFFFF
 
 
 def encode_request(request: dict[str, Any]) -> bytes:
-    """What is asked for, as one message."""
+    """Encode a request as one message."""
     message = _encode({"rawtp": __version__, **request})
     if len(message) > MESSAGE_BYTES:
         raise ValueError(f"these filters take {len(message)} bytes to be sent; there is room for {MESSAGE_BYTES}")
@@ -120,7 +121,7 @@ def encode_request(request: dict[str, Any]) -> bytes:
 
 
 def parse_request(message: bytes) -> dict[str, Any]:
-    """What is asked for: the arguments of ``_core._load``, and ``exclude_self``. The values it checks itself."""
+    """Decode a request: the arguments of ``_core._load``, which checks their values, and ``exclude_self``."""
     content = _decode(message)
     if content.keys() != _REQUEST.keys():
         raise MalformedError("a request without, or with other, keys than a request's")
@@ -131,7 +132,7 @@ def parse_request(message: bytes) -> dict[str, Any]:
 
 
 def encode_answer(loaded: LoadedFds) -> tuple[bytes, list[int]]:
-    """What was loaded, and the descriptors to send along."""
+    """Encode an answer, and list the descriptors to send with it."""
     content = {
         "slots": loaded.slots,
         "coverage": loaded.coverage,
@@ -142,9 +143,9 @@ def encode_answer(loaded: LoadedFds) -> tuple[bytes, list[int]]:
 
 
 def encode_error(error: Exception) -> bytes:
-    """Why nothing was loaded."""
+    """Encode the reason why nothing was loaded."""
     kind = next((kind for kind in _ERRORS if isinstance(error, _ERRORS[kind])), "RawtpError")
-    # The other side has another interpreter, and knows that it lacks the privilege.
+    # The hint names this process's interpreter, which is not the client's.
     text = reason(error)[:_TEXT_BYTES]
     log = getattr(error, "verifier_log", "").encode("ascii", "replace")[-_LOG_BYTES:].decode()
     content = {"error": kind, "message": text, "errno": getattr(error, "errno", None), "verifier_log": log}
@@ -152,7 +153,7 @@ def encode_error(error: Exception) -> bytes:
 
 
 def parse_answer(message: bytes, descriptors: Sequence[int]) -> LoadedFds:
-    """What was loaded; or the exception that came instead is raised here. The descriptors are given back in groups."""
+    """Decode an answer, with its descriptors in their groups; raise the exception that came instead of one."""
     content = _decode(message)
     if "error" in content:
         raise _error(content)
@@ -196,7 +197,7 @@ def _is_text(value: object, most: int = _TEXT_BYTES) -> bool:
         return False
     try:
         return b"\0" not in os.fsencode(value)
-    except UnicodeEncodeError:  # half a character
+    except UnicodeEncodeError:  # a lone surrogate that stands for no byte
         return False
 
 
@@ -249,7 +250,7 @@ _ERRORS: dict[str, type[Exception]] = {
 
 
 def _printable(text: str | None) -> str | None:
-    """Who prints an exception does not expect that it moves the cursor."""
+    """Replace control characters: an exception that is printed must not move the cursor."""
     return text and "".join(
         char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in text
     )

@@ -1,4 +1,4 @@
-"""A tracer without privilege, by sudo: a helper loads and attaches, hands over what it got, and ends."""
+"""The caller of sudo's helper, which loads, attaches, hands over the descriptors, and ends."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ _ANSWER_S = 120.0
 _END_S = 10.0
 _ADDRESS_BYTES = 107
 _HELPER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "sudo_helper.py")  # noqa: PTH100, PTH118, PTH120
-# sudo's words, and those of sudo-rs.
+# The messages of sudo, and of sudo-rs.
 _WANTS_PASSWORD = ("a password is required", "authentication is required")
 
 
 class ReplaceableWarning(RuntimeWarning):
-    """sudo is about to run what others than root can replace."""
+    """Warns that sudo is about to run files that users other than root can replace."""
 
 
 def obtain(request: dict[str, Any]) -> tuple[protocol.LoadedFds, None]:
-    """What a tracer needs, for its own descriptors; there is nobody to stay connected with."""
+    """Run the helper; give the descriptors. The helper ends, and so there is no connection to keep."""
     message = protocol.encode_request(request)
     command = _command()
     _warn(command[0])
@@ -64,7 +64,7 @@ class _PasswordWantedError(Exception):
 def _command() -> list[str]:
     if not sys.executable:
         raise PermissionError("sudo=True needs to know which interpreter runs, and sys.executable is empty")
-    # Nothing of the environment, nothing of the site's, and no bytecode of root's in the caller's directories.
+    # -I: no environment; -S: no site-packages, no .pth files; -B: no bytecode of root's in the caller's directories.
     return [os.path.realpath(sys.executable), "-I", "-S", "-B", _HELPER]
 
 
@@ -112,7 +112,7 @@ class _SocketDir:
         return f"{self._directory}/socket"
 
     def remove(self) -> None:
-        """Once: these are deletions, too."""
+        """Remove both, once: these are deletions, too."""
         if not self._is_there:
             return
         self._is_there = False
@@ -143,7 +143,7 @@ def _attempt(options: list[str], command: list[str], message: bytes) -> protocol
             )
             try:
                 with _connection(listener, process, errors, wait_s=_CONNECT_S if options else None) as peer:
-                    # Before there is a tracer that sees it.
+                    # Before there is a tracer that would see these deletions.
                     socket_dir.remove()
                     return _answer(peer, message, process, errors)
             finally:
@@ -158,7 +158,7 @@ def _connection(
 ) -> socket.socket:
     """The helper's; while a password is being typed, there is no hurry."""
     with Blocked():
-        # As a file, and not as a number: a signal's handler can raise at any moment from here on.
+        # A file, not a descriptor number: it is closed even if a signal's handler raises from here on.
         pidfd = io.FileIO(os.pidfd_open(process.pid))
     with pidfd:
         ready = select.poll()
@@ -214,7 +214,7 @@ def _refusal(process: subprocess.Popen[bytes], errors: IO[bytes]) -> Exception:
 
 def _reap(process: subprocess.Popen[bytes]) -> None:
     """Waits for its end, which the closed socket brings about; where it lingers, not here."""
-    with suppress(PermissionError):  # it is root's by now
+    with suppress(PermissionError):  # sudo runs as root by now
         if sys.exc_info()[0] is not None:
             process.terminate()
     try:

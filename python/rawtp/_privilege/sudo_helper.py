@@ -1,4 +1,4 @@
-"""What runs as root for a moment: loads, attaches, hands over what it got, and ends.
+"""The program that sudo runs as root: it loads, attaches, hands over the descriptors, and ends.
 
 ``sudo python -I -S -B sudo_helper.py SOCKET``; :mod:`rawtp._privilege.sudo` starts it. With ``-I -S`` neither the
 environment nor the site's directories decide what is imported: the standard library, and four modules of this package.
@@ -12,7 +12,7 @@ _REQUEST_S = 10.0
 
 
 def _package() -> None:
-    """The package without its ``__init__``, and without all that lies beside it in the directory above."""
+    """Register the package without its ``__init__``, and without its neighbours in the directory above."""
     package = ModuleType("rawtp")
     package.__path__ = [os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]  # noqa: PTH100, PTH120
     sys.modules["rawtp"] = package
@@ -37,7 +37,7 @@ def main(path: str) -> int:
             if uid != int(caller):
                 return _fail(f"user {uid} listens there, but user {caller} called sudo")
             message, _ = protocol.receive(peer)
-            if not message:  # given up meanwhile
+            if not message:  # the caller has given up
                 return 1
         except OSError as error:
             return _fail(f"cannot reach who called sudo: {error}")
@@ -52,7 +52,7 @@ def main(path: str) -> int:
             protocol.send(peer, answer, descriptors)
         except OSError:
             return 1
-    # The descriptors end with this process.
+    # This process's descriptors are closed by its exit; the caller has its own.
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Who is served next: users take turns."""
+"""A queue of requests in which users take turns."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Turns(Generic[_Request]):
         self._of_users: dict[int, deque[_Request]] = {}
 
     def add(self, request: _Request) -> None:
-        """Behind the user's others; a user who has none waiting comes last."""
+        """Add a request behind the user's others; a user who has none waiting comes last."""
         self._of_users.setdefault(request.uid, deque()).append(request)
 
     def who(self, without: Container[int] = ()) -> int | None:
@@ -36,7 +36,7 @@ class Turns(Generic[_Request]):
         return next((uid for uid in self._of_users if uid not in without), None)
 
     def take(self, uid: int) -> _Request:
-        """This user's first request; there must be one. The user goes behind all others."""
+        """Take this user's first request; there must be one. The user goes behind all others."""
         waiting = self._of_users.pop(uid)
         request = waiting.popleft()
         if waiting:

@@ -1,4 +1,4 @@
-"""What a command deletes: :func:`rawtp.run`."""
+"""Runs a command and gives what it deletes: :func:`rawtp.run`."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _AT_ONCE = 4096
 
 @dataclass(frozen=True)
 class RunResult:
-    """What :func:`rawtp.run` gives."""
+    """The result of :func:`rawtp.run`."""
 
     events: list[Event]
-    """What the command and its descendants did, in the order in which the calls ended."""
+    """The calls of the command and its descendants, in the order in which they ended."""
     returncode: int
     """The command's exit code; 128 + n when signal n ended it, as shells have it (and not -n, as subprocess does)."""
     stats: Stats

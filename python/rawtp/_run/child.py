@@ -1,4 +1,4 @@
-"""A command that is started, and waits until it is watched before it makes its first call."""
+"""A command that does not make its first call before it is released."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 # (PROC_PID_INIT_INO, include/linux/proc_ns.h).
 _INITIAL_PID_NS = 0xEFFF_FFFC
 
-# It becomes the command by exec, and so keeps its pid. What to run comes by the pipe and not as arguments: nothing that
-# this interpreter does to its environment, or to its signals, reaches the command. If nothing comes, nobody wants it.
-# It imports only what is built in: the user whom it becomes may not be able to read the rest.
+# The stub becomes the command by exec, and so keeps its pid. The command comes by the pipe, not as arguments, so that
+# nothing that this interpreter does to its environment or its signals reaches the command. If the pipe ends before, the
+# stub ends, too. It imports built-in modules only: the user it becomes may not be able to read the standard library.
 _STUB = """\
 import _signal, marshal, posix, sys
 if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
@@ -70,7 +70,7 @@ tell("command", refused or missing)
 
 
 class User(NamedTuple):
-    """Whom a command runs as."""
+    """The user that a command runs as."""
 
     uid: int
     gid: int
@@ -78,7 +78,7 @@ class User(NamedTuple):
 
 
 def words_of(command: Iterable[str | bytes | os.PathLike[str] | os.PathLike[bytes]]) -> list[bytes]:
-    """The words of a command, checked."""
+    """Check and encode the words of a command."""
     if isinstance(command, (str, bytes)):
         kind = type(command).__name__
         raise TypeError(
@@ -96,7 +96,7 @@ def words_of(command: Iterable[str | bytes | os.PathLike[str] | os.PathLike[byte
 
 
 def _programs(name: bytes, environment: Mapping[bytes, bytes]) -> list[bytes]:
-    """Where to look for the program, as execvp(3) does."""
+    """The paths at which to look for the program, in the order of execvp(3)."""
     if b"/" in name:
         return [name]
     path = environment.get(b"PATH", os.fsencode(os.defpath))
@@ -104,7 +104,7 @@ def _programs(name: bytes, environment: Mapping[bytes, bytes]) -> list[bytes]:
 
 
 _END_MS = 1000
-"""How long to wait for the end of a killed process, with signals blocked."""
+"""The longest wait for the end of a killed process. Signals are blocked meanwhile."""
 
 
 def _pipe() -> tuple[IO[bytes], IO[bytes]]:
@@ -114,7 +114,7 @@ def _pipe() -> tuple[IO[bytes], IO[bytes]]:
 
 
 def readable(*fds: int, timeout_ms: int | None = None) -> list[int]:
-    """Those of the descriptors that can be read, as soon as there is one; ``[]`` when there is none in time.
+    """Wait for a descriptor that can be read, and give those that can; ``[]`` when the time is over first.
 
     eventlet's monkey-patching takes poll(2) away, and makes a wait of its own of select(2), for any descriptor.
     """
@@ -152,12 +152,12 @@ class Child:
             with Blocked() as blocked:
                 self._start(blocked)
         except BaseException:
-            # Its traceback keeps this object, and with that the child.
+            # The traceback would keep this object, and with it the child, alive.
             self._end()
             raise
 
     def _start(self, blocked: Blocked) -> None:
-        # As files, and not as numbers: whatever fails from here on, they are closed.
+        # Files, not descriptor numbers: they are closed whatever fails from here on.
         told, self._tell = _pipe()
         self._failure, failed = _pipe()
         fds = told.fileno(), failed.fileno()
@@ -187,8 +187,8 @@ class Child:
             del self.pidfd
 
     def __del__(self) -> None:
-        """Of one whose ``with`` has not begun, or was interrupted while it ended."""
-        # An exception that a signal's handler raises in here would be lost: as short as can be.
+        """End a command whose ``with`` has not begun, or was interrupted while it ended."""
+        # Python drops an exception that a signal's handler raises in __del__, so keep it short.
         if hasattr(self, "pidfd"):
             self._end()
 
@@ -200,7 +200,7 @@ class Child:
             RawtpError: it cannot run as this user.
         """
         self.is_released = True
-        # A signal can have ended it already: its exit code says so.
+        # A signal may have ended it already, which its exit code tells.
         with suppress(BrokenPipeError), self._tell:
             self._tell.write(self._message)
         if not (failure := self._failure.read()):
@@ -213,7 +213,7 @@ class Child:
         raise OSError(int(number), reason, os.fsdecode(self._words[0]))
 
     def is_running(self) -> bool:
-        """Whether it has not ended."""
+        """Tell whether it has not ended."""
         return self._process.poll() is None
 
     def wait(self) -> int:

@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _dispatch(arguments: list[str]) -> int:
     first, *rest = arguments or [""]
     if first == "help":
-        # Of what follows, if that has a help of its own.
+        # `help cost` is the help of cost; any other word has none.
         arguments = [*(word for word in rest[:1] if word in SUBCOMMANDS), "--help"]
         first = arguments[0]
     elif first == "version":

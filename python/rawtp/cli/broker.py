@@ -1,4 +1,4 @@
-"""``rawtp broker``."""
+"""``rawtp broker``: loads and attaches for users without privilege."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def run(arguments: Sequence[str]) -> int:
             tracers=args.max_tracers, per_user=args.max_tracers_per_user, ring_bytes=args.max_ring_bytes
         )
         limits.allow_descriptors(granted.descriptors)
-        _core.Tracer(pid=os.getpid(), ring_bytes=1 << 16).close()  # whether it can be done at all
+        _core.Tracer(pid=os.getpid(), ring_bytes=1 << 16).close()  # fails where nothing can be loaded
         unsafe = None if args.accept_unpatched_kernel else _unsafe()
         listener = passed or broker_socket.listen(args.socket, args.group)
     except ValueError as error:
@@ -137,13 +137,13 @@ def _serve(listener: socket.socket, policy: Policy, limits: Limits) -> int:
         log.write("broker: stopped")
         log.close()
     if not have_all_ended:
-        # A thread that comes out of a load while the interpreter ends would end the process in its own way.
+        # A thread that returns from a load during the interpreter's exit could abort the process.
         os._exit(0)
     return 0
 
 
 def _keep_standard_descriptors() -> None:
-    """Where one of them is closed, the log, or what libbpf prints, would go to whatever is opened next."""
+    """Open those of 0, 1 and 2 that are closed, or the log would go to whatever is opened next."""
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
@@ -152,7 +152,7 @@ def _keep_standard_descriptors() -> None:
 
 
 def _list_maps() -> tuple[Callable[[], Iterable[int]] | None, str | None]:
-    """What lists the BPF maps of this host; or why it cannot be done."""
+    """The function that lists the ids of this host's BPF maps; or the reason why there is none."""
     try:
         iterator = _core._list_maps()
     except (_core.RawtpError, OSError) as error:

@@ -44,7 +44,7 @@ def _width(stream: TextIO) -> int:
 
 
 def wanted(stream: TextIO | None, color: str) -> bool:
-    """Whether they are for people who look: on a terminal, and where nobody refuses colours."""
+    """Tell whether frames are wanted: on a terminal, unless colours are refused."""
     if stream is None or not stream.isatty():
         return False
     return color == "always" or (color == "auto" and not no_color())

@@ -1,4 +1,4 @@
-"""How this command line is called again: the examples of ``--help`` and the advice in errors run as they stand."""
+"""The words that call this command line again: examples of ``--help`` and advice in errors run as they stand."""
 
 from __future__ import annotations
 

@@ -23,12 +23,12 @@ def syscalls(names: Iterable[str]) -> list[str]:
 
 
 def wants_help(names: Iterable[str] | None) -> bool:
-    """Whether the keys are to be listed."""
+    """Tell whether the keys are to be listed."""
     return names is not None and "help" in names
 
 
 def documented() -> dict[str, str]:
-    """Every key, with the first sentence of its documentation in :class:`rawtp.Event`, which is only in the source."""
+    """The keys, each with the first sentence of its documentation in :class:`rawtp.Event`, found in its source."""
     import ast
     import inspect
     import itertools
@@ -36,7 +36,7 @@ def documented() -> dict[str, str]:
     from rawtp import event
 
     tree = ast.parse(inspect.getsource(event))
-    # ``Event`` and, before it, what it is made of.
+    # ``Event`` and, before it, its base class.
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name in {"_AllFields", "Event"}]
     found = {}
     for key, text in itertools.pairwise(statement for node in classes for statement in node.body):

@@ -1,4 +1,4 @@
-"""The options of what is shown, where, and how; and the pipeline that they ask for."""
+"""The options of the output, and the pipeline that they ask for."""
 
 from __future__ import annotations
 

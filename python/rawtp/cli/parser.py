@@ -1,4 +1,4 @@
-"""A parser of arguments that says what went wrong, on whatever the output is."""
+"""A parser of arguments whose help and errors can be written to any output."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Parser(argparse.ArgumentParser):
             sys.exit(code)
 
     def error(self, message: str) -> NoReturn:
-        """Say it below the usage. The message may have an argument in it, with anything in that."""
+        """Write the message below the usage. It may have an argument in it, with any characters."""
         for line in (*self.format_usage().splitlines(), f"rawtp: error: {stderr.safe(message)}"):
             stderr.write_error(line)
         sys.exit(WRONG_USAGE)
@@ -58,7 +58,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
 
 
 def _width() -> int:
-    """What argparse would ask shutil for, which brings zlib, bz2 and lzma along."""
+    """The terminal's width. argparse would ask shutil for it, which imports zlib, bz2 and lzma."""
     columns = os.environ.get("COLUMNS", "")
     if columns.isdecimal() and int(columns):
         return int(columns) - 2

@@ -1,4 +1,4 @@
-"""``rawtp -- COMMAND``: the command, as whom it runs, and how that ends."""
+"""``rawtp -- COMMAND``: starts the command as the user who called sudo, and gives its exit code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LARGEST_ID = 2**32 - 2
 
 
 class Command(Child):
-    """The command under the command line, which says what it has to."""
+    """A child that tells the user how it goes."""
 
     def start(self) -> None:
         """Let it run.
@@ -44,7 +44,7 @@ def run(words: list[str], trace: Callable[[Command], int], *, as_root: bool) -> 
     """Start the command, which waits, and have it traced; the exit code. Nothing that goes wrong here kills it."""
     environment: Mapping[bytes, bytes] = os.environb
     user = None
-    # Not "is sudo's child": sudo -u somebody gives no root's rights away.
+    # Only where sudo has made us root: after `sudo -u somebody` there are no root's rights to give up.
     if not as_root and os.geteuid() == 0 and "SUDO_UID" in os.environ:
         try:
             user = _caller(os.environ)
@@ -65,7 +65,7 @@ def run(words: list[str], trace: Callable[[Command], int], *, as_root: bool) -> 
 
 
 def _caller(environment: Mapping[str, str]) -> User:
-    """Who called sudo."""
+    """The user who called sudo."""
     uid, gid = (_id(name, environment.get(name)) for name in ("SUDO_UID", "SUDO_GID"))
     try:
         groups = os.getgrouplist(pwd.getpwuid(uid).pw_name, gid)
@@ -83,7 +83,7 @@ def _id(name: str, text: str | None) -> int:
 
 
 def _environment(environment: Mapping[bytes, bytes], user: User) -> dict[bytes, bytes]:
-    """The same with that user's home and name; without any where they are not known, for root's are not his."""
+    """The environment with that user's home and name; without any where they are not known, in place of root's."""
     names = (b"HOME", b"USER", b"LOGNAME")
     changed = {name: value for name, value in environment.items() if name not in names}
     try:

@@ -1,4 +1,4 @@
-"""What is said to people, on standard error, and texts that are asked for, on standard output.
+"""Messages on standard error, and texts that are asked for on standard output.
 
 Standard error may be closed, full or gone, and nothing ends because of that.
 """
@@ -24,12 +24,12 @@ _writer: Writer | None = None
 
 
 def message(text: str) -> None:
-    """A line that names us, without any character that acts on a terminal."""
+    """Write a line that begins with the program's name, without any character that acts on a terminal."""
     write_error(f"rawtp: {safe(text)}")
 
 
 def with_warnings(make: Callable[[], T], *, quiet: bool = False) -> T:
-    """What ``make`` gives, with Python's warnings as lines, each once; ``quiet`` drops them.
+    """Call ``make`` and give its result; write Python's warnings as lines, each once. ``quiet`` drops them.
 
     Not beside other threads, whose warnings would be taken as well.
     """
@@ -45,7 +45,7 @@ def with_warnings(make: Callable[[], T], *, quiet: bool = False) -> T:
 
 
 def write_error(line: str) -> None:
-    """A line as it is: the caller knows that it is safe."""
+    """Write a line as it is: the caller knows that it is safe."""
     global _writer
     if sys.stderr is None:
         return
@@ -60,7 +60,7 @@ def write_error(line: str) -> None:
 
 
 def heed(patience: Patience) -> None:
-    """From now on a signal ends the wait for a reader of standard error, too."""
+    """Have a signal end the wait for a reader of standard error, too, from now on."""
     from rawtp.sinks.writer import Writer
 
     global _writer

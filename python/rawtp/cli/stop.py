@@ -1,4 +1,4 @@
-"""The wish to end, by whichever way it comes: a signal, a reader that leaves, a command that is over."""
+"""Ends the watching on a signal, when the reader leaves, or when the command is over."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ class Stop:
     def __init__(self) -> None:
         self.asked = self.signalled = self.reader_gone = False
         self.in_haste = False
-        """Whether events that had come were left unread, because of a second signal."""
+        """True where a second signal left events unread that had come."""
         self.patience = Patience()
         self.command: Command | None = None
         self._tracer: rawtp.Tracer | None = None
 
     def take_signals(self) -> None:
-        """From now on, to the end of the process."""
+        """Handle SIGINT and SIGTERM from now on, to the end of the process."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
-            # The interpreter takes its handlers down on its way out, and a last Ctrl-C would then kill it.
+            # The interpreter removes its handlers at its exit, where a last Ctrl-C would then kill it.
             atexit.register(signal.signal, number, signal.SIG_IGN)
 
     def attend(self, tracer: rawtp.Tracer, out: TextIO | None) -> None:
@@ -55,7 +55,7 @@ class Stop:
             self.patience.ask()
             self._end()
             return
-        if number == signal.SIGTERM:  # SIGINT the terminal has sent it, too
+        if number == signal.SIGTERM:  # the terminal sends SIGINT to the command itself
             self.command.send_signal(number)
         if self.asked:
             self.patience.ask()

@@ -1,4 +1,4 @@
-"""What the values of options mean, and the errors of those that mean nothing."""
+"""The types of options' values, for argparse: each parses a text or raises ArgumentTypeError."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SIZE = re.compile(r"(\d+)(?:([kmg])(?:ib)?)?", re.IGNORECASE)
 
 
 def names(text: str) -> list[str]:
-    """Names with commas between."""
+    """Parse names with commas between."""
     found = [name.strip() for name in text.split(",")]
     if not all(found):
         raise argparse.ArgumentTypeError(f"{text!r} has an empty name in it")
@@ -23,12 +23,12 @@ def names(text: str) -> list[str]:
 
 
 def positive(text: str) -> int:
-    """A whole number from 1 up."""
+    """Parse a whole number from 1 up."""
     return _whole(text, sys.maxsize, "a whole number from 1 up")
 
 
 def size(text: str) -> int:
-    """Bytes: a number, or one of KiB, MiB or GiB."""
+    """Parse a number of bytes, KiB, MiB or GiB; gives bytes."""
     found = _SIZE.fullmatch(text) if text.isascii() else None
     number = int(found[1]) << {"": 0, "k": 10, "m": 20, "g": 30}[(found[2] or "").lower()] if found else 0
     if not 1 <= number <= sys.maxsize:
@@ -39,7 +39,7 @@ def size(text: str) -> int:
 
 
 def seconds(text: str) -> float:
-    """A duration above 0: seconds, or with units."""
+    """Parse a duration above 0, in seconds or with units; gives seconds."""
     try:
         number = float(text)
     except ValueError:
@@ -52,22 +52,22 @@ def seconds(text: str) -> float:
 
 
 def pids(text: str) -> list[int]:
-    """Process ids with commas between."""
+    """Parse process ids with commas between."""
     return [_whole(part, 2**31 - 1, "a process id") for part in text.split(",")]
 
 
 def users(text: str) -> list[int]:
-    """Users, by name or number, with commas between."""
+    """Parse users, by name or number, with commas between; gives their ids."""
     return [_user(part.strip()) for part in text.split(",")]
 
 
 def cgroup(text: str) -> str | int:
-    """A cgroup's path, or its id."""
+    """Parse a cgroup's path or its id."""
     return int(text) if text.isascii() and text.isdecimal() else text
 
 
 def path(text: str) -> str:
-    """A path or a glob. A relative one is below the working directory, as the kernel names that.
+    """Parse a path or a glob. A relative one is below the working directory, as the kernel names that.
 
     ``.`` and ``..`` are the filter's to take out. It compares texts, and does not follow a symbolic link.
     """
@@ -84,7 +84,7 @@ def path(text: str) -> str:
     start = f"{directory.rstrip('/')}/"
     if _GLOB.search(text):
         return _literally(start) + text
-    # What is in brackets in the name of the directory is no glob either.
+    # Brackets in the directory's own name are no glob.
     return _literally(start + text) if _GLOB.search(start) else start + text
 
 

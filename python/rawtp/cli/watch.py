@@ -138,8 +138,8 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def parse(parser: Parser, arguments: Sequence[str]) -> argparse.Namespace:
-    """The options; exits with 2 where there is a word that belongs to none, and says how it was meant."""
-    # From the first word that is no option's on, so that what follows it is not taken for options of ours.
+    """Parse the options; exit with 2 at a word that belongs to none, and say what may have been meant."""
+    # Take all from the first word that belongs to no option: options behind it may be those of a command.
     parser.add_argument("words", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     args, unknown = parser.parse_known_args(arguments)
     if unknown:
@@ -201,7 +201,7 @@ def _trace(
         if not stop.reader_gone:
             pipeline.end(tracer.stats().as_dict())
     except BrokenPipeError as error:
-        # Its reader has seen enough, which is an end like any other; but not before a command has begun.
+        # The output's reader has left, which is an end like any other, but not before a command has begun.
         failure = error if command is not None and not command.is_released else None
     except OSError as error:
         failure = error

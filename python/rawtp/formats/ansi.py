@@ -24,6 +24,6 @@ class Colours:
 
 
 def no_color() -> bool:
-    """Whether colours are refused for all programs."""
-    # By the convention, whatever it is set to, but empty.
+    """Tell whether the user refuses colours in all programs."""
+    # The convention of NO_COLOR: any value but the empty one.
     return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"

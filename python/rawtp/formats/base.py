@@ -1,4 +1,4 @@
-"""What every format of output is."""
+"""The interface of every format of output."""
 
 from __future__ import annotations
 
@@ -17,26 +17,27 @@ class Format:
     """Events as text, in whole lines; here none. It knows no stream: what it returns can be written anywhere."""
 
     fields: tuple[str, ...] = ()
-    """What it shows of an event, and so what the tracer must be asked for, beside :data:`LOSS_KEYS`."""
+    """The keys that it shows, which the tracer must be asked for, together with :data:`LOSS_KEYS`."""
 
     def begin(self, session: Mapping[str, object], *, continues: bool = False) -> str:
-        """What comes first. ``session`` says who watches what, and where; ``continues``, that other text is there."""
+        """The text before the first event. ``session`` describes host and tracer; ``continues``: other text is
+        there."""
         return ""
 
     def event(self, event: Event) -> str:
-        """One event."""
+        """The text of one event."""
         return ""
 
     def lost(self, count: int, event: Event | None) -> str:
-        """Events that were lost just before this one, or at the end."""
+        """The text for events that were lost just before this one, or at the end."""
         return ""
 
     def end(self, counts: Mapping[str, int | None]) -> str:
-        """What comes last: the ledger."""
+        """The text after the last event: the ledger."""
         return ""
 
     def events(self, events: Sequence[Event]) -> str:
-        """Events in their order, each loss in its place."""
+        """The text of events in their order, each loss in its place."""
         texts = []
         for event in events:
             if event["lost"]:

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 # 4194304 has 7 digits.
 _TIME, _PID, _UID, _COMM, _SYSCALL, _RESULT = 12, 7, 6, 15, 11, 12
 
-# A screen of less than this has what was done in place of the call that did it, times without their milliseconds, and
-# results that are as wide as the usual ones. The longest action is "truncate".
+# A narrower screen shows the action in place of the call, times without milliseconds, and a narrower column of results.
+# The longest action is "truncate".
 _WIDE, _NARROW_TIME, _ACTION, _NARROW_RESULT = 100, 8, 8, 9
-# Where nothing better is left, a path gets this much, and the terminal breaks the line.
+# The least for a path. Where the line has less room, the terminal breaks it.
 _MIN_PATH = 16
 
 
@@ -107,18 +107,18 @@ def _is_narrow(screen: int | None) -> bool:
 
 
 def result(ret: int | None, errno: str | None) -> str:
-    """What came of a call, in one word."""
+    """The result of a call in one word."""
     if ret is None:
         return "?"
     return "ok" if ret >= 0 else errno or str(ret)
 
 
 def paths(event: Event, room: int | None = None) -> str:
-    """What a call was on, safe to write to a terminal: see :func:`row`."""
+    """The path of a call, or both of a rename, safe to write to a terminal: see :func:`row`."""
     old = _path(event["path"], event["path_kind"], event["filename"], event["name_status"])
     if event["action"] != "rename":
         return old if room is None else shortened(old, room)
-    # One of the two may be whole where the other is not: the status is of both.
+    # The status is that of both names, but one of the paths may be whole where the other is not.
     kind = event["path_kind"] if event["new_path"] else None
     new = _path(event["new_path"], kind, event["new_filename"], event["name_status"])
     if room is not None and width(old) + width(new) + 4 > room:
@@ -135,6 +135,6 @@ def _path(path: str | None, kind: str | None, filename: str | None, status: str)
 
 def _filename(filename: str | None, name_status: str) -> str:
     if filename is None:
-        # A call on a descriptor has no name to show, and none that failed.
+        # "ok" without a name: a call on a descriptor.
         return "<fd>" if name_status == "ok" else f"<{name_status}>"
     return f"{quoted(filename)}<truncated>" if name_status == "truncated" else quoted_name(filename)

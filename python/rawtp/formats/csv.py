@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
     from rawtp.event import Event
 
-# Control characters that would act on whoever looks at the file. Tabs and newlines are part of CSV, inside quotes.
+# Control characters that a terminal would obey. Tabs and newlines are part of CSV, inside quotes.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _QUOTED = re.compile('[",\r\n]|^[ \t]|[ \t]$')
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Csv(Format):
-    r"""These keys, in this order, and a last column ``bytes``.
+    r"""CSV with these keys, in this order, and a last column ``bytes``.
 
     What is not known is an empty field, and an empty text a quoted one. Lists are JSON. Tabs and newlines stay as they
     are, in quotes. Other control characters, and bytes that are not UTF-8, are shown as ``\xNN`` (``\u009b`` beyond
@@ -104,7 +104,7 @@ def _changed(value: object) -> object:
 
 
 def visible_text(text: str) -> str:
-    """The text without what UTF-8 cannot have, and without control characters but tabs and newlines."""
+    """Escape what UTF-8 cannot have, and control characters but tabs and newlines."""
     if text.isprintable():
         return text
     return _CONTROL.sub(lambda char: escape(char[0]), visible(text))

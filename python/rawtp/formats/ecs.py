@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from rawtp.event import Event
 
 _VERSION = "9.4.0"
-# The schema's types of event: what has the new name is no other file, and a truncated one is still there.
+# The schema's types of event. A rename is a change, since the file is the same; so is a truncation.
 _TYPES = {"delete": "deletion", "rmdir": "deletion", "rename": "change", "truncate": "change"}
 
 
 class Ecs(Documents):
-    """What is not known is left out.
+    """ECS. Unknown values are left out.
 
     ``file`` is what the call named; a rename's new name, which the schema has no field for, is ``rawtp.new_path``. All
     else that it has none for is in ``rawtp``, too.

@@ -53,7 +53,7 @@ def escape(char: str) -> str:
 
 
 def width(text: str) -> int:
-    """How many terminal cells ``text``, as :func:`printable` returns it, takes up."""
+    """The number of terminal cells that ``text``, as :func:`printable` returns it, takes up."""
     return len(text) if text.isascii() else sum(map(_cells, text))
 
 
@@ -73,7 +73,7 @@ def quoted(text: str) -> str:
 
 
 def shortened(text: str, cells: int) -> str:
-    """What :func:`printable` returned, in so many cells: of a longer text the beginning and the end."""
+    """Shorten what :func:`printable` returned to so many cells: the beginning and the end of a longer text."""
     if width(text) <= cells:
         return text
     end = cells // 2

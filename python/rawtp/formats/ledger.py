@@ -15,7 +15,7 @@ _LOST_ANYTHING = (*_LOST_EVENTS, "lost_exits", "missed", "unfollowed")
 
 
 def lost_anything(counts: Mapping[str, int | None]) -> bool:
-    """Whether an event, or the result of one, is missing from what was delivered, or may be."""
+    """Tell whether an event, or the result of one, is missing from what was delivered, or may be."""
     return any(counts[name] for name in _LOST_ANYTHING)
 
 

@@ -1,4 +1,4 @@
-"""Lines of keys, made fast: what does not vary from event to event is text already, with holes for the rest."""
+"""A cache of lines: what stays the same from event to event is text already, with holes for the rest."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ if TYPE_CHECKING:
     from rawtp.event import Event
 
 VARYING = ("ts_ns", "duration_ns", "seq", "filename", "new_filename", "path", "new_path", "host_path")
-"""What is another for the next event as a rule. All else stays for as long as a process does the same thing."""
+"""The keys whose values differ from event to event. The others stay while a process does the same thing."""
 
 _MAX_KEPT = 1024  # of at most some 20 KB each
 
 
 class Templates:
-    """For ``%``, by what they have in them. ``make`` makes one, with ``%s`` for each key of :data:`VARYING`."""
+    """Templates for ``%``, cached by the values that are text in them. ``make`` makes one, with ``%s`` for each key of
+    :data:`VARYING`."""
 
     def __init__(self, keys: Sequence[str], make: Callable[[Event], str]) -> None:
         same = [key for key in keys if key not in VARYING]
         varying = [key for key in keys if key in VARYING]
-        # Of a single key, itemgetter makes no tuple: `lost` is there to be cut off again.
+        # itemgetter of a single key gives no tuple: `lost` is added, and cut off again.
         self._same_of: Callable[[Mapping[str, object]], object] = itemgetter(*same, "lost")
         self._varying_of: Callable[[Mapping[str, object]], tuple[Any, ...]] = itemgetter(*varying, "lost", "lost")
         self._make = make

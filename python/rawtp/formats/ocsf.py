@@ -23,7 +23,7 @@ _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Ocsf(Documents):
-    """What is not known is left out, or unknown by the schema's own word where that requires a value.
+    """OCSF. Unknown values are left out, or are the schema's own "Unknown" where it requires a value.
 
     Times are in milliseconds, as the schema has them: ``unmapped`` has the nanoseconds, and all else that it has no
     attribute for.
@@ -47,7 +47,7 @@ class Ocsf(Documents):
         ret, duration_ns = event["ret"], event["duration_ns"]
         status, status_name = (0, "Unknown") if ret is None else (1, "Success") if ret >= 0 else (2, "Failure")
         file = _file(whole_path(event), event["filename"], is_folder=event["action"] == "rmdir" and ret == 0)
-        # The schema keeps it for what was done; what was only tried is in `unmapped`.
+        # The schema has file_result for renames that succeeded; a failed one's new name is in `unmapped`.
         renamed = event["action"] == "rename" and ret == 0
         return known(
             activity_id=activity,
@@ -82,7 +82,7 @@ class Ocsf(Documents):
 
 def _file(path: str | None, filename: str | None, *, is_folder: bool = False) -> dict[str, object]:
     directory, name = parts(path, filename)
-    # A call on a descriptor has no name; the schema wants one, and shows elsewhere that "" is none.
+    # A call on a descriptor has no name, but the schema requires one: "" stands for none.
     return known(name=name or "", path=path, parent_folder=directory, type_id=_FOLDER if is_folder else _UNKNOWN)
 
 

@@ -26,13 +26,13 @@ FIELDS = (
     *("via", "action", "filename", "new_filename", "path", "new_path", "path_kind", "host_path", "name_status", "ret"),
     "errno",
 )
-"""The keys that such an event is made of."""
+"""The keys that an object is made of."""
 
 PROCESS = (
     *("pid", "tid", "ppid", "uid", "gid", "comm", "parent_comm", "exe", "argv", "euid", "auid", "session_id"),
     *("start_ns", "ns_pid", "container_id", "pod_id"),
 )
-"""Those that stay the same for as long as a thread is what it is."""
+"""The keys that stay the same for as long as a thread is what it is."""
 
 _TEXTS = ("comm", "parent_comm", "exe", "argv", "filename", "new_filename", "path", "new_path", "host_path")
 _MAX_KEPT = 1024  # of at most some 20 KB each
@@ -41,7 +41,7 @@ _process_of = itemgetter(*PROCESS)
 
 
 class Documents(Format, ABC):
-    """One object a line, and events only. What they have in common is encoded once for each process."""
+    """A format of one object a line, for events only. It encodes what they have in common once for each process."""
 
     fields = FIELDS
 
@@ -50,11 +50,11 @@ class Documents(Format, ABC):
 
     @abstractmethod
     def common(self, event: Event) -> dict[str, object]:
-        """What depends on nothing but the keys of :data:`PROCESS`."""
+        """The part of an event's object that depends on the keys of :data:`PROCESS` alone."""
 
     @abstractmethod
     def own(self, event: Event) -> dict[str, object]:
-        """The rest, under other keys."""
+        """The rest of the object, under other keys."""
 
     def event(self, event: Event) -> str:
         """One event."""
@@ -67,7 +67,7 @@ class Documents(Format, ABC):
 
 
 def known(**values: object) -> dict[str, object]:
-    """Those of the values that are known; of objects, those that have something in them."""
+    """Leave out the values that are not known, and empty objects."""
     return {key: value for key, value in values.items() if value is not None and value != {}}
 
 

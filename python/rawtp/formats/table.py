@@ -1,4 +1,4 @@
-"""Chosen keys as a plain table."""
+"""A plain table of the keys that the user names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rawtp.event import Event
 
-# As wide as nearly all values are; a wider one pushes the rest of its row to the right.
+# The width of nearly all values. A wider one pushes the rest of its row to the right.
 _WIDTHS = {
     **dict.fromkeys(("ts_ns", "start_ns"), 19),
     **dict.fromkeys(("pid", "tid", "ppid", "ns_pid", "dfd", "cgroup_id"), 7),
@@ -28,7 +28,8 @@ _MIN_LAST = 16
 
 
 class Table(Format):
-    """These keys, in this order; ``-`` stands for what is not known. The last column has what is left of a terminal."""
+    """A table of these keys, in this order; ``-`` is an unknown value. The last column has the rest of a terminal's
+    line."""
 
     def __init__(
         self,

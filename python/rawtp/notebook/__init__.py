@@ -1,4 +1,4 @@
-"""For notebooks: events as a table and as a chart.
+"""Events as a table and as a chart, for notebooks.
 
 After ``%load_ext rawtp`` a list of events, as :meth:`rawtp.Tracer.get_many` gives it, is shown as a table by itself, as
 :class:`rawtp.Batch` and :class:`rawtp.Stats` are anyway. :meth:`rawtp.Tracer.live` is a table that follows what comes.
@@ -25,7 +25,7 @@ _KEYS = frozenset((*ALL_FIELDS, "ancestors"))
 
 
 def table(events: Sequence[Event] | Batch, rows: int = ROWS, keys: Iterable[str] | None = None) -> Table:
-    """The first events as a table: HTML in a notebook, text elsewhere. No name in it acts on the page.
+    """Show the first events as a table: HTML in a notebook, text elsewhere. No name in it acts on the page.
 
     ::
 
@@ -58,7 +58,7 @@ def table(events: Sequence[Event] | Batch, rows: int = ROWS, keys: Iterable[str]
 
 
 def chart(events: Iterable[Event] | Batch, by: str = "comm") -> Chart:
-    """How many events over time, by process: a picture in a notebook.
+    """Draw the number of events over time, by process: a picture in a notebook.
 
     It needs matplotlib (``pip install 'rawtp[notebook]'``). ``chart(events).figure`` is matplotlib's, to change or to
     save.

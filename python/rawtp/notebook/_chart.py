@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#222255")  # told apart by all eyes
 _OTHERS = "#bbbbbb"
 _MIN_BARS, _MAX_BARS = 10, 60
-_BAR_EVENTS = 3  # on average, so that bars of few events are not all of one
+_BAR_EVENTS = 3  # on average: with few events, narrow bars would have one event each
 _NAME_CELLS = 24
 _CHUNK = 4096  # dicts of a batch, at a time
 
@@ -106,7 +106,7 @@ def _draw(axes: Any, series: Sequence[tuple[str, array[int], str]], by: str) -> 
     axes.set_xlabel(f"{unit} after {Clock().of_day(begin)}")
     axes.set_ylabel(f"events in {wide:g} {unit}")
     axes.yaxis.get_major_locator().set_params(integer=True)
-    # matplotlib leaves a name with an underscore before it out, and takes what is between two $ for a formula.
+    # matplotlib leaves out a label that begins with an underscore, and parses text between two $ as a formula.
     legend = axes.legend([str(number) for number in range(len(series))], title=by, frameon=False, loc="upper left")
     legend.set_bbox_to_anchor((1, 1))
     for text, (name, _, _) in zip(legend.get_texts(), series, strict=True):
@@ -115,7 +115,7 @@ def _draw(axes: Any, series: Sequence[tuple[str, array[int], str]], by: str) -> 
 
 
 def nice(least: float) -> float:
-    """What is not below that, and 1, 2 or 5 times a power of ten: a thousandth at the least."""
+    """Round up to 1, 2 or 5 times a power of ten; the least is a thousandth."""
     least = max(least, 1e-3)
     power: float = 10.0 ** math.floor(math.log10(least))
     return next((power * step for step in (1, 2, 5) if power * step >= least), power * 10)

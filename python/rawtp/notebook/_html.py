@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rawtp._core import Batch, Stats
 
 ROWS = 20
-"""How many events are shown, when nobody says."""
+"""The number of events that are shown by default."""
 
 _MOST_KEYS = 10  # as many as a page has room for
 _SHARES = ("matched", "filtered", "lost_ring", "lost_state", "pending", "buffered", "delivered", "discarded")
@@ -30,7 +30,7 @@ _SHARES = ("matched", "filtered", "lost_ring", "lost_state", "pending", "buffere
 _SHORT = "text-align: left; white-space: pre"
 _LONG = "text-align: left; white-space: pre-wrap; overflow-wrap: anywhere"
 _NUMBER = "text-align: right"
-_SHORT_CELLS = 24  # so much stays on one line, whatever that costs the others
+_SHORT_CELLS = 24  # a text of up to this width is never broken
 
 
 class Table:
@@ -53,17 +53,17 @@ class Table:
 
 
 def batch(events: Batch) -> str:
-    """The first events of a batch."""
+    """Render the first events of a batch."""
     return Table(events._dicts(0, ROWS), counted(len(events), ROWS))._repr_html_()
 
 
 def counted(count: int, shown: int) -> str:
-    """How many events, and how many of them are shown."""
+    """Describe the number of events, and how many of them are shown."""
     return ledger.events(count) + (f", of which the first {shown} are shown" if count > shown else "")
 
 
 def stats(stats: Stats) -> str:
-    """The ledger: the sum, and what stands beside it."""
+    """Render the ledger: the sum, and the counters that are no part of it."""
     counts = stats.as_dict()
     lines = []
     for names in (_SHARES, tuple(name for name in counts if name not in _SHARES)):

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from rawtp.event import Event
 
 _REFRESH_S = 0.25
-_MAX_ROWS = 1000  # a page of more is slow to draw, and is drawn anew again and again
-_MAX_TAKEN = 65536  # at a time; dicts are made of those only that are shown
+_MAX_ROWS = 1000  # a longer table takes long to draw, and is drawn four times a second
+_MAX_TAKEN = 65536  # at a time; only the events that are shown become dicts
 _RATE_POINTS = 9  # the rate is that of the last two seconds
 
 
@@ -51,7 +51,7 @@ def live(tracer: Tracer, seconds: float | None, rows: int) -> None:
             elif interrupt.asked:
                 end = "interrupted"
             if end is None and handle is not None and now_s < shown_s + _REFRESH_S / 2:
-                continue  # so many come that one look took a moment only
+                continue  # the batch was full at once: take more before drawing
             points.append((now_s, taken))
             since_s, since = (begin_s, 0) if end else points[0]
             rate = (taken - since) / max(now_s - since_s, 1e-9)
@@ -71,7 +71,7 @@ def _figure(rate: float) -> str:
 
 
 def _losses(before: dict[str, int | None], now: dict[str, int | None]) -> str:
-    """What is not in the table, and should be, as far as anybody knows."""
+    """Describe the losses since ``before``."""
     more = {name: (now[name] or 0) - (before[name] or 0) for name in now}
     lost = more["lost_ring"] + more["lost_state"]
     others = [f", {name} {more[name]}" for name in ("missed", "lost_exits", "unfollowed") if more[name]]
@@ -89,7 +89,7 @@ class _Interrupt:
         self._before: Any = None
 
     def __enter__(self) -> _Interrupt:
-        # Signals are the main thread's; a thread beside it is interrupted by nobody.
+        # Python handles signals in the main thread only; no other thread can be interrupted.
         if threading.current_thread() is threading.main_thread():
             self._before = signal.signal(signal.SIGINT, self._on_signal) or signal.default_int_handler
         return self
@@ -105,7 +105,7 @@ class _Interrupt:
 
 
 def _display() -> Any:
-    """What shows something in place. A terminal cannot, whatever runs in it."""
+    """IPython's function that shows something in place. A terminal cannot, whatever runs in it."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     if ipython is None or getattr(shell, "kernel", None) is None:

@@ -24,11 +24,11 @@ class File:
         self._fd, self.continues = _opened(path)
 
     def on_hangup(self, *_: object) -> None:
-        """SIGHUP: the file has another name by now."""
+        """Handle SIGHUP: the file has another name by now."""
         self._hung_up = True
 
     def reopened(self, *, now: bool = False) -> bool:
-        """Open the file of that name anew, if the name is no longer this file's; whether it was.
+        """Open the file of that name anew if the name is no longer this file's; tell whether it was.
 
         Looked at ten times a second at the most, and at once after SIGHUP or if ``now``. OSError: it cannot be opened.
         """
@@ -47,12 +47,12 @@ class File:
         own = os.fstat(self._fd)
         try:
             named = os.stat(self.path, follow_symlinks=False)  # noqa: PTH116 - for each batch of events
-        except OSError:  # what is wrong is said by the attempt to open it
+        except OSError:  # the attempt to open it raises the error
             return False
         return (named.st_dev, named.st_ino) == (own.st_dev, own.st_ino)
 
     def write(self, text: str, encoding: str | None = None) -> None:
-        """All of it, in this encoding or in UTF-8."""
+        """Write all of it, in this encoding or in UTF-8."""
         rest = memoryview(text.encode(encoding or "utf-8", "rawtp.escape"))
         try:
             while rest:
@@ -82,7 +82,7 @@ def _continues(fd: int) -> bool:
     status = os.fstat(fd)
     if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, "is no regular file")
-    # Where a disk was full a line was cut off: what comes now is to be one of its own.
+    # A full disk has cut a line off. End it, so that the next event gets a line of its own.
     if status.st_size and os.pread(fd, 1, status.st_size - 1) != b"\n":
         os.write(fd, b"\n")
     return status.st_size > 0

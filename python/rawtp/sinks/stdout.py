@@ -28,18 +28,18 @@ class Standard:
         self._writer = Writer(self._fd, "standard output", patience)
 
     def width(self) -> int:
-        """The terminal's, now: asked each time, it follows a change of size by itself."""
+        """The columns of the terminal now. Asked each time, it follows a change of size by itself."""
         try:
             return os.get_terminal_size(self._fd or 1).columns or 80
         except OSError:
             return 80
 
     def reopened(self, *, now: bool = False) -> bool:
-        """Never."""
+        """Never open standard output anew."""
         return False
 
     def write(self, text: str, encoding: str | None = None) -> None:
-        """All of it, in this encoding or in the stream's own."""
+        """Write all of it, in this encoding or in the stream's own."""
         if self._writer is None:
             self._stream.write(text)
             self._stream.flush()

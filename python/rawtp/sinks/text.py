@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rawtp.formats.base import Format
     from rawtp.sinks.stdout import Standard
 
-_FILE_WAIT_S = 1.0  # so long after SIGHUP, or a removal, the file is a new one, though nothing is deleted
+_FILE_WAIT_S = 1.0  # after SIGHUP or a removal the new file is there within this time, even if no event comes
 
 
 class TextSink(Sink):

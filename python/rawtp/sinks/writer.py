@@ -1,4 +1,4 @@
-"""Writes to descriptors that nobody may be reading: a signal ends the wait for room."""
+"""Writes to descriptors that may have no reader; a signal ends the wait for room."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 codecs.register_error("rawtp.escape", escape_unencodable)
 
 _GRACE_S, _HASTE_S = 2.0, 1.0
-_PTMX = os.makedev(5, 2)  # opened again, it is another terminal
+_PTMX = os.makedev(5, 2)  # each open of it makes another terminal
 # POLLOUT promises room for this much in a pipe (PIPE_BUF, pipe(7)), for more in a socket, and for a byte in a terminal.
 _PIPE_BUF, _TERMINAL_BUF = 4096, 1
 
 
 class StalledError(OSError):
-    """The reader takes nothing, and a signal asks for the end."""
+    """Raised when the reader takes nothing and a signal asks for the end."""
 
     def __init__(self, name: str) -> None:
         super().__init__(errno.EAGAIN, "nobody reads it, and it is full", name)
 
 
 class Patience:
-    """How long to wait for a reader.
+    """The time to wait for a reader.
 
     For ever, until a signal asks for the end. From then on a reader has two seconds to take something, again and again.
     A second signal ends that: from then on only what is taken without a wait is written, for another second.
@@ -43,7 +43,7 @@ class Patience:
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
 
     def ask(self) -> None:
-        """A signal asks for the end, or asks again. For signal handlers."""
+        """Note that a signal asks for the end, or asks again. Signal handlers may call it."""
         now_s = time.monotonic()
         if self._asked_s is None:
             self._asked_s = now_s
@@ -52,18 +52,18 @@ class Patience:
         os.eventfd_write(self._wake, 1)
 
     def is_over(self) -> bool:
-        """Whether the second signal was a second ago: nothing more is to be written."""
+        """Tell whether the second signal was a second ago, after which nothing more is written."""
         return self._asked_again_s is not None and time.monotonic() >= self._asked_again_s + _HASTE_S
 
     def wait(self, fd: int) -> bool:
-        """Wait until the descriptor has room, or nobody reads it any more; whether that came in time."""
+        """Wait until the descriptor has room or has lost its reader; tell whether that came in time."""
         begin_s = time.monotonic()
         ready = select.poll()
         ready.register(fd, select.POLLOUT)
         ready.register(self._wake, select.POLLIN)
         while True:
             left_s = self._left_s(begin_s)
-            # Python goes on with a poll that a signal has interrupted: what wakes it is the descriptor.
+            # Python resumes a poll that a signal has interrupted, so the signal's handler wakes it by a descriptor.
             found = [one for one, _ in ready.poll(None if left_s is None else left_s * 1000)]
             if fd in found:
                 return True
@@ -90,7 +90,7 @@ class Writer:
         self._write = _without_waiting(fd)
 
     def write(self, data: bytes) -> None:
-        """All of it. OSError: as the kernel has it, with the name."""
+        """Write all of it. OSError: the kernel's, with the name."""
         rest = memoryview(data)
         while rest:
             try:

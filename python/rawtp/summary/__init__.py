@@ -1,4 +1,4 @@
-"""Who deleted how much, and where: counts that stay small however much is deleted."""
+"""Counts of deletions by process, by directory and by result, in bounded memory."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Summary:
         self._results: Counter[tuple[str, str]] = Counter()
 
     def add(self, events: Iterable[Event]) -> None:
-        """Count these, too."""
+        """Count these events, too."""
         for event in events:
             ret = event["ret"]
             result = "?" if ret is None else "ok" if ret >= 0 else event["errno"] or str(ret)

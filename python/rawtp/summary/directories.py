@@ -1,4 +1,4 @@
-"""Deleted files by directory, in bounded memory: what ``rm -rf`` removes is one tree."""
+"""Counts of deleted files by directory, in bounded memory: what ``rm -rf`` removes is one tree."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ class DirectoryCounts:
 
     def __init__(self, max_directories: int = _MAX_DIRECTORIES) -> None:
         self._max = max_directories
-        # By directory, what was deleted right in it; and by the parent of each deleted directory, those.
+        # By directory, the number of files deleted in it; and by the parent of each deleted directory, its whole count.
         self._files: Counter[str] = Counter()
         self._gone: dict[str, Counter[str]] = {}
         self._count = 0
         self._unknown = 0
 
     def add(self, path: str | None, *, is_directory: bool) -> None:
-        """One more. A directory that is deleted was empty: all that was deleted below it is now its tree's."""
+        """Count one more. A directory that is deleted was empty: all that was deleted below it is now its tree's."""
         if path is None:
             self._unknown += 1
             return
@@ -32,12 +32,12 @@ class DirectoryCounts:
         else:
             self._files[parent] += 1
         self._count += 1
-        # An estimate from above, so that the true number is seldom looked for.
+        # An upper bound of the number of counts: counting them each time would be slow.
         if self._count > self._max:
             self._fold()
 
     def top(self, rows: int) -> list[tuple[str | None, int]]:
-        """So many directories, the most first, and all of the rest folded into those above it."""
+        """The ``rows`` directories with the most, the most first; the rest is folded into those above it."""
         found: list[tuple[str | None, int]] = [*fold_smallest(self._all(), rows).items()]
         if self._unknown:
             found.append((None, self._unknown))
@@ -52,14 +52,14 @@ class DirectoryCounts:
     def _fold(self) -> None:
         counts = self._all()
         if len(counts) > self._max // 2:
-            # What was a tree may be counted with its parent from here on.
+            # From here on a deleted directory may be counted with its parent.
             self._files, self._gone = fold_smallest(counts, self._max // 2), {}
             counts = self._files
         self._count = len(counts)
 
 
 def fold_smallest(counts: Counter[str], rows: int) -> Counter[str]:
-    """At most so many counts: the smallest is joined with its nearest neighbour, in what is above both."""
+    """Reduce the counts to ``rows``: the smallest is joined with its nearest neighbour, in the directory above both."""
     kept = {_names(path): count for path, count in counts.items()}
     order = sorted(kept)
     smallest = [(count, names) for names, count in kept.items()]
@@ -67,7 +67,7 @@ def fold_smallest(counts: Counter[str], rows: int) -> Counter[str]:
     while len(kept) > max(rows, 1):
         count, names = heapq.heappop(smallest)
         if kept.get(names) != count:
-            continue  # it has grown since, or was joined: then it is in the heap again, or gone
+            continue  # stale: it has grown and is in the heap again, or was joined
         at = bisect_left(order, names)
         beside = [order[near] for near in (at - 1, at + 1) if 0 <= near < len(order)]
         other = max(beside, key=lambda near: len(_shared(names, near)))
