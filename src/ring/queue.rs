@@ -407,4 +407,21 @@ mod tests {
         });
         assert_eq!(queue.events(), 3, "what was given back was not queued");
     }
+
+    #[test]
+    fn a_drain_thread_without_memory_ends_the_waits() {
+        let queue = Queue::new(CHUNK_BYTES).unwrap();
+        let is_over = || queue.wait_for(1, Duration::ZERO, || false);
+        let announced = queue.announce(1).unwrap().unwrap();
+        assert!(!is_over());
+        queue.starve();
+        assert!(is_over());
+        assert_eq!(announced.read().unwrap(), 1);
+        assert!(queue.announce(1).unwrap().is_none());
+        // Who reads gives a chunk back, and waits again.
+        assert!(queue.pop().is_none());
+        assert!(!is_over());
+        queue.reach(1);
+        assert!(is_over());
+    }
 }

@@ -78,6 +78,31 @@ fn drain(queue: &Queue, chunks: u8, stop: &AtomicBool) {
 /// No timer ends a wait in loom: only what is waited for does.
 const LONG: Duration = Duration::from_secs(3600);
 
+/// Whether the only chunk is free.
+struct Free(loom::sync::Mutex<bool>, loom::sync::Condvar);
+
+impl Free {
+    fn new() -> Arc<Self> {
+        Arc::new(Self(loom::sync::Mutex::new(true), loom::sync::Condvar::new()))
+    }
+
+    fn take(&self) -> bool {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+
+    fn wait(&self) {
+        let mut is_free = self.0.lock().unwrap();
+        while !std::mem::take(&mut *is_free) {
+            is_free = self.1.wait(is_free).unwrap();
+        }
+    }
+
+    fn give(&self) {
+        *self.0.lock().unwrap() = true;
+        self.1.notify_one();
+    }
+}
+
 /// What a reader and a drain thread have in common. The ring's position counts chunks.
 struct Tracer {
     queue: Arc<Queue>,
@@ -110,6 +135,19 @@ impl Tracer {
         }
         rest.extend((drained + 1..=self.written.position()).map(|mark| chunk(mark as u8)));
         self.queue.close(rest, None);
+    }
+
+    /// As the drain thread does when memory is refused: it has one chunk, and gets it back from a reader.
+    fn drain_with_one_chunk(&self, free: &Free) {
+        for mark in 1..=self.written.position() {
+            if !free.take() {
+                self.queue.starve();
+                // It sleeps for some milliseconds and tries again: nothing changes before a reader gives the chunk back.
+                free.wait();
+            }
+            assert!(self.queue.push(chunk(mark as u8), || false).is_ok());
+            self.queue.reach(mark);
+        }
     }
 
     fn start(tracer: &Arc<Self>) -> thread::JoinHandle<()> {
@@ -232,6 +270,29 @@ fn main() {
     });
 
     flushes();
+    starves();
+}
+
+/// A reader gets all that the ring had from a drain thread that has one chunk: neither waits for the other for ever.
+fn starves() {
+    every_order(|| {
+        let tracer = Tracer::new(2);
+        let free = Free::new();
+        let drain = {
+            let (tracer, free) = (Arc::clone(&tracer), Arc::clone(&free));
+            thread::spawn(move || tracer.drain_with_one_chunk(&free))
+        };
+        let mut marks = Vec::new();
+        while !tracer.queue.has_reached(2) || marks.len() < 2 {
+            assert!(tracer.queue.wait_for(2, LONG, || false));
+            while let Some(chunk) = tracer.queue.pop() {
+                marks.push(chunk.bytes[0]);
+                free.give();
+            }
+        }
+        assert_eq!(marks, [1, 2]);
+        drain.join().unwrap();
+    });
 }
 
 fn flushes() {

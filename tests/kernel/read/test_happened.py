@@ -19,7 +19,7 @@ import rawtp
 from helpers.counted import counted
 from helpers.loops import LOOPS
 from helpers.numbered import delete, numbers
-from helpers.support import HANG_S, assert_ledger, hook_refusal, settle, wait_for
+from helpers.support import HANG_S, SLOWER, assert_ledger, hook_refusal, settle, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -269,7 +269,7 @@ while time.monotonic() < end:
 """
 """A real-time process, which lets nothing else run on a CPU."""
 
-STARVED_S = 0.7
+STARVED_S = 0.7 * SLOWER
 
 
 @contextmanager
@@ -352,7 +352,7 @@ def test_an_interrupted_wait_loses_nothing(own: rawtp.Tracer, name: str) -> None
     try:
         with starved():
             delete(0, COUNT)
-            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            signal.setitimer(signal.ITIMER_REAL, 0.05 * SLOWER)
             with pytest.raises(_InterruptError):
                 getattr(own, name)(**{"duration" if name == "to_arrow" else "timeout": 0})
     finally:
