@@ -7,7 +7,6 @@ from importlib.metadata import metadata
 
 EXTRAS = {
     "arrow": {"pyarrow"},
-    "cli": {"rich"},
     "notebook": {"ipykernel", "matplotlib"},
     "pandas": {"pandas", "pyarrow"},
     "polars": {"polars"},

@@ -6,7 +6,6 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from rawtp.cli import frames
 from rawtp.cli.stderr import message
 from rawtp.formats import ledger
 from rawtp.formats.base import LOSS_KEYS
@@ -85,12 +84,11 @@ class Pipeline:
                 message(f"lost {ledger.events(tail)} at the end")
         self._sink.end(counts)
 
-    def summary(self, color: str) -> list[str]:
+    def summary(self) -> list[str]:
         """Lines for people; none if they were not asked for."""
         if self._summary is None:
             return []
-        framed = frames.framed(self._summary.sections(), sys.stderr) if frames.wanted(sys.stderr, color) else None
-        return self._summary.lines() if framed is None else framed.splitlines()
+        return self._summary.lines()
 
     def _tell_ledger(self) -> None:
         now_s = time.monotonic()

@@ -261,7 +261,7 @@ def _account(
     unread = (counts["buffered"] or 0) + (counts["discarded"] or 0) if stop.in_haste else 0
     if unread:
         message(f"ended at once by a second signal: {ledger.events(unread)} that had come were not read")
-    for line in pipeline.summary(args.color):
+    for line in pipeline.summary():
         write_error(line)
     if not args.quiet:
         for line in ledger.summary(counts, whole=bool(args.stats or failure or unread)):
