@@ -58,7 +58,7 @@ class _AllFields(TypedDict):
     ns_pid: int
     """The process id in the innermost of the process's pid namespaces: what it sees itself, in a container."""
     pid_ns: int
-    """The innermost pid namespace of ``ns_pid`` (the inode number in ``/proc/PID/ns/pid``)."""
+    """The innermost of the process's pid namespaces (the inode number in ``/proc/PID/ns/pid``)."""
     mnt_ns: int
     """The mount namespace (the inode number in ``/proc/PID/ns/mnt``)."""
     cgroup_id: int
@@ -79,7 +79,7 @@ class _AllFields(TypedDict):
     abi: str
     """The table that the call came through: ``"x86_64"``, ``"i386"``, ``"x32"``, ``"aarch64"`` or ``"arm"``."""
     via: Literal["syscall", "io_uring"]
-    """The way by which the call reached the kernel. A request of io_uring's has the name of the system call that does
+    """The way on which the call reached the kernel. A request of io_uring's has the name of the system call that does
     the same (``io_uring_enter(2)``); its entry is its submission, its return its completion. ``tid`` is the thread that
     submitted it: with ``IORING_SETUP_SQPOLL`` one of the kernel's, whose ``comm`` is the process's here."""
     action: Literal["delete", "rmdir", "rename", "truncate"]
@@ -101,13 +101,12 @@ class _AllFields(TypedDict):
     new_path: str | None
     """The path of ``new_filename``, in the same way."""
     path_kind: Literal["absolute", "cwd", "dirfd", "partial"] | None
-    """The way by which ``path`` was got: the name was absolute; relative to the working directory; relative to a
-    descriptor (or that one's own). ``"partial"``: not to be trusted as a whole. Its beginning is not known, and then it
-    has no leading slash: it is longer than 4,096 bytes, in a mount that is attached nowhere (``umount -l``,
-    ``open_tree(2)``), or directories above it were renamed each time that it was looked up. Or its end did not fit, or
-    the directory itself is deleted. Of a rename, also when that is so of ``new_path`` alone. ``None``: no path, for a
-    bad descriptor, an unreadable or empty name, a file without a name (a memfd), or a process that works outside its
-    own root."""
+    """The base of ``path``: the name was absolute; relative to the working directory; relative to a descriptor (or that
+    one's own). ``"partial"``: not to be trusted as a whole. Its beginning is not known, and then it has no leading
+    slash: it is longer than 4,096 bytes, in a mount that is attached nowhere (``umount -l``, ``open_tree(2)``), or
+    directories above it were renamed each time that it was looked up. Or its end did not fit, or the directory itself
+    is deleted. Of a rename, also when that is so of ``new_path`` alone. ``None``: no path, for a bad descriptor, an
+    unreadable or empty name, a file without a name (a memfd), or a process that works outside its own root."""
     host_path: str | None
     """The path from the root of the process's mount namespace, where that differs: in a chroot. ``None`` also where it
     is not known, as of a root that is in a mount attached nowhere."""
