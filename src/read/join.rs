@@ -74,7 +74,7 @@ struct Open {
     offset_ns: i64,
     call: (u16, u32),
     ts_ns: u64,
-    program: Option<Arc<ExecInfo>>,
+    exec: Option<Arc<ExecInfo>>,
     record: Vec<u8>,
 }
 
@@ -102,7 +102,7 @@ impl CallId {
 pub struct Join {
     open: FxHashMap<CallId, Open>,
     open_bytes: usize,
-    programs: ExecCache,
+    exec_cache: ExecCache,
     /// Given up: to be delivered without a result.
     ready: VecDeque<Open>,
     spare: Vec<Vec<u8>>,
@@ -149,7 +149,7 @@ impl Join {
                         *position = start;
                         continue;
                     }
-                    if let Err(refused) = self.programs.learn(enter) {
+                    if let Err(refused) = self.exec_cache.learn(enter) {
                         *position = start;
                         return Err(refused.into());
                     }
@@ -163,8 +163,8 @@ impl Join {
                         let returned = returned_at_exit(enter);
                         let returned = returned.as_ref().map(Exit::new);
                         let exit = exit.as_ref().map(|(exit, _)| exit).or(returned.as_ref());
-                        let program = self.programs.get(enter.record.pid).map(|program| &**program);
-                        let event = Event { enter, exit, offset_ns: chunk.offset_ns, program, lost_before: 0 };
+                        let exec = self.exec_cache.get(enter.record.pid).map(|exec| &**exec);
+                        let event = Event { enter, exit, offset_ns: chunk.offset_ns, exec, lost_before: 0 };
                         let result = deliver(&event, counts, make);
                         if result.is_err() {
                             take_off(&counts.decoded, 1);
@@ -261,8 +261,8 @@ impl Join {
         self.open_bytes += bytes.len();
         add(&counts.pending, 1);
         let call = (enter.record.abi, enter.record.nr);
-        let program = self.programs.get(enter.record.pid).cloned();
-        let open = Open { offset_ns, call, ts_ns: enter.record.ts_ns, program, record };
+        let exec = self.exec_cache.get(enter.record.pid).cloned();
+        let open = Open { offset_ns, call, ts_ns: enter.record.ts_ns, exec, record };
         if let Some(earlier) = self.open.insert(key, open) {
             // The thread is in its next call: the exit of the one before was lost.
             self.open_bytes -= earlier.record.len();
@@ -350,7 +350,7 @@ fn finish<R>(
     let Record::Enter(enter) = &parse(&open.record)? else {
         return Err(Malformed("an open call that is no enter record").into());
     };
-    let event = Event { enter, exit, offset_ns: open.offset_ns, program: open.program.as_deref(), lost_before: 0 };
+    let event = Event { enter, exit, offset_ns: open.offset_ns, exec: open.exec.as_deref(), lost_before: 0 };
     let result = deliver(&event, counts, make);
     if result.is_err() {
         add(&counts.pending, 1);
@@ -506,7 +506,7 @@ mod tests {
         let Record::Enter(enter) = parse(&bytes).unwrap() else { panic!("not an enter record") };
         let returned = returned_at_exit(&enter).unwrap();
         let exit = Some(&Exit::new(&returned)).copied();
-        let event = Event { enter: &enter, exit: exit.as_ref(), offset_ns: 0, program: None, lost_before: 0 };
+        let event = Event { enter: &enter, exit: exit.as_ref(), offset_ns: 0, exec: None, lost_before: 0 };
         assert_eq!((event.ret(), event.duration_ns(), event.ts_ns()), (Some(0), None, 900));
     }
 

@@ -161,12 +161,12 @@ fn with_a_filter_that_tells_later_what_was_lost_before() {
 #[test]
 fn gathered_over_several_turns() {
     each_refusal(Outcome::Any, 3, |reader, values, counts| {
-        let mut columns = BatchBuilder::new(values, 0)?;
+        let mut builder = BatchBuilder::new(values, 0)?;
         let filled = (1..4).try_for_each(|turn| {
-            if columns.is_full() { Ok(()) } else { columns.fill(reader, values, counts, 40 * turn) }
+            if builder.is_full() { Ok(()) } else { builder.fill(reader, values, counts, 40 * turn) }
         });
-        let rows = columns.rows() as u64;
-        let made = filled.and_then(|()| columns.finish(schema(Fields::ALL)));
+        let rows = builder.rows() as u64;
+        let made = filled.and_then(|()| builder.finish(schema(Fields::ALL)));
         made.inspect_err(|_| counts.take_back(rows))
     });
 }
