@@ -63,12 +63,12 @@ impl From<OutOfMemory> for Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// For `map_err` on a refused allocation. `context` says what cannot be done without the memory.
+    /// Makes a function for `map_err` on a refused allocation. `context` says what cannot be done without the memory.
     pub fn memory(context: &'static str) -> impl FnOnce(OutOfMemory) -> Self {
         move |OutOfMemory| Self::Memory(context)
     }
 
-    /// For `map_err` on a failed system call.
+    /// Makes a function for `map_err` on a failed system call.
     pub fn os<E: Into<io::Error>>(context: &'static str) -> impl FnOnce(E) -> Self {
         move |source| Self::Os { context, source: source.into() }
     }

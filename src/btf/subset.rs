@@ -262,7 +262,7 @@ mod tests {
         }
     }
 
-    /// Name, kind and members, each with the name of its type, of all that are named.
+    /// Lists all types: kind, name and members, each member with its type and offset.
     fn listed(btf: &[u8]) -> Vec<String> {
         let types = Types::new(btf).unwrap();
         let name = |at| String::from_utf8(types.name(at).unwrap().to_vec()).unwrap();
@@ -317,7 +317,7 @@ mod tests {
             "5  len=2:@0",
             "3 ",
             "4 task pid=3:@64 =5:@160 uid=2:@224",
-            // Of a flavour, as the kernel has none, and yet as libbpf sees it.
+            // The kernel has no types with a flavour, but libbpf would match this one.
             "4 task___old",
         ];
         assert_eq!(listed(&kept), wanted);

@@ -236,7 +236,7 @@ mod tests {
 
     const HIERARCHIES: [Hierarchy; 2] = [Hierarchy::V2, Hierarchy::V1(CONTROLLERS[1])];
 
-    /// A cgroup of our own with a container's name; removed in the end.
+    /// A new cgroup with a container's name. It is removed on drop.
     struct Container {
         dir: PathBuf,
         name: String,
@@ -244,7 +244,8 @@ mod tests {
     }
 
     impl Container {
-        /// `None` where it is not mounted, or we may not create cgroups in it: the tests have nothing to test there.
+        /// Creates it. `None` where the hierarchy is not mounted or this process may not create cgroups in it; then there
+        /// is nothing to test.
         fn create(hierarchy: &Hierarchy) -> Option<Self> {
             let mount = Mount::open(hierarchy)?;
             let nonce = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_nanos();
@@ -276,7 +277,11 @@ mod tests {
         let id = container.id;
         drop(container);
         assert_eq!(cgroups.workload(id), workload, "forgotten with the cgroup");
-        assert_eq!(*CgroupLookup::new(cgroups.hierarchy).workload(id), Workload::default(), "found after it was removed");
+        assert_eq!(
+            *CgroupLookup::new(cgroups.hierarchy).workload(id),
+            Workload::default(),
+            "found after it was removed"
+        );
     }
 
     #[test]
@@ -317,7 +322,7 @@ mod tests {
         Report { version: 2, id, is_new, path: path.as_bytes().into() }
     }
 
-    /// One that looks nothing up.
+    /// A lookup that finds no mount.
     fn blind() -> CgroupLookup {
         let later = Instant::now() + Duration::from_secs(600);
         CgroupLookup { no_mount_before: Some(later), ..CgroupLookup::new(Hierarchy::V2) }
@@ -358,7 +363,7 @@ mod tests {
 
     #[test]
     fn the_cache_is_bounded_and_keeps_what_is_used() {
-        // No mount, and none to be looked for: every id is a failure at no cost.
+        // It has no mount and looks for none, so every id fails at no cost.
         let later = Instant::now() + Duration::from_secs(600);
         let mut cgroups = CgroupLookup { no_mount_before: Some(later), ..CgroupLookup::new(Hierarchy::V2) };
         let used = Arc::new(parse(b"/init.scope"));

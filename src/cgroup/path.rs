@@ -239,8 +239,8 @@ mod tests {
 
     const K: &str = "5cf82fwiumld3vcs5d5l5pzyv";
 
-    /// `<A>`, `<B>`: ids; `<U>`: a pod's uid, `<V>`: the same in a slice's name; `<S>`: a static pod's uid; `<K>`: an id
-    /// of `BuildKit`'s.
+    /// Replaces the placeholders. `<A>` and `<B>` are ids, `<U>` a pod's uid, `<V>` the same in a slice's name, `<S>` a
+    /// static pod's uid, `<K>` an id of `BuildKit`.
     fn expand(text: &str) -> String {
         let text = text.replace("<K>", K).replace("<A>", A).replace("<B>", B).replace("<S>", S);
         text.replace("<U>", U).replace("<V>", &U.replace('-', "_"))
@@ -250,7 +250,7 @@ mod tests {
         (!text.is_empty()).then(|| expand(text))
     }
 
-    /// Runtime and driver; path; container, pod, unit: "" where there is none.
+    /// Runtime and driver, path, container, pod, unit. "" stands for none.
     #[rustfmt::skip]
     const SAMPLES: &[(&str, &str, &str, &str, &str)] = &[
         ("docker, systemd", "/system.slice/docker-<A>.scope", "<A>", "", "docker-<A>.scope"),
@@ -304,8 +304,8 @@ mod tests {
         ("ECS, v1", "/ecs/e87f840d-0c91-468e-b692-95af33f9a324/<A>", "<A>", "", ""),
         ("ECS, v1, cluster's name", "/ecs/cluster/36633e8fbc5a935479e62a8afbc8d119/<A>", "<A>", "", ""),
         ("ECS, v2", "/ecstasks.slice/ecstasks-36633e8fbc5a935479e62a8afbc8d119.slice/docker-<A>.scope", "<A>", "", "docker-<A>.scope"),
-        // aws/amazon-ecs-agent: agent/taskresource/cgroup/control/cgroupv2_controller_linux.go. Fargate has no source to
-        // read: what is found there is what tracing libraries are tested with (DataDog/dd-trace-rb, cgroup_spec.rb).
+        // aws/amazon-ecs-agent: agent/taskresource/cgroup/control/cgroupv2_controller_linux.go. Fargate has no public
+        // source; its paths are those that tracing libraries are tested with (DataDog/dd-trace-rb, cgroup_spec.rb).
         ("ECS, v2, the task itself", "/ecstasks.slice/ecstasks-<S>.slice", "", "", ""),
         ("ECS, Fargate 1.4", "/ecs/<S>-1234567890", "<S>-1234567890", "", ""),
         ("ECS, Fargate 1.4, below its task", "/ecs/<U>/<S>-1234567890", "<S>-1234567890", "", ""),
@@ -410,7 +410,7 @@ mod tests {
             assert_eq!(parse(path.as_bytes()), Workload::default(), "{path}");
         }
         assert_eq!(parse(b"/\xff.service/lxc/\xff/lxc.payload.\\xff"), Workload::default());
-        // As a name it is a unit still, but of no container.
+        // The name is still that of a unit, but of no container.
         for scope in [format!("docker-{upper}.scope"), format!("docker-{A}0.scope"), format!("mine-{A}.scope")] {
             let workload = parse(format!("/{scope}").as_bytes());
             assert_eq!(workload, Workload { unit: Some(scope), ..Workload::default() });

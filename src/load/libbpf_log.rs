@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     fn print(message: &CStr) {
-        // SAFETY: so many bytes may be written, with their NUL; the format asks for a C string.
+        // SAFETY: there is room for `bytes`, NUL included, and the format asks for a C string.
         keep(|text, bytes| unsafe { libc::snprintf(text, bytes, c"%s".as_ptr(), message.as_ptr()) });
     }
 

@@ -8,7 +8,8 @@ use libbpf_sys::{BPF_PSEUDO_KFUNC_CALL, bpf_insn};
 use crate::btf::vmlinux::TypeIds;
 use crate::sys::bpf::load;
 
-// Opcodes (include/uapi/linux/bpf.h): BPF_JMP | BPF_CALL, BPF_JMP | BPF_EXIT, and BPF_ALU64 | BPF_MOV with BPF_X or BPF_K.
+// Opcodes (include/uapi/linux/bpf.h): BPF_JMP | BPF_CALL, BPF_JMP | BPF_EXIT, and BPF_ALU64 | BPF_MOV with BPF_X or
+// BPF_K.
 const CALL: u8 = 0x85;
 const EXIT: u8 = 0x95;
 const MOVE: u8 = 0xbf;

@@ -256,7 +256,7 @@ mod tests {
         assert_eq!(matched("/**", &["/", "/a", "/a/b"]), [true; 3]);
     }
 
-    /// Of this glob there are a million states, and a path can come by each of them.
+    /// This glob has a million states, and a path can come by each of them.
     #[test]
     fn the_kept_states_are_bounded() {
         let mut glob = glob(&format!("/*a{}", "?".repeat(20)));

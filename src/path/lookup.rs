@@ -84,13 +84,13 @@ mod tests {
     fn a_missing_path_has_no_special_name() {
         assert!(!is_there(b"/proc/self/[x]", is_special) && !is_there(b"/proc/self", is_special));
         assert!(is_others(b"/nonexistent/[x]/y", is_special) && !is_others(b"/nonexistent/x", is_special));
-        // In the root directory only root makes names.
+        // Only root makes names in the root directory.
         assert!(!is_others(b"/[x]/y", is_special));
     }
 
     #[test]
     fn a_link_is_found_and_followed() {
-        // The kernel's own, on every host.
+        // The kernel makes this link on every host.
         let found = link_on(b"/proc/self/fd/not/there").unwrap();
         assert_eq!(found.link, Path::new("/proc/self"));
         assert_eq!(found.real.unwrap(), Path::new(&format!("/proc/{}/fd/not/there", std::process::id())));

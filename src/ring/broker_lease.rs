@@ -17,7 +17,7 @@ pub type EndReason = Arc<OnceLock<String>>;
 /// The drain thread's side of the connection. Dropping it makes the broker detach the programs.
 #[derive(Debug)]
 pub struct BrokerLease {
-    /// It is closed in the child of a fork, like a link, because it too keeps the programs attached.
+    /// The child of a fork closes it, like a link, because it too keeps the programs attached.
     socket: CloseOnForkFd,
     counters: Arc<KernelCounters>,
     end: EndReason,

@@ -299,7 +299,7 @@ mod tests {
     }
 
     impl Written {
-        /// Two records, the first of which is still being written.
+        /// Writes two records, the first of which is still being written.
         fn new() -> (Self, u64) {
             let page = page_bytes();
             // SAFETY: a C string and a flag; the descriptor is nobody else's.
@@ -357,7 +357,7 @@ mod tests {
         assert!(queue.wait_for(end, LONG, || false));
         assert!(start.elapsed() >= STUCK);
         assert!(queue.pop().is_none() && !queue.is_closed());
-        // Once it is written it comes all the same.
+        // The record still comes once it is written.
         ring.header().fetch_and(!BUSY, Ordering::Release);
         drain.finish();
         let chunks: Vec<_> = std::iter::from_fn(|| queue.pop()).map(|chunk| chunk.events).collect();

@@ -15,7 +15,7 @@ use crate::load;
 use crate::load::attach::Attached;
 use crate::load::coverage::HookCoverage;
 use crate::load::loaded::Loaded;
-use crate::read::join::ReaderCounters;
+use crate::read::counters::ReaderCounters;
 use crate::read::residual_filter::ResidualFilter;
 use crate::read::{Reader, waiting};
 use crate::ring::broker_lease::{BrokerLease, EndReason};
@@ -183,15 +183,9 @@ impl Session {
     pub fn ledger(&self) -> Ledger {
         let read = &*self.reader_counters;
         // The reader's counters are read before the kernel's, because a decoded record was submitted earlier.
-        let [decoded, pending, delivered, discarded, filtered, unreported_losses] = [
-            &read.decoded,
-            &read.pending,
-            &read.delivered,
-            &read.discarded,
-            &read.filtered,
-            &read.unreported_losses,
-        ]
-        .map(|counter| counter.load(Ordering::Relaxed));
+        let [decoded, pending, delivered, discarded, filtered, unreported_losses] =
+            [&read.decoded, &read.pending, &read.delivered, &read.discarded, &read.filtered, &read.unreported_losses]
+                .map(|counter| counter.load(Ordering::Relaxed));
         let running = self.lock_running();
         let (totals, missed) = match self.last.get() {
             Some(last) => (last.totals, last.missed),

@@ -22,7 +22,8 @@ extern "C" fn in_child() {
     for slot in &DESCRIPTORS {
         let fd = slot.swap(FREE, Ordering::Relaxed);
         if fd != FREE {
-            // SAFETY: close(2) is async-signal-safe, and the child's owner of this descriptor forgets it (CloseOnForkFd::drop).
+            // SAFETY: close(2) is async-signal-safe, and the child's owner of this descriptor forgets it
+            // (CloseOnForkFd::drop).
             unsafe { libc::close(fd) };
         }
     }
@@ -50,7 +51,7 @@ impl CloseOnForkFd {
     /// [`Error::Value`] when this process has no free slot left.
     pub fn new(fd: OwnedFd) -> Result<Self> {
         REGISTER.call_once(|| {
-            // SAFETY: the handler calls only what is async-signal-safe. The module is never unloaded (CPython does not).
+            // SAFETY: the handler calls only async-signal-safe functions. CPython never unloads the module.
             unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
         });
         let raw = fd.as_raw_fd();

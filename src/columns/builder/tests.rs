@@ -1,4 +1,4 @@
-//! Batches against the values of the same events.
+//! Compares batches with the values of the same events.
 
 use std::convert::Infallible;
 use std::hash::BuildHasher;
@@ -20,7 +20,7 @@ use crate::record::testing::{add_segment, walked};
 use crate::record::{Enter, Exit, enter_record, exit_record};
 use crate::skel::types::{name_status, segment_kind, walk_status};
 
-/// What an event is made of: few of each, so that they repeat.
+/// The parts of an event, each out of few values, so that they repeat.
 #[derive(Debug, Clone)]
 struct Sample {
     record: enter_record,
@@ -91,7 +91,7 @@ fn with_event<R>(sample: &Sample, then: impl FnOnce(&Event<'_>) -> R) -> R {
     add_segment(&mut run, segment_kind::SEGMENT_ANCESTORS.0, 0, &sample.ancestors);
     let segments = Segments::read(&run).unwrap();
     let exec_segments = Segments::read(&exec_run).unwrap();
-    // Equal ones have one number, as the events of one process have.
+    // Equal exec infos have one number, as for the events of one process.
     let id = FxBuildHasher.hash_one((&sample.directory, &sample.exec));
     let exec = Some(&ExecInfo::new(id, &exec_segments));
     let exit = sample.ret.map(|ret| exit_record { ret, ts_ns: u64::MAX, ..Default::default() });
@@ -120,7 +120,7 @@ fn shown(value: Value<'_>) -> String {
     }
 }
 
-/// The text that stands for these bytes, found in another way than the columns do.
+/// Returns the text for these bytes, computed in another way than the columns do.
 fn text_of(bytes: &[u8]) -> String {
     match str::from_utf8(bytes) {
         Ok(text) => text.into(),
@@ -133,7 +133,8 @@ fn text_of(bytes: &[u8]) -> String {
     }
 }
 
-/// The cell as [`shown`] shows the value; checks that the bytes are there exactly when the text is not all of them.
+/// Formats a cell as [`shown`] formats the value. Checks that the raw bytes are there exactly when the text does not
+/// show all.
 pub(super) fn cell(key: Key, column: &ArrayRef, bytes: Option<&ArrayRef>, row: usize) -> String {
     if column.is_null(row) {
         assert!(key.or_none() && bytes.is_none_or(|bytes| bytes.is_null(row)), "{key:?}");
@@ -154,8 +155,8 @@ pub(super) fn cell(key: Key, column: &ArrayRef, bytes: Option<&ArrayRef>, row: u
         ValueType::U64 => column.as_primitive::<UInt64Type>().value(row).to_string(),
         ValueType::Bool => column.as_boolean().value(row).to_string(),
         ValueType::Keyword | ValueType::DictBytes => {
-            let words = column.as_dictionary::<Int32Type>();
-            one(words.values().as_string::<i32>().value(words.key(row).unwrap()))
+            let dictionary = column.as_dictionary::<Int32Type>();
+            one(dictionary.values().as_string::<i32>().value(dictionary.key(row).unwrap()))
         }
         ValueType::Bytes => one(column.as_string::<i32>().value(row)),
         ValueType::Ancestors => {
