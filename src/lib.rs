@@ -7,6 +7,7 @@
 //! The folders import downwards only, in the order of `scripts/layers.py`.
 
 // `py_doc!` returns the docstrings of `python/rawtp/_core.pyi`.
+#[cfg(feature = "python")]
 include!(concat!(env!("OUT_DIR"), "/py_docs.rs"));
 
 pub mod btf;

@@ -43,8 +43,8 @@ impl Drop for Mask {
     }
 }
 
-/// A guard that blocks all signals but [`FAULTS`] in this thread until it is dropped. Threads started meanwhile keep
-/// them blocked.
+/// A guard that blocks all signals in this thread, except those of faults, until it is dropped. Threads started meanwhile
+/// keep them blocked.
 #[derive(Debug)]
 pub struct Blocked {
     _mask: Mask,
