@@ -1,5 +1,5 @@
-//! For Miri: memory as malloc gives it, aligned for anything. Miri's own is aligned for bytes only where bytes are asked for,
-//! and a chunk's are: the records in it would not be aligned.
+//! An allocator for Miri that aligns memory like malloc, for any type. Miri's own aligns memory for bytes only where
+//! bytes are asked for, as for a chunk. Then the records in the chunk would not be aligned.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 
@@ -9,15 +9,15 @@ fn aligned(layout: Layout) -> Layout {
     layout.align_to(align_of::<libc::max_align_t>()).expect("the size is far from the largest")
 }
 
-// SAFETY: what the system gives for a stricter layout serves the one that was asked for, and goes back under the same.
+// SAFETY: memory for a stricter layout also serves the requested one, and it is freed with the stricter layout.
 unsafe impl GlobalAlloc for Malloc {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's promise, of a stricter layout.
+        // SAFETY: the caller's guarantee, for a stricter layout.
         unsafe { System.alloc(aligned(layout)) }
     }
 
     unsafe fn dealloc(&self, start: *mut u8, layout: Layout) {
-        // SAFETY: `alloc` took the same layout for it.
+        // SAFETY: `alloc` passed the same layout.
         unsafe { System.dealloc(start, aligned(layout)) }
     }
 }
