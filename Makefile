@@ -19,7 +19,7 @@ export PYO3_PYTHON := $(CURDIR)/.venv/bin/python
 # maturin stops when it finds two kinds of environment.
 unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
 
-QUICK := tests/unit $(addprefix tests/kernel/,event filter load syscall)
+QUICK := tests/unit $(addprefix tests/kernel/,load syscall)
 
 CI_RUN := $(filter true,$(CI))
 LOCKED := $(if $(CI_RUN),--locked)
