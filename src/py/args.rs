@@ -1,4 +1,4 @@
-//! What Python passes to a method, checked.
+//! Checks the arguments that Python passes to a method.
 
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -13,7 +13,11 @@ use crate::config::filters::{Cgroup, FilterArgs};
 use crate::config::outcome::Outcome;
 use crate::syscall::GROUPS;
 
-/// An int argument; anything else is refused by name, and what no machine word holds by its value.
+/// An int argument.
+///
+/// # Errors
+///
+/// `TypeError` names the argument, `ValueError` an int that no machine word holds.
 pub(crate) fn int_arg(name: &str, value: &Bound<'_, PyAny>) -> PyResult<i64> {
     if value.is_instance_of::<PyBool>() || !value.is_instance_of::<PyInt>() {
         return Err(PyTypeError::new_err(format!("{name} must be an int, not {}", value.get_type().name()?)));
@@ -21,20 +25,20 @@ pub(crate) fn int_arg(name: &str, value: &Bound<'_, PyAny>) -> PyResult<i64> {
     value.extract().map_err(|_| PyValueError::new_err(format!("{name} is out of range: {value}")))
 }
 
-/// How many to take at the most.
+/// A count argument: an int from 1 up.
 pub(crate) fn count_arg(name: &str, value: OptArg<'_, '_>, default: usize) -> PyResult<usize> {
     let Some(value) = value else { return Ok(default) };
-    let most = int_arg(name, value)?;
-    usize::try_from(most)
+    let count = int_arg(name, value)?;
+    usize::try_from(count)
         .ok()
-        .filter(|most| *most > 0)
-        .ok_or_else(|| PyValueError::new_err(format!("{name} must be at least 1, not {most}")))
+        .filter(|count| *count > 0)
+        .ok_or_else(|| PyValueError::new_err(format!("{name} must be at least 1, not {count}")))
 }
 
 /// An argument that may be left out, or be None.
 pub(crate) type OptArg<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
 
-/// One that may be left out, but not be None. pyo3's own checks do not name the argument in what they say.
+/// An argument that may be left out, but not be None. pyo3's own checks do not name the argument in their messages.
 pub(crate) struct Arg<'a, 'py>(pub(crate) Option<Borrowed<'a, 'py, PyAny>>);
 
 impl<'a, 'py> FromPyObject<'a, 'py> for Arg<'a, 'py> {
@@ -46,7 +50,7 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Arg<'a, 'py> {
 }
 
 impl<'a, 'py> Arg<'a, 'py> {
-    /// It, or what stands for one that was not given.
+    /// The value, or the default of an argument that was not given.
     fn or<T: FromPyObject<'a, 'py>>(self, default: T, name: &str, wanted: &str) -> PyResult<T> {
         let Some(value) = self.0 else { return Ok(default) };
         value.extract().map_err(|error: T::Error| refused(name, wanted, error.into(), &value))
@@ -61,7 +65,7 @@ impl<'a, 'py> Arg<'a, 'py> {
     }
 }
 
-/// In place of a `TypeError`, which does not say whose type it is.
+/// Replaces a `TypeError` by one that names the argument.
 pub(crate) fn refused(name: &str, wanted: &str, error: PyErr, value: &Bound<'_, PyAny>) -> PyErr {
     if !error.is_instance_of::<PyTypeError>(value.py()) {
         return error;
@@ -70,7 +74,7 @@ pub(crate) fn refused(name: &str, wanted: &str, error: PyErr, value: &Bound<'_, 
     kind.map_or(error, |kind| PyTypeError::new_err(format!("{name} must be {wanted}, not {kind}")))
 }
 
-/// An iterable of names. A lone str is one, too, but of letters: never what was meant.
+/// An iterable of names. A lone str is refused: it is an iterable too, but of letters.
 pub(crate) fn names(argument: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
     if value.is_instance_of::<PyString>() {
         return Err(PyTypeError::new_err(format!("{argument} must be an iterable of names, not a str")));
@@ -84,7 +88,7 @@ pub(crate) fn names(argument: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<St
         .collect()
 }
 
-/// Names of system calls, and words for groups of them, of which one may stand alone.
+/// Names of system calls and words for groups of them. A single word may stand alone.
 pub(crate) fn calls(value: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
     let group = |name: &str| GROUPS.iter().find(|(word, _)| *word == name).map(|(_, calls)| *calls);
     let names = match value.extract::<String>() {
@@ -104,13 +108,13 @@ pub(crate) fn calls(value: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
     Ok(names.into_iter().flat_map(each).collect())
 }
 
-/// One value, or an iterable of them; `None` when there is none.
+/// One value or an iterable of values; `None` when the argument was not given.
 fn one_or_many<T>(value: OptArg<'_, '_>, one: impl Fn(&Bound<'_, PyAny>) -> PyResult<T>) -> PyResult<Option<Vec<T>>> {
     let Some(value) = value else { return Ok(None) };
     let is_one = value.is_instance_of::<PyString>() || value.is_instance_of::<PyBytes>();
     match value.try_iter() {
         Ok(values) if !is_one => values.map(|value| one(&value?)).collect::<PyResult<_>>().map(Some),
-        // What is wrong with it, its own check says best.
+        // The check of a single value says best what is wrong with it.
         _ => Ok(Some(vec![one(value)?])),
     }
 }
@@ -139,7 +143,7 @@ fn outcome(value: &str) -> PyResult<Outcome> {
     })
 }
 
-/// Whose calls are wanted.
+/// The filters among `Tracer`'s keyword arguments.
 pub(crate) struct FilterKwargs<'a, 'py> {
     pub(crate) pid: OptArg<'a, 'py>,
     pub(crate) follow: bool,
@@ -168,7 +172,7 @@ impl FilterKwargs<'_, '_> {
     }
 }
 
-/// How long to wait, in seconds; `None` is for ever.
+/// A timeout in seconds; `None` is for ever.
 pub(crate) fn timeout_arg(name: &str, value: OptArg<'_, '_>) -> PyResult<Option<f64>> {
     let Some(value) = value else { return Ok(None) };
     let wanted = "None or a number of seconds >= 0";
@@ -179,8 +183,8 @@ pub(crate) fn timeout_arg(name: &str, value: OptArg<'_, '_>) -> PyResult<Option<
     Ok(Some(seconds))
 }
 
-/// When a wait that starts now ends; `None` is never.
+/// The end of a wait that starts now; `None` is never.
 pub(crate) fn deadline(wait_s: Option<f64>) -> Option<Instant> {
-    // What does not fit is centuries away.
+    // A time that does not fit is centuries away.
     Duration::try_from_secs_f64(wait_s?).ok().and_then(|wait| Instant::now().checked_add(wait))
 }

@@ -7,7 +7,7 @@ use pyo3::types::PyString;
 
 use crate::py::late;
 
-/// The `Awaited` of one tracer. Made when it is first asked for: `import rawtp` imports nothing for it.
+/// The `Awaited` of one tracer, made at the first use: `import rawtp` imports nothing for it.
 pub(crate) struct Awaited(PyOnceLock<Py<PyAny>>);
 
 impl Awaited {
@@ -15,7 +15,7 @@ impl Awaited {
         Self(PyOnceLock::new())
     }
 
-    /// Calls a method. It gives a coroutine, which does nothing before it is awaited.
+    /// Calls a method, which gives a coroutine.
     pub(crate) fn call<'py>(
         &self,
         method: &Bound<'py, PyString>,

@@ -1,4 +1,4 @@
-//! What a broker asks the extension for, besides the load itself. Descriptors come and go as numbers.
+//! Functions that a broker calls besides the load itself. Descriptors come and go as numbers.
 #![allow(clippy::doc_markdown, reason = "its comments are docstrings of Python, which has no such marks")]
 
 use std::os::fd::{BorrowedFd, IntoRawFd, RawFd};
@@ -9,14 +9,14 @@ use pyo3::prelude::*;
 use crate::load::{cve_2024_41009, live_maps};
 use crate::sys::meters::Meters;
 
-/// Whether this kernel has CVE-2024-41009.
+/// Tells whether this kernel has CVE-2024-41009.
 #[pyfunction]
 #[pyo3(name = "_overlaps")]
 pub(crate) fn overlaps(py: Python<'_>) -> PyResult<bool> {
     Ok(py.detach(cve_2024_41009::is_vulnerable)?)
 }
 
-/// What tells how often programs were skipped, to hand out; and what to close when that must end.
+/// Descriptors to hand out, which tell how often programs were skipped, and the descriptor whose close ends that.
 #[pyfunction]
 #[pyo3(name = "_meters")]
 pub(crate) fn meters(py: Python<'_>, programs: Vec<RawFd>) -> PyResult<(Vec<RawFd>, RawFd)> {
@@ -25,7 +25,7 @@ pub(crate) fn meters(py: Python<'_>, programs: Vec<RawFd>) -> PyResult<(Vec<RawF
     Ok((texts.into_iter().map(IntoRawFd::into_raw_fd).collect(), keeper.into_raw_fd()))
 }
 
-/// Loads what lists the maps of the host.
+/// Loads the iterator that lists the maps of the host.
 #[pyfunction]
 #[pyo3(name = "_list_maps")]
 pub(crate) fn list_maps(py: Python<'_>) -> PyResult<RawFd> {
@@ -51,6 +51,6 @@ fn borrowed<'fd>(fd: RawFd) -> PyResult<BorrowedFd<'fd>> {
     if fd < 0 {
         return Err(PyValueError::new_err(format!("{fd} is no descriptor")));
     }
-    // SAFETY: not -1. It is the caller's, who keeps it open for as long as the call takes.
+    // SAFETY: not -1. The caller keeps it open for as long as the call takes.
     Ok(unsafe { BorrowedFd::borrow_raw(fd) })
 }

@@ -1,4 +1,4 @@
-//! Batches: of what had happened, and of all that comes in a while.
+//! Batches: of the events that had happened, and of all events of a while.
 
 use std::sync::Arc;
 use std::thread;
@@ -11,10 +11,10 @@ use crate::memory::hold_step;
 use crate::py::feed::{Feed, Sink};
 use crate::py::sinks::Rows;
 
-/// How long what came waits for more.
+/// The time for which a first event waits for more.
 pub(crate) const PAUSE: Duration = Duration::from_millis(100);
 
-/// Leaves what comes in the queue until `end`, as long as that is not filling: many events cost less than one many times.
+/// Waits until `end`, or until the queue fills. One reading of many events costs less than many of one.
 pub(crate) fn pause(feed: &Feed, py: Python<'_>, end: Instant) -> PyResult<()> {
     let queue = feed.session.queue();
     while Instant::now() < end && !queue.is_filling() && !queue.is_closed() {
@@ -24,7 +24,7 @@ pub(crate) fn pause(feed: &Feed, py: Python<'_>, end: Instant) -> PyResult<()> {
     Ok(())
 }
 
-/// Takes what had happened by the call, or waits for what comes first, as [`Feed::collect`] does.
+/// Takes the events that had happened by the call, or waits for the first one, as [`Feed::collect`] does.
 pub(crate) fn batch(feed: &Feed, py: Python<'_>, deadline: Option<Instant>, most: usize) -> PyResult<RecordBatch> {
     feed.check_process()?;
     let _held = hold_step()?;

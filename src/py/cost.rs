@@ -1,4 +1,4 @@
-//! [`cost`](crate::cost) for Python.
+//! Functions that `rawtp.cost` calls.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::py::tracer::Tracer;
 
 const MOST_S: f64 = 3600.0;
 
-/// A tracer with the caller's options. Nobody reads it: its queue is emptied.
+/// A tracer with the caller's options. Its queue is emptied, and nobody reads its events.
 struct Traced {
     make: Py<PyAny>,
     tracer: Option<Py<Tracer>>,
@@ -49,9 +49,9 @@ impl Case<PyErr> for Traced {
 }
 
 /// `ns`, `spread_ns`, `ratio`.
-type Numbers = Option<(f64, f64, f64)>;
+type Figures = Option<(f64, f64, f64)>;
 /// Key, the call that does not match, the one that does, records, lost, the reason why there is nothing.
-type Row = (&'static str, Numbers, Numbers, u64, u64, Option<String>);
+type Row = (&'static str, Figures, Figures, u64, u64, Option<String>);
 
 fn row(key: &'static str, found: &Measurement, base: &Measurement) -> Row {
     let of = |call: fn(&Samples) -> f64| {
@@ -102,7 +102,7 @@ pub(crate) fn measure(
     if !(seconds > 0.0 && seconds <= MOST_S) {
         return Err(PyValueError::new_err(format!("seconds must be {wanted}, not {seconds:?}")));
     }
-    // What is wrong with the options or the host is said at once.
+    // An error in the options or of the host is raised at once.
     let tracer = make.bind(py).call0()?.cast_into::<Tracer>()?.unbind();
     py.detach(|| tracer.get().feed.session.close());
     py.detach(|| {

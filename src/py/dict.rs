@@ -1,5 +1,4 @@
-//! [`Event`] to dict, fast: a copy of the dict made for the same thread, or for another
-//! in its place, with what differs set anew.
+//! Makes dicts of [`Event`]s. Each is a copy of the last dict in its thread's slot, with the keys set that differ.
 
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -14,12 +13,12 @@ use crate::memory::{fallible, probe_step, reserve};
 use crate::py::objects;
 use crate::record::segments::ancestors;
 
-/// Words that are kept. Beyond it all are dropped and made again as they come.
+/// The bound of the cache of words. Beyond it the cache is emptied.
 const WORDS: usize = 4096;
 
-/// Places for threads' dicts: a power of two. Each thread has one, by the low bits of its id, so that neighbours never
-/// share one. Of those that do, the last has its dict there: with more threads than places some are made out of a
-/// stranger's dict, and not all of them anew. About 35 MB when every place is taken.
+/// Slots for threads' dicts, a power of two. The low bits of a thread's id choose its slot, so that neighbours never
+/// share one. Threads that share a slot are copied from each other's dicts, which only costs more keys to set. All slots
+/// take about 35 MB.
 const TEMPLATE_SLOTS: usize = 16_384;
 
 /// Makes `str`s as `os.fsdecode` does.
@@ -47,8 +46,8 @@ impl Decoder {
         }
     }
 
-    /// The arguments are a tuple, which events can share, and which spares the garbage collector their dicts: with a list
-    /// in each it takes a third of the time.
+    /// A tuple of texts. Events can share it, and the garbage collector need not track their dicts: with a list in each
+    /// dict it takes a third of the time.
     pub(crate) fn texts<'py, 'a>(
         self,
         py: Python<'py>,
@@ -74,14 +73,14 @@ struct Template {
     dict: Py<PyDict>,
 }
 
-/// Sets keys.
+/// Sets the keys of a dict.
 struct Setter {
     names: Vec<Py<PyString>>,
     words: Words,
     decoder: Decoder,
 }
 
-/// `str`s to use again.
+/// A cache of `str`s.
 #[derive(Default)]
 struct Words(FxHashMap<Box<str>, Py<PyString>>);
 
@@ -94,7 +93,7 @@ impl Words {
             self.0.clear();
         }
         let made = objects::text(py, word)?;
-        // Few come, and stay: there must be memory for one outside of the reserve.
+        // A word stays, so that its memory must not come from the reserve.
         fallible(|| self.0.try_reserve(1))?;
         probe_step()?;
         self.0.insert(word.into(), made.clone().unbind());
@@ -124,9 +123,9 @@ impl Setter {
 /// Makes the dicts of one tracer.
 pub(crate) struct Dicts {
     setter: Setter,
-    /// By the low bits of the tid; empty before the first.
+    /// The slots; empty before the first event.
     templates: Vec<Option<Box<Template>>>,
-    /// Every key that is wanted, in the order that [`rawtp.Event`] documents.
+    /// A dict of all wanted keys, in the order that `rawtp.Event` documents.
     nothing: Py<PyDict>,
 }
 
@@ -139,7 +138,7 @@ impl Dicts {
         Ok(Self { setter, templates: Vec::new(), nothing: nothing.unbind() })
     }
 
-    /// The event as a dict of its own.
+    /// Makes the dict of an event.
     pub(crate) fn make<'py>(
         &mut self,
         py: Python<'py>,
@@ -151,12 +150,12 @@ impl Dicts {
             self.templates.resize_with(TEMPLATE_SLOTS, || None);
         }
         let at = event.enter.record.tid as usize % TEMPLATE_SLOTS;
-        // Out of its place while it is changed: a failure on the way must not leave half of two events there.
+        // It is out of its slot while it changes: a failure must not leave half of two events there.
         let (template, changed) = if let Some(mut template) = self.templates[at].take() {
             let changed = template.last.update(event);
             (template, changed)
         } else {
-            // It stays: there must be memory for it outside of the reserve.
+            // A template stays, so that its memory must not come from the reserve.
             probe_step()?;
             let dict = self.nothing.bind(py).copy()?.unbind();
             (Box::new(Template { last: Previous::new(event), dict }), Changes::ALL)

@@ -1,4 +1,4 @@
-//! The Python exceptions, and which error becomes which.
+//! The Python exceptions, and the exception that each error becomes.
 
 use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyOSError, PyPermissionError, PyValueError};
@@ -56,7 +56,7 @@ fn advised(advise: impl FnOnce(Python<'_>) -> Advice, reason: &str, make: impl F
     })
 }
 
-/// A `MemoryError`. It is made while there may be no memory for its text: then it has none.
+/// A `MemoryError`. Without memory for its text it has none.
 fn memory_error(py: Python<'_>, text: &str) -> PyErr {
     // SAFETY: pointer and length are those of the text. The new string is ours, and the exception takes a reference of its own.
     // Where there is no string, that failure has set a MemoryError, one of those that Python keeps for this.
@@ -70,7 +70,7 @@ fn memory_error(py: Python<'_>, text: &str) -> PyErr {
     PyErr::fetch(py)
 }
 
-/// Whether there is memory for a few small objects of Python's, whose makers in `PyO3` panic without.
+/// Checks that there is memory for a few small Python objects, whose makers in `PyO3` panic without.
 pub(crate) fn check_memory() -> PyResult<()> {
     probe_step().map_err(|_| Error::Memory("go on").into())
 }

@@ -1,4 +1,4 @@
-//! The events of one tracer, as its readers take them.
+//! The events of one tracer, and the ways in which its readers take them.
 //!
 //! All readers share one loop, [`Feed::next`]. A reader that waits for no end notes the position of the ring at its call,
 //! and reads once the queue has caught up with it. It asks nothing of the drain thread when the queue has caught up
@@ -23,20 +23,20 @@ use crate::py::reader_lock::{ReadState, ReaderLock};
 use crate::read::in_flight::InFlight;
 use crate::session::Session;
 
-/// How long a reader that may wait leaves the drain thread alone, which gathers for a millisecond at the most: to wake it
-/// more often would cost the traced process more, and bring this reader nothing.
+/// The time for which a reader that may wait leaves the drain thread alone, which gathers for a millisecond at most. To
+/// wake it more often would cost the traced process more and bring this reader nothing.
 const PATIENCE: Duration = Duration::from_millis(2);
 
-/// A signal that comes between the look for one and the wait is seen this late at the worst.
+/// The longest delay of a signal that comes between the check for signals and the wait.
 const SIGNAL_CHECK: Duration = Duration::from_millis(250);
 
-/// Where events go.
+/// The result that a reader fills.
 pub(crate) trait Sink<'py> {
-    /// Takes what is queued, as long as it wants more.
+    /// Takes queued events, as long as it wants more.
     fn take(&mut self, feed: &Feed, py: Python<'py>) -> PyResult<()>;
-    /// How many events it has.
+    /// The number of events that it has.
     fn taken(&self) -> usize;
-    /// How many more it wants.
+    /// The number of events that it still wants.
     fn wanted(&self) -> usize;
 }
 
@@ -96,16 +96,16 @@ impl Feed {
         }
     }
 
-    /// Takes up to `most` events that are there, and hands each to `take`; fewer where there is no memory for more, and
-    /// `MemoryError` only where there is none for the first: what has no dict stays to be read.
+    /// Takes up to `most` queued events, and hands each to `take`. It takes fewer where memory ends: an event that got no
+    /// dict stays to be read. `MemoryError` is raised only when there is no memory for the first.
     pub(crate) fn read<'py>(
         &self,
         py: Python<'py>,
         most: usize,
         mut take: impl FnMut(Bound<'py, PyDict>) -> PyResult<()>,
     ) -> PyResult<u64> {
-        let mut turn = self.lock.take(py)?;
-        let ReadState { reader, values, dicts } = &mut *turn;
+        let mut guard = self.lock.take(py)?;
+        let ReadState { reader, values, dicts } = &mut *guard;
         let counts = self.session.counts();
         let mut taken = InFlight::new(counts);
         while taken.events < most as u64 {
@@ -142,17 +142,17 @@ impl Feed {
         Ok(one)
     }
 
-    /// Takes up to `most` events that are there, as columns.
+    /// Takes up to `most` queued events, as columns.
     pub(crate) fn read_batch(&self, py: Python<'_>, most: usize) -> PyResult<RecordBatch> {
-        let mut turn = self.lock.take(py)?;
-        let ReadState { reader, values, .. } = &mut *turn;
+        let mut guard = self.lock.take(py)?;
+        let ReadState { reader, values, .. } = &mut *guard;
         let _held = hold_step()?;
         let counts = self.session.counts();
         Ok(py.detach(|| builder::read(reader, values, &self.schema, counts, most))?)
     }
 
-    /// Takes what had happened by the call; when that is nothing, what comes first until the deadline. Of a closed tracer it
-    /// takes the rest; a `ValueError` says that there is none.
+    /// Takes the events that had happened by the call. When there are none it waits for the first until the deadline. A
+    /// closed tracer gives the rest, and then `ValueError`.
     pub(crate) fn collect<'py>(
         &self,
         py: Python<'py>,
@@ -163,7 +163,7 @@ impl Feed {
         self.collect_up_to(py, sink, deadline, self.session.control().written())
     }
 
-    /// The same up to a position of the ring.
+    /// Does the same up to a position of the ring.
     pub(crate) fn collect_up_to<'py>(
         &self,
         py: Python<'py>,
@@ -195,8 +195,8 @@ impl Feed {
         }
     }
 
-    /// Takes all up to a position of the ring, and what has come since. True when the tracer was closed, so that nothing is
-    /// left.
+    /// Takes all events up to a position of the ring, and those that have come since. True when the tracer was closed, so
+    /// that nothing is left.
     pub(crate) fn take_up_to<'py>(
         &self,
         py: Python<'py>,
@@ -210,13 +210,13 @@ impl Feed {
             if !queue.has_reached(position) && self.session.waiting() < enough {
                 self.flush(py, deadline, position, enough)?;
             }
-            // Both looked at before the reading: what was queued by then is part of it.
+            // Looked at before the read: what was queued by then is part of it.
             let (closed, complete) = (queue.is_closed(), queue.has_reached(position));
             sink.take(self, py)?;
             if closed || complete || sink.wanted() == 0 {
                 return Ok(closed);
             }
-            // The queue was full; or filters have left out what was queued, and no number of it is enough then.
+            // The queue was full. Or filters have left out what was queued: then no number of queued events is enough.
             enough = usize::MAX;
         }
     }
@@ -268,8 +268,8 @@ impl Feed {
     /// Counts as discarded what was taken and cannot be given.
     pub(crate) fn take_back(&self, py: Python<'_>, events: usize) -> PyResult<()> {
         if events > 0 {
-            // Only who has the turn may count.
-            let _turn = self.lock.take(py)?;
+            // Only the holder of the lock may count.
+            let _guard = self.lock.take(py)?;
             self.session.counts().take_back(events as u64);
         }
         Ok(())

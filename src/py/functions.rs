@@ -1,4 +1,4 @@
-//! What Python asks the extension besides a tracer.
+//! Functions of the module.
 #![allow(clippy::doc_markdown, reason = "its comments are docstrings of Python, which has no such marks")]
 
 use std::ffi::OsString;

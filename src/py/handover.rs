@@ -1,4 +1,4 @@
-//! A tracer in two halves: the one with privilege loads and attaches, in another process; the other one reads.
+//! A tracer in two processes: one with privilege loads and attaches the programs, the other reads.
 
 use std::io::ErrorKind;
 use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd, RawFd};
@@ -24,10 +24,10 @@ use crate::sys::signals::Mask;
 /// Name, hook, reason.
 type Row = (String, Option<String>, Option<String>);
 
-/// Slots, coverage, and descriptors of the caller's: ring, counters and switch; links; programs.
-type Given = (usize, Vec<Row>, [RawFd; 3], Vec<RawFd>, Vec<RawFd>);
+/// Slots, coverage, and descriptors that the caller owns: ring, counters and switch; links; programs.
+type LoadedFds = (usize, Vec<Row>, [RawFd; 3], Vec<RawFd>, Vec<RawFd>);
 
-/// What the other process is asked for: the arguments of its `_load`. What user space decides stays here.
+/// The request to the other process: the arguments of its `_load`. Filters that user space decides stay here.
 pub(crate) fn request<'py>(py: Python<'py>, config: &Config, asked: &FilterArgs) -> PyResult<Bound<'py, PyDict>> {
     let request = PyDict::new(py);
     request.set_item("syscalls", config.syscalls.iter().map(|call| call.name).collect::<Vec<_>>())?;
@@ -47,7 +47,7 @@ pub(crate) fn request<'py>(py: Python<'py>, config: &Config, asked: &FilterArgs)
     Ok(request)
 }
 
-/// Loads and attaches, or has it done.
+/// Loads and attaches the programs, or has sudo or a broker do it.
 pub(crate) fn obtain(
     py: Python<'_>,
     config: &Config,
@@ -89,9 +89,9 @@ fn ask<'py>(
     arguments: impl PyCallArgs<'py>,
     config: &Config,
 ) -> PyResult<(Loaded, Option<OwnedFd>)> {
-    // Signals are blocked from the moment at which the descriptors come: no handler runs before somebody owns them.
+    // Python blocks signals when the descriptors arrive: no handler runs before they have an owner.
     let _mask = Mask::current();
-    let ((slots, rows, maps, links, programs), connection): (Given, Option<RawFd>) =
+    let ((slots, rows, maps, links, programs), connection): (LoadedFds, Option<RawFd>) =
         late::call(py, name, arguments)?.extract()?;
     // SAFETY: Python has received these for us, and keeps none of them.
     let own = |fd: RawFd| unsafe { OwnedFd::from_raw_fd(fd) };
@@ -132,7 +132,7 @@ pub(crate) fn load(
     ring_bytes: &Bound<'_, PyAny>,
     without: Option<u32>,
     tell_cgroups: bool,
-) -> PyResult<Given> {
+) -> PyResult<LoadedFds> {
     let who =
         FilterKwargs { pid, follow, uid, comm, cgroup, path, exclude_self: false, outcome: "any", looks_up: false };
     let asked = who.asked()?;

@@ -1,5 +1,4 @@
-//! Python's objects, made so that a lack of memory is a `MemoryError`: of those makers of `PyO3`'s that cannot say so, each
-//! panics.
+//! Makes Python objects, or raises `MemoryError`. `PyO3`'s own makers panic without memory.
 
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -16,7 +15,7 @@ unsafe fn owned<T>(py: Python<'_>, made: *mut ffi::PyObject) -> PyResult<Bound<'
 #[inline]
 #[allow(clippy::useless_conversion, reason = "a long has 32 bits on some targets")]
 pub(crate) fn signed(py: Python<'_>, value: i64) -> PyResult<Bound<'_, PyInt>> {
-    // The quicker one, for what fits a digit: as a rule all.
+    // The quicker maker takes what fits a C long: nearly every value.
     // SAFETY: an int, or NULL.
     unsafe {
         owned(
@@ -49,7 +48,7 @@ pub(crate) fn list(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
     unsafe { owned(py, ffi::PyList_New(0)) }
 }
 
-/// A tuple of what `make` makes of each.
+/// A tuple of the objects that `make` makes of the items.
 pub(crate) fn tuple<'py, I: Iterator + Clone, T>(
     py: Python<'py>,
     items: I,
@@ -59,7 +58,7 @@ pub(crate) fn tuple<'py, I: Iterator + Clone, T>(
     // SAFETY: a tuple of NULLs, or NULL.
     let filled: Bound<'_, PyTuple> = unsafe { owned(py, ffi::PyTuple_New(count))? };
     for (at, item) in (0..count).zip(items) {
-        // SAFETY: a place of it, and nobody else has it yet; it takes the reference.
+        // SAFETY: an index within the tuple, which nobody else has yet; it takes the reference.
         unsafe { ffi::PyTuple_SetItem(filled.as_ptr(), at, make(item)?.into_ptr()) };
     }
     Ok(filled)

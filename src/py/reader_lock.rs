@@ -1,4 +1,4 @@
-//! The threads that read one tracer take lock.
+//! The lock that threads take to read one tracer.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,17 +12,17 @@ use crate::event::values::Values;
 use crate::py::dict::Dicts;
 use crate::read::Reader;
 
-/// What they take lock at.
+/// The state that the lock protects.
 pub(crate) struct ReadState {
     pub(crate) reader: Reader,
     pub(crate) values: Values,
     pub(crate) dicts: Dicts,
 }
 
-/// Whose turn it is.
+/// The lock.
 pub(crate) struct ReaderLock {
-    reading: Mutex<ReadState>,
-    /// The thread that holds `reading`, as an address of its own; 0 for none.
+    state: Mutex<ReadState>,
+    /// The address of a thread-local variable of the holder; 0 when nobody holds the lock.
     holder: AtomicUsize,
 }
 
@@ -32,25 +32,25 @@ fn this_thread() -> usize {
 }
 
 impl ReaderLock {
-    pub(crate) fn new(reading: ReadState) -> Self {
-        Self { reading: Mutex::new(reading), holder: AtomicUsize::new(0) }
+    pub(crate) fn new(state: ReadState) -> Self {
+        Self { state: Mutex::new(state), holder: AtomicUsize::new(0) }
     }
 
-    /// Takes the turn. Making a dict can run the garbage collector, and that any finalizer: one that reads from this
-    /// tracer again would wait for itself.
+    /// Takes the lock. Making a dict can run the garbage collector, and with it any finalizer. A finalizer that reads from
+    /// the same tracer would wait for itself, so that it gets `RuntimeError`.
     pub(crate) fn take(&self, py: Python<'_>) -> PyResult<ReaderGuard<'_>> {
         if self.holder.load(Ordering::Relaxed) == this_thread() {
             return Err(PyRuntimeError::new_err("this thread is already reading from this tracer"));
         }
-        let reading = self.reading.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
+        let state = self.state.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
         self.holder.store(this_thread(), Ordering::Relaxed);
-        Ok(ReaderGuard { reading, holder: &self.holder })
+        Ok(ReaderGuard { state, holder: &self.holder })
     }
 }
 
-/// A turn; dropped, it is the next one's.
+/// The held lock. Dropping it releases the lock.
 pub(crate) struct ReaderGuard<'a> {
-    reading: MutexGuard<'a, ReadState>,
+    state: MutexGuard<'a, ReadState>,
     holder: &'a AtomicUsize,
 }
 
@@ -58,13 +58,13 @@ impl Deref for ReaderGuard<'_> {
     type Target = ReadState;
 
     fn deref(&self) -> &ReadState {
-        &self.reading
+        &self.state
     }
 }
 
 impl DerefMut for ReaderGuard<'_> {
     fn deref_mut(&mut self) -> &mut ReadState {
-        &mut self.reading
+        &mut self.state
     }
 }
 

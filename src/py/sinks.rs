@@ -28,7 +28,7 @@ impl<'py> Sink<'py> for Option<Bound<'py, PyDict>> {
 /// A list of dicts.
 pub(crate) struct Listed<'py> {
     events: Bound<'py, PyList>,
-    /// How many readings have brought that came to their end: what a failed one had in hand, it has counted itself.
+    /// The events of the readings that succeeded. A reading that failed counts its own as discarded.
     taken: usize,
     most: usize,
 }
@@ -47,7 +47,7 @@ impl<'py> Sink<'py> for Listed<'py> {
     fn take(&mut self, feed: &Feed, py: Python<'py>) -> PyResult<()> {
         match feed.read(py, self.wanted(), |event| self.events.append(event)) {
             Ok(read) => self.taken += read as usize,
-            // What came before is a result, and the event that there is no memory for stays the next.
+            // The events before are a result. The event without memory stays the next.
             Err(error) if error.is_instance_of::<PyMemoryError>(py) && self.taken > 0 => self.most = self.taken,
             Err(error) => return Err(error),
         }
@@ -70,10 +70,10 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    /// With room for what is queued.
+    /// Makes room for the queued events.
     pub(crate) fn new(feed: &Feed, py: Python<'_>, most: usize) -> PyResult<Self> {
-        let turn = feed.lock.take(py)?;
-        Ok(Self { columns: BatchBuilder::new(&turn.values, turn.reader.waiting().min(most))?, most })
+        let guard = feed.lock.take(py)?;
+        Ok(Self { columns: BatchBuilder::new(&guard.values, guard.reader.waiting().min(most))?, most })
     }
 
     pub(crate) fn finish(self) -> BatchBuilder {
@@ -83,8 +83,8 @@ impl Rows {
 
 impl<'py> Sink<'py> for Rows {
     fn take(&mut self, feed: &Feed, py: Python<'py>) -> PyResult<()> {
-        let mut turn = feed.lock.take(py)?;
-        let ReadState { reader, values, .. } = &mut *turn;
+        let mut guard = feed.lock.take(py)?;
+        let ReadState { reader, values, .. } = &mut *guard;
         Ok(py.detach(|| self.columns.fill(reader, values, feed.session.counts(), self.most))?)
     }
 

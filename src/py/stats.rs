@@ -89,7 +89,7 @@ impl Stats {
         late::call(slf.py(), "stats_html", (slf,))
     }
 
-    /// For pickle and copy.
+    /// Serves pickle and copy.
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyDict>,))> {
         Ok((py.import("rawtp._core")?.getattr("_stats")?, (self.as_dict(py)?,)))
     }
@@ -133,7 +133,11 @@ impl Stats {
         ]
     }
 
-    /// Those counters; a `ValueError` when they are not just the ones that there are.
+    /// The ledger of these counters.
+    ///
+    /// # Errors
+    ///
+    /// `ValueError` for the counters of another version.
     pub(crate) fn from_dict(counters: &Bound<'_, PyDict>) -> PyResult<Self> {
         let foreign =
             || PyValueError::new_err("these counters are of another version of rawtp: read them with that one");

@@ -1,4 +1,4 @@
-//! Columns back to the dicts that the same events would have been.
+//! Turns columns back into the dicts of the same events.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{ArrowPrimitiveType, Int32Type, Int64Type, TimestampNanosecondType, UInt32Type, UInt64Type};
@@ -19,9 +19,9 @@ struct Cells<'py, 'a> {
     name: Bound<'py, PyString>,
     kind: ValueType,
     column: &'a ArrayRef,
-    /// What the text does not say all of.
+    /// The bytes of names that are not text.
     bytes: Option<&'a ArrayRef>,
-    /// A dictionary's texts.
+    /// The texts of a dictionary column.
     words: Vec<Bound<'py, PyString>>,
     decoder: Decoder,
 }
@@ -110,7 +110,7 @@ impl<'py, 'a> Cells<'py, 'a> {
     }
 }
 
-/// The dicts. `fields` are those that the columns were made of.
+/// Makes the dicts of a batch, whose columns were made of `fields`.
 pub(crate) fn to_dicts<'py>(py: Python<'py>, batch: &RecordBatch, fields: Fields) -> PyResult<Bound<'py, PyList>> {
     check_memory()?;
     let decoder = Decoder::new(py)?;

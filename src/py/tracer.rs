@@ -38,7 +38,7 @@ use crate::syscall::DELETE;
 #[pyclass(frozen, weakref, module = "rawtp")]
 pub(crate) struct Tracer {
     pub(crate) feed: Arc<Feed>,
-    /// As [`Tracer::__repr__`] shows them.
+    /// The filters, as [`Tracer::__repr__`] shows them.
     filters: String,
     fields: Fields,
     awaited: Awaited,
@@ -54,7 +54,7 @@ impl Tracer {
         Ok(())
     }
 
-    /// A list of what `collect` takes.
+    /// A list of the events that `collect` takes.
     fn list<'py>(
         py: Python<'py>,
         most: usize,
@@ -66,7 +66,7 @@ impl Tracer {
         Ok(events.finish())
     }
 
-    /// What is counted as delivered by now is not, when there is no memory for the object that would deliver it.
+    /// Makes the object. Without memory for it the events, which count as delivered, are counted as discarded.
     fn hand_out(&self, py: Python<'_>, batch: RecordBatch) -> PyResult<Py<Batch>> {
         let rows = batch.num_rows();
         let made = Py::new(py, Batch::new(batch, self.fields));
