@@ -1,0 +1,121 @@
+//! Writes the configuration into the opened object: constants, sizes of maps, and which programs to load.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use libbpf_rs::AsRawLibbpf;
+use libbpf_rs::skel::OpenSkel;
+
+use crate::btf::vmlinux::VmlinuxBtf;
+use crate::cgroup::mounts::controller;
+use crate::config::Config;
+use crate::config::filters::{INITIAL_PID_NS, PID_MAX};
+use crate::fields::{self, Key};
+use crate::load::attach::Plan;
+use crate::load::exit_target::set_exit_target;
+use crate::load::rdonly_cast::{cast, patch_calls};
+use crate::skel::OpenRawtpSkel;
+use crate::skel::types::{cgroup_v1, decisions};
+use crate::syscall::{numbers, requests};
+
+/// Returns the number of elements of `counters`.
+pub(super) fn slots(plan: &Plan, cpus: u32) -> u32 {
+    if plan.without_requests.is_some() { cpus } else { 2 * cpus }
+}
+
+/// Returns the number of possible thread ids. Each has a byte in the programs' `in_flight`.
+fn thread_ids() -> u32 {
+    // In a pid namespace of its own, a process may read a limit that is only valid there (since Linux 6.14).
+    let inner = fs::metadata("/proc/self/ns/pid").map_or(true, |namespace| namespace.ino() != INITIAL_PID_NS);
+    let shown = fs::read_to_string("/proc/sys/kernel/pid_max").ok().filter(|_| !inner);
+    shown.and_then(|shown| shown.trim().parse().ok()).unwrap_or(PID_MAX).min(PID_MAX)
+}
+
+/// Writes the watched calls and the contents of their records into the programs.
+pub(super) fn configure(
+    open: &mut OpenRawtpSkel<'_>,
+    config: &Config,
+    plan: &Plan,
+    cpus: u32,
+) -> libbpf_rs::Result<()> {
+    let rodata = open.maps.rodata_data.as_deref_mut().expect("the object has a .rodata section, which is made with it");
+    for syscall in &config.syscalls {
+        for (table, nr) in numbers(syscall).into_iter().enumerate() {
+            let Some(nr) = nr.map(|nr| nr as usize) else { continue };
+            rodata.cfg_syscalls[nr / 64] |= 1 << (nr % 64);
+            rodata.cfg_calls[table][nr] = syscall.shape;
+        }
+        for (opcode, request) in requests(syscall) {
+            rodata.cfg_requests[opcode] = request;
+        }
+    }
+    let ids = VmlinuxBtf::type_ids();
+    rodata.cfg_task_type = ids.map_or(0, |ids| ids.task_struct);
+    if let Some(ids) = ids.filter(|&ids| cast(ids).is_some()) {
+        rodata.cfg_dentry_type = ids.dentry.unwrap_or(0);
+        rodata.cfg_mount_type = ids.mount.unwrap_or(0);
+    }
+    rodata.cfg_cpus = cpus;
+    rodata.cfg_paths = config.fields.any(&fields::PATHS) || config.filters.has_paths();
+    rodata.cfg_identity = config.fields.any(&fields::IDENTITY);
+    rodata.cfg_exe = config.fields.contains(Key::Exe);
+    rodata.cfg_argv = config.fields.any(&fields::ARGV);
+    rodata.cfg_ancestors = config.fields.contains(Key::Ancestors);
+    if config.fields.any(&fields::CGROUP) {
+        rodata.cfg_cgroup_v1 = controller().map_or(cgroup_v1::CGROUP_V1_NONE, |controller| controller.cgroup_v1);
+    }
+    rodata.cfg_results = config.results;
+    rodata.cfg_exit_slots = slots(plan, cpus);
+    let ring_bytes = u64::from(config.ring_bytes);
+    rodata.cfg_enter_bytes = if config.results { ring_bytes - ring_bytes / 8 } else { ring_bytes };
+    let with_requests = plan.without_requests.is_none();
+    let with_cgroups = plan.without_cgroups.is_none();
+    open.progs.handle_cgroup_made.set_autoload(with_cgroups);
+    open.progs.handle_cgroup_left.set_autoload(with_cgroups);
+    open.maps.cgroup_states.set_autocreate(with_cgroups)?;
+    open.maps.cgroup_states.set_max_entries(cpus)?;
+    let slots = slots(plan, cpus);
+    open.maps.events.set_max_entries(config.ring_bytes)?;
+    open.maps.counters.set_max_entries(slots)?;
+    let states = if config.results { slots + cpus } else { slots };
+    open.maps.call_states.set_max_entries(states)?;
+    open.maps.walks.set_max_entries(states)?;
+    if config.results {
+        open.maps.in_flight.set_max_entries(thread_ids().div_ceil(size_of::<decisions>() as u32))?;
+    }
+    open.progs.handle_sys_enter.set_autoload(!plan.classic);
+    open.progs.handle_sys_exit.set_autoload(!plan.classic && config.results);
+    open.progs.trace_sys_enter.set_autoload(plan.classic);
+    open.progs.trace_sys_exit.set_autoload(plan.classic && config.results);
+    open.progs.handle_request.set_autoload(with_requests);
+    open.progs.handle_completion.set_autoload(with_requests && config.results);
+    if !plan.classic && config.results {
+        set_exit_target(&mut open.progs.handle_sys_exit, ids)?;
+    }
+    if !with_requests || !config.results {
+        // A map is created even if no program uses it.
+        open.maps.requests.set_max_entries(1)?;
+    }
+    Ok(())
+}
+
+/// Patches the instructions that libbpf cannot resolve quickly, once it has appended the programs' functions to them.
+pub(super) fn patch(open: &mut OpenRawtpSkel<'_>) -> libbpf_rs::Result<()> {
+    let object = open.open_object().as_libbpf_object().as_ptr();
+    // SAFETY: the object is open, and borrowed by nobody else.
+    let failed = unsafe { libbpf_sys::bpf_object__prepare(object) };
+    if failed != 0 {
+        return Err(libbpf_rs::Error::from_raw_os_error(-failed));
+    }
+    let progs = &mut open.progs;
+    for program in [
+        &mut progs.handle_sys_enter,
+        &mut progs.trace_sys_enter,
+        &mut progs.handle_sys_exit,
+        &mut progs.trace_sys_exit,
+        &mut progs.handle_request,
+    ] {
+        patch_calls(program, VmlinuxBtf::type_ids())?;
+    }
+    Ok(())
+}
