@@ -4,9 +4,8 @@
 //! with the input does that, by [`reserve`]. The rest is small, and lives on the allocator's own reserve (`allocator.rs`)
 //! until the next [`check`], which turns the shortage into an error.
 
+pub mod aligned;
 mod allocator;
-#[cfg(all(test, miri))]
-mod malloc;
 
 use std::alloc::{Layout, alloc_zeroed};
 use std::cell::Cell;

@@ -9,6 +9,7 @@ use rustc_hash::FxHashMap;
 use crate::error::{Malformed, Result};
 use crate::event::Event;
 use crate::event::exec_cache::{ExecCache, ExecInfo};
+use crate::memory::aligned::AlignedBytes;
 use crate::memory::{OutOfMemory, fallible, reserve};
 use crate::record::segments::NameStatus;
 use crate::record::{Enter, Exit, Record, completion_record, enter_record, exit_record, fetch_ahead, parse, record_at};
@@ -75,7 +76,7 @@ struct Open {
     call: (u16, u32),
     ts_ns: u64,
     program: Option<Arc<ExecInfo>>,
-    record: Vec<u8>,
+    record: AlignedBytes,
 }
 
 /// What tells which end belongs to which beginning.
@@ -105,7 +106,7 @@ pub struct Join {
     programs: ExecCache,
     /// Given up: to be delivered without a result.
     ready: VecDeque<Open>,
-    spare: Vec<Vec<u8>>,
+    spare: Vec<AlignedBytes>,
 }
 
 impl Join {
@@ -256,8 +257,7 @@ impl Join {
         self.reserve_open()?;
         self.reserve_ready(1)?;
         let mut record = self.spare.pop().unwrap_or_default();
-        reserve(&mut record, bytes.len())?;
-        record.extend_from_slice(bytes);
+        record.extend_from_slice(bytes)?;
         self.open_bytes += bytes.len();
         add(&counts.pending, 1);
         let call = (enter.record.abi, enter.record.nr);
@@ -403,7 +403,7 @@ fn deliver<R>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::testing::{cgroup, completion, enter, exit, framed, named, request, unseen};
+    use crate::record::testing::{aligned, cgroup, completion, enter, exit, framed, named, request, unseen};
     use crate::skel::types::name_status;
 
     fn begin(tid: u32, name: &str) -> Vec<u8> {
@@ -416,7 +416,7 @@ mod tests {
 
     /// Feeds chunks, and gives "name:ret" of what comes out.
     fn feed(join: &mut Join, counts: &ReaderCounters, records: &[Vec<u8>]) -> Vec<String> {
-        let chunk = Chunk { bytes: records.concat(), ..Chunk::default() };
+        let chunk = Chunk { bytes: aligned(&records.concat()), ..Chunk::default() };
         let mut make = |event: &Event<'_>| {
             let ret = event.exit.map_or_else(|| "None".into(), |exit| exit.record.ret.to_string());
             Ok(format!("{}:{ret}", String::from_utf8_lossy(event.filename().unwrap().bytes)))
@@ -502,7 +502,7 @@ mod tests {
         let made = feed(&mut join, &counts, &[begin(1, "c"), begin(2, "d"), at_exit("e", Some(7)), end(2, 0)]);
         assert_eq!(made, ["c:None", "e:7", "d:0"]);
         assert_eq!((value(&counts.decoded), value(&counts.pending), value(&counts.unpaired)), (5, 0, 0));
-        let bytes = unseen(1, 263, b"a", Some(0));
+        let bytes = aligned(&unseen(1, 263, b"a", Some(0)));
         let Record::Enter(enter) = parse(&bytes).unwrap() else { panic!("not an enter record") };
         let returned = returned_at_exit(&enter).unwrap();
         let exit = Some(&Exit::new(&returned)).copied();
@@ -541,7 +541,8 @@ mod tests {
     #[test]
     fn what_stands_before_something_malformed_is_not_lost() {
         let (mut join, counts) = (Join::default(), ReaderCounters::default());
-        let chunk = Chunk { bytes: [begin(1, "a"), framed(b"neither of them", 0)].concat(), ..Chunk::default() };
+        let chunk =
+            Chunk { bytes: aligned(&[begin(1, "a"), framed(b"neither of them", 0)].concat()), ..Chunk::default() };
         assert!(join.next(&chunk, &mut 0, &counts, &mut |_| Ok(())).is_err());
         assert_eq!((value(&counts.decoded), value(&counts.pending)), (1, 1));
         assert_eq!(feed(&mut join, &counts, &[end(1, 0)]), ["a:0"]);

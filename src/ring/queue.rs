@@ -14,7 +14,8 @@ use std::sync::{OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
-use crate::memory::{OutOfMemory, probe, with_capacity};
+use crate::memory::aligned::AlignedBytes;
+use crate::memory::{OutOfMemory, probe};
 use crate::ring::sync::{
     AtomicU64, Condvar, EfdFlags, EventFd, Mutex, MutexGuard, Ordering, Receiver, Sender, bounded,
 };
@@ -29,7 +30,7 @@ const SPARE_CHUNKS: usize = 8;
 #[derive(Debug, Default)]
 pub struct Chunk {
     /// Headers and records, [`CHUNK_BYTES`] at the most.
-    pub bytes: Vec<u8>,
+    pub bytes: AlignedBytes,
     /// How many of the records are events.
     pub events: u32,
     /// How many tell of cgroups: for the drain thread, which looks at those.
@@ -128,7 +129,8 @@ impl Queue {
     ///
     /// [`OutOfMemory`] when none was given back and none can be made.
     pub fn take_spare(&self) -> std::result::Result<Chunk, OutOfMemory> {
-        self.spare.1.try_recv().or_else(|_| Ok(Chunk { bytes: with_capacity(CHUNK_BYTES)?, ..Chunk::default() }))
+        let made = || Ok(Chunk { bytes: AlignedBytes::with_capacity(CHUNK_BYTES)?, ..Chunk::default() });
+        self.spare.1.try_recv().or_else(|_| made())
     }
 
     /// Gives a chunk back that was read to its end.
@@ -147,9 +149,12 @@ impl Queue {
     /// Gives the chunk back when `stopped` turns true while waiting (see [`Queue::wake_producer`]).
     pub fn push(&self, chunk: Chunk, stopped: impl Fn() -> bool) -> std::result::Result<(), Chunk> {
         let mut state = self.lock();
-        let merged = state.tail.bytes.len() + chunk.bytes.len() <= CHUNK_BYTES
-            && (state.tail.bytes.is_empty() || state.tail.offset_ns == chunk.offset_ns);
-        if !merged {
+        let is_first = state.tail.bytes.is_empty();
+        let merged = !is_first
+            && state.tail.bytes.len() + chunk.bytes.len() <= CHUNK_BYTES
+            && state.tail.offset_ns == chunk.offset_ns
+            && state.tail.bytes.extend_from_slice(&chunk.bytes).is_ok();
+        if !(is_first || merged) {
             while self.sender.is_full() {
                 if stopped() {
                     return Err(chunk);
@@ -160,12 +165,12 @@ impl Queue {
             }
         }
         self.events.fetch_add(chunk.events.into(), Ordering::Relaxed);
-        if merged && !state.tail.bytes.is_empty() {
-            state.tail.bytes.extend_from_slice(&chunk.bytes);
+        if merged {
             state.tail.events += chunk.events;
             self.give_spare(chunk);
         } else {
             let full = mem::replace(&mut state.tail, chunk);
+            // A reader may have taken the tail during the wait.
             if !full.bytes.is_empty() {
                 // There is room: this thread alone sends, and waited for it above.
                 let _ = self.sender.try_send(full);
@@ -339,7 +344,7 @@ mod tests {
     use super::*;
 
     fn chunk(bytes: usize, mark: u8) -> Chunk {
-        Chunk { bytes: vec![mark; bytes], events: 1, ..Chunk::default() }
+        Chunk { bytes: AlignedBytes::copy_of(&vec![mark; bytes]).unwrap(), events: 1, ..Chunk::default() }
     }
 
     fn readable(queue: &Queue) -> bool {
