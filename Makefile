@@ -19,6 +19,8 @@ export PYO3_PYTHON := $(CURDIR)/.venv/bin/python
 # maturin stops when it finds two kinds of environment.
 unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
 
+QUICK := tests/unit $(addprefix tests/kernel/,load syscall)
+
 CI_RUN := $(filter true,$(CI))
 LOCKED := $(if $(CI_RUN),--locked)
 # What --lf and its like look up is kept outside of the tree, for each tree by itself.
@@ -32,7 +34,7 @@ SOURCES := $(shell find src bpf -type f) build.rs Cargo.toml Cargo.lock pyprojec
 PACKAGED := $(wildcard python/rawtp/*.py* python/rawtp/*/*.py* python/rawtp/py.typed LICENSE-* README.md)
 FORMATTED := $(filter-out bpf/vmlinux.h,$(wildcard bpf/*.[ch] bpf/*/*.[ch] benches/programs/*.c benches/programs/*.h))
 
-.PHONY: help run test test-vm test-fresh test-asan test-miri vm build wheel wheels sdist lint fmt docs lock audit fuzz soak bench bench-deps clean \
+.PHONY: help run test test-quick test-vm test-fresh test-asan test-miri vm build wheel wheels sdist lint fmt docs lock audit fuzz soak bench bench-deps clean \
 	setup-wheel setup-test setup-wheels setup-fresh setup-lint setup-vm test-rust
 
 help: ## these lines
@@ -44,6 +46,9 @@ run: .venv/.develop ## deletions on this host, live, as root; ARGS="--help" show
 test: setup-test .venv/.test .venv/.develop test-rust dist/.wheel ## every test: Rust, Python, the kernel, the wheel; ARGS go to pytest: ARGS=--lf
 	@[ "$$(id -u)" -eq 0 ] || echo "pytest runs as root now, through sudo: the tests load BPF"
 	scripts/as_root.sh $(TEST_ENV) .venv/bin/python -m pytest $(PYTEST_CACHE) $(ARGS)
+
+test-quick: .venv/.test .venv/.develop ## what tells most in a minute: the pure tests, and kernel tests that take no 5 s
+	scripts/as_root.sh $(TEST_ENV) .venv/bin/python -m pytest $(PYTEST_CACHE) -m "not slow" $(or $(ARGS),$(QUICK))
 
 test-vm: setup-vm dist/.wheel ## the kernel tests from the wheel on other kernels, in qemu; KERNELS="5.10 6.12-arm64" picks, JOBS=2 is two at once
 	.venv/bin/python -m scripts.vm --jobs $(JOBS) $(if $(ARGS),--arguments="$(ARGS)") $(KERNELS)

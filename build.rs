@@ -1,4 +1,5 @@
-//! Compiles the BPF programs and generates their skeleton into `OUT_DIR`, and the extension's docstrings out of its stub.
+//! Compiles the BPF programs and generates their skeletons into `OUT_DIR`. It also generates the extension's docstrings
+//! from its stub.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -8,10 +9,10 @@ use std::process::Command;
 
 use libbpf_cargo::SkeletonBuilder;
 
-/// The program that the verifier refuses, and whose log is shown.
+/// The program that the verifier rejects. People read its verifier log.
 const REJECTED: &str = "probes/verifier_rejects.bpf.c";
 
-/// libbpf-cargo's own message for a missing clang is a backtrace: look first, and say one line.
+/// Finds clang. It looks first because libbpf-cargo reports a missing clang by a backtrace, not by one line.
 fn clang() -> Result<PathBuf, String> {
     let clang = PathBuf::from(env::var_os("RAWTP_CLANG").unwrap_or_else(|| "clang".into()));
     match Command::new(&clang).arg("--version").output() {
@@ -24,9 +25,10 @@ fn clang() -> Result<PathBuf, String> {
     }
 }
 
-/// The objects name their sources: without this machine's directories, so that they are the same from any. Where the compiler
-/// finds a source by the name it gives it, the object has its lines as well: for the program whose verifier's log is read by
-/// people. In the others they would be 7 KB of every wheel; those logs have the lines' numbers.
+/// The clang options for a source. The objects name their sources without this machine's directories, so that every
+/// machine builds the same bytes. If the compiler finds a source by that name, the object also contains its lines. Only
+/// the program whose verifier log people read needs them. In the others they would add 7 KB to every wheel, and their
+/// logs have the line numbers.
 fn flags(out: &Path, source: &str) -> [OsString; 5] {
     let root: OsString = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
     let mapped = |path: &OsStr, name| [OsStr::new("-ffile-prefix-map="), path, OsStr::new(name)].into_iter().collect();
@@ -40,13 +42,13 @@ fn builder(source: &str, clang: &Path, out: &Path) -> SkeletonBuilder {
     builder
 }
 
-/// The stub, whose docstrings are those of the extension.
+/// The stub whose docstrings the extension has.
 const STUB: &str = "python/rawtp/_core.pyi";
 
-/// What is read of the stub: names, such as "Tracer.get", and their docstrings.
+/// Parses the stub. Returns names, such as "Tracer.get", and their docstrings.
 fn docstrings(stub: &str) -> Result<Vec<(String, String)>, String> {
     let (mut docs, mut class) = (Vec::new(), String::new());
-    // What the next docstring belongs to.
+    // The name that the next docstring belongs to.
     let mut name = None;
     let mut lines = stub.lines();
     while let Some(line) = lines.next() {
@@ -71,7 +73,7 @@ fn docstrings(stub: &str) -> Result<Vec<(String, String)>, String> {
         if doc.contains('\\') && !code.starts_with('r') {
             return Err(format!("a docstring with a backslash in it begins with r: {doc}"));
         }
-        // Attributes' have a name of their own, which nothing asks for.
+        // Docstrings of attributes have no name here, and nothing asks for them.
         if let Some(name) = name.take() {
             docs.push((name, doc.to_owned()));
         }
@@ -79,7 +81,7 @@ fn docstrings(stub: &str) -> Result<Vec<(String, String)>, String> {
     Ok(docs)
 }
 
-/// Writes the macro `py_doc!`, which gives the docstring of a name.
+/// Writes the macro `py_doc!`, which returns the docstring of a name.
 fn write_docs(out: &Path) -> Result<(), String> {
     let stub = fs::read_to_string(STUB).map_err(|error| format!("{STUB}: {error}"))?;
     let docs = docstrings(&stub).map_err(|error| format!("{STUB}: {error}"))?;

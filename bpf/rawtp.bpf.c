@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-/* All programs of a tracer, in one object. What they do stands in hooks/, what that takes in lib/. */
+/* All programs of a tracer, in one object. hooks/ has the programs, lib/ has the functions they share. */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
@@ -23,7 +23,7 @@
 #include "hooks/io_uring.bpf.h"
 #include "hooks/process.bpf.h"
 
-/* These types stand here only so that they are in the object's BTF, from which the skeleton makes the Rust ones. */
+/* Variables that only put these types into the object's BTF, from which the skeleton generates the Rust types. */
 struct counters _counters = {0};
 struct enter_record _enter_record = {0};
 struct exit_record _exit_record = {0};

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * The record: what the programs write into the ring buffer, defined here and nowhere else. The Rust types are made from
- * this object's BTF at build time.
+ * The records that the programs write into the ring buffer. They are defined here and nowhere else: the build generates
+ * the Rust types from this object's BTF.
  *
  * A matched call gives one enter_record, followed by its segments, and later one exit_record with the same tid. A call
- * whose entry was not seen gives one enter_record at its exit (ENTER_AT_EXIT). A request of io_uring's gives an
- * enter_record, too, and later one completion_record with the same cpu and seq. A cgroup_record belongs to no call, and
- * is no event. A new field of variable length is a new kind of segment: a reader skips the kinds that it does not know.
+ * whose entry was not seen gives one enter_record at its exit (ENTER_AT_EXIT). An io_uring request gives an
+ * enter_record too, and later one completion_record with the same cpu and seq. A cgroup_record belongs to no call and
+ * is no event. A new field of variable length is a new kind of segment, because a reader skips unknown kinds.
  */
 #ifndef RAWTP_RECORD_H
 #define RAWTP_RECORD_H
 
-/* A path with its NUL, as the kernel copies it in (include/uapi/linux/limits.h). */
+/* The longest path with its NUL that the kernel copies in (include/uapi/linux/limits.h). */
 #define PATH_MAX 4096
 #define COMM_BYTES 16
-/* How much of the arguments is sent: a power of two. */
+/* The most bytes of arguments that are sent. It is a power of two. */
 #define ARGV_BYTES 1024
 
 enum record_kind {
@@ -27,23 +27,22 @@ enum record_kind {
 enum segment_kind {
 	SEGMENT_FILENAME = 1,
 	SEGMENT_NEW_FILENAME = 2,
-	/* What a relative name is relative to: struct directory, then names from leaf to root, each with a NUL. */
+	/* The directory of a relative name: struct directory, then names from leaf to root, each with a NUL. */
 	SEGMENT_DIRECTORY = 3,
 	SEGMENT_NEW_DIRECTORY = 4,
 	/*
-	 * The executable, as a directory's names are: the file's own first. It and the arguments come with the first
-	 * record of a process, of those that are not lost, and again after an exec, or when the file was renamed or
-	 * deleted.
+	 * The executable, in the form of a directory, with the file's own name first. The executable and the arguments
+	 * come with the first record of a process that is not lost. They come again after an exec, or when the file was
+	 * renamed or deleted.
 	 */
 	SEGMENT_EXE = 5,
 	/* The arguments as they lie in the process's memory, each with a NUL. */
 	SEGMENT_ARGV = 6,
-	/* Whose child the process is, and so on up: struct ancestor, each. */
+	/* The parent of the process, its parent, and so on. Each is a struct ancestor. */
 	SEGMENT_ANCESTORS = 7,
-	/* The process's own root, as a directory, where the walk from the directory of a relative name did not meet it.
-	 */
+	/* The process's own root, as a directory, if the walk from a relative name's directory did not meet it. */
 	SEGMENT_ROOT = 8,
-	/* What the call returned: an __s64. Only with ENTER_AT_EXIT, and not where the call has no result. */
+	/* The call's return value, an __s64. It comes only with ENTER_AT_EXIT, and not if the call has no result. */
 	SEGMENT_RESULT = 9,
 };
 
@@ -56,30 +55,30 @@ enum name_status {
 /* How the walk from a directory to the root of its mount namespace ended. */
 enum walk_status {
 	WALK_WHOLE = 0,
-	WALK_PARTIAL = 1,  /* deeper, or longer, than there is room for; or renamed each time that it was tried */
+	WALK_PARTIAL = 1,  /* too deep or too long, or renamed during every try */
 	WALK_DELETED = 2,  /* the directory itself is gone */
-	WALK_NONE = 3,	   /* there is none */
-	WALK_DETACHED = 4, /* at the root of a mount that is in no namespace: where the file is else, nothing tells */
-	WALK_INTERNAL = 5, /* the file is on a mount of the kernel's own (memfd, shm), where nothing has a path */
-	WALK_PSEUDO = 6,   /* an executable of no directory (memfd_create(2)): only its own name is there */
+	WALK_NONE = 3,	   /* there is no directory */
+	WALK_DETACHED = 4, /* reached the root of a mount in no namespace; nothing tells the rest of the path */
+	WALK_INTERNAL = 5, /* the file is on a kernel-internal mount (memfd, shm), where nothing has a path */
+	WALK_PSEUDO = 6,   /* an executable in no directory (memfd_create(2)); there is only its own name */
 };
 
 /* Bits of an enter_record's `marks`. */
 enum enter_mark {
-	ENTER_NO_EXIT = 1, /* no record of the end will follow */
-	ENTER_AT_EXIT =
-		2, /* the entry was not seen: written at the exit, from the registers, which still hold the arguments */
+	ENTER_NO_EXIT = 1, /* no exit or completion record will follow */
+	/* Written at the exit from the registers, which still hold the arguments, because the entry was not seen. */
+	ENTER_AT_EXIT = 2,
 	ENTER_NO_FLAGS = 4, /* the flags could not be read */
 };
 
-/* Whose number `nr` is. */
+/* The table that `nr` belongs to. */
 enum abi {
 	ABI_NATIVE = 0,
 	ABI_COMPAT = 1, /* i386, 32-bit arm */
 	ABI_X32 = 2,
 };
 
-/* How the call came into the kernel. The numbers of a request are those of the call that does the same. */
+/* The way the call entered the kernel. A request has the number of the call that does the same. */
 enum via {
 	VIA_SYSCALL = 0,
 	VIA_IO_URING = 1,
@@ -89,12 +88,12 @@ struct enter_record {
 	__u32 kind;
 	__u32 tid;
 	__u64 ts_ns; /* CLOCK_BOOTTIME */
-	__u64 seq;   /* by cpu and via */
+	__u64 seq;   /* counts per cpu and via */
 	__u32 cpu;
 	__u32 lost; /* saturates */
 	__s32 dfd;
 	__u32 flags;
-	/* From here on what one call of a thread most often has in common with the next: compared as a whole. */
+	/* From here on a thread's calls usually have the same values. User space compares this part as a whole. */
 	__u32 nr;
 	__u16 abi;
 	__u8 via;
@@ -104,10 +103,10 @@ struct enter_record {
 	__u32 uid;
 	__u32 gid;
 	__u8 comm[COMM_BYTES];
-	/* From here on 0 when it was not asked for. */
+	/* From here on 0 when the tracer did not ask for it. */
 	__u64 start_ns; /* CLOCK_BOOTTIME */
 	__u64 cgroup_id;
-	__u64 cgroup_v1_id; /* 0 also where no hierarchy of version 1 is in use */
+	__u64 cgroup_v1_id; /* also 0 if no hierarchy of version 1 is in use */
 	__u32 euid;
 	__u32 auid;
 	__u32 session_id;
@@ -128,47 +127,50 @@ struct exit_record {
 	__u16 reserved[3];
 };
 
-/* The end of an io_uring request. */
+/* The completion of an io_uring request. */
 struct completion_record {
 	__u32 kind;
-	__u32 cpu; /* of its enter_record, as is seq */
+	__u32 cpu; /* cpu and seq are those of its enter_record */
 	__u64 seq;
 	__u64 ts_ns;
-	__s64 ret; /* NO_RESULT when it ended without one */
+	__s64 ret; /* NO_RESULT if it ended without one */
 };
 
-/* No call returns it. */
+/* A value that no call returns. */
 #define NO_RESULT (-0x7fffffffffffffffLL - 1)
 
-/* The room that the kernel's tracepoints have for a cgroup's path, with its NUL (TRACE_CGROUP_PATH_LEN). */
+/* The room for a cgroup's path and its NUL in the kernel's tracepoints (TRACE_CGROUP_PATH_LEN). */
 #define CGROUP_PATH_BYTES 1024
 
-/* A cgroup that was made, or that its last process left. Its path follows, from its hierarchy's root, without NUL. */
+/*
+ * A cgroup that was created, or that its last process has left. Its path from the hierarchy's root follows, without
+ * NUL.
+ */
 struct cgroup_record {
 	__u32 kind;
-	__u16 version; /* of the hierarchy: 1 or 2 */
+	__u16 version; /* the hierarchy's version: 1 or 2 */
 	__u16 is_new;
 	__u64 id; /* an enter_record's cgroup_id or cgroup_v1_id */
 };
 
-/* The next segment begins at the next multiple of SEGMENT_ALIGN after the content. */
+/* The alignment of segments. The next one begins at the next multiple after the content. */
 #define SEGMENT_ALIGN 8
 
 struct segment {
 	__u16 kind;
-	__u16 status; /* enum name_status, or enum walk_status */
+	__u16 status; /* enum name_status or enum walk_status */
 	__u32 bytes;
 };
 
 struct directory {
-	/* How many bytes of the names lie below the process's own root; NO_ROOT when it was not met. */
+	/* The number of bytes of names below the process's own root; NO_ROOT if the walk did not meet it. */
 	__u32 root_bytes;
-	__u32 is_deleted; /* as WALK_DELETED, however far the walk came */
+	__u32 is_deleted; /* like WALK_DELETED, however far the walk came */
 };
 
 #define NO_ROOT 0xffffffff
 
-/* How many ancestors are sent, at most. */
+/* The most ancestors that are sent. */
 #define ANCESTORS_MAX 16
 
 struct ancestor {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * The kernel's types, as far as the programs here read them, kept by hand. Every access is relocated by CO-RE against
- * the running kernel's BTF, so that only the names and the kinds of the members matter, not their places.
+ * The kernel's types, as far as the programs read them. They are kept by hand. CO-RE relocates every access against the
+ * running kernel's BTF, so only the names and kinds of the members matter, not their offsets.
  */
 #ifndef __VMLINUX_H__
 #define __VMLINUX_H__
@@ -40,7 +40,7 @@ enum {
 	BPF_RB_AVAIL_DATA = 0,
 };
 
-/* Only to ask the running kernel whether it has these helpers (bpf_core_enum_value_exists). */
+/* Only for asking the running kernel whether it has these helpers (bpf_core_enum_value_exists). */
 enum bpf_func_id {
 	BPF_FUNC_get_current_task_btf = 158,
 	BPF_FUNC_task_pt_regs = 175,
@@ -294,12 +294,12 @@ struct filename {
 	const char *name;
 };
 
-/* From 7.0 on a pointer with marks in its low bits (include/linux/fs.h). */
+/* Since Linux 7.0 a pointer with marks in its low bits (include/linux/fs.h). */
 struct delayed_filename {
 	struct filename *__incomplete_filename;
 };
 
-/* What io_uring keeps of a request, at its beginning. */
+/* The beginning of io_uring's data of a request. */
 struct io_unlink {
 	int dfd;
 	int flags;
@@ -356,8 +356,8 @@ struct io_kiocb {
 };
 
 /*
- * The arguments of the tracepoints of cgroups and io_uring, as the kernel's own types tell them; the first is always the tracepoint's
- * data. What differs is only looked for, never called.
+ * The arguments of the tracepoints of cgroups and io_uring, as the kernel's own types declare them. The first is always
+ * the tracepoint's data. The programs only look for the variants and never call them.
  */
 typedef void (*btf_trace_cgroup_mkdir)(void *, struct cgroup *, const char *);
 typedef void (*btf_trace_cgroup_notify_populated)(void *, struct cgroup *, const char *, int);

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::{env, process, thread};
 
 use _core::config::Config;
-use _core::fields::Fields;
 use _core::config::filters::{FilterArgs, Filters};
 use _core::config::hook::Hook;
+use _core::fields::Fields;
 use _core::session::Session;
 use _core::syscall;
 

@@ -1,74 +1,74 @@
-//! The one error type. It says what to do; `exceptions` chooses the Python class by the variant alone.
+//! The one error type. Its text says what to do. The extension chooses the Python class by the variant alone.
 
 use std::io;
 
 use crate::memory::OutOfMemory;
 
-/// What can go wrong between the caller's arguments and the first event.
+/// An error between the caller's arguments and the first event.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// An argument outside its rule.
     #[error("{0}")]
     Value(String),
-    /// The kernel refuses this process, whatever it would load.
+    /// The kernel refuses this process, whatever programs it would load.
     #[error("{0}")]
     Permission(String),
-    /// The kernel lacks something that there is no way around.
+    /// The kernel lacks something that rawtp cannot do without.
     #[error("{0}")]
     UnsupportedKernel(String),
-    /// The kernel refused a program; the verifier's reasons are attached.
+    /// The kernel refused a program. The verifier's log is attached.
     #[error("{message}")]
     Load {
         /// One sentence.
         message: String,
-        /// What the verifier printed, or "".
+        /// The verifier's output, or "".
         verifier_log: String,
     },
-    /// A system call of our own failed.
+    /// A system call of this process failed.
     #[error("{context}: {source}")]
     Os {
-        /// What was being done.
+        /// The operation that failed.
         context: &'static str,
         /// The errno.
         source: io::Error,
     },
-    /// There was no memory for it. What was there before is unchanged.
+    /// There was no memory for an operation. Everything is as it was before.
     #[error("out of memory: cannot {0}")]
     Memory(&'static str),
-    /// What another process has handed over is not what a tracer needs.
+    /// The descriptors from another process are not those of a tracer.
     #[error("what was handed over is not a tracer's: {0}")]
     HandedOver(String),
     /// A record in the ring or a chunk cannot be one that our programs wrote.
     #[error(transparent)]
     Malformed(#[from] Malformed),
-    /// Columns that do not fit together, which no events make.
+    /// The columns do not fit together. No events make such columns.
     #[error("cannot make columns: {0}")]
     Columns(String),
 }
 
-/// What is wrong with a record, or with where it lies. By itself, since [`Error`] is more than a reader of records should
-/// hand from one step to the next.
+/// The defect of a record, or of its position. It is a type of its own because [`Error`] is too large for a reader of
+/// records to pass from one step to the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("malformed record: {0}")]
 pub struct Malformed(pub &'static str);
 
 impl From<OutOfMemory> for Error {
-    /// Of what is done again and again. The rest says what it was, by [`Error::memory`].
+    /// Converts the errors of repeated operations. All others name the operation by [`Error::memory`].
     fn from(_: OutOfMemory) -> Self {
         Self::Memory("read events")
     }
 }
 
-/// A result of this crate.
+/// The result type of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// For `map_err` on a refused allocation: what cannot be done for it.
+    /// Makes a function for `map_err` on a refused allocation. `context` says what cannot be done without the memory.
     pub fn memory(context: &'static str) -> impl FnOnce(OutOfMemory) -> Self {
         move |OutOfMemory| Self::Memory(context)
     }
 
-    /// For `map_err` on a failed system call.
+    /// Makes a function for `map_err` on a failed system call.
     pub fn os<E: Into<io::Error>>(context: &'static str) -> impl FnOnce(E) -> Self {
         move |source| Self::Os { context, source: source.into() }
     }

@@ -1,49 +1,49 @@
-//! The keys of an event, and which of them a tracer was asked for.
+//! The keys of an event, and the set of keys a tracer was asked for.
 
 use crate::error::{Error, Result};
 
 /// The scope in which a key's value is constant. It is converted once per scope, not once per event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// One event: most often another for the next.
+    /// Constant for one event only. Most events have another value.
     Event,
-    /// One way of calling: the CPU, the arguments that are numbers, the result.
+    /// Constant for one kind of call: the CPU, the numeric arguments, the result.
     Call,
-    /// Who calls what: see [`crate::record::Identity`].
+    /// Constant for a thread and its system call. See [`crate::record::Identity`].
     Thread,
-    /// What the process runs, and whose child it is.
+    /// Constant for a program that a process executes, and for the parent of the process.
     Exec,
 }
 
 impl Scope {
-    /// All of them.
+    /// All scopes.
     pub const ALL: [Self; 4] = [Self::Event, Self::Call, Self::Thread, Self::Exec];
 }
 
-/// The type of a key's values, `None` aside.
+/// The type of a key's values. The values of some keys may also be `None`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ValueType {
     /// Unix time in nanoseconds.
     Time,
-    /// A number of 32 bits with a sign.
+    /// A signed 32-bit number.
     I32,
-    /// One of 64 bits.
+    /// A signed 64-bit number.
     I64,
-    /// A number of 32 bits.
+    /// An unsigned 32-bit number.
     U32,
-    /// One of 64 bits.
+    /// An unsigned 64-bit number.
     U64,
-    /// Yes or no.
+    /// A boolean.
     Bool,
-    /// Text of our own: one out of few.
+    /// One of few texts that rawtp defines.
     Keyword,
-    /// Bytes that are text as a rule, one out of few.
+    /// One of few byte strings that are usually text.
     DictBytes,
-    /// Bytes that are text as a rule, another one for most events.
+    /// A byte string that is usually text and differs for most events.
     Bytes,
-    /// A list of bytes that are text as a rule.
+    /// A list of byte strings that are usually text.
     BytesList,
-    /// A list of processes: id and command.
+    /// A list of processes, each an id and a command.
     Ancestors,
 }
 
@@ -55,10 +55,10 @@ macro_rules! keys {
         pub enum Key { $($key),* }
 
         impl Key {
-            /// All of them.
+            /// All keys, in the order of the dict.
             pub const ALL: &[Self] = &[$(Self::$key),*];
 
-            /// As it stands in the dict.
+            /// The key's name in the dict.
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$key => $name),* }
@@ -76,7 +76,7 @@ macro_rules! keys {
                 match self { $(Self::$key => ValueType::$kind),* }
             }
 
-            /// Whether there may be none.
+            /// Whether the value may be `None`.
             #[must_use]
             pub fn or_none(self) -> bool {
                 match self { $(Self::$key => !stringify!($($none)?).is_empty()),* }
@@ -85,7 +85,7 @@ macro_rules! keys {
     };
 }
 
-// A row is all that columns need to know of a key. What its value is stands in `value.rs`.
+// Each row has all that the columns need to know of a key. `event/values.rs` has its value.
 keys! {
     TsNs = "ts_ns": Event Time,
     DurationNs = "duration_ns": Event U64 or_none,
@@ -131,10 +131,10 @@ keys! {
     Ancestors = "ancestors": Exec Ancestors,
 }
 
-/// The keys that need the directories walked in the kernel.
+/// The keys for which the programs walk up the directories.
 pub const PATHS: [Key; 4] = [Key::Path, Key::NewPath, Key::PathKind, Key::HostPath];
 
-/// The keys that need more of the task's structures than every event does.
+/// The keys that need more of the task's structures than every event reads.
 pub const IDENTITY: [Key; 12] = [
     Key::ParentComm,
     Key::Euid,
@@ -150,10 +150,10 @@ pub const IDENTITY: [Key; 12] = [
     Key::Unit,
 ];
 
-/// The keys that need the cgroup's path, which user space looks up once for each cgroup.
+/// The keys that need the cgroup's path. User space looks it up once per cgroup.
 pub const CGROUP: [Key; 3] = [Key::ContainerId, Key::PodId, Key::Unit];
 
-/// The keys of what the process runs with.
+/// The keys that come from the process's arguments.
 pub const ARGV: [Key; 2] = [Key::Argv, Key::ArgvTruncated];
 
 /// A set of keys.
@@ -161,31 +161,31 @@ pub const ARGV: [Key; 2] = [Key::Argv, Key::ArgvTruncated];
 pub struct Fields(u64);
 
 impl Fields {
-    /// Every key but those that must be asked for by name.
+    /// Every key except those that must be asked for by name.
     pub const ALL: Self = Self((1 << Key::Ancestors as u32) - 1);
 
-    /// Whether the key is in it.
+    /// Whether the set contains the key.
     #[must_use]
     pub fn contains(self, key: Key) -> bool {
         self.0 >> key as u32 & 1 == 1
     }
 
-    /// The keys in it, in the order of the dict.
+    /// The keys in the set, in the order of the dict.
     pub fn keys(self) -> impl Iterator<Item = Key> {
         Key::ALL.iter().copied().filter(move |key| self.contains(*key))
     }
 
-    /// Whether any of the keys is.
+    /// Whether the set contains any of the keys.
     #[must_use]
     pub fn any(self, keys: &[Key]) -> bool {
         keys.iter().any(|key| self.contains(*key))
     }
 
-    /// The set of these names.
+    /// Makes the set of these names.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`] for none at all, and for one that is no key.
+    /// [`Error::Value`] for an empty list, and for a name that is no key.
     pub fn from_names(names: &[String]) -> Result<Self> {
         if names.is_empty() {
             return Err(Error::Value("fields is empty: name at least one key of rawtp.ALL_FIELDS".into()));

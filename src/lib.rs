@@ -1,12 +1,13 @@
 //! `rawtp._core`: raw tracepoints as a Python iterator.
 //!
 //! An event goes one way. [`load`] loads and attaches the programs. [`ring::drain`] copies raw records out of the
-//! kernel's ring into the [`ring::queue`]. [`record`] reads them, [`read::join`] pairs them into [`event`]s. [`columns`]
-//! makes Arrow's arrays of events, and `py` makes the dicts that are asked for.
+//! kernel's ring into the [`ring::queue`]. [`record`] parses them, and [`read::join`] pairs them into [`event`]s.
+//! [`columns`] makes Arrow arrays of events, and `py` makes the dicts that Python asks for.
 //!
 //! The folders import downwards only, in the order of `scripts/layers.py`.
 
-// `py_doc!`: the docstrings of `python/rawtp/_core.pyi`.
+// `py_doc!` returns the docstrings of `python/rawtp/_core.pyi`.
+#[cfg(feature = "python")]
 include!(concat!(env!("OUT_DIR"), "/py_docs.rs"));
 
 pub mod btf;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Reports the paths of cgroups: when they are made, and when their last process leaves them. User space can look up the
- * path of a cgroup that exists, but a container's is gone soon after its last process. A cgroup cannot be removed while
- * it has processes, and so one of the two reports is in the ring before the removal.
+ * Reports the paths of cgroups when they are created and when their last process leaves them. User space can look up
+ * the path of a cgroup that exists, but a container's cgroup is gone soon after its last process. A cgroup with
+ * processes cannot be removed, so one of the two reports is in the ring before the removal.
  */
 #ifndef RAWTP_CGROUP_BPF_H
 #define RAWTP_CGROUP_BPF_H
@@ -14,25 +14,34 @@ struct {
 	__type(value, struct cgroup_state);
 } cgroup_states SEC(".maps");
 
-/* Elsewhere the programs must not attach: they would take other values for a cgroup and its path. */
+/*
+ * Whether the tracepoints have the expected arguments. Elsewhere the programs must not attach, because they would read
+ * other values as the cgroup and its path.
+ */
 #define KNOWS_CGROUPS                                                                                                  \
 	(bpf_core_type_exists(btf_trace_cgroup_mkdir) && bpf_core_type_exists(btf_trace_cgroup_notify_populated) &&    \
 	 bpf_core_field_exists(((struct cgroup_root *)0)->subsys_mask) &&                                              \
 	 bpf_core_field_exists(((struct cgroup_root *)0)->hierarchy_id))
 
-/* Ids are unique within one hierarchy only. Gives 2, 1, or 0 for a hierarchy that no record tells the id of. */
+/*
+ * Returns the version of the cgroup's hierarchy: 2, 1, or 0 for a hierarchy whose ids no record has. Ids are unique
+ * only within one hierarchy.
+ */
 static __always_inline __u16 version_of(struct cgroup *cgroup)
 {
 	__u32 subsys;
 
-	/* The kernel numbers its hierarchies, and gives 0 to that of version 2. */
+	/* The kernel numbers its hierarchies and gives 0 to that of version 2. */
 	if (!BPF_CORE_READ(cgroup, root, hierarchy_id))
 		return 2;
 	subsys = cgroup_v1_subsys();
 	return subsys < CGROUP_SUBSYS_MAX && BPF_CORE_READ(cgroup, root, subsys_mask) >> subsys & 1;
 }
 
-/* The kernel holds a lock of its own around each of these tracepoints, so that no report interrupts another. */
+/*
+ * Sends the cgroup's path. The kernel holds a lock of its own around each of these tracepoints, so no report interrupts
+ * another.
+ */
 static __always_inline int report_cgroup(struct cgroup *cgroup, const char *path, bool is_new)
 {
 	__u32 cpu = bpf_get_smp_processor_id();
@@ -47,7 +56,7 @@ static __always_inline int report_cgroup(struct cgroup *cgroup, const char *path
 	if (!state->record.version)
 		return 0;
 	n = bpf_probe_read_kernel_str(state->path, CGROUP_PATH_BYTES, path);
-	/* The kernel cuts a path that is longer, and no mark tells that. */
+	/* The kernel cuts a longer path without marking that. */
 	if (n <= 1 || n >= CGROUP_PATH_BYTES)
 		return 0;
 	state->record.kind = RECORD_CGROUP;
@@ -65,7 +74,7 @@ static __always_inline int report_cgroup(struct cgroup *cgroup, const char *path
 	return 0;
 }
 
-/* Before any process can be in it. */
+/* Runs before any process can be in the cgroup. */
 SEC("raw_tp")
 int handle_cgroup_made(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -74,7 +83,7 @@ int handle_cgroup_made(struct bpf_raw_tracepoint_args *ctx)
 	return report_cgroup((struct cgroup *)ARGUMENT_AT(ctx, 0), (const char *)ARGUMENT_AT(ctx, 1), true);
 }
 
-/* For one that was made before the tracer was. */
+/* Reports cgroups that are older than the tracer. */
 SEC("raw_tp")
 int handle_cgroup_left(struct bpf_raw_tracepoint_args *ctx)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Requests of io_uring: the same at their submission and completion. */
+/* Programs for io_uring requests, at their submission and completion. */
 #ifndef RAWTP_IO_URING_HOOK_BPF_H
 #define RAWTP_IO_URING_HOOK_BPF_H
 
-/* The request that was sent under this key is over. */
+/* Sends the completion of the request with this key. */
 static __always_inline void send_completion(const struct request_key *key, const struct open_request *open, __s64 ret)
 {
 	struct completion_record record = {
@@ -36,8 +36,8 @@ int handle_request(struct bpf_raw_tracepoint_args *ctx)
 	if (!SUBMITS_REQ && !SUBMITS_CTX_REQ)
 		return UNKNOWN_ARGUMENTS(ctx);
 	/*
-	 * The address is another request's now: the one before has ended without a completion, as what is linked to a
-	 * failed one with IOSQE_CQE_SKIP_SUCCESS does. It must not get this one's result.
+	 * The address now belongs to this request. The one before has ended without a completion, as a request linked
+	 * to a failed one does with IOSQE_CQE_SKIP_SUCCESS. It must not get this one's result.
 	 */
 	if (cfg_results && COMPLETES && !COMPLETES_CTX && requests_open) {
 		unfinished = bpf_map_lookup_elem(&requests, &key);
@@ -70,7 +70,7 @@ int handle_request(struct bpf_raw_tracepoint_args *ctx)
 	record->abi = ABI_NATIVE;
 	record->via = VIA_IO_URING;
 	begin_record(state, counted, cpu, task);
-	/* A thread of the kernel's is named after its work. Rare, and so not worth one more typed pointer. */
+	/* A kernel thread is named after its work. It is rare, and so not worth one more typed pointer. */
 	if (TASK(task, flags) & PF_IO_WORKER)
 		BPF_CORE_READ_INTO((char(*)[COMM_BYTES])record->comm, task, group_leader, comm);
 	if (!append_segments(state, counted, slot, true, task))

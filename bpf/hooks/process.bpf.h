@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Processes that are followed: forks and ends. */
+/* Programs that follow processes, at their fork and exit. */
 #ifndef RAWTP_PROCESS_HOOK_BPF_H
 #define RAWTP_PROCESS_HOOK_BPF_H
 
-/* Before the child runs: none of its calls is missed. */
+/* Runs before the child does, so that none of its calls is missed. */
 SEC("raw_tp/sched_process_fork")
 int handle_fork(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -23,7 +23,7 @@ int handle_fork(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-/* With its last thread a process is over, and its number free for others. */
+/* Forgets a process when its last thread ends, because its pid is then free for others. */
 SEC("raw_tp/sched_process_exit")
 int handle_process_exit(struct bpf_raw_tracepoint_args *ctx)
 {

@@ -1,22 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* System calls: match, filter, fill and submit at the entry; the result, in a record of its own, at the exit. */
+/*
+ * Programs for system calls. They match, filter, fill and submit at the entry. At the exit they send the result in a
+ * record of its own.
+ */
 #ifndef RAWTP_SYSCALL_HOOK_BPF_H
 #define RAWTP_SYSCALL_HOOK_BPF_H
 
-/* The call, or NULL when it is not watched. */
+/* Returns the call, or NULL when it is not watched. */
 static __always_inline const volatile struct call *watched_call(struct task_struct *task, __u32 nr, __u32 *abi)
 {
 	const volatile struct call *call;
 
 	*abi = abi_of(task, nr);
-	/* In the 32-bit table that bit is part of the number, and there is no such call. */
+	/* In the 32-bit table this bit is part of the number, and no such call exists. */
 	if (*abi == ABI_COMPAT && nr & X32_BIT)
 		return NULL;
 	call = call_of(*abi, nr);
 	return call->condition == CALL_NEVER ? NULL : call;
 }
 
-/* What the call is to be done to, as it was passed. */
+/* Copies the call's operands from its arguments. */
 static __always_inline void read_operands(struct operands *operands, const volatile struct call *call,
 					  const struct arguments *arguments, __u32 flags)
 {
@@ -31,8 +34,8 @@ static __always_inline void read_operands(struct operands *operands, const volat
 }
 
 /*
- * The record of a call, whose arguments are in the state; the caller has set what it is of. False when it is filtered,
- * which is counted.
+ * Fills the record of a call. The caller has put the call's arguments into the state, and its number and ABI into the
+ * record. Returns false, and counts it, when the call is filtered.
  */
 static __always_inline bool fill_record(struct call_state *state, struct counters *counted, __u32 cpu, __u32 slot,
 					struct task_struct *task, const volatile struct call *call, __u32 flags)
@@ -55,7 +58,7 @@ static __always_inline int on_enter(__u32 nr, struct pt_regs *regs)
 	struct call_state *state;
 	struct task_struct *task;
 	__u8 *decision = NULL, decided = CALL_LEFT_OUT;
-	enum is_event what;
+	enum is_event verdict;
 	__u32 cpu, abi, flags;
 
 	if (!is_watched(nr))
@@ -70,20 +73,20 @@ static __always_inline int on_enter(__u32 nr, struct pt_regs *regs)
 	if (!counted || !state || is_closed)
 		return 0;
 	read_arguments(&state->arguments, typed_regs(task, regs), abi);
-	what = is_event(call, &state->arguments, &flags);
-	/* The exit sees it in the same registers. */
-	if (what == IS_NO_EVENT && call->condition == CALL_O_TRUNC)
+	verdict = is_event(call, &state->arguments, &flags);
+	/* The exit sees that in the same registers. */
+	if (verdict == IS_NO_EVENT && call->condition == CALL_O_TRUNC)
 		return 0;
 	if (cfg_results)
 		decision = decision_of(task);
-	if (what == IS_UNKNOWN && decision) {
+	if (verdict == IS_UNKNOWN && decision) {
 		*decision = CALL_UNSEEN;
 		return 0;
 	}
 	state->record.nr = nr & ~X32_BIT;
 	state->record.abi = abi;
-	state->record.marks = (decision ? 0 : ENTER_NO_EXIT) | (what == IS_UNKNOWN ? ENTER_NO_FLAGS : 0);
-	if (what != IS_NO_EVENT && fill_record(state, counted, cpu, cpu, task, call, flags)) {
+	state->record.marks = (decision ? 0 : ENTER_NO_EXIT) | (verdict == IS_UNKNOWN ? ENTER_NO_FLAGS : 0);
+	if (verdict != IS_NO_EVENT && fill_record(state, counted, cpu, cpu, task, call, flags)) {
 		if (cfg_results && !decision)
 			__sync_fetch_and_add(&counted->lost_exits, 1);
 		if (send_record(state, counted))
@@ -94,44 +97,47 @@ static __always_inline int on_enter(__u32 nr, struct pt_regs *regs)
 	return 0;
 }
 
-/* Cheapest, and exact where nothing else can run on the CPU meanwhile. */
+/* The cheapest hook. It misses no call where nothing else can run on the CPU meanwhile. */
 SEC("raw_tp/sys_enter")
 int handle_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 {
 	return on_enter(ctx->args[1], (struct pt_regs *)ctx->args[0]);
 }
 
-/* Exact where raw tracepoints' programs can be preempted: the kernel runs those of this one with preemption off. */
+/*
+ * Misses no call even where programs of raw tracepoints can be preempted. The kernel runs the programs of this
+ * tracepoint with preemption off.
+ */
 SEC("tp/raw_syscalls/sys_enter")
 int trace_sys_enter(struct trace_event_raw_sys_enter *ctx)
 {
 	return on_enter(ctx->id, NULL);
 }
 
-/* seccomp ends such a call before it begins: what is in the register of the return is then none. */
+/* Whether the call has a result. seccomp can end it before it begins, and then the register holds no return value. */
 static __always_inline bool has_result(struct task_struct *task)
 {
 	return !(TASK(task, pending.signal.sig[0]) & 1UL << (SIGSYS - 1));
 }
 
 /*
- * A call whose entry was not seen: it began before the tracer did, or seccomp refused it, which comes before the
- * tracepoint. The counters are those of the CPU's entries: one such program at a time runs on a CPU, but where raw
- * tracepoints are preemptible, and hook="raw_tp" was asked for all the same.
+ * Reports a call at its exit, because its entry was not seen. It began before the tracer did, or seccomp refused it
+ * before the tracepoint. The report uses the counters of the CPU's entries. Only one such program runs on a CPU at a
+ * time, except where raw tracepoints are preemptible and hook="raw_tp" was asked for all the same.
  */
 static __always_inline void report_unseen(struct call_state *state, __u32 cpu, __u32 slot, struct task_struct *task,
 					  const volatile struct call *call, __s64 ret)
 {
 	struct counters *counted = bpf_map_lookup_elem(&counters, &cpu);
-	enum is_event what;
+	enum is_event verdict;
 	__u32 flags;
 
 	if (!counted || is_closed)
 		return;
-	what = is_event(call, &state->arguments, &flags);
-	if (what == IS_NO_EVENT)
+	verdict = is_event(call, &state->arguments, &flags);
+	if (verdict == IS_NO_EVENT)
 		return;
-	state->record.marks = ENTER_NO_EXIT | ENTER_AT_EXIT | (what == IS_UNKNOWN ? ENTER_NO_FLAGS : 0);
+	state->record.marks = ENTER_NO_EXIT | ENTER_AT_EXIT | (verdict == IS_UNKNOWN ? ENTER_NO_FLAGS : 0);
 	if (!fill_record(state, counted, cpu, slot, task, call, flags))
 		return;
 	if (has_result(task))
@@ -226,7 +232,7 @@ int trace_sys_exit(struct trace_event_raw_sys_exit *ctx)
 	return on_exit(ctx->id, NULL, ctx->ret);
 }
 
-/* For others than the program that the state is of. */
+/* Counts a lost exit, for programs that do not own the state of exits. */
 static __always_inline void count_lost_exit(__u32 cpu)
 {
 	__u32 slot = cfg_exit_slots + cpu;

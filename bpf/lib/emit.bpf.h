@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Filling an enter record and sending it: what all that writes one has in common. */
+/* Fills and sends enter records, for all programs that write them. */
 #ifndef RAWTP_EMIT_BPF_H
 #define RAWTP_EMIT_BPF_H
 
@@ -34,8 +34,8 @@ static __always_inline void begin_record(struct call_state *state, struct counte
 }
 
 /*
- * A name and what it is relative to: the directory of `dfd`, if that is one; for an absolute name the process's root,
- * which may not be the host's. Global, and so verified once for both names.
+ * Appends a name and the directory it is relative to: that of `dfd`, if it is one, or for an absolute name the
+ * process's root, which may not be the host's. It is global, so the verifier checks it once for both names.
  */
 __noinline int append_path(__u32 slot, __u32 is_new, __u32 in_kernel)
 {
@@ -72,7 +72,10 @@ __noinline int append_path(__u32 slot, __u32 is_new, __u32 in_kernel)
 		append_walk(slot, kind);
 	} else if (!state->operands.has_no_dfd && directory_of(current_task(), dfd, &directory)) {
 		walk_from(slot, directory.dentry, mount_of(directory.mnt));
-		/* Beside the process's root: only who knows where that is can tell where `..` stops. */
+		/*
+		 * The directory is not below the process's root. Without the root's position user space could not tell
+		 * where `..` stops.
+		 */
 		if (!append_walk(slot, kind) && has_name) {
 			walk_from_root(slot);
 			append_walk(slot, SEGMENT_ROOT);
@@ -83,8 +86,7 @@ __noinline int append_path(__u32 slot, __u32 is_new, __u32 in_kernel)
 	return 0;
 }
 
-/* All that is behind the record. The operands are in the state. False when the call's paths are not
- * wanted. */
+/* Appends all segments of the record. The operands are in the state. Returns false when no path filter matches. */
 static __always_inline bool append_segments(struct call_state *state, struct counters *counted, __u32 slot,
 					    bool in_kernel, struct task_struct *task)
 {
@@ -108,8 +110,8 @@ static __always_inline bool append_segments(struct call_state *state, struct cou
 }
 
 /*
- * To ask how full the ring is costs as much as to read a name. So who asks takes a share of what is free, and asks
- * again when that is used up. The shares of all CPUs together are a small part of what is kept for exits.
+ * Asking how full the ring is costs as much as reading a name. So a program that asks takes a share of the free bytes,
+ * and asks again when that is used up. The shares of all CPUs together are a small part of what is reserved for exits.
  */
 #define RING_BUDGETS 64
 
@@ -131,12 +133,12 @@ static __always_inline bool has_room(struct call_state *state, __u64 bytes)
 
 #define LOST_MAX 0xffffffff
 
-/* False when there was no room for it, which is counted. */
+/* Sends the record. Returns false, and counts it, when there was no room. */
 static __always_inline bool send_record(struct call_state *state, struct counters *counted)
 {
 	__u64 bytes = sizeof(state->record) + within_segments(state->segments.end);
 
-	/* Counted before it can be seen: a reader never holds more records than were submitted. */
+	/* Counted before it can be seen, so that a reader never holds more records than were submitted. */
 	counted->submitted++;
 	if (has_room(state, bytes) && !bpf_ringbuf_output(&events, &state->record, bytes, 0)) {
 		counted->lost = 0;

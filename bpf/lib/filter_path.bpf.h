@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Whether a call may be about a path that is wanted. Only what surely is not is left out here: user space, which has
- * the whole path, looks again.
+ * The filter by path, as far as the programs can decide it. It leaves out only calls that surely do not match. User
+ * space, which has the whole path, checks the others again.
  */
 #ifndef RAWTP_FILTER_PATH_BPF_H
 #define RAWTP_FILTER_PATH_BPF_H
@@ -17,7 +17,7 @@ static __always_inline __u64 word_at(const struct segments *segments, __u32 at)
 	return *(const __u64 *)(segments->bytes + within_segments(at));
 }
 
-/* The high bit of each byte that is `byte`. */
+/* Sets the high bit of each byte that equals `byte`. */
 static __always_inline __u64 is_byte(__u64 word, __u8 byte)
 {
 	__u64 low = 0x7f7f7f7f7f7f7f7f;
@@ -26,7 +26,7 @@ static __always_inline __u64 is_byte(__u64 word, __u8 byte)
 	return ~(((word & low) + low) | word | low);
 }
 
-/* Whether what the name leads to can be elsewhere than it reads: it has a part that is empty, or begins with a dot. */
+/* Whether the name may lead elsewhere than it reads, because a component is empty or begins with a dot. */
 static __always_inline bool is_winding(const struct segments *segments, __u32 at, __u32 bytes)
 {
 	if (bytes > PATH_FILTER_BYTES)
@@ -38,7 +38,7 @@ static __always_inline bool is_winding(const struct segments *segments, __u32 at
 		__u32 rest = bytes - i * 8;
 
 		found = (is_byte(one, '/') & (is_byte(next, '/') | dots)) | (is_byte(one, '.') & dots);
-		/* What is behind the name is left from another one. */
+		/* The bytes behind the name are left over from another one. */
 		if (rest <= 8)
 			found &= (1ULL << (rest - 1) * 8) - 1;
 		if (found)
@@ -47,7 +47,7 @@ static __always_inline bool is_winding(const struct segments *segments, __u32 at
 	return false;
 }
 
-/* Whether so many bytes at the two ends are the same. */
+/* Whether the last `bytes` bytes of both are the same. */
 static __always_inline bool ends_alike(const struct segments *segments, __u32 end,
 				       const volatile struct path_filter *filter, __u32 bytes)
 {
@@ -86,17 +86,17 @@ static __always_inline bool is_below(const struct segments *segments, __u32 at, 
 	return true;
 }
 
-/* Whether a directory is on the way to what is wanted, or below it. Its names end at `end` with the root's. */
+/* Whether a directory is above the filter's path or below it. Its names end at `end` with the root's. */
 static __always_inline bool is_on_the_way(const struct segments *segments, __u32 end, __u32 bytes,
 					  const volatile struct path_filter *filter)
 {
-	/* Before the first name there is a 0, too: it ends whatever the other has more. */
+	/* The NUL before the first name is compared too. It ends the longer path at a component. */
 	return ends_alike(segments, end, filter, (bytes < filter->bytes ? bytes : filter->bytes) + 1);
 }
 
 /*
- * Whether the path that is being looked at may be this one, or below it. Global, as what calls it: so the verifier goes
- * through it once, and not once for each of 32 paths.
+ * Whether the path may match this filter. It is global, like its caller, so the verifier checks it once and not once
+ * for each of 32 filters.
  */
 __noinline int may_be_this(__u32 slot, __u32 index)
 {
@@ -108,14 +108,14 @@ __noinline int may_be_this(__u32 slot, __u32 index)
 
 	if (!state)
 		return 1;
-	/* For the verifier. */
+	/* Keeps the mask below, which the verifier needs. */
 	barrier_var(at);
 	filter = &cfg_path_filters[at & (FILTER_MAX - 1)];
 	compared = &state->compared;
 	segments = &state->segments;
 	if (compared->is_absolute && is_below(segments, compared->name_at, compared->name_bytes, filter))
 		return 1;
-	/* Of an absolute name, what was walked is the process's root: only that of a container has names. */
+	/* For an absolute name the walk began at the process's root, which has names only in a container. */
 	if ((compared->bytes || !compared->is_absolute) &&
 	    is_on_the_way(segments, compared->end, compared->bytes, filter))
 		return 1;
@@ -124,7 +124,10 @@ __noinline int may_be_this(__u32 slot, __u32 index)
 			     filter);
 }
 
-/* Where in the segments the head of the name is, and that of what was walked; NOWHERE for none. */
+/*
+ * Whether any filter may match. `name_at` and `walk_at` are the offsets of the heads of the name and the walk in the
+ * segments, or NOWHERE.
+ */
 __noinline int may_be_wanted(__u32 slot, __u32 name_at, __u32 walk_at)
 {
 	struct call_state *state = bpf_map_lookup_elem(&call_states, &slot);
@@ -144,7 +147,7 @@ __noinline int may_be_wanted(__u32 slot, __u32 name_at, __u32 walk_at)
 	compared->is_absolute = 0;
 	if (name_at != NOWHERE) {
 		head = (struct segment *)(segments->bytes + within_segments(name_at));
-		/* Read again at the exit, perhaps. */
+		/* The exit may be able to read it. */
 		if (head->status == NAME_FAULT)
 			return 1;
 		compared->name_at = name_at + sizeof(*head);

@@ -3,7 +3,7 @@
 #ifndef RAWTP_FILTER_TASK_BPF_H
 #define RAWTP_FILTER_TASK_BPF_H
 
-/* Of each kind the values, any of which will do, and how many there are; 0 to let everything through. */
+/* The values of each filter, any of which may match, and their number; 0 lets everything through. */
 const volatile __u32 cfg_pids[FILTER_MAX] = {};
 const volatile __u32 cfg_pid_count = 0;
 const volatile __u32 cfg_uids[FILTER_MAX] = {};
@@ -11,15 +11,15 @@ const volatile __u32 cfg_uid_count = 0;
 const volatile struct comm_filter cfg_comms[FILTER_MAX] = {};
 const volatile __u32 cfg_comm_count = 0;
 const volatile __u32 cfg_cgroup_count = 0;
-/* Whether it is by `followed`, and not by cfg_pids. */
+/* Whether the filter by pid uses `followed` instead of cfg_pids. */
 const volatile bool cfg_follow = false;
-/* The process that is left out, as its own pid namespace numbers it; 0 for none. */
+/* The process that is left out, by its pid in its own pid namespace; 0 for none. */
 const volatile __u32 cfg_self = 0;
-/* That namespace's file, unless it is the initial one. */
+/* The device and inode number of that namespace, unless it is the initial one. */
 const volatile __u64 cfg_self_dev = 0;
 const volatile __u64 cfg_self_ino = 0;
 
-/* The chosen processes and those born to them since. */
+/* The chosen processes and their descendants since. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, FOLLOWED_MAX);
@@ -74,7 +74,7 @@ static __always_inline bool has_comm(struct task_struct *task)
 	return false;
 }
 
-/* In one of them, or below it. */
+/* Whether the task is in one of the cgroups, or below it. */
 static __always_inline bool has_cgroup(void)
 {
 #pragma clang loop unroll(disable)
@@ -93,7 +93,10 @@ static __always_inline bool is_self(struct task_struct *task)
 	return !bpf_get_ns_current_pid_tgid(cfg_self_dev, cfg_self_ino, &info, sizeof(info)) && info.tgid == cfg_self;
 }
 
-/* The same at a call's entry and its exit: nothing that a call does to its own thread changes it. */
+/*
+ * Whether a filter leaves the task out. The answer is the same at a call's entry and exit, because nothing that a call
+ * does to its own thread changes it.
+ */
 static __always_inline bool is_filtered(struct task_struct *task)
 {
 	return (cfg_pid_count && !has_pid(task)) || (cfg_uid_count && !has_uid(task)) ||

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Who calls, beyond what every record says: from the kernel's structures at the time of the call. */
+/* Fills in the caller's identity beyond what every record has, from the kernel's structures at the time of the call. */
 #ifndef RAWTP_IDENTITY_BPF_H
 #define RAWTP_IDENTITY_BPF_H
 
-/* Only what the verifier knows the type of can be read by plain loads, and so it is everywhere a macro. */
+/* A macro, because only pointers whose type the verifier knows can be read by plain loads. */
 #define CHAIN(task, a, b) (HAS_TYPED_TASK ? (task)->a->b : BPF_CORE_READ(task, a, b))
 
 /* The initial pid namespace (include/linux/proc_ns.h). */
 #define PROC_PID_INIT_INO 0xEFFFFFFCU
 
-/* The process's id where it lives, and that place: the innermost of its pid namespaces. */
+/* Fills in the process's id in the innermost of its pid namespaces, and that namespace. */
 static __always_inline void fill_pid_namespace(struct enter_record *record, struct task_struct *leader)
 {
 	struct pid *pid = TASK(leader, thread_pid);
@@ -27,7 +27,7 @@ static __always_inline void fill_pid_namespace(struct enter_record *record, stru
 	record->pid_ns = BPF_CORE_READ(upid.ns, ns.inum);
 }
 
-/* No loop: only with constants does the verifier know the type of what is read. */
+/* A switch, not a loop: only with constants does the verifier know the type of what is read. */
 #define SUBSYS(n)                                                                                                      \
 	case n:                                                                                                        \
 		return task->cgroups->subsys[n]->cgroup->kn->id;
@@ -68,7 +68,7 @@ static __always_inline __u64 subsys_cgroup_id(struct task_struct *task, __u32 su
 	return 0;
 }
 
-/* The controller whose hierarchy of version 1 is used; CGROUP_SUBSYS_MAX for none. */
+/* Returns the controller of the version 1 hierarchy in use, or CGROUP_SUBSYS_MAX. */
 static __always_inline __u32 cgroup_v1_subsys(void)
 {
 	switch (cfg_cgroup_v1) {
@@ -92,7 +92,10 @@ static __always_inline __u64 cgroup_v1_id(struct task_struct *task)
 	return subsys < CGROUP_SUBSYS_MAX ? subsys_cgroup_id(task, subsys) : 0;
 }
 
-/* Each chain of pointers once, and before anything that the verifier would follow in several ways. */
+/*
+ * Fills in the ids and names of the task and its parent. Each chain of pointers is followed once, and before any branch
+ * that the verifier would explore separately.
+ */
 static __always_inline void fill_ids(struct enter_record *record, struct task_struct *task,
 				     struct task_struct *pointers)
 {
@@ -108,7 +111,7 @@ static __always_inline void fill_ids(struct enter_record *record, struct task_st
 	if (!cfg_identity)
 		return;
 	record->euid = TASK(cred, euid.val);
-	/* The process's name, as an ancestor's: the parent proper is the thread that forked. */
+	/* The process's name, as for an ancestor. The parent itself is the thread that forked. */
 	read_comm(record->parent_comm, TASK(parent, group_leader));
 }
 
@@ -134,7 +137,10 @@ static __always_inline struct exec_entry *exec_entry_of(const struct enter_recor
 	return bpf_map_lookup_elem(&exec_entries, &at);
 }
 
-/* An exec counts on; its addresses can well be those of the one before. */
+/*
+ * Whether the process's exe and argv were sent. An exec raises exec_id, while its addresses may well be those of the
+ * exec before.
+ */
 static __always_inline bool is_exec_sent(const struct enter_record *record, const struct exec_source *source)
 {
 	struct exec_entry *entry = exec_entry_of(record);
@@ -143,7 +149,10 @@ static __always_inline bool is_exec_sent(const struct enter_record *record, cons
 	       entry->exec_id == source->exec_id && (!cfg_exe || entry->exe_seq == source->exe_seq);
 }
 
-/* Once the record that tells it is in the ring: whoever finds this comes after it there. */
+/*
+ * Marks the exec as sent. Call it when the record with exe and argv is in the ring, so that records of those who see
+ * the mark come after it.
+ */
 static __always_inline void set_exec_sent(const struct enter_record *record, const struct exec_source *source)
 {
 	struct exec_entry *entry = exec_entry_of(record);
@@ -159,13 +168,13 @@ static __always_inline void set_exec_sent(const struct enter_record *record, con
 static __always_inline void fill_identity(struct enter_record *record, struct task_struct *task,
 					  struct task_struct *pointers, struct task_struct *leader)
 {
-	/* bpf_get_current_cgroup_id(), without the call. */
+	/* The same as bpf_get_current_cgroup_id(), without the call. */
 	record->cgroup_id =
 		HAS_TYPED_TASK ? pointers->cgroups->dfl_cgrp->kn->id : BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
 	record->cgroup_v1_id = cgroup_v1_id(pointers);
 	record->auid = -1;
 	record->session_id = -1;
-	/* Kernels without audit do not have them. */
+	/* Kernels without audit lack these fields. */
 	if (bpf_core_field_exists(task->loginuid)) {
 		record->auid = TASK(task, loginuid.val);
 		record->session_id = TASK(task, sessionid);
@@ -176,8 +185,9 @@ static __always_inline void fill_identity(struct enter_record *record, struct ta
 }
 
 /*
- * Appends the name of a file that is in no directory, and tells whether it is one. Its dentry is its own parent without
- * being the root of its mount. A file that was opened by its handle can be that, too, and then has "/" for a name.
+ * Appends the name of a file that is in no directory. Returns whether the file is one. The dentry of such a file is its
+ * own parent without being the root of its mount. That can also be true for a file that was opened by its handle, but
+ * its name is "/".
  */
 static __always_inline bool append_pseudo(struct segments *segments, const struct path *path)
 {
@@ -242,7 +252,7 @@ static __always_inline void append_argv(struct segments *segments, const struct 
 	end_segment(segments, head, SEGMENT_ARGV, status, bytes);
 }
 
-/* Up to the first that has no parent but itself: the idle task, which is no process. */
+/* Appends the ancestors, up to the first that is its own parent: the idle task, which is no process. */
 static __always_inline void append_ancestors(struct segments *segments, struct task_struct *task)
 {
 	struct segment *head = begin_segment(segments);

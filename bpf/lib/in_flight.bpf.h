@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Calls in flight: what the entry of a thread's call decided, which its exit only carries out. */
+/* Calls in flight: the decision at the entry of a thread's call, which the exit only carries out. */
 #ifndef RAWTP_IN_FLIGHT_BPF_H
 #define RAWTP_IN_FLIGHT_BPF_H
 
 /*
- * The exit asks no filter again: meanwhile another thread can have changed this one's comm or cgroup, and what the exit
- * of one call tells would be joined to another. A byte for every thread id that there can be, and not a hash: nobody's
- * calls can fill it up, and nothing in it is of another thread.
+ * The decision about a call in flight. The exit evaluates no filter again: meanwhile another thread can have changed
+ * this one's comm or cgroup, and the exit of one call would be joined to another. There is a byte for every possible
+ * thread id instead of a hash, so nobody's calls can fill it up, and no entry belongs to another thread.
  */
 enum decision {
-	CALL_UNSEEN = 0, /* no entry was seen, or it could not tell: the exit decides */
+	CALL_UNSEEN = 0, /* the entry was not seen or could not decide, so the exit decides */
 	CALL_SENT = 1,
-	CALL_FAULT = 2,	   /* sent, but a name's page was not there: the call itself faults it in, read it again */
-	CALL_LEFT_OUT = 3, /* filtered, no event, or lost: an exit record alone would only take room from others */
+	CALL_FAULT = 2,	   /* sent, but a name's page was absent; the call faults it in, so the exit reads it again */
+	CALL_LEFT_OUT = 3, /* filtered, no event, or lost; an exit record alone would only waste room */
 };
 
 struct {
@@ -22,7 +22,7 @@ struct {
 	__type(value, struct decisions);
 } in_flight SEC(".maps");
 
-/* NULL for a thread id beyond those that there were when the tracer was loaded (kernel.pid_max was raised). */
+/* Returns the thread's decision, or NULL for a thread id beyond the limit at load time (kernel.pid_max was raised). */
 static __always_inline __u8 *decision_of(struct task_struct *task)
 {
 	__u32 tid = TASK(task, pid), page = tid / DECISIONS_BYTES;
@@ -31,7 +31,7 @@ static __always_inline __u8 *decision_of(struct task_struct *task)
 
 	if (!decisions)
 		return NULL;
-	/* For the verifier of Linux 5.10, which knows no range of an `or`. */
+	/* For the verifier of Linux 5.10, which does not track the range of an `or`. */
 	barrier_var(at);
 	return &decisions->of[at & (DECISIONS_BYTES - 1)];
 }

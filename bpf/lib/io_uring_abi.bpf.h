@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* The operands of an io_uring request, from the kernel's own copy of it, which its tracepoints hand out. */
+/* The operands of an io_uring request, from the kernel's own copy, which its tracepoints pass on. */
 #ifndef RAWTP_IO_URING_ABI_BPF_H
 #define RAWTP_IO_URING_ABI_BPF_H
 
-/* By opcode, which is the same on every architecture. */
+/* The requests by opcode. Opcodes are the same on every architecture. */
 const volatile struct request_call cfg_requests[OPCODES_MAX] = {};
 
 /* include/uapi/linux/io_uring.h */
@@ -17,8 +17,8 @@ const volatile struct request_call cfg_requests[OPCODES_MAX] = {};
 #define IOSQE_CQE_SKIP_SUCCESS (1 << 6)
 
 /*
- * The tracepoints took other arguments in each of several kernels. To read past the arguments of the one that is there
- * makes the attachment fail, and so CO-RE must have chosen before the verifier looks.
+ * The variants of the tracepoints' arguments, which changed several times. A program that reads beyond the arguments
+ * cannot attach, so CO-RE must choose the variant before the verifier looks.
  */
 #define SUBMITS_REQ                                                                                                    \
 	(bpf_core_type_exists(btf_trace_io_uring_submit_req) ||                                                        \
@@ -29,10 +29,10 @@ const volatile struct request_call cfg_requests[OPCODES_MAX] = {};
 #define COMPLETES_CTX bpf_core_type_exists(btf_trace_io_uring_complete___ctx)
 #define COMPLETES_CTX_REQ bpf_core_type_exists(btf_trace_io_uring_complete___ctx_req)
 #define COMPLETES_CQE bpf_core_type_exists(btf_trace_io_uring_complete___cqe)
-/* Where none is known, nobody must wait for a completion. */
+/* Whether completions can be seen. Where they cannot, nothing may wait for one. */
 #define COMPLETES (COMPLETES_CTX || COMPLETES_CTX_REQ || COMPLETES_CQE)
 
-/* In assembler: the compiler makes one load with a variable place of two, which the verifier refuses. */
+/* In assembler, because the compiler merges two loads into one with a variable offset, which the verifier rejects. */
 #define ARGUMENT_AT(ctx, n)                                                                                            \
 	({                                                                                                             \
 		__u64 argument;                                                                                        \
@@ -41,16 +41,18 @@ const volatile struct request_call cfg_requests[OPCODES_MAX] = {};
 		argument;                                                                                              \
 	})
 
-/* More than any of them has: the attachment fails, and so user space knows. */
+/*
+ * Reads beyond the arguments of any variant. So the program cannot attach, and user space learns that they are unknown.
+ */
 #define UNKNOWN_ARGUMENTS(ctx) ARGUMENT_AT(ctx, 11)
 
-/* A request, for as long as it is one: its address; where its completion does not tell that, what it does tell. */
+/* The identity of a request in flight: its address, or the values that its completion has if that lacks the address. */
 struct request_key {
 	__u64 request;
 	__u64 user_data;
 };
 
-/* The enter_record that was sent of it. */
+/* The CPU and number of a request's enter_record. */
 struct open_request {
 	__u64 seq;
 	__u32 cpu;
@@ -64,10 +66,12 @@ struct {
 	__type(value, struct open_request);
 } requests SEC(".maps");
 
-/* How many are in `requests`: spares the completions of others the look-up. */
+/* The number of entries in `requests`. While it is 0, completions of other requests skip the look-up. */
 __u64 requests_open = 0;
 
-/* Of two requests with the same user_data, nothing tells which of them ends. */
+/*
+ * Returns false if a request with the same key is in flight. Nothing tells which of two with the same user_data ends.
+ */
 static __always_inline bool add_request(const struct request_key *key, const struct open_request *open)
 {
 	if (bpf_map_update_elem(&requests, key, open, BPF_NOEXIST))
@@ -84,18 +88,21 @@ static __always_inline void close_request(const struct request_key *key)
 
 static __always_inline __u64 name_of(__u64 filename)
 {
-	/* From 7.0 on there can be marks in the low bits. */
+	/* Since Linux 7.0 the low bits can have marks. */
 	return (__u64)BPF_CORE_READ((struct filename *)(filename & ~7ULL), name);
 }
 
-/* A member of what io_uring keeps of the request: `type` lies at its beginning. */
+/* Reads a member of io_uring's data of the request. `type` lies at its beginning. */
 #define OPERAND(req, type, member) BPF_CORE_READ((struct type *)(req), member)
 #define OPERAND_NAME(req, type, member)                                                                                \
 	name_of(bpf_core_field_exists(((struct type *)0)->member)                                                      \
 			? (__u64)BPF_CORE_READ((struct type *)(req), member)                                           \
 			: (__u64)BPF_CORE_READ((struct type##___delayed *)(req), member.__incomplete_filename))
 
-/* Whether it is an event is for the caller to say; false when this kernel's request is none that we can read. */
+/*
+ * Reads the operands. The caller decides whether the request is an event. Returns false if this kernel's request cannot
+ * be read.
+ */
 static __always_inline bool read_request(struct io_kiocb *req, __u8 opcode, struct operands *operands)
 {
 	operands->has_name = 1;
@@ -127,7 +134,7 @@ static __always_inline bool read_request(struct io_kiocb *req, __u8 opcode, stru
 			return false;
 		operands->has_name = 0;
 		operands->dfd = BPF_CORE_READ(req, cqe.fd);
-		/* Then it is an index of the ring's own table of files. */
+		/* `fd` is then an index into the ring's own table of files. */
 		operands->has_no_dfd = BPF_CORE_READ(req, flags) & IOSQE_FIXED_FILE;
 		return true;
 	default:

@@ -1,27 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* From a directory up to the root, name by name, through mounts: what d_path does, without its locks. */
+/* Walks from a directory up to the root, name by name and through mounts, like d_path but without its locks. */
 #ifndef RAWTP_PATH_WALK_BPF_H
 #define RAWTP_PATH_WALK_BPF_H
 
 /*
- * A path has at most PATH_MAX / 2 names; to cross a mount is a step, too. The verifier follows every step of a loop,
- * but a global function only once, however often it is called: so the steps are taken some at a time, and those some at
- * a time again.
+ * The steps of a walk. A path has at most PATH_MAX / 2 names, and crossing a mount is a step too. The verifier follows
+ * every step of a loop, but a global function only once, however often it is called. So global functions take the steps
+ * in groups, and groups of groups.
  */
 #define WALK_STEPS 4
 #define WALK_FEWS 16
 #define WALK_CALLS (PATH_MAX / 2 / WALK_STEPS / WALK_FEWS)
-/* How often a walk is begun again that a rename came into. */
+/* How often a walk is tried again that a rename has disturbed. */
 #define WALK_TRIES 8
 
-/* Kept in a map: on the stack, every step of the loop would be a state of its own to the verifier. */
+/*
+ * The state of a walk. It is in a map because on the stack every step of the loop would be a new state to the verifier.
+ */
 struct walk {
 	struct dentry *dentry;
 	struct mount *mount;
 	struct dentry *root_dentry;
 	struct mount *root_mount;
 	struct mount *namespace_mount;
-	/* As they lie in the kernel's own: the next three are read in one go, and so are those after them. */
+	/* In the kernel's order: the next three members are read together, and so are those after them. */
 	struct mount *mnt_parent;
 	struct dentry *mnt_mountpoint;
 	struct dentry *mnt_root;
@@ -36,11 +38,11 @@ struct walk {
 	struct dentry *from_dentry;
 	struct mount *from_mount;
 	struct dentry *from_mnt_root;
-	__u64 links;	   /* a sum of what was passed on the way */
-	__u64 named_links; /* the same as far as the last name, and the steps to there */
+	__u64 links;	   /* the checksum of the links so far */
+	__u64 named_links; /* the checksum up to the last name, and the steps up to there */
 	__u32 named_steps;
 	__u32 steps;
-	__u32 at; /* where the next name goes */
+	__u32 at; /* the offset of the next name */
 	__u32 start;
 	__u32 root_bytes;
 	__u32 is_deleted;
@@ -55,8 +57,8 @@ struct {
 } walks SEC(".maps");
 
 /*
- * The second way must not be read before the first. x86 does not; on arm64 what comes nearest to a barrier that every
- * kernel has is a helper that contains one (ktime_get_mono_fast_ns, kernel/time/timekeeping.c).
+ * Keeps the second walk's reads behind the first's. x86 needs only a compiler barrier. On arm64 the nearest to a
+ * barrier that every kernel has is a helper that contains one (ktime_get_mono_fast_ns, kernel/time/timekeeping.c).
  */
 #if defined(__TARGET_ARCH_arm64)
 #define READ_BEFORE_MORE() bpf_ktime_get_ns()
@@ -65,8 +67,8 @@ struct {
 #endif
 
 /*
- * The kernel's numbers for these types; 0 where an address cannot be given a type (before Linux 6.2). With one, to read
- * through it takes plain loads, which give 0 where nothing can be read; without, calls of a helper.
+ * The kernel's BTF ids of these types, or 0 where an address cannot be given a type (before Linux 6.2). With an id,
+ * reading takes plain loads, which give 0 where nothing can be read. Without one, it takes calls of a helper.
  */
 const volatile __u32 cfg_dentry_type = 0;
 const volatile __u32 cfg_mount_type = 0;
@@ -75,7 +77,7 @@ const volatile __u32 cfg_mount_type = 0;
 #define DENTRY_OFFSET(field) bpf_core_field_offset(struct dentry, field)
 #define DENTRY_SEQUENCE DENTRY_OFFSET(d_seq.seqcount.sequence)
 
-/* The offsets are constants by the time the verifier looks: one of the two ways is gone then. */
+/* Reads the mount's links. The offsets are constants when the verifier looks, so it sees only one of the branches. */
 static __always_inline void read_mount(struct walk *walk)
 {
 	const void *mount = walk->mount;
@@ -154,10 +156,11 @@ static __always_inline struct mount *mount_of(struct vfsmount *mnt)
 }
 
 /*
- * A rename changes a dentry's name and parent in place, between two steps of its sequence (__d_move, fs/dcache.c).
- * While the walk climbs, what it has left behind can move elsewhere: then the names that it took were never a path
- * together. So each link from a child to its parent is summed up, with its sequence, and the way is gone twice, as far
- * as it has names. If the sums are the same, then all links were there at the moment between the two.
+ * Adds a link to the walk's checksum. A rename changes a dentry's name and parent in place, between two steps of its
+ * sequence (__d_move, fs/dcache.c). While the walk climbs, a directory that it has left can move elsewhere, and then
+ * the names were never one path together. So each link from a child to its parent is summed up with its sequence, and
+ * the walk is repeated as far as it has names. If the sums are equal, all links existed at the moment between the two
+ * walks.
  */
 static __always_inline void add_link(struct walk *walk, __u64 from, __u64 to)
 {
@@ -172,12 +175,12 @@ static __always_inline void cross_mount(struct walk *walk)
 	read_mount(walk);
 }
 
-/* Set for mounts that nobody has mounted anywhere (MNT_NS_INTERNAL, fs/mount.h). */
+/* True for the namespace of mounts that are mounted nowhere (MNT_NS_INTERNAL, fs/mount.h). */
 #define IS_ERROR(pointer) ((__u64)(pointer) >= (__u64)-4095)
-/* The number of a namespace that holds what was never attached, since Linux 6.18; before, there it is 0. */
+/* The inode number of a namespace of detached mounts, since Linux 6.18. Before, it is 0. */
 #define MNT_NS_ANON_INO 0xEFFFFFF7U
 
-/* How a walk ended that cannot go on: the rules of prepend_path() (fs/d_path.c). */
+/* Returns how a walk ended that cannot go on, by the rules of prepend_path() (fs/d_path.c). */
 static __always_inline __u32 end_of(struct walk *walk)
 {
 	struct mnt_namespace *namespace = NULL;
@@ -199,7 +202,7 @@ static __always_inline __u32 end_of(struct walk *walk)
 	return walk->is_deleted ? WALK_DELETED : WALK_WHOLE;
 }
 
-/* One step. False at the end. */
+/* Takes one step. Returns false at the end. */
 static __always_inline bool step(struct walk *walk, __u8 *names)
 {
 	__u64 at = walk->at, bytes;
@@ -229,7 +232,7 @@ static __always_inline bool step(struct walk *walk, __u8 *names)
 	at = within_segments(at);
 	bpf_probe_read_kernel(names + at, bytes, walk->d_name);
 	names[at + bytes] = 0;
-	/* d_unlinked() of the directory itself; above it nothing can be gone while it was there. */
+	/* d_unlinked() of the directory itself. Nothing above it can be gone while it exists. */
 	if (at == walk->start && !walk->d_hash_pprev)
 		walk->is_deleted = 1;
 	add_link(walk, (__u64)walk->dentry, walk->d_seq);
@@ -241,7 +244,7 @@ static __always_inline bool step(struct walk *walk, __u8 *names)
 	return true;
 }
 
-/* The same step, of which only the link counts. */
+/* Repeats a step, for its link only. */
 static __always_inline bool step_again(struct walk *walk)
 {
 	if (walk->dentry == walk->mnt_root) {
@@ -256,7 +259,10 @@ static __always_inline bool step_again(struct walk *walk)
 	return walk->named_steps;
 }
 
-/* `slot`: of walks and call_states. Global, as those that call it. Returns whether there is more to walk. */
+/*
+ * Takes a few steps. `slot` is that of walks and call_states. It is global, like its callers. Returns whether there is
+ * more to walk.
+ */
 __noinline int walk_few(__u32 slot)
 {
 	struct walk *walk = bpf_map_lookup_elem(&walks, &slot);
@@ -302,7 +308,7 @@ __noinline int walk_some_again(__u32 slot)
 	return 1;
 }
 
-/* The way up, from where it begins. Returns whether it was the same way all the time. */
+/* Walks up from the start, twice. Returns whether the path was the same both times. */
 __noinline int walk_up(__u32 slot)
 {
 	struct walk *walk = bpf_map_lookup_elem(&walks, &slot);
@@ -339,7 +345,7 @@ __noinline int walk_up(__u32 slot)
 	return walk->links == walk->named_links;
 }
 
-/* The directory that `dfd` stands for; false when it stands for none. */
+/* Finds the directory that `dfd` stands for. Returns false if there is none. */
 static __always_inline bool directory_of(struct task_struct *task, __s32 dfd, struct path *directory)
 {
 	struct file **fds, *file = NULL;
@@ -360,7 +366,7 @@ static __always_inline bool directory_of(struct task_struct *task, __s32 dfd, st
 	return directory->dentry;
 }
 
-/* Where the walks of a record end. */
+/* Sets the roots at which the walks of a record end. */
 static __always_inline void begin_walks(__u32 slot, struct task_struct *task)
 {
 	struct task_struct *pointers = untrusted(task, cfg_task_type);
@@ -396,7 +402,10 @@ static __always_inline void walk_from_root(__u32 slot)
 	walk->from_mount = walk->root_mount;
 }
 
-/* Appends the way up, as a segment of this kind, after walk_from. Returns whether it met the process's root. Global. */
+/*
+ * Walks up from the directory of walk_from and appends the names as a segment of this kind. Returns false if the walk
+ * surely did not meet the process's root. It is global.
+ */
 __noinline int append_walk(__u32 slot, __u32 kind)
 {
 	struct walk *walk = bpf_map_lookup_elem(&walks, &slot);

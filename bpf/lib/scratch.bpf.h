@@ -1,34 +1,34 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* The types of the memory in which a program puts a record together. */
+/* The memory in which a program puts together a record. */
 #ifndef RAWTP_SCRATCH_BPF_H
 #define RAWTP_SCRATCH_BPF_H
 
 /*
- * Room for two names and two directories, each up to PATH_MAX. A segment begins below SEGMENTS_BYTES, a power of two so
- * that a mask proves it to the verifier, and ends below SEGMENTS_BYTES + SEGMENT_MOST.
+ * The room for two names and two directories, each up to PATH_MAX. A segment begins below SEGMENTS_BYTES, which is a
+ * power of two so that a mask proves the bound to the verifier. It ends below SEGMENTS_BYTES + SEGMENT_MOST.
  */
 #define SEGMENTS_BYTES 32768
 #define SEGMENT_MOST (PATH_MAX + 256)
 
 /*
- * Behind its record, with which it is sent as one run of bytes. What the programs know of it is kept here, too, and not
- * in registers: what is read back from memory is the same to the verifier whatever way led there, and so it goes on
- * once.
+ * The segments. They follow their record and are sent with it as one run of bytes. The programs' knowledge about them
+ * is kept here too, not in registers: a value read back from memory is the same to the verifier whatever path led
+ * there, so it goes on only once.
  */
 struct segments {
 	__u8 bytes[SEGMENTS_BYTES + SEGMENT_MOST];
-	__u32 end;	 /* where the next one begins */
-	__u32 has_fault; /* a name among them could not be read */
-	__u32 is_wanted; /* by its paths, as far as they were appended */
+	__u32 end;	 /* the offset of the next segment */
+	__u32 has_fault; /* whether a name could not be read */
+	__u32 is_wanted; /* whether a path so far may match a path filter */
 	__u32 reserved;
 };
 
-/* Argument 1 to 6 of the call, at its own index; 0 reads as 0. */
+/* Arguments 1 to 6 of the call, at their own index. Index 0 reads as 0. */
 struct arguments {
 	__u64 at[8];
 };
 
-/* What is to be done to what: descriptors, and the addresses of names. */
+/* The operands of a call: descriptors, and the addresses of names. */
 struct operands {
 	__u64 name;
 	__u64 new_name;
@@ -41,19 +41,19 @@ struct operands {
 	__u8 reserved;
 };
 
-/* Where to read on, of the process. */
+/* The places in the kernel and the process where exe and argv are read from. */
 struct exec_source {
 	__u64 exec_id;
 	__u64 exe_file;
 	__u64 arg_start;
 	__u64 arg_end;
 	__u32 exe_seq;
-	__u32 is_sent; /* what it runs is known already */
+	__u32 is_sent; /* whether exe and argv were sent */
 };
 
 /*
- * Processes of which it was sent what they run, by the low bits of their pid. Who shares a place with another only
- * sends it more often; user space keeps more than one of each place, for records that overtook each other.
+ * A direct-mapped cache of the processes whose exe and argv were sent, indexed by the low bits of the pid. A collision
+ * only sends them again. User space keeps two per slot, because records can overtake each other.
  */
 #define EXEC_SLOTS 16384
 
@@ -61,25 +61,26 @@ struct exec_entry {
 	__u64 start_ns;
 	__u64 exec_id;
 	__u32 pid;
-	__u32 exe_seq; /* of the executable's dentry: another one once the file is renamed or deleted */
+	__u32 exe_seq; /* the sequence of the executable's dentry; it changes when the file is renamed or deleted */
 };
 
-/* What is compared with each path that is wanted: places in the segments. */
+/* The offsets in the segments that are compared with each path filter. */
 struct compared {
 	__u32 name_at;
 	__u32 name_bytes;
-	__u32 end; /* of the names that were walked; behind it there is no more */
+	__u32 end; /* the end of the walked names, behind which nothing follows */
 	__u32 bytes;
 	__u32 root_bytes;
 	__u32 is_absolute;
 };
 
 /*
- * The record that is being filled: by the same slots, and then once more for each CPU, for the exits of system calls.
+ * The state of the call whose record is being filled. It uses the same slots as the counters, and one more per CPU for
+ * the exits of system calls.
  */
 struct call_state {
-	__u64 ring_budget;	     /* bytes of the ring that may be used without asking */
-	__u32 lost_exits_unreported; /* in those of exits only */
+	__u64 ring_budget;	     /* bytes of the ring that may be used without asking again */
+	__u32 lost_exits_unreported; /* only in the states of exits */
 	__u32 reserved;
 	struct arguments arguments;
 	struct operands operands;
@@ -87,7 +88,7 @@ struct call_state {
 	struct compared compared;
 	union {
 		struct enter_record record;
-		/* At its end, since the segments stand right behind whichever it is. */
+		/* At the end, because the segments directly follow whichever record it is. */
 		struct {
 			__u8 unused[sizeof(struct enter_record) - sizeof(struct exit_record)];
 			struct exit_record exit;
@@ -97,8 +98,8 @@ struct call_state {
 };
 
 /*
- * What was decided at the entry of the call that a thread is in, one byte a thread. A page of them is one element of
- * the map, and neighbouring threads are 64 bytes apart in it: each CPU then writes cache lines of its own.
+ * The decisions at the entries of the calls in flight, one byte per thread. A page of them is one element of the map.
+ * Neighbouring threads are 64 bytes apart in it, so that each CPU writes cache lines of its own.
  */
 #define DECISIONS_BYTES 4096
 
@@ -106,7 +107,7 @@ struct decisions {
 	__u8 of[DECISIONS_BYTES];
 };
 
-/* One for each CPU: the cgroup_record that is being filled. */
+/* The cgroup_record that is being filled, one per CPU. */
 struct cgroup_state {
 	struct cgroup_record record;
 	__u8 path[CGROUP_PATH_BYTES];

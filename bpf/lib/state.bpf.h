@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* The ring, the state of each program, and what user space configured. */
+/* The ring, the programs' state and their configuration. */
 #ifndef RAWTP_STATE_BPF_H
 #define RAWTP_STATE_BPF_H
 
@@ -9,10 +9,10 @@ struct {
 } events SEC(".maps");
 
 /*
- * Indexed by slot: the CPU; then once more, for io_uring; and of call_states and walks a third time, for exits. Plain
- * arrays, not per-CPU ones: their look-up is inlined on every kernel, and they can be mapped, so that user space reads
- * the counters without a system call and without privilege. The loader freezes these: nobody but the programs writes
- * them.
+ * The counters by slot: one slot per CPU, and one more per CPU for io_uring. call_states and walks have a third one for
+ * exits. These are plain arrays, not per-CPU ones: their look-up is inlined on every kernel, and they can be mapped, so
+ * user space reads the counters without system calls or privilege. The loader freezes the counters, so only the
+ * programs write them.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -22,7 +22,9 @@ struct {
 	__type(value, struct counters);
 } counters SEC(".maps");
 
-/* In a map of its own, since user space writes it: once it is set, a program that begins counts and sends nothing more.
+/*
+ * The switch that stops the counting. Once it is set, a program that begins neither counts nor sends anything. It is in
+ * a map of its own because user space writes it.
  */
 volatile __u32 is_closed SEC(".data.closed") = 0;
 
@@ -47,13 +49,13 @@ const volatile __u32 cfg_exit_slots = 0;
 const volatile bool cfg_results = true;
 /* Whether directories are resolved. */
 const volatile bool cfg_paths = true;
-/* Whether the rest of the fixed record is filled, and the two segments that say what the process runs. */
+/* Whether the rest of the fixed record is filled, and which optional segments are appended. */
 const volatile bool cfg_identity = true;
 const volatile bool cfg_exe = true;
 const volatile bool cfg_argv = true;
 const volatile bool cfg_ancestors = false;
 const volatile enum cgroup_v1 cfg_cgroup_v1 = CGROUP_V1_NONE;
-/* Bytes of the ring that enter records may use. The rest is kept for exits, so that what was begun can be finished. */
+/* The bytes of the ring that enter records may use. The rest is reserved for exits, so that calls in flight can end. */
 const volatile __u64 cfg_enter_bytes = 0;
 
 #endif

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Which calls are watched, in whose numbers, and what their arguments are. */
+/* Finds out which calls are watched, by which table their numbers are, and what their arguments are. */
 #ifndef RAWTP_SYSCALL_BPF_H
 #define RAWTP_SYSCALL_BPF_H
 
-/* Numbers that are watched in any table, one bit each. A bitmap in rodata costs what an empty program costs. */
+/*
+ * The watched numbers of all tables, one bit each. With a bitmap in rodata, a call that is not watched costs as much as
+ * an empty program.
+ */
 const volatile __u64 cfg_syscalls[SYSCALLS_MAX / 64] = {};
-/* By table: the native one, which x32 shares, and the 32-bit one. */
+/* The calls by table: the native one, which x32 shares, and the 32-bit one. */
 const volatile struct call cfg_calls[2][SYSCALLS_MAX] = {};
 
 #if defined(__TARGET_ARCH_x86)
@@ -15,14 +18,17 @@ const volatile struct call cfg_calls[2][SYSCALLS_MAX] = {};
 #endif
 
 #define AT_FDCWD -100
-#define O_TRUNC 01000 /* the same on all architectures that are supported here */
+#define O_TRUNC 01000 /* the same on all supported architectures */
 
-/* Of a number, the kernel looks at the low 32 bits: any process can set the others. */
+/*
+ * Whether the number is watched in any table. The kernel looks at the low 32 bits of a number, and any process can set
+ * the others.
+ */
 static __always_inline bool is_watched(__u32 nr)
 {
 	__u64 at = nr & ~X32_BIT;
 
-	/* One register for the check and for what it is a check of. */
+	/* Keeps the check and the checked value in one register. */
 	barrier_var(at);
 	return at < SYSCALLS_MAX && (cfg_syscalls[at / 64] >> (at % 64) & 1);
 }
@@ -34,13 +40,15 @@ static __always_inline __u32 abi_of(struct task_struct *task, __u32 nr)
 	return nr & X32_BIT ? ABI_X32 : ABI_NATIVE;
 }
 
-/* After is_watched: the number's meaning in its own table, where it may well be of no interest. */
+/*
+ * Returns the meaning of a number in its own table, which may be a call that is not watched. Call it after is_watched.
+ */
 static __always_inline const volatile struct call *call_of(__u32 abi, __u32 nr)
 {
 	return &cfg_calls[abi == ABI_COMPAT][nr & (SYSCALLS_MAX - 1)];
 }
 
-/* For programs whose regs the verifier knows the type of (tp_btf), where a plain load is allowed. */
+/* Returns the number from registers whose type the verifier knows (tp_btf), where a plain load is allowed. */
 static __always_inline __u32 trusted_nr(struct pt_regs *regs)
 {
 #if defined(__TARGET_ARCH_x86)
@@ -75,11 +83,11 @@ static __always_inline void read_arguments(struct arguments *arguments, struct p
 #endif
 }
 
-/* What the registers, and what they point to, say of a call of a watched number. */
+/* Whether a watched call is an event, by its registers and the memory they point to. */
 enum is_event {
 	IS_EVENT,
 	IS_NO_EVENT,
-	IS_UNKNOWN, /* openat2's flags lie in a page that is not there */
+	IS_UNKNOWN, /* the page with openat2's flags is absent */
 };
 
 static __always_inline enum is_event is_event(const volatile struct call *call, const struct arguments *arguments,
@@ -89,7 +97,7 @@ static __always_inline enum is_event is_event(const volatile struct call *call, 
 
 	*flags = arguments->at[call->flags & 7];
 	if (call->condition == CALL_HOW_O_TRUNC) {
-		/* open_how(2type): a 64-bit word of flags comes first. */
+		/* A 64-bit word of flags comes first (open_how(2type)). */
 		if (bpf_probe_read_user(&how, sizeof(how), (const void *)arguments->at[call->flags & 7]))
 			return IS_UNKNOWN;
 		*flags = how;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Reading the current task and the registers that it entered the kernel with. */
+/* Reads the current task and the registers with which it entered the kernel. */
 #ifndef RAWTP_TASK_BPF_H
 #define RAWTP_TASK_BPF_H
 
 /*
- * A call of a helper costs more than anything else that a program does here. Newer kernels give out pointers whose type
- * the verifier knows (5.11: the task, 5.15: its registers), and to read through those takes a plain load. Which kernel
- * it is, CO-RE writes into the program as a constant, so that the verifier removes the other way.
+ * Whether the kernel has typed pointers. Calling a helper costs more than anything else a program does here. The
+ * verifier knows the type of the task's pointer since Linux 5.11 (`bpf_get_current_task_btf`) and of its registers'
+ * since Linux 5.15 (`bpf_task_pt_regs`), and reading through such a pointer takes a plain load. CO-RE writes the answer
+ * into the program as a constant, so the verifier removes the other branch.
  */
 #define HAS_TYPED_TASK bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)
 #define HAS_TYPED_REGS (HAS_TYPED_TASK && bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
@@ -14,7 +15,7 @@
 #define TASK(task, field) (HAS_TYPED_TASK ? (task)->field : BPF_CORE_READ(task, field))
 #define ARGUMENT(regs, n) (HAS_TYPED_REGS ? PT_REGS_PARM##n##_SYSCALL(regs) : PT_REGS_PARM##n##_CORE_SYSCALL(regs))
 
-#define PF_IO_WORKER 0x10 /* include/linux/sched.h: threads of io_uring's, of its worker pool or polling a queue */
+#define PF_IO_WORKER 0x10 /* include/linux/sched.h: io_uring's threads, which are workers or poll a queue */
 
 #define SIGSYS 31 /* include/uapi/asm-generic/signal.h, and the same on x86 */
 
@@ -33,21 +34,21 @@ static __always_inline struct task_struct *current_task(void)
 	return (struct task_struct *)bpf_get_current_task();
 }
 
-/* The kernel's number for `struct task_struct`. */
+/* The kernel's BTF id of `struct task_struct`. */
 const volatile __u32 cfg_task_type = 0;
 
 /*
- * The same task, for pointers to be read from. For each pointer that is read through one that it trusts, a newer
- * verifier goes through the names of all of the kernel's types, up to four times, to learn whether to trust that one
- * too: a millisecond. Here nothing need be trusted. No helper has this number: user space puts a call of
- * bpf_rdonly_cast in its place, which the kernel makes a move of, or a move where there is no such thing
- * (src/load/patch.rs). What is read through the result costs some instructions more, and so what is no pointer is read
- * from the task itself.
+ * Returns the same task, as an untrusted pointer from which pointers are read. For each pointer read through a trusted
+ * one, a newer verifier searches the names of all of the kernel's types, up to four times, to find out whether to trust
+ * that one too. That takes a millisecond, and nothing here needs trust. No helper has this number. User space replaces
+ * it by a call of bpf_rdonly_cast, which the kernel turns into a move, or by a plain move where the kernel lacks it
+ * (src/load/rdonly_cast.rs). Reading through the result takes some more instructions, so everything else is read from
+ * the task itself.
  */
 #define UNTRUSTED_CALL 0x72617774
 static void *(*const untrusted)(const void *pointer, __u32 type) = (void *)UNTRUSTED_CALL;
 
-/* The registers that the tracepoint brings, as pointer of a known type where that can be had. */
+/* Returns the tracepoint's registers, through a typed pointer where the kernel has one. */
 static __always_inline struct pt_regs *typed_regs(struct task_struct *task, struct pt_regs *regs)
 {
 	if (HAS_TYPED_REGS)
@@ -55,7 +56,10 @@ static __always_inline struct pt_regs *typed_regs(struct task_struct *task, stru
 	return regs;
 }
 
-/* A 32-bit task's numbers come from another table: i386 263 is timer_delete, x86_64 263 is unlinkat. */
+/*
+ * Whether the task is a 32-bit one. Its numbers come from another table: i386 263 is timer_delete, x86_64 263 is
+ * unlinkat.
+ */
 static __always_inline bool is_compat(struct task_struct *task)
 {
 #if defined(__TARGET_ARCH_x86)
@@ -65,7 +69,7 @@ static __always_inline bool is_compat(struct task_struct *task)
 #endif
 }
 
-/* Byte by byte: not every verifier lets a load take several elements of an array. */
+/* Copies the name byte by byte, because not every verifier lets a load take several elements of an array. */
 static __always_inline void read_comm(__u8 comm[COMM_BYTES], struct task_struct *task)
 {
 	if (HAS_TYPED_TASK) {

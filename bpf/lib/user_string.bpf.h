@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Reading the names that a task passed. */
+/* Reads the names that a task passed. */
 #ifndef RAWTP_USER_STRING_BPF_H
 #define RAWTP_USER_STRING_BPF_H
 
-/* For the verifier, which at any distance from the check has lost the range: always true, and so only a mask. */
+/* Masks an offset that is always in range already. The verifier loses the range at any distance from the check. */
 static __always_inline __u64 within_segments(__u64 at)
 {
 	barrier_var(at);
 	return at & (SEGMENTS_BYTES - 1);
 }
 
-/* The next segment's head; what is behind it is for its content. */
+/* Returns the head of the next segment. Its content follows the head. */
 static __always_inline struct segment *begin_segment(struct segments *segments)
 {
 	return (struct segment *)(segments->bytes + within_segments(segments->end));
@@ -33,7 +33,7 @@ static __always_inline void append_result(struct segments *segments, __s64 ret)
 	end_segment(segments, head, SEGMENT_RESULT, 0, sizeof(ret));
 }
 
-/* A name that the kernel itself has copied in already. */
+/* Appends a name that the kernel itself has already copied. */
 static __always_inline void append_kernel_name(struct segments *segments, __u16 kind, const void *name)
 {
 	struct segment *head = begin_segment(segments);
@@ -43,8 +43,8 @@ static __always_inline void append_kernel_name(struct segments *segments, __u16 
 }
 
 /*
- * Reads no byte that the kernel itself would not read: one more might lie in an unmapped page and make a fault of what
- * is ENAMETOOLONG.
+ * Appends a name. It reads no byte that the kernel would not read: one more might lie in an unmapped page and turn
+ * ENAMETOOLONG into a fault.
  */
 static __always_inline void append_name(struct segments *segments, __u16 kind, const void *user)
 {
@@ -58,9 +58,9 @@ static __always_inline void append_name(struct segments *segments, __u16 kind, c
 		status = NAME_FAULT;
 		segments->has_fault = 1;
 	} else {
-		/* For an empty string older kernels leave the NUL out of the length. */
+		/* Older kernels leave the NUL out of an empty string's length. */
 		bytes = n ? n - 1 : 0;
-		/* The helper puts a NUL behind what it cuts, too: only the source tells the one from the other. */
+		/* The helper also puts a NUL behind a name that it cuts. Only the source tells the two apart. */
 		if (n == PATH_MAX && !bpf_probe_read_user(&last, 1, user + PATH_MAX - 1) && last)
 			status = NAME_TRUNCATED;
 	}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * What `rawtp.cost()` measures rawtp beside: a hook that does nothing, and one piece of work from two hooks. From the
- * tracepoint of one system call to the raw tracepoint of all of them it takes four steps, marked here.
+ * The baselines that `rawtp.cost()` compares rawtp with: an empty hook, and the same work from two hooks. It takes four
+ * steps from the tracepoint of one system call to the raw tracepoint of all of them. They are marked here.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -12,10 +12,10 @@
 #include "lib/task.bpf.h"
 #include "lib/user_string.bpf.h"
 
-/* The number of unlinkat here. */
+/* The number of unlinkat on this machine. */
 const volatile __u64 cfg_unlinkat = 0;
 
-/* Deletions that found no room: with any, the figures are those of less work. */
+/* Deletions that found no room. If there are any, the measured programs did less work. */
 __u64 lost = 0;
 
 struct {
@@ -24,13 +24,13 @@ struct {
 } deletions SEC(".maps");
 
 struct deletion {
-	__u32 kind; /* as every record begins, so that the same reader counts it */
+	__u32 kind; /* every record begins with it, so the same reader counts them */
 	__u32 pid;
 	__u8 comm[COMM_BYTES];
-	struct segments segments; /* the name alone */
+	struct segments segments; /* only the name */
 };
 
-/* One a CPU. */
+/* One element per CPU. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -38,7 +38,7 @@ struct {
 	__type(value, struct deletion);
 } scratch SEC(".maps");
 
-/* The work: the same whichever hook it is done from. */
+/* Does the work, which is the same from either hook. */
 static __always_inline int submit(const void *filename)
 {
 	__u32 cpu = bpf_get_smp_processor_id();
@@ -65,24 +65,27 @@ int empty(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-/* Before: the kernel calls this for unlinkat only, and has laid the arguments out. */
+/* Before the steps: the kernel calls this only for unlinkat, and has laid out the arguments. */
 SEC("tracepoint/syscalls/sys_enter_unlinkat")
 int guide_tracepoint(struct trace_event_raw_sys_enter *ctx)
 {
 	return submit((const void *)ctx->args[1]);
 }
 
-/* Step 1, the section: one raw tracepoint for all system calls. It is found by its name, without tracefs. */
+/* Step 1, the section: one raw tracepoint for all system calls. libbpf finds it by its name, without tracefs. */
 SEC("raw_tp/sys_enter")
-/* Step 2, the context: what the kernel passes to the tracepoint itself, the registers and the number. */
+/* Step 2, the context: the registers and the number that the kernel passes to the tracepoint itself. */
 int guide_raw_tp(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct pt_regs *regs = (struct pt_regs *)ctx->args[0];
 
-	/* Step 3, the filter: every call of the host comes here. (A 32-bit task's numbers mean others: see abi_of.) */
+	/*
+	 * Step 3, the filter: every call of the host arrives here. (The numbers of a 32-bit task mean other calls: see
+	 * abi_of.)
+	 */
 	if (ctx->args[1] != cfg_unlinkat)
 		return 0;
-	/* Step 4, the arguments: to the verifier args[0] is a number, so that the register is read by a helper. */
+	/* Step 4, the arguments: to the verifier args[0] is a number, so a helper must read the register. */
 	return submit((const void *)PT_REGS_PARM2_CORE(regs));
 }
 

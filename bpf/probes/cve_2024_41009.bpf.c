@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Whether this kernel has CVE-2024-41009: who may write a ring's consumer position can have it give out memory of a
- * record that another program is still writing. Tried on a ring of its own, with the position moved ahead as such a
- * reader would, and with nothing written into the records.
+ * Tests whether this kernel has CVE-2024-41009. With it, a process that may write a ring's consumer position can make
+ * the ring give out memory of a record that another program is still writing. The test uses a ring of its own, moves
+ * the position ahead like such a reader, and writes nothing into the records.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 
-/* A multiple of any page size. The position that user space sets is RECORD_BYTES. */
+/* The size is a multiple of any page size. RECORD_BYTES is also the position that user space sets. */
 #define RING_BYTES (256 << 10)
 #define RECORD_BYTES (RING_BYTES / 4 * 3)
 

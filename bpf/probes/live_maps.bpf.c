@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Lists the ids of all BPF maps of the host. bpf(2) lists them for CAP_SYS_ADMIN only (BPF_MAP_GET_NEXT_ID), while an
- * iterator needs no more than what a tracer needs. Since Linux 5.8.
+ * Lists the ids of all BPF maps of the host. bpf(2) lists them only with CAP_SYS_ADMIN (BPF_MAP_GET_NEXT_ID), while an
+ * iterator needs no more capabilities than a tracer does. It exists since Linux 5.8.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -27,7 +27,7 @@ int list_map(struct bpf_iter__bpf_map *ctx)
 	struct bpf_map *map = ctx->map;
 	__u32 id;
 
-	/* The last call has none: it is the end. */
+	/* The last call has no map and marks the end. */
 	if (!map)
 		return 0;
 	id = map->id;

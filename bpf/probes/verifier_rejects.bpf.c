@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * A program that the verifier must refuse: in a raw tracepoint args[0] is a number to it, not a pointer, so that a
- * plain load through it is "invalid mem access 'scalar'". PT_REGS_PARM2_CORE is the way. Kept so that what a user sees
- * of such a refusal is tested on a real one.
+ * A program that the verifier must reject. In a raw tracepoint, args[0] is a number to the verifier, not a pointer, so
+ * a plain load through it is an "invalid mem access 'scalar'". PT_REGS_PARM2_CORE is the correct way. The program
+ * exists so that the report of a rejection is tested on a real one.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>

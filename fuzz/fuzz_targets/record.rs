@@ -8,11 +8,12 @@ use std::sync::atomic::Ordering;
 use _core::cgroup::reports::CgroupReports;
 use _core::event::Event;
 use _core::memory::aligned::AlignedBytes;
-use _core::read::join::{ReaderCounters, Join};
 use _core::path::resolve::Paths;
-use _core::ring::queue::Chunk;
-use _core::record::{record_at, same_identity};
+use _core::read::counters::ReaderCounters;
+use _core::read::join::Join;
 use _core::record::segments::ancestors;
+use _core::record::{record_at, same_identity};
+use _core::ring::queue::Chunk;
 use libfuzzer_sys::fuzz_target;
 
 /// Asks an event for all that there is.

@@ -1,8 +1,8 @@
-//! The kernel's types (BTF), for CO-RE.
+//! The kernel's type information (BTF), for CO-RE.
 //!
 //! * `parse`: reads BTF
 //! * `subset`: keeps the types that the programs refer to
-//! * `vmlinux`: the running kernel's types as a file for libbpf
+//! * `vmlinux`: a part of the running kernel's BTF as a file for libbpf
 
 mod parse;
 pub mod subset;

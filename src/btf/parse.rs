@@ -1,4 +1,4 @@
-//! The kernel's description of its types, read. See Documentation/bpf/btf.rst.
+//! A parser of BTF, the kernel's description of its types. See Documentation/bpf/btf.rst.
 
 use std::ffi::CStr;
 use std::ops::Range;
@@ -42,18 +42,18 @@ fn kind(info: u32) -> u32 {
     info >> 24 & 0x1f
 }
 
-/// One type, as it is encoded.
+/// One type as it is encoded.
 #[derive(Clone, Copy)]
 pub(crate) struct Type<'a> {
     pub(crate) name: u32,
     pub(crate) info: u32,
-    /// Or the type that it is made of.
+    /// The size, or the id of the type it is made of.
     pub(crate) size: u32,
     pub(crate) rest: &'a [u8],
 }
 
 impl<'a> Type<'a> {
-    /// What begins there; `None` for what is cut, or of a kind that is not known.
+    /// Reads the type that begins at `start`. `None` if it is cut off or of an unknown kind.
     fn at(types: &'a [u8], start: usize) -> Option<Self> {
         let (head, rest) = types.get(start..)?.split_at_checked(4 * TYPE_WORDS)?;
         let [name, info, size] = words(head).next()?;
@@ -86,7 +86,7 @@ impl<'a> Type<'a> {
 pub(crate) struct Types<'a> {
     encoded: &'a [u8],
     pub(crate) strings: &'a [u8],
-    /// Where each begins, by id; the first, void, is nowhere.
+    /// The offset of each type, by id. The first one, void, has none.
     starts: Vec<u32>,
 }
 
@@ -102,7 +102,7 @@ impl<'a> Types<'a> {
             body.get(start..start.checked_add(bytes)?)
         };
         let (types, strings) = (section(8)?, section(16)?);
-        // Most take a little more than their words.
+        // A guess at the number of types. Most take a little more than their three fixed words.
         let mut starts = memory::with_capacity(types.len() / (8 * TYPE_WORDS) + 1).ok()?;
         starts.push(u32::MAX);
         let mut start = 0;
@@ -122,13 +122,13 @@ impl<'a> Types<'a> {
         1..self.starts.len() as u32
     }
 
-    /// Name and kind alone, for those who look at all types.
+    /// Returns the name and kind alone, for callers that scan all types.
     pub(crate) fn head(&self, id: u32) -> Option<(u32, u32)> {
         let head = self.encoded.get(*self.starts.get(id as usize)? as usize..)?.get(..8)?;
         words(head).next().map(|[name, info]| (name, kind(info)))
     }
 
-    /// The first of this name and kind, as the kernel looks it up.
+    /// Finds the first type of this name and kind, as the kernel does.
     pub(crate) fn find(&self, name: &str, kind: u32) -> Option<u32> {
         self.ids().find(|&id| {
             let found = self.head(id).filter(|found| found.1 == kind);

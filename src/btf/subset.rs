@@ -1,7 +1,7 @@
-//! Of the kernel's types, those that the programs can ask for.
+//! Keeps those of the kernel's types that an object's CO-RE relocations can refer to.
 //!
-//! CO-RE looks for each type of an object's by its name, among all of the kernel's: a hundred thousand, every time. What
-//! it can find and follow is a few hundred of them. What is made here of those leads to the same relocations.
+//! CO-RE looks up each type of the object by its name among all types of the kernel: a hundred thousand, on every load.
+//! It can find and follow only a few hundred of them. The subset made here leads to the same relocations.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -11,23 +11,24 @@ use crate::btf::parse::{
 };
 use crate::memory;
 
-/// A type can be reached by its value, and its members matter; or by its shape, as what a function takes: then pointers
-/// are followed, and of a structure its name is enough.
+/// The way a type is reached. By value its members matter. By shape, as a parameter of a function, its pointers are
+/// followed, and the name of a structure is enough.
 const BY_VALUE: u8 = 1;
 const BY_SHAPE: u8 = 2;
 
-/// A name without its flavour: `io_open` of `io_open___delayed`.
+/// Returns a name without its flavour: `io_open` for `io_open___delayed`.
 fn essential(name: &[u8]) -> &[u8] {
     let is_flavour = |five: &[u8]| five[0] != b'_' && five[1..4] == *b"___" && five[4] != b'_';
     name.windows(5).rposition(is_flavour).map_or(name, |at| &name[..=at])
 }
 
-/// All that the object has a name for, and some more: lines of its source.
+/// All names in the object. They include some more strings, such as lines of its source.
 fn wanted<'a>(object: &Types<'a>) -> FxHashSet<&'a [u8]> {
     object.strings.split(|&byte| byte == 0).flat_map(|name| [name, essential(name)]).collect()
 }
 
-/// The first three bytes, NULs for what is missing or of a flavour. Most names are told from all that are wanted by them.
+/// Returns the first three bytes of a name. NULs stand for missing bytes and for those of a flavour. These bytes alone
+/// rule out most of the kernel's names.
 fn beginning(name: &[u8]) -> [u8; 3] {
     let mut beginning = [0; 3];
     for (to, &byte) in beginning.iter_mut().zip(name) {
@@ -43,14 +44,14 @@ fn beginnings(wanted: &FxHashSet<&[u8]>) -> FxHashSet<[u8; 3]> {
     wanted.iter().map(|name| beginning(name)).collect()
 }
 
-/// A number for each of the kernel's types, of which there are many.
+/// Allocates a number for each of the kernel's types. There are many, so the allocation may fail.
 fn zeros<T: Copy + Default>(count: usize) -> Option<Vec<T>> {
     let mut made = memory::with_capacity(count).ok()?;
     made.resize(count, T::default());
     Some(made)
 }
 
-/// How each type is reached, by id.
+/// Finds out how each type is reached, by id.
 fn reach(kernel: &Types<'_>, wanted: &FxHashSet<&[u8]>) -> Option<Vec<u8>> {
     let beginnings = beginnings(wanted);
     let mut reached = zeros::<u8>(kernel.ids().end as usize)?;
@@ -97,16 +98,16 @@ fn reach(kernel: &Types<'_>, wanted: &FxHashSet<&[u8]>) -> Option<Vec<u8>> {
     Some(reached)
 }
 
-/// Members are looked for by name, and in those without a name.
+/// Whether CO-RE follows the member. It looks for members by name, and inside members without a name.
 fn is_followed(kernel: &Types<'_>, wanted: &FxHashSet<&[u8]>, name: u32) -> Option<bool> {
     Some(name == 0 || wanted.contains(kernel.name(name)?))
 }
 
-/// A BTF as it is written.
+/// A BTF in the making.
 struct Written<'a> {
     kernel: &'a Types<'a>,
     wanted: &'a FxHashSet<&'a [u8]>,
-    /// The new number of each type; 0, void, for what is left out.
+    /// The new id of each type; 0, which is void, for a type that is left out.
     ids: Vec<u32>,
     types: Vec<u8>,
     strings: Vec<u8>,
@@ -196,14 +197,14 @@ impl Written<'_> {
     }
 }
 
-/// A BTF of those of the `kernel`'s types that an object with the BTF `object` can be relocated by. `None` where one of
-/// them is not a BTF as it is known here.
+/// Returns a BTF of those types of `kernel` that an object with the BTF `object` can be relocated by. `None` if one of
+/// the two is not a BTF that this module knows.
 #[must_use]
 pub fn subset(kernel: &[u8], object: &[u8]) -> Option<Vec<u8>> {
     subset_of(&Types::new(kernel)?, object)
 }
 
-/// The same of what is read already.
+/// Does the same for a kernel's BTF that is parsed already.
 pub(crate) fn subset_of(kernel: &Types<'_>, object: &[u8]) -> Option<Vec<u8>> {
     let object = Types::new(object)?;
     let wanted = wanted(&object);
@@ -261,7 +262,7 @@ mod tests {
         }
     }
 
-    /// Name, kind and members, each with the name of its type, of all that are named.
+    /// Lists all types: kind, name and members, each member with its type and offset.
     fn listed(btf: &[u8]) -> Vec<String> {
         let types = Types::new(btf).unwrap();
         let name = |at| String::from_utf8(types.name(at).unwrap().to_vec()).unwrap();
@@ -307,39 +308,39 @@ mod tests {
     }
 
     #[test]
-    fn what_has_a_name_that_is_wanted_and_what_that_is_made_of() {
+    fn types_with_a_wanted_name_and_their_members_are_kept() {
         let object = Made::new(&["task", "pid", "len", "uid"]).bytes();
-        let part = subset(&kernel().bytes(), &object).unwrap();
+        let kept = subset(&kernel().bytes(), &object).unwrap();
         let wanted = [
             "1 int",
             "2 ",
             "5  len=2:@0",
             "3 ",
             "4 task pid=3:@64 =5:@160 uid=2:@224",
-            // Of a flavour, as the kernel has none, and yet as libbpf sees it.
+            // The kernel has no types with a flavour, but libbpf would match this one.
             "4 task___old",
         ];
-        assert_eq!(listed(&part), wanted);
+        assert_eq!(listed(&kept), wanted);
     }
 
     #[test]
-    fn of_what_a_function_takes_the_names_are_enough() {
+    fn structures_that_a_function_takes_keep_only_their_names() {
         let object = Made::new(&["hook___flavour", "len"]).bytes();
-        let part = subset(&kernel().bytes(), &object).unwrap();
-        assert_eq!(listed(&part), ["4 other", "2 ", "13 ", "2 ", "8 hook"]);
-        let types = Types::new(&part).unwrap();
+        let kept = subset(&kernel().bytes(), &object).unwrap();
+        assert_eq!(listed(&kept), ["4 other", "2 ", "13 ", "2 ", "8 hook"]);
+        let types = Types::new(&kept).unwrap();
         assert_eq!([5, 4, 3, 2].map(|id| types.get(id).unwrap().size), [4, 3, 0, 1]);
     }
 
     #[test]
-    fn a_part_is_all_that_is_needed_of_itself() {
+    fn a_subset_of_a_subset_is_the_same() {
         let object = Made::new(&["hook", "task", "pid", "nobody"]).bytes();
-        let part = subset(&kernel().bytes(), &object).unwrap();
-        assert_eq!(subset(&part, &object).unwrap(), part);
+        let kept = subset(&kernel().bytes(), &object).unwrap();
+        assert_eq!(subset(&kept, &object).unwrap(), kept);
     }
 
     #[test]
-    fn none_of_what_is_cut_or_not_known() {
+    fn a_cut_or_unknown_btf_is_refused() {
         let (whole, object) = (kernel().bytes(), Made::new(&["task"]).bytes());
         for bytes in 0..whole.len() {
             assert_eq!(subset(&whole[..bytes], &object), None, "{bytes}");
@@ -354,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flavour_is_what_is_behind_the_last_three_underscores() {
+    fn a_flavour_follows_the_last_three_underscores() {
         let names = ["io_open___delayed", "a___b___c", "___a", "a___", "a____b", "task"];
         let essentials = names.map(|name| std::str::from_utf8(essential(name.as_bytes())).unwrap());
         assert_eq!(essentials, ["io_open", "a___b", "___a", "a___", "a____b", "task"]);

@@ -1,5 +1,5 @@
-//! The kernel's types for libbpf: no more of them than it needs. Those of modules it does not look at then; the programs
-//! need none.
+//! The running kernel's BTF for libbpf, reduced to the types it needs. With it, libbpf does not look at the BTF of
+//! modules, which the programs do not need.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -18,12 +18,12 @@ use crate::memory::{self, OutOfMemory};
 use crate::sys::fd::owned;
 use crate::sys::mmap::probe_mapping;
 
-/// The kernel's numbers for what the programs name.
+/// The kernel's BTF ids of the types and functions that the programs name.
 #[derive(Debug, Clone, Copy)]
 pub struct TypeIds {
-    /// The type of the tracepoint that the exit program is attached to.
+    /// The type of the tracepoint that the exit program attaches to.
     pub sys_exit: Option<u32>,
-    /// The function `bpf_rdonly_cast`, from Linux 6.2 on.
+    /// The function `bpf_rdonly_cast`, since Linux 6.2.
     pub rdonly_cast: Option<u32>,
     /// The type `struct task_struct`.
     pub task_struct: u32,
@@ -47,20 +47,20 @@ impl TypeIds {
 
 struct Needed {
     types: Vec<u8>,
-    numbers: Option<TypeIds>,
+    type_ids: Option<TypeIds>,
 }
 
 const KERNEL: &str = "/sys/kernel/btf/vmlinux";
 
-/// Of the programs' object, which is always the same, as the kernel is: `None` when they cannot be told from this
-/// kernel's.
+/// The subset for the programs' object. Object and kernel never change, so it is made once. `None` when it cannot be
+/// made from this kernel's types.
 static NEEDED: OnceLock<Option<Needed>> = OnceLock::new();
 
-/// A file in memory for libbpf to read them from, which it does when it loads what it has opened.
+/// A file in memory with the subset. libbpf reads it when it loads an object that was opened with its path.
 pub struct VmlinuxBtf(File);
 
 impl VmlinuxBtf {
-    /// Empty as yet. `None` where it would be of no use: libbpf then goes through all of the kernel's types by itself.
+    /// Creates an empty file. `None` when it would be of no use: libbpf then searches all of the kernel's types itself.
     #[must_use]
     pub fn new() -> Option<Self> {
         if NEEDED.get().is_some_and(Option::is_none) {
@@ -72,13 +72,13 @@ impl VmlinuxBtf {
         file.path().exists().then_some(file)
     }
 
-    /// Where libbpf finds it.
+    /// The path by which libbpf opens the file.
     #[must_use]
     pub fn path(&self) -> PathBuf {
         format!("/proc/self/fd/{}", self.0.as_raw_fd()).into()
     }
 
-    /// Writes those that the object needs. Whether that could be done.
+    /// Writes the types that the object needs. Returns whether that worked.
     ///
     /// # Errors
     ///
@@ -93,41 +93,42 @@ impl VmlinuxBtf {
         Ok(needed.as_ref().is_some_and(|needed| self.0.write_all(&needed.types).is_ok()))
     }
 
-    /// The numbers; none before the first [`fill`](Self::fill), and none when that failed.
+    /// Returns the ids. `None` before the first [`fill`](Self::fill), and when it failed.
     #[must_use]
-    pub fn numbers() -> Option<TypeIds> {
-        NEEDED.get()?.as_ref()?.numbers
+    pub fn type_ids() -> Option<TypeIds> {
+        NEEDED.get()?.as_ref()?.type_ids
     }
 }
 
-/// Reads them. `None` where the kernel's types are none that are known here: that stays so, while a lack of memory does not.
+/// Makes the subset. `None` when the kernel's types are of an unknown form, which never changes. A lack of memory may.
 fn look(object: &OpenObject) -> Result<Option<Needed>, OutOfMemory> {
     let kernel_bytes = fs::metadata(KERNEL).map_or(0, |found| found.len() as usize);
-    // At its height: the kernel's types, where each of them begins, and a number for each.
+    // The peak: the kernel's types, the offset of each, and a number for each.
     let bytes = kernel_bytes + kernel_bytes / 2;
     probe_mapping(bytes)?;
     let needed = own_types(object).and_then(|own| {
         with_kernel(|kernel| {
             let kernel = Types::new(kernel)?;
-            Some(Needed { types: subset_of(&kernel, own)?, numbers: TypeIds::of(&kernel) })
+            Some(Needed { types: subset_of(&kernel, own)?, type_ids: TypeIds::of(&kernel) })
         })
         .ok()?
     });
     if needed.is_none() {
-        // Another thread may have taken it meanwhile.
+        // Another thread may have taken the memory meanwhile.
         probe_mapping(bytes)?;
     }
     Ok(needed)
 }
 
-/// All that the kernel has: mapped, where that can be done (6.16), since each read(2) gives but a page of it.
+/// Hands the kernel's whole BTF to `look`. It is mapped where the kernel allows that (since Linux 6.16), because each
+/// read(2) returns only one page of it.
 fn with_kernel<T>(look: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
     let mut file = File::open(KERNEL)?;
     let bytes = file.metadata()?.len() as usize;
     let length = NonZeroUsize::new(bytes).ok_or(io::ErrorKind::InvalidData)?;
     // SAFETY: a new mapping at an address of the kernel's choice overlaps nothing of ours.
     if let Ok(start) = unsafe { mmap(None, length, ProtFlags::PROT_READ, MapFlags::MAP_PRIVATE, &file, 0) } {
-        // SAFETY: the kernel never changes it, and it stays mapped until after the last look at it.
+        // SAFETY: the kernel never changes the BTF, and it stays mapped until `look` has returned.
         let looked = look(unsafe { slice::from_raw_parts(start.cast().as_ptr(), bytes) });
         // SAFETY: the mapping is ours, and nothing borrows from it any more.
         let _ = unsafe { munmap(start, bytes) };
@@ -138,10 +139,10 @@ fn with_kernel<T>(look: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
     Ok(look(&read))
 }
 
-/// The object's own.
+/// Returns the object's own BTF.
 fn own_types(object: &OpenObject) -> Option<&[u8]> {
     let mut bytes = 0;
-    // SAFETY: the object is open; what it has as BTF is its own for as long as it is, and is not changed meanwhile.
+    // SAFETY: the object is open. Its BTF lives as long as the object and does not change meanwhile.
     unsafe {
         let types = libbpf_sys::bpf_object__btf(object.as_libbpf_object().as_ptr());
         let start = libbpf_sys::btf__raw_data(types.as_ref()?, &raw mut bytes);

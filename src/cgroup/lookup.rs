@@ -1,4 +1,4 @@
-//! From a cgroup's id to its place: the path is asked of the kernel once per cgroup, and remembered.
+//! A cache from a cgroup's id to its workload. It asks the kernel for the path once per cgroup.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -19,26 +19,27 @@ use crate::cgroup::path::{Workload, parse};
 use crate::cgroup::reports::Report;
 use crate::sys::fd::owned;
 
-/// After how long an id that was not found is looked for again. Ids are not reused, but a cgroup that was not visible
-/// may become so: a mount appears, descriptors are free again.
+/// How long an id that was not found is not looked up again. The kernel does not reuse ids, but an invisible cgroup may
+/// become visible, because a mount appears or descriptors are free again.
 const NOT_FOUND: Duration = Duration::from_secs(1);
 
-/// Of a walk through the mount, where handles are refused. Bounds its time and what it keeps.
+/// The bound of a walk through the mount, which replaces refused file handles. It limits the walk's time and memory.
 const WALK_DIRECTORIES: usize = 16_384;
 
-/// A file handle's type: the 8 bytes are the id of a node of kernfs. From the kernel's `exportfs.h`, which is not uapi.
+/// The type of a file handle whose 8 bytes are the id of a kernfs node. It comes from the kernel's `exportfs.h`, which
+/// is not uapi.
 const FILEID_KERNFS: i32 = 0xfe;
 
-/// The places of a hierarchy's cgroups, by id.
+/// A cache of the workloads of one hierarchy's cgroups, by id.
 ///
-/// An id costs a few system calls when it is first seen, a hash look-up after that, and when the kernel has reported the
-/// cgroup. A cgroup of version 2 cannot be renamed, one of version 1 hardly ever is. Ids are not reused before the
-/// hierarchy is unmounted. So what was found stays true even when the cgroup is gone.
+/// A new id costs a few system calls; a known one, or one that the kernel has reported, costs a hash look-up. A cgroup
+/// of version 2 cannot be renamed, and one of version 1 hardly ever is. Ids are not reused before the hierarchy is
+/// unmounted. So an entry stays true even after the cgroup is gone.
 #[derive(Debug)]
 pub struct CgroupLookup {
     hierarchy: Hierarchy,
-    // Two generations of half the bound each: what was asked for lately moves to the young one, and when that is full
-    // it replaces the old one. No list to keep on every hit, as a strict order by use would need.
+    // Two generations, each of half the bound. A used entry moves to the young generation. When that is full, it
+    // replaces the old one. A strict order by use would need a list that changes on every hit.
     young: FxHashMap<u64, Entry>,
     old: FxHashMap<u64, Entry>,
     nothing: Arc<Workload>,
@@ -51,8 +52,8 @@ pub struct CgroupLookup {
 
 #[derive(Debug)]
 struct Entry {
-    place: Arc<Workload>,
-    /// For what was not found.
+    workload: Arc<Workload>,
+    /// The time until which an id counts as not found. `None` for an id that was found.
     until: Option<Instant>,
 }
 
@@ -60,7 +61,7 @@ struct Entry {
 struct Mount {
     dir: File,
     point: PathBuf,
-    /// The cgroup that is mounted there: not "/" for a part of the tree, as containers see it.
+    /// The cgroup mounted there. It is not "/" for a part of the tree, as containers see it.
     root: OsString,
 }
 
@@ -72,7 +73,7 @@ struct Handle {
 }
 
 impl CgroupLookup {
-    /// Knows nothing, and asks for nothing before the first [`place`](Self::place).
+    /// Creates an empty cache. It makes no system call before the first [`workload`](Self::workload).
     #[must_use]
     pub fn new(hierarchy: Hierarchy) -> Self {
         Self {
@@ -88,30 +89,30 @@ impl CgroupLookup {
         }
     }
 
-    /// The place of a cgroup by its id in the hierarchy: the inode number of its directory.
+    /// Returns the workload of a cgroup by its id in the hierarchy: the inode number of its directory.
     ///
-    /// All of it is `None` for an id that is not found: the cgroup may have been removed before it was asked for. Where
-    /// the kernel refuses file handles, which need `CAP_DAC_READ_SEARCH`, the tree is walked instead, for at most a
-    /// tenth of the time.
-    pub fn place(&mut self, cgroup_id: u64) -> Arc<Workload> {
+    /// All fields are `None` for an id that is not found, for example because the cgroup was removed before the
+    /// look-up. File handles need `CAP_DAC_READ_SEARCH`. Where the kernel refuses them, the tree is walked instead, for
+    /// at most a tenth of the time.
+    pub fn workload(&mut self, cgroup_id: u64) -> Arc<Workload> {
         if let Some(entry) = self.young.get(&cgroup_id)
             && entry.holds()
         {
-            return Arc::clone(&entry.place);
+            return Arc::clone(&entry.workload);
         }
         let entry = self.old.remove(&cgroup_id).filter(Entry::holds).unwrap_or_else(|| self.look_up(cgroup_id));
-        let place = Arc::clone(&entry.place);
+        let workload = Arc::clone(&entry.workload);
         self.keep(cgroup_id, entry);
-        place
+        workload
     }
 
-    /// Remembers what the kernel reported. A cgroup that was just made replaces an older one with its id; otherwise what
-    /// is known already is as good.
+    /// Adds a cgroup that the kernel reported. A new cgroup replaces an older one with its id. Otherwise an existing
+    /// entry stays.
     pub fn learn(&mut self, report: &Report) {
         let is_known =
             || [&self.young, &self.old].iter().any(|known| known.get(&report.id).is_some_and(Entry::is_found));
         if report.is_new || !is_known() {
-            self.keep(report.id, Entry { place: Arc::new(parse(&report.path)), until: None });
+            self.keep(report.id, Entry { workload: Arc::new(parse(&report.path)), until: None });
         }
     }
 
@@ -125,8 +126,8 @@ impl CgroupLookup {
 
     fn look_up(&mut self, id: u64) -> Entry {
         match self.path(id) {
-            Some(path) => Entry { place: Arc::new(parse(&path)), until: None },
-            None => Entry { place: Arc::clone(&self.nothing), until: Some(Instant::now() + NOT_FOUND) },
+            Some(path) => Entry { workload: Arc::new(parse(&path)), until: None },
+            None => Entry { workload: Arc::clone(&self.nothing), until: Some(Instant::now() + NOT_FOUND) },
         }
     }
 
@@ -135,7 +136,7 @@ impl CgroupLookup {
         self.mount.as_ref().map(|mount| mount.cgroup(&directory))
     }
 
-    /// The directory of a cgroup by its id; `None` for an id that is not found.
+    /// Returns the directory of a cgroup by its id; `None` for an id that is not found.
     pub fn directory(&mut self, id: u64) -> Option<PathBuf> {
         if self.mount.is_none() && is_due(self.no_mount_before) {
             self.mount = Mount::open(&self.hierarchy);
@@ -181,21 +182,22 @@ impl Mount {
     fn by_handle(&self, id: u64) -> io::Result<PathBuf> {
         let mut handle = Handle { bytes: 8, kind: FILEID_KERNFS, id: id.to_ne_bytes() };
         let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC;
-        // SAFETY: the handle has the layout of `struct file_handle` with its 8 bytes, and outlives the call.
+        // SAFETY: the handle has the layout of `struct file_handle` with 8 bytes, and outlives the call.
         let fd = unsafe { libc::syscall(libc::SYS_open_by_handle_at, self.dir.as_raw_fd(), &raw mut handle, flags) };
         let fd = owned(fd)?;
         fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()))
     }
 
-    /// From a path in the file system to the cgroup's. A path that is not below the mount point, as of a cgroup outside
-    /// of the part that is mounted, is the cgroup's already.
+    /// Converts a path in the file system to the cgroup's path. A path that is not below the mount point is the
+    /// cgroup's already: that of a cgroup outside the mounted part.
     fn cgroup(&self, path: &Path) -> Vec<u8> {
         let Ok(below) = path.strip_prefix(&self.point) else { return path.as_os_str().as_bytes().to_vec() };
         [self.root.as_bytes(), b"/", below.as_os_str().as_bytes()].concat()
     }
 }
 
-/// Every cgroup below a directory by its id, the upper ones first when there are more than [`WALK_DIRECTORIES`].
+/// Returns every cgroup below a directory by its id. If there are more than [`WALK_DIRECTORIES`], the upper levels come
+/// first.
 fn walk(top: &Path) -> FxHashMap<u64, PathBuf> {
     let mut found = FxHashMap::default();
     let mut todo = VecDeque::from([top.to_owned()]);
@@ -203,7 +205,7 @@ fn walk(top: &Path) -> FxHashMap<u64, PathBuf> {
         found.insert(metadata.ino(), top.to_owned());
     }
     while let Some(dir) = todo.pop_front() {
-        // CgroupLookup come and go meanwhile: what cannot be read is passed over.
+        // Cgroups come and go meanwhile, so unreadable directories are skipped.
         for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 if found.len() >= WALK_DIRECTORIES {
@@ -217,7 +219,7 @@ fn walk(top: &Path) -> FxHashMap<u64, PathBuf> {
     found
 }
 
-/// Whether handles will not do for any id: no capability, or a seccomp filter.
+/// Whether file handles will fail for every id, because of a missing capability or a seccomp filter.
 fn is_refusal(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES | libc::ENOSYS | libc::EOPNOTSUPP))
 }
@@ -234,7 +236,7 @@ mod tests {
 
     const HIERARCHIES: [Hierarchy; 2] = [Hierarchy::V2, Hierarchy::V1(CONTROLLERS[1])];
 
-    /// A cgroup of our own with a container's name; removed in the end.
+    /// A new cgroup with a container's name. It is removed on drop.
     struct Container {
         dir: PathBuf,
         name: String,
@@ -242,7 +244,8 @@ mod tests {
     }
 
     impl Container {
-        /// `None` where it is not mounted, or we may not create cgroups in it: the tests have nothing to test there.
+        /// Creates it. `None` where the hierarchy is not mounted or this process may not create cgroups in it; then there
+        /// is nothing to test.
         fn create(hierarchy: &Hierarchy) -> Option<Self> {
             let mount = Mount::open(hierarchy)?;
             let nonce = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_nanos();
@@ -265,16 +268,20 @@ mod tests {
 
     fn check(cgroups: &mut CgroupLookup) {
         let Some(container) = Container::create(&cgroups.hierarchy) else { return };
-        let place = cgroups.place(container.id);
-        assert_eq!(place.container_id.as_deref(), Some(&*container.name));
-        assert_eq!(place.unit.as_deref(), container.dir.file_name().unwrap().to_str());
-        assert_eq!(place.pod_id, None);
-        assert!(Arc::ptr_eq(&place, &cgroups.place(container.id)), "looked up twice");
+        let workload = cgroups.workload(container.id);
+        assert_eq!(workload.container_id.as_deref(), Some(&*container.name));
+        assert_eq!(workload.unit.as_deref(), container.dir.file_name().unwrap().to_str());
+        assert_eq!(workload.pod_id, None);
+        assert!(Arc::ptr_eq(&workload, &cgroups.workload(container.id)), "looked up twice");
 
         let id = container.id;
         drop(container);
-        assert_eq!(cgroups.place(id), place, "forgotten with the cgroup");
-        assert_eq!(*CgroupLookup::new(cgroups.hierarchy).place(id), Workload::default(), "found after it was removed");
+        assert_eq!(cgroups.workload(id), workload, "forgotten with the cgroup");
+        assert_eq!(
+            *CgroupLookup::new(cgroups.hierarchy).workload(id),
+            Workload::default(),
+            "found after it was removed"
+        );
     }
 
     #[test]
@@ -299,15 +306,15 @@ mod tests {
     fn a_failure_is_remembered_only_briefly() {
         let Some(container) = Container::create(&Hierarchy::V2) else { return };
         let mut cgroups = CgroupLookup::new(Hierarchy::V2);
-        let mut place = |is_old, until| {
-            let failure = Entry { place: Arc::default(), until: Some(until) };
+        let mut workload = |is_old, until| {
+            let failure = Entry { workload: Arc::default(), until: Some(until) };
             cgroups.young.clear();
             if is_old { &mut cgroups.old } else { &mut cgroups.young }.insert(container.id, failure);
-            cgroups.place(container.id)
+            cgroups.workload(container.id)
         };
         for is_old in [false, true] {
-            assert_eq!(place(is_old, Instant::now() + Duration::from_secs(600)).container_id, None);
-            assert_eq!(place(is_old, Instant::now()).container_id.as_deref(), Some(&*container.name));
+            assert_eq!(workload(is_old, Instant::now() + Duration::from_secs(600)).container_id, None);
+            assert_eq!(workload(is_old, Instant::now()).container_id.as_deref(), Some(&*container.name));
         }
     }
 
@@ -315,20 +322,20 @@ mod tests {
         Report { version: 2, id, is_new, path: path.as_bytes().into() }
     }
 
-    /// One that looks nothing up.
+    /// A lookup that finds no mount.
     fn blind() -> CgroupLookup {
         let later = Instant::now() + Duration::from_secs(600);
         CgroupLookup { no_mount_before: Some(later), ..CgroupLookup::new(Hierarchy::V2) }
     }
 
     #[test]
-    fn what_was_reported_needs_no_look_up() {
+    fn a_reported_cgroup_needs_no_look_up() {
         let mut cgroups = blind();
         let mut unit = |report: Option<Report>| {
             if let Some(report) = report {
                 cgroups.learn(&report);
             }
-            cgroups.place(7).unit.clone().unwrap_or_default()
+            cgroups.workload(7).unit.clone().unwrap_or_default()
         };
         assert_eq!(unit(None), "");
         assert_eq!(unit(Some(report(7, false, "/a.service"))), "a.service", "a failure is forgotten");
@@ -338,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_of_an_id_counts_in_either_generation() {
+    fn the_newest_entry_counts_in_either_generation() {
         let mut cgroups = blind();
         cgroups.learn(&report(7, true, "/a.service"));
         let fill = |cgroups: &mut CgroupLookup, from: u64| {
@@ -347,29 +354,29 @@ mod tests {
         fill(&mut cgroups, 1000);
         assert!(cgroups.old.contains_key(&7));
         cgroups.learn(&report(7, true, "/b.service"));
-        assert_eq!(cgroups.place(7).unit.as_deref(), Some("b.service"));
+        assert_eq!(cgroups.workload(7).unit.as_deref(), Some("b.service"));
         fill(&mut cgroups, 100_000);
         fill(&mut cgroups, 200_000);
-        assert_eq!(*cgroups.place(7), Workload::default(), "forgotten, and not the older one");
+        assert_eq!(*cgroups.workload(7), Workload::default(), "forgotten, and not the older one");
         assert!(cgroups.young.len() + cgroups.old.len() <= CACHE_ENTRIES);
     }
 
     #[test]
     fn the_cache_is_bounded_and_keeps_what_is_used() {
-        // No mount, and none to be looked for: every id is a failure at no cost.
+        // It has no mount and looks for none, so every id fails at no cost.
         let later = Instant::now() + Duration::from_secs(600);
         let mut cgroups = CgroupLookup { no_mount_before: Some(later), ..CgroupLookup::new(Hierarchy::V2) };
         let used = Arc::new(parse(b"/init.scope"));
-        cgroups.young.insert(u64::MAX, Entry { place: Arc::clone(&used), until: None });
+        cgroups.young.insert(u64::MAX, Entry { workload: Arc::clone(&used), until: None });
         for id in 0..3 * CACHE_ENTRIES as u64 {
-            assert_eq!(*cgroups.place(id), Workload::default());
-            assert!(Arc::ptr_eq(&used, &cgroups.place(u64::MAX)));
+            assert_eq!(*cgroups.workload(id), Workload::default());
+            assert!(Arc::ptr_eq(&used, &cgroups.workload(u64::MAX)));
             assert!(cgroups.young.len() + cgroups.old.len() <= CACHE_ENTRIES);
         }
     }
 
     #[test]
-    fn a_path_is_told_from_the_hierarchys_root() {
+    fn a_path_begins_at_the_hierarchys_root() {
         let dir = File::open("/").unwrap();
         let mount = Mount { dir, point: "/sys/fs/cgroup".into(), root: "/docker".into() };
         assert_eq!(mount.cgroup(Path::new("/sys/fs/cgroup/a/b")), b"/docker/a/b");

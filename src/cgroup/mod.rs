@@ -1,10 +1,10 @@
-//! Cgroups: from the id of one to its container, pod and unit.
+//! Cgroups: resolves a cgroup's id to its container, pod and unit.
 //!
-//! * `lookup`: a cgroup's id to its path, cached
-//! * `mounts`: where the hierarchies are mounted
-//! * `path`: a path to container, pod and unit; pure
+//! * `lookup`: a cache from a cgroup's id to its workload
+//! * `mounts`: mount points of the hierarchies
+//! * `path`: parses a path into container, pod and unit; pure
 //! * `reports`: cgroups that the kernel reported, on their way from the drain thread to the reader
-//! * `resolver`: all cgroups of a process to one workload
+//! * `resolver`: combines all cgroups of a process into one workload
 
 pub mod lookup;
 pub mod mounts;
@@ -12,5 +12,5 @@ pub mod path;
 pub mod reports;
 pub mod resolver;
 
-/// How many cgroups are cached, at most: about 2 MB when all of them are containers.
+/// The most cgroups that are cached. They take about 2 MB if all are containers.
 pub const CACHE_ENTRIES: usize = 4096;

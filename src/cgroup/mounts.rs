@@ -1,4 +1,4 @@
-//! Where the hierarchies of cgroups are mounted, and which of them tells where a process runs.
+//! The mount points of the cgroup hierarchies, and the choice of the hierarchy that names containers.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -9,16 +9,17 @@ use std::path::PathBuf;
 
 use crate::skel::types::cgroup_v1;
 
-/// A controller of version 1.
+/// A controller of cgroup version 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Controller {
-    /// As in a mount's options.
+    /// Its name in a mount's options.
     pub name: &'static str,
-    /// What the BPF programs call it.
+    /// Its number in the BPF programs.
     pub cgroup_v1: cgroup_v1,
 }
 
-/// Those whose hierarchy every runtime puts its containers into, and systemd its units: the first that is mounted is taken.
+/// The controllers in whose hierarchy every runtime creates its containers, and systemd its units. The first one that
+/// is mounted is used.
 pub const CONTROLLERS: [Controller; 4] = [
     Controller { name: "memory", cgroup_v1: cgroup_v1::CGROUP_V1_MEMORY },
     Controller { name: "pids", cgroup_v1: cgroup_v1::CGROUP_V1_PIDS },
@@ -26,16 +27,16 @@ pub const CONTROLLERS: [Controller; 4] = [
     Controller { name: "cpu", cgroup_v1: cgroup_v1::CGROUP_V1_CPU },
 ];
 
-/// A tree of cgroups.
+/// A hierarchy of cgroups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hierarchy {
-    /// The one of version 2.
+    /// The hierarchy of version 2.
     V2,
-    /// The one of version 1 that has this controller.
+    /// The hierarchy of version 1 with this controller.
     V1(Controller),
 }
 
-/// The controller whose hierarchy of version 1 is to be asked, on a host that has one.
+/// Returns the controller of the version 1 hierarchy to use, if this host has one.
 #[must_use]
 pub fn controller() -> Option<Controller> {
     let mountinfo = fs::read("/proc/self/mountinfo").ok()?;
@@ -43,7 +44,8 @@ pub fn controller() -> Option<Controller> {
 }
 
 impl Hierarchy {
-    /// Its mounts in the text of a `mountinfo`: which cgroup, and where. Whole trees come first.
+    /// Returns the hierarchy's mounts from the text of a `mountinfo`, each as the mounted cgroup and the mount point.
+    /// Mounts of the whole tree come first.
     #[must_use]
     pub fn mounts(self, mountinfo: &[u8]) -> Vec<(OsString, PathBuf)> {
         let mut mounts: Vec<_> = mountinfo
@@ -51,7 +53,7 @@ impl Hierarchy {
             .filter_map(|line| {
                 let mut fields = line.split(|&byte| byte == b' ');
                 let (root, point) = (fields.nth(3)?, fields.next()?);
-                // The optional fields between these and the type end with a dash.
+                // A dash ends the optional fields between these and the type.
                 let mut fields = fields.skip_while(|field| *field != b"-").skip(1);
                 let (kind, options) = (fields.next()?, fields.nth(1));
                 self.is_mounted(kind, options.unwrap_or_default())
@@ -72,23 +74,23 @@ impl Hierarchy {
         }
     }
 
-    /// Whether this is a directory of a hierarchy of this version.
+    /// Whether the directory is in a hierarchy of this version.
     #[must_use]
     pub fn has(self, dir: &File) -> bool {
         let magic = match self {
             Self::V2 => libc::CGROUP2_SUPER_MAGIC,
             Self::V1(_) => libc::CGROUP_SUPER_MAGIC,
         };
-        // SAFETY: all zeroes is a value of this struct of numbers.
+        // SAFETY: all zeroes is a valid value of this struct of numbers.
         let mut stat: libc::statfs = unsafe { mem::zeroed() };
         // SAFETY: the descriptor is open, and the kernel writes no more than the struct.
         let ret = unsafe { libc::fstatfs(dir.as_raw_fd(), &raw mut stat) };
-        // The types of both depend on the C library.
+        // Both types depend on the C library.
         ret == 0 && u64::try_from(stat.f_type).ok() == u64::try_from(magic).ok()
     }
 }
 
-/// The kernel writes blanks and backslashes in a `mountinfo` as three octal digits.
+/// Decodes a `mountinfo` field, in which the kernel writes blanks and backslashes as three octal digits.
 fn unescape(field: &[u8]) -> OsString {
     let mut out = Vec::with_capacity(field.len());
     let mut rest = field;
@@ -135,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mount_is_what_it_was_listed_as() {
+    fn a_mounts_file_system_is_checked() {
         let mountinfo = fs::read("/proc/self/mountinfo").unwrap();
         for hierarchy in [Hierarchy::V2, Hierarchy::V1(CONTROLLERS[0])] {
             let listed = hierarchy.mounts(&mountinfo);

@@ -1,82 +1,82 @@
-//! What the path of a cgroup tells: the container, the pod and the systemd unit. Pure; `cgroup_lookup` finds the path.
+//! Parses the path of a cgroup into container, pod and systemd unit. It is pure; `lookup` finds the path.
 //!
-//! A path is a claim: whoever may create cgroups below his own chooses their names, and systemd gives every user such a
-//! subtree (rootless runtimes live there). So an id is only taken in the exact form in which its runtime writes it, and
-//! whatever has another form is `None`.
+//! A path is a claim. A user who may create cgroups chooses their names, and systemd gives every user such a subtree,
+//! in which rootless runtimes live. So an id is only accepted in the exact form in which its runtime writes it.
+//! Anything else is `None`.
 
-/// Where a process runs, as far as its cgroup's path says so.
+/// The container, pod and unit of a process, as its cgroup's path names them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Workload {
-    /// Of the innermost container: 64 lower-case hex digits for docker, containerd, cri-o and podman, 25 digits and
-    /// lower-case letters for `BuildKit`, the name for LXC and systemd-nspawn, the handle for Garden, 32 hex digits, a dash
-    /// and a number for ECS on Fargate, `ALLOCATION.TASK` for Nomad. A Kubernetes pod's sandbox is a container as any
-    /// other.
+    /// The innermost container. The form depends on the runtime: 64 lower-case hex digits for docker, containerd, cri-o
+    /// and podman; 25 digits and lower-case letters for `BuildKit`; the name for LXC and systemd-nspawn; the handle for
+    /// Garden; 32 hex digits, a dash and a number for ECS on Fargate; `ALLOCATION.TASK` for Nomad. The sandbox of a
+    /// Kubernetes pod counts as a container too.
     pub container_id: Option<String>,
-    /// Of the innermost pod: for Kubernetes the uid as the API prints it, with dashes (32 hex digits without any for
-    /// static pods), for podman the pod's 64 hex digits.
+    /// The innermost pod. For Kubernetes it is the uid as the API prints it, with dashes, or 32 hex digits without
+    /// dashes for static pods. For podman it is the pod's 64 hex digits.
     pub pod_id: Option<String>,
-    /// The innermost systemd unit that is not a slice, whichever systemd it belongs to: the host's, a user's or a
-    /// container's. Escapes such as `\x2d` stay, as `systemctl` shows them.
+    /// The innermost systemd unit that is not a slice, whether it belongs to the systemd of the host, a user or a
+    /// container. Escapes such as `\x2d` stay, as `systemctl` shows them.
     pub unit: Option<String>,
 }
 
-/// What runtimes write before `-` and a container's id. The monitors, `crio-conmon` and `libpod-conmon`, are not here:
-/// they run outside of the container whose id they carry.
+/// The prefixes that runtimes write before `-` and a container's id. The monitors `crio-conmon` and `libpod-conmon` are
+/// missing on purpose: they run outside the container whose id they carry.
 const RUNTIMES: [&[u8]; 7] =
     [b"docker", b"cri-containerd", b"containerd", b"nerdctl", b"crio", b"libpod", b"libpod-payload"];
 
-/// The units that have processes, thus a cgroup, slices apart.
+/// The suffixes of units that have processes, and so a cgroup; slices are left out.
 const UNIT_SUFFIXES: [&[u8]; 5] = [b".service", b".scope", b".socket", b".mount", b".swap"];
 
-/// Where podman puts containers and pods when systemd does not manage its cgroups.
+/// The cgroup in which podman creates containers and pods when systemd does not manage its cgroups.
 const LIBPOD_PARENT: &[u8] = b"libpod_parent";
 
-/// `BuildKit`'s ids are that long, in base 36 (`identity.NewID`).
+/// The length of `BuildKit`'s ids, which are in base 36 (`identity.NewID`).
 const BUILDKIT_ID: usize = 25;
 
-/// Reads the path of a cgroup, of version 2 or of any hierarchy of version 1, from the hierarchy's root on.
+/// Parses the path of a cgroup of version 2, or of any hierarchy of version 1, from the hierarchy's root.
 ///
-/// It allocates only what it returns, and takes any bytes: what is not recognised is `None`.
+/// It allocates only its result and accepts any bytes. What it does not recognise is `None`.
 #[must_use]
 pub fn parse(path: &[u8]) -> Workload {
-    // So the kernel marks the path of a cgroup that was removed under its last processes.
+    // The kernel appends this to the path of a removed cgroup that still has processes.
     let path = path.strip_suffix(b" (deleted)").unwrap_or(path);
-    let mut place = Workload::default();
+    let mut workload = Workload::default();
     let mut parent: &[u8] = b"";
     let mut is_ecs = false;
     let mut names = path.split(|&byte| byte == b'/').filter(|name| !name.is_empty()).peekable();
     while let Some(name) = names.next() {
-        // From the root down, so that the innermost of each kind is what stays.
+        // From the root down, so that the innermost of each kind wins.
         if let Some(task) = nomad_task(parent, name) {
-            // Its name is that of a scope, which systemd knows nothing of.
-            place.container_id = Some(task);
+            // The name is that of a scope, but systemd does not know it.
+            workload.container_id = Some(task);
             parent = name;
             continue;
         }
         if let Some(unit) = unit(name) {
-            place.unit = Some(unit);
+            workload.unit = Some(unit);
         }
         if let Some(pod) = pod(parent, name) {
-            place.pod_id = Some(pod);
+            workload.pod_id = Some(pod);
         }
         if is_ecs && is_fargate_container(name) {
-            place.container_id = Some(text(name));
+            workload.container_id = Some(text(name));
         } else if !names.peek().is_some_and(|child| is_monitor(name, child))
             && let Some(container) = container(parent, name)
         {
-            place.container_id = Some(container);
+            workload.container_id = Some(container);
         }
         is_ecs |= name == b"ecs";
-        // Garden moves containers between these two to give their CPU time to others.
+        // Garden moves containers between these two cgroups to give their CPU time to others.
         if !(is_garden(parent) && matches!(name, b"good" | b"bad")) {
             parent = name;
         }
     }
-    place
+    workload
 }
 
 fn unit(name: &[u8]) -> Option<String> {
-    // systemd puts an underscore before what would collide with a file of the cgroup, as `cpu.service` might.
+    // systemd puts an underscore before a name that would collide with a file of the cgroup, such as `cpu.service`.
     let name = name.strip_prefix(b"_").unwrap_or(name);
     let stem = UNIT_SUFFIXES.iter().find_map(|suffix| name.strip_suffix(*suffix))?;
     let valid = |byte: &u8| byte.is_ascii_alphanumeric() || b":-_.\\@".contains(byte);
@@ -87,7 +87,7 @@ fn pod(parent: &[u8], name: &[u8]) -> Option<String> {
     if parent == LIBPOD_PARENT && is_hex(name, 64) {
         return Some(text(name));
     }
-    // Before the first colon: see `container` for that form.
+    // The part before the first colon. See `container` for that form.
     let slice = name.split(|&byte| byte == b':').next()?;
     let slice = slice.strip_suffix(b".slice").unwrap_or(slice);
     if let Some((head, id)) = split_tail(slice, 64)
@@ -100,7 +100,7 @@ fn pod(parent: &[u8], name: &[u8]) -> Option<String> {
     if let Some((head, uid)) = split_tail(slice, 36)
         && kubernetes(head)
     {
-        // A dash in a slice's name would mean a level of the tree, so there the kubelet writes underscores.
+        // A dash in a slice's name would mean a level of the tree, so the kubelet writes underscores there.
         return (is_grouped(uid, b'-', &[8, 4, 4, 4, 12]) || is_grouped(uid, b'_', &[8, 4, 4, 4, 12]))
             .then(|| text(uid).replace('_', "-"));
     }
@@ -116,13 +116,13 @@ fn container(parent: &[u8], name: &[u8]) -> Option<String> {
         b"lxc" | b"lxc.payload" => return machine_name(name),
         b"buildkit" if is_buildkit_id(name) => return Some(text(name)),
         garden if is_garden(garden) => {
-            // Cloud Foundry's own handles lack the end of a UUID; who asks for none gets a whole one.
+            // Cloud Foundry's own handles lack the end of a UUID. Garden's own, for callers that pass none, are whole.
             let forms: [&[usize]; 2] = [&[8, 4, 4, 4, 4], &[8, 4, 4, 4, 12]];
             return forms.iter().any(|form| is_grouped(name, b'-', form)).then(|| text(name));
         }
         _ => {}
     }
-    // docker, which has BuildKit within itself, where systemd manages the cgroups.
+    // docker runs BuildKit inside itself, in scopes if systemd manages its cgroups.
     if let Some(id) = between(name, b"docker-", b".scope").filter(|id| is_buildkit_id(id)) {
         return Some(text(id));
     }
@@ -133,11 +133,11 @@ fn container(parent: &[u8], name: &[u8]) -> Option<String> {
         return machine_name(instance);
     }
     if let Some(machine) = between(name, b"machine-", b".scope") {
-        // machined has virtual machines as well: what runs there is the emulator, on the host.
+        // machined also has virtual machines. Their scope holds the emulator, which runs on the host.
         return machine_name(machine).filter(|machine| !machine.starts_with("qemu-"));
     }
-    // `<slice>:<runtime>:<id>` is how systemd's driver is told of a cgroup; it is a name when a runtime that expects a
-    // path is given it.
+    // `<slice>:<runtime>:<id>` names a cgroup for the systemd driver. It becomes the cgroup's name if it is passed to a
+    // runtime that expects a path.
     let mut parts = name.split(|&byte| byte == b':');
     if let (Some(slice), Some(runtime), Some(id), None) = (parts.next(), parts.next(), parts.next(), parts.next()) {
         let known = (slice.is_empty() || slice.ends_with(b".slice")) && RUNTIMES.contains(&runtime);
@@ -147,7 +147,7 @@ fn container(parent: &[u8], name: &[u8]) -> Option<String> {
     (RUNTIMES.contains(&head.strip_suffix(b"-")?) && is_hex(id, 64)).then(|| text(id))
 }
 
-/// The cgroup of Garden itself, whose name may have a tag.
+/// Whether the name is the cgroup of Garden itself, which may have a tag.
 fn is_garden(name: &[u8]) -> bool {
     name.strip_prefix(b"garden").is_some_and(|tag| tag.is_empty() || tag.starts_with(b"-"))
 }
@@ -156,15 +156,15 @@ fn is_buildkit_id(name: &[u8]) -> bool {
     name.len() == BUILDKIT_ID && name.iter().all(|byte| byte.is_ascii_digit() || byte.is_ascii_lowercase())
 }
 
-/// On Fargate: the task's id, and a number of at most 20 digits.
+/// Whether the name is a container on Fargate: the task's id, a dash and a number of at most 20 digits.
 fn is_fargate_container(name: &[u8]) -> bool {
     let Some((task, number)) = name.split_at_checked(32) else { return false };
     let number = number.strip_prefix(b"-").unwrap_or_default();
     is_hex(task, 32) && (1..=20).contains(&number.len()) && number.iter().all(u8::is_ascii_digit)
 }
 
-/// What Nomad runs itself: a UUID, a dot and the task's name, which may hold dots. Of version 2 newer ones are in one of two
-/// slices, by whether they have cores of their own.
+/// Returns the name of a task that Nomad runs itself: a UUID, a dot and the task's name, which may contain dots. With
+/// version 2, newer releases use one of two slices, depending on whether the task has cores of its own.
 fn nomad_task(parent: &[u8], name: &[u8]) -> Option<String> {
     let task = match parent {
         b"nomad.slice" | b"share.slice" | b"reserve.slice" => name.strip_suffix(b".scope")?,
@@ -178,7 +178,7 @@ fn nomad_task(parent: &[u8], name: &[u8]) -> Option<String> {
     is_task.then(|| text(task))
 }
 
-/// Whether `child` holds what started the container `name` rather than the container itself.
+/// Whether `child` holds the process that started the container `name`, not the container itself.
 fn is_monitor(name: &[u8], child: &[u8]) -> bool {
     match child {
         b"conmon" => name.starts_with(b"libpod-"),
@@ -187,7 +187,7 @@ fn is_monitor(name: &[u8], child: &[u8]) -> bool {
     }
 }
 
-/// A name of LXC or machined, its `\x2d` and the like resolved.
+/// Decodes a name of LXC or machined, with escapes such as `\x2d`.
 fn machine_name(escaped: &[u8]) -> Option<String> {
     let mut name = Vec::with_capacity(escaped.len());
     let mut rest = escaped;
@@ -217,13 +217,13 @@ fn is_hex(id: &[u8], digits: usize) -> bool {
     id.len() == digits && id.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// Groups of that many hex digits each, with one separator between them.
+/// Whether the id consists of groups of hex digits with these lengths, with one separator between them.
 fn is_grouped(id: &[u8], separator: u8, groups: &[usize]) -> bool {
     let mut parts = id.split(|&byte| byte == separator);
     groups.iter().all(|&digits| parts.next().is_some_and(|part| is_hex(part, digits))) && parts.next().is_none()
 }
 
-/// Of bytes that were found to be ASCII.
+/// Converts bytes that are known to be ASCII.
 fn text(ascii: &[u8]) -> String {
     String::from_utf8_lossy(ascii).into_owned()
 }
@@ -239,8 +239,8 @@ mod tests {
 
     const K: &str = "5cf82fwiumld3vcs5d5l5pzyv";
 
-    /// `<A>`, `<B>`: ids; `<U>`: a pod's uid, `<V>`: the same in a slice's name; `<S>`: a static pod's uid; `<K>`: an id
-    /// of `BuildKit`'s.
+    /// Replaces the placeholders. `<A>` and `<B>` are ids, `<U>` a pod's uid, `<V>` the same in a slice's name, `<S>` a
+    /// static pod's uid, `<K>` an id of `BuildKit`.
     fn expand(text: &str) -> String {
         let text = text.replace("<K>", K).replace("<A>", A).replace("<B>", B).replace("<S>", S);
         text.replace("<U>", U).replace("<V>", &U.replace('-', "_"))
@@ -250,7 +250,7 @@ mod tests {
         (!text.is_empty()).then(|| expand(text))
     }
 
-    /// Runtime and driver; path; container, pod, unit: "" where there is none.
+    /// Runtime and driver, path, container, pod, unit. "" stands for none.
     #[rustfmt::skip]
     const SAMPLES: &[(&str, &str, &str, &str, &str)] = &[
         ("docker, systemd", "/system.slice/docker-<A>.scope", "<A>", "", "docker-<A>.scope"),
@@ -304,8 +304,8 @@ mod tests {
         ("ECS, v1", "/ecs/e87f840d-0c91-468e-b692-95af33f9a324/<A>", "<A>", "", ""),
         ("ECS, v1, cluster's name", "/ecs/cluster/36633e8fbc5a935479e62a8afbc8d119/<A>", "<A>", "", ""),
         ("ECS, v2", "/ecstasks.slice/ecstasks-36633e8fbc5a935479e62a8afbc8d119.slice/docker-<A>.scope", "<A>", "", "docker-<A>.scope"),
-        // aws/amazon-ecs-agent: agent/taskresource/cgroup/control/cgroupv2_controller_linux.go. Fargate has no source to
-        // read: what is found there is what tracing libraries are tested with (DataDog/dd-trace-rb, cgroup_spec.rb).
+        // aws/amazon-ecs-agent: agent/taskresource/cgroup/control/cgroupv2_controller_linux.go. Fargate has no public
+        // source; its paths are those that tracing libraries are tested with (DataDog/dd-trace-rb, cgroup_spec.rb).
         ("ECS, v2, the task itself", "/ecstasks.slice/ecstasks-<S>.slice", "", "", ""),
         ("ECS, Fargate 1.4", "/ecs/<S>-1234567890", "<S>-1234567890", "", ""),
         ("ECS, Fargate 1.4, below its task", "/ecs/<U>/<S>-1234567890", "<S>-1234567890", "", ""),
@@ -410,10 +410,10 @@ mod tests {
             assert_eq!(parse(path.as_bytes()), Workload::default(), "{path}");
         }
         assert_eq!(parse(b"/\xff.service/lxc/\xff/lxc.payload.\\xff"), Workload::default());
-        // As a name it is a unit still, but of no container.
+        // The name is still that of a unit, but of no container.
         for scope in [format!("docker-{upper}.scope"), format!("docker-{A}0.scope"), format!("mine-{A}.scope")] {
-            let place = parse(format!("/{scope}").as_bytes());
-            assert_eq!(place, Workload { unit: Some(scope), ..Workload::default() });
+            let workload = parse(format!("/{scope}").as_bytes());
+            assert_eq!(workload, Workload { unit: Some(scope), ..Workload::default() });
         }
         let long = format!("{}/docker/{A}", "/x".repeat(1 << 20));
         assert_eq!(parse(long.as_bytes()).container_id.as_deref(), Some(A));

@@ -1,7 +1,7 @@
 //! Cgroups that the kernel reported, on their way from the drain thread to the reader.
 //!
-//! They overtake the events in the queue. The path of a cgroup that existed before the tracer comes when its last process
-//! leaves it, thus behind that process's events, and a reader that is late must have it for them all the same.
+//! Reports overtake the events in the queue. The path of a cgroup that is older than the tracer comes when its last
+//! process leaves it, so it comes after that process's events. A late reader still finds the path in time for them.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -12,16 +12,16 @@ use crate::cgroup::CACHE_ENTRIES;
 use crate::memory::{OutOfMemory, fallible, with_capacity};
 use crate::record::{Cgroup, Record, parse, record_at};
 
-/// What the kernel reported of a cgroup.
+/// The kernel's report about one cgroup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// Of its hierarchy: 1 or 2.
+    /// The version of its hierarchy: 1 or 2.
     pub version: u16,
-    /// Within the hierarchy.
+    /// Its id within the hierarchy.
     pub id: u64,
-    /// Whether it was made just then. Of two cgroups with the same id the newer one counts.
+    /// Whether it was just created. Of two cgroups with one id the newer counts.
     pub is_new: bool,
-    /// From the root of the hierarchy.
+    /// Its path from the root of the hierarchy.
     pub path: Box<[u8]>,
 }
 
@@ -33,7 +33,7 @@ impl Report {
     }
 }
 
-/// Adds one, which takes the place of the oldest when there are [`CACHE_ENTRIES`]. Whether none was dropped for it.
+/// Adds a report. If there are [`CACHE_ENTRIES`] already, the oldest is dropped. Returns false if one was.
 fn add(waiting: &mut VecDeque<Report>, cgroup: Cgroup<'_>) -> Result<bool, OutOfMemory> {
     let report = Report::new(cgroup)?;
     let is_full = waiting.len() >= CACHE_ENTRIES;
@@ -46,11 +46,11 @@ fn add(waiting: &mut VecDeque<Report>, cgroup: Cgroup<'_>) -> Result<bool, OutOf
     Ok(!is_full)
 }
 
-/// The reports that the reader has not taken yet: the latest [`CACHE_ENTRIES`].
+/// The reports that the reader has not taken yet: at most the latest [`CACHE_ENTRIES`].
 #[derive(Debug, Default)]
 pub struct CgroupReports {
     waiting: Mutex<VecDeque<Report>>,
-    /// Spares the reader the lock.
+    /// Lets the reader skip the lock when there is nothing to take.
     has_any: AtomicBool,
     dropped: AtomicU64,
 }
@@ -60,11 +60,12 @@ impl CgroupReports {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps the reports among a run's records. False when the run holds anything else: then it is for the reader, too.
+    /// Keeps the reports among a run's records. Returns false when the run has other records, so that the reader must
+    /// get it.
     pub fn keep(&self, run: &[u8]) -> bool {
         let mut waiting = self.lock();
         let (mut position, mut is_all) = (0, true);
-        // What is malformed the reader meets in its turn.
+        // The reader reports a malformed record when it gets there.
         while let Ok(Some((bytes, end))) = record_at(run, position) {
             position = end;
             let Ok(Record::Cgroup(cgroup)) = parse(bytes) else {
@@ -79,7 +80,7 @@ impl CgroupReports {
         is_all && position >= run.len()
     }
 
-    /// Takes them, the oldest first.
+    /// Takes all reports, the oldest first.
     #[must_use]
     pub fn take(&self) -> VecDeque<Report> {
         if !self.has_any.load(Ordering::Acquire) {
@@ -90,12 +91,12 @@ impl CgroupReports {
         mem::take(&mut *waiting)
     }
 
-    /// Counts one that was dropped, here or by who took it.
+    /// Counts a report that was dropped, here or by the reader.
     pub fn drop_one(&self) {
         self.dropped.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many were dropped: the reader took none for long, or there was no memory for one.
+    /// The number of dropped reports. A report is dropped when the reader is late or memory runs out.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
@@ -113,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_reported_is_taken_once() {
+    fn a_report_is_taken_once() {
         let reports = CgroupReports::default();
         assert!(reports.take().is_empty());
         let run = [framed(&cgroup(2, 7, true, b"/a"), 0), framed(&cgroup(1, 7, false, b"/b"), 0)].concat();
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_with_anything_else_is_for_the_reader_too() {
+    fn a_run_with_other_records_goes_to_the_reader_too() {
         let reports = CgroupReports::default();
         let [told, ended] = [cgroup(2, 7, true, b"/a"), exit(1, 263, 0, 0)].map(|record| framed(&record, 0));
         assert!(!reports.keep(&[told.clone(), ended.clone(), told.clone()].concat()));
@@ -136,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_there_is_no_memory_for_is_counted() {
+    fn a_report_without_memory_is_counted() {
         let run = [framed(&cgroup(2, 7, true, b"/a"), 0), framed(&cgroup(2, 8, true, b"/b"), 0)].concat();
         // The first one's path, the room for it, and the second one's path.
         for (granted, kept) in [(0, 8), (1, 8), (2, 7)] {
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn the_latest_are_kept() {
+    fn the_latest_reports_are_kept() {
         let reports = CgroupReports::default();
         for id in 0..CACHE_ENTRIES as u64 + 10 {
             assert!(reports.keep(&framed(&cgroup(2, id, true, b"/x"), 0)));

@@ -1,4 +1,4 @@
-//! Where a process runs, from all the hierarchies that it is in.
+//! Combines all cgroups of a process into one workload.
 
 use std::sync::Arc;
 
@@ -8,11 +8,11 @@ use crate::cgroup::path::Workload;
 use crate::cgroup::reports::CgroupReports;
 use crate::memory::check;
 
-/// The places of one tracer.
+/// The workloads of one tracer's events.
 #[derive(Debug)]
 pub struct WorkloadResolver {
     v2: CgroupLookup,
-    /// On hosts that have one: runtimes use it there, even beside version 2.
+    /// The cache for version 1, on hosts that have it. Runtimes use it there even alongside version 2.
     v1: Option<CgroupLookup>,
     reports: Arc<CgroupReports>,
 }
@@ -25,14 +25,14 @@ impl Default for WorkloadResolver {
 }
 
 impl WorkloadResolver {
-    /// Takes what the kernel reports of cgroups from there.
+    /// Takes the kernel's reports about cgroups from `reports`.
     pub fn learn_from(&mut self, reports: Arc<CgroupReports>) {
         self.reports = reports;
     }
 
     fn learn(&mut self) {
         for report in self.reports.take() {
-            // They are many at a time, and what is learned stays.
+            // Many reports come at a time, and each takes memory for good.
             if check().is_err() {
                 self.reports.drop_one();
                 continue;
@@ -45,12 +45,12 @@ impl WorkloadResolver {
         }
     }
 
-    /// What the process's cgroups tell, by their ids: what version 1 does not say, version 2 may.
-    pub fn place(&mut self, cgroup_id: u64, cgroup_v1_id: u64) -> Workload {
+    /// Returns the workload of a process, by the ids of its cgroups. Version 2 fills in what version 1 does not name.
+    pub fn workload(&mut self, cgroup_id: u64, cgroup_v1_id: u64) -> Workload {
         self.learn();
-        let v2 = self.v2.place(cgroup_id);
+        let v2 = self.v2.workload(cgroup_id);
         match &mut self.v1 {
-            Some(cgroups) if cgroup_v1_id > 0 => first_of(&cgroups.place(cgroup_v1_id), &v2),
+            Some(cgroups) if cgroup_v1_id > 0 => first_of(&cgroups.workload(cgroup_v1_id), &v2),
             _ => Workload::clone(&v2),
         }
     }
@@ -59,9 +59,9 @@ impl WorkloadResolver {
 fn first_of(one: &Workload, other: &Workload) -> Workload {
     let first = |of: fn(&Workload) -> &Option<String>| of(one).as_ref().or(of(other).as_ref()).cloned();
     Workload {
-        container_id: first(|place| &place.container_id),
-        pod_id: first(|place| &place.pod_id),
-        unit: first(|place| &place.unit),
+        container_id: first(|workload| &workload.container_id),
+        pod_id: first(|workload| &workload.pod_id),
+        unit: first(|workload| &workload.unit),
     }
 }
 
@@ -81,17 +81,17 @@ mod tests {
         let run = [cgroup(1, id, true, v1.as_bytes()), cgroup(2, id, true, v2.as_bytes()), cgroup(3, id, true, b"/x")];
         let reports = Arc::new(CgroupReports::default());
         reports.keep(&run.map(|record| framed(&record, 0)).concat());
-        let mut places = WorkloadResolver {
+        let mut resolver = WorkloadResolver {
             v1: Some(CgroupLookup::new(Hierarchy::V1(CONTROLLERS[0]))),
             ..WorkloadResolver::default()
         };
-        places.learn_from(Arc::clone(&reports));
-        let place = places.place(id, id);
-        assert_eq!((place.container_id, place.unit.as_deref()), (Some(container), Some("a.service")));
-        let mut places = WorkloadResolver { v1: None, ..WorkloadResolver::default() };
+        resolver.learn_from(Arc::clone(&reports));
+        let workload = resolver.workload(id, id);
+        assert_eq!((workload.container_id, workload.unit.as_deref()), (Some(container), Some("a.service")));
+        let mut resolver = WorkloadResolver { v1: None, ..WorkloadResolver::default() };
         reports.keep(&framed(&cgroup(1, id, true, v1.as_bytes()), 0));
-        places.learn_from(reports);
-        assert_eq!(places.place(id, id), Workload::default());
+        resolver.learn_from(reports);
+        assert_eq!(resolver.workload(id, id), Workload::default());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The column of ancestors as it grows: lists of processes.
+//! The column of ancestors, which are lists of processes, as it grows.
 #![allow(clippy::cast_possible_wrap, clippy::cast_sign_loss, reason = "offsets fit both, as in `column.rs`")]
 
 use std::sync::Arc;
@@ -20,10 +20,10 @@ pub(crate) struct AncestorsColumn {
     offsets: Vec<i32>,
     pids: Vec<u32>,
     comms: TextBuilder,
-    /// What the text of a process does not say: few, as a rule none.
+    /// The bytes of commands that are not text. Usually there are none.
     raw_bytes: RawBytes,
     zeros: Zeros,
-    /// The last row, to repeat it.
+    /// The last row, for repeats.
     last: Vec<u8>,
 }
 
@@ -33,12 +33,12 @@ impl AncestorsColumn {
         Self { offsets: vec![0], pids: Vec::new(), comms, raw_bytes, zeros, last: Vec::new() }
     }
 
-    /// Makes room for so many rows without a process.
+    /// Makes room for `rows` rows without a process.
     pub(crate) fn reserve_to(&mut self, rows: usize) -> std::result::Result<(), OutOfMemory> {
         reserve_to(&mut self.offsets, rows + 1)
     }
 
-    /// Makes room for the last row so many times again.
+    /// Makes room to repeat the last row `more` times.
     pub(crate) fn reserve_repeats(&mut self, more: usize) -> std::result::Result<(), OutOfMemory> {
         let (processes, bytes) =
             ancestors(&self.last).fold((0, 0), |(count, bytes), (_, comm)| (count + 1, bytes + shown_bytes(comm)));
@@ -68,13 +68,13 @@ impl AncestorsColumn {
         Ok(())
     }
 
-    /// So many rows without a process.
+    /// Adds `more` rows without a process.
     pub(crate) fn push_empty(&mut self, more: usize) {
         self.last.clear();
         self.offsets.resize(self.offsets.len() + more, self.pids.len() as i32);
     }
 
-    /// The last row so many times again, for which there is room.
+    /// Repeats the last row `more` times. There must be room.
     pub(crate) fn repeat(&mut self, more: usize) {
         let [.., first, end] = self.offsets[..] else { return };
         let (first, items) = (first as usize, (end - first) as usize);
@@ -86,7 +86,7 @@ impl AncestorsColumn {
         self.offsets.extend((1..=more).map(|row| end + (row * items) as i32));
     }
 
-    /// Takes away what stands behind so many rows.
+    /// Removes all rows after the first `rows`.
     pub(crate) fn truncate(&mut self, rows: usize) {
         self.offsets.truncate(rows + 1);
         let items = self.offsets.last().map_or(0, |end| *end as usize);
@@ -103,7 +103,7 @@ impl AncestorsColumn {
     }
 }
 
-/// The processes of a cell: id, text, and the bytes where the text is not all of them.
+/// The processes of a cell: id, text, and the bytes if the text does not show all of them.
 #[cfg(any(test, feature = "python"))]
 pub(crate) fn cells(items: &dyn Array) -> impl Iterator<Item = (u32, &str, Option<&[u8]>)> + Clone {
     let items = items.as_struct();

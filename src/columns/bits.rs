@@ -1,21 +1,21 @@
-//! Bits as Arrow keeps them: those of a column of truths, and which of a column's rows have a value.
+//! Bitmaps in Arrow's layout, for booleans and for the validity of rows.
 
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer};
 
 use crate::memory::{OutOfMemory, reserve_to};
 
-/// Bits one behind the other, the lowest of a byte first.
+/// A bitmap. The lowest bit of a byte comes first.
 #[derive(Debug, Default)]
 pub(crate) struct Bits {
-    /// None is set from `len` on.
+    /// Bits from `len` on are zero.
     bytes: Vec<u8>,
     len: usize,
 }
 
 impl Bits {
-    /// Makes room for so many in all.
+    /// Makes room for `total` bits in all.
     pub(crate) fn reserve_to(&mut self, total: usize) -> Result<(), OutOfMemory> {
-        // Of whole cache lines, as Arrow's own are.
+        // Whole cache lines, as in Arrow's own buffers.
         let bytes = total.div_ceil(8).next_multiple_of(64);
         reserve_to(&mut self.bytes, bytes)
     }
@@ -59,7 +59,7 @@ impl Bits {
     }
 }
 
-/// Which rows have a value. As long as all have one it is but their number.
+/// The bitmap of rows that have a value. While every row has one, it is only a number of rows.
 #[derive(Debug, Default)]
 pub(crate) struct Validity {
     bits: Bits,
@@ -120,7 +120,7 @@ mod tests {
                 for cut in 0..=expected.len() {
                     let mut cut_off = Bits { bytes: bits.bytes.clone(), len: bits.len };
                     cut_off.truncate(cut);
-                    // What comes behind the cut is not what was there.
+                    // The bits behind the cut must be gone.
                     cut_off.append(false);
                     let made: Vec<bool> = cut_off.finish().iter().collect();
                     assert_eq!(made, [&expected[..cut], &[false]].concat());

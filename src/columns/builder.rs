@@ -1,7 +1,7 @@
-//! Events to columns: Arrow's, one for each key that is wanted.
+//! Builds record batches from events, with Arrow columns for each wanted key.
 //!
-//! Most of what an event has is what the one before had. Of each [`Scope`] that stayed the same only the count goes up;
-//! the rows are written when it changes, all at once.
+//! An event has mostly the values of the one before. For each [`Scope`] that stays the same only a count goes up. When
+//! it changes, all repeated rows are written at once.
 
 use std::sync::{Arc, Once};
 
@@ -17,10 +17,10 @@ use crate::event::values::Values;
 use crate::fields::Scope;
 use crate::memory::{OutOfMemory, probe};
 use crate::read::Reader;
+use crate::read::counters::ReaderCounters;
 use crate::read::in_flight::InFlight;
-use crate::read::join::ReaderCounters;
 
-/// What can be refused for want of memory.
+/// The result of an operation for which memory may be missing.
 type Refusable<T = ()> = std::result::Result<T, OutOfMemory>;
 
 impl From<ArrowError> for Error {
@@ -29,63 +29,63 @@ impl From<ArrowError> for Error {
     }
 }
 
-/// A batch ends behind the event with which its texts reach this: far below the 2 GiB that Arrow's offsets can tell.
+/// The bytes of text at which a batch ends. That is far below the 2 GiB that Arrow's offsets can address.
 const MAX_TEXT_BYTES: usize = 256 << 20;
 
-/// From so many rows on a batch's memory is worth keeping for the next.
+/// The number of rows from which on a batch's memory is worth keeping for the next.
 const MANY_ROWS: usize = 4096;
 
-/// What the columns of a batch take that grow, about.
+/// About the bytes of a batch's columns that grow.
 const BATCH_BYTES: usize = 8 << 20;
 
-/// What is reserved at once for rows that may repeat.
+/// The bytes reserved at once for rows that may repeat.
 const AT_ONCE_BYTES: usize = 8 << 20;
 
-/// The columns of one scope, which grow together.
+/// The columns of one scope. They grow together.
 #[derive(Debug)]
 struct Group {
     columns: Vec<Column>,
-    /// How often the last row is still to be repeated.
+    /// How often the last row must still be repeated.
     more: usize,
-    /// How often it can be, by what is reserved.
+    /// How often it can be repeated with the reserved memory.
     room: usize,
-    /// Whether that takes more than its scope of the rows.
+    /// Whether a repeated row takes memory beyond what [`Column::reserve_to`] reserves.
     has_lists: bool,
-    /// How many bytes of variable length it takes.
+    /// The bytes of variable length in the last row.
     bytes: usize,
 }
 
-/// A batch as it grows.
+/// A record batch as it grows.
 #[derive(Debug)]
 pub struct BatchBuilder {
     groups: [Group; 4],
     last: Option<Previous>,
     rows: usize,
-    /// How many rows there is room for, but for what their values take of variable length.
+    /// The rows there is room for, apart from values of variable length.
     capacity: usize,
     zeros: Zeros,
     bytes: usize,
-    /// Whether there was no memory for the next row. There may be half of one.
+    /// Whether memory was missing for the next row. Half of that row may be there.
     is_refused: bool,
 }
 
-/// Has glibc keep what a batch took for the next one.
+/// Makes glibc keep a batch's memory for the next one.
 ///
-/// It gives the end of its heap back to the kernel once that is twice the largest block that was ever mapped and freed. A
-/// batch of all fields is just above that, and to fault its pages in again takes 60 ns of an event's 200. So one block is
-/// mapped and freed, untouched: at most twice its size stays with the process.
+/// glibc returns the end of its heap to the kernel once that is twice the largest block that was ever mapped and freed.
+/// A batch of all fields is just above that, and faulting its pages in again takes 60 ns of an event's 200. So one
+/// block is mapped and freed without being touched. At most twice its size stays with the process.
 #[cold]
 #[inline(never)]
 fn keep_freed_memory() {
     static KEEPS: Once = Once::new();
-    // Where there is no memory for it, none is to be kept.
+    // Without memory for the block there is none to keep.
     KEEPS.call_once(|| {
         let _ = probe(BATCH_BYTES);
     });
 }
 
 impl BatchBuilder {
-    /// No rows yet, and room for so many, or for fewer where there is no memory for them.
+    /// Creates a builder without rows. It has room for `capacity` rows, or for fewer if memory is short.
     ///
     /// # Errors
     ///
@@ -100,7 +100,7 @@ impl BatchBuilder {
             match made.reserve(capacity) {
                 Ok(()) => return Ok(made),
                 Err(refused) if capacity <= 1 => return Err(refused),
-                // What half of the columns had reserved is free again for all of them.
+                // The columns that were already reserved are freed, and all of them try again.
                 Err(_) => capacity /= 2,
             }
         }
@@ -126,7 +126,7 @@ impl BatchBuilder {
         Ok(())
     }
 
-    /// Room for as many rows again, or for fewer where there is no memory for them.
+    /// Makes room for as many rows again, or for fewer if memory is short.
     #[cold]
     fn grow(&mut self) -> Refusable {
         let mut more = self.rows.max(64);
@@ -139,23 +139,23 @@ impl BatchBuilder {
         Ok(())
     }
 
-    /// How many rows there are.
+    /// The number of rows.
     #[must_use]
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// Whether they are to be made a batch before there is another row.
+    /// Whether the rows must be made a batch before the next row.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.is_refused || self.bytes >= MAX_TEXT_BYTES
     }
 
-    /// Adds an event.
+    /// Adds the row of an event.
     ///
     /// # Errors
     ///
-    /// [`OutOfMemory`]: the rows that there are can still be finished, and nothing can be added to them.
+    /// [`OutOfMemory`] when the rows so far can still be finished but none can be added.
     pub fn push(&mut self, event: &Event<'_>, values: &mut Values) -> Refusable {
         let pushed = self.try_push(event, values);
         self.is_refused |= pushed.is_err();
@@ -167,16 +167,16 @@ impl BatchBuilder {
         if self.rows >= self.capacity {
             self.grow()?;
         }
-        let changed = if let Some(last) = &mut self.last {
+        let changes = if let Some(last) = &mut self.last {
             last.update(event)
         } else {
             self.last = Some(Previous::new(event));
             Changes::ALL
         };
-        // This row's among them.
+        // Including this row.
         let left = self.capacity - self.rows;
         for (scope, group) in Scope::ALL.into_iter().zip(&mut self.groups) {
-            if changed.contains(scope) {
+            if changes.contains(scope) {
                 group.push(scope, event, values)?;
             } else {
                 group.add_repeat(left)?;
@@ -187,35 +187,42 @@ impl BatchBuilder {
         Ok(())
     }
 
-    /// Takes events that are there, up to `most` rows, or as many as there is memory for. They are counted as delivered: see
-    /// [`ReaderCounters::take_back`].
+    /// Adds the events that can be read now, up to `max_rows` rows or until memory runs out. They count as delivered;
+    /// see [`ReaderCounters::take_back`].
     ///
     /// # Errors
     ///
-    /// [`Error::Memory`] when there is none for a single row; [`Error::Malformed`]. The rows that were made before it count as delivered, too.
+    /// [`Error::Memory`] when there is none for a single row, and [`Error::Malformed`]. Rows made before the error
+    /// count as delivered, too.
     pub fn fill(
         &mut self,
         reader: &mut Reader,
         values: &mut Values,
-        counts: &ReaderCounters,
-        most: usize,
+        counters: &ReaderCounters,
+        max_rows: usize,
     ) -> Result<()> {
-        let mut taken = InFlight::new(counts);
-        let took = self.take(reader, values, &mut taken, most);
-        taken.deliver();
+        let mut in_flight = InFlight::new(counters);
+        let took = self.take(reader, values, &mut in_flight, max_rows);
+        in_flight.deliver();
         took
     }
 
-    fn take(&mut self, reader: &mut Reader, values: &mut Values, taken: &mut InFlight<'_>, most: usize) -> Result<()> {
-        while self.rows < most && !self.is_full() {
+    fn take(
+        &mut self,
+        reader: &mut Reader,
+        values: &mut Values,
+        in_flight: &mut InFlight<'_>,
+        max_rows: usize,
+    ) -> Result<()> {
+        while self.rows < max_rows && !self.is_full() {
             let pushed = reader.next(|event| {
-                taken.events += 1;
-                self.push(event, values).inspect_err(|_| taken.events -= 1)
+                in_flight.events += 1;
+                self.push(event, values).inspect_err(|_| in_flight.events -= 1)
             });
             match pushed {
                 Ok(Some(())) => {}
                 Ok(None) => break,
-                // It is still there to be read, and what came before it is a batch.
+                // The event can be read again, and the rows before it are a batch.
                 Err(Error::Memory(_)) if self.rows > 0 => {
                     self.is_refused = true;
                     break;
@@ -230,8 +237,8 @@ impl BatchBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::Memory`], of names that are no text: their bytes are put together now. [`Error::Columns`], which would be a
-    /// defect.
+    /// [`Error::Memory`] for names that are not text, whose bytes are collected only now. [`Error::Columns`], which
+    /// would be a defect.
     pub fn finish(self, schema: SchemaRef) -> Result<RecordBatch> {
         let nothing = self.zeros.finish(self.rows)?;
         let mut columns = Vec::new();
@@ -249,7 +256,7 @@ impl BatchBuilder {
 }
 
 impl Group {
-    /// The last row once more; so many rows are left.
+    /// Repeats the last row. `left` rows still fit.
     #[inline]
     fn add_repeat(&mut self, left: usize) -> Refusable {
         if self.has_lists && self.more >= self.room {
@@ -259,8 +266,9 @@ impl Group {
         Ok(())
     }
 
-    /// For all that are left, as long as that is not much; or for as many again; or for one where there is no memory for so
-    /// many. To grow by doubling leaves holes, which took 40 ns of an event's 240 to fault in.
+    /// Reserves memory for all rows that are left, if that is not much. Otherwise it doubles the repeats, or reserves a
+    /// single one if memory is short. Growing by doubling alone leaves holes, which took 40 ns of an event's 240 to
+    /// fault in.
     #[cold]
     fn reserve_repeats(&mut self, left: usize) -> Refusable {
         let reserve = |columns: &mut [Column], repeats| {
@@ -280,7 +288,7 @@ impl Group {
         }
     }
 
-    /// What it takes was reserved.
+    /// Writes the repeated rows. Their memory was reserved.
     #[inline(never)]
     fn repeat(&mut self) {
         let more = std::mem::take(&mut self.more);
@@ -304,8 +312,8 @@ impl Group {
     }
 }
 
-/// Takes up to `most` events that are there, or as many as there is memory for. They are counted as delivered when the batch is made, and as discarded when
-/// it cannot be.
+/// Reads up to `max_rows` events into a batch, or as many as there is memory for. They count as delivered when the batch
+/// is made, and as discarded when that fails.
 ///
 /// # Errors
 ///
@@ -314,14 +322,14 @@ pub fn read(
     reader: &mut Reader,
     values: &mut Values,
     schema: &SchemaRef,
-    counts: &ReaderCounters,
-    most: usize,
+    counters: &ReaderCounters,
+    max_rows: usize,
 ) -> Result<RecordBatch> {
-    let mut columns = BatchBuilder::new(values, reader.waiting().min(most))?;
-    let mut taken = InFlight::new(counts);
-    columns.take(reader, values, &mut taken, most)?;
-    let made = columns.finish(Arc::clone(schema))?;
-    taken.deliver();
+    let mut builder = BatchBuilder::new(values, reader.waiting().min(max_rows))?;
+    let mut in_flight = InFlight::new(counters);
+    builder.take(reader, values, &mut in_flight, max_rows)?;
+    let made = builder.finish(Arc::clone(schema))?;
+    in_flight.deliver();
     Ok(made)
 }
 

@@ -1,8 +1,8 @@
-//! One column of a batch as it grows: values to Arrow's buffers, without an allocation for each, and none that cannot be
-//! refused.
+//! One column of a batch as it grows. It writes values into Arrow's buffers without one allocation per value, and every
+//! allocation may fail.
 //!
-//! Offsets are Arrow's `i32`. The bound on a batch's bytes, and so on the items of its lists, is far below what they can
-//! tell (`columns.rs`).
+//! Offsets are Arrow's `i32`. The bound on a batch's bytes also bounds the items of its lists, far below what an offset
+//! can hold (`builder.rs`).
 #![allow(clippy::cast_possible_wrap, clippy::cast_sign_loss, reason = "offsets fit both")]
 
 use std::mem;
@@ -29,7 +29,7 @@ use crate::event::values::Value;
 use crate::fields::{Key, ValueType};
 use crate::memory::{OutOfMemory, reserve_to};
 
-/// What can be refused for want of memory.
+/// The result of an operation for which memory may be missing.
 type Refusable<T = ()> = std::result::Result<T, OutOfMemory>;
 
 #[derive(Debug)]
@@ -58,13 +58,13 @@ pub(crate) struct Column {
     data: ColumnData,
     validity: Validity,
     last_is_none: bool,
-    /// Rows at the end that have no value and are not written yet.
+    /// The number of rows at the end that have no value and are not written yet.
     nones: usize,
     raw_bytes: RawBytes,
 }
 
 impl Column {
-    /// Of a key, with room for no row yet.
+    /// Creates the column of a key, without room for rows.
     pub(crate) fn new(key: Key) -> Self {
         let data = match key.value_type() {
             ValueType::I32 => ColumnData::I32(Vec::new()),
@@ -86,7 +86,7 @@ impl Column {
         Self { key, data, validity: Validity::default(), last_is_none: false, nones: 0, raw_bytes: RawBytes::default() }
     }
 
-    /// Makes room for so many rows in all, but for what their values take of variable length.
+    /// Makes room for `rows` rows in all, apart from values of variable length.
     pub(crate) fn reserve_to(&mut self, rows: usize) -> Refusable {
         match &mut self.data {
             ColumnData::I32(cells) => reserve_to(cells, rows)?,
@@ -94,29 +94,29 @@ impl Column {
             ColumnData::U32(cells) => reserve_to(cells, rows)?,
             ColumnData::U64(cells) => reserve_to(cells, rows)?,
             ColumnData::Bool(bits) => bits.reserve_to(rows)?,
-            ColumnData::Dictionary(words) => reserve_to(&mut words.rows, rows)?,
+            ColumnData::Dictionary(dictionary) => reserve_to(&mut dictionary.rows, rows)?,
             ColumnData::Text(text) => reserve_to(&mut text.offsets, rows + 1)?,
             ColumnData::Lists(lists) => reserve_to(&mut lists.offsets, rows + 1)?,
-            ColumnData::Ancestors(ancestry) => ancestry.reserve_to(rows)?,
+            ColumnData::Ancestors(ancestors) => ancestors.reserve_to(rows)?,
         }
         if self.key.or_none() { self.validity.reserve_to(rows) } else { Ok(()) }
     }
 
-    /// Whether a row that is repeated takes more than its part of [`Column::reserve_to`].
+    /// Whether a repeated row takes memory beyond that of [`Column::reserve_to`].
     pub(crate) fn is_of_lists(&self) -> bool {
         matches!(self.data, ColumnData::Lists(_) | ColumnData::Ancestors(_))
     }
 
-    /// Makes room for the last row so many times again.
+    /// Makes room to repeat the last row `more` times.
     pub(crate) fn reserve_repeats(&mut self, more: usize) -> Refusable {
         match &mut self.data {
             ColumnData::Lists(lists) if !self.last_is_none => lists.reserve_repeats(more),
-            ColumnData::Ancestors(ancestry) if !self.last_is_none => ancestry.reserve_repeats(more),
+            ColumnData::Ancestors(ancestors) if !self.last_is_none => ancestors.reserve_repeats(more),
             _ => Ok(()),
         }
     }
 
-    /// Takes away what stands behind so many rows: of one that was begun, and for which there was no memory.
+    /// Removes everything after the first `rows` rows: what was begun of a row for which memory was missing.
     fn truncate(&mut self, rows: usize) {
         match &mut self.data {
             ColumnData::I32(cells) => cells.truncate(rows),
@@ -124,10 +124,10 @@ impl Column {
             ColumnData::U32(cells) => cells.truncate(rows),
             ColumnData::U64(cells) => cells.truncate(rows),
             ColumnData::Bool(bits) => bits.truncate(rows),
-            ColumnData::Dictionary(words) => words.rows.truncate(rows),
+            ColumnData::Dictionary(dictionary) => dictionary.rows.truncate(rows),
             ColumnData::Text(text) => text.truncate(rows),
             ColumnData::Lists(lists) => lists.truncate(rows),
-            ColumnData::Ancestors(ancestry) => ancestry.truncate(rows),
+            ColumnData::Ancestors(ancestors) => ancestors.truncate(rows),
         }
         self.validity.truncate(rows);
         self.raw_bytes.truncate(rows);
@@ -137,14 +137,15 @@ impl Column {
         self.key
     }
 
-    /// Adds a row, for which there is room but for its value; says how many bytes of variable length that takes, or more.
+    /// Adds a row, for which there must be room apart from its value. Returns at least the bytes of variable length it
+    /// takes.
     #[inline]
     pub(crate) fn push(&mut self, value: Value<'_>) -> Refusable<usize> {
         if matches!(value, Value::None) {
             return Ok(self.push_none());
         }
-        self.settle();
-        let whole = match (&mut self.data, value) {
+        self.flush_nones();
+        let is_whole = match (&mut self.data, value) {
             (ColumnData::I32(cells), Value::I32(value)) => put(cells, value),
             (ColumnData::I64(cells), Value::I64(value)) => put(cells, value),
             (ColumnData::U32(cells), Value::U32(value)) => put(cells, value),
@@ -153,12 +154,12 @@ impl Column {
                 cells.append(value);
                 true
             }
-            (ColumnData::Dictionary(words), Value::Keyword(word)) => words.push(word.as_bytes())?,
-            (ColumnData::Dictionary(words), Value::Bytes(bytes)) => words.push(bytes)?,
+            (ColumnData::Dictionary(dictionary), Value::Keyword(word)) => dictionary.push(word.as_bytes())?,
+            (ColumnData::Dictionary(dictionary), Value::Bytes(bytes)) => dictionary.push(bytes)?,
             (ColumnData::Text(text), Value::Bytes(bytes)) => text.push(bytes)?,
             (ColumnData::Lists(lists), Value::BytesList(bytes)) => lists.push(bytes)?,
-            (ColumnData::Ancestors(ancestry), Value::Ancestors(bytes)) => {
-                ancestry.push(bytes)?;
+            (ColumnData::Ancestors(ancestors), Value::Ancestors(bytes)) => {
+                ancestors.push(bytes)?;
                 true
             }
             (_, value) => {
@@ -169,15 +170,16 @@ impl Column {
         self.validity.append_valid(1);
         self.last_is_none = false;
         let (Value::Bytes(bytes) | Value::BytesList(bytes) | Value::Ancestors(bytes)) = value else { return Ok(0) };
-        if whole {
+        if is_whole {
             return Ok(bytes.len() + 1);
         }
         self.raw_bytes.push(self.validity.rows() - 1, bytes)?;
-        // An escape is four characters, and the bytes are there once more.
+        // An escape takes four characters, and the bytes themselves are kept too.
         Ok(5 * bytes.len() + 1)
     }
 
-    /// Few columns have only some values: most have all, or none.
+    /// Counts a row without a value. Such rows are written together, because in most columns either all rows have a
+    /// value or none.
     #[inline]
     fn push_none(&mut self) -> usize {
         self.nones += 1;
@@ -186,7 +188,7 @@ impl Column {
     }
 
     #[inline]
-    fn settle(&mut self) {
+    fn flush_nones(&mut self) {
         if self.nones > 0 {
             self.push_nones();
         }
@@ -201,17 +203,17 @@ impl Column {
             ColumnData::U32(cells) => cells.resize(rows, 0),
             ColumnData::U64(cells) => cells.resize(rows, 0),
             ColumnData::Bool(cells) => cells.append_n(nones, false),
-            ColumnData::Dictionary(words) => words.rows.resize(rows, 0),
+            ColumnData::Dictionary(dictionary) => dictionary.rows.resize(rows, 0),
             ColumnData::Text(text) => text.offsets.resize(rows + 1, text.text.len() as i32),
             ColumnData::Lists(lists) => lists.offsets.resize(rows + 1, lists.items.offsets.len() as i32 - 1),
-            ColumnData::Ancestors(ancestry) => ancestry.push_empty(nones),
+            ColumnData::Ancestors(ancestors) => ancestors.push_empty(nones),
         }
         self.validity.append_nulls(nones);
     }
 
-    /// The last row so many times again.
+    /// Repeats the last row `more` times.
     pub(crate) fn repeat(&mut self, more: usize) {
-        self.settle();
+        self.flush_nones();
         self.raw_bytes.repeat(self.validity.rows(), more);
         match &mut self.data {
             ColumnData::I32(cells) => repeat(cells, more),
@@ -222,11 +224,11 @@ impl Column {
                 let last = cells.last().unwrap_or_default();
                 cells.append_n(more, last);
             }
-            ColumnData::Dictionary(words) => repeat(&mut words.rows, more),
-            // Of the part that is never the same: see `fields.rs`.
+            ColumnData::Dictionary(dictionary) => repeat(&mut dictionary.rows, more),
+            // The scope of such a column changes with every event: see `fields.rs`.
             ColumnData::Text(_) => debug_assert_eq!(more, 0, "{:?}", self.key),
             ColumnData::Lists(lists) => lists.repeat(more),
-            ColumnData::Ancestors(ancestry) => ancestry.repeat(more),
+            ColumnData::Ancestors(ancestors) => ancestors.repeat(more),
         }
         if self.last_is_none {
             self.validity.append_nulls(more);
@@ -235,9 +237,9 @@ impl Column {
         }
     }
 
-    /// The column of so many rows, and that of the bytes.
+    /// Makes the array of the first `rows` rows, and that of their bytes if the key has one.
     pub(crate) fn finish(mut self, rows: usize, nothing: &Nothing) -> Result<impl Iterator<Item = ArrayRef> + use<>> {
-        self.settle();
+        self.flush_nones();
         self.truncate(rows);
         let nulls = self.validity.finish();
         let column: ArrayRef = match self.data {
@@ -249,12 +251,12 @@ impl Column {
             ColumnData::U32(cells) => Arc::new(UInt32Array::try_new(cells.into(), nulls)?),
             ColumnData::U64(cells) => Arc::new(UInt64Array::try_new(cells.into(), nulls)?),
             ColumnData::Bool(cells) => Arc::new(BooleanArray::new(cells.finish(), nulls)),
-            ColumnData::Dictionary(words) => {
-                let rows = PrimitiveArray::<Int32Type>::try_new(ScalarBuffer::from(words.rows), nulls)?;
-                Arc::new(DictionaryArray::try_new(rows, Arc::new(words.text.finish(None)))?)
+            ColumnData::Dictionary(dictionary) => {
+                let rows = PrimitiveArray::<Int32Type>::try_new(ScalarBuffer::from(dictionary.rows), nulls)?;
+                Arc::new(DictionaryArray::try_new(rows, Arc::new(dictionary.text.finish(None)))?)
             }
             ColumnData::Text(text) => Arc::new(text.finish(nulls)),
-            ColumnData::Ancestors(ancestry) => ancestry.finish()?,
+            ColumnData::Ancestors(ancestors) => ancestors.finish()?,
             ColumnData::Lists(ListBuilder { offsets, items }) => {
                 let (offsets, items) = (OffsetBuffer::new(offsets.into()), Arc::new(items.finish(None)));
                 Arc::new(ListArray::try_new(item(DataType::Utf8), offsets, items, nulls)?)
@@ -269,7 +271,7 @@ impl Column {
     }
 }
 
-/// A number is always all that it is.
+/// Adds a number. Returns true because a number needs no raw bytes.
 fn put<T>(cells: &mut Vec<T>, value: T) -> bool {
     cells.push(value);
     true

@@ -1,4 +1,4 @@
-//! A column of few texts, each of which is kept once.
+//! A column of few different texts, each kept once.
 #![allow(clippy::cast_possible_wrap, clippy::cast_sign_loss, reason = "offsets fit both, as in `column.rs`")]
 
 use rustc_hash::FxHashMap;
@@ -6,16 +6,16 @@ use rustc_hash::FxHashMap;
 use crate::columns::text::{TextBuilder, escape};
 use crate::memory::{OutOfMemory, fallible, probe, reserve};
 
-/// What can be refused for want of memory.
+/// The result of an operation for which memory may be missing.
 type Refusable<T = ()> = std::result::Result<T, OutOfMemory>;
 
-/// Texts out of few, each once, and where each row's is.
+/// The different texts of a column, and the index of each row's text.
 #[derive(Debug)]
 pub(crate) struct DictionaryBuilder {
     pub(crate) rows: Vec<i32>,
-    /// By the bytes as they came: where the text is, and whether it is all of them.
+    /// The index of each text and whether it shows all bytes, by the bytes as they came.
     pub(crate) known: FxHashMap<Box<[u8]>, (i32, bool)>,
-    /// The last one, which mostly comes again.
+    /// The last bytes, which usually come again.
     pub(crate) last: Vec<u8>,
     pub(crate) last_is: (i32, bool),
     pub(crate) text: TextBuilder,
@@ -40,13 +40,13 @@ impl DictionaryBuilder {
     #[cold]
     pub(crate) fn add(&mut self, bytes: &[u8]) -> Refusable<(i32, bool)> {
         fallible(|| self.known.try_reserve(2))?;
-        // For its keys, as long as a name, which are small and stay.
+        // For the two keys, which are as long as a name and stay.
         probe(8 * bytes.len() + 4096)?;
         let next = self.text.offsets.len() as i32 - 1;
         let mut shown = String::new();
         escape(bytes, &mut shown);
         let whole = shown.as_bytes() == bytes;
-        // What is escaped may read as another's plain text does: a dictionary has each text once.
+        // An escaped text may equal another plain text, and a dictionary has each text once.
         let at = self.known.get(shown.as_bytes()).map_or(next, |(at, _)| *at);
         if at == next {
             self.text.push(shown.as_bytes())?;

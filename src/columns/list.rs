@@ -5,10 +5,10 @@ use crate::columns::text::TextBuilder;
 use crate::event::values::texts;
 use crate::memory::OutOfMemory;
 
-/// What can be refused for want of memory.
+/// The result of an operation for which memory may be missing.
 type Refusable<T = ()> = std::result::Result<T, OutOfMemory>;
 
-/// A column of lists of texts.
+/// The offsets and items of a column of lists.
 #[derive(Debug)]
 pub(crate) struct ListBuilder {
     pub(crate) offsets: Vec<i32>,
@@ -29,7 +29,7 @@ impl ListBuilder {
         Ok(whole)
     }
 
-    /// Makes room for the last row so many times again.
+    /// Makes room to repeat the last row `more` times.
     pub(crate) fn reserve_repeats(&mut self, more: usize) -> Refusable {
         let [.., first, end] = self.offsets[..] else { return Ok(()) };
         let bytes = self.items.text.len() - self.items.offsets[first as usize] as usize;

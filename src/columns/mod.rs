@@ -1,10 +1,10 @@
-//! Events to Arrow's columns.
+//! Converts events to Arrow columns.
 //!
 //! * `ancestors`: the column of ancestors
-//! * `bits`: bits: truths, and which rows have a value
-//! * `builder`: events to a batch
+//! * `bits`: bitmaps for booleans and validity
+//! * `builder`: builds a record batch from events
 //! * `column`: one column as it grows
-//! * `dictionary`: a column of few texts
+//! * `dictionary`: a column of few different texts
 //! * `list`: a column of lists of texts
 //! * `raw_bytes`: the bytes of names that are not text
 //! * `schema`: the columns of each key

@@ -1,4 +1,4 @@
-//! The bytes of names that are not text, beside the column that shows them as text.
+//! The bytes of names that are not text. They stand in a column next to the one that shows the names as text.
 #![allow(clippy::cast_possible_wrap, clippy::cast_sign_loss, reason = "offsets fit both, as in `column.rs`")]
 
 use std::ops::Range;
@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::event::values::texts;
 use crate::memory::{OutOfMemory, reserve, with_capacity, zeroed};
 
-/// The bytes of the rows whose text is not all of them: few, as a rule none.
+/// The bytes of those rows whose text does not show all of them. Usually there are none.
 #[derive(Debug, Default)]
 pub(crate) struct RawBytes {
     bytes: Vec<u8>,
@@ -22,13 +22,13 @@ pub(crate) struct RawBytes {
 }
 
 impl RawBytes {
-    /// Makes room for so many rows, of so many bytes in all.
+    /// Makes room for `rows` rows with `bytes` bytes in all.
     pub(crate) fn reserve(&mut self, rows: usize, bytes: usize) -> std::result::Result<(), OutOfMemory> {
         reserve(&mut self.rows, rows)?;
         reserve(&mut self.bytes, bytes)
     }
 
-    /// Takes away what stands behind so many rows.
+    /// Removes all rows after the first `rows`.
     pub(crate) fn truncate(&mut self, rows: usize) {
         let whole = self.rows.partition_point(|(run, _)| run.start < rows);
         self.rows.truncate(whole);
@@ -45,7 +45,7 @@ impl RawBytes {
         Ok(())
     }
 
-    /// The row before `row` comes `more` times again.
+    /// Repeats the row before `row` `more` times.
     pub(crate) fn repeat(&mut self, row: usize, more: usize) {
         if let Some((rows, _)) = self.rows.last_mut()
             && rows.end == row
@@ -54,7 +54,7 @@ impl RawBytes {
         }
     }
 
-    /// Those of the last `items` rows, which begin at `first`, `more` times again behind them. There is room for as many.
+    /// Repeats the last `items` rows, which begin at `first`, `more` times. There must be room.
     pub(crate) fn repeat_last(&mut self, first: usize, items: usize, more: usize) {
         let runs = self.rows.partition_point(|(run, _)| run.start < first)..self.rows.len();
         for shift in (1..=more).map(|again| again * items).take_while(|_| !runs.is_empty()) {
@@ -65,7 +65,7 @@ impl RawBytes {
         }
     }
 
-    /// Each row's, `None` where the text says all.
+    /// Returns the bytes of each row; `None` where the text shows all of them.
     fn each(&self, rows: usize) -> impl Iterator<Item = Option<&[u8]>> + Clone {
         let mut runs = self.rows.iter().peekable();
         (0..rows).map(move |row| {
@@ -81,7 +81,7 @@ impl RawBytes {
         Ok(Arc::new(binary(self.each(rows))?))
     }
 
-    /// For rows that are lists.
+    /// Makes the array for rows that are lists.
     pub(crate) fn finish_lists(&self, rows: usize, nothing: &Nothing) -> Result<ArrayRef> {
         if self.rows.is_empty() {
             return nothing.lists();
@@ -101,7 +101,7 @@ impl RawBytes {
     }
 }
 
-/// An array of them. Arrow's own way to collect one cannot do without memory.
+/// Makes an array of the values. Arrow's own way to collect one cannot report a lack of memory.
 pub(crate) fn binary<'a>(values: impl Iterator<Item = Option<&'a [u8]>> + Clone) -> Result<BinaryArray> {
     let (rows, bytes) =
         values.clone().fold((0, 0), |(rows, bytes), value| (rows + 1, bytes + value.map_or(0, <[u8]>::len)));
@@ -120,23 +120,23 @@ pub(crate) fn binary<'a>(values: impl Iterator<Item = Option<&'a [u8]>> + Clone)
     Ok(BinaryArray::try_new(OffsetBuffer::new(offsets.into()), Buffer::from_vec(all), validity.finish())?)
 }
 
-/// Zeros, untouched: the offsets and the validity of a column without a value, which as a rule each of these is. All of a
-/// batch share them.
+/// Untouched zeros. They are the offsets and the validity of columns without a value, which is the usual case of a
+/// column of raw bytes. All such columns of a batch share them.
 #[derive(Debug, Default)]
 pub(crate) struct Zeros(Vec<i32>);
 
 impl Zeros {
-    /// Makes them enough for so many rows.
+    /// Makes enough zeros for `rows` rows.
     pub(crate) fn reserve_to(&mut self, rows: usize) -> std::result::Result<(), OutOfMemory> {
         if self.0.len() <= rows {
-            // The old ones first: there is nothing in them.
+            // The old ones are freed first, because they have no content.
             self.0 = Vec::new();
             self.0 = zeroed(rows + 1)?;
         }
         Ok(())
     }
 
-    /// How many rows they are enough for.
+    /// The number of rows they are enough for.
     pub(crate) fn rows(&self) -> usize {
         self.0.len().saturating_sub(1)
     }
@@ -146,13 +146,13 @@ impl Zeros {
         zeros.reserve_to(rows)?;
         let zeros = Buffer::from_vec(zeros.0);
         let offsets = ScalarBuffer::new(zeros.clone(), 0, rows + 1);
-        // SAFETY: zeros do not fall. To look at each of them would bring them into memory.
+        // SAFETY: zeros never decrease. Checking each of them would bring their pages into memory.
         let offsets = unsafe { OffsetBuffer::new_unchecked(offsets) };
         Ok(Nothing { offsets, nulls: NullBuffer::new(BooleanBuffer::new(zeros, 0, rows)) })
     }
 }
 
-/// What columns without a value are made of.
+/// The shared buffers of columns without a value.
 pub(crate) struct Nothing {
     offsets: OffsetBuffer<i32>,
     nulls: NullBuffer,
@@ -164,7 +164,7 @@ impl Nothing {
         Ok(Arc::new(BinaryArray::try_new(self.offsets.clone(), none, Some(self.nulls.clone()))?))
     }
 
-    /// `ListArray::new_null` would link every kind of array that there is.
+    /// Makes lists without a value. `ListArray::new_null` would link every kind of array.
     fn lists(&self) -> Result<ArrayRef> {
         let (offsets, items) = (self.offsets.clone(), Arc::new(BinaryArray::new_null(0)));
         Ok(Arc::new(ListArray::try_new(item(DataType::Binary), offsets, items, Some(self.nulls.clone()))?))

@@ -6,13 +6,14 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
 use crate::fields::{Fields, Key, ValueType};
 
-/// The columns of a set of keys: always the same, whatever events come.
+/// Returns the schema of a set of keys. It does not depend on the events.
 #[must_use]
 pub fn schema(wanted: Fields) -> SchemaRef {
     Arc::new(Schema::new(wanted.keys().flat_map(fields).collect::<Vec<_>>()))
 }
 
-/// The column of a key; for bytes that are text as a rule a second one, of the bytes themselves where they are not.
+/// Returns the columns of a key. A key whose bytes are usually text has a second one, with the bytes of values that are
+/// not.
 pub(crate) fn fields(key: Key) -> impl Iterator<Item = Field> {
     let (text, bytes) = match key.value_type() {
         ValueType::Time => (DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())), None),
@@ -46,7 +47,7 @@ pub(crate) fn ancestor_members() -> arrow_schema::Fields {
     [pid, comm, Field::new("comm_bytes", DataType::Binary, true)].into_iter().collect()
 }
 
-/// One ancestor, in the list of a row.
+/// The field of one ancestor in the list of a row.
 pub(crate) fn ancestor() -> Arc<Field> {
     Arc::new(Field::new("item", DataType::Struct(ancestor_members()), false))
 }

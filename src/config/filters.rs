@@ -1,4 +1,4 @@
-//! Whose calls are wanted, checked before anything is loaded, and written into the programs.
+//! The filters: checked before anything is loaded, then written into the programs.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::{self, Display};
@@ -19,16 +19,16 @@ use crate::error::{Error, Result};
 use crate::skel::types::comm_filter;
 use crate::skel::{OpenRawtpSkel, RawtpSkel};
 
-/// The largest pid that Linux gives out (`PID_MAX_LIMIT`, include/linux/threads.h).
+/// The largest pid limit of Linux (`PID_MAX_LIMIT`, include/linux/threads.h).
 pub(crate) const PID_MAX: u32 = 4 << 20;
 
 /// The inode of the initial pid namespace (`PROC_PID_INIT_INO`, `include/linux/proc_ns.h`).
 pub(crate) const INITIAL_PID_NS: u64 = 0xEFFF_FFFC;
 
-/// A command's name with its NUL, as the kernel keeps it.
+/// The bytes of a command's name in the kernel, including its NUL.
 const COMM_BYTES: usize = 16;
 
-/// How many values a filter takes (`FILTER_MAX`).
+/// The most values a filter takes (`FILTER_MAX`).
 pub const FILTER_MAX: usize = 32;
 
 /// A cgroup, as a caller names it.
@@ -36,11 +36,12 @@ pub const FILTER_MAX: usize = 32;
 pub enum Cgroup {
     /// An event's `cgroup_id`.
     Id(u64),
-    /// Its directory, or its path as `/proc/PID/cgroup` has it.
+    /// The cgroup's directory, or its path as in `/proc/PID/cgroup`.
     Path(OsString),
 }
 
-/// Which calls are events. Values of one kind are alternatives; all kinds that are given must hold.
+/// The filters that decide which calls are events. The values of one filter are alternatives. All filters given must
+/// match.
 #[derive(Debug, Clone, Default)]
 pub struct Filters {
     pids: Vec<u32>,
@@ -50,15 +51,15 @@ pub struct Filters {
     cgroups: Vec<Arc<OwnedFd>>,
     paths: Vec<PathFilter>,
     outcome: Outcome,
-    /// The process that is left out.
+    /// The process whose calls are left out.
     without: Option<Process>,
 }
 
-/// A process, as its own pid namespace numbers it, which need not be the host's.
+/// A process by its pid in its own pid namespace, which need not be the host's.
 #[derive(Debug, Clone, Copy)]
 struct Process {
     pid: u32,
-    /// Device and inode of the namespace; `None` for the initial one.
+    /// Device and inode number of the namespace; `None` for the initial one.
     namespace: Option<(u64, u64)>,
 }
 
@@ -86,7 +87,7 @@ fn check_pid(value: i64) -> Result<u32> {
 }
 
 fn check_uid(value: i64) -> Result<u32> {
-    // The last one is "no user" to all calls that take one.
+    // The last one means "no user" to every system call that takes a uid.
     let uid = u32::try_from(value).ok().filter(|uid| *uid < u32::MAX);
     uid.ok_or_else(|| Error::Value(format!("uid must be a user id from 0 to {}, not {value}", u32::MAX - 1)))
 }
@@ -108,7 +109,7 @@ fn check_comm(value: &OsStr) -> Result<comm_filter> {
     }
     let (mut word, mut mask) = ([0_u8; COMM_BYTES], [0_u8; COMM_BYTES]);
     word[..name.len()].copy_from_slice(name);
-    // The NUL behind it is a part of a whole name; what is behind that may be left from an earlier one.
+    // The NUL belongs to a whole name. The bytes behind it may be left over from an earlier name.
     mask[..name.len() + usize::from(!is_prefix)].fill(0xff);
     let words = |bytes: [u8; COMM_BYTES]| {
         let (first, second) = bytes.split_at(COMM_BYTES / 2);
@@ -138,7 +139,7 @@ fn check_cgroup(value: Cgroup) -> Result<Arc<OwnedFd>> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(Error::Value(format!("cgroup {}: {error}", path.display()))),
     }
-    // What /proc/PID/cgroup and systemctl show begins at the mount.
+    // Paths from /proc/PID/cgroup and systemctl begin at the mount point.
     let mountinfo = fs::read("/proc/self/mountinfo").unwrap_or_default();
     let below = path.strip_prefix("/").unwrap_or(&path);
     let found =
@@ -148,7 +149,7 @@ fn check_cgroup(value: Cgroup) -> Result<Arc<OwnedFd>> {
     })
 }
 
-/// What the caller passed: `None` for what he did not.
+/// The caller's arguments. `None` stands for an argument that was not passed.
 #[derive(Debug, Clone, Default)]
 #[allow(missing_docs, reason = "each is the argument of that name")]
 pub struct FilterArgs {
@@ -160,12 +161,13 @@ pub struct FilterArgs {
     pub path: Option<Vec<OsString>>,
     pub exclude_self: bool,
     pub outcome: Outcome,
-    /// Whether it is looked up what a path with special characters means: see [`PathFilter::found`].
+    /// Whether a path with special characters is looked up in the file system to find out what it means: see
+    /// [`PathFilter::found`].
     pub looks_up: bool,
 }
 
 impl Display for FilterArgs {
-    /// Each that was given, with a space before it, as ` pid=1,2 path="/srv"`.
+    /// Formats each argument that was passed, with a space before it, as ` pid=1,2 path="/srv"`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         type To<'a, 'b> = &'a mut fmt::Formatter<'b>;
         fn many<T>(f: To<'_, '_>, name: &str, values: Option<&Vec<T>>, shown: impl Fn(&T) -> String) -> fmt::Result {
@@ -195,32 +197,32 @@ impl Filters {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`], naming the argument, its value and the rule.
-    pub fn new(asked: FilterArgs) -> Result<Self> {
-        if asked.follow && asked.pid.is_none() {
+    /// [`Error::Value`], which names the argument, its value and the rule.
+    pub fn new(args: FilterArgs) -> Result<Self> {
+        if args.follow && args.pid.is_none() {
             return Err(Error::Value("follow=True needs a pid: whose descendants are to be followed?".into()));
         }
         Ok(Self {
-            pids: check_many("pid", asked.pid, check_pid)?,
-            follow: asked.follow,
-            uids: check_many("uid", asked.uid, check_uid)?,
-            comms: check_many("comm", asked.comm, |comm| check_comm(&comm))?,
-            cgroups: check_many("cgroup", asked.cgroup, check_cgroup)?,
-            paths: check_many("path", asked.path, |path| {
-                if asked.looks_up { PathFilter::found(&path) } else { PathFilter::new(&path) }
+            pids: check_many("pid", args.pid, check_pid)?,
+            follow: args.follow,
+            uids: check_many("uid", args.uid, check_uid)?,
+            comms: check_many("comm", args.comm, |comm| check_comm(&comm))?,
+            cgroups: check_many("cgroup", args.cgroup, check_cgroup)?,
+            paths: check_many("path", args.path, |path| {
+                if args.looks_up { PathFilter::found(&path) } else { PathFilter::new(&path) }
             })?,
-            outcome: asked.outcome,
-            without: asked.exclude_self.then(Process::this).transpose()?,
+            outcome: args.outcome,
+            without: args.exclude_self.then(Process::this).transpose()?,
         })
     }
 
-    /// The processes that were named.
+    /// The pids of the filter.
     #[must_use]
     pub fn pids(&self) -> &[u32] {
         &self.pids
     }
 
-    /// Leaves out another process than this one, by its number here.
+    /// Leaves out another process than this one, by its pid in this process's namespace.
     ///
     /// # Errors
     ///
@@ -230,53 +232,53 @@ impl Filters {
         Ok(())
     }
 
-    /// The ids of the cgroups that were named.
+    /// Returns the ids of the filter's cgroups.
     ///
     /// # Errors
     ///
-    /// [`Error::Os`]: it cannot be seen what a directory is.
+    /// [`Error::Os`] when a directory's id cannot be read.
     pub fn cgroup_ids(&self) -> Result<Vec<u64>> {
         let id = |directory: &Arc<OwnedFd>| Ok(File::from(directory.try_clone()?).metadata()?.ino());
         self.cgroups.iter().map(id).collect::<std::io::Result<_>>().map_err(Error::os("cannot tell a cgroup's id"))
     }
 
-    /// Whether those born to them are wanted, too.
+    /// Whether the descendants of these processes are followed too.
     #[must_use]
     pub fn follow(&self) -> bool {
         self.follow
     }
 
-    /// Which results are wanted.
+    /// The filter by result.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         self.outcome
     }
 
-    /// Whether the programs must look at paths, whatever else is asked of them.
+    /// Whether there is a path filter. The programs must then read paths, whatever fields are asked for.
     #[must_use]
     pub fn has_paths(&self) -> bool {
         !self.paths.is_empty()
     }
 
-    /// The paths, as they mean the same to who looks up nothing; `None` when there are none.
+    /// Returns the paths as patterns that mean the same where nothing is looked up. `None` without path filters.
     #[must_use]
     pub fn path_patterns(&self) -> Option<Vec<OsString>> {
         self.has_paths().then(|| self.paths.iter().map(PathFilter::pattern).collect())
     }
 
-    /// What to say of paths that may not see all that is meant.
+    /// Returns warnings about paths that may miss deletions the caller means.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         self.paths.iter().filter_map(|path| path.warning(&self.paths)).collect()
     }
 
-    /// The paths that are wanted; none stands for all.
+    /// The path filters. An empty slice lets every path through.
     #[must_use]
     pub fn paths(&self) -> &[PathFilter] {
         &self.paths
     }
 
-    /// Writes them into the programs, before these are loaded.
+    /// Writes the filters into the programs. Call it before the load.
     pub(crate) fn configure(&self, open: &mut OpenRawtpSkel<'_>) -> libbpf_rs::Result<()> {
         let rodata = open.maps.rodata_data.as_deref_mut().expect("the object has a .rodata section");
         fill(&mut rodata.cfg_pids, &mut rodata.cfg_pid_count, &self.pids);
@@ -296,7 +298,7 @@ impl Filters {
         open.maps.cgroups.set_autocreate(!self.cgroups.is_empty())
     }
 
-    /// Puts what stands in maps there, before the programs are attached.
+    /// Fills the filters' maps. Call it before the programs are attached.
     pub(crate) fn fill(&self, skel: &RawtpSkel<'_>) -> libbpf_rs::Result<()> {
         for pid in self.pids.iter().filter(|_| self.follow) {
             skel.maps.followed.update(&pid.to_ne_bytes(), &[1], MapFlags::ANY)?;
@@ -308,8 +310,8 @@ impl Filters {
     }
 }
 
-fn fill<T: Copy>(places: &mut [T; FILTER_MAX], count: &mut u32, values: &[T]) {
-    places[..values.len()].copy_from_slice(values);
+fn fill<T: Copy>(slots: &mut [T; FILTER_MAX], count: &mut u32, values: &[T]) {
+    slots[..values.len()].copy_from_slice(values);
     *count = values.len() as u32;
 }
 
@@ -345,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_asked_is_shown() {
+    fn arguments_are_formatted() {
         assert_eq!(FilterArgs::default().to_string(), "");
         let asked = FilterArgs {
             pid: Some(vec![1, 22]),

@@ -1,25 +1,25 @@
-//! The choice of tracepoints by which system calls are seen.
+//! The choice between raw and classic tracepoints for system calls.
 
 use crate::error::{Error, Result};
 
-/// The tracepoints that a caller asked for.
+/// The tracepoints a caller asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Hook {
-    /// Raw tracepoints where they are exact, classic ones where they are not.
+    /// Raw tracepoints where they see every call, else classic ones.
     #[default]
     Auto,
-    /// `raw_tp/sys_enter` and `tp_btf/sys_exit`: the cheapest.
+    /// `raw_tp/sys_enter` and `tp_btf/sys_exit`, the cheapest.
     RawTp,
     /// `tracepoint/raw_syscalls`.
     Tracepoint,
 }
 
 impl Hook {
-    /// The hook of this name.
+    /// Returns the hook of this name.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`], with the names that there are.
+    /// [`Error::Value`], which lists the valid names.
     pub fn from_name(name: &str) -> Result<Self> {
         match name {
             "auto" => Ok(Self::Auto),
@@ -29,7 +29,7 @@ impl Hook {
         }
     }
 
-    /// Its name.
+    /// The hook's name.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

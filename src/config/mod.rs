@@ -1,4 +1,9 @@
-//! What the caller asked for, checked before anything is loaded.
+//! A caller's configuration, checked before anything is loaded.
+//!
+//! * `filters`: the filters by process, user, command, cgroup and path
+//! * `hook`: raw or classic tracepoints
+//! * `outcome`: the filter by result
+//! * `path_filter`: one path or glob of the filter by path
 
 pub mod filters;
 pub mod hook;
@@ -17,21 +22,21 @@ use crate::syscall::{CALLS, Call, by_name, numbers};
 /// A checked configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The calls to watch; each is in one of this machine's tables.
+    /// The calls to watch. Each is in at least one of this machine's system call tables.
     pub syscalls: Vec<&'static Call>,
-    /// Whether the exit program is attached, which gives `ret`, `errno` and `duration_ns`.
+    /// Whether the exit program is attached. It provides `ret`, `errno` and `duration_ns`.
     pub results: bool,
-    /// The keys of an event that are wanted.
+    /// The keys that an event has.
     pub fields: Fields,
-    /// By which tracepoints.
+    /// The tracepoints to use.
     pub hook: Hook,
-    /// Whose calls.
+    /// The filters.
     pub filters: Filters,
-    /// Whether the tracer may learn which cgroups come and go on the host, whoever they belong to.
+    /// Whether the tracer may learn about the cgroups of the whole host, whoever owns them.
     pub tell_cgroups: bool,
-    /// Size of the BPF ring buffer.
+    /// The size of the BPF ring buffer.
     pub ring_bytes: u32,
-    /// How much may wait in user space before the drain thread leaves records in the ring.
+    /// How many bytes may wait in user space before the drain thread leaves records in the ring.
     pub queue_bytes: usize,
 }
 
@@ -82,7 +87,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`], naming the argument, its value and the rule.
+    /// [`Error::Value`], which names the argument, its value and the rule.
     pub fn new(
         syscalls: &[String],
         results: bool,

@@ -1,22 +1,22 @@
-//! The choice between calls that succeeded and calls that failed.
+//! The filter by result: calls that succeeded, calls that failed, or both.
 
-/// The results that are wanted.
+/// The results that pass the filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Outcome {
-    /// All.
+    /// All results.
     #[default]
     Any,
-    /// What did not fail.
+    /// Calls that did not fail.
     Ok,
-    /// What did.
+    /// Calls that failed.
     Failed,
 }
 
 impl Outcome {
-    /// All of them.
+    /// All variants.
     pub const ALL: [Self; 3] = [Self::Any, Self::Ok, Self::Failed];
 
-    /// As a caller names it.
+    /// The name that a caller uses.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -26,7 +26,7 @@ impl Outcome {
         }
     }
 
-    /// Whether a call with this result is wanted. A result that is not known could be any.
+    /// Whether a call with this result passes. An unknown result always does.
     #[must_use]
     pub fn matches(self, ret: Option<i64>) -> bool {
         match (self, ret) {

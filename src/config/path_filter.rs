@@ -1,4 +1,4 @@
-//! Which paths are wanted: as the programs compare them, by their beginning, and as they are meant.
+//! One path or glob of the filter by path. The programs compare only its beginning; user space compares the rest.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -10,17 +10,17 @@ use crate::path::lookup::{is_others, is_there, link_on};
 use crate::path::resolve::normal;
 use crate::skel::types::path_filter;
 
-/// How much the programs compare (`PATH_FILTER_BYTES`).
+/// The most bytes that the programs compare (`PATH_FILTER_BYTES`).
 const COMPARED_BYTES: usize = 256;
 
-/// A path and all that is below it; or a glob, and all that is below what it matches; or both.
+/// A filter for a path and everything below it, for a glob and everything below its matches, or for both.
 #[derive(Debug, Clone)]
 pub struct PathFilter {
-    /// Without a slash at its end; "" for the root.
+    /// The path without a slash at its end; "" for the root.
     path: Option<Vec<u8>>,
-    /// The pattern, and what it was made into.
+    /// The pattern and its compiled form.
     glob: Option<(Vec<u8>, Glob)>,
-    /// The path, or what comes before the first special part, with what is not normal in it.
+    /// The path as it was passed, or the part of a glob before its first special component. It is not normalized.
     beginning: Vec<u8>,
 }
 
@@ -28,19 +28,19 @@ fn is_glob(part: &[u8]) -> bool {
     part.iter().any(|byte| b"*?[".contains(byte))
 }
 
-/// Whether a part of a glob may match something else than what it reads.
+/// Whether a component of a glob may match something other than itself.
 fn is_special(part: &[u8]) -> bool {
     is_glob(part) || part.iter().any(|byte| b"{\\".contains(byte))
 }
 
-/// A pattern that means this very path.
+/// Returns a pattern that matches exactly this path.
 #[must_use]
 pub fn escape(path: &OsStr) -> OsString {
     let bytes = path.as_bytes();
     if is_glob(bytes) { OsString::from_vec(quoted(bytes)) } else { path.to_owned() }
 }
 
-/// A part of a glob that means just these bytes.
+/// Returns a component of a glob that matches exactly these bytes.
 fn quoted(bytes: &[u8]) -> Vec<u8> {
     let mut quoted = Vec::with_capacity(bytes.len() + 8);
     for &byte in bytes {
@@ -61,18 +61,18 @@ fn check(value: &OsStr) -> Result<&[u8]> {
     Ok(bytes)
 }
 
-/// What comes before the first special part.
+/// Returns the components before the first special one.
 fn before_special(pattern: &[u8]) -> Vec<u8> {
     let plain = pattern.split(|byte| *byte == b'/').take_while(|part| !is_special(part));
     plain.collect::<Vec<_>>().join(&b'/')
 }
 
 impl PathFilter {
-    /// Checks the caller's argument. Without `*`, `?` and `[` it is a path, and else a glob.
+    /// Checks the caller's argument. It is a glob if it contains `*`, `?` or `[`, and else a path.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`], naming the value and the rule.
+    /// [`Error::Value`], which names the value and the rule.
     pub fn new(value: &OsStr) -> Result<Self> {
         let bytes = check(value)?;
         let path = normal(bytes);
@@ -96,12 +96,13 @@ impl PathFilter {
         Ok(Self { path: None, beginning: before_special(bytes), glob: Some((path, Glob::new(steps))) })
     }
 
-    /// The same, but what is there is meant as it stands: `/x/[2024] photos`. Where others may have put it there, so that
-    /// the glob would match nothing any more, it is a glob as well. With a backslash in it, it is a pattern in any case.
+    /// Checks the caller's argument like [`Self::new`], but takes the name of an existing file literally: `/x/[2024]
+    /// photos`. Somebody else may have created that file to keep the glob from matching, so then the value is a glob as
+    /// well. A value with a backslash is always a pattern.
     ///
     /// # Errors
     ///
-    /// As for [`Self::new`].
+    /// Those of [`Self::new`].
     pub fn found(value: &OsStr) -> Result<Self> {
         let bytes = check(value)?;
         if !is_glob(bytes) || bytes.contains(&b'\\') || !is_there(bytes, is_glob) {
@@ -114,7 +115,7 @@ impl PathFilter {
         }
     }
 
-    /// Whether this path is wanted.
+    /// Whether the path passes the filter.
     pub fn matches(&mut self, path: &[u8]) -> bool {
         self.has_as_path(path) || self.glob.as_mut().is_some_and(|(_, glob)| glob.matches(path))
     }
@@ -124,7 +125,7 @@ impl PathFilter {
         rest.is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
     }
 
-    /// The same as an argument of [`Self::new`], wherever that is called.
+    /// Returns a pattern that means the same to [`Self::new`] on every machine.
     #[must_use]
     pub fn pattern(&self) -> OsString {
         match (&self.glob, &self.path) {
@@ -134,7 +135,8 @@ impl PathFilter {
         }
     }
 
-    /// What to say of a symbolic link that it runs through, beside these others: names are compared, and not files.
+    /// Returns a warning if the path runs through a symbolic link and none of `others` covers the link's target.
+    /// Filters compare names, not files.
     #[must_use]
     pub fn warning(&self, others: &[Self]) -> Option<String> {
         let found = link_on(&self.beginning)?;
@@ -152,7 +154,7 @@ impl PathFilter {
         if others.iter().any(|other| other.has_as_path(&real)) {
             return None;
         }
-        // What follows the beginning of a glob begins with a slash.
+        // The rest of a glob after its beginning starts with a slash.
         let rest = self.glob.as_ref().and_then(|(pattern, _)| pattern.strip_prefix(&*normal(&self.beginning)));
         let watched = if rest.is_some() { quoted(&real) } else { escape(OsStr::from_bytes(&real)).into_vec() };
         let real = String::from_utf8_lossy(&real).into_owned();
@@ -161,7 +163,7 @@ impl PathFilter {
         Some(format!("{start}what is deleted under {real:?} is not seen. Pass {watched:?}, too"))
     }
 
-    /// For the programs: as much of its beginning as there is no doubt of, and as they can take.
+    /// Returns the beginning that the programs compare: the components that are surely literal, as far as they fit.
     pub(crate) fn prefix(&self) -> path_filter {
         let whole: &[u8] = match (&self.glob, &self.path) {
             (Some((pattern, _)), _) => pattern,
@@ -178,7 +180,7 @@ impl PathFilter {
         let mut filter = path_filter { bytes: bytes as u32, ..Default::default() };
         filter.downwards[..bytes].copy_from_slice(prefix);
         let mut start = filter.upwards.len();
-        // From the root, whose child ends the array, to the leaf.
+        // The components are stored from the root to the leaf, and the root's child ends the array.
         for part in prefix.split(|byte| *byte == b'/').skip(1) {
             start -= part.len() + 1;
             filter.upwards[start..start + part.len()].copy_from_slice(part);
@@ -226,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_programs_compare() {
+    fn the_programs_compare_the_literal_beginning() {
         assert_eq!(prefix("/a/bc/d"), ("/a/bc/d".into(), "d\0bc\0a\0".into()));
         assert_eq!(prefix("/"), (String::new(), String::new()));
         assert_eq!(prefix("/var/log/*.log"), ("/var/log".into(), "log\0var\0".into()));
@@ -241,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_escaped_is_that_path() {
+    fn an_escaped_path_matches_only_itself() {
         for path in ["/x/[2024] photos", "/a*b", "/a?\\{b,c}[", "/plain{a,b}\\c", "/[\u{1b}"] {
             let escaped = escape(OsStr::new(path));
             let mut filter = PathFilter::new(&escaped).unwrap();

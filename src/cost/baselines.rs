@@ -1,4 +1,4 @@
-//! What rawtp's cost is measured beside: the programs of `bpf/probes/cost.bpf.c`.
+//! The baselines that rawtp's cost is compared with: the programs of `bpf/probes/cost.bpf.c`.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -25,57 +25,57 @@ use crate::syscall::Abi;
 /// The kinds of baseline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BaselineKind {
-    /// `raw_tp/sys_enter`, and nothing else.
+    /// An empty program on `raw_tp/sys_enter`.
     Empty,
-    /// The guide's work, from `raw_tp/sys_enter`.
+    /// The guide's program on `raw_tp/sys_enter`.
     GuideRawTp,
-    /// The same, from `tracepoint/syscalls/sys_enter_unlinkat`.
+    /// The guide's program on `tracepoint/syscalls/sys_enter_unlinkat`.
     GuideTracepoint,
 }
 
 const RING_BYTES: u32 = 4 << 20;
 const TRACEPOINT: &str = "syscalls/sys_enter_unlinkat";
 
-/// One of them, loaded.
+/// A loaded baseline.
 #[derive(Debug)]
 pub struct Baseline {
-    which: BaselineKind,
+    kind: BaselineKind,
     program: OwnedFd,
     ring: Ring,
     chunk: Chunk,
     lost: MapHandle,
-    /// At the moment of the attaching.
+    /// The count of lost records when the program was attached.
     lost_before: u64,
     records: u64,
     link: Option<CloseOnForkFd>,
 }
 
 impl Baseline {
-    /// Loads it.
+    /// Loads the program.
     ///
     /// # Errors
     ///
     /// [`Error::Permission`], [`Error::Load`], or [`Error::Os`] when descriptors or memory run out.
-    pub fn load(which: BaselineKind) -> Result<Self> {
-        uninterrupted(|| Self::load_once(which))
+    pub fn load(kind: BaselineKind) -> Result<Self> {
+        uninterrupted(|| Self::load_once(kind))
     }
 
-    fn load_once(which: BaselineKind) -> Result<Self> {
+    fn load_once(kind: BaselineKind) -> Result<Self> {
         keep_off_stderr();
         let cpus = libbpf_rs::num_possible_cpus().map_err(|error| diagnose(&error, ""))? as u32;
         let mut storage = MaybeUninit::uninit();
         let skel = with_log(|| {
             let mut open = CostSkelBuilder::default().open(&mut storage)?;
-            configure(&mut open, which, cpus)?;
+            configure(&mut open, kind, cpus)?;
             open.load()
         })?;
-        let program = match which {
+        let program = match kind {
             BaselineKind::Empty => &skel.progs.empty,
             BaselineKind::GuideRawTp => &skel.progs.guide_raw_tp,
             BaselineKind::GuideTracepoint => &skel.progs.guide_tracepoint,
         };
         Ok(Self {
-            which,
+            kind,
             program: copy(program)?,
             ring: Ring::new(copy(&skel.maps.deletions)?, RING_BYTES as usize)?,
             chunk: Chunk::default(),
@@ -86,20 +86,20 @@ impl Baseline {
         })
     }
 
-    /// Why it cannot be measured here, if it cannot: loads it, and attaches it for a moment.
+    /// Loads the program and attaches it for a moment, to find out whether it can be measured on this machine.
     ///
     /// # Errors
     ///
-    /// The reason, as one line.
-    pub fn try_out(which: BaselineKind) -> std::result::Result<Self, String> {
-        let mut program = Self::load(which).map_err(|error| error.to_string())?;
-        let link = program.open_link().map_err(|error| reason(which, &error))?;
+    /// The reason why it cannot, as one line.
+    pub fn try_out(kind: BaselineKind) -> std::result::Result<Self, String> {
+        let mut program = Self::load(kind).map_err(|error| error.to_string())?;
+        let link = program.open_link().map_err(|error| reason(kind, &error))?;
         drop(link);
         Ok(program)
     }
 
     fn open_link(&mut self) -> io::Result<OwnedFd> {
-        match self.which {
+        match self.kind {
             BaselineKind::GuideTracepoint => attach_tracepoint(self.program.as_fd(), TRACEPOINT),
             BaselineKind::Empty | BaselineKind::GuideRawTp => attach_raw(self.program.as_fd(), Some(c"sys_enter")),
         }
@@ -112,19 +112,19 @@ impl Baseline {
     }
 }
 
-fn configure(open: &mut OpenCostSkel<'_>, which: BaselineKind, cpus: u32) -> libbpf_rs::Result<()> {
+fn configure(open: &mut OpenCostSkel<'_>, kind: BaselineKind, cpus: u32) -> libbpf_rs::Result<()> {
     let rodata = open.maps.rodata_data.as_deref_mut().expect("the object has a .rodata section, which is made with it");
     rodata.cfg_unlinkat = Abi::NATIVE.number("unlinkat").map_or(u64::MAX, u64::from);
-    open.progs.empty.set_autoload(which == BaselineKind::Empty);
-    open.progs.guide_raw_tp.set_autoload(which == BaselineKind::GuideRawTp);
-    open.progs.guide_tracepoint.set_autoload(which == BaselineKind::GuideTracepoint);
+    open.progs.empty.set_autoload(kind == BaselineKind::Empty);
+    open.progs.guide_raw_tp.set_autoload(kind == BaselineKind::GuideRawTp);
+    open.progs.guide_tracepoint.set_autoload(kind == BaselineKind::GuideTracepoint);
     open.maps.scratch.set_max_entries(cpus)?;
     open.maps.deletions.set_max_entries(RING_BYTES)
 }
 
-fn reason(which: BaselineKind, error: &io::Error) -> String {
-    let hook = if which == BaselineKind::GuideTracepoint { TRACEPOINT } else { "sys_enter" };
-    let hint = match (which, error.raw_os_error()) {
+fn reason(kind: BaselineKind, error: &io::Error) -> String {
+    let hook = if kind == BaselineKind::GuideTracepoint { TRACEPOINT } else { "sys_enter" };
+    let hint = match (kind, error.raw_os_error()) {
         (BaselineKind::GuideTracepoint, Some(libc::ENOENT | libc::ENODEV | libc::EINVAL | libc::ENOSYS)) => {
             ": it needs tracefs, a kernel with CONFIG_FTRACE_SYSCALLS, and Linux 5.15 or later"
         }
@@ -164,8 +164,8 @@ impl<E: From<Error>> Case<E> for Baseline {
     }
 }
 
-/// The BPF programs that hook system calls on this host now, one line for each. What is attached by other means than links,
-/// and all where the kernel does not tell us, is not among them.
+/// Returns the BPF programs that hook system calls on this host now, one line for each. It lists only those attached by
+/// links, and none where the kernel does not tell.
 #[must_use]
 pub fn others() -> Vec<String> {
     let hooked = LinkInfoIter::default().filter_map(|link| {
@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_reason_says_what_is_missing() {
-        let text = |which, errno| reason(which, &io::Error::from_raw_os_error(errno));
+        let text = |kind, errno| reason(kind, &io::Error::from_raw_os_error(errno));
         assert_eq!(
             text(BaselineKind::GuideTracepoint, libc::ENODEV),
             "cannot attach to the tracepoint syscalls/sys_enter_unlinkat (No such device (os error 19)): it needs \

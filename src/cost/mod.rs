@@ -1,4 +1,7 @@
-//! What a system call pays for what is attached: cases in turns, on this machine.
+//! Measures the cost of attached programs per system call, for several cases in turns on this machine.
+//!
+//! * `baselines`: programs that rawtp's cost is compared with
+//! * `syscall_loop`: the thread whose calls are timed
 #![expect(clippy::cast_precision_loss, clippy::cast_sign_loss, reason = "a few rounds, and figures of a few digits")]
 
 pub mod baselines;
@@ -10,26 +13,26 @@ use std::time::{Duration, Instant};
 use crate::cost::syscall_loop::{Samples, SyscallLoop};
 use crate::error::Error;
 
-/// With fewer there is no spread to speak of.
+/// With fewer rounds a spread means nothing.
 const ROUNDS_LEAST: usize = 3;
-/// As long as records gather for the drain thread, too.
+/// The time that the drain thread lets records gather.
 const GATHER: Duration = Duration::from_millis(1);
 
-/// Something that can be attached, again and again.
+/// A case to measure, which can be attached any number of times.
 pub trait Case<E> {
     /// Attaches it.
     ///
     /// # Errors
     ///
-    /// What the kernel says.
+    /// Those of the kernel.
     fn attach(&mut self) -> Result<(), E>;
-    /// Throws away what has come to it so far. Called about once a millisecond while calls are made.
+    /// Discards the records so far. It is called about once a millisecond while calls are made.
     ///
     /// # Errors
     ///
-    /// When what came cannot be read.
+    /// When the records cannot be read.
     fn discard(&mut self) -> Result<(), E>;
-    /// Detaches it. Gives what it saw since it was attached.
+    /// Detaches it. Returns what it saw since it was attached.
     ///
     /// # Errors
     ///
@@ -37,16 +40,16 @@ pub trait Case<E> {
     fn detach(&mut self) -> Result<Observed, E>;
 }
 
-/// Whether it did its work.
+/// The work that a case has done.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Observed {
-    /// Calls that were reported.
+    /// Calls that it reported.
     pub records: u64,
-    /// Records that found no room: with any, less work was done.
+    /// Records that found no room. If there are any, it did less work.
     pub lost: u64,
 }
 
-/// Bare attached: what all others are compared with.
+/// Nothing attached, the base of all comparisons.
 #[derive(Debug)]
 pub struct Bare;
 
@@ -62,16 +65,16 @@ impl<E> Case<E> for Bare {
     }
 }
 
-/// One case: an entry of `slices` for each round.
+/// The measurement of one case, with an entry of `samples` for each round.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct Measurement {
-    /// What the calls took.
-    pub slices: Vec<Samples>,
-    /// What it saw of them, and of others.
+    /// The times of the calls.
+    pub samples: Vec<Samples>,
+    /// The work that the case did, on these calls and others.
     pub seen: Observed,
 }
 
-/// Measures the cases in turns for about `seconds`, and for three rounds at the least. `check` is called between them.
+/// Measures the cases in turns for about `seconds`, and for at least three rounds. Calls `check` between them.
 ///
 /// # Errors
 ///
@@ -81,7 +84,7 @@ pub fn measure<E: From<Error>>(
     seconds: Duration,
     mut check: impl FnMut() -> Result<(), E>,
 ) -> Result<Vec<Measurement>, E> {
-    let caller = SyscallLoop::new()?;
+    let syscall_loop = SyscallLoop::new()?;
     let mut found = vec![Measurement::default(); cases.len()];
     let start = Instant::now();
     let mut longest = Duration::ZERO;
@@ -91,12 +94,12 @@ pub fn measure<E: From<Error>>(
             break;
         }
         for at in 0..cases.len() {
-            // Each round begins with another one: none profits from its place.
+            // Each round begins with another case, so that none profits from its position.
             let at = (at + round) % cases.len();
             check()?;
             let case = &mut *cases[at];
             case.attach()?;
-            found[at].slices.push(one(&caller, case)?);
+            found[at].samples.push(one(&syscall_loop, case)?);
             let seen = case.detach()?;
             found[at].seen.records += seen.records;
             found[at].seen.lost += seen.lost;
@@ -106,31 +109,32 @@ pub fn measure<E: From<Error>>(
     Ok(found)
 }
 
-fn one<E: From<Error>>(caller: &SyscallLoop, case: &mut dyn Case<E>) -> Result<Samples, E> {
-    let thread = caller.start()?;
+fn one<E: From<Error>>(syscall_loop: &SyscallLoop, case: &mut dyn Case<E>) -> Result<Samples, E> {
+    let thread = syscall_loop.start()?;
     while !thread.is_finished() {
         thread::sleep(GATHER);
         case.discard()?;
     }
     match thread.join() {
-        Ok(slices) => Ok(slices?),
+        Ok(samples) => Ok(samples?),
         Err(panic) => std::panic::resume_unwind(panic),
     }
 }
 
-/// What repeated measurements say.
+/// An estimate from repeated measurements.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
     /// The median.
     pub ns: f64,
-    /// The distance between the quartiles: half of the values lie within it.
+    /// The distance between the quartiles, within which half of the values lie.
     pub spread_ns: f64,
-    /// How often the base: the median of the rounds' ratios, since what disturbs a round disturbs both.
+    /// The cost relative to the base. It is the median of the rounds' ratios, because a disturbance hits both in a
+    /// round.
     pub ratio: f64,
 }
 
 impl Estimate {
-    /// Of values and their base's, one of each a round. `None` when there are none.
+    /// Estimates from values and their base's, one of each per round. `None` when there are none.
     #[must_use]
     pub fn from_samples(values: &[f64], base: &[f64]) -> Option<Self> {
         let ratios: Vec<f64> = values.iter().zip(base).map(|(value, base)| value / base).collect();
@@ -142,13 +146,13 @@ impl Estimate {
     }
 }
 
-/// The value below which that part of the values lies: between two of them on the straight line from one to the other.
+/// Returns the value below which this part of the values lies. Between two values it interpolates linearly.
 fn quantile(values: &[f64], part: f64) -> Option<f64> {
     let mut ordered = values.to_vec();
     ordered.sort_by(f64::total_cmp);
-    let place = part * ordered.len().checked_sub(1)? as f64;
-    let (low, high) = (ordered[place.floor() as usize], ordered[place.ceil() as usize]);
-    Some(low + (high - low) * place.fract())
+    let position = part * ordered.len().checked_sub(1)? as f64;
+    let (low, high) = (ordered[position.floor() as usize], ordered[position.ceil() as usize]);
+    Some(low + (high - low) * position.fract())
 }
 
 #[cfg(test)]
@@ -159,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures() {
+    fn estimates() {
         assert_eq!(
             Estimate::from_samples(&[4.0, 1.0, 3.0, 2.0, 100.0], &[2.0, 1.0, 1.0, 1.0, 10.0]),
             Some(Estimate { ns: 3.0, spread_ns: 2.0, ratio: 2.0 })
@@ -172,9 +176,9 @@ mod tests {
         assert_eq!(Estimate::from_samples(&[], &[]), None);
     }
 
-    struct Told(&'static str, Rc<RefCell<Vec<String>>>);
+    struct Recorded(&'static str, Rc<RefCell<Vec<String>>>);
 
-    impl Case<Error> for Told {
+    impl Case<Error> for Recorded {
         fn attach(&mut self) -> Result<(), Error> {
             self.1.borrow_mut().push(format!("+{}", self.0));
             Ok(())
@@ -189,24 +193,24 @@ mod tests {
     }
 
     #[test]
-    fn in_turns_and_one_at_a_time() {
-        let told = Rc::default();
+    fn cases_take_turns_one_at_a_time() {
+        let log = Rc::default();
         let mut cases: Vec<Box<dyn Case<Error>>> =
-            vec![Box::new(Bare), Box::new(Told("a", Rc::clone(&told))), Box::new(Told("b", Rc::clone(&told)))];
+            vec![Box::new(Bare), Box::new(Recorded("a", Rc::clone(&log))), Box::new(Recorded("b", Rc::clone(&log)))];
         let mut checks = 0;
         let found = measure(&mut cases, Duration::ZERO, || {
             checks += 1;
             Ok(())
         });
         let found = found.unwrap();
-        let each: Vec<_> = found.iter().map(|case| (case.slices.len(), case.seen.records, case.seen.lost)).collect();
+        let each: Vec<_> = found.iter().map(|case| (case.samples.len(), case.seen.records, case.seen.lost)).collect();
         assert_eq!(each, [(3, 0, 0), (3, 30, 6), (3, 30, 6)]);
-        assert_eq!(told.borrow().join(" "), "+a -a +b -b +a -a +b -b +b -b +a -a");
+        assert_eq!(log.borrow().join(" "), "+a -a +b -b +a -a +b -b +b -b +a -a");
         assert_eq!(checks, 9);
     }
 
     #[test]
-    fn whoever_checks_can_end_it() {
+    fn a_check_can_end_the_measurement() {
         let mut left = 4;
         let ended = measure(&mut [Box::new(Bare) as Box<dyn Case<Error>>], Duration::from_secs(3600), || {
             left -= 1;

@@ -1,4 +1,4 @@
-//! The thread that makes the calls whose time is taken.
+//! The thread that makes the timed system calls.
 #![expect(clippy::cast_precision_loss, reason = "figures of a few digits")]
 
 use std::ffi::CString;
@@ -13,23 +13,23 @@ use nix::unistd::Pid;
 
 use crate::error::{Error, Result};
 
-/// How long one figure is measured.
-const SLICE: Duration = Duration::from_millis(10);
-/// What attaching set going has ended by then, and the caches are warm.
+/// The time in which one sample is taken.
+const SAMPLE_TIME: Duration = Duration::from_millis(10);
+/// By then the work that attaching causes has ended, and the caches are warm.
 const WARM_UP: Duration = Duration::from_millis(2);
-/// Calls between two looks at the clock, which costs about a third of one.
+/// Calls between two readings of the clock. A reading costs about a third of a call.
 const BURST: u32 = 256;
 
-/// Nanoseconds a call.
+/// The nanoseconds that one call takes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Samples {
-    /// Of getppid, which no tracer of deletions matches.
+    /// A call of getppid(2), which no tracer of deletions matches.
     pub unmatched: f64,
-    /// Of unlinkat.
+    /// A call of unlinkat(2).
     pub matched: f64,
 }
 
-/// What is called, and where.
+/// The name to call unlinkat(2) with, and the CPU to run on.
 #[derive(Debug, Clone)]
 pub struct SyscallLoop {
     name: CString,
@@ -37,11 +37,11 @@ pub struct SyscallLoop {
 }
 
 impl SyscallLoop {
-    /// On the CPU that this thread runs on.
+    /// Creates a loop for the CPU that this thread runs on.
     ///
     /// # Errors
     ///
-    /// [`Error::Os`], also when the directory that must not exist does.
+    /// [`Error::Os`], also when the directory exists that must not.
     pub fn new() -> Result<Self> {
         let directory = format!("/nonexistent-rawtp-{}", std::process::id());
         match fs::symlink_metadata(&directory) {
@@ -58,12 +58,13 @@ impl SyscallLoop {
         Ok(Self { name, cpu })
     }
 
-    /// Starts a thread that measures both calls once. It alone is bound to the CPU, so that nothing is to be undone.
+    /// Starts a thread that measures both calls once. Only that thread is bound to the CPU, so nothing has to be
+    /// undone.
     ///
     /// # Errors
     ///
-    /// [`Error::Os`] when there is no thread to be had; the thread's own: when it cannot be bound, or when a call of a
-    /// name that is not there gives anything but ENOENT.
+    /// [`Error::Os`] when no thread can be started. The thread itself fails when it cannot be bound, or when a call
+    /// with a missing name gives anything but ENOENT.
     pub fn start(&self) -> Result<JoinHandle<Result<Samples>>> {
         let Self { name, cpu } = self.clone();
         let measure = move || {
@@ -86,19 +87,19 @@ impl SyscallLoop {
             let unlinkat = || {
                 unlinkat();
             };
-            Ok(Samples { unmatched: slice(getppid), matched: slice(unlinkat) })
+            Ok(Samples { unmatched: sample(getppid), matched: sample(unlinkat) })
         };
         thread::Builder::new().name("rawtp-cost".into()).spawn(measure).map_err(Error::os("cannot start a thread"))
     }
 }
 
-/// Nanoseconds of one call.
-fn slice(call: impl Fn()) -> f64 {
+/// Returns the nanoseconds of one call.
+fn sample(call: impl Fn()) -> f64 {
     timed(WARM_UP, &call);
-    timed(SLICE, &call)
+    timed(SAMPLE_TIME, &call)
 }
 
-/// In time of the thread's own: what it waits for a CPU that others have is nobody's cost.
+/// Measures in the thread's own CPU time, because waiting for a CPU that others use is no cost of the call.
 fn timed(at_least: Duration, call: impl Fn()) -> f64 {
     let start = Instant::now();
     let start_ns = own_ns();
@@ -130,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_time_of_one_of_many() {
+    fn one_call_takes_its_part_of_the_time() {
         let calls = Cell::new(0_u64);
         let start = Instant::now();
         let ns = timed(Duration::from_millis(1), || calls.set(calls.get() + 1));
@@ -144,9 +145,9 @@ mod tests {
     fn only_its_own_thread_is_bound() {
         let allowed = || sched_getaffinity(Pid::from_raw(0)).unwrap();
         let before = allowed();
-        let caller = SyscallLoop::new().unwrap();
-        let slices = caller.start().unwrap().join().unwrap().unwrap();
-        assert!([slices.unmatched, slices.matched].iter().all(|ns| ns.is_finite() && *ns > 0.0), "{slices:?}");
+        let syscall_loop = SyscallLoop::new().unwrap();
+        let samples = syscall_loop.start().unwrap().join().unwrap().unwrap();
+        assert!([samples.unmatched, samples.matched].iter().all(|ns| ns.is_finite() && *ns > 0.0), "{samples:?}");
         assert_eq!(allowed(), before);
     }
 }

@@ -1,11 +1,11 @@
-//! What an event has in common with an earlier one, so that it need not be made again.
+//! Finds out what an event shares with the one before, so that shared values are not converted again.
 
 use crate::event::Event;
 use crate::fields::Scope;
 use crate::record::segments::NameStatus;
 use crate::record::{Identity, same_identity};
 
-/// What [`Scope::Call`] is made of, beside the call itself.
+/// The values of [`Scope::Call`], without the call itself.
 #[derive(Debug, PartialEq, Eq)]
 struct Call {
     cpu: u32,
@@ -30,24 +30,24 @@ impl Call {
     }
 }
 
-/// What [`Scope::Exec`] is made of.
+/// The values of [`Scope::Exec`].
 #[derive(Debug, Default)]
 struct ExecInfo {
     id: u64,
     ancestors: Vec<u8>,
 }
 
-/// `==`, but for two empty ones without memcmp: with AVX-512 it touches what an empty slice points to, which is nowhere,
-/// and that takes the processor over 100 ns.
+/// Compares two slices, but two empty ones without memcmp. With AVX-512, memcmp touches the address of an empty slice,
+/// which is not mapped, and that takes the processor over 100 ns.
 fn same(one: &[u8], other: &[u8]) -> bool {
     one.len() == other.len() && (one.is_empty() || one == other)
 }
 
 impl ExecInfo {
-    /// Makes this what the event has; true when it was something else.
+    /// Stores the event's values. Returns true if they differ from the stored ones.
     #[inline]
     fn update(&mut self, event: &Event<'_>) -> bool {
-        let id = event.program.map_or(0, crate::event::exec_cache::ExecInfo::id);
+        let id = event.exec.map_or(0, crate::event::exec_cache::ExecInfo::id);
         let ancestors = event.enter.segments.ancestors();
         if self.id == id && same(&self.ancestors, ancestors) {
             return false;
@@ -59,63 +59,63 @@ impl ExecInfo {
     }
 }
 
-/// Which parts of an event differ from those of the one before.
+/// The scopes in which an event differs from the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Changes {
     call: bool,
-    caller: bool,
-    program: bool,
+    thread: bool,
+    exec: bool,
 }
 
 impl Changes {
-    /// Everything: there is none before.
-    pub const ALL: Self = Self { call: true, caller: true, program: true };
+    /// All scopes differ, as for the first event.
+    pub const ALL: Self = Self { call: true, thread: true, exec: true };
 
-    /// Whether this scope does.
+    /// Whether the event differs in this scope.
     #[must_use]
     pub fn contains(self, scope: Scope) -> bool {
         match scope {
             Scope::Event => true,
             Scope::Call => self.call,
-            Scope::Thread => self.caller,
-            Scope::Exec => self.program,
+            Scope::Thread => self.thread,
+            Scope::Exec => self.exec,
         }
     }
 }
 
-/// The last event seen, as far as the next is compared with it.
+/// The previous event, as far as the next one is compared with it.
 #[derive(Debug)]
 pub struct Previous {
     tid: u32,
     identity: Identity,
     call: Call,
-    program: ExecInfo,
+    exec: ExecInfo,
 }
 
 impl Previous {
-    /// Remembers the event.
+    /// Stores the first event.
     #[must_use]
     pub fn new(event: &Event<'_>) -> Self {
-        let mut program = ExecInfo::default();
-        program.update(event);
-        Self { tid: event.enter.record.tid, identity: *event.enter.identity(), call: Call::of(event), program }
+        let mut exec = ExecInfo::default();
+        exec.update(event);
+        Self { tid: event.enter.record.tid, identity: *event.enter.identity(), call: Call::of(event), exec }
     }
 
-    /// Remembers this event instead, and says where it differs.
+    /// Stores this event instead and returns the differences.
     #[inline]
     pub fn update(&mut self, event: &Event<'_>) -> Changes {
         let tid = event.enter.record.tid;
         let (identity, call) = (event.enter.identity(), Call::of(event));
-        let caller = self.tid != tid || !same_identity(&self.identity, identity);
-        // What a number is to the call depends on which call it is.
-        let differs = caller || self.call != call;
-        if caller {
+        let thread = self.tid != tid || !same_identity(&self.identity, identity);
+        // The call decides what its numbers mean.
+        let differs = thread || self.call != call;
+        if thread {
             (self.tid, self.identity) = (tid, *identity);
         }
         if differs {
             self.call = call;
         }
-        Changes { call: differs, caller, program: self.program.update(event) }
+        Changes { call: differs, thread, exec: self.exec.update(event) }
     }
 }
 
@@ -130,14 +130,14 @@ mod tests {
 
     fn changed(scope: &[Scope]) -> Changes {
         let has = |one| scope.contains(&one);
-        Changes { call: has(Scope::Call), caller: has(Scope::Thread), program: has(Scope::Exec) }
+        Changes { call: has(Scope::Call), thread: has(Scope::Thread), exec: has(Scope::Exec) }
     }
 
     #[test]
-    fn a_difference_is_told_once_and_by_its_part() {
+    fn a_difference_is_reported_once_and_by_its_scope() {
         let mut record = enter_record::default();
         let enter = Enter { record: &record, segments: Segments::default() };
-        let mut last = Previous::new(&Event { enter: &enter, exit: None, offset_ns: 0, program: None, lost_before: 0 });
+        let mut last = Previous::new(&Event { enter: &enter, exit: None, offset_ns: 0, exec: None, lost_before: 0 });
         let mut see = |record, segments: &[u8], ret: Option<i64>, parts: &[Scope]| {
             let segments = Segments::read(segments).unwrap();
             let exit = ret.map(|ret| exit_record { ret, ..Default::default() });
@@ -146,7 +146,7 @@ mod tests {
                 enter: &Enter { record: &record, segments },
                 exit: exit.as_ref(),
                 offset_ns: 0,
-                program: None,
+                exec: None,
                 lost_before: 0,
             };
             assert_eq!(last.update(&event), changed(parts));
@@ -178,16 +178,16 @@ mod tests {
     }
 
     #[test]
-    fn a_program_is_known_by_its_number() {
-        let mut programs = ExecCache::default();
+    fn an_exec_info_is_known_by_its_number() {
+        let mut cache = ExecCache::default();
         let mut argv = Vec::new();
         add_segment(&mut argv, segment_kind::SEGMENT_ARGV.0, name_status::NAME_OK.0, b"a\0");
         let enter = Enter { record: &enter_record::default(), segments: Segments::read(&argv).unwrap() };
-        let mut last = Previous::new(&Event { enter: &enter, exit: None, offset_ns: 0, program: None, lost_before: 0 });
+        let mut last = Previous::new(&Event { enter: &enter, exit: None, offset_ns: 0, exec: None, lost_before: 0 });
         for _ in 0..2 {
-            programs.learn(&enter).unwrap();
-            let program = programs.get(0).map(|program| &**program);
-            let event = Event { enter: &enter, exit: None, offset_ns: 0, program, lost_before: 0 };
+            cache.learn(&enter).unwrap();
+            let exec = cache.get(0).map(|exec| &**exec);
+            let event = Event { enter: &enter, exit: None, offset_ns: 0, exec, lost_before: 0 };
             assert_eq!(last.update(&event), changed(&[Scope::Exec]));
             assert_eq!(last.update(&event), changed(&[]));
         }

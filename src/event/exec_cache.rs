@@ -1,4 +1,5 @@
-//! What processes run. The programs send it once for each, so that it is kept here for the events that follow.
+//! A cache of the processes' exe and argv. The programs send them once per process, and later events take them from
+//! here.
 
 use std::sync::Arc;
 
@@ -6,10 +7,10 @@ use crate::memory::{OutOfMemory, probe_step};
 use crate::record::Enter;
 use crate::record::segments::{Directory, Name, NameStatus, Segments, WalkStatus};
 
-/// What a process runs, since its last exec.
+/// The exe and argv of a process since its last exec.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct ExecInfo {
-    /// Another one for each.
+    /// A number that no other entry has.
     id: u64,
     exe: Option<(WalkStatus, Option<u32>)>,
     exe_names: Vec<u8>,
@@ -19,7 +20,7 @@ pub struct ExecInfo {
 }
 
 impl ExecInfo {
-    /// Out of a record's segments.
+    /// Copies the record's segments.
     pub(crate) fn new(id: u64, segments: &Segments<'_>) -> Self {
         let (exe, argv) = (segments.exe(), segments.argv());
         Self {
@@ -32,13 +33,13 @@ impl ExecInfo {
         }
     }
 
-    /// Tells one from another; never 0.
+    /// The number of this entry. It is never 0.
     #[must_use]
     pub fn id(&self) -> u64 {
         self.id
     }
 
-    /// The executable; `None` for a thread of the kernel's.
+    /// The executable; `None` for a kernel thread.
     #[must_use]
     pub fn exe(&self) -> Option<Directory<'_>> {
         let (status, root_bytes) = self.exe.filter(|(status, _)| *status != WalkStatus::None)?;
@@ -51,7 +52,7 @@ impl ExecInfo {
         self.is_exe_deleted
     }
 
-    /// The arguments, each with a NUL behind it; `None` when they could not be read.
+    /// The arguments, each followed by a NUL; `None` when they could not be read.
     #[must_use]
     pub fn argv(&self) -> Option<Name<'_>> {
         let status = self.argv.filter(|status| *status != NameStatus::Fault)?;
@@ -59,71 +60,72 @@ impl ExecInfo {
     }
 }
 
-/// As many places as the BPF programs have (`PROGRAMS_MAX`).
+/// The number of slots in the BPF programs' cache (`EXEC_SLOTS`).
 const SLOTS: u32 = 16384;
 
-/// So many places are made at a time.
+/// The number of slots that are allocated together.
 const PAGE: usize = 64;
 
-/// How many processes are kept at each place. The kernel keeps one: records of two that share it can overtake each other.
+/// The number of processes kept per slot. The kernel keeps one, but records of two processes that share a slot can
+/// overtake each other.
 const WAYS: usize = 2;
 
 type Slot = [Option<(u32, Arc<ExecInfo>)>; WAYS];
 
-/// The processes that are known.
+/// The cache of known processes.
 #[derive(Debug, Default)]
 pub struct ExecCache {
-    /// By the low bits of the pid, as in the kernel. The latest comes first.
-    places: Vec<Vec<Slot>>,
+    /// The slots, indexed by the low bits of the pid as in the kernel. In each, the latest process comes first.
+    slots: Vec<Vec<Slot>>,
     learned: u64,
 }
 
 impl ExecCache {
-    /// The page, and the place in it.
+    /// Returns the page and the index of a pid's slot.
     fn at(pid: u32) -> (usize, usize) {
         let at = (pid & (SLOTS - 1)) as usize;
         (at / PAGE, at % PAGE)
     }
 
-    /// Keeps what the record tells, if it tells something. To be called in the order of the ring.
+    /// Keeps the record's exe and argv if it has any. Records must come in the order of the ring.
     ///
     /// # Errors
     ///
-    /// [`OutOfMemory`]: nothing is kept of it, and it is to be told again.
+    /// [`OutOfMemory`] when nothing was kept. The same record must then be passed again.
     #[inline]
     pub fn learn(&mut self, enter: &Enter<'_>) -> Result<(), OutOfMemory> {
-        if enter.segments.has_program() { self.keep(enter) } else { Ok(()) }
+        if enter.segments.has_exec_info() { self.keep(enter) } else { Ok(()) }
     }
 
     #[cold]
     fn keep(&mut self, enter: &Enter<'_>) -> Result<(), OutOfMemory> {
-        // It stays: there must be memory for it outside of the reserve.
+        // The entry stays, so its memory must not come from the reserve.
         probe_step()?;
-        if self.places.is_empty() {
-            self.places.resize_with(SLOTS as usize / PAGE, Vec::new);
+        if self.slots.is_empty() {
+            self.slots.resize_with(SLOTS as usize / PAGE, Vec::new);
         }
         self.learned += 1;
         let pid = enter.record.pid;
         let (page, at) = Self::at(pid);
-        let page = &mut self.places[page];
+        let page = &mut self.slots[page];
         if page.is_empty() {
             page.resize_with(PAGE, Slot::default);
         }
-        let place = &mut page[at];
+        let slot = &mut page[at];
         let of_pid = |known: &Option<(u32, Arc<ExecInfo>)>| known.as_ref().is_some_and(|(known, _)| *known == pid);
-        let last = place.iter().position(of_pid).unwrap_or(WAYS - 1);
-        place[..=last].rotate_right(1);
-        place[0] = Some((pid, Arc::new(ExecInfo::new(self.learned, &enter.segments))));
+        let last = slot.iter().position(of_pid).unwrap_or(WAYS - 1);
+        slot[..=last].rotate_right(1);
+        slot[0] = Some((pid, Arc::new(ExecInfo::new(self.learned, &enter.segments))));
         Ok(())
     }
 
-    /// What the process runs, as far as it was told.
+    /// Returns the exe and argv of a process, if they were sent.
     #[must_use]
     #[inline]
     pub fn get(&self, pid: u32) -> Option<&Arc<ExecInfo>> {
         let (page, at) = Self::at(pid);
-        let place = self.places.get(page)?.get(at)?;
-        place.iter().flatten().find(|(known, _)| *known == pid).map(|(_, program)| program)
+        let slot = self.slots.get(page)?.get(at)?;
+        slot.iter().flatten().find(|(known, _)| *known == pid).map(|(_, info)| info)
     }
 }
 
@@ -134,7 +136,7 @@ mod tests {
     use crate::record::testing::{add_segment, walked};
     use crate::skel::types::{name_status, segment_kind, walk_status};
 
-    fn run(programs: &mut ExecCache, pid: u32, exe: Option<&[u8]>, argv: Option<&[u8]>) {
+    fn run(cache: &mut ExecCache, pid: u32, exe: Option<&[u8]>, argv: Option<&[u8]>) {
         let mut segments = Vec::new();
         if let Some(names) = exe {
             add_segment(&mut segments, segment_kind::SEGMENT_EXE.0, walk_status::WALK_WHOLE.0, &walked(None, names));
@@ -143,63 +145,63 @@ mod tests {
             add_segment(&mut segments, segment_kind::SEGMENT_ARGV.0, name_status::NAME_OK.0, bytes);
         }
         let segments = Segments::read(&segments).unwrap();
-        programs.learn(&Enter { record: &enter_record { pid, ..Default::default() }, segments }).unwrap();
+        cache.learn(&Enter { record: &enter_record { pid, ..Default::default() }, segments }).unwrap();
     }
 
-    fn exe(programs: &ExecCache, pid: u32) -> Option<Vec<u8>> {
-        programs.get(pid).and_then(|program| program.exe()).map(|exe| exe.names.to_vec())
-    }
-
-    #[test]
-    fn what_was_told_once_is_known_until_it_is_told_anew() {
-        let mut programs = ExecCache::default();
-        assert!(programs.get(7).is_none());
-        run(&mut programs, 7, Some(b"sh\0"), Some(b"sh\0-c\0"));
-        let first = programs.get(7).unwrap().id();
-        run(&mut programs, 7, None, None);
-        let program = programs.get(7).unwrap();
-        assert_eq!((program.id(), program.argv().unwrap().bytes), (first, b"sh\0-c\0".as_slice()));
-        run(&mut programs, 7, Some(b"rm\0"), None);
-        let program = programs.get(7).unwrap();
-        assert_eq!((exe(&programs, 7), program.argv()), (Some(b"rm\0".to_vec()), None));
-        assert_ne!(program.id(), first);
+    fn exe(cache: &ExecCache, pid: u32) -> Option<Vec<u8>> {
+        cache.get(pid).and_then(|info| info.exe()).map(|exe| exe.names.to_vec())
     }
 
     #[test]
-    fn a_deleted_executable_is_told_however_far_the_walk_came() {
+    fn an_entry_is_kept_until_it_is_sent_again() {
+        let mut cache = ExecCache::default();
+        assert!(cache.get(7).is_none());
+        run(&mut cache, 7, Some(b"sh\0"), Some(b"sh\0-c\0"));
+        let first = cache.get(7).unwrap().id();
+        run(&mut cache, 7, None, None);
+        let info = cache.get(7).unwrap();
+        assert_eq!((info.id(), info.argv().unwrap().bytes), (first, b"sh\0-c\0".as_slice()));
+        run(&mut cache, 7, Some(b"rm\0"), None);
+        let info = cache.get(7).unwrap();
+        assert_eq!((exe(&cache, 7), info.argv()), (Some(b"rm\0".to_vec()), None));
+        assert_ne!(info.id(), first);
+    }
+
+    #[test]
+    fn a_deleted_executable_is_known_however_far_the_walk_came() {
         for (status, is_deleted) in [(walk_status::WALK_PARTIAL, 1), (walk_status::WALK_PARTIAL, 0)] {
             let mut content = walked(Some(3), b"sh\0srv\0");
             content[4..8].copy_from_slice(&u32::to_ne_bytes(is_deleted));
             let mut bytes = Vec::new();
             add_segment(&mut bytes, segment_kind::SEGMENT_EXE.0, status.0, &content);
-            let program = ExecInfo::new(1, &Segments::read(&bytes).unwrap());
-            assert_eq!((program.is_exe_deleted(), program.exe().unwrap().root_bytes), (is_deleted == 1, Some(3)));
+            let info = ExecInfo::new(1, &Segments::read(&bytes).unwrap());
+            assert_eq!((info.is_exe_deleted(), info.exe().unwrap().root_bytes), (is_deleted == 1, Some(3)));
         }
         assert!(!ExecInfo::new(1, &Segments::default()).is_exe_deleted());
     }
 
     #[test]
     fn two_share_a_place() {
-        let mut programs = ExecCache::default();
+        let mut cache = ExecCache::default();
         let [one, two, three] = [5, 5 + SLOTS, 5 + 2 * SLOTS];
-        run(&mut programs, one, Some(b"one\0"), None);
-        run(&mut programs, two, Some(b"two\0"), None);
-        assert_eq!((exe(&programs, one), exe(&programs, two)), (Some(b"one\0".to_vec()), Some(b"two\0".to_vec())));
-        run(&mut programs, one, Some(b"again\0"), None);
-        run(&mut programs, three, Some(b"three\0"), None);
-        assert_eq!(exe(&programs, one), Some(b"again\0".to_vec()));
-        assert_eq!((exe(&programs, two), exe(&programs, three)), (None, Some(b"three\0".to_vec())));
+        run(&mut cache, one, Some(b"one\0"), None);
+        run(&mut cache, two, Some(b"two\0"), None);
+        assert_eq!((exe(&cache, one), exe(&cache, two)), (Some(b"one\0".to_vec()), Some(b"two\0".to_vec())));
+        run(&mut cache, one, Some(b"again\0"), None);
+        run(&mut cache, three, Some(b"three\0"), None);
+        assert_eq!(exe(&cache, one), Some(b"again\0".to_vec()));
+        assert_eq!((exe(&cache, two), exe(&cache, three)), (None, Some(b"three\0".to_vec())));
     }
 
     #[test]
-    fn none_is_told_too() {
-        let mut programs = ExecCache::default();
+    fn a_process_without_an_executable_is_kept_too() {
+        let mut cache = ExecCache::default();
         let mut segments = Vec::new();
         add_segment(&mut segments, segment_kind::SEGMENT_EXE.0, walk_status::WALK_NONE.0, &walked(None, b""));
         add_segment(&mut segments, segment_kind::SEGMENT_ARGV.0, name_status::NAME_FAULT.0, b"");
         let segments = Segments::read(&segments).unwrap();
-        programs.learn(&Enter { record: &enter_record { pid: 2, ..Default::default() }, segments }).unwrap();
-        let program = programs.get(2).unwrap();
-        assert_eq!((program.exe(), program.argv()), (None, None));
+        cache.learn(&Enter { record: &enter_record { pid: 2, ..Default::default() }, segments }).unwrap();
+        let info = cache.get(2).unwrap();
+        assert_eq!((info.exe(), info.argv()), (None, None));
     }
 }

@@ -1,4 +1,8 @@
-//! A call, made of its records: what a caller asks for, whatever record it came in.
+//! An event: one call, made of its records. Every value is the same whichever record it came in.
+//!
+//! * `changes`: what an event shares with the one before
+//! * `exec_cache`: exe and argv of the processes
+//! * `values`: the value of each key
 
 pub mod changes;
 pub mod exec_cache;
@@ -10,29 +14,29 @@ use crate::record::{Enter, Exit};
 use crate::skel::types::{call, via};
 use crate::syscall::{Abi, Action, Call, of_record};
 
-/// An id of audit's that nobody has set (`AUDIT_UID_UNSET`, include/uapi/linux/audit.h).
+/// The audit id of a task that nobody has set one for (`AUDIT_UID_UNSET`, include/uapi/linux/audit.h).
 const UNSET: u32 = u32::MAX;
 
-/// The kernel puts a failure's number into the return, as a negative one (`MAX_ERRNO`, include/linux/err.h).
+/// The largest errno. The kernel returns a failure as its negative errno (`MAX_ERRNO`, include/linux/err.h).
 const MAX_ERRNO: i64 = 4095;
 
 /// A call, as far as it was seen.
 #[derive(Debug, Clone, Copy)]
 pub struct Event<'a> {
-    /// Its entry.
+    /// The enter record.
     pub enter: &'a Enter<'a>,
-    /// Its return.
+    /// The exit record.
     pub exit: Option<&'a Exit<'a>>,
-    /// From the record's clock to Unix time.
+    /// The offset from the record's clock to Unix time.
     pub offset_ns: i64,
-    /// What the process runs, if that was asked for.
-    pub program: Option<&'a ExecInfo>,
-    /// What was lost before events that were left out after the last one: see [`Event::lost`].
+    /// The exe and argv of the process, if they were asked for.
+    pub exec: Option<&'a ExecInfo>,
+    /// Losses before filtered events that came since the last delivered one. See [`Event::lost`].
     pub lost_before: u32,
 }
 
 impl<'a> Event<'a> {
-    /// Unix time of the entry; of the return, when the entry was not seen.
+    /// Unix time of the entry, or of the exit if the entry was not seen.
     #[must_use]
     pub fn ts_ns(&self) -> i64 {
         self.enter.record.ts_ns.cast_signed().wrapping_add(self.offset_ns)
@@ -44,13 +48,13 @@ impl<'a> Event<'a> {
         self.enter.record.start_ns.cast_signed().wrapping_add(self.offset_ns)
     }
 
-    /// How many events were lost on its CPU just before it.
+    /// The number of events lost on this CPU just before this one.
     #[must_use]
     pub fn lost(&self) -> u32 {
         self.enter.record.lost.saturating_add(self.lost_before)
     }
 
-    /// From the entry to the return; `None` when one of them was not seen.
+    /// The time from the entry to the exit; `None` when one of them was not seen.
     #[must_use]
     pub fn duration_ns(&self) -> Option<u64> {
         self.exit
@@ -58,14 +62,14 @@ impl<'a> Event<'a> {
             .map(|exit| exit.record.ts_ns.saturating_sub(self.enter.record.ts_ns))
     }
 
-    /// The name: what was read at the return where the entry could not read it.
+    /// The name. It comes from the exit record if the entry could not read it.
     #[must_use]
     #[inline]
     pub fn filename(&self) -> Option<Name<'a>> {
         self.later(Segments::filename)
     }
 
-    /// The new name of a rename, in the same way.
+    /// The new name of a rename, read in the same way.
     #[must_use]
     #[inline]
     pub fn new_filename(&self) -> Option<Name<'a>> {
@@ -82,7 +86,7 @@ impl<'a> Event<'a> {
         self.exit.filter(|_| faulted).and_then(|exit| of(&exit.segments())).or(name)
     }
 
-    /// Of both names, the status that says most.
+    /// The more severe status of the two names.
     #[must_use]
     #[inline]
     pub fn name_status(&self) -> NameStatus {
@@ -99,7 +103,7 @@ impl<'a> Event<'a> {
         }
     }
 
-    /// The call; `None` for a number that is not watched, which no program sends.
+    /// The call; `None` for a number that is not watched. No program sends such a number.
     #[must_use]
     pub fn call(&self) -> Option<&'static Call> {
         of_record(self.enter.record.abi.into(), self.enter.record.nr)
@@ -109,31 +113,31 @@ impl<'a> Event<'a> {
         self.call().is_some_and(|call| argument(&call.shape) > 0)
     }
 
-    /// The directory's descriptor, of a call that takes one.
+    /// The directory's descriptor, for a call that takes one.
     #[must_use]
     pub fn dfd(&self) -> Option<i32> {
         self.has(|shape| shape.dfd).then_some(self.enter.record.dfd)
     }
 
-    /// The flags, of a call that takes some, if they could be read.
+    /// The flags, for a call that takes some, if they could be read.
     #[must_use]
     pub fn flags(&self) -> Option<u32> {
         (self.has(|shape| shape.flags) && !self.enter.has_no_flags()).then_some(self.enter.record.flags)
     }
 
-    /// What the call returned.
+    /// The return value of the call.
     #[must_use]
     pub fn ret(&self) -> Option<i64> {
         self.exit.map(|exit| exit.record.ret)
     }
 
-    /// The error that it returned.
+    /// The error number that the call returned.
     #[must_use]
     pub fn errno(&self) -> Option<u16> {
         self.ret().filter(|ret| (-MAX_ERRNO..0).contains(ret)).map(|ret| ret.unsigned_abs() as u16)
     }
 
-    /// The table that the call came through.
+    /// The system call table that the call came through.
     #[must_use]
     pub fn abi(&self) -> Abi {
         Abi::of_record(self.enter.record.abi.into())
@@ -145,7 +149,7 @@ impl<'a> Event<'a> {
         if via(self.enter.record.via.into()) == via::VIA_IO_URING { "io_uring" } else { "syscall" }
     }
 
-    /// Who logged in.
+    /// The login user.
     #[must_use]
     pub fn auid(&self) -> Option<u32> {
         Some(self.enter.record.auid).filter(|id| *id != UNSET)
@@ -157,25 +161,25 @@ impl<'a> Event<'a> {
         Some(self.enter.record.session_id).filter(|id| *id != UNSET)
     }
 
-    /// The arguments, each with a NUL behind it.
+    /// The arguments, each followed by a NUL.
     #[must_use]
     pub fn argv(&self) -> Option<Name<'a>> {
-        self.program.and_then(ExecInfo::argv)
+        self.exec.and_then(ExecInfo::argv)
     }
 
     /// The executable.
     #[must_use]
     pub fn exe(&self) -> Option<Directory<'a>> {
-        self.program.and_then(ExecInfo::exe)
+        self.exec.and_then(ExecInfo::exe)
     }
 
     /// Whether the executable's file is deleted.
     #[must_use]
     pub fn is_exe_deleted(&self) -> bool {
-        self.program.is_some_and(ExecInfo::is_exe_deleted)
+        self.exec.is_some_and(ExecInfo::is_exe_deleted)
     }
 
-    /// What was asked for.
+    /// The kind of change that the call asked for.
     #[must_use]
     pub fn action(&self) -> Action {
         let removes_directory = self.enter.record.flags & libc::AT_REMOVEDIR as u32 != 0;
@@ -194,7 +198,7 @@ impl<'a> Name<'a> {
     }
 }
 
-/// A command's name: what stands before the NUL.
+/// Returns a command's name: the bytes before the NUL.
 #[must_use]
 pub fn command(comm: &[u8]) -> &[u8] {
     comm.split(|byte| *byte == 0).next().unwrap_or_default()
@@ -214,7 +218,7 @@ mod tests {
                 enter: &Enter { record: &record, segments: Segments::default() },
                 exit: None,
                 offset_ns: 0,
-                program: None,
+                exec: None,
                 lost_before: 0,
             }
             .action()
@@ -233,7 +237,7 @@ mod tests {
             let exit = ret.map(|ret| exit_record { ret, ..Default::default() });
             let exit = exit.as_ref().map(Exit::new);
             let enter = Enter { record: &enter_record::default(), segments: Segments::default() };
-            let event = Event { enter: &enter, exit: exit.as_ref(), offset_ns: 0, program: None, lost_before: 0 };
+            let event = Event { enter: &enter, exit: exit.as_ref(), offset_ns: 0, exec: None, lost_before: 0 };
             (event.ret(), event.errno())
         };
         assert_eq!(of(None), (None, None));

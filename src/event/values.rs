@@ -1,4 +1,4 @@
-//! What stands under each key of an event: one table for dicts and for columns.
+//! The value of each key of an event. Dicts and columns use this one table.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::path::resolve::{PathKind, Paths};
 use crate::record::segments::{Name, NameStatus};
 use crate::sys::errno;
 
-/// A value, as it stands in an event; [`crate::fields::ValueType`] says which of them a key has.
+/// The value of a key. [`crate::fields::ValueType`] says which variant a key has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is what it holds")]
 pub enum Value<'a> {
@@ -22,15 +22,15 @@ pub enum Value<'a> {
     U64(u64),
     Bool(bool),
     Keyword(&'a str),
-    /// Whatever bytes.
+    /// Any bytes.
     Bytes(&'a [u8]),
-    /// Texts with a NUL behind each.
+    /// Texts, each followed by a NUL.
     BytesList(&'a [u8]),
     /// Processes, as [`crate::record::segments::ancestors`] reads them.
     Ancestors(&'a [u8]),
 }
 
-/// The single texts of [`Value::BytesList`].
+/// Returns the single texts of [`Value::BytesList`].
 pub fn texts(bytes: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
     bytes.strip_suffix(&[0]).unwrap_or(bytes).split(|byte| *byte == 0)
 }
@@ -53,21 +53,21 @@ impl<'a, T: Into<Value<'a>>> From<Option<T>> for Value<'a> {
     }
 }
 
-/// Gives the values of events; keeps what it takes to work them out.
+/// Computes the values of events. It keeps its buffers and caches.
 #[derive(Debug)]
 pub struct Values {
     fields: Fields,
-    /// The keys that are wanted, by scope.
+    /// The wanted keys, by scope.
     keys: [Vec<Key>; 4],
     paths: Paths,
     new_paths: Paths,
     exe: Paths,
-    places: WorkloadResolver,
-    place: Workload,
+    workloads: WorkloadResolver,
+    workload: Workload,
 }
 
 impl Values {
-    /// The values of these keys.
+    /// Creates the values of these keys.
     #[must_use]
     pub fn new(fields: Fields) -> Self {
         let keys = Scope::ALL.map(|scope| fields.keys().filter(|key| key.scope() == scope).collect());
@@ -77,33 +77,33 @@ impl Values {
             paths: Paths::default(),
             new_paths: Paths::default(),
             exe: Paths::default(),
-            places: WorkloadResolver::default(),
-            place: Workload::default(),
+            workloads: WorkloadResolver::default(),
+            workload: Workload::default(),
         }
     }
 
-    /// Takes what the kernel reports of cgroups from there.
+    /// Takes the kernel's reports about cgroups from `reports`.
     pub fn learn_from(&mut self, reports: Arc<CgroupReports>) {
-        self.places.learn_from(reports);
+        self.workloads.learn_from(reports);
     }
 
-    /// The keys that are wanted.
+    /// The wanted keys.
     #[must_use]
     pub fn fields(&self) -> Fields {
         self.fields
     }
 
-    /// Those of a scope, in the order of [`Values::each`].
+    /// The wanted keys of a scope, in the order of [`Values::visit`].
     #[must_use]
     pub fn keys(&self, scope: Scope) -> &[Key] {
         &self.keys[scope as usize]
     }
 
-    /// Hands each wanted key of a scope to `take`, with its value.
+    /// Calls `take` with each wanted key of a scope and its value.
     ///
     /// # Errors
     ///
-    /// The first of `take`'s.
+    /// The first error of `take`.
     #[inline]
     pub fn visit<E>(
         &mut self,
@@ -115,7 +115,7 @@ impl Values {
             Scope::Event if self.fields.any(&PATHS) => self.resolve(event),
             Scope::Thread if self.fields.any(&CGROUP) => {
                 let record = event.enter.record;
-                self.place = self.places.place(record.cgroup_id, record.cgroup_v1_id);
+                self.workload = self.workloads.workload(record.cgroup_id, record.cgroup_v1_id);
             }
             Scope::Exec if self.fields.contains(Key::Exe) => self.exe.resolve_file(event.exe(), event.is_exe_deleted()),
             _ => {}
@@ -133,7 +133,7 @@ impl Values {
         }
     }
 
-    /// One word for both paths: neither is to be trusted as a whole when one is not.
+    /// Returns one kind for both paths. If one is partial, neither can be trusted as a whole.
     fn path_kind(&self) -> PathKind {
         let partial = self.new_paths.kind() == PathKind::Partial;
         if partial { PathKind::Partial } else { self.paths.kind() }
@@ -166,9 +166,9 @@ impl Values {
             Key::PidNs => record.pid_ns.into(),
             Key::MntNs => record.mnt_ns.into(),
             Key::CgroupId => record.cgroup_id.into(),
-            Key::ContainerId => self.place.container_id.as_deref().into(),
-            Key::PodId => self.place.pod_id.as_deref().into(),
-            Key::Unit => self.place.unit.as_deref().into(),
+            Key::ContainerId => self.workload.container_id.as_deref().into(),
+            Key::PodId => self.workload.pod_id.as_deref().into(),
+            Key::Unit => self.workload.unit.as_deref().into(),
             Key::Syscall => event.call().map(|call| call.name).into(),
             Key::Abi => event.abi().as_str().into(),
             Key::Via => event.via().into(),

@@ -1,4 +1,4 @@
-//! Attaching what was loaded, and saying what is seen by it.
+//! Attaches the loaded programs and reports what they see.
 
 use std::ffi::CStr;
 use std::io::ErrorKind;
@@ -15,38 +15,38 @@ use crate::sys::close_on_fork::CloseOnForkFd;
 use crate::sys::fd::copy;
 use crate::sys::tracepoint::attach_tracepoint;
 
-/// What keeps the programs alive and attached.
+/// The descriptors that keep the programs loaded and attached.
 #[derive(Debug, Default)]
 pub struct Attached {
-    /// Those of entries, then those of what ends.
+    /// The links: first those of entries, then those of exits.
     pub links: Vec<CloseOnForkFd>,
-    /// The same order.
+    /// The programs, in the same order.
     pub programs: Vec<OwnedFd>,
-    /// What they see.
+    /// The hooks that see something, and the gaps.
     pub coverage: Vec<HookCoverage>,
 }
 
-/// What was loaded, out of what there is to choose from.
+/// The choice of programs to load.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// Classic tracepoints instead of raw ones.
+    /// Whether to use classic tracepoints instead of raw ones.
     pub classic: bool,
-    /// Why.
+    /// The reason for that choice.
     pub reason: Option<String>,
-    /// Why nothing for `io_uring`, if nothing was.
+    /// The reason why the `io_uring` programs are left out, if they are.
     pub without_requests: Option<String>,
-    /// Why nothing for cgroups, if nothing was.
+    /// The reason why the cgroup programs are left out, if they are.
     pub without_cgroups: Option<String>,
 }
 
 impl Attached {
-    /// Attaches all programs of the plan: the ends first, since an end without a beginning is dropped, while a beginning
-    /// without an end would wait for it. `beside` are the programs that are not the skeleton's.
+    /// Attaches all programs of the plan. Exits come first: an exit without an entry is dropped, while an entry without
+    /// an exit would wait for it. `parallel` has the programs that were not loaded by the skeleton.
     ///
     /// # Errors
     ///
-    /// Those of what a tracer cannot do without: the system calls.
-    pub fn new(skel: &RawtpSkel<'_>, beside: &ParallelPrograms, config: &Config, plan: &Plan) -> Result<Self> {
+    /// Those of the system call hooks. A tracer cannot work without them.
+    pub fn new(skel: &RawtpSkel<'_>, parallel: &ParallelPrograms, config: &Config, plan: &Plan) -> Result<Self> {
         let mut attached = Self::default();
         let progs = &skel.progs;
         let no_results = (!config.results).then(|| "results=False".to_owned());
@@ -55,7 +55,7 @@ impl Attached {
         } else {
             (&progs.handle_sys_enter, &progs.handle_sys_exit)
         };
-        let exit = beside.exit.as_ref().map_or_else(|| exit.as_fd(), AsFd::as_fd);
+        let exit = parallel.exit.as_ref().map_or_else(|| exit.as_fd(), AsFd::as_fd);
         if config.filters.follow() {
             for program in [&progs.handle_process_exit, &progs.handle_fork] {
                 attached.keep(program, copy(&with_log(|| program.attach())?)?)?;
@@ -78,7 +78,7 @@ impl Attached {
             }
         }
         let submissions = [c"io_uring_submit_req", c"io_uring_submit_sqe"];
-        let request = || beside.request.as_ref().map_or_else(|| progs.handle_request.as_fd(), AsFd::as_fd);
+        let request = || parallel.request.as_ref().map_or_else(|| progs.handle_request.as_fd(), AsFd::as_fd);
         let request = plan.without_requests.clone().map_or_else(|| Ok(request()), Err);
         attached.optional(coverage::IO_URING, request, &submissions)?;
         let (enter, tracepoint) = (enter.as_fd(), Some(c"sys_enter"));
@@ -95,7 +95,8 @@ impl Attached {
         Ok(attached)
     }
 
-    /// By its raw tracepoint, of which a `tp_btf` program knows the name itself, or by the classic one.
+    /// Attaches a program to system calls, by a raw tracepoint or by the classic one. A `tp_btf` program knows the name
+    /// of its raw tracepoint itself.
     fn syscalls(
         &mut self,
         name: &'static str,
@@ -115,7 +116,8 @@ impl Attached {
         Ok(())
     }
 
-    /// What a kernel may do without: the first of the tracepoints that is there; or the reason for doing without.
+    /// Attaches a program that a kernel may lack a tracepoint for, to the first of the tracepoints that exists. Without
+    /// one, or given a reason instead of a program, it records the gap.
     fn optional(
         &mut self,
         name: &'static str,
@@ -123,22 +125,22 @@ impl Attached {
         tracepoints: &[&'static CStr],
     ) -> Result<()> {
         let attached = program.and_then(|program| Ok((program, first_of(program, tracepoints)?)));
-        let part = match attached {
+        let coverage = match attached {
             Ok((program, (link, tracepoint))) => {
                 self.keep(&program, link)?;
                 HookCoverage::live(name, format!("raw_tp/{tracepoint}"))
             }
             Err(reason) => HookCoverage::absent(name, reason),
         };
-        self.coverage.push(part);
+        self.coverage.push(coverage);
         Ok(())
     }
 
-    /// Both programs, or none: one without the other would leave containers out without a word.
+    /// Attaches both cgroup programs or none. One without the other would silently leave containers out.
     fn cgroups(&mut self, skel: &RawtpSkel<'_>, plan: &Plan) -> Result<()> {
         let (made, left) = (skel.progs.handle_cgroup_made.as_fd(), skel.progs.handle_cgroup_left.as_fd());
         let attach = || Ok((first_of(made, &[c"cgroup_mkdir"])?, first_of(left, &[c"cgroup_notify_populated"])?));
-        let part = match plan.without_cgroups.clone().map_or_else(attach, Err) {
+        let coverage = match plan.without_cgroups.clone().map_or_else(attach, Err) {
             Ok(((made_link, name), (left_link, _))) => {
                 self.keep(&made, made_link)?;
                 self.keep(&left, left_link)?;
@@ -146,7 +148,7 @@ impl Attached {
             }
             Err(reason) => HookCoverage::absent(coverage::CGROUP_CHANGES, reason),
         };
-        self.coverage.push(part);
+        self.coverage.push(coverage);
         Ok(())
     }
 
@@ -157,7 +159,7 @@ impl Attached {
     }
 }
 
-/// The link to the first tracepoint that is there; else the reason why none is attached.
+/// Links the program to the first tracepoint that exists. Otherwise returns the reason why none is attached.
 fn first_of(
     program: BorrowedFd<'_>,
     tracepoints: &[&'static CStr],
@@ -167,7 +169,7 @@ fn first_of(
         match attach_raw(program, Some(tracepoint)) {
             Ok(link) => return Ok((link, name)),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            // What the program does where it knows none of the arguments (UNKNOWN_ARGUMENTS).
+            // The kernel refuses a program that knows none of the arguments: it reads beyond them (UNKNOWN_ARGUMENTS).
             Err(error) if error.kind() == ErrorKind::InvalidInput => {
                 return Err(format!("this kernel's tracepoint {name} has arguments that rawtp does not know"));
             }

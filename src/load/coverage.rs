@@ -1,39 +1,39 @@
-//! What a tracer sees, by which hook, and what it does not see, and why.
+//! Which hook sees each kind of event, and the reason for each gap.
 
-/// A part of what can be seen.
+/// One kind of event, and the hook that sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HookCoverage {
-    /// What it is.
+    /// The name of the kind.
     pub name: &'static str,
-    /// The hook that sees it; `None` when nothing does.
+    /// The hook, or `None` when no hook sees it.
     pub hook: Option<String>,
-    /// Why nothing does, or why it is this hook.
+    /// The reason why no hook does, or why it is this one.
     pub reason: Option<String>,
 }
 
 impl HookCoverage {
-    /// A part that is seen.
+    /// A kind that a hook sees.
     #[must_use]
     pub fn live(name: &'static str, hook: impl Into<String>) -> Self {
         Self { name, hook: Some(hook.into()), reason: None }
     }
 
-    /// A part that is not.
+    /// A kind that no hook sees.
     #[must_use]
     pub fn absent(name: &'static str, reason: impl Into<String>) -> Self {
         Self { name, hook: None, reason: Some(reason.into()) }
     }
 }
 
-/// System calls, as they are entered.
+/// Entries of system calls.
 pub const SYSCALLS: &str = "syscalls";
-/// Their results.
+/// Results of system calls.
 pub const SYSCALL_RESULTS: &str = "syscall_results";
-/// Requests of `io_uring`'s, as they are submitted.
+/// Submissions of `io_uring` requests.
 pub const IO_URING: &str = "io_uring";
-/// Their results.
+/// Results of `io_uring` requests.
 pub const IO_URING_RESULTS: &str = "io_uring_results";
-/// Cgroups, as they are made and left: the paths that containers are told by.
+/// Cgroups that are made or left. Containers are told by the paths of cgroups.
 pub const CGROUP_CHANGES: &str = "cgroup_changes";
-/// All of them.
+/// All kinds.
 pub const ALL: [&str; 5] = [SYSCALLS, SYSCALL_RESULTS, IO_URING, IO_URING_RESULTS, CGROUP_CHANGES];

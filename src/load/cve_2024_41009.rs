@@ -1,4 +1,4 @@
-//! May a ring be handed to somebody who is not trusted? Tried out: see `bpf/probes/cve_2024_41009.bpf.c`.
+//! Tests whether a ring may be shared with an untrusted process. See `bpf/probes/cve_2024_41009.bpf.c`.
 
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,7 +18,7 @@ const RECORD_BYTES: u64 = (256 << 10) / 4 * 3;
 ///
 /// # Errors
 ///
-/// Those of a load; or [`Error::UnsupportedKernel`]: it cannot be told.
+/// Those of a load, and [`Error::UnsupportedKernel`] when the test has no result.
 pub fn is_vulnerable() -> Result<bool> {
     let object = uninterrupted(|| with_log(|| ObjectBuilder::default().open_memory(CVE_2024_41009)?.load()))?;
     let (mut maps, mut programs) = (object.maps(), object.progs_mut());

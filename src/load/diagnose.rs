@@ -1,4 +1,4 @@
-//! What to say when the kernel refuses to load.
+//! Finds out why the kernel refused to load a program.
 
 use std::fs;
 use std::io;
@@ -9,18 +9,18 @@ use crate::error::Error;
 use crate::memory::{OutOfMemory, probe};
 use crate::sys::mmap::probe_mapping;
 
-/// What a load takes at its height, beside the ring: as much as it was found to fail without, and some to spare.
+/// The peak memory of a load besides the ring: it was found to fail with less, and this has some to spare.
 pub(crate) const LOAD_BYTES: usize = 4 << 20;
 pub(crate) const LOADING: &str = "load the BPF programs";
 
-/// Whether it was memory that was missing. libbpf takes what it cannot allocate for a feature that the kernel lacks, and what
-/// it says in the end need not be `ENOMEM`.
+/// Whether memory ran out. libbpf takes a failed allocation for a missing kernel feature, so its final error need not
+/// be `ENOMEM`.
 fn is_memory_short(log: &str) -> bool {
-    // The log is copied, without its frame, into the error.
+    // The log is copied into the error, without its frame.
     probe_mapping(LOAD_BYTES) == Err(OutOfMemory) || probe(2 * log.len() + 4096) == Err(OutOfMemory)
 }
 
-/// The part that the verifier wrote, out of what libbpf printed around it.
+/// Cuts the verifier's part out of libbpf's output.
 fn verifier_log(log: &str) -> &str {
     let begin = "-- BEGIN PROG LOAD LOG --\n";
     log.find(begin).map_or("", |at| {
@@ -29,15 +29,16 @@ fn verifier_log(log: &str) -> &str {
     })
 }
 
-/// The line of a verifier's log that says why: the last before its figures.
+/// Returns the line of a verifier's log with the reason: the last one before the statistics.
 #[must_use]
 pub fn verifier_reason(log: &str) -> Option<&str> {
-    // Linux 7 goes on to explain it, over many lines.
+    // Since Linux 7 an explanation of many lines follows.
     let log = log.find("\nVerification failed: ").map_or(log, |at| &log[..at]);
     log.lines().rfind(|line| !line.is_empty() && !line.starts_with("processed "))
 }
 
-/// The capabilities that this process lacks, out of `CapEff` of `proc_pid_status(5)`; `capabilities(7)` has the numbers.
+/// Returns the capabilities that this process lacks, from `CapEff` of `proc_pid_status(5)`. `capabilities(7)` has their
+/// numbers.
 fn missing_capabilities(status: &str) -> Vec<&'static str> {
     let effective = status
         .lines()
@@ -55,13 +56,14 @@ fn missing_capabilities(status: &str) -> Vec<&'static str> {
         .collect()
 }
 
-/// `user_namespaces(7)`: only the initial namespace maps the whole range to itself.
+/// Whether this process is in a user namespace. Only the initial one maps the whole range to itself
+/// (`user_namespaces(7)`).
 fn in_user_namespace() -> bool {
     fs::read_to_string("/proc/self/uid_map")
         .is_ok_and(|map| map.split_whitespace().collect::<Vec<_>>() != ["0", "0", "4294967295"])
 }
 
-/// libbpf blames the memlock limit for every EPERM; what is really missing can be looked up.
+/// Explains an EPERM. libbpf always blames the memlock limit, but the real reason can be looked up.
 fn explain_permission() -> String {
     let missing = missing_capabilities(&fs::read_to_string("/proc/self/status").unwrap_or_default());
     if !missing.is_empty() {
@@ -77,7 +79,7 @@ fn explain_permission() -> String {
     }
     let refused = "the kernel refuses to load BPF programs although this process has the capabilities for it";
     match getrlimit(Resource::RLIMIT_MEMLOCK) {
-        // Kernels before 5.11 charge BPF maps to it. libbpf raises it where CAP_SYS_RESOURCE lets it.
+        // Kernels before 5.11 charge BPF maps to this limit. libbpf raises it where CAP_SYS_RESOURCE allows that.
         Ok((limit, _)) if limit != RLIM_INFINITY => format!(
             "{refused}: this process may lock only {} KiB of memory, which older kernels count BPF maps to (raise it: \
              ulimit -l unlimited), or a seccomp filter, a security module or kernel lockdown forbids it",
@@ -87,8 +89,9 @@ fn explain_permission() -> String {
     }
 }
 
-/// `LOCKDOWN_BPF_READ_KERNEL` takes the helpers away that read the kernel's memory, in whose place libbpf puts the one that older
-/// kernels have, which is gone as well: what a verifier says then, before 6.9 and since.
+/// Whether the log shows kernel lockdown. `LOCKDOWN_BPF_READ_KERNEL` removes the helpers that read kernel memory.
+/// libbpf falls back to the helper of older kernels, which lockdown removes too. The verifier then prints the first of
+/// these texts before Linux 6.9, and the second since.
 fn is_locked_down(verifier_log: &str) -> bool {
     verifier_reason(verifier_log).is_some_and(|reason| {
         ["unknown func bpf_probe_read", "program of this type cannot use helper bpf_probe_read"]
@@ -100,18 +103,18 @@ fn is_locked_down(verifier_log: &str) -> bool {
 const INTERRUPTED: &str =
     "loading the BPF programs was interrupted again and again (SIGSTOP, a debugger, a cgroup's freezer): try it again";
 
-/// The error for what libbpf gave, with what it printed.
+/// Makes the error from libbpf's error and output.
 #[must_use]
 pub fn diagnose(error: &libbpf_rs::Error, log: &str) -> Error {
     if error.kind() == libbpf_rs::ErrorKind::WouldBlock {
-        // The verifier looks for signals, and has written a log up to there, which says nothing.
+        // The verifier stops at a signal. Its log up to there says nothing.
         return Error::os(INTERRUPTED)(io::Error::from_raw_os_error(libc::EAGAIN));
     }
     if is_memory_short(log) {
         return Error::Memory(LOADING);
     }
     if error.kind() == libbpf_rs::ErrorKind::OutOfMemory {
-        // This process has some, so that it is the kernel that has none, or no more for this cgroup.
+        // This process has memory left, so the kernel ran out of it, or this cgroup reached its limit.
         return Error::os("cannot load the BPF programs")(io::Error::from_raw_os_error(libc::ENOMEM));
     }
     let verifier_log = verifier_log(log);

@@ -1,4 +1,5 @@
-//! The BTF id of `sys_exit`'s tracepoint, which libbpf would search all of the kernel's types for on each load.
+//! Passes libbpf the BTF id of the `sys_exit` tracepoint, which it would otherwise search for in the whole kernel BTF
+//! on every load.
 
 use std::sync::{Once, OnceLock};
 
@@ -10,11 +11,12 @@ use libbpf_sys::{
 
 use crate::btf::vmlinux::TypeIds;
 
-/// What the exit program is attached to.
+/// The BTF id of the exit program's tracepoint.
 static EXIT_TARGET: OnceLock<u32> = OnceLock::new();
 
-/// To be called before the object is opened. To libbpf the exit program is one of another type until it is loaded, since
-/// for its own it would look the target up by itself: among all of the kernel's types, three milliseconds.
+/// Registers the handler of the exit program. Call it before the object is opened. libbpf then treats the exit program
+/// as one of another type until it is loaded. For its real type, libbpf would search all of the kernel's types for the
+/// target, which takes three milliseconds.
 pub fn handle_exit_program() {
     static REGISTER: Once = Once::new();
     REGISTER.call_once(|| {
@@ -26,7 +28,7 @@ pub fn handle_exit_program() {
             prog_attach_fn: None,
         };
         let section = c"tp_btf/sys_exit".as_ptr();
-        // SAFETY: libbpf copies the section's name and the options. Where it cannot, it takes its own handler.
+        // SAFETY: libbpf copies the section's name and the options. If it cannot, it uses its own handler.
         unsafe {
             libbpf_sys::libbpf_register_prog_handler(
                 section,
@@ -40,33 +42,33 @@ pub fn handle_exit_program() {
 
 /// # Safety
 ///
-/// To be called by libbpf, with a program that it is about to load and the options that it loads it with.
+/// libbpf calls it with a program that it is about to load, and with the options of that load.
 unsafe extern "C" fn prepare_exit_program(
     program: *mut bpf_program,
     options: *mut bpf_prog_load_opts,
     _cookie: std::ffi::c_long,
 ) -> std::ffi::c_int {
     let Some(&target) = EXIT_TARGET.get() else { return -libc::EINVAL };
-    // SAFETY: the promise of the caller.
+    // SAFETY: the caller guarantees both pointers.
     unsafe {
         (*options).attach_btf_id = target;
         libbpf_sys::bpf_program__set_type(program, BPF_PROG_TYPE_TRACING)
     }
 }
 
-/// What the exit program is attached to, where that is known.
+/// Returns the BTF id of the exit program's tracepoint, if it is known.
 #[must_use]
 pub fn exit_target() -> Option<u32> {
     EXIT_TARGET.get().copied()
 }
 
-/// Says what the exit program is attached to. libbpf has to find it where it is not known.
+/// Sets the target of the exit program. If its id is unknown, libbpf has to find it.
 ///
 /// # Errors
 ///
 /// Those of libbpf.
-pub fn set_exit_target(program: &mut OpenProgramMut<'_>, numbers: Option<TypeIds>) -> libbpf_rs::Result<()> {
-    if let Some(target) = numbers.and_then(|numbers| numbers.sys_exit) {
+pub fn set_exit_target(program: &mut OpenProgramMut<'_>, ids: Option<TypeIds>) -> libbpf_rs::Result<()> {
+    if let Some(target) = ids.and_then(|ids| ids.sys_exit) {
         EXIT_TARGET.get_or_init(|| target);
         return Ok(());
     }

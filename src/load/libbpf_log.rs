@@ -1,4 +1,4 @@
-//! What libbpf prints, kept for errors and off the terminal.
+//! Captures libbpf's output for errors and keeps it off the terminal.
 
 use std::cell::RefCell;
 use std::ffi::{c_char, c_int, c_uint, c_void};
@@ -9,62 +9,64 @@ use crate::error::Result;
 use crate::load::diagnose::diagnose;
 use crate::memory::fallible;
 
-/// What one message may take: libbpf's largest verifier log, 16 MiB, and what it prints around that; or less of it where there
-/// is no memory for so much. Untouched but for the text. Above 32 MiB malloc draws no conclusions from a block that is freed.
+/// Buffer sizes for one message, tried in turn: libbpf's largest verifier log is 16 MiB, and it prints some more around
+/// that. Without memory for that much, a smaller buffer does. Only the pages with text are touched. malloc does not
+/// adapt its thresholds to a freed block above 32 MiB.
 const ROOMS: [usize; 3] = [33 << 20, 256 << 10, 4 << 10];
 
-/// A verifier's log can be megabytes; after one of those no more is kept.
+/// How long a log may be before further messages are dropped. A single verifier log can be megabytes.
 const LOG_BYTES: usize = 1 << 20;
 
 thread_local! {
-    /// What libbpf prints on this thread, while it is wanted.
+    /// libbpf's output on this thread, while a load wants it.
     static LOG: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
 }
 
 unsafe extern "C" {
-    /// `stdio.h`'s. A `va_list` that is passed on is a pointer on every ABI that rawtp is built for.
+    /// The function of `stdio.h`. A `va_list` that is passed on is a pointer on every ABI that rawtp is built for.
     fn vsnprintf(text: *mut c_char, bytes: usize, format: *const c_char, arguments: *mut c_void) -> c_int;
 }
 
-/// Not by `libbpf_rs::set_print`, which makes a `String` of each message and cannot do without the memory for it.
+/// The callback for libbpf. `libbpf_rs::set_print` is not used because it makes a `String` of each message, which needs
+/// memory that may be missing.
 ///
 /// # Safety
 ///
-/// To be called by libbpf, with a format and what it asks for.
+/// libbpf calls it with a format and the arguments that the format asks for.
 unsafe extern "C" fn capture(level: c_uint, format: *const c_char, arguments: *mut c_void) -> c_int {
     if level <= libbpf_sys::LIBBPF_INFO {
-        // SAFETY: the caller's promise; so many bytes there are.
+        // SAFETY: the caller guarantees the format and its arguments; the buffer has room for `bytes`.
         keep(|text, bytes| unsafe { vsnprintf(text, bytes, format, arguments) });
     }
     0
 }
 
-/// Adds to this thread's log what `print` writes: as `snprintf` does, and gives what that returns.
+/// Adds the output of `print` to this thread's log. `print` writes and returns as `snprintf` does.
 fn keep(print: impl FnOnce(*mut c_char, usize) -> c_int) {
-    // A thread that ends may have given its log back already. What nobody wants is dropped.
+    // A thread that ends may have freed its log already. Output that no load wants is dropped.
     let _ = LOG.try_with(|log| {
         let Ok(mut log) = log.try_borrow_mut() else { return };
         let Some(log) = log.as_mut().filter(|log| log.len() < LOG_BYTES) else { return };
         let Some(room) = ROOMS.into_iter().find(|&room| fallible(|| log.try_reserve_exact(room)).is_ok()) else {
             return;
         };
-        // SAFETY: behind what there is, that much was reserved.
+        // SAFETY: `room` bytes were reserved behind the log's end.
         let wanted = print(unsafe { log.as_mut_ptr().add(log.len()) }.cast(), room);
-        // Without the NUL, which stands there too.
+        // The NUL is written too, but does not count.
         let written = usize::try_from(wanted).map_or(0, |wanted| wanted.min(room - 1));
-        // SAFETY: it has written so many, which is fewer than were reserved.
+        // SAFETY: `written` bytes were written, which are fewer than were reserved.
         unsafe { log.set_len(log.len() + written) };
     });
 }
 
-/// All up to the first byte that is not UTF-8, without a copy: there may be no memory for one.
+/// Returns the log up to the first byte that is not UTF-8. It makes no copy, because there may be no memory for one.
 fn text(mut log: Vec<u8>) -> String {
     let valid = log.utf8_chunks().next().map_or(0, |chunk| chunk.valid().len());
     log.truncate(valid);
     String::from_utf8(log).unwrap_or_default()
 }
 
-/// Runs a load with libbpf's messages kept for the error.
+/// Runs a load and keeps libbpf's output for its error.
 ///
 /// # Errors
 ///
@@ -77,14 +79,14 @@ pub fn with_log<T>(load: impl FnOnce() -> libbpf_rs::Result<T>) -> Result<T> {
     loaded.map_err(|error| diagnose(&error, &text(log)))
 }
 
-/// Takes libbpf's messages over, on all threads and to the end of the process.
+/// Takes over libbpf's output on all threads until the process ends.
 ///
-/// The module does so before anything else: libbpf prints not only while it loads. Of an unreadable
-/// `/sys/devices/system/cpu/possible` or of a failed probe it complains on whatever thread asks.
+/// The module calls this before anything else, because libbpf prints not only during loads. It also complains about an
+/// unreadable `/sys/devices/system/cpu/possible` or a failed probe, on whatever thread asks.
 pub fn keep_off_stderr() {
-    static TAKEN: Once = Once::new();
-    TAKEN.call_once(|| {
-        // SAFETY: the same function but for the type of its last argument, a pointer whose name differs by ABI.
+    static REGISTER: Once = Once::new();
+    REGISTER.call_once(|| {
+        // SAFETY: the function types differ only in the last argument, a pointer whose name differs by ABI.
         let capture = unsafe {
             mem::transmute::<
                 unsafe extern "C" fn(c_uint, *const c_char, *mut c_void) -> c_int,
@@ -103,7 +105,7 @@ mod tests {
     use super::*;
 
     fn print(message: &CStr) {
-        // SAFETY: so many bytes may be written, with their NUL; the format asks for a C string.
+        // SAFETY: there is room for `bytes`, NUL included, and the format asks for a C string.
         keep(|text, bytes| unsafe { libc::snprintf(text, bytes, c"%s".as_ptr(), message.as_ptr()) });
     }
 
@@ -122,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_ends_before_what_is_no_text() {
+    fn a_log_ends_before_the_first_byte_that_is_not_utf8() {
         assert_eq!(text(b"all of it\n".to_vec()), "all of it\n");
         assert_eq!(text(b"up to\xff here".to_vec()), "up to");
         assert_eq!(text(b"\xff".to_vec()), "");

@@ -1,8 +1,8 @@
-//! The ids of the host's BPF maps, by an iterator of `bpf/probes/live_maps.bpf.c`.
+//! Lists the ids of the host's BPF maps by an iterator (`bpf/probes/live_maps.bpf.c`).
 //!
-//! A broker's client can keep the ring of a tracer that has ended, open or mapped, and its memory is not free until the
-//! last holder is gone. The kernel tells nobody of that moment. But then the map's id is gone from the list, and ids
-//! are not used again before the kernel has gone through all 2³¹ of them.
+//! A broker's client can keep the ring of an ended tracer open or mapped. The ring's memory is freed when its last
+//! holder is gone, and the kernel does not announce that moment. But then the map's id is missing from the list. The
+//! kernel does not reuse an id before it has used all 2³¹.
 
 use std::fs::File;
 use std::io::Read;
@@ -16,7 +16,7 @@ use crate::load::libbpf_log::with_log;
 use crate::skel::LIVE_MAPS;
 use crate::sys::fd::{copy, owned};
 
-/// Loads the iterator. Its descriptor is all that [`ids`] needs.
+/// Loads the iterator. [`ids`] needs only its descriptor.
 ///
 /// # Errors
 ///
@@ -29,13 +29,13 @@ pub fn iterator() -> Result<OwnedFd> {
     copy(&link)
 }
 
-/// The ids of all maps that are held by anything: descriptors, mappings, programs.
+/// Returns the ids of all maps that a descriptor, a mapping or a program holds.
 ///
 /// # Errors
 ///
 /// [`Error::Os`] with what bpf(2) or read(2) said.
 pub fn ids(iterator: BorrowedFd<'_>) -> Result<Vec<u32>> {
-    // SAFETY: bpf_iter_create takes the number of a descriptor and gives that of a new one, or an error below zero.
+    // SAFETY: bpf_iter_create takes a descriptor's number and returns that of a new one, or a negative error.
     let list = owned(unsafe { libbpf_sys::bpf_iter_create(iterator.as_raw_fd()) }.into());
     let mut list = File::from(list.map_err(Error::os("cannot list BPF maps"))?);
     let mut bytes = Vec::new();
@@ -44,7 +44,7 @@ pub fn ids(iterator: BorrowedFd<'_>) -> Result<Vec<u32>> {
     Ok(ids.iter().copied().map(u32::from_ne_bytes).collect())
 }
 
-/// The id of a map.
+/// Returns the id of a map.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! What a session lives on: descriptors, whoever has loaded the programs.
+//! The file descriptors a session needs, whether this process, sudo or a broker loaded the programs.
 
 use std::os::fd::OwnedFd;
 
@@ -8,27 +8,27 @@ use crate::ring::counters::COUNTERS_BYTES;
 use crate::sys::fdinfo::Fdinfo;
 use crate::sys::mmap::page_bytes;
 
-/// More CPUs than Linux can have.
+/// A bound on the slots that no machine exceeds.
 const SLOTS_MAX: usize = 1 << 16;
 
-/// `enum bpf_map_type` of include/uapi/linux/bpf.h, as fdinfo has it.
+/// Numbers of `enum bpf_map_type` (include/uapi/linux/bpf.h), as fdinfo shows them.
 const ARRAY: u64 = libbpf_sys::BPF_MAP_TYPE_ARRAY as u64;
 const RINGBUF: u64 = libbpf_sys::BPF_MAP_TYPE_RINGBUF as u64;
 
-/// Descriptors of all that a session needs; libbpf's own copies are gone.
+/// All descriptors that a session needs. libbpf's own copies are closed.
 #[derive(Debug)]
 pub struct Loaded {
     /// The ring buffer map.
     pub ring: OwnedFd,
-    /// What the programs count: an element for each slot. Frozen: nobody but they can write it.
+    /// The counters, one element per slot. The map is frozen, so only the programs can write it.
     pub counters: OwnedFd,
-    /// The word that ends the counting, which user space writes.
+    /// The word by which user space stops the counting.
     pub switch: OwnedFd,
     /// The size of the ring.
     pub ring_bytes: usize,
-    /// How many elements `counters` has.
+    /// The number of elements of `counters`.
     pub slots: usize,
-    /// The programs.
+    /// The attached programs and their links.
     pub attached: Attached,
 }
 
@@ -37,8 +37,8 @@ fn wrong<T>(what: String) -> Result<T> {
 }
 
 impl Loaded {
-    /// Checks what came out of another process, by what the kernel says of it: that these are the maps that it is said
-    /// they are. A file in the place of one could be made shorter later, and reading on would kill this process.
+    /// Checks descriptors from another process by the kernel's own description: each must be the kind of map it is said
+    /// to be. Somebody could later shorten a file in place of a map, and reading on would kill this process.
     ///
     /// # Errors
     ///

@@ -1,4 +1,17 @@
-//! Choose, open, set rodata, load.
+//! Chooses, configures and loads the programs.
+//!
+//! * `attach`: attaches the loaded programs
+//! * `coverage`: which hook sees each kind of event
+//! * `cve_2024_41009`: tests whether rings are safe on this kernel
+//! * `diagnose`: finds out why the kernel refused a load
+//! * `exit_target`: spares libbpf the search for the exit program's target
+//! * `libbpf_log`: captures libbpf's output
+//! * `live_maps`: lists the host's BPF maps
+//! * `loaded`: the descriptors a session needs
+//! * `parallel`: loads programs in parallel
+//! * `preemptible`: whether the kernel preempts programs
+//! * `probe`: tries single steps of a load
+//! * `rdonly_cast`: patches calls of `bpf_rdonly_cast`
 
 pub mod attach;
 pub mod coverage;
@@ -46,20 +59,20 @@ use crate::sys::mmap::probe_mapping;
 use crate::sys::signals::{Interrupted, uninterrupted};
 use crate::syscall::{numbers, requests};
 
-/// How many elements `counters` has.
+/// Returns the number of elements of `counters`.
 fn slots(plan: &Plan, cpus: u32) -> u32 {
     if plan.without_requests.is_some() { cpus } else { 2 * cpus }
 }
 
-/// How many thread ids there can be: each has a byte in the programs' `in_flight`.
+/// Returns the number of possible thread ids. Each has a byte in the programs' `in_flight`.
 fn thread_ids() -> u32 {
-    // In a pid namespace of its own, a process may read what is true there only (since Linux 6.14).
+    // In a pid namespace of its own, a process may read a limit that is only valid there (since Linux 6.14).
     let inner = fs::metadata("/proc/self/ns/pid").map_or(true, |namespace| namespace.ino() != INITIAL_PID_NS);
     let shown = fs::read_to_string("/proc/sys/kernel/pid_max").ok().filter(|_| !inner);
     shown.and_then(|shown| shown.trim().parse().ok()).unwrap_or(PID_MAX).min(PID_MAX)
 }
 
-/// The calls that are watched, and what a record of them holds.
+/// Writes the watched calls and the contents of their records into the programs.
 fn configure(open: &mut OpenRawtpSkel<'_>, config: &Config, plan: &Plan, cpus: u32) -> libbpf_rs::Result<()> {
     let rodata = open.maps.rodata_data.as_deref_mut().expect("the object has a .rodata section, which is made with it");
     for syscall in &config.syscalls {
@@ -72,11 +85,11 @@ fn configure(open: &mut OpenRawtpSkel<'_>, config: &Config, plan: &Plan, cpus: u
             rodata.cfg_requests[opcode] = request;
         }
     }
-    let numbers = VmlinuxBtf::numbers();
-    rodata.cfg_task_type = numbers.map_or(0, |numbers| numbers.task_struct);
-    if let Some(numbers) = numbers.filter(|&numbers| cast(numbers).is_some()) {
-        rodata.cfg_dentry_type = numbers.dentry.unwrap_or(0);
-        rodata.cfg_mount_type = numbers.mount.unwrap_or(0);
+    let ids = VmlinuxBtf::type_ids();
+    rodata.cfg_task_type = ids.map_or(0, |ids| ids.task_struct);
+    if let Some(ids) = ids.filter(|&ids| cast(ids).is_some()) {
+        rodata.cfg_dentry_type = ids.dentry.unwrap_or(0);
+        rodata.cfg_mount_type = ids.mount.unwrap_or(0);
     }
     rodata.cfg_cpus = cpus;
     rodata.cfg_paths = config.fields.any(&fields::PATHS) || config.filters.has_paths();
@@ -113,16 +126,16 @@ fn configure(open: &mut OpenRawtpSkel<'_>, config: &Config, plan: &Plan, cpus: u
     open.progs.handle_request.set_autoload(with_requests);
     open.progs.handle_completion.set_autoload(with_requests && config.results);
     if !plan.classic && config.results {
-        set_exit_target(&mut open.progs.handle_sys_exit, numbers)?;
+        set_exit_target(&mut open.progs.handle_sys_exit, ids)?;
     }
     if !with_requests || !config.results {
-        // A map that no program uses is made all the same.
+        // A map is created even if no program uses it.
         open.maps.requests.set_max_entries(1)?;
     }
     Ok(())
 }
 
-/// Writes what libbpf cannot into the programs, once it has put their functions behind them.
+/// Patches the instructions that libbpf cannot resolve quickly, once it has appended the programs' functions to them.
 fn patch(open: &mut OpenRawtpSkel<'_>) -> libbpf_rs::Result<()> {
     let object = open.open_object().as_libbpf_object().as_ptr();
     // SAFETY: the object is open, and borrowed by nobody else.
@@ -138,34 +151,34 @@ fn patch(open: &mut OpenRawtpSkel<'_>) -> libbpf_rs::Result<()> {
         &mut progs.trace_sys_exit,
         &mut progs.handle_request,
     ] {
-        patch_calls(program, VmlinuxBtf::numbers())?;
+        patch_calls(program, VmlinuxBtf::type_ids())?;
     }
     Ok(())
 }
 
-/// Descriptors that a load takes at its height, and some to spare.
+/// The peak number of descriptors of a load, and some to spare.
 const DESCRIPTORS: usize = 32;
 
-/// Out of descriptors, libbpf's probing takes every feature for missing, and what fails in the end names anything but the
-/// reason.
+/// Checks for free descriptors. Without them every libbpf feature probe fails, and the final error names a wrong cause.
 fn check_descriptors() -> Result<()> {
     let null = fs::File::open("/dev/null").map_err(Error::os("cannot load the BPF programs"))?;
     let spare: std::io::Result<Vec<fs::File>> = (0..DESCRIPTORS).map(|_| null.try_clone()).collect();
     spare.map(drop).map_err(Error::os("cannot load the BPF programs"))
 }
 
-/// The same for memory, with the ring that is mapped at the end. Under `RLIMIT_AS` address space is what runs out.
+/// Checks for free memory in the same way, including the ring that is mapped at the end. Under `RLIMIT_AS`, address
+/// space runs out.
 fn check_memory(ring_bytes: usize) -> Result<()> {
     probe_mapping(LOAD_BYTES + ring_bytes).map_err(Error::memory(LOADING))
 }
 
-/// Why no program for `io_uring` is to be loaded, if none is.
+/// Returns the reason to leave out the `io_uring` programs, if there is one.
 fn no_requests(config: &Config) -> Option<String> {
     let none = config.syscalls.iter().all(|syscall| requests(syscall).next().is_none());
     none.then(|| "io_uring has no request that does what the chosen syscalls do".into())
 }
 
-/// Why no program for cgroups is to be loaded, if none is.
+/// Returns the reason to leave out the cgroup programs, if there is one.
 fn no_cgroups(config: &Config) -> Option<String> {
     if !config.fields.any(&fields::CGROUP) {
         return Some("fields names none of container_id, pod_id, unit".into());
@@ -175,7 +188,7 @@ fn no_cgroups(config: &Config) -> Option<String> {
 
 const PREEMPTIBLE: &str = "this kernel preempts programs of raw tracepoints, and skips them meanwhile for other tasks";
 
-/// What the classic tracepoints cannot do without: `bpf_task_pt_regs`, which came with Linux 5.15.
+/// Checks for the helper that classic tracepoints need: `bpf_task_pt_regs`, since Linux 5.15.
 fn check_classic() -> Result<()> {
     let (kind, helper) = (libbpf_sys::BPF_PROG_TYPE_TRACEPOINT, libbpf_sys::BPF_FUNC_task_pt_regs);
     // SAFETY: no options.
@@ -188,12 +201,12 @@ fn check_classic() -> Result<()> {
     }
 }
 
-/// Loads and attaches what the configuration asks for. No signal interrupts it.
+/// Loads and attaches the programs that the configuration asks for. Signals do not interrupt it.
 ///
 /// # Errors
 ///
-/// [`Error::Permission`], [`Error::UnsupportedKernel`], [`Error::Load`], or [`Error::Os`] when descriptors run out, or the
-/// load was interrupted all the same.
+/// [`Error::Permission`], [`Error::UnsupportedKernel`], [`Error::Load`], or [`Error::Os`] when descriptors run out or
+/// the load was interrupted all the same.
 pub fn load(config: &Config) -> Result<Loaded> {
     uninterrupted(|| load_best(config))
 }
@@ -228,7 +241,8 @@ fn load_best(config: &Config) -> Result<Loaded> {
     load_optional(config, cpus, &plan)
 }
 
-/// To see system calls is what a tracer is for: it does not fail for what comes on top.
+/// Loads with the optional programs, or without those the verifier rejects. A tracer must see system calls; it does not
+/// fail because of the rest.
 fn load_optional(config: &Config, cpus: u32, plan: &Plan) -> Result<Loaded> {
     let (message, verifier_log) = match load_with(config, cpus, plan) {
         Err(Error::Load { message, verifier_log }) => (message, verifier_log),
@@ -237,7 +251,7 @@ fn load_optional(config: &Config, cpus: u32, plan: &Plan) -> Result<Loaded> {
     let why = verifier_reason(&verifier_log).map_or(message.clone(), |line| format!("the kernel's verifier: {line}"));
     let (requests, cgroups) = (plan.without_requests.is_none(), plan.without_cgroups.is_none());
     let mut refusal = Error::Load { message, verifier_log };
-    // Which of the programs was refused, only leaving them out tells.
+    // Only leaving programs out shows which one was rejected.
     for (drop_requests, drop_cgroups) in [(true, false), (false, true), (true, true)] {
         if drop_requests && !requests || drop_cgroups && !cgroups {
             continue;
@@ -257,26 +271,26 @@ fn load_optional(config: &Config, cpus: u32, plan: &Plan) -> Result<Loaded> {
     Err(refusal)
 }
 
-/// Programs beside each other, if that can be done.
+/// Loads programs in parallel where that works, otherwise in sequence.
 fn load_with(config: &Config, cpus: u32, plan: &Plan) -> Result<Loaded> {
-    let ways: &[bool] = if plan.without_requests.is_none() || config.results { &[true, false] } else { &[false] };
-    let loaded = ways.iter().find_map(|&is_beside| load_once(config, cpus, plan, is_beside).transpose());
+    let modes: &[bool] = if plan.without_requests.is_none() || config.results { &[true, false] } else { &[false] };
+    let loaded = modes.iter().find_map(|&in_parallel| load_once(config, cpus, plan, in_parallel).transpose());
     loaded.expect("the last of the ways leaves no program out")
 }
 
-/// `None` when one that was to be loaded beside the others could not.
-fn load_once(config: &Config, cpus: u32, plan: &Plan, is_beside: bool) -> Result<Option<Loaded>> {
+/// Loads once. `None` when a program that was to load in parallel could not.
+fn load_once(config: &Config, cpus: u32, plan: &Plan, in_parallel: bool) -> Result<Option<Loaded>> {
     let (mut storage, mut another) = (MaybeUninit::uninit(), MaybeUninit::uninit());
-    let mut types = VmlinuxBtf::new();
+    let mut btf = VmlinuxBtf::new();
     let mut is_short = false;
     let loaded = with_log(|| {
         handle_exit_program();
         let mut builder = RawtpSkelBuilder::default();
-        if let Some(types) = &types {
-            builder.object_builder_mut().btf_custom_path(types.path())?;
+        if let Some(btf) = &btf {
+            builder.object_builder_mut().btf_custom_path(btf.path())?;
         }
         let mut open = builder.open(&mut storage)?;
-        let filled = types.as_mut().map(|types| types.fill(open.open_object())).transpose();
+        let filled = btf.as_mut().map(|btf| btf.fill(open.open_object())).transpose();
         let filled = filled.map_err(|OutOfMemory| {
             is_short = true;
             libbpf_rs::Error::from_raw_os_error(libc::ENOMEM)
@@ -289,7 +303,7 @@ fn load_once(config: &Config, cpus: u32, plan: &Plan, is_beside: bool) -> Result
         config.filters.configure(&mut open)?;
         patch(&mut open)?;
         let none = ParallelPrograms { request: None, exit: None };
-        let loaded = if is_beside { load_parallel(open)? } else { Some((open.load()?, none)) };
+        let loaded = if in_parallel { load_parallel(open)? } else { Some((open.load()?, none)) };
         if let Some((skel, _)) = &loaded {
             config.filters.fill(skel)?;
         }
@@ -298,12 +312,12 @@ fn load_once(config: &Config, cpus: u32, plan: &Plan, is_beside: bool) -> Result
     if is_short {
         return Err(Error::Memory(LOADING));
     }
-    let Some((skel, beside)) = loaded? else {
+    let Some((skel, parallel)) = loaded? else {
         return Ok(None);
     };
     freeze(skel.maps.counters.as_fd())?;
     Ok(Some(Loaded {
-        attached: Attached::new(&skel, &beside, config, plan)?,
+        attached: Attached::new(&skel, &parallel, config, plan)?,
         ring: copy(&skel.maps.events)?,
         counters: copy(&skel.maps.counters)?,
         switch: copy(&skel.maps.data_closed)?,
@@ -312,7 +326,7 @@ fn load_once(config: &Config, cpus: u32, plan: &Plan, is_beside: bool) -> Result
     }))
 }
 
-/// Whoever gets the map, gets it to read; the programs still write.
+/// Makes the map read-only for every process. The programs can still write it.
 fn freeze(map: BorrowedFd<'_>) -> Result<()> {
     // SAFETY: a descriptor.
     match unsafe { libbpf_sys::bpf_map_freeze(map.as_raw_fd()) } {
@@ -325,7 +339,7 @@ fn freeze(map: BorrowedFd<'_>) -> Result<()> {
 ///
 /// # Errors
 ///
-/// [`Error::Load`], always, unless the kernel does not let us come that far.
+/// [`Error::Load`] always, unless the kernel already refuses an earlier step.
 pub fn load_rejected() -> Result<()> {
     uninterrupted(|| with_log(|| ObjectBuilder::default().open_memory(VERIFIER_REJECTS)?.load().map(drop)))
 }

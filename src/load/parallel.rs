@@ -1,4 +1,4 @@
-//! Loading programs beside each other. The kernel's verifier is what a load waits for, and it can run on several CPUs.
+//! Loads programs in parallel. A load spends most of its time in the kernel's verifier, which can run on several CPUs.
 
 use std::ffi::CStr;
 use std::os::fd::OwnedFd;
@@ -18,16 +18,16 @@ use crate::skel::{OpenRawtpSkel, RawtpSkel};
 use crate::sys::fd::owned;
 use crate::sys::signals::Blocked;
 
-/// What was loaded beside the skeleton's programs, in place of those of the same name.
+/// The programs loaded in parallel to the skeleton's, in place of its own of the same name.
 #[derive(Debug)]
 pub struct ParallelPrograms {
-    /// The program for requests of `io_uring`'s.
+    /// The program for `io_uring` requests.
     pub request: Option<OwnedFd>,
-    /// That for the exits of system calls.
+    /// The program for exits of system calls.
     pub exit: Option<OwnedFd>,
 }
 
-/// What a program is to the kernel.
+/// The kernel's parameters of a program.
 #[derive(Debug, Clone, Copy)]
 struct Kind {
     name: &'static CStr,
@@ -36,36 +36,36 @@ struct Kind {
     target: u32,
 }
 
-/// All that the kernel takes of a program, copied: libbpf goes on with the object meanwhile.
+/// A copy of everything that the kernel needs of a program. libbpf uses the object meanwhile.
 struct ProgramCopy {
     kind: Kind,
     instructions: Vec<bpf_insn>,
     functions: Vec<bpf_func_info>,
     lines: Vec<bpf_line_info>,
-    types: i32,
+    btf_fd: i32,
 }
 
 /// # Safety
 ///
-/// `start` is of `count` elements, or NULL.
+/// `start` points to `count` elements, or is NULL.
 unsafe fn copied<T: Copy>(start: *const T, count: u32) -> Vec<T> {
     let start = NonNull::new(start.cast_mut());
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller guarantees `count` elements.
     start.map_or_else(Vec::new, |start| unsafe { slice::from_raw_parts(start.as_ptr(), count as usize) }.to_vec())
 }
 
 impl ProgramCopy {
-    /// Of a prepared object, where nothing is left to be written into the program.
-    fn new(program: &OpenProgramMut<'_>, kind: Kind, types: i32) -> Self {
+    /// Copies a program of a prepared object, whose instructions are final.
+    fn new(program: &OpenProgramMut<'_>, kind: Kind, btf_fd: i32) -> Self {
         let raw = program.as_libbpf_object().as_ptr();
-        // SAFETY: the program's own, unchanged while it is borrowed.
+        // SAFETY: the pointers are the program's own, and it does not change while it is borrowed.
         unsafe {
             Self {
                 kind,
                 instructions: program.insns().to_vec(),
                 functions: copied(libbpf_sys::bpf_program__func_info(raw), libbpf_sys::bpf_program__func_info_cnt(raw)),
                 lines: copied(libbpf_sys::bpf_program__line_info(raw), libbpf_sys::bpf_program__line_info_cnt(raw)),
-                types,
+                btf_fd,
             }
         }
     }
@@ -75,7 +75,7 @@ impl ProgramCopy {
             sz: size_of::<bpf_prog_load_opts>() as _,
             expected_attach_type: self.kind.attach,
             attach_btf_id: self.kind.target,
-            prog_btf_fd: self.types.cast_unsigned(),
+            prog_btf_fd: self.btf_fd.cast_unsigned(),
             func_info: self.functions.as_ptr().cast(),
             func_info_cnt: self.functions.len() as u32,
             func_info_rec_size: size_of::<bpf_func_info>() as u32,
@@ -84,7 +84,7 @@ impl ProgramCopy {
             line_info_rec_size: size_of::<bpf_line_info>() as u32,
             ..Default::default()
         };
-        // SAFETY: all pointers are to values that outlive the call, with the sizes that they have.
+        // SAFETY: all pointers are to values that outlive the call, with their true sizes.
         let program = unsafe {
             libbpf_sys::bpf_prog_load(
                 self.kind.program,
@@ -99,8 +99,9 @@ impl ProgramCopy {
     }
 }
 
-/// Loads the prepared object, the programs for `io_uring`'s requests and for exits in threads of their own, of those that are
-/// to be loaded. `None` when there is no such thread, or when the kernel refuses one: why, libbpf says when it loads it.
+/// Loads the prepared object. The programs for `io_uring` requests and for exits load in threads of their own, if the
+/// plan has them. `None` when a thread cannot be started or the kernel refuses its program; libbpf gives the reason
+/// when it loads that program itself.
 ///
 /// # Errors
 ///
@@ -108,18 +109,18 @@ impl ProgramCopy {
 pub fn load_parallel(mut open: OpenRawtpSkel<'_>) -> libbpf_rs::Result<Option<(RawtpSkel<'_>, ParallelPrograms)>> {
     let object = open.open_object().as_libbpf_object().as_ptr();
     // SAFETY: the object is open.
-    let types = unsafe { libbpf_sys::bpf_object__btf_fd(object) };
+    let btf_fd = unsafe { libbpf_sys::bpf_object__btf_fd(object) };
     let raw = BPF_PROG_TYPE_RAW_TRACEPOINT;
     let request = Kind { name: c"handle_request", program: raw, attach: 0, target: 0 };
-    let request = take(&mut open.progs.handle_request, request, types);
-    // Where libbpf has to look the target up, the program is libbpf's.
+    let request = take(&mut open.progs.handle_request, request, btf_fd);
+    // If libbpf has to look the target up, libbpf must load the program.
     let target = exit_target().filter(|_| open.progs.handle_sys_exit.autoload());
     let exit = if let Some(target) = target {
         let (program, attach) = (BPF_PROG_TYPE_TRACING, BPF_TRACE_RAW_TP);
-        take(&mut open.progs.handle_sys_exit, Kind { name: c"handle_sys_exit", program, attach, target }, types)
+        take(&mut open.progs.handle_sys_exit, Kind { name: c"handle_sys_exit", program, attach, target }, btf_fd)
     } else {
         let kind = Kind { name: c"trace_sys_exit", program: BPF_PROG_TYPE_TRACEPOINT, attach: 0, target: 0 };
-        take(&mut open.progs.trace_sys_exit, kind, types)
+        take(&mut open.progs.trace_sys_exit, kind, btf_fd)
     };
     thread::scope(|scope| {
         // Python's signal handlers belong to Python's threads.
@@ -130,17 +131,17 @@ pub fn load_parallel(mut open: OpenRawtpSkel<'_>) -> libbpf_rs::Result<Option<(R
         });
         drop(blocked);
         let skel = open.load()?;
-        // The descriptor of the types is open until the skeleton is dropped.
+        // The descriptor of the BTF is open until the skeleton is dropped.
         let loaded = threads.map(|thread| thread.map(|thread| thread.ok().and_then(|thread| thread.join().ok()?)));
-        let is_whole = loaded.iter().flatten().all(Option::is_some);
+        let all_loaded = loaded.iter().flatten().all(Option::is_some);
         let [request, exit] = loaded.map(Option::flatten);
-        Ok(is_whole.then_some((skel, ParallelPrograms { request, exit })))
+        Ok(all_loaded.then_some((skel, ParallelPrograms { request, exit })))
     })
 }
 
-/// Takes a program out of what libbpf loads; `None` when it loads it not.
-fn take(program: &mut OpenProgramMut<'_>, kind: Kind, types: i32) -> Option<ProgramCopy> {
-    let copied = program.autoload().then(|| ProgramCopy::new(program, kind, types))?;
+/// Takes a program out of libbpf's load. `None` when libbpf would not load it.
+fn take(program: &mut OpenProgramMut<'_>, kind: Kind, btf_fd: i32) -> Option<ProgramCopy> {
+    let copied = program.autoload().then(|| ProgramCopy::new(program, kind, btf_fd))?;
     program.set_autoload(false);
     Some(copied)
 }

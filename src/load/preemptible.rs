@@ -6,10 +6,10 @@ use libbpf_sys::BPF_F_SLEEPABLE;
 use crate::load::libbpf_log::keep_off_stderr;
 use crate::sys::bpf::{load, nothing};
 
-/// Whether a raw tracepoint's program can be preempted here. While one is, the kernel skips it for whatever else runs on
-/// the CPU, and says so nowhere but in the program's own count.
+/// Whether the kernel can preempt a raw tracepoint's program. While one is preempted, the kernel skips it for every
+/// other task on that CPU, and only the program's own count shows that.
 ///
-/// Such a kernel lets these programs sleep (`BPF_F_SLEEPABLE`), and has the preemptible RCU that protects them then.
+/// Such a kernel lets these programs sleep (`BPF_F_SLEEPABLE`), and its preemptible RCU protects them.
 #[must_use]
 pub fn is_preemptible() -> bool {
     keep_off_stderr();

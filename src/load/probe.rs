@@ -1,4 +1,4 @@
-//! What a tracer does first, one step at a time: which of them does the kernel refuse?
+//! Tries the first steps of a tracer one by one, to find the one that the kernel refuses.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -10,13 +10,13 @@ use crate::sys::bpf::{attach_raw, load, nothing};
 use crate::sys::fd::owned;
 use crate::sys::signals::Blocked;
 
-/// A command of `bpf(2)` that no kernel has. Bits above these are flags since Linux 7.
+/// A command of `bpf(2)` that no kernel has. Since Linux 7 the bits above are flags.
 const NO_COMMAND: libc::c_long = 0x7fff;
 
-/// The steps and what became of each: 0, or the `errno`. What a step left is gone again.
+/// Returns the steps, each with 0 or its `errno`. Every step is undone.
 ///
-/// `"bpf"` is a command that there is none of: the kernel itself says `EINVAL`, a seccomp filter that stands before it
-/// does not.
+/// The step `"bpf"` calls `bpf(2)` with an invalid command. `EINVAL` means that the call reached the kernel; any other
+/// errno comes from a seccomp filter.
 #[must_use]
 pub fn attempts(ring_bytes: u32) -> Vec<(&'static str, i32)> {
     let _blocked = Blocked::new();
@@ -32,17 +32,17 @@ pub fn attempts(ring_bytes: u32) -> Vec<(&'static str, i32)> {
 }
 
 fn errno(made: &io::Result<OwnedFd>) -> i32 {
-    // Every one of these errors comes from the kernel, by its number.
+    // Each of these errors is an errno of the kernel.
     made.as_ref().err().map_or(0, |error| error.raw_os_error().unwrap_or(libc::EIO))
 }
 
 fn no_command() -> io::Result<OwnedFd> {
-    // SAFETY: the kernel reads no attributes of size 0.
+    // SAFETY: the kernel reads no attributes when their size is 0.
     owned(unsafe { libc::syscall(libc::SYS_bpf, NO_COMMAND, ptr::null::<libc::c_void>(), 0) })
 }
 
 fn ring_buffer(bytes: u32) -> io::Result<OwnedFd> {
-    // SAFETY: NULL is no name, and no options.
+    // SAFETY: NULL means no name and no options.
     owned(unsafe { bpf_map_create(BPF_MAP_TYPE_RINGBUF, ptr::null(), 0, 0, bytes, ptr::null()) }.into())
 }
 
@@ -51,8 +51,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_ring_of_a_size_that_none_has() {
-        // Whoever asks: without the privilege it is EPERM, with it EINVAL.
+    fn a_ring_of_an_impossible_size_is_refused() {
+        // Without the privilege the errno is EPERM, with it EINVAL.
         let refused = ring_buffer(12345).unwrap_err().raw_os_error();
         assert!([Some(libc::EPERM), Some(libc::EINVAL)].contains(&refused), "{refused:?}");
         assert_eq!(attempts(12345)[1], ("ring_buffer", refused.unwrap()));

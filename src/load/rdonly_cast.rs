@@ -1,4 +1,4 @@
-//! Calls of `bpf_rdonly_cast`, which libbpf could only resolve by searching all of the kernel's types on each load.
+//! Patches calls of `bpf_rdonly_cast`, which libbpf could only resolve by searching the whole kernel BTF on every load.
 
 use std::sync::OnceLock;
 
@@ -8,13 +8,14 @@ use libbpf_sys::{BPF_PSEUDO_KFUNC_CALL, bpf_insn};
 use crate::btf::vmlinux::TypeIds;
 use crate::sys::bpf::load;
 
-// Opcodes (include/uapi/linux/bpf.h): BPF_JMP | BPF_CALL, BPF_JMP | BPF_EXIT, and BPF_ALU64 | BPF_MOV with BPF_X or BPF_K.
+// Opcodes (include/uapi/linux/bpf.h): BPF_JMP | BPF_CALL, BPF_JMP | BPF_EXIT, and BPF_ALU64 | BPF_MOV with BPF_X or
+// BPF_K.
 const CALL: u8 = 0x85;
 const EXIT: u8 = 0x95;
 const MOVE: u8 = 0xbf;
 const SET: u8 = 0xb7;
 
-/// The call that stands in the programs for what [`patch_calls`] puts there (`bpf/lib/task.bpf.h`).
+/// The placeholder call in the programs that [`patch_calls`] replaces (`bpf/lib/task.bpf.h`).
 const UNTRUSTED_CALL: i32 = 0x7261_7774;
 
 fn instruction(code: u8, to: u8, from: u8, value: i32) -> bpf_insn {
@@ -28,10 +29,10 @@ fn call_of_kernel(function: u32) -> bpf_insn {
     instruction(CALL, 0, BPF_PSEUDO_KFUNC_CALL as u8, function.cast_signed())
 }
 
-/// The function that gives an address a type, where programs can call it here.
+/// Returns the function that gives an address a type, if programs can call it on this kernel.
 #[must_use]
-pub fn cast(numbers: TypeIds) -> Option<u32> {
-    numbers.rdonly_cast.filter(|&function| can_cast(function, numbers.task_struct))
+pub fn cast(ids: TypeIds) -> Option<u32> {
+    ids.rdonly_cast.filter(|&function| can_cast(function, ids.task_struct))
 }
 
 fn can_cast(function: u32, task: u32) -> bool {
@@ -48,14 +49,14 @@ fn can_cast(function: u32, task: u32) -> bool {
     *CAN.get_or_init(|| load(&call(), 0).is_ok())
 }
 
-/// Makes of the programs' placeholder a call of `bpf_rdonly_cast`; a plain move where that cannot be had. In an object that
-/// is prepared, the program's functions are among its instructions.
+/// Replaces the programs' placeholder by a call of `bpf_rdonly_cast`, or by a plain move where the kernel lacks it. In
+/// a prepared object, a program's functions are among its instructions.
 ///
 /// # Errors
 ///
 /// Out of memory.
-pub fn patch_calls(program: &mut OpenProgramMut<'_>, numbers: Option<TypeIds>) -> libbpf_rs::Result<()> {
-    let call = numbers.and_then(cast).map(call_of_kernel);
+pub fn patch_calls(program: &mut OpenProgramMut<'_>, ids: Option<TypeIds>) -> libbpf_rs::Result<()> {
+    let call = ids.and_then(cast).map(call_of_kernel);
     let by = call.unwrap_or_else(|| instruction(MOVE, 0, 1, 0));
     let mut instructions = program.insns().to_vec();
     for instruction in &mut instructions {
@@ -64,8 +65,8 @@ pub fn patch_calls(program: &mut OpenProgramMut<'_>, numbers: Option<TypeIds>) -
         }
     }
     let (program, start) = (program.as_libbpf_object().as_ptr(), instructions.as_mut_ptr());
-    // SAFETY: libbpf copies as many instructions as there are. As many as before: what it still has to write into them
-    // keeps its places.
+    // SAFETY: libbpf copies `len` instructions. Their number is unchanged, so the offsets that libbpf still has to
+    // patch stay valid.
     let failed = unsafe { libbpf_sys::bpf_program__set_insns(program, start, instructions.len() as _) };
     if failed == 0 { Ok(()) } else { Err(libbpf_rs::Error::from_raw_os_error(-failed)) }
 }

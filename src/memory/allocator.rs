@@ -1,9 +1,9 @@
-//! Rust's allocator: malloc, and a reserve of its own for when malloc has nothing left.
+//! Rust's global allocator: malloc, and a reserve for when malloc fails.
 //!
-//! Stable Rust has no way but to abort when an allocation fails that cannot say so, and every `String`, `Box` and `Arc` of
-//! the standard library and of other crates is one. The reserve lies in the extension's own data, so that it is there
-//! whatever happens later, and nobody else, Python's allocator above all, can take it. It serves small things only, between
-//! two checks (`memory.rs`).
+//! Stable Rust can only abort when an allocation fails that cannot report an error, and every `String`, `Box` and `Arc`
+//! of the standard library and of other crates is such an allocation. The reserve lies in the extension's own data. So
+//! it is there whatever happens later, and no other allocator, above all Python's, can take it. It serves only small
+//! allocations, between two checks (`memory/mod.rs`).
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
@@ -12,15 +12,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::memory::{may_fail, note_shortage};
 
-/// Blocks of a size, each a bit of a word; an allocation is a run of blocks within one word. No lock: a child of `fork` could
-/// find it held by a thread that it does not have.
+/// Blocks of one size, each a bit of a word. An allocation is a run of blocks within one word. There is no lock,
+/// because in the child of a `fork` a thread that no longer exists could hold it.
 #[repr(C, align(4096))]
 struct Pool<const BLOCK: usize, const WORDS: usize> {
     blocks: UnsafeCell<[[[u8; BLOCK]; 64]; WORDS]>,
     taken: [AtomicU64; WORDS],
 }
 
-// SAFETY: who takes a run of blocks, by setting its bits, is alone with it until he clears them.
+// SAFETY: a thread takes a run of blocks by setting its bits and owns it alone until it clears them.
 unsafe impl<const BLOCK: usize, const WORDS: usize> Sync for Pool<BLOCK, WORDS> {}
 
 impl<const BLOCK: usize, const WORDS: usize> Pool<BLOCK, WORDS> {
@@ -28,7 +28,7 @@ impl<const BLOCK: usize, const WORDS: usize> Pool<BLOCK, WORDS> {
         Self { blocks: UnsafeCell::new([[[0; BLOCK]; 64]; WORDS]), taken: [const { AtomicU64::new(0) }; WORDS] }
     }
 
-    /// The run of bits for a layout, if it fits a word.
+    /// Returns the run of bits for a layout, if it fits in a word.
     fn run(layout: Layout) -> Option<u64> {
         let blocks = layout.size().div_ceil(BLOCK).max(1);
         (blocks <= 64 && layout.align() <= BLOCK).then(|| u64::MAX >> (64 - blocks))
@@ -39,7 +39,7 @@ impl<const BLOCK: usize, const WORDS: usize> Pool<BLOCK, WORDS> {
         for (word, taken) in self.taken.iter().enumerate() {
             let mut now = taken.load(Ordering::Relaxed);
             while let Some(shift) = (0..=run.leading_zeros()).find(|shift| now & run << shift == 0) {
-                // Acquire: what the last owner wrote there comes before what this one does.
+                // Acquire orders the last owner's writes before those of the new one.
                 match taken.compare_exchange_weak(now, now | run << shift, Ordering::Acquire, Ordering::Relaxed) {
                     // SAFETY: the block is one of this pool's.
                     Ok(_) => return Some(unsafe { self.start().add((64 * word + shift as usize) * BLOCK) }),
@@ -58,7 +58,7 @@ impl<const BLOCK: usize, const WORDS: usize> Pool<BLOCK, WORDS> {
         address.addr().wrapping_sub(self.start().addr()) < size_of_val(&self.blocks)
     }
 
-    /// Gives back what `take` gave for the same layout.
+    /// Returns memory that `take` gave for the same layout.
     fn give_back(&self, address: *mut u8, layout: Layout) {
         let block = (address.addr() - self.start().addr()) / BLOCK;
         let run = Self::run(layout).unwrap_or(0);
@@ -66,7 +66,7 @@ impl<const BLOCK: usize, const WORDS: usize> Pool<BLOCK, WORDS> {
     }
 }
 
-/// 256 KiB for small things, and 1 MiB for the few of up to 256 KiB each.
+/// 256 KiB for small allocations, and 1 MiB for the few of up to 256 KiB each.
 #[repr(C)]
 struct Reserve {
     small: Pool<64, 64>,
@@ -76,7 +76,7 @@ struct Reserve {
 static RESERVE: Reserve = Reserve { small: Pool::new(), large: Pool::new() };
 
 impl Reserve {
-    /// NULL when there is no room, too.
+    /// Takes memory for a layout. Returns NULL when there is no room, and when the allocation may fail.
     #[cold]
     fn take(&self, layout: Layout) -> *mut u8 {
         if may_fail() {
@@ -87,7 +87,7 @@ impl Reserve {
         small.or_else(|| self.large.take(layout)).unwrap_or(ptr::null_mut())
     }
 
-    /// One comparison, as every release pays it.
+    /// Whether the address is in the reserve. It is one comparison, because every deallocation makes it.
     #[inline]
     fn holds(&self, address: *mut u8) -> bool {
         address.addr().wrapping_sub(ptr::from_ref(self).addr()) < size_of::<Self>()
@@ -104,15 +104,15 @@ impl Reserve {
 
     /// # Safety
     ///
-    /// As for [`GlobalAlloc::realloc`], of what [`Reserve::holds`].
+    /// Those of [`GlobalAlloc::realloc`]. [`Reserve::holds`] must be true for the address.
     #[cold]
     unsafe fn resize(&self, address: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
-        // SAFETY: the caller's promise: the size is not 0, and does not overflow with the alignment.
+        // SAFETY: the caller guarantees that the size is not 0 and does not overflow with the alignment.
         let wanted = unsafe { Layout::from_size_align_unchecked(bytes, layout.align()) };
         // SAFETY: as above.
         let moved = unsafe { Allocator.alloc(wanted) };
         if !moved.is_null() {
-            // SAFETY: two allocations, of at least that size each.
+            // SAFETY: two different allocations of at least that size.
             unsafe { ptr::copy_nonoverlapping(address, moved, layout.size().min(bytes)) };
             self.give_back(address, layout);
         }
@@ -122,18 +122,18 @@ impl Reserve {
 
 struct Allocator;
 
-// SAFETY: what comes from malloc goes back to malloc, and what comes from the reserve to the reserve, told by the address.
+// SAFETY: memory of malloc returns to malloc, and memory of the reserve to the reserve. The address tells which it is.
 unsafe impl GlobalAlloc for Allocator {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's guarantee.
         let made = unsafe { System.alloc(layout) };
         if made.is_null() { RESERVE.take(layout) } else { made }
     }
 
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's guarantee.
         let mut made = unsafe { System.alloc_zeroed(layout) };
         if made.is_null() {
             made = RESERVE.take(layout);
@@ -150,25 +150,25 @@ unsafe impl GlobalAlloc for Allocator {
         if RESERVE.holds(address) {
             return RESERVE.give_back(address, layout);
         }
-        // SAFETY: the caller's promise; it came from there.
+        // SAFETY: the caller's guarantee; the memory came from malloc.
         unsafe { System.dealloc(address, layout) }
     }
 
     #[inline]
     unsafe fn realloc(&self, address: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
         if RESERVE.holds(address) {
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller's guarantee.
             return unsafe { RESERVE.resize(address, layout, bytes) };
         }
-        // SAFETY: the caller's promise; it came from there.
+        // SAFETY: the caller's guarantee; the memory came from malloc.
         let made = unsafe { System.realloc(address, layout, bytes) };
         if !made.is_null() {
             return made;
         }
-        // SAFETY: the caller's promise: the size is not 0, and does not overflow with the alignment.
+        // SAFETY: the caller guarantees that the size is not 0 and does not overflow with the alignment.
         let moved = RESERVE.take(unsafe { Layout::from_size_align_unchecked(bytes, layout.align()) });
         if !moved.is_null() {
-            // SAFETY: two allocations, of at least that size each; the old one is as it was, and came from malloc.
+            // SAFETY: two different allocations of at least that size. The old one is unchanged and came from malloc.
             unsafe {
                 ptr::copy_nonoverlapping(address, moved, layout.size().min(bytes));
                 System.dealloc(address, layout);
@@ -196,15 +196,15 @@ mod tests {
     fn runs_do_not_overlap_and_come_back() {
         let pool: Box<Pool<64, 2>> = Box::new(Pool::new());
         let sizes = [1, 64, 65, 500, 4096, 64];
-        let taken: Vec<_> = sizes.map(|bytes| (pool.take(layout(bytes, 8)), bytes)).into_iter().collect();
-        // 4,096 bytes are a whole word: the second; and 1 + 1 + 2 + 8 + 1 blocks are of the first.
-        assert!(taken.iter().all(|(address, _)| address.is_some()));
+        let runs: Vec<_> = sizes.map(|bytes| (pool.take(layout(bytes, 8)), bytes)).into_iter().collect();
+        // 4,096 bytes take the whole second word; the 1 + 1 + 2 + 8 + 1 blocks are in the first.
+        assert!(runs.iter().all(|(address, _)| address.is_some()));
         assert_eq!(pool.taken.each_ref().map(|word| word.load(Ordering::Relaxed)), [(1 << 13) - 1, u64::MAX]);
-        let blocks: HashSet<_> = taken.iter().map(|(address, _)| address.unwrap().addr()).collect();
+        let blocks: HashSet<_> = runs.iter().map(|(address, _)| address.unwrap().addr()).collect();
         assert_eq!(blocks.len(), sizes.len());
         assert!(blocks.iter().all(|address| address % 64 == 0));
         assert_eq!(pool.take(layout(4096, 8)), None);
-        for (address, bytes) in taken {
+        for (address, bytes) in runs {
             assert!(pool.holds(address.unwrap()));
             pool.give_back(address.unwrap(), layout(bytes, 8));
         }
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_refused() {
+    fn a_layout_that_does_not_fit_is_refused() {
         let pool: Box<Pool<64, 1>> = Box::new(Pool::new());
         assert_eq!(pool.take(layout(4097, 8)), None);
         assert_eq!(pool.take(layout(8, 128)), None);
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_grows_out_of_the_reserve_is_whole() {
+    fn memory_that_grows_out_of_the_reserve_keeps_its_content() {
         // SAFETY: sizes are not 0, and each layout is the one that was asked for last.
         unsafe {
             let small = RESERVE.take(layout(100, 8));

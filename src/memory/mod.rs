@@ -1,8 +1,8 @@
-//! Allocations that may fail, and the check that follows one that did.
+//! Allocations that may fail, and the check after one that did.
 //!
-//! Rust aborts the process when an allocation fails, except where the code asks for it fallibly. Whatever is large or grows
-//! with the input does that, by [`reserve`]. The rest is small, and lives on the allocator's own reserve (`allocator.rs`)
-//! until the next [`check`], which turns the shortage into an error.
+//! Rust aborts the process when an allocation fails, unless the code asks for it fallibly. Every allocation that is
+//! large or grows with the input does so, by [`reserve`]. The rest is small. It uses the allocator's reserve
+//! (`allocator.rs`) until the next [`check`], which turns the shortage into an error.
 
 pub mod aligned;
 mod allocator;
@@ -14,38 +14,39 @@ use std::hint::black_box;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What must be free before work goes on that allocates small things infallibly: far more than any one step of it takes.
+/// The memory that must be free before a step that allocates small things infallibly: far more than any step takes.
 const STEP_BYTES: usize = 64 << 10;
 
-/// An allocation was refused. What was there before is unchanged.
+/// A refused allocation. Everything is as it was before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("out of memory")]
 pub struct OutOfMemory;
 
 thread_local! {
-    /// Whether the allocation that this thread makes may fail. Then it gets nothing of the reserve.
+    /// Whether this thread's current allocation may fail. Then it gets nothing from the reserve.
     static MAY_FAIL: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether something was taken from the reserve since memory was last found free.
+/// Whether memory came from the reserve since the last successful check.
 static IS_SHORT: AtomicBool = AtomicBool::new(false);
 
-/// For the allocator: whether the current allocation may fail.
+/// Whether the current allocation may fail, for the allocator.
 pub(crate) fn may_fail() -> bool {
     MAY_FAIL.get()
 }
 
-/// Has the C library allocate this thread's variables, which it does at the first use of any and cannot do without.
+/// Makes the C library allocate this thread's thread-locals. It does so at the first use of any of them, and aborts if
+/// it cannot.
 pub(crate) fn touch_thread_locals() {
     black_box(MAY_FAIL.get());
 }
 
-/// For the allocator: the reserve was asked for something.
+/// Notes that the reserve was used, for the allocator.
 pub(crate) fn note_shortage() {
     IS_SHORT.store(true, Ordering::Relaxed);
 }
 
-/// Runs an allocation that may fail: one of the `try_reserve` family.
+/// Runs an allocation that may fail, by a function of the `try_reserve` family.
 ///
 /// # Errors
 ///
@@ -60,7 +61,7 @@ pub fn fallible<T>(allocate: impl FnOnce() -> Result<T, TryReserveError>) -> Res
     made.map_err(|_| OutOfMemory)
 }
 
-/// Makes room for `more` elements, or says that there is none.
+/// Makes room for `more` elements.
 ///
 /// # Errors
 ///
@@ -73,7 +74,7 @@ pub fn reserve<T>(elements: &mut Vec<T>, more: usize) -> Result<(), OutOfMemory>
     fallible(|| elements.try_reserve(more))
 }
 
-/// An empty vector with room for exactly `capacity` elements.
+/// Creates an empty vector with room for exactly `capacity` elements.
 ///
 /// # Errors
 ///
@@ -84,7 +85,7 @@ pub fn with_capacity<T>(capacity: usize) -> Result<Vec<T>, OutOfMemory> {
     Ok(made)
 }
 
-/// So many zeros, which malloc gives without writing them.
+/// Returns `count` zeros. malloc provides them without writing them.
 ///
 /// # Errors
 ///
@@ -102,7 +103,7 @@ pub(crate) fn zeroed(count: usize) -> Result<Vec<i32>, OutOfMemory> {
     let start = unsafe { alloc_zeroed(layout) };
     MAY_FAIL.set(before);
     let start = NonNull::new(start.cast()).ok_or(OutOfMemory)?;
-    // SAFETY: it was allocated for exactly that, and zero is an integer.
+    // SAFETY: it was allocated for exactly `count` integers, and zero is a valid integer.
     Ok(unsafe { Vec::from_raw_parts(start.as_ptr(), count, count) })
 }
 
@@ -132,8 +133,8 @@ pub fn reserve_to<T>(elements: &mut Vec<T>, total: usize) -> Result<(), OutOfMem
     fallible(|| elements.try_reserve_exact(more))
 }
 
-/// Whether `bytes` can be had at this moment: asked before code of others that would abort without them. Another thread can
-/// take them meanwhile, which the reserve is for.
+/// Checks that `bytes` are available now. Call it before foreign code that would abort without them. Another thread can
+/// take them meanwhile; the reserve is for that case.
 ///
 /// # Errors
 ///
@@ -143,7 +144,7 @@ pub fn probe(bytes: usize) -> Result<(), OutOfMemory> {
     with_capacity::<u8>(bytes).map(|probed| drop(black_box(probed)))
 }
 
-/// Whether a step of work can be done that allocates small things infallibly.
+/// Checks that there is memory for a step that allocates small things infallibly.
 ///
 /// # Errors
 ///
@@ -152,10 +153,10 @@ pub fn probe_step() -> Result<(), OutOfMemory> {
     probe(STEP_BYTES)
 }
 
-/// Memory for one step, kept while others fill what there is: so that whoever gets the result can still do something with it.
+/// Memory for one step, held while others use up the rest. Its owner can still do something with the result.
 pub struct HeldStep(#[expect(dead_code, reason = "it is there to be given back")] Vec<u8>);
 
-/// Takes it; dropped, it is free.
+/// Allocates the memory. It is free again on drop.
 ///
 /// # Errors
 ///
@@ -164,8 +165,8 @@ pub fn hold_step() -> Result<HeldStep, OutOfMemory> {
     with_capacity(STEP_BYTES).map(|held| HeldStep(black_box(held)))
 }
 
-/// Stands where an error harms nothing, on every way that repeats: after an allocation came from the reserve it lets nobody
-/// go on before there is memory again, so that the reserve is never used up bit by bit.
+/// Reports an earlier shortage. Call it where an error does no harm, in every loop. After an allocation came from the
+/// reserve, nothing goes on before there is memory again, so the reserve is never used up bit by bit.
 ///
 /// # Errors
 ///
@@ -182,7 +183,7 @@ fn recover() -> Result<(), OutOfMemory> {
     Ok(())
 }
 
-/// For tests: one allocation of those that may fail, by its number, does.
+/// Makes one fallible allocation fail, by its number, for tests.
 #[cfg(test)]
 pub(crate) mod refusal {
     use super::{Cell, OutOfMemory};
@@ -195,12 +196,12 @@ pub(crate) mod refusal {
         if left == Some(0) { Err(OutOfMemory) } else { Ok(()) }
     }
 
-    /// On this thread, behind so many that are granted.
+    /// Refuses one allocation on this thread, after `granted` ones that succeed.
     pub(crate) fn after(granted: usize) {
         LEFT.set(Some(granted));
     }
 
-    /// From here on none. Whether there was one.
+    /// Refuses none from here on. Returns whether one was refused.
     pub(crate) fn end() -> bool {
         LEFT.replace(None).is_none()
     }
@@ -211,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refused_reservation_leaves_what_was_there() {
+    fn a_refused_reservation_keeps_the_content() {
         let mut elements = vec![1_u64, 2, 3];
         let (start, capacity) = (elements.as_ptr(), elements.capacity());
         assert_eq!(reserve(&mut elements, usize::MAX / 16), Err(OutOfMemory));

@@ -1,31 +1,32 @@
-//! A glob of paths as steps: what may come next, and where it goes on. [`crate::path::glob_states`] walks them.
+//! Parses a glob of paths into steps. [`crate::path::glob_states`] matches paths against them.
 
-/// How many steps a glob can have: as many as a path has bytes (`PATH_MAX`). It bounds what one byte of a name can cost.
+/// The most steps that a glob can have: as many as a path has bytes (`PATH_MAX`). It bounds the cost of one byte of a
+/// name.
 pub const MAX_STEPS: usize = 4096;
 
-/// Where a glob stands: the index of a step.
+/// The index of a step.
 pub type At = u16;
 
-/// One step. Unless it says otherwise the next one follows it.
+/// One step of a glob. The next step follows it unless it says otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// This byte.
+    /// Matches this byte.
     Byte(u8),
-    /// One of these bytes, of which a slash is none.
+    /// Matches one of these bytes, which never include a slash.
     Set(ByteSet),
-    /// `*`: any bytes but slashes, or none.
+    /// `*`: matches any number of bytes other than slashes.
     Star,
-    /// `**` as whole parts of the path: any bytes, from a slash to a slash or to the end. The [`Step::Star`] that follows it
-    /// is the same `**` where it is no whole part.
+    /// `**` as whole components: matches any bytes from a slash to a slash or to the end. The [`Step::Star`] that
+    /// follows is the same `**` inside a component.
     Parts {
-        /// What can stand behind it then: slashes, and the end of the glob.
+        /// The steps that can follow it: slashes, and the end of the glob.
         ends: Vec<At>,
     },
-    /// Any of these: the beginnings of `{a,b}`.
+    /// Continues at any of these steps: the alternatives of `{a,b}`.
     Fork(Vec<At>),
-    /// That one: behind `{a,b}`.
+    /// Continues at this step: behind `{a,b}`.
     Jump(At),
-    /// All of it was met.
+    /// The end of the glob.
     Done,
 }
 
@@ -34,7 +35,7 @@ pub enum Step {
 pub struct ByteSet([u64; 4]);
 
 impl ByteSet {
-    /// Whether it has this one.
+    /// Whether the set contains the byte.
     #[must_use]
     pub fn has(&self, byte: u8) -> bool {
         self.0[usize::from(byte >> 6)] & (1 << (byte & 63)) != 0
@@ -44,7 +45,7 @@ impl ByteSet {
         self.0[usize::from(byte >> 6)] |= 1 << (byte & 63);
     }
 
-    /// The byte of a set that has no other.
+    /// Returns the byte of a set with exactly one.
     fn only(&self) -> Option<u8> {
         let mut bytes = (0..=u8::MAX).filter(|byte| self.has(*byte));
         bytes.next().filter(|_| bytes.next().is_none())
@@ -53,11 +54,11 @@ impl ByteSet {
 
 /// A group whose end was not read yet.
 struct Open {
-    /// Where its `{` is in the pattern.
+    /// The offset of its `{` in the pattern.
     at: usize,
     fork: usize,
     starts: Vec<At>,
-    /// The ends of its alternatives, which go on behind it.
+    /// The jumps at the ends of its alternatives, whose target is the step behind the group.
     jumps: Vec<usize>,
 }
 
@@ -68,11 +69,11 @@ struct Parser<'a> {
     open: Vec<Open>,
 }
 
-/// Reads a pattern. The last of the steps, and no other, is [`Step::Done`].
+/// Parses a pattern. The last step, and no other, is [`Step::Done`].
 ///
 /// # Errors
 ///
-/// What is wrong with it.
+/// A text that says what is wrong with the pattern.
 pub fn parse(pattern: &[u8]) -> Result<Vec<Step>, String> {
     let mut parser = Parser { pattern, at: 0, steps: Vec::new(), open: Vec::new() };
     while let Some(byte) = parser.next() {
@@ -91,7 +92,7 @@ pub fn parse(pattern: &[u8]) -> Result<Vec<Step>, String> {
     Ok(steps)
 }
 
-/// The path that is all a glob can match; `None` when there are others.
+/// Returns the only path that a glob can match; `None` when it can match several.
 #[must_use]
 pub fn only_path(steps: &[Step]) -> Option<Vec<u8>> {
     let (Step::Done, bytes) = steps.split_last()? else { return None };
@@ -103,7 +104,7 @@ pub fn only_path(steps: &[Step]) -> Option<Vec<u8>> {
     bytes.iter().map(byte).collect()
 }
 
-/// What is met without a byte from this step on: slashes, and the end.
+/// Returns the slashes and the end that can be reached from this step without a byte.
 fn ends(steps: &[Step], from: usize) -> Vec<At> {
     let (mut met, mut seen, mut left) = (Vec::new(), vec![false; steps.len()], vec![from]);
     while let Some(at) = left.pop() {
@@ -152,7 +153,7 @@ impl Parser<'_> {
                 while self.pattern.get(self.at) == Some(&b'*') {
                     self.at += 1;
                 }
-                // More than two are no whole part, and mean what one does.
+                // More than two stars are no whole component and mean the same as one.
                 if self.at - first == 2 {
                     self.push(Step::Parts { ends: Vec::new() })?;
                 }
@@ -200,7 +201,7 @@ impl Parser<'_> {
         self.next().ok_or_else(|| "nothing follows the backslash at its end".into())
     }
 
-    /// What is in brackets, of which the first was read. One that comes first in them is a byte like others.
+    /// Parses a set, whose `[` was already read. A `]` in first place is a byte of the set.
     fn set(&mut self) -> Result<ByteSet, String> {
         let first = self.at - 1;
         let unclosed = || format!("no ] closes the [ at byte {first}");
@@ -237,7 +238,7 @@ impl Parser<'_> {
     }
 }
 
-/// All other bytes, but no slash.
+/// Returns the set of all other bytes except the slash.
 fn all_but(set: ByteSet) -> ByteSet {
     let mut others = ByteSet(set.0.map(|bits| !bits));
     others.0[0] &= !(1 << b'/');
@@ -249,7 +250,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_wrong_is_said() {
+    fn errors_name_the_defect() {
         let wrong = |pattern: &str| parse(pattern.as_bytes()).unwrap_err();
         assert_eq!(wrong("/a/[b"), "no ] closes the [ at byte 3");
         assert_eq!(wrong("/a/[]"), "no ] closes the [ at byte 3");
@@ -265,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_glob_that_is_a_name() {
+    fn a_glob_that_matches_one_path() {
         let only = |pattern: &str| only_path(&parse(pattern.as_bytes()).unwrap());
         assert_eq!(only("/a/\\[b]\\*").unwrap(), b"/a/[b]*");
         assert_eq!(only("/a/[[]b]").unwrap(), b"/a/[b]");

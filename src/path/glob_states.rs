@@ -1,34 +1,34 @@
-//! Matches paths against a [`crate::path::glob`], in time that is linear in the path whatever the glob.
+//! Matches paths against a [`crate::path::glob`], in time linear in the path whatever the glob.
 //!
-//! A state is the set of steps at which the glob may stand. States and the ways between them are found as paths come by,
-//! and kept: a byte of a path then costs one look into a table. How many are kept has a bound, at which they are
-//! forgotten, and found again: a byte then costs one look at each step, and no more.
+//! A state is the set of steps at which the match may stand. States and the transitions between them are found while
+//! matching and kept, so that a byte of a path costs one table look-up. The number of kept states is bounded. At the
+//! bound all are dropped and found again; a byte then costs one look at each step, and no more.
 
 use rustc_hash::FxHashMap;
 
 use crate::path::glob::{At, Step};
 
-/// How many states are kept, and how many steps all of them have. With 256 classes of bytes these are some 400 KB.
+/// The most states that are kept, and the most steps in all of them. With 256 classes of bytes they take some 400 KB.
 const STATES: usize = 512;
 const STATES_STEPS: usize = 64 << 10;
 
-/// The way from a state by a byte, not looked for yet.
+/// A transition that was not computed yet.
 const UNKNOWN: u16 = u16::MAX;
 /// The state in which nothing can match any more.
 const DEAD: u16 = 0;
 const START: u16 = 1;
 
-/// A glob, ready to be matched.
+/// A glob that is ready to match.
 #[derive(Debug, Clone)]
 pub struct Glob {
     steps: Vec<Step>,
-    /// By byte: bytes that no step tells apart share a class.
+    /// The class of each byte. Bytes that no step tells apart share one.
     classes: [u8; 256],
     /// One byte of each class.
     samples: Vec<u8>,
     states: Vec<State>,
-    /// By state, and then by class.
-    ways: Vec<u16>,
+    /// The next state, by state and then by class.
+    transitions: Vec<u16>,
     numbers: FxHashMap<Box<[At]>, u16>,
     kept_steps: usize,
     search: Search,
@@ -36,12 +36,12 @@ pub struct Glob {
 
 #[derive(Debug, Clone)]
 struct State {
-    /// Those that take a byte, and the end: in order.
+    /// The steps that take a byte, and the end, in order.
     steps: Box<[At]>,
     is_match: bool,
 }
 
-/// What a search needs, kept for the next.
+/// The buffers of a search, kept for the next one.
 #[derive(Debug, Clone, Default)]
 struct Search {
     found: Vec<At>,
@@ -67,7 +67,8 @@ impl Search {
         }
     }
 
-    /// Goes on from what is left to where a byte is taken. `is_part`: whether a part of the path begins here.
+    /// Follows the steps in `left` up to those that take a byte. `is_part` says whether a component of the path begins
+    /// here.
     fn close(&mut self, steps: &[Step], is_part: bool) {
         while let Some(at) = self.left.pop() {
             match &steps[usize::from(at)] {
@@ -75,7 +76,7 @@ impl Search {
                     self.left.push(at + 1);
                     if is_part && !ends.is_empty() && self.meet(at) {
                         self.found.push(at);
-                        // Of no parts at all: the slash in front of it is the one behind it, too.
+                        // `**` may match no component. Then the slash in front of it is also the one behind it.
                         self.left.extend(ends.iter().map(|end| end + At::from(steps[usize::from(*end)] != Step::Done)));
                     }
                 }
@@ -120,7 +121,7 @@ fn classes(steps: &[Step]) -> [u8; 256] {
 }
 
 impl Glob {
-    /// Of what [`crate::path::glob::parse`] has read.
+    /// Creates a glob from the steps of [`crate::path::glob::parse`].
     #[must_use]
     pub fn new(steps: Vec<Step>) -> Self {
         let classes = classes(&steps);
@@ -134,7 +135,7 @@ impl Glob {
             classes,
             samples,
             states: Vec::new(),
-            ways: Vec::new(),
+            transitions: Vec::new(),
             numbers: FxHashMap::default(),
             kept_steps: 0,
             search: Search::default(),
@@ -143,7 +144,7 @@ impl Glob {
         glob
     }
 
-    /// Whether it matches this path, or a directory that it is below.
+    /// Whether the glob matches this path, or a directory above it.
     pub fn matches(&mut self, path: &[u8]) -> bool {
         let mut state = START;
         for &byte in path {
@@ -151,8 +152,8 @@ impl Glob {
                 return true;
             }
             let class = usize::from(self.classes[usize::from(byte)]);
-            let way = self.ways[usize::from(state) * self.samples.len() + class];
-            state = if way == UNKNOWN { self.find(state, class) } else { way };
+            let next = self.transitions[usize::from(state) * self.samples.len() + class];
+            state = if next == UNKNOWN { self.find(state, class) } else { next };
             if state == DEAD {
                 return false;
             }
@@ -160,10 +161,10 @@ impl Glob {
         self.states[usize::from(state)].is_match
     }
 
-    /// Back to the beginning, with no more states than every path needs.
+    /// Drops all states but the two that every match needs.
     fn forget(&mut self) {
         self.states.clear();
-        self.ways.clear();
+        self.transitions.clear();
         self.numbers.clear();
         self.kept_steps = 0;
         self.search.begin(self.steps.len());
@@ -174,7 +175,7 @@ impl Glob {
         debug_assert_eq!((dead, start), (DEAD, START));
     }
 
-    /// Finds the way from a state by a class of bytes, and keeps it.
+    /// Computes the transition from a state by a class of bytes, and keeps it.
     #[cold]
     fn find(&mut self, state: u16, class: usize) -> u16 {
         let byte = self.samples[class];
@@ -202,11 +203,11 @@ impl Glob {
             return self.keep();
         }
         let next = self.keep();
-        self.ways[usize::from(state) * self.samples.len() + class] = next;
+        self.transitions[usize::from(state) * self.samples.len() + class] = next;
         next
     }
 
-    /// The state of what was found.
+    /// Returns the state with the steps that were found.
     fn keep(&mut self) -> u16 {
         self.search.found.sort_unstable();
         if let Some(&known) = self.numbers.get(self.search.found.as_slice()) {
@@ -218,7 +219,7 @@ impl Glob {
         let is_match = steps.last().is_some_and(|last| usize::from(*last) == self.steps.len() - 1);
         self.numbers.insert(steps.clone(), number);
         self.states.push(State { steps, is_match });
-        self.ways.resize(self.states.len() * self.samples.len(), UNKNOWN);
+        self.transitions.resize(self.states.len() * self.samples.len(), UNKNOWN);
         number
     }
 }
@@ -255,9 +256,9 @@ mod tests {
         assert_eq!(matched("/**", &["/", "/a", "/a/b"]), [true; 3]);
     }
 
-    /// Of this glob there are a million states, and a path can come by each of them.
+    /// This glob has a million states, and a path can come by each of them.
     #[test]
-    fn what_is_kept_has_a_bound() {
+    fn the_kept_states_are_bounded() {
         let mut glob = glob(&format!("/*a{}", "?".repeat(20)));
         let mut random = 1_u32;
         for _ in 0..200 {
@@ -270,7 +271,7 @@ mod tests {
             let expected = name[name.len() - 21] == b'a';
             assert_eq!(glob.matches(&[b"/", name.as_slice()].concat()), expected);
             assert!(glob.states.len() <= STATES && glob.kept_steps <= STATES_STEPS);
-            assert_eq!(glob.ways.len(), glob.states.len() * glob.samples.len());
+            assert_eq!(glob.transitions.len(), glob.states.len() * glob.samples.len());
         }
     }
 

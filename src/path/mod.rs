@@ -1,9 +1,9 @@
-//! Paths: what a call named, and what a caller asked for.
+//! Paths: names that calls passed, and paths that a caller asked for.
 //!
-//! * `glob`: a glob as steps
+//! * `glob`: parses a glob into steps
 //! * `glob_states`: matches paths against a glob in linear time
-//! * `lookup`: what the file system says of a path
-//! * `resolve`: a name and the walk from its directory to an absolute path
+//! * `lookup`: looks up a path in the file system
+//! * `resolve`: makes an absolute path of a name and the walk from its directory
 
 pub mod glob;
 pub mod glob_states;

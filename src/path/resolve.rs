@@ -1,31 +1,33 @@
-//! Absolute paths, out of a name as it was passed and the way that the kernel side walked from its directory to the root.
+//! Makes absolute paths from a name as it was passed and the walk from its directory to the root, which the programs
+//! did.
 //!
-//! Purely lexical: `.`, `..` and `//` are taken out, and symbolic links inside the passed name are not followed, so that a
-//! path is where the call was aimed at, as the process spelled it.
+//! It is purely lexical. `.`, `..` and `//` are removed, and symbolic links inside the passed name are not followed. So
+//! the path is the one the call was aimed at, as the process spelled it.
 
 use crate::record::segments::{Directory, Name, NameStatus, WalkStatus};
 
-/// How a path was got: an event's `path_kind`.
+/// How a path was found: an event's `path_kind`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum PathKind {
-    /// It could not be.
+    /// There is no path.
     #[default]
     Unknown,
     /// The name was absolute.
     Absolute,
     /// Relative to the working directory.
     Cwd,
-    /// Relative to a directory's descriptor, or a descriptor's own.
+    /// Relative to a directory's descriptor, or the path of a descriptor itself.
     Dirfd,
-    /// Its beginning is missing, or its end, or the directory is deleted. Without a leading slash if the beginning is.
+    /// The beginning or the end of the path is missing, or the directory is deleted. Without its beginning, the path
+    /// has no leading slash.
     Partial,
 }
 
 impl PathKind {
-    /// Each, in the order of their numbers.
+    /// All kinds, in the order of their numbers.
     pub const ALL: [Self; 5] = [Self::Unknown, Self::Absolute, Self::Cwd, Self::Dirfd, Self::Partial];
 
-    /// As it stands in an event.
+    /// The text in an event.
     #[must_use]
     pub fn as_str(self) -> Option<&'static str> {
         match self {
@@ -38,20 +40,20 @@ impl PathKind {
     }
 }
 
-/// What the kernel writes behind the path of a file that is deleted (`d_path`, `fs/d_path.c`).
+/// The suffix that the kernel gives the path of a deleted file (`d_path`, `fs/d_path.c`).
 pub const DELETED: &[u8] = b" (deleted)";
 
-/// How much is known of where a name leads.
+/// How much is known about the file that a name leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Known {
     #[default]
     Whole,
     InPart,
-    /// To no file that has a path.
+    /// The name leads to no file that has a path.
     Nowhere,
 }
 
-/// Paths of one name. The buffers are used again.
+/// The paths of one name. The buffers are reused.
 #[derive(Debug, Default)]
 pub struct Paths {
     path: Vec<u8>,
@@ -60,12 +62,13 @@ pub struct Paths {
     differs: bool,
     nameless: bool,
     known: Known,
-    /// The names of the last directory below its process's root, and its path: mostly the next name's as well.
+    /// The names below the process's root of the last directory, and their path. The next name usually has the same
+    /// directory.
     below: Vec<u8>,
     below_path: Vec<u8>,
 }
 
-/// Appends `/name` for each of the names, which lie from the leaf to the root, each with a NUL behind it.
+/// Appends `/name` for each of the names. They are stored from the leaf to the root, each followed by a NUL.
 fn push_upwards(path: &mut Vec<u8>, names: &[u8]) {
     let names = names.strip_suffix(&[0]).unwrap_or(names);
     if !names.is_empty() {
@@ -76,7 +79,7 @@ fn push_upwards(path: &mut Vec<u8>, names: &[u8]) {
     }
 }
 
-/// Whether there is nothing to take out: no part is empty, and none begins with a dot. A no may be wrong.
+/// Whether the name needs no normalization: no component is empty or begins with a dot. False may be wrong.
 fn is_plain(name: &[u8]) -> bool {
     let ([b'/', rest @ ..] | rest) = name;
     if matches!(rest, [] | [b'.' | b'/', ..] | [.., b'/']) {
@@ -93,14 +96,15 @@ fn is_plain(name: &[u8]) -> bool {
     !odd && !rest[pairs..].windows(2).any(odd_pair)
 }
 
-/// The highest bit of each byte of the word that is this one; now and then that of one which is not, behind one which is.
+/// Returns a word with the highest bit set in each byte that equals `byte`. A byte above an equal one may be marked
+/// wrongly.
 fn has(word: u64, byte: u8) -> u64 {
     const LOW: u64 = u64::MAX / 255;
     let zero = word ^ (LOW * u64::from(byte));
     zero.wrapping_sub(LOW) & !zero & (LOW << 7)
 }
 
-/// Appends a name as passed. `..` goes no higher than `floor`, as nobody's goes above his root.
+/// Appends a name as it was passed. `..` goes no higher than `floor`, because no process gets above its root.
 fn push_lexically(path: &mut Vec<u8>, name: &[u8], floor: usize) {
     if is_plain(name) {
         if name.first() != Some(&b'/') {
@@ -123,7 +127,7 @@ fn push_lexically(path: &mut Vec<u8>, name: &[u8], floor: usize) {
     }
 }
 
-/// An absolute path without `.`, `..` and `//`, and without a slash at its end: the root is "".
+/// Returns an absolute path without `.`, `..`, `//` and a slash at its end. The root is "".
 #[must_use]
 pub fn normal(path: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(path.len());
@@ -138,8 +142,8 @@ fn or_root(path: &mut Vec<u8>) {
 }
 
 impl Paths {
-    /// Works out the path of a file whose own names were walked, as `/proc` shows it: see [`Paths::file_path`]. A file
-    /// that is deleted, or in no directory, has [`DELETED`] behind its path.
+    /// Resolves the path of a file from the walk from the file itself, in the form that `/proc` shows. See
+    /// [`Paths::file_path`]. The path of a file that is deleted, or in no directory, ends with [`DELETED`].
     pub fn resolve_file(&mut self, file: Option<Directory<'_>>, is_deleted: bool) {
         self.clear();
         let Some(file) = file else { return };
@@ -148,11 +152,11 @@ impl Paths {
             self.path.extend([b"/", file.names, DELETED].concat());
             return;
         }
-        // From a detached mount's root on, since nothing is above it.
+        // The path begins at a detached mount's root, because nothing is above it.
         let status = if file.status == WalkStatus::Detached { WalkStatus::Whole } else { file.status };
         let file = Directory { status, ..file };
         self.resolve(None, Some(file), None, false);
-        // A deleted executable still has its name; only a missing beginning makes it none.
+        // A deleted executable still has its name. Only a missing beginning makes the path useless.
         self.nameless = file.is_cut() && self.kind == PathKind::Partial;
         if is_deleted {
             let is_own = self.kind != PathKind::Unknown;
@@ -160,7 +164,7 @@ impl Paths {
         }
     }
 
-    /// Forgets what was worked out.
+    /// Clears the results.
     pub fn clear(&mut self) {
         self.path.clear();
         self.host_path.clear();
@@ -170,8 +174,8 @@ impl Paths {
         self.known = Known::Whole;
     }
 
-    /// Works one name's paths out. `name` is `None` for calls that have a descriptor only; `root` is the process's own
-    /// root, where the directory is not below it.
+    /// Resolves the paths of one name. `name` is `None` for calls that only have a descriptor. `root` is the process's
+    /// own root, if the directory is not below it.
     pub fn resolve(
         &mut self,
         name: Option<Name<'_>>,
@@ -183,7 +187,7 @@ impl Paths {
         if let Some(name) = name {
             self.known = match name {
                 Name { status: NameStatus::Fault, .. } => Known::InPart,
-                // For the empty name every call gives ENOENT.
+                // Every call fails with ENOENT for the empty name.
                 Name { bytes: [], .. } => Known::Nowhere,
                 _ => Known::Whole,
             };
@@ -209,14 +213,14 @@ impl Paths {
         }
     }
 
-    /// The directory then is the process's root; or, for a name that could only be read at the exit, whatever it would have
-    /// been relative to, of which only what lies above the root is of use.
+    /// Resolves an absolute name. `directory` is the process's root. For a name that could only be read at the exit, it
+    /// is the directory that a relative name would have had, and only its part above the root is used.
     fn resolve_absolute(&mut self, bytes: &[u8], directory: Option<Directory<'_>>, root: Option<Directory<'_>>) {
         self.kind = PathKind::Absolute;
         push_lexically(&mut self.path, bytes, 0);
         match root.or(directory).filter(|known| !known.is_cut()).map(|known| known.split()) {
             Some((Some(_), above)) => self.set_host_path(above),
-            // It is not known where that root is.
+            // The position of that root is unknown.
             _ => self.known = Known::InPart,
         }
         or_root(&mut self.path);
@@ -231,7 +235,7 @@ impl Paths {
                 self.known = Known::InPart;
                 self.path.extend_from_slice(self.host_path.strip_prefix(b"/").unwrap_or_default());
                 self.host_path.clear();
-                // `..` may lead up to where nothing is known.
+                // `..` may lead up to unknown directories.
                 self.kind = if self.path.is_empty() { PathKind::Unknown } else { PathKind::Partial };
             } else {
                 self.resolve_outside(bytes, root);
@@ -246,7 +250,7 @@ impl Paths {
             _ => PathKind::Dirfd,
         };
         if directory.is_cut() {
-            // Below the process's own root, whose place is not known.
+            // The directory is below the process's own root, whose position is unknown.
             self.known = Known::InPart;
         } else {
             self.set_host_path(above);
@@ -254,8 +258,8 @@ impl Paths {
         or_root(&mut self.path);
     }
 
-    /// The process works outside of its root, and has no name of its own for the place. Above it, `..` leads up to the
-    /// root of the namespace; but where a name leads down to the process's root, `..` stays there.
+    /// Resolves a name of a process that works outside its root and has no path of its own for that directory. `..`
+    /// leads up to the root of the namespace, but where a name leads down to the process's root, `..` stays there.
     fn resolve_outside(&mut self, bytes: &[u8], root: Option<Directory<'_>>) {
         let is_known = root.is_some_and(|root| root.status != WalkStatus::Partial);
         let is_in_tree = |root: &Directory<'_>| matches!(root.status, WalkStatus::Whole | WalkStatus::Deleted);
@@ -292,7 +296,7 @@ impl Paths {
         self.path.extend_from_slice(&self.below_path);
     }
 
-    /// Of a path that is below the process's root: where the root is, and then the path.
+    /// Sets the host path to the position of the process's root, followed by the path.
     fn set_host_path(&mut self, root: &[u8]) {
         if !root.is_empty() {
             push_upwards(&mut self.host_path, root);
@@ -302,37 +306,37 @@ impl Paths {
         }
     }
 
-    /// Absolute, as the process sees it.
+    /// The absolute path, as the process sees it.
     #[must_use]
     pub fn path(&self) -> Option<&[u8]> {
         (self.kind != PathKind::Unknown).then_some(&self.path)
     }
 
-    /// The same from the root of the process's mount namespace, where that is another one.
+    /// The path from the root of the process's mount namespace, if it differs from [`Paths::path`].
     #[must_use]
     pub fn host_path(&self) -> Option<&[u8]> {
         self.differs.then_some(&self.host_path)
     }
 
-    /// The path of a file, as its process sees it, or else from the root of the namespace.
+    /// The path of a file as its process sees it, or else from the root of the namespace.
     #[must_use]
     pub fn file_path(&self) -> Option<&[u8]> {
         self.path().or(self.host_path()).filter(|_| !self.nameless)
     }
 
-    /// Whether it is not known, or its beginning or its end is not, so that it could be any.
+    /// Whether the path, its beginning or its end is unknown, so that it could be any path.
     #[must_use]
     pub fn is_cut(&self) -> bool {
         self.known == Known::InPart
     }
 
-    /// Whether it surely leads to no file that has a path, whatever stands in it.
+    /// Whether the name surely leads to no file that has a path, whatever its bytes are.
     #[must_use]
     pub fn is_nowhere(&self) -> bool {
         self.known == Known::Nowhere
     }
 
-    /// How the path was got.
+    /// How the path was found.
     #[must_use]
     pub fn kind(&self) -> PathKind {
         self.kind
@@ -390,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_whole_says_so() {
+    fn partial_paths_are_marked() {
         let tail = resolved("x", b"c\0b\0", None, WalkStatus::Partial);
         assert_eq!(tail, ("b/c/x".into(), "None".into(), PathKind::Partial));
         let higher = resolved("../x", b"c\0b\0", None, WalkStatus::Partial);
@@ -440,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn what_leads_nowhere_has_none() {
+    fn a_name_that_leads_nowhere_has_no_path() {
         let mut paths = Paths::default();
         let whole = Directory { status: WalkStatus::Whole, root_bytes: Some(0), names: b"" };
         paths.resolve(Some(Name { status: NameStatus::Ok, bytes: b"" }), Some(whole), None, true);
@@ -457,7 +461,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_could_be_any_and_what_is_nowhere_is_none() {
+    fn an_unknown_path_could_be_any_and_a_name_that_leads_nowhere_is_none() {
         let mut paths = Paths::default();
         let [whole, deleted, detached, internal] =
             [WalkStatus::Whole, WalkStatus::Deleted, WalkStatus::Detached, WalkStatus::Internal]
@@ -481,7 +485,7 @@ mod tests {
     }
 
     #[test]
-    fn above_its_root_a_process_goes_up_but_not_out_of_its_root() {
+    fn outside_its_root_a_process_goes_up_but_not_out_of_its_root() {
         let outside = |name, names| resolved(name, names, None, WalkStatus::Whole).1;
         assert_eq!(outside("../x", b"out\0srv\0"), "/srv/x");
         assert_eq!(outside("../jail/../../x", b"out\0srv\0"), "/srv/jail/x");

@@ -55,7 +55,7 @@ type Row = (&'static str, Numbers, Numbers, u64, u64, Option<String>);
 
 fn row(key: &'static str, found: &Measurement, base: &Measurement) -> Row {
     let of = |call: fn(&Samples) -> f64| {
-        let [values, base] = [found, base].map(|case| case.slices.iter().map(call).collect::<Vec<_>>());
+        let [values, base] = [found, base].map(|case| case.samples.iter().map(call).collect::<Vec<_>>());
         Estimate::from_samples(&values, &base).map(|figure| (figure.ns, figure.spread_ns, figure.ratio))
     };
     (key, of(|slices| slices.unmatched), of(|slices| slices.matched), found.seen.records, found.seen.lost, None)
@@ -85,7 +85,7 @@ fn rows(make: Py<PyAny>, seconds: Duration) -> PyResult<(usize, Vec<Row>)> {
     let check = || Python::attach(|py| py.check_signals());
     let found = cost::measure(&mut cases, seconds, check)?;
     let measured = keys.into_iter().zip(&found).map(|(key, case)| row(key, case, &found[0]));
-    Ok((found[0].slices.len(), measured.chain(absent).collect()))
+    Ok((found[0].samples.len(), measured.chain(absent).collect()))
 }
 
 /// Measures what a call costs here. `make` makes the tracer that is measured. Gives the number of rounds, the rows, and

@@ -1,33 +1,33 @@
-//! What a reader has in hand.
+//! A guard for events between the queue and the caller.
 
 use std::mem;
 
-use crate::read::join::{ReaderCounters, add};
+use crate::read::counters::{ReaderCounters, add};
 
-/// Events that were taken for a caller who does not have them yet. Dropped before that, by an error or a panic, they are
-/// counted as discarded: they have left the queue, and he gets the exception in their place.
+/// Counts events that have left the queue but not reached the caller. [`deliver`](Self::deliver) counts them as
+/// delivered. Dropping the guard, on an error or a panic, counts them as discarded.
 pub struct InFlight<'a> {
-    counts: &'a ReaderCounters,
-    /// How many.
+    counters: &'a ReaderCounters,
+    /// The number of events in flight.
     pub events: u64,
 }
 
 impl<'a> InFlight<'a> {
-    /// None yet.
+    /// Starts with no events.
     #[must_use]
-    pub fn new(counts: &'a ReaderCounters) -> Self {
-        Self { counts, events: 0 }
+    pub fn new(counters: &'a ReaderCounters) -> Self {
+        Self { counters, events: 0 }
     }
 
-    /// The caller has them.
+    /// Counts the events as delivered, because the caller has them.
     pub fn deliver(mut self) {
-        add(&self.counts.delivered, mem::take(&mut self.events));
+        add(&self.counters.delivered, mem::take(&mut self.events));
     }
 }
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        add(&self.counts.discarded, self.events);
+        add(&self.counters.discarded, self.events);
     }
 }
 
@@ -39,18 +39,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_delivered_is_discarded() {
-        let counts = ReaderCounters::default();
-        let mut taken = InFlight::new(&counts);
-        taken.events = 3;
-        taken.deliver();
+    fn undelivered_events_are_discarded() {
+        let counters = ReaderCounters::default();
+        let mut in_flight = InFlight::new(&counters);
+        in_flight.events = 3;
+        in_flight.deliver();
         let panicked = catch_unwind(AssertUnwindSafe(|| {
-            let mut taken = InFlight::new(&counts);
-            taken.events = 2;
+            let mut in_flight = InFlight::new(&counters);
+            in_flight.events = 2;
             panic!("in the middle");
         }));
         assert!(panicked.is_err());
-        let [delivered, discarded] = [&counts.delivered, &counts.discarded].map(|it| it.load(Ordering::Relaxed));
+        let [delivered, discarded] = [&counters.delivered, &counters.discarded].map(|it| it.load(Ordering::Relaxed));
         assert_eq!((delivered, discarded), (3, 2));
     }
 }

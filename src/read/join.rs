@@ -1,8 +1,7 @@
-//! The records of a call's beginning and end to events: what is open is held here, and not in the kernel.
+//! Joins enter and exit records to events. Open calls are kept here, not in the kernel.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustc_hash::FxHashMap;
 
@@ -11,62 +10,22 @@ use crate::event::Event;
 use crate::event::exec_cache::{ExecCache, ExecInfo};
 use crate::memory::aligned::AlignedBytes;
 use crate::memory::{OutOfMemory, fallible, reserve};
+use crate::read::counters::{ReaderCounters, add, take_off};
 use crate::record::segments::NameStatus;
 use crate::record::{Enter, Exit, Record, completion_record, enter_record, exit_record, fetch_ahead, parse, record_at};
 use crate::ring::queue::Chunk;
 use crate::skel::types::via;
 
-/// How much the records of open calls may take. One beyond it is delivered at once, without its result.
+/// The bytes that the records of open calls may take. A call beyond that is delivered at once, without its result.
 const OPEN_BYTES: usize = 16 << 20;
 
-/// A completion's `ret` of a request that ended without one (`NO_RESULT`).
+/// The `ret` in the completion of a request that ended without a result (`NO_RESULT`).
 const NO_RESULT: i64 = i64::MIN;
 
-/// Records whose memory is kept for the next call that is held.
+/// The number of records whose memory is kept for the next open calls.
 const SPARE_RECORDS: usize = 64;
 
-/// What the readers count. One thread at a time writes (the reader's lock); any may read.
-#[derive(Debug, Default)]
-pub struct ReaderCounters {
-    /// Events whose enter record was decoded.
-    pub decoded: AtomicU64,
-    /// Of them, those whose exit is waited for.
-    pub pending: AtomicU64,
-    /// Of them, those that were handed to the caller.
-    pub delivered: AtomicU64,
-    /// Of them, those that could not be: an exception while they were made into objects.
-    pub discarded: AtomicU64,
-    /// Of them, those that the filters left out.
-    pub filtered: AtomicU64,
-    /// Lost before those, and told by no event.
-    pub unreported_losses: AtomicU64,
-    /// Exit records of events that were delivered without waiting for them any longer.
-    pub unpaired: AtomicU64,
-    /// Events whose name could not be read.
-    pub name_faults: AtomicU64,
-    /// Events whose name was longer than a path can be.
-    pub truncated: AtomicU64,
-}
-
-impl ReaderCounters {
-    /// Of those that count as delivered, so many were not.
-    pub fn take_back(&self, events: u64) {
-        self.delivered.store(self.delivered.load(Ordering::Relaxed).saturating_sub(events), Ordering::Relaxed);
-        add(&self.discarded, events);
-    }
-}
-
-/// Adds to a counter that has a single writer: cheaper than an atomic addition.
-pub fn add(counter: &AtomicU64, more: u64) {
-    counter.store(counter.load(Ordering::Relaxed) + more, Ordering::Relaxed);
-}
-
-/// Takes off a counter that has a single writer.
-fn take_off(counter: &AtomicU64, less: u64) {
-    counter.store(counter.load(Ordering::Relaxed) - less, Ordering::Relaxed);
-}
-
-/// What an event is made into, where there is memory for that.
+/// The result of making an event into an `R`, for which memory may be missing.
 pub type Refusable<R> = std::result::Result<R, OutOfMemory>;
 
 /// An enter record whose call is still open, copied out of its chunk.
@@ -75,16 +34,16 @@ struct Open {
     offset_ns: i64,
     call: (u16, u32),
     ts_ns: u64,
-    program: Option<Arc<ExecInfo>>,
+    exec: Option<Arc<ExecInfo>>,
     record: AlignedBytes,
 }
 
-/// What tells which end belongs to which beginning.
+/// The identity of a call, by which its exit finds its entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum CallId {
-    /// The thread: it is in one system call at a time.
+    /// The thread, which is in one system call at a time.
     Thread(u32),
-    /// The CPU that a request was submitted on, and the number that it got there.
+    /// The CPU that a request was submitted on, and its number there.
     Request(u32, u64),
 }
 
@@ -98,42 +57,43 @@ impl CallId {
     }
 }
 
-/// The calls that are open.
+/// The open calls.
 #[derive(Debug, Default)]
 pub struct Join {
     open: FxHashMap<CallId, Open>,
     open_bytes: usize,
-    programs: ExecCache,
-    /// Given up: to be delivered without a result.
+    exec_cache: ExecCache,
+    /// Calls that were given up, to be delivered without a result.
     ready: VecDeque<Open>,
     spare: Vec<AlignedBytes>,
 }
 
 impl Join {
-    /// Makes the next event, by `make`, out of the chunk's records from `position` on; `None` when they are used up.
+    /// Makes the next event from the chunk's records, starting at `position`, by calling `make`. `None` when no record
+    /// is left.
     ///
     /// # Errors
     ///
-    /// [`crate::error::Error::Malformed`]. [`crate::error::Error::Memory`], of `make` or for what is held here: then all is as it
-    /// was, and the same call makes the same event.
+    /// [`crate::error::Error::Malformed`], and [`crate::error::Error::Memory`] from `make` or for an open call. After
+    /// the latter everything is unchanged, and the same call makes the same event.
     #[inline(always)]
     pub fn next<R>(
         &mut self,
         chunk: &Chunk,
         position: &mut usize,
-        counts: &ReaderCounters,
+        counters: &ReaderCounters,
         make: &mut impl FnMut(&Event<'_>) -> Refusable<R>,
     ) -> Result<Option<R>> {
         loop {
             if let Some(open) = self.ready.pop_front() {
-                let result = finish(&open, None, counts, make);
+                let result = finish(&open, None, counters, make);
                 return self.done(open, result, |join, open| join.ready.push_front(open)).map(Some);
             }
             let start = *position;
             let Some((bytes, end)) = record_at(&chunk.bytes, start)? else { return Ok(None) };
             fetch_ahead(&chunk.bytes, end);
             *position = end;
-            // By reference: a record is large.
+            // By reference, because a record is large.
             match &parse(bytes)? {
                 Record::Enter(enter) => {
                     let key = CallId::of(enter.record);
@@ -144,17 +104,18 @@ impl Join {
                             *position = start;
                             return Err(refused.into());
                         }
-                        // The thread is in its next call: the exit of the one before was lost. That one comes first.
+                        // The thread is in its next call, so the exit of the one before was lost. That call comes
+                        // first.
                         let earlier = self.take(key);
                         self.ready.extend(earlier);
                         *position = start;
                         continue;
                     }
-                    if let Err(refused) = self.programs.learn(enter) {
+                    if let Err(refused) = self.exec_cache.learn(enter) {
                         *position = start;
                         return Err(refused.into());
                     }
-                    add(&counts.decoded, 1);
+                    add(&counters.decoded, 1);
                     let exit = if ends && alone { exit_at(chunk, end, enter) } else { None };
                     if let Some((_, end)) = &exit {
                         *position = *end;
@@ -164,24 +125,25 @@ impl Join {
                         let returned = returned_at_exit(enter);
                         let returned = returned.as_ref().map(Exit::new);
                         let exit = exit.as_ref().map(|(exit, _)| exit).or(returned.as_ref());
-                        let program = self.programs.get(enter.record.pid).map(|program| &**program);
-                        let event = Event { enter, exit, offset_ns: chunk.offset_ns, program, lost_before: 0 };
-                        let result = deliver(&event, counts, make);
+                        let exec = self.exec_cache.get(enter.record.pid).map(|exec| &**exec);
+                        let event = Event { enter, exit, offset_ns: chunk.offset_ns, exec, lost_before: 0 };
+                        let result = deliver(&event, counters, make);
                         if result.is_err() {
-                            take_off(&counts.decoded, 1);
+                            take_off(&counters.decoded, 1);
                             *position = start;
                         }
                         return Ok(Some(result?));
                     }
-                    if let Err(refused) = self.hold(key, enter, bytes, chunk.offset_ns, counts) {
-                        take_off(&counts.decoded, 1);
+                    if let Err(refused) = self.hold(key, enter, bytes, chunk.offset_ns, counters) {
+                        take_off(&counters.decoded, 1);
                         *position = start;
                         return Err(refused.into());
                     }
                 }
                 Record::Exit(exit) => {
                     let key = CallId::Thread(exit.record.tid);
-                    if let Some(result) = self.end(key, Some(exit), |join| join.close(key, exit, counts), counts, make)
+                    if let Some(result) =
+                        self.end(key, Some(exit), |join| join.close(key, exit, counters), counters, make)
                     {
                         if result.is_err() {
                             *position = start;
@@ -197,30 +159,30 @@ impl Join {
                         join.reserve_open()?;
                         let open = join.take(key);
                         if open.is_none() {
-                            add(&counts.unpaired, 1);
+                            add(&counters.unpaired, 1);
                         }
                         Ok(open)
                     };
                     let exit = exit.as_ref().map(Exit::new);
-                    if let Some(result) = self.end(key, exit.as_ref(), take, counts, make) {
+                    if let Some(result) = self.end(key, exit.as_ref(), take, counters, make) {
                         if result.is_err() {
                             *position = start;
                         }
                         return result.map(Some);
                     }
                 }
-                // The drain thread has looked at it already.
+                // The drain thread has read it already.
                 Record::Cgroup(_) => {}
             }
         }
     }
 
-    /// Gives up all open calls, oldest first: at the end of the session no exit will come any more. True when that made
-    /// events ready.
+    /// Gives up all open calls, the oldest first, because no exit comes after the end of the session. Returns true if
+    /// that made events ready.
     ///
     /// # Errors
     ///
-    /// [`OutOfMemory`]: all are still open.
+    /// [`OutOfMemory`] when all calls are still open.
     pub fn give_up(&mut self) -> Refusable<bool> {
         self.reserve_ready(self.open.len())?;
         self.give_up_reserved();
@@ -234,7 +196,7 @@ impl Join {
         self.open_bytes = 0;
     }
 
-    /// Makes room for one more open call, or for one that was taken to be put back.
+    /// Makes room for one more open call, or for one that is put back.
     fn reserve_open(&mut self) -> Refusable<()> {
         if self.open.len() < self.open.capacity() { Ok(()) } else { fallible(|| self.open.try_reserve(1)) }
     }
@@ -252,19 +214,19 @@ impl Join {
         enter: &Enter<'_>,
         bytes: &[u8],
         offset_ns: i64,
-        counts: &ReaderCounters,
+        counters: &ReaderCounters,
     ) -> Refusable<()> {
         self.reserve_open()?;
         self.reserve_ready(1)?;
         let mut record = self.spare.pop().unwrap_or_default();
         record.extend_from_slice(bytes)?;
         self.open_bytes += bytes.len();
-        add(&counts.pending, 1);
+        add(&counters.pending, 1);
         let call = (enter.record.abi, enter.record.nr);
-        let program = self.programs.get(enter.record.pid).cloned();
-        let open = Open { offset_ns, call, ts_ns: enter.record.ts_ns, program, record };
+        let exec = self.exec_cache.get(enter.record.pid).cloned();
+        let open = Open { offset_ns, call, ts_ns: enter.record.ts_ns, exec, record };
         if let Some(earlier) = self.open.insert(key, open) {
-            // The thread is in its next call: the exit of the one before was lost.
+            // The thread is in its next call, so the exit of the one before was lost.
             self.open_bytes -= earlier.record.len();
             self.ready.push_back(earlier);
         }
@@ -277,8 +239,8 @@ impl Join {
         Some(open)
     }
 
-    /// The open call that this exit ends.
-    fn close(&mut self, key: CallId, exit: &Exit<'_>, counts: &ReaderCounters) -> Refusable<Option<Open>> {
+    /// Takes the open call that this exit ends.
+    fn close(&mut self, key: CallId, exit: &Exit<'_>, counters: &ReaderCounters) -> Refusable<Option<Open>> {
         self.reserve_open()?;
         self.reserve_ready(1 + if exit.record.lost_exits > 0 { self.open.len() } else { 0 })?;
         match self.take(key) {
@@ -289,14 +251,14 @@ impl Join {
             }
             None => self.after_exit(exit),
         }
-        add(&counts.unpaired, 1);
+        add(&counters.unpaired, 1);
         Ok(None)
     }
 
-    /// [`Join::close`] has made the room for it.
+    /// Gives up all calls after lost exits. [`Join::close`] made room for that.
     fn after_exit(&mut self, exit: &Exit<'_>) {
         if exit.record.lost_exits > 0 {
-            // Some of the open calls are over and nothing tells which: late without a result is better than never.
+            // Some open calls are over, and nothing tells which. An event without its result is better than none.
             self.give_up_reserved();
         }
     }
@@ -307,21 +269,21 @@ impl Join {
         key: CallId,
         exit: Option<&Exit<'_>>,
         take: impl FnOnce(&mut Self) -> Refusable<Option<Open>>,
-        counts: &ReaderCounters,
+        counters: &ReaderCounters,
         make: &mut impl FnMut(&Event<'_>) -> Refusable<R>,
     ) -> Option<Result<R>> {
         let open = match take(self) {
             Ok(open) => open?,
             Err(refused) => return Some(Err(refused.into())),
         };
-        let result = finish(&open, exit, counts, make);
+        let result = finish(&open, exit, counters, make);
         Some(self.done(open, result, |join, open| {
             join.open_bytes += open.record.len();
             join.open.insert(key, open);
         }))
     }
 
-    /// Keeps the memory of a call whose event is made, or puts the call back whose event is refused.
+    /// Keeps the memory of a call whose event was made, or puts back a call whose event was refused.
     fn done<R>(
         &mut self,
         mut open: Open,
@@ -339,32 +301,32 @@ impl Join {
     }
 }
 
-/// Makes the event of an open call, which is pending no longer unless that is refused.
+/// Makes the event of an open call. The call is no longer pending unless its event is refused.
 fn finish<R>(
     open: &Open,
     exit: Option<&Exit<'_>>,
-    counts: &ReaderCounters,
+    counters: &ReaderCounters,
     make: &mut impl FnMut(&Event<'_>) -> Refusable<R>,
 ) -> Result<Refusable<R>> {
-    take_off(&counts.pending, 1);
+    take_off(&counters.pending, 1);
     let Record::Enter(enter) = &parse(&open.record)? else {
         return Err(Malformed("an open call that is no enter record").into());
     };
-    let event = Event { enter, exit, offset_ns: open.offset_ns, program: open.program.as_deref(), lost_before: 0 };
-    let result = deliver(&event, counts, make);
+    let event = Event { enter, exit, offset_ns: open.offset_ns, exec: open.exec.as_deref(), lost_before: 0 };
+    let result = deliver(&event, counters, make);
     if result.is_err() {
-        add(&counts.pending, 1);
+        add(&counters.pending, 1);
     }
     Ok(result)
 }
 
-/// The end of a request, in the terms of a call's; `None` when it ended without a result.
+/// Converts the completion of a request to an exit; `None` when it ended without a result.
 fn exit_of(record: &completion_record) -> Option<exit_record> {
     let exit = exit_record { ts_ns: record.ts_ns, ret: record.ret, ..Default::default() };
     (record.ret != NO_RESULT).then_some(exit)
 }
 
-/// The exit that an enter record tells of which was written at it.
+/// Returns the exit of an enter record that was written at the exit.
 #[inline(always)]
 fn returned_at_exit(enter: &Enter<'_>) -> Option<exit_record> {
     if !enter.is_at_exit() {
@@ -373,8 +335,8 @@ fn returned_at_exit(enter: &Enter<'_>) -> Option<exit_record> {
     enter.segments.result().map(|ret| exit_record { ts_ns: enter.record.ts_ns, ret, ..Default::default() })
 }
 
-/// The exit right behind its own enter: the ordinary case, which needs no table. What is malformed there is met again in
-/// its turn: the enter record is sound.
+/// Returns the exit that directly follows its own entry. That is the usual case and needs no table. A malformed record
+/// there is reported when its turn comes, because the enter record is sound.
 #[inline(always)]
 fn exit_at<'a>(chunk: &'a Chunk, position: usize, enter: &Enter<'_>) -> Option<(Exit<'a>, usize)> {
     let Ok(Some((bytes, end))) = record_at(&chunk.bytes, position) else { return None };
@@ -388,20 +350,22 @@ fn exit_at<'a>(chunk: &'a Chunk, position: usize, enter: &Enter<'_>) -> Option<(
 #[inline(always)]
 fn deliver<R>(
     event: &Event<'_>,
-    counts: &ReaderCounters,
+    counters: &ReaderCounters,
     make: &mut impl FnMut(&Event<'_>) -> Refusable<R>,
 ) -> Refusable<R> {
     let result = make(event)?;
     match event.name_status() {
         NameStatus::Ok => {}
-        NameStatus::Truncated => add(&counts.truncated, 1),
-        NameStatus::Fault => add(&counts.name_faults, 1),
+        NameStatus::Truncated => add(&counters.truncated, 1),
+        NameStatus::Fault => add(&counters.name_faults, 1),
     }
     Ok(result)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use super::*;
     use crate::record::testing::{aligned, cgroup, completion, enter, exit, framed, named, request, unseen};
     use crate::skel::types::name_status;
@@ -415,7 +379,7 @@ mod tests {
     }
 
     /// Feeds chunks, and gives "name:ret" of what comes out.
-    fn feed(join: &mut Join, counts: &ReaderCounters, records: &[Vec<u8>]) -> Vec<String> {
+    fn feed(join: &mut Join, counters: &ReaderCounters, records: &[Vec<u8>]) -> Vec<String> {
         let chunk = Chunk { bytes: aligned(&records.concat()), ..Chunk::default() };
         let mut make = |event: &Event<'_>| {
             let ret = event.exit.map_or_else(|| "None".into(), |exit| exit.record.ret.to_string());
@@ -423,7 +387,7 @@ mod tests {
         };
         let mut position = 0;
         let mut events = Vec::new();
-        while let Some(one) = join.next(&chunk, &mut position, counts, &mut make).unwrap() {
+        while let Some(one) = join.next(&chunk, &mut position, counters, &mut make).unwrap() {
             events.push(one);
         }
         events
@@ -435,127 +399,127 @@ mod tests {
 
     #[test]
     fn neighbours_interleaved_and_across_chunks() {
-        let (mut join, counts) = (Join::default(), ReaderCounters::default());
-        assert_eq!(feed(&mut join, &counts, &[begin(1, "a"), end(1, 0), begin(2, "b"), begin(3, "c")]), ["a:0"]);
-        assert_eq!(value(&counts.pending), 2);
-        assert_eq!(feed(&mut join, &counts, &[end(3, -2), end(2, -13)]), ["c:-2", "b:-13"]);
-        assert_eq!((value(&counts.decoded), value(&counts.pending), value(&counts.unpaired)), (3, 0, 0));
+        let (mut join, counters) = (Join::default(), ReaderCounters::default());
+        assert_eq!(feed(&mut join, &counters, &[begin(1, "a"), end(1, 0), begin(2, "b"), begin(3, "c")]), ["a:0"]);
+        assert_eq!(value(&counters.pending), 2);
+        assert_eq!(feed(&mut join, &counters, &[end(3, -2), end(2, -13)]), ["c:-2", "b:-13"]);
+        assert_eq!((value(&counters.decoded), value(&counters.pending), value(&counters.unpaired)), (3, 0, 0));
         assert_eq!(join.open_bytes, 0);
     }
 
     #[test]
     fn without_results_each_entry_is_an_event() {
-        let (mut join, counts) = (Join::default(), ReaderCounters::default());
+        let (mut join, counters) = (Join::default(), ReaderCounters::default());
         let alone = |name: &str| framed(&named(request(0, 1, 5, true), name_status::NAME_OK, name.as_bytes()), 0);
-        assert_eq!(feed(&mut join, &counts, &[alone("a"), alone("b")]), ["a:None", "b:None"]);
-        assert_eq!(value(&counts.pending), 0);
+        assert_eq!(feed(&mut join, &counters, &[alone("a"), alone("b")]), ["a:None", "b:None"]);
+        assert_eq!(value(&counters.pending), 0);
     }
 
     #[test]
-    fn requests_end_in_any_order_and_beside_calls_of_their_thread() {
-        let (mut join, counts) = (Join::default(), ReaderCounters::default());
+    fn requests_end_in_any_order_and_among_calls_of_their_thread() {
+        let (mut join, counters) = (Join::default(), ReaderCounters::default());
         let begin_request = |cpu, seq, name: &str| {
             framed(&named(request(cpu, seq, 5, false), name_status::NAME_OK, name.as_bytes()), 0)
         };
         let end_request = |cpu, seq, ret| framed(&completion(cpu, seq, ret), 0);
         let begun = [begin_request(0, 1, "a"), begin_request(1, 1, "b"), begin_request(0, 2, "c"), begin(0, "call")];
-        assert!(feed(&mut join, &counts, &begun).is_empty());
+        assert!(feed(&mut join, &counters, &begun).is_empty());
         let ended = [end_request(0, 2, -2), end(0, 0), end_request(1, 1, NO_RESULT), end_request(1, 1, 0)];
-        assert_eq!(feed(&mut join, &counts, &ended), ["c:-2", "call:0", "b:None"]);
-        assert_eq!((value(&counts.pending), value(&counts.unpaired)), (1, 1));
+        assert_eq!(feed(&mut join, &counters, &ended), ["c:-2", "call:0", "b:None"]);
+        assert_eq!((value(&counters.pending), value(&counters.unpaired)), (1, 1));
         assert!(join.give_up().unwrap());
-        assert_eq!(feed(&mut join, &counts, &[]), ["a:None"]);
-        assert_eq!((value(&counts.pending), join.open_bytes), (0, 0));
+        assert_eq!(feed(&mut join, &counters, &[]), ["a:None"]);
+        assert_eq!((value(&counters.pending), join.open_bytes), (0, 0));
     }
 
     #[test]
-    fn a_cgroup_between_is_no_event_and_parts_no_call() {
-        let (mut join, counts) = (Join::default(), ReaderCounters::default());
+    fn a_cgroup_record_between_is_no_event_and_separates_no_call() {
+        let (mut join, counters) = (Join::default(), ReaderCounters::default());
         let told = framed(&cgroup(2, 7, true, b"/a"), 0);
         let run = [told.clone(), begin(1, "a"), told.clone(), end(1, 0), told];
-        assert_eq!(feed(&mut join, &counts, &run), ["a:0"]);
-        assert_eq!((value(&counts.decoded), value(&counts.unpaired), value(&counts.pending)), (1, 0, 0));
+        assert_eq!(feed(&mut join, &counters, &run), ["a:0"]);
+        assert_eq!((value(&counters.decoded), value(&counters.unpaired), value(&counters.pending)), (1, 0, 0));
     }
 
     #[test]
     fn an_exit_alone_is_counted_and_dropped() {
-        let (mut join, counts) = (Join::default(), ReaderCounters::default());
-        assert!(feed(&mut join, &counts, &[end(1, 0)]).is_empty());
-        assert_eq!(value(&counts.unpaired), 1);
+        let (mut join, counters) = (Join::default(), ReaderCounters::default());
+        assert!(feed(&mut join, &counters, &[end(1, 0)]).is_empty());
+        assert_eq!(value(&counters.unpaired), 1);
     }
 
     #[test]
     fn a_threads_next_call_gives_up_the_one_before() {
-        let (mut join, counts) = (Join::default(), ReaderCounters::default());
-        assert!(feed(&mut join, &counts, &[begin(1, "lost its exit")]).is_empty());
-        let made = feed(&mut join, &counts, &[begin(1, "next"), end(1, 0)]);
+        let (mut join, counters) = (Join::default(), ReaderCounters::default());
+        assert!(feed(&mut join, &counters, &[begin(1, "lost its exit")]).is_empty());
+        let made = feed(&mut join, &counters, &[begin(1, "next"), end(1, 0)]);
         assert_eq!(made, ["lost its exit:None", "next:0"]);
-        assert_eq!((value(&counts.pending), join.open_bytes), (0, 0));
+        assert_eq!((value(&counters.pending), join.open_bytes), (0, 0));
     }
 
     #[test]
     fn a_call_whose_entry_was_not_seen() {
-        let (mut join, counts) = (Join::default(), ReaderCounters::default());
+        let (mut join, counters) = (Join::default(), ReaderCounters::default());
         let at_exit = |name: &str, ret| framed(&unseen(1, 263, name.as_bytes(), ret), 0);
-        assert_eq!(feed(&mut join, &counts, &[at_exit("a", Some(-2)), at_exit("b", None)]), ["a:-2", "b:None"]);
+        assert_eq!(feed(&mut join, &counters, &[at_exit("a", Some(-2)), at_exit("b", None)]), ["a:-2", "b:None"]);
         // The exit of what the thread was in before was lost: that call comes first, and without a result.
-        let made = feed(&mut join, &counts, &[begin(1, "c"), begin(2, "d"), at_exit("e", Some(7)), end(2, 0)]);
+        let made = feed(&mut join, &counters, &[begin(1, "c"), begin(2, "d"), at_exit("e", Some(7)), end(2, 0)]);
         assert_eq!(made, ["c:None", "e:7", "d:0"]);
-        assert_eq!((value(&counts.decoded), value(&counts.pending), value(&counts.unpaired)), (5, 0, 0));
+        assert_eq!((value(&counters.decoded), value(&counters.pending), value(&counters.unpaired)), (5, 0, 0));
         let bytes = aligned(&unseen(1, 263, b"a", Some(0)));
         let Record::Enter(enter) = parse(&bytes).unwrap() else { panic!("not an enter record") };
         let returned = returned_at_exit(&enter).unwrap();
         let exit = Some(&Exit::new(&returned)).copied();
-        let event = Event { enter: &enter, exit: exit.as_ref(), offset_ns: 0, program: None, lost_before: 0 };
+        let event = Event { enter: &enter, exit: exit.as_ref(), offset_ns: 0, exec: None, lost_before: 0 };
         assert_eq!((event.ret(), event.duration_ns(), event.ts_ns()), (Some(0), None, 900));
     }
 
     #[test]
     fn an_exit_of_another_call_is_not_taken_for_its_own() {
-        let (mut join, counts) = (Join::default(), ReaderCounters::default());
+        let (mut join, counters) = (Join::default(), ReaderCounters::default());
         let other = framed(&exit(1, 84, 0, 0), 0);
-        assert_eq!(feed(&mut join, &counts, &[begin(1, "a"), other]), ["a:None"]);
-        assert_eq!(value(&counts.unpaired), 1);
+        assert_eq!(feed(&mut join, &counters, &[begin(1, "a"), other]), ["a:None"]);
+        assert_eq!(value(&counters.unpaired), 1);
     }
 
     #[test]
-    fn lost_exits_give_up_what_is_open() {
-        let (mut join, counts) = (Join::default(), ReaderCounters::default());
-        assert!(feed(&mut join, &counts, &[begin(5, "b"), begin(2, "a"), begin(9, "c")]).is_empty());
+    fn lost_exits_give_up_open_calls() {
+        let (mut join, counters) = (Join::default(), ReaderCounters::default());
+        assert!(feed(&mut join, &counters, &[begin(5, "b"), begin(2, "a"), begin(9, "c")]).is_empty());
         let told = framed(&exit(9, 263, 0, 3), 0);
-        assert_eq!(feed(&mut join, &counts, &[told]), ["c:0", "a:None", "b:None"]);
-        assert_eq!(value(&counts.pending), 0);
+        assert_eq!(feed(&mut join, &counters, &[told]), ["c:0", "a:None", "b:None"]);
+        assert_eq!(value(&counters.pending), 0);
     }
 
     #[test]
     fn open_calls_are_bounded() {
-        let (mut join, counts) = (Join::default(), ReaderCounters::default());
+        let (mut join, counters) = (Join::default(), ReaderCounters::default());
         let long = "x".repeat(4000);
         let most = OPEN_BYTES / 4000;
         let made: usize =
-            (0..most as u32 + 100).map(|tid| feed(&mut join, &counts, &[begin(tid + 1, &long)]).len()).sum();
+            (0..most as u32 + 100).map(|tid| feed(&mut join, &counters, &[begin(tid + 1, &long)]).len()).sum();
         assert!(made >= 100 && join.open_bytes <= OPEN_BYTES, "{made} {}", join.open_bytes);
-        assert_eq!(value(&counts.decoded), value(&counts.pending) + made as u64);
+        assert_eq!(value(&counters.decoded), value(&counters.pending) + made as u64);
     }
 
     #[test]
-    fn what_stands_before_something_malformed_is_not_lost() {
-        let (mut join, counts) = (Join::default(), ReaderCounters::default());
+    fn events_before_a_malformed_record_are_not_lost() {
+        let (mut join, counters) = (Join::default(), ReaderCounters::default());
         let chunk =
             Chunk { bytes: aligned(&[begin(1, "a"), framed(b"neither of them", 0)].concat()), ..Chunk::default() };
-        assert!(join.next(&chunk, &mut 0, &counts, &mut |_| Ok(())).is_err());
-        assert_eq!((value(&counts.decoded), value(&counts.pending)), (1, 1));
-        assert_eq!(feed(&mut join, &counts, &[end(1, 0)]), ["a:0"]);
+        assert!(join.next(&chunk, &mut 0, &counters, &mut |_| Ok(())).is_err());
+        assert_eq!((value(&counters.decoded), value(&counters.pending)), (1, 1));
+        assert_eq!(feed(&mut join, &counters, &[end(1, 0)]), ["a:0"]);
     }
 
     #[test]
     fn a_name_read_at_the_exit_counts() {
-        let (mut join, counts) = (Join::default(), ReaderCounters::default());
+        let (mut join, counters) = (Join::default(), ReaderCounters::default());
         let blind = framed(&named(enter(1, 263, 1), name_status::NAME_FAULT, b""), 0);
         let seen = framed(&named(exit(1, 263, 0, 0), name_status::NAME_OK, b"late"), 0);
-        assert_eq!(feed(&mut join, &counts, &[blind.clone(), seen]), ["late:0"]);
-        assert_eq!(value(&counts.name_faults), 0);
-        assert_eq!(feed(&mut join, &counts, &[blind, end(1, -14)]), [":-14"]);
-        assert_eq!(value(&counts.name_faults), 1);
+        assert_eq!(feed(&mut join, &counters, &[blind.clone(), seen]), ["late:0"]);
+        assert_eq!(value(&counters.name_faults), 0);
+        assert_eq!(feed(&mut join, &counters, &[blind, end(1, -14)]), [":-14"]);
+        assert_eq!(value(&counters.name_faults), 1);
     }
 }

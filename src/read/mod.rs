@@ -1,5 +1,11 @@
-//! What a caller's thread does: takes chunks from the queue and makes events of them.
+//! Reads the queue in the caller's thread and makes events of its chunks.
+//!
+//! * `counters`: the readers' counters
+//! * `in_flight`: counts events on their way to the caller
+//! * `join`: joins enter and exit records
+//! * `residual_filter`: the filters that only user space can decide
 
+pub mod counters;
 pub mod in_flight;
 pub mod join;
 pub mod residual_filter;
@@ -10,43 +16,45 @@ use std::sync::atomic::Ordering;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::memory::check;
-use crate::read::join::{Join, ReaderCounters, Refusable, add};
+use crate::read::counters::{ReaderCounters, add};
+use crate::read::join::{Join, Refusable};
 use crate::read::residual_filter::ResidualFilter;
 use crate::ring::queue::{Chunk, Queue};
 
-/// The one place where a session is read.
+/// The reader of a session. All of its events pass through here.
 #[derive(Debug)]
 pub struct Reader {
     source: Source,
-    /// `None` when it would let everything through.
+    /// `None` when it would let every event through.
     residual_filter: Option<ResidualFilter>,
 }
 
-/// All events that come out of the queue.
+/// The unfiltered events of the queue.
 #[derive(Debug)]
 struct Source {
     queue: Arc<Queue>,
-    counts: Arc<ReaderCounters>,
+    counters: Arc<ReaderCounters>,
     chunk: Chunk,
     position: usize,
     join: Join,
 }
 
 impl Reader {
-    /// Reads from the queue.
+    /// Creates a reader of the queue.
     #[must_use]
-    pub fn new(queue: Arc<Queue>, counts: Arc<ReaderCounters>, residual_filter: ResidualFilter) -> Self {
+    pub fn new(queue: Arc<Queue>, counters: Arc<ReaderCounters>, residual_filter: ResidualFilter) -> Self {
         let residual_filter = Some(residual_filter).filter(|residual_filter| !residual_filter.is_off());
-        let source = Source { queue, counts, chunk: Chunk::default(), position: 0, join: Join::default() };
+        let source = Source { queue, counters, chunk: Chunk::default(), position: 0, join: Join::default() };
         Self { source, residual_filter }
     }
 
-    /// Hands the next event to `emit`; `None` when there is none now. An event that `emit` has no memory for stays the next.
+    /// Hands the next event to `emit`. `None` when there is none now. An event for which `emit` lacks memory stays the
+    /// next one.
     ///
     /// # Errors
     ///
-    /// [`Error::Memory`]: `emit`'s, or there is none for what is kept from one event to the next. [`Error::Malformed`]; the
-    /// rest of that chunk is passed over.
+    /// [`Error::Memory`] from `emit`, or when memory for the reader's own state is missing. [`Error::Malformed`]; the
+    /// rest of that chunk is skipped.
     pub fn next<R>(&mut self, mut emit: impl FnMut(&Event<'_>) -> Refusable<R>) -> Result<Option<R>> {
         check()?;
         let Self { source, residual_filter } = self;
@@ -57,38 +65,38 @@ impl Reader {
                 None => Ok(None),
             };
             match source.next(pass) {
-                Ok(Some(None)) => add(&source.counts.filtered, 1),
+                Ok(Some(None)) => add(&source.counters.filtered, 1),
                 Ok(made) => break Ok(made.flatten()),
                 Err(error) => break Err(error),
             }
         };
-        source.counts.unreported_losses.store(residual_filter.unreported_losses(), Ordering::Relaxed);
+        source.counters.unreported_losses.store(residual_filter.unreported_losses(), Ordering::Relaxed);
         made
     }
 
     /// See [`waiting`].
     #[must_use]
     pub fn waiting(&self) -> usize {
-        waiting(&self.source.queue, &self.source.counts)
+        waiting(&self.source.queue, &self.source.counters)
     }
 }
 
-/// How many events there are to read, about: open calls are not among them, nor is what is still in the ring.
+/// Returns about how many events can be read. Open calls and records in the ring do not count.
 #[must_use]
-pub fn waiting(queue: &Queue, counts: &ReaderCounters) -> usize {
-    let decoded = counts.decoded.load(Ordering::Relaxed);
+pub fn waiting(queue: &Queue, counters: &ReaderCounters) -> usize {
+    let decoded = counters.decoded.load(Ordering::Relaxed);
     usize::try_from(queue.events().saturating_sub(decoded)).unwrap_or(usize::MAX)
 }
 
 impl Source {
-    /// As [`Reader::next`], unfiltered.
+    /// Does the same as [`Reader::next`], unfiltered.
     fn next<R>(&mut self, mut emit: impl FnMut(&Event<'_>) -> Refusable<R>) -> Result<Option<R>> {
         loop {
-            let made = self.join.next(&self.chunk, &mut self.position, &self.counts, &mut emit);
+            let made = self.join.next(&self.chunk, &mut self.position, &self.counters, &mut emit);
             if matches!(&made, Err(error) if !matches!(error, Error::Memory(_))) {
                 self.position = self.chunk.bytes.len();
             }
-            // At once, not at the next call: the queue's descriptor must not say "readable" for a chunk that is used up.
+            // At once, not in the next call: the queue's descriptor must not stay readable for a chunk that is used up.
             if self.position >= self.chunk.bytes.len() {
                 self.refill();
             }
@@ -108,13 +116,12 @@ impl Source {
         }
     }
 
-    /// Whether there is nothing to read now, although the queue was empty. Once it is closed no exit will come any more,
-    /// and the open calls are given up.
+    /// Whether nothing can be read now. After the close no exit comes, so open calls are given up.
     fn is_done(&mut self) -> Result<bool> {
         if !self.queue.is_closed() {
             return Ok(true);
         }
-        // The close may have come between the last pop and this look, and brought the ring's rest with it.
+        // The close, which brings the rest of the ring, may have come between the last pop and this check.
         self.refill();
         Ok(self.chunk.bytes.is_empty() && !self.join.give_up()?)
     }
@@ -138,11 +145,11 @@ mod tests {
         let queue = Arc::new(Queue::new(1 << 20).unwrap());
         let bytes = aligned(&[call(0), call(-2), call(7)].concat());
         queue.push(Chunk { bytes, events: 3, ..Chunk::default() }, || false).unwrap();
-        let counts = Arc::new(ReaderCounters::default());
-        let mut reader = Reader::new(queue, Arc::clone(&counts), ResidualFilter::new(Outcome::Ok, Vec::new()));
+        let counters = Arc::new(ReaderCounters::default());
+        let mut reader = Reader::new(queue, Arc::clone(&counters), ResidualFilter::new(Outcome::Ok, Vec::new()));
         let panicked = catch_unwind(AssertUnwindSafe(|| reader.next(|_| -> Refusable<()> { panic!("in the middle") })));
         assert!(panicked.is_err());
         assert_eq!(reader.next(|event| Ok((event.ret(), event.errno()))).unwrap(), Some((Some(7), None)));
-        assert_eq!(counts.filtered.load(Ordering::Relaxed), 1);
+        assert_eq!(counters.filtered.load(Ordering::Relaxed), 1);
     }
 }

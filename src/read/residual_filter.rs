@@ -1,4 +1,4 @@
-//! The filters that the kernel's programs cannot decide alone: the whole path, and the result.
+//! The filters that the programs cannot decide alone: by the whole path and by result.
 
 use rustc_hash::FxHashMap;
 
@@ -7,46 +7,46 @@ use crate::config::path_filter::PathFilter;
 use crate::event::Event;
 use crate::path::resolve::Paths;
 
-/// Looks at each event before it is made.
+/// A filter that decides on each event before it is made.
 #[derive(Debug, Default)]
 pub struct ResidualFilter {
     outcome: Outcome,
     wanted: Vec<PathFilter>,
     paths: Paths,
-    /// By CPU and `via`: how many were lost before events that were left out since the last that was not.
+    /// Losses before filtered events since the last delivered one, by CPU and `via`.
     unreported_losses: FxHashMap<(u32, u8), u32>,
 }
 
 impl ResidualFilter {
-    /// Leaves out what has another result, or no path that is wanted; no paths want all.
+    /// Creates a filter by result and by path. No paths let every path through.
     #[must_use]
     pub fn new(outcome: Outcome, wanted: Vec<PathFilter>) -> Self {
         Self { outcome, wanted, ..Self::default() }
     }
 
-    /// Whether it lets everything through.
+    /// Whether it lets every event through.
     #[must_use]
     pub fn is_off(&self) -> bool {
         self.outcome == Outcome::Any && self.wanted.is_empty()
     }
 
-    /// The event, with what was lost before others that are left out; `None` when it is left out itself.
+    /// Returns the event with the losses of filtered events before it; `None` when it is filtered itself.
     pub fn pass<'a>(&mut self, event: &Event<'a>) -> Option<Event<'a>> {
         let record = event.enter.record;
-        let place = (record.cpu, record.via);
+        let origin = (record.cpu, record.via);
         if !self.outcome.matches(event.ret()) || !(self.wanted.is_empty() || self.is_wanted(event)) {
             if event.lost() > 0 {
-                let unreported_losses = self.unreported_losses.entry(place).or_default();
+                let unreported_losses = self.unreported_losses.entry(origin).or_default();
                 *unreported_losses = unreported_losses.saturating_add(event.lost());
             }
             return None;
         }
         let lost_before =
-            if self.unreported_losses.is_empty() { 0 } else { self.unreported_losses.remove(&place).unwrap_or(0) };
+            if self.unreported_losses.is_empty() { 0 } else { self.unreported_losses.remove(&origin).unwrap_or(0) };
         Some(Event { lost_before, ..*event })
     }
 
-    /// An event that was let through is to be looked at again: what it would have told is still to be told.
+    /// Takes back an event that was let through but is read again, and with it the losses it would have reported.
     pub fn put_back(&mut self, event: &Event<'_>) {
         if event.lost_before > 0 {
             let record = event.enter.record;
@@ -54,13 +54,14 @@ impl ResidualFilter {
         }
     }
 
-    /// How many were lost that no event has told of.
+    /// The number of losses that no event has reported.
     #[must_use]
     pub fn unreported_losses(&self) -> u64 {
         self.unreported_losses.values().map(|lost| u64::from(*lost)).sum()
     }
 
-    /// A path that is not known, or of which a part is missing, could be any; unless the kernel, too, found none.
+    /// Whether the event passes the filter by path. An unknown or incomplete path could be any path, so it passes,
+    /// unless the kernel did not reach a file either.
     fn is_wanted(&mut self, event: &Event<'_>) -> bool {
         let segments = &event.enter.segments;
         let reached_nothing = event.errno().is_some_and(|errno| [libc::EBADF, libc::EFAULT].contains(&errno.into()));

@@ -1,4 +1,6 @@
-//! `&[u8]` to [`Record`]: checks bounds, then reads. No Python here.
+//! Parses raw records: checks the bounds of a `&[u8]`, then reads a [`Record`].
+//!
+//! * `segments`: the variable part of a record
 
 pub mod segments;
 #[cfg(test)]
@@ -14,13 +16,13 @@ use crate::skel::types::{enter_mark, record_kind};
 
 type Result<T> = std::result::Result<T, Malformed>;
 
-/// Before each record in the ring: length and flags, and the kernel's own page offset.
+/// The size of the header before each record in the ring: length and flags, and the kernel's own page offset.
 pub const HEADER_BYTES: usize = 8;
-/// A record that its writer gave up.
+/// The flag of a record that its writer discarded.
 pub const DISCARDED: u32 = 1 << 30;
 const LENGTH: u32 = DISCARDED - 1;
 
-/// How many bytes a record takes in the ring, its header included.
+/// Returns the bytes that a record takes in the ring, including its header.
 #[must_use]
 pub fn record_span(header: u32) -> usize {
     ((header & LENGTH) as usize + HEADER_BYTES).next_multiple_of(8)
@@ -29,16 +31,17 @@ pub fn record_span(header: u32) -> usize {
 /// The entry of a call.
 #[derive(Debug, Clone, Copy)]
 pub struct Enter<'a> {
-    /// The fixed part, where it lies.
+    /// The fixed part, borrowed from the run.
     pub record: &'a enter_record,
-    /// What was passed.
+    /// The segments with the arguments that are names.
     pub segments: Segments<'a>,
 }
 
-/// Where the part of an enter record begins that a thread's calls have in common, as a rule.
+/// The offset of the part of an enter record that a thread's calls usually have in common.
 const IDENTITY_AT: usize = offset_of!(enter_record, nr);
 
-/// That part. In words: to compare those takes no call of memcmp, which costs more than all the rest of making a dict.
+/// That common part, in words. Comparing words needs no call of memcmp, which would cost more than everything else in
+/// making a dict.
 pub type Identity = [u64; (size_of::<enter_record>() - IDENTITY_AT) / 8];
 
 impl Enter<'_> {
@@ -46,13 +49,13 @@ impl Enter<'_> {
         u32::from(self.record.marks) & mark.0 != 0
     }
 
-    /// Whether no record of its end will follow.
+    /// Whether no record of the exit will follow.
     #[must_use]
     pub fn has_no_exit(&self) -> bool {
         self.has(enter_mark::ENTER_NO_EXIT)
     }
 
-    /// Whether it was written at the exit, since the entry was not seen.
+    /// Whether the record was written at the exit, because the entry was not seen.
     #[must_use]
     pub fn is_at_exit(&self) -> bool {
         self.has(enter_mark::ENTER_AT_EXIT)
@@ -64,7 +67,7 @@ impl Enter<'_> {
         self.has(enter_mark::ENTER_NO_FLAGS)
     }
 
-    /// Who calls, and what: equal for calls that differ only in their arguments.
+    /// The identity of the caller and the call. It is equal for calls that differ only in their arguments.
     #[must_use]
     pub fn identity(&self) -> &Identity {
         const {
@@ -73,80 +76,81 @@ impl Enter<'_> {
                     && align_of::<enter_record>() == align_of::<Identity>()
             );
         };
-        // SAFETY: the words are the record's own last bytes, all of them initialized: it has no padding (record.h). They
-        // are aligned as the record is.
+        // SAFETY: the words are the record's own last bytes. All of them are initialized, because the record has no
+        // padding (record.h). They are aligned because the record is.
         unsafe { &*ptr::from_ref(self.record).byte_add(IDENTITY_AT).cast() }
     }
 }
 
-/// Whether they are the same.
+/// Whether two identities are equal.
 #[must_use]
 pub fn same_identity(one: &Identity, other: &Identity) -> bool {
     one.iter().zip(other).fold(0, |differs, (one, other)| differs | (one ^ other)) == 0
 }
 
-/// The return of a call.
+/// The exit of a call.
 #[derive(Debug, Clone, Copy)]
 pub struct Exit<'a> {
-    /// The fixed part, where it lies.
+    /// The fixed part, borrowed from the run.
     pub record: &'a exit_record,
-    /// Its segments, found to be sound. There are none as a rule, and few ask for those that there are.
+    /// The segments, already checked. Usually there are none, and few callers read them.
     segments: &'a [u8],
 }
 
 impl<'a> Exit<'a> {
-    /// Without segments.
+    /// Creates an exit without segments.
     #[must_use]
     pub fn new(record: &'a exit_record) -> Self {
         Self { record, segments: &[] }
     }
 
-    /// The names read again, when one could not be read at the entry.
+    /// The names, read once more because the entry could not read one of them.
     #[must_use]
     pub fn segments(&self) -> Segments<'a> {
         Segments::read(self.segments).unwrap_or_default()
     }
 }
 
-/// A cgroup that was made, or that its last process left.
+/// A cgroup that was created, or that its last process has left.
 #[derive(Debug, Clone, Copy)]
 pub struct Cgroup<'a> {
-    /// The fixed part, where it lies.
+    /// The fixed part, borrowed from the run.
     pub record: &'a cgroup_record,
-    /// From the root of its hierarchy.
+    /// The path from the root of the cgroup's hierarchy.
     pub path: &'a [u8],
 }
 
-/// What a record in the ring is.
+/// A record in the ring.
 #[derive(Debug, Clone, Copy)]
 pub enum Record<'a> {
-    /// A call began.
+    /// The entry of a call.
     Enter(Enter<'a>),
-    /// A call ended.
+    /// The exit of a call.
     Exit(Exit<'a>),
-    /// A request of `io_uring`'s ended.
+    /// The completion of an `io_uring` request.
     Completion(&'a completion_record),
-    /// A cgroup's path. It belongs to no call.
+    /// The path of a cgroup. It belongs to no call.
     Cgroup(Cgroup<'a>),
 }
 
-/// The `T` that starts the bytes, where it lies: to copy one costs as much as to read it; and the rest.
+/// Splits the bytes into a `T` and the rest. The `T` is borrowed, because copying it costs as much as reading it.
 #[inline(always)]
 fn split_aligned<'a, T: Copy>(bytes: &'a [u8], what: &'static str) -> Result<(&'a T, &'a [u8])> {
     let (head, rest) = bytes.split_at_checked(size_of::<T>()).ok_or(Malformed(what))?;
-    // SAFETY: the types this is called with are integers and arrays of integers, for which every pattern of bits is a value.
+    // SAFETY: the function is only called with types of integers and arrays of integers, for which every bit pattern is
+    // valid.
     let ([], [record], []) = (unsafe { head.align_to() }) else {
-        // In the ring every record is aligned, and so it is in a chunk, by its type.
+        // Every record is aligned in the ring, and in a chunk, by the type of its bytes.
         return Err(Malformed("a record that is not aligned"));
     };
     Ok((record, rest))
 }
 
-/// Reads one record, without its header.
+/// Parses one record without its header.
 ///
 /// # Errors
 ///
-/// [`Malformed`] for anything that our programs do not write.
+/// [`Malformed`] for bytes that our programs do not write.
 #[inline(always)]
 pub fn parse(bytes: &[u8]) -> Result<Record<'_>> {
     let kind = bytes.first_chunk().map(|kind| u32::from_ne_bytes(*kind));
@@ -173,7 +177,7 @@ pub fn parse(bytes: &[u8]) -> Result<Record<'_>> {
     }
 }
 
-/// The record at `position` of a run copied from the ring, and the position after it; `None` at the end.
+/// Returns the record at `position` of a run copied from the ring, and the position after it. `None` at the end.
 ///
 /// # Errors
 ///
@@ -193,16 +197,16 @@ pub fn record_at(run: &[u8], mut position: usize) -> Result<Option<(&[u8], usize
     Ok(None)
 }
 
-/// Asks for the memory that is to be read some records after `position`: a run of millions of events has left the caches
-/// by the time that it is read. A hint, without which no result is different; 2 to 3 of a basic event's 48 ns.
+/// Prefetches the memory of a record some way after `position`. By the time it is read, a run of millions of events has
+/// left the caches. The prefetch never changes a result and saves 2 to 3 of a basic event's 48 ns.
 #[inline(always)]
 pub fn fetch_ahead(run: &[u8], position: usize) {
     #[cfg(target_arch = "x86_64")]
     for line in 0..4 {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // Never read through: it may lie behind the run.
+        // The address is never read through, because it may lie behind the run.
         let address = run.as_ptr().wrapping_add(position + 1280 + 64 * line);
-        // SAFETY: allowed for any address.
+        // SAFETY: a prefetch is allowed for any address.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]
@@ -227,7 +231,7 @@ mod tests {
         assert_eq!((enter.record.tid, enter.record.pid, enter.record.nr, enter.record.ts_ns), (8, 7, 263, 5));
         let filename = Some(Name { status: NameStatus::Truncated, bytes: b"/tmp/\xff" });
         assert_eq!((enter.segments.filename(), enter.segments.new_filename()), (filename, None));
-        assert_eq!((enter.segments.directory(), enter.segments.has_program()), (None, false));
+        assert_eq!((enter.segments.directory(), enter.segments.has_exec_info()), (None, false));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What stands behind a record: names, the directories that they are in, what the process runs.
+//! The segments behind a record: names, their directories, and the exe and argv of the process.
 
 use std::mem::offset_of;
 use std::ptr;
@@ -8,7 +8,7 @@ use crate::skel::types::{ancestor, directory, name_status, segment, segment_kind
 
 type Result<T> = std::result::Result<T, Malformed>;
 
-/// Segments begin at multiples of it (`SEGMENT_ALIGN`).
+/// The alignment of segments (`SEGMENT_ALIGN`).
 const SEGMENT_ALIGN: usize = 8;
 
 /// A name as the task passed it.
@@ -16,23 +16,23 @@ const SEGMENT_ALIGN: usize = 8;
 pub struct Name<'a> {
     /// Whether the bytes are the whole name.
     pub status: NameStatus,
-    /// Without the NUL; empty when the status is a fault.
+    /// The name without its NUL. It is empty when the status is a fault.
     pub bytes: &'a [u8],
 }
 
-/// An event's `name_status`.
+/// How much of a name could be read: an event's `name_status`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NameStatus {
     /// The whole name.
     Ok,
-    /// The first `PATH_MAX` - 1 bytes of a longer one.
+    /// The first `PATH_MAX` - 1 bytes of a longer name.
     Truncated,
     /// The pointer could not be read.
     Fault,
 }
 
 impl NameStatus {
-    /// As it stands in an event.
+    /// The text in an event.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -43,51 +43,53 @@ impl NameStatus {
     }
 }
 
-/// How the walk from a directory to the root ended.
+/// How the walk from a directory up to the root ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WalkStatus {
-    /// At the root.
+    /// It reached the root.
     Whole,
-    /// Before it: too deep, too long, or the tree changed meanwhile.
+    /// It stopped early: the path is too deep or too long, or the tree changed meanwhile.
     Partial,
-    /// At the root, but the directory itself is deleted.
+    /// It reached the root, but the directory itself is deleted.
     Deleted,
-    /// There is nothing to walk from.
+    /// There was nothing to start from.
     None,
-    /// At the root of a mount that is attached nowhere.
+    /// It reached the root of a mount that is attached nowhere.
     Detached,
-    /// On a mount of the kernel's own, where nothing has a path.
+    /// It started on a kernel-internal mount, where nothing has a path.
     Internal,
-    /// A file that is in no directory, as `memfd_create(2)` makes them: only its own name is there, without a NUL.
+    /// It started at a file that is in no directory, such as one of `memfd_create(2)`. There is only the file's own
+    /// name, without a NUL.
     Pseudo,
 }
 
-/// What a name is relative to.
+/// A walk from a directory, or a file, up to the root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Directory<'a> {
-    /// How far the names go.
+    /// How the walk ended.
     pub status: WalkStatus,
-    /// How many bytes of the names lie below the process's root; `None` when the walk did not meet it.
+    /// The number of bytes of names below the process's root; `None` when the walk did not meet that root.
     pub root_bytes: Option<u32>,
-    /// From the leaf to the root of the mount namespace, each with a NUL behind it.
+    /// The names from the leaf to the root of the mount namespace, each followed by a NUL.
     pub names: &'a [u8],
 }
 
 impl<'a> Directory<'a> {
-    /// Whether the names end before the root of the namespace, or at one that stands nowhere.
+    /// Whether the names end below the namespace's root, or at the root of a detached mount.
     #[must_use]
     pub fn is_cut(&self) -> bool {
         matches!(self.status, WalkStatus::Partial | WalkStatus::Detached)
     }
 
-    /// Whether a file that has no name is called this by the kernel (`d_tmpfile()`, fs/dcache.c): `#` and its inode.
+    /// Whether the leaf is the name that the kernel gives an unnamed file: `#` and its inode number (`d_tmpfile()`,
+    /// fs/dcache.c).
     #[must_use]
     pub fn is_unnamed(&self) -> bool {
         let leaf = self.names.split(|byte| *byte == 0).next();
         leaf.and_then(|leaf| leaf.strip_prefix(b"#")).is_some_and(|number| number.iter().all(u8::is_ascii_digit))
     }
 
-    /// The names below the process's root, if it was met, and those above.
+    /// Splits the names at the process's root: those below it, if the walk met it, and those above.
     #[must_use]
     pub fn split(&self) -> (Option<&'a [u8]>, &'a [u8]) {
         match self.root_bytes.and_then(|bytes| self.names.split_at_checked(bytes as usize)) {
@@ -97,7 +99,7 @@ impl<'a> Directory<'a> {
     }
 }
 
-/// The segments behind a record: found to be sound, and not read before they are asked for.
+/// The segments behind a record. They are checked once, and read only when asked for.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Segments<'a> {
     bytes: &'a [u8],
@@ -110,19 +112,19 @@ pub struct Segments<'a> {
     ancestors: Offset,
     root: Offset,
     result: Offset,
-    /// Of all names that a call passed.
+    /// The statuses of all names of the call, combined.
     statuses: u16,
 }
 
-/// Where a segment's head ends; 0 where there is none.
+/// The offset at which a segment's head ends; 0 if there is no such segment.
 type Offset = u32;
 
 impl<'a> Segments<'a> {
-    /// Looks through the segments; kinds that we do not know are passed over, and of two of a kind the last counts.
+    /// Scans the segments. Unknown kinds are skipped. Of two segments of one kind the last one counts.
     ///
     /// # Errors
     ///
-    /// [`Malformed`] for one that is longer than what there is, or too short for its kind.
+    /// [`Malformed`] for a segment that reaches beyond the bytes or is too short for its kind.
     #[inline(always)]
     pub fn read(bytes: &'a [u8]) -> Result<Self> {
         let mut found = Self { bytes, ..Self::default() };
@@ -134,24 +136,24 @@ impl<'a> Segments<'a> {
             if length > bytes.len() - at {
                 return Err(Malformed("a segment longer than its record"));
             }
-            // A record is far below the 4 GiB that this can tell.
-            let place = at as Offset;
+            // A record is far shorter than the 4 GiB that an offset can hold.
+            let offset = at as Offset;
             match segment_kind(head.kind.into()) {
                 segment_kind::SEGMENT_FILENAME => {
-                    found.filename = place;
+                    found.filename = offset;
                     found.statuses |= head.status;
                 }
                 segment_kind::SEGMENT_NEW_FILENAME => {
-                    found.new_filename = place;
+                    found.new_filename = offset;
                     found.statuses |= head.status;
                 }
-                segment_kind::SEGMENT_DIRECTORY => found.directory = walk(place, length)?,
-                segment_kind::SEGMENT_NEW_DIRECTORY => found.new_directory = walk(place, length)?,
-                segment_kind::SEGMENT_EXE => found.exe = walk(place, length)?,
-                segment_kind::SEGMENT_ARGV => found.argv = place,
-                segment_kind::SEGMENT_ANCESTORS => found.ancestors = place,
-                segment_kind::SEGMENT_ROOT => found.root = walk(place, length)?,
-                segment_kind::SEGMENT_RESULT => found.result = place,
+                segment_kind::SEGMENT_DIRECTORY => found.directory = walk(offset, length)?,
+                segment_kind::SEGMENT_NEW_DIRECTORY => found.new_directory = walk(offset, length)?,
+                segment_kind::SEGMENT_EXE => found.exe = walk(offset, length)?,
+                segment_kind::SEGMENT_ARGV => found.argv = offset,
+                segment_kind::SEGMENT_ANCESTORS => found.ancestors = offset,
+                segment_kind::SEGMENT_ROOT => found.root = walk(offset, length)?,
+                segment_kind::SEGMENT_RESULT => found.result = offset,
                 _ => {}
             }
             at += length.next_multiple_of(SEGMENT_ALIGN);
@@ -159,18 +161,18 @@ impl<'a> Segments<'a> {
         Ok(found)
     }
 
-    /// The status and the content of the one there.
+    /// Returns the status and the content of the segment at an offset.
     #[inline(always)]
-    fn content(&self, place: Offset) -> Option<(u32, &'a [u8])> {
-        let at = place as usize;
+    fn content(&self, offset: Offset) -> Option<(u32, &'a [u8])> {
+        let at = offset as usize;
         let head = head_at(self.bytes, at.checked_sub(size_of::<segment>())?)?;
         let content = self.bytes.get(at..)?.get(..head.bytes as usize)?;
         Some((head.status.into(), content))
     }
 
     #[inline(always)]
-    fn name(&self, place: Offset) -> Option<Name<'a>> {
-        self.content(place).map(|(status, bytes)| {
+    fn name(&self, offset: Offset) -> Option<Name<'a>> {
+        self.content(offset).map(|(status, bytes)| {
             let status = match name_status(status) {
                 name_status::NAME_OK => NameStatus::Ok,
                 name_status::NAME_TRUNCATED => NameStatus::Truncated,
@@ -181,8 +183,8 @@ impl<'a> Segments<'a> {
     }
 
     #[inline(always)]
-    fn walked(&self, place: Offset) -> Option<Directory<'a>> {
-        let (status, content) = self.content(place)?;
+    fn walked(&self, offset: Offset) -> Option<Directory<'a>> {
+        let (status, content) = self.content(offset)?;
         let (fixed, names) = content.split_at_checked(size_of::<directory>())?;
         let root_bytes = fixed.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes)).filter(|bytes| *bytes != u32::MAX);
         let status = match walk_status(status) {
@@ -197,75 +199,75 @@ impl<'a> Segments<'a> {
         Some(Directory { status, root_bytes, names })
     }
 
-    /// The path argument.
+    /// The first name of the call.
     #[must_use]
     pub fn filename(&self) -> Option<Name<'a>> {
         self.name(self.filename)
     }
 
-    /// The second one, of a rename.
+    /// The second name, of a rename.
     #[must_use]
     pub fn new_filename(&self) -> Option<Name<'a>> {
         self.name(self.new_filename)
     }
 
-    /// Whether the status of each name that there is says that it is whole: the ordinary case.
+    /// Whether every name of the call is whole, which is the usual case.
     #[must_use]
     pub fn are_names_whole(&self) -> bool {
         const { assert!(name_status::NAME_OK.0 == 0) };
         self.statuses == 0
     }
 
-    /// What the first is relative to.
+    /// The directory that the first name is relative to.
     #[must_use]
     pub fn directory(&self) -> Option<Directory<'a>> {
         self.walked(self.directory)
     }
 
-    /// What the second is relative to.
+    /// The directory that the second name is relative to.
     #[must_use]
     pub fn new_directory(&self) -> Option<Directory<'a>> {
         self.walked(self.new_directory)
     }
 
-    /// The executable, as a directory's names are.
+    /// The executable, as a walk from its file.
     #[must_use]
     pub fn exe(&self) -> Option<Directory<'a>> {
         self.walked(self.exe)
     }
 
-    /// Whether the executable's file is deleted, however far the walk from it came.
+    /// Whether the executable's file is deleted, however far the walk came.
     #[must_use]
     pub fn is_exe_deleted(&self) -> bool {
         let word = |content: &[u8]| content.get(offset_of!(directory, is_deleted)..)?.first_chunk().copied();
         self.content(self.exe).and_then(|(_, content)| word(content)).is_some_and(|word| u32::from_ne_bytes(word) != 0)
     }
 
-    /// The process's arguments, each with a NUL behind it.
+    /// The process's arguments, each followed by a NUL.
     #[must_use]
     pub fn argv(&self) -> Option<Name<'a>> {
         self.name(self.argv)
     }
 
-    /// Whether they tell what the process runs.
+    /// Whether there is an exe or argv segment.
     #[must_use]
-    pub fn has_program(&self) -> bool {
+    pub fn has_exec_info(&self) -> bool {
         self.exe | self.argv != 0
     }
 
-    /// The process's own root, where the walk from a relative name's directory did not meet it.
+    /// The walk from the process's own root, if the walk from a relative name's directory did not meet that root.
     #[must_use]
     pub fn root(&self) -> Option<Directory<'a>> {
         self.walked(self.root)
     }
 
-    /// What the call returned, of a record that was written at its exit.
+    /// The return value of the call, in a record that was written at its exit.
     #[must_use]
     pub fn result(&self) -> Option<i64> {
         self.content(self.result)?.1.first_chunk().map(|bytes| i64::from_ne_bytes(*bytes))
     }
 
-    /// The process's ancestors, as [`ancestors`] reads them.
+    /// The process's ancestors, in the form that [`ancestors`] reads.
     #[must_use]
     pub fn ancestors(&self) -> &'a [u8] {
         self.content(self.ancestors).map_or(&[], |(_, content)| content)
@@ -275,17 +277,18 @@ impl<'a> Segments<'a> {
 #[inline(always)]
 fn head_at(bytes: &[u8], at: usize) -> Option<segment> {
     let head: &[u8; size_of::<segment>()] = bytes.get(at..)?.first_chunk()?;
-    // SAFETY: it has the size of a segment's head, and that is of integers, for which every pattern of bits is a value.
+    // SAFETY: the bytes have the size of a segment's head, which consists of integers, for which every bit pattern is
+    // valid.
     Some(unsafe { ptr::read_unaligned(head.as_ptr().cast()) })
 }
 
-/// The place of a directory, which has a fixed part.
+/// Returns the offset of a walk, after checking that its fixed part is there.
 #[inline(always)]
-fn walk(place: Offset, length: usize) -> Result<Offset> {
-    if length < size_of::<directory>() { Err(Malformed("a directory cut short")) } else { Ok(place) }
+fn walk(offset: Offset, length: usize) -> Result<Offset> {
+    if length < size_of::<directory>() { Err(Malformed("a directory cut short")) } else { Ok(offset) }
 }
 
-/// The ancestors in a segment's content, the parent first: pid and comm.
+/// Returns the ancestors in a segment's content, each as pid and comm, the parent first.
 pub fn ancestors(content: &[u8]) -> impl Iterator<Item = (u32, &[u8])> + Clone {
     content.chunks_exact(size_of::<ancestor>()).map(|one| {
         let (pid, comm) = one.split_at(offset_of!(ancestor, comm));

@@ -1,4 +1,4 @@
-//! Records as the programs write them, for the tests of those who read them.
+//! Builds records like those of the programs, for tests.
 
 use std::ptr;
 
@@ -7,7 +7,7 @@ use crate::record::{cgroup_record, completion_record, enter_record, exit_record}
 use crate::skel::types::{self, directory, name_status, record_kind, segment, segment_kind};
 
 fn bytes_of<T: Copy>(value: &T) -> Vec<u8> {
-    // SAFETY: the types this is called with are integers and arrays of integers, without padding.
+    // SAFETY: the function is only called with types of integers and arrays of integers, which have no padding.
     unsafe { std::slice::from_raw_parts(ptr::from_ref(value).cast(), size_of::<T>()) }.to_vec()
 }
 
@@ -22,7 +22,7 @@ pub(crate) fn add_segment(record: &mut Vec<u8>, kind: u32, status: u32, content:
     record.resize(record.len().next_multiple_of(8), 0xaa);
 }
 
-/// A directory's content.
+/// Returns the content of a directory segment.
 pub(crate) fn walked(root_bytes: Option<u32>, names: &[u8]) -> Vec<u8> {
     let mut content = bytes_of(&directory { root_bytes: root_bytes.unwrap_or(u32::MAX), is_deleted: 0 });
     content.extend(names);
@@ -34,7 +34,7 @@ pub(crate) fn enter(tid: u32, nr: u32, ts_ns: u64) -> Vec<u8> {
     bytes_of(&enter_record { kind, tid, nr, ts_ns, pid: 7, ..Default::default() })
 }
 
-/// A record written at the exit, with what the call returned; `None` where it returned nothing.
+/// Returns a record written at the exit. It has the call's result, unless `ret` is `None`.
 pub(crate) fn unseen(tid: u32, nr: u32, name: &[u8], ret: Option<i64>) -> Vec<u8> {
     let kind = record_kind::RECORD_ENTER.0;
     let marks = (types::enter_mark::ENTER_NO_EXIT.0 | types::enter_mark::ENTER_AT_EXIT.0) as u8;
@@ -73,12 +73,12 @@ pub(crate) fn cgroup(version: u16, id: u64, is_new: bool, path: &[u8]) -> Vec<u8
     [bytes_of(&record).as_slice(), path].concat()
 }
 
-/// A copy that is aligned as in a chunk.
+/// Returns a copy that is aligned as in a chunk.
 pub(crate) fn aligned(bytes: &[u8]) -> AlignedBytes {
     AlignedBytes::copy_of(bytes).expect("a test has memory")
 }
 
-/// The record as it lies in the ring: with its header, padded.
+/// Returns the record as it lies in the ring, with its header and padding.
 pub(crate) fn framed(record: &[u8], flags: u32) -> Vec<u8> {
     let mut run = (record.len() as u32 | flags).to_ne_bytes().to_vec();
     run.extend([0; 4]);

@@ -1,4 +1,4 @@
-//! The connection to a broker, who keeps the programs attached for as long as it is open on both sides.
+//! The connection to a broker. The broker keeps the programs attached for as long as both sides keep it open.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, OnceLock};
@@ -8,16 +8,16 @@ use crate::ring::counters::KernelCounters;
 use crate::sys::close_on_fork::CloseOnForkFd;
 use crate::sys::membarrier::wait_for_programs;
 
-/// More than a broker says.
+/// Longer than any message of a broker.
 const WORD_BYTES: usize = 512;
 
-/// Why nothing is seen any more, once that is so.
+/// The reason why the tracer sees nothing any more, once a broker has ended it.
 pub type EndReason = Arc<OnceLock<String>>;
 
-/// Held by the thread that drains; dropped, the broker detaches.
+/// The drain thread's side of the connection. Dropping it makes the broker detach the programs.
 #[derive(Debug)]
 pub struct BrokerLease {
-    /// Like a link: a fork that kept it open would keep the programs attached.
+    /// The child of a fork closes it, like a link, because it too keeps the programs attached.
     socket: CloseOnForkFd,
     counters: Arc<KernelCounters>,
     end: EndReason,
@@ -33,8 +33,8 @@ impl BrokerLease {
         Ok(Self { socket: CloseOnForkFd::new(socket)?, counters, end })
     }
 
-    /// When the socket is readable: the broker has something to say, or is gone; both are the end. From its return on
-    /// nothing comes into the ring, and no counter moves.
+    /// Ends the lease. Call it when the socket is readable: the broker has sent its reason or is gone, and both mean
+    /// the end. When it returns, nothing more comes into the ring and no counter moves.
     pub fn finish(&self) {
         self.counters.close();
         wait_for_programs();
@@ -43,7 +43,7 @@ impl BrokerLease {
 
     fn last_word(&self) -> String {
         let mut bytes = [0_u8; WORD_BYTES];
-        // SAFETY: room for as many bytes as it is told of.
+        // SAFETY: the buffer has room for the number of bytes that is passed.
         let count =
             unsafe { libc::recv(self.as_fd().as_raw_fd(), bytes.as_mut_ptr().cast(), bytes.len(), libc::MSG_DONTWAIT) };
         match usize::try_from(count).ok().filter(|&count| count > 0) {

@@ -1,8 +1,8 @@
-//! Our reader of the BPF ring buffer.
+//! A reader of the BPF ring buffer.
 //!
-//! libbpf's calls back once a record, maps the data twice, and has consumed a record whatever the callback says. This
-//! one copies runs of records, headers included, and leaves in the ring what there is no room for: so the ring is the
-//! only place where a record can be lost. The layout is that of kernel/bpf/ringbuf.c.
+//! libbpf's reader calls back once per record, maps the data twice, and consumes a record whatever the callback
+//! returns. This one copies runs of records, headers included, and leaves in the ring what it has no room for. So the
+//! ring is the only place where a record can be lost. The layout is that of kernel/bpf/ringbuf.c.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr;
@@ -19,26 +19,27 @@ use crate::sys::mmap::{Mapping, page_bytes};
 
 const BUSY: u32 = 1 << 31;
 
-/// The consumer position is published this often, so that a producer finds room before a whole chunk is copied; or after
-/// one record, which may be longer.
+/// How many bytes are copied before the consumer position is published. A producer then finds room before a whole chunk
+/// is copied. A single record may be longer.
 const PUBLISH_BYTES: usize = 16 << 10;
 
-/// Committed records from the consumer's position on.
+/// A run of committed records, starting at the consumer position.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Run {
-    /// The position after the last of them.
+    /// The position after the last record.
     pub end: u64,
-    /// How many of them are events (enter records).
+    /// The number of events (enter records).
     pub events: u32,
-    /// How many tell of cgroups.
+    /// The number of cgroup records.
     pub cgroups: u32,
 }
 
-/// Finds the committed records between two positions, `max_bytes` at the most. Stops at one that is being written.
+/// Finds the committed records between two positions, at most `max_bytes`. Stops at a record that is still being
+/// written.
 ///
 /// # Errors
 ///
-/// [`Malformed`] for a length that no record of ours has, or positions further apart than the ring is long.
+/// [`Malformed`] for a length that no record of ours has, or for positions further apart than the ring's size.
 pub fn scan(data: &[AtomicU32], consumer: u64, producer: u64, max_bytes: usize) -> Result<Run> {
     if producer.wrapping_sub(consumer) > size_of_val(data) as u64 {
         return Err(Malformed("a position beyond what the ring holds").into());
@@ -76,20 +77,21 @@ pub enum Drained {
     ChunkFull,
 }
 
-/// How far a ring is written: for the threads that do not read it. It keeps the ring mapped.
+/// The producer's side of the ring, for threads that do not read the ring. It keeps the ring mapped.
 #[derive(Debug)]
 pub struct Written(Arc<Mapping>);
 
 impl Written {
-    /// The position after the last record that was begun.
+    /// The position after the last record that a program has reserved.
     #[must_use]
     pub fn position(&self) -> u64 {
-        // SAFETY: the kernel keeps an aligned unsigned long at the start of the page, which is read-only: we only load.
+        // SAFETY: the kernel keeps an aligned unsigned long at the start of the page. The page is read-only, and we
+        // only load.
         unsafe { AtomicU64::from_ptr(self.0.at::<u64>(0).as_ptr()) }.load(Ordering::Acquire)
     }
 }
 
-/// The ring, mapped once.
+/// The mapped ring.
 #[derive(Debug)]
 pub struct Ring {
     fd: OwnedFd,
@@ -117,7 +119,7 @@ impl Ring {
         unsafe { AtomicU64::from_ptr(self.consumer.at::<u64>(0).as_ptr()) }
     }
 
-    /// How far it is written.
+    /// Returns the producer's side, which other threads may read.
     #[must_use]
     pub fn written(&self) -> Written {
         Written(Arc::clone(&self.producer))
@@ -131,7 +133,8 @@ impl Ring {
 
     fn data(&self) -> &[AtomicU32] {
         let start = self.producer.at::<AtomicU32>(self.page).as_ptr();
-        // SAFETY: the mapping holds `bytes` of data behind the page; a shared slice of atomics may change under us.
+        // SAFETY: the mapping holds `bytes` of data after the page. The kernel may change the data behind a shared
+        // slice of atomics.
         unsafe { std::slice::from_raw_parts(start, self.bytes / 4) }
     }
 
@@ -141,8 +144,8 @@ impl Ring {
         let first = bytes.min(self.bytes - start);
         chunk.reserve(bytes)?;
         let data = self.data().as_ptr().cast::<u8>();
-        // SAFETY: the run was committed, so that the kernel leaves it alone until the consumer position passes it; both
-        // parts lie inside the data, and the chunk has just reserved room for them.
+        // SAFETY: the run is committed, so the kernel leaves it alone until the consumer position passes it. Both parts
+        // lie inside the data, and the chunk has just reserved room for them.
         unsafe {
             let target = chunk.end();
             ptr::copy_nonoverlapping(data.add(start), target, first);
@@ -177,8 +180,8 @@ impl Ring {
             chunk.cgroups += run.cgroups;
             position = run.end;
             self.consumer_position().store(position, Ordering::Release);
-            // The kernel wakes us only when it finds that we had caught up with the record it commits: our store must be
-            // visible to it before we look whether there is more.
+            // The kernel wakes us only if it sees that we had caught up with the record it commits. So our store must
+            // be visible to it before we look for more records.
             fence(Ordering::SeqCst);
         }
     }
@@ -209,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_cgroup_records_beside_events() {
+    fn counts_cgroup_records_and_events() {
         let data = ring(&[8, 0, 4, 7, 8, 0, 1, 7, 8 | DISCARDED, 0, 4, 7, 8, 0, 4, 7], 16);
         assert_eq!(scan(&data, 0, 64, 1 << 16).unwrap(), Run { end: 64, events: 1, cgroups: 2 });
     }

@@ -1,25 +1,25 @@
-//! From the kernel's clock to Unix time.
+//! Converts the kernel's clock to Unix time.
 
 use nix::time::{ClockId, clock_gettime};
 
-/// A step of the wall clock is larger than this; the distance between two readings is smaller.
+/// A larger change of the offset is a step of the wall clock. The noise between two readings is smaller.
 const STEP_NS: i64 = 50_000;
 
-/// The distance from `CLOCK_BOOTTIME`, which stamps the records, to `CLOCK_REALTIME`.
+/// The offset from `CLOCK_BOOTTIME`, which stamps the records, to `CLOCK_REALTIME`.
 ///
-/// Both are slewed alike, so that the distance changes only when the wall clock is set. Keeping it until then keeps the
-/// order of the time stamps free of the noise of reading two clocks one after the other.
+/// Both clocks are slewed alike, so the offset changes only when the wall clock is set. Keeping it until then keeps the
+/// noise of reading two clocks in turn out of the order of the time stamps.
 #[derive(Debug)]
 pub struct Clock {
     offset_ns: i64,
 }
 
 fn now_ns(clock: ClockId) -> i64 {
-    // The clocks exist on every kernel that has a BPF ring buffer.
+    // Both clocks exist on every kernel that has a BPF ring buffer.
     clock_gettime(clock).map_or(0, |time| time.tv_sec() * 1_000_000_000 + time.tv_nsec())
 }
 
-/// The least disturbed of a few readings: the one whose two outer readings are closest.
+/// Returns the least disturbed of five readings: the one whose two outer clock readings are closest.
 fn measure() -> i64 {
     let reading = |_| {
         let before = now_ns(ClockId::CLOCK_BOOTTIME);
@@ -37,7 +37,7 @@ impl Clock {
         Self { offset_ns: measure() }
     }
 
-    /// Nanoseconds to add to a record's time stamp.
+    /// Returns the nanoseconds to add to a record's time stamp.
     pub fn offset_ns(&mut self) -> i64 {
         let rough = now_ns(ClockId::CLOCK_REALTIME) - now_ns(ClockId::CLOCK_BOOTTIME);
         if (rough - self.offset_ns).abs() > STEP_NS {

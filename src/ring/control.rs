@@ -1,4 +1,4 @@
-//! Controls the drain thread from other threads: ends it, or has it empty the ring at once.
+//! Controls the drain thread from other threads: ends it, or makes it empty the ring at once.
 
 use std::sync::PoisonError;
 
@@ -6,10 +6,10 @@ use crate::error::{Error, Result};
 use crate::ring::buffer::Written;
 use crate::ring::sync::{AtomicBool, AtomicU64, EfdFlags, EventFd, Mutex, Ordering};
 
-/// What the drain thread and the others share.
+/// The state that the drain thread shares with other threads.
 #[derive(Debug)]
 pub struct Control {
-    /// `None` once the tracer is closed: it would keep the ring's memory.
+    /// `None` once the tracer is closed, because it keeps the ring's memory mapped.
     written: Mutex<Option<Written>>,
     flushed: AtomicU64,
     stopped: AtomicBool,
@@ -17,7 +17,7 @@ pub struct Control {
 }
 
 impl Control {
-    /// Of the thread that drains the ring that is `written`.
+    /// Creates the control of the thread that drains the ring behind `written`.
     ///
     /// # Errors
     ///
@@ -33,54 +33,54 @@ impl Control {
     }
 
     fn wake(&self) {
-        // A counter that is cleared far more often than it could overflow.
+        // It cannot overflow: the thread clears the counter far more often.
         let _ = self.wake.write(1);
     }
 
-    /// The position up to which the ring is written; 0 once the tracer is closed.
+    /// Returns the position up to which the ring is written, or 0 once the tracer is closed.
     #[must_use]
     pub fn written(&self) -> u64 {
         self.written.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map_or(0, Written::position)
     }
 
-    /// Lets go of the ring.
+    /// Unmaps the ring.
     pub fn release(&self) {
         *self.written.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Has the thread empty the ring up to this position without gathering. [`crate::ring::queue::Queue::wait_for`] tells when it
-    /// has.
+    /// Makes the thread empty the ring up to this position without gathering. [`crate::ring::queue::Queue::wait_for`]
+    /// returns when it has.
     pub fn flush(&self, position: u64) {
         self.flushed.fetch_max(position, Ordering::Release);
         self.wake();
     }
 
-    /// The highest position that was asked for.
+    /// The highest position passed to [`Control::flush`].
     #[must_use]
     pub fn flushed(&self) -> u64 {
         self.flushed.load(Ordering::Acquire)
     }
 
-    /// Has the thread end.
+    /// Makes the thread end.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Release);
         self.wake();
     }
 
-    /// Whether the thread is to end.
+    /// Whether [`Control::stop`] was called.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Acquire)
     }
 
-    /// What the thread waits for, readable from a [`Control::flush`] or [`Control::stop`] on.
+    /// The descriptor the thread waits for. It is readable after a [`Control::flush`] or [`Control::stop`].
     #[must_use]
     pub fn wakeups(&self) -> &EventFd {
         &self.wake
     }
 
-    /// Makes `wakeups` unreadable. To be called before the ring and the stop are looked at: what comes after that wakes the
-    /// thread once more.
+    /// Makes `wakeups` unreadable. Call it before looking at the ring and at the stop, so that a later request wakes
+    /// the thread once more.
     pub fn clear(&self) {
         let _ = self.wake.read();
     }

@@ -1,4 +1,4 @@
-//! What the programs count, read from memory that they write.
+//! The counters that the BPF programs write, read from shared memory.
 
 use std::mem::offset_of;
 use std::os::fd::AsFd;
@@ -11,28 +11,28 @@ use crate::sys::mmap::Mapping;
 /// The sums over all CPUs and programs.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Totals {
-    /// Calls of a watched number.
+    /// Calls with a watched number.
     pub matched: u64,
-    /// Of them, those that the filters left out.
+    /// Matched calls that the filters left out.
     pub filtered: u64,
-    /// Of them, those whose record is or was in the ring.
+    /// Matched calls whose record is or was in the ring.
     pub submitted: u64,
-    /// Of them, those that found no room in the ring.
+    /// Matched calls that found no room in the ring.
     pub lost_ring: u64,
-    /// Of the lost, those after which no record came on the same CPU.
+    /// Lost calls after which no record came on the same CPU.
     pub tail_lost: u64,
     /// Exit records that found no room.
     pub lost_exits: u64,
-    /// Processes that are not followed, although one that is gave birth to them.
+    /// Processes that are not followed although their parent is.
     pub unfollowed: u64,
     /// Cgroup records that found no room.
     pub lost_cgroups: u64,
 }
 
-/// The size of an element.
+/// The size of one element of the counters' map.
 pub const COUNTERS_BYTES: usize = size_of::<counters>();
 
-/// What the programs count, and the switch that ends it.
+/// The counters of the programs, and the switch that stops them.
 #[derive(Debug)]
 pub struct KernelCounters {
     counted: Mapping,
@@ -41,7 +41,7 @@ pub struct KernelCounters {
 }
 
 impl KernelCounters {
-    /// Maps the counters, an element for each of `slots`, and the switch, which is a word.
+    /// Maps the counters, which have one element per slot, and the switch, which is one word.
     ///
     /// # Errors
     ///
@@ -56,7 +56,7 @@ impl KernelCounters {
 
     fn one(&self, slot: usize, field: usize) -> u64 {
         let at = self.counted.at::<u64>(slot * COUNTERS_BYTES + field);
-        // SAFETY: an aligned counter inside the mapping, which the program writes whole; we only load it.
+        // SAFETY: an aligned counter inside the mapping. The program writes it whole, and we only load it.
         unsafe { AtomicU64::from_ptr(at.as_ptr()) }.load(Ordering::Acquire)
     }
 
@@ -66,14 +66,14 @@ impl KernelCounters {
         unsafe { AtomicU32::from_ptr(at.as_ptr()) }.load(Ordering::Relaxed).into()
     }
 
-    /// Ends the counting: a program that begins once this is seen by its CPU counts and sends nothing more.
+    /// Stops the counting. A program that starts once its CPU sees the switch neither counts nor sends anything.
     pub fn close(&self) {
         let at = self.switch.at::<u32>(0);
         // SAFETY: an aligned word inside the mapping, which the programs only read.
         unsafe { AtomicU32::from_ptr(at.as_ptr()) }.store(1, Ordering::Release);
     }
 
-    /// Adds up all slots.
+    /// Returns the sums over all slots.
     #[must_use]
     pub fn totals(&self) -> Totals {
         let mut totals = Totals::default();

@@ -1,4 +1,4 @@
-//! The drain thread: from the ring into the queue, with no lock of Python's and no look inside the records.
+//! The drain thread. It moves records from the ring into the queue without Python's lock and without parsing them.
 
 use std::io;
 use std::mem;
@@ -21,20 +21,21 @@ use crate::ring::queue::{Chunk, Queue};
 use crate::sys::mmap::probe_mapping;
 use crate::sys::signals::Blocked;
 
-/// How long records gather once they come in a stream. A wake-up costs the traced process five times what an event does.
+/// How long records gather once they come in a stream. A wake-up costs the traced process five times as much as an
+/// event does.
 const GATHER: Duration = Duration::from_millis(1);
 const GATHER_MS: u8 = 1;
-/// The stack that the standard library gives a thread, where `RUST_MIN_STACK` does not say otherwise.
+/// The default stack of a thread in the standard library. `RUST_MIN_STACK` can change it.
 const STACK_BYTES: usize = 2 << 20;
-/// How long the drain thread waits for memory, or for a reader to give a chunk back.
+/// How long the drain thread waits for memory, or for a reader to return a chunk.
 const NO_CHUNK_MS: u8 = 20;
-/// Wake-ups in a row, each within [`GATHER`] of the one before, that make a stream.
+/// The number of consecutive wake-ups, each within [`GATHER`] of the one before, that make a stream.
 const STREAK: u32 = 4;
-/// How long a reader waits for a record that some CPU has begun and not ended. A program takes microseconds, unless it is
-/// preempted, or the machine itself is.
+/// How long a reader waits for a record that a CPU has reserved but not committed. A program takes microseconds, unless
+/// it or the whole machine is preempted.
 const STUCK: Duration = Duration::from_secs(1);
 
-/// The running thread.
+/// A running drain thread.
 #[derive(Debug)]
 pub struct Drain {
     control: Arc<Control>,
@@ -43,16 +44,16 @@ pub struct Drain {
 }
 
 impl Drain {
-    /// Starts it. What it finds of cgroups goes to `reports`. With a connection, the end of that is its end, too.
+    /// Starts the thread. Cgroup records go to `reports`. If a broker's `lease` ends, the thread ends too.
     ///
     /// # Errors
     ///
-    /// [`Error::Os`] when there is no descriptor or no thread to be had.
+    /// [`Error::Os`] when no descriptor or thread is left.
     pub fn start(
         ring: Ring,
         queue: Arc<Queue>,
         reports: Arc<CgroupReports>,
-        connection: Option<BrokerLease>,
+        lease: Option<BrokerLease>,
     ) -> Result<Self> {
         let control = Arc::new(Control::new(ring.written())?);
         let worker = Worker {
@@ -61,12 +62,12 @@ impl Drain {
             reports,
             control: Arc::clone(&control),
             clock: Clock::new(),
-            connection,
+            lease,
             behind: None,
             rest: with_capacity(1)?,
         };
-        // Python's signal handlers belong to Python's threads. The new thread inherits the mask, so that there is no moment
-        // in which it could take one.
+        // Python's signal handlers belong to Python's threads. The new thread inherits the mask, so at no moment can it
+        // take a signal.
         let blocked = Blocked::new();
         let begun = Arc::new(Barrier::new(2));
         let begins = Arc::clone(&begun);
@@ -77,29 +78,30 @@ impl Drain {
         });
         drop(blocked);
         let thread = thread.map_err(no_thread)?;
-        // glibc ends the process where it has no memory for a thread's variables: now there is some.
+        // glibc ends the process if it has no memory for a thread's thread-locals. From here on the thread has them.
         begun.wait();
         Ok(Self { control, queue, thread })
     }
 
-    /// Controls it.
+    /// The controls of this thread.
     #[must_use]
     pub fn control(&self) -> &Arc<Control> {
         &self.control
     }
 
-    /// Empties the ring, closes the queue and ends the thread. The programs must have ended: what comes into the ring
-    /// later is seen by nobody.
+    /// Empties the ring, closes the queue and ends the thread. The programs must have ended, because nobody sees what
+    /// comes into the ring later.
     pub fn finish(self) {
         self.control.stop();
         self.queue.wake_producer();
-        // It catches what panics, and says so in the queue.
+        // The thread catches its own panics and reports them in the queue.
         let _ = self.thread.join();
         self.control.release();
     }
 }
 
-/// The kernel says `EAGAIN` for any of three limits, and for a stack that finds no room below `RLIMIT_AS`.
+/// Explains why no thread could be started. The kernel says `EAGAIN` for any of three limits, and also when the stack
+/// finds no room below `RLIMIT_AS`.
 fn no_thread(error: io::Error) -> Error {
     if error.raw_os_error() == Some(libc::EAGAIN) && probe_mapping(STACK_BYTES).is_err() {
         return Error::Memory("start the drain thread");
@@ -113,17 +115,18 @@ struct Worker {
     control: Arc<Control>,
     reports: Arc<CgroupReports>,
     clock: Clock,
-    connection: Option<BrokerLease>,
-    /// Since when a reader waits for what lies behind a record that is still being written, or for which there is no chunk.
+    lease: Option<BrokerLease>,
+    /// The time since which a reader has waited for records behind one that is still being written, or for which there
+    /// is no chunk.
     behind: Option<Instant>,
-    /// Room for the one chunk that a stop finds on its way into the queue.
+    /// Room for the one chunk that may be on its way into the queue when the stop comes.
     rest: Vec<Chunk>,
 }
 
 impl Worker {
     fn run(mut self) {
         let mut rest = mem::take(&mut self.rest);
-        // Whatever happens here, the queue must be closed: somebody may be waiting for it.
+        // The queue must be closed whatever happens here, because somebody may be waiting for it.
         let done = catch_unwind(AssertUnwindSafe(|| {
             self.stream(&mut rest)?;
             self.empty(&mut rest)
@@ -135,7 +138,7 @@ impl Worker {
         self.queue.close(rest, failure);
     }
 
-    /// Until the stop. What was copied but found no place in the queue by then goes to `rest`.
+    /// Moves records until the stop. A chunk that was copied but found no room in the queue by then goes to `rest`.
     fn stream(&mut self, rest: &mut Vec<Chunk>) -> Result<()> {
         let mut streak = 0;
         let mut last: Option<Instant> = None;
@@ -146,8 +149,8 @@ impl Worker {
             let now = Instant::now();
             streak = if last.is_some_and(|last| now - last < GATHER) { streak + 1 } else { 0 };
             let mut moved = self.drain(rest)?;
-            // The descriptor is readable for a record that is still being written, too: then there is nothing to do but
-            // to let it be.
+            // The descriptor is also readable for a record that is still being written. Then the thread sleeps instead
+            // of polling it in a busy loop.
             if streak >= STREAK || !moved {
                 loop {
                     self.sleep(GATHER_MS)?;
@@ -172,24 +175,24 @@ impl Worker {
         self.control.is_stopped()
     }
 
-    /// Until there is a record, or a request; true when the connection is over.
+    /// Waits for a record or a request. Returns true when the broker's lease has ended.
     fn wait(&self) -> Result<bool> {
         let ready = |fd| PollFd::new(fd, PollFlags::POLLIN);
         let wakeups = self.control.wakeups().as_fd();
-        let connection = self.connection.as_ref();
-        let mut fds = [ready(self.ring.as_fd()), ready(wakeups), ready(connection.map_or(wakeups, AsFd::as_fd))];
-        // All signals are blocked: EINTR cannot come, and any other error would make a busy loop of this.
+        let lease = self.lease.as_ref();
+        let mut fds = [ready(self.ring.as_fd()), ready(wakeups), ready(lease.map_or(wakeups, AsFd::as_fd))];
+        // All signals are blocked, so EINTR cannot come. Any other error would turn this into a busy loop.
         poll(&mut fds, PollTimeout::NONE).map_err(Error::os("cannot wait for the ring"))?;
         let [_, woken, over] = fds.map(|fd| fd.any().unwrap_or(true));
         if woken {
             self.control.clear();
         }
-        let Some(connection) = connection.filter(|_| over) else { return Ok(false) };
-        connection.finish();
+        let Some(lease) = lease.filter(|_| over) else { return Ok(false) };
+        lease.finish();
         Ok(true)
     }
 
-    /// For so long, or until a request.
+    /// Sleeps for `ms` milliseconds, or until a request.
     fn sleep(&self, ms: u8) -> Result<()> {
         let mut fds = [PollFd::new(self.control.wakeups().as_fd(), PollFlags::POLLIN)];
         if poll(&mut fds, PollTimeout::from(ms)).map_err(Error::os("cannot wait"))? > 0 {
@@ -198,13 +201,13 @@ impl Worker {
         Ok(())
     }
 
-    /// Moves what is in the ring into the queue. True when there was anything.
+    /// Moves the records in the ring into the queue. Returns true if there were any.
     fn drain(&mut self, rest: &mut Vec<Chunk>) -> Result<bool> {
         let mut moved = false;
         loop {
             let Some((chunk, drained)) = self.fill()? else {
-                // All chunks are the readers', who give one back as they read. What the ring has no room for meanwhile, the
-                // kernel counts.
+                // The readers hold all chunks and return them as they read. The kernel counts what finds no room in the
+                // ring meanwhile.
                 self.queue.starve();
                 self.release_readers();
                 self.sleep(NO_CHUNK_MS)?;
@@ -215,7 +218,7 @@ impl Worker {
                 if let Some(chunk) = self.report(chunk)
                     && let Err(chunk) = self.queue.push(chunk, || self.is_stopped())
                 {
-                    // Room for it was made before the thread began.
+                    // `start` made room for it.
                     rest.push(chunk);
                     return Ok(true);
                 }
@@ -228,7 +231,7 @@ impl Worker {
         }
     }
 
-    /// Lets a reader go on that has waited too long: for a record that is still being written, or for memory.
+    /// Releases a reader that has waited too long for a record that is still being written, or for memory.
     fn release_readers(&mut self) {
         let position = self.control.flushed();
         if self.queue.has_reached(position) {
@@ -239,7 +242,8 @@ impl Worker {
         }
     }
 
-    /// `None` when there is no memory for a chunk, and none to use again: the records stay in the ring.
+    /// Fills a chunk from the ring. `None` when there is no memory for a chunk and no spare one. The records then stay
+    /// in the ring.
     fn fill(&mut self) -> Result<Option<(Option<Chunk>, Drained)>> {
         let Ok(mut chunk) = self.queue.take_spare() else { return Ok(None) };
         chunk.offset_ns = self.clock.offset_ns();
@@ -251,7 +255,7 @@ impl Worker {
         Ok(Some((Some(chunk), drained)))
     }
 
-    /// Looks at what the chunk tells of cgroups. `None` when it tells nothing else: a reader need not wake for it.
+    /// Hands the chunk's cgroup records to the reports. `None` when it has no others, so that no reader wakes for it.
     fn report(&self, chunk: Chunk) -> Option<Chunk> {
         if chunk.cgroups > 0 && self.reports.keep(&chunk.bytes) {
             self.queue.give_spare(chunk);
@@ -260,8 +264,8 @@ impl Worker {
         Some(chunk)
     }
 
-    /// Takes what is left: nothing more is written to the ring. What there is no memory for stays there, and is counted as
-    /// discarded.
+    /// Takes the rest of the ring, into which nothing more is written. Records without memory for a chunk stay there
+    /// and are counted as discarded.
     fn empty(&mut self, rest: &mut Vec<Chunk>) -> Result<()> {
         while reserve(rest, 1).is_ok()
             && let Some((Some(chunk), _)) = self.fill()?
@@ -295,7 +299,7 @@ mod tests {
     }
 
     impl Written {
-        /// Two records, the first of which is still being written.
+        /// Writes two records, the first of which is still being written.
         fn new() -> (Self, u64) {
             let page = page_bytes();
             // SAFETY: a C string and a flag; the descriptor is nobody else's.
@@ -329,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_still_being_written_is_waited_for() {
+    fn a_reader_waits_for_a_record_that_is_being_written() {
         let (ring, end) = Written::new();
         let (drain, queue) = ring.drain();
         let position = drain.control().written();
@@ -345,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn but_not_for_ever() {
+    fn a_reader_does_not_wait_for_ever() {
         let (ring, end) = Written::new();
         let (drain, queue) = ring.drain();
         let start = Instant::now();
@@ -353,7 +357,7 @@ mod tests {
         assert!(queue.wait_for(end, LONG, || false));
         assert!(start.elapsed() >= STUCK);
         assert!(queue.pop().is_none() && !queue.is_closed());
-        // Once it is written it comes all the same.
+        // The record still comes once it is written.
         ring.header().fetch_and(!BUSY, Ordering::Release);
         drain.finish();
         let chunks: Vec<_> = std::iter::from_fn(|| queue.pop()).map(|chunk| chunk.events).collect();

@@ -1,13 +1,13 @@
-//! From the kernel's ring buffer to the queue of chunks.
+//! The way from the kernel's ring buffer to the queue of chunks.
 //!
 //! * `broker_lease`: ends a tracer when its broker goes
 //! * `buffer`: reads the BPF ring buffer
 //! * `clock`: the kernel's clock to Unix time
-//! * `control`: ends the drain thread, or has it empty the ring
-//! * `counters`: what the programs count
+//! * `control`: ends the drain thread, or makes it empty the ring
+//! * `counters`: the counters that the programs write
 //! * `drain`: the drain thread
-//! * `queue`: chunks of raw records, bounded
-//! * `sync`: what threads share; a model replaces it in tests
+//! * `queue`: a bounded queue of chunks of raw records
+//! * `sync`: primitives that the threads share; a model replaces them in tests
 
 pub mod broker_lease;
 pub mod buffer;

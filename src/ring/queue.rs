@@ -1,11 +1,12 @@
-//! From the drain thread to the readers: chunks of raw records, bounded, with a descriptor that says when there are any.
+//! The bounded queue of raw records between the drain thread and the readers. Its descriptor tells when there are any.
 //!
-//! Invariant, all of it under the mutex, the eventfd's system calls included: the descriptor is readable exactly when a
-//! chunk is queued, or was popped and its successor not yet asked for, or the queue is closed. Once closed it stays
-//! readable, so that no one who waits can miss the close. `tests/model` tries every order of the threads for it.
+//! Invariant: the descriptor is readable exactly when a chunk is queued, or a chunk was popped and its successor not
+//! yet asked for, or the queue is closed. Everything happens under the mutex, including the eventfd's system calls.
+//! Once the queue is closed the descriptor stays readable, so that no waiter can miss the close. `tests/model` tries
+//! every order of the threads against this invariant.
 //!
-//! The queue also knows how much of the ring it has: readers wait for a position of the ring ([`Queue::wait_for`]). The
-//! drain thread that waits for room ends such a wait, since only a reader makes room.
+//! The queue also knows how much of the ring it has: readers wait for a position of the ring ([`Queue::wait_for`]). A
+//! drain thread that waits for room ends such a wait, because only a reader makes room.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -20,42 +21,42 @@ use crate::ring::sync::{
     AtomicU64, Condvar, EfdFlags, EventFd, Mutex, MutexGuard, Ordering, Receiver, Sender, bounded,
 };
 
-/// The size of a chunk: a few hundred records, which a reader decodes while they are in its cache.
+/// The size of a chunk: a few hundred records, which stay in the reader's CPU cache while it decodes them.
 pub const CHUNK_BYTES: usize = 64 << 10;
 
-/// Empty chunks kept for the drain thread to fill again.
+/// The number of empty chunks kept for the drain thread to fill again.
 const SPARE_CHUNKS: usize = 8;
 
-/// A run of records as they lay in the ring.
+/// A run of records, copied as they lay in the ring.
 #[derive(Debug, Default)]
 pub struct Chunk {
-    /// Headers and records, [`CHUNK_BYTES`] at the most.
+    /// Headers and records, at most [`CHUNK_BYTES`].
     pub bytes: AlignedBytes,
-    /// How many of the records are events.
+    /// The number of events among the records.
     pub events: u32,
-    /// How many tell of cgroups: for the drain thread, which looks at those.
+    /// The number of cgroup records, which the drain thread looks at.
     pub cgroups: u32,
-    /// From the records' clock to Unix time.
+    /// The offset from the records' clock to Unix time.
     pub offset_ns: i64,
 }
 
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact by itself")]
 #[derive(Debug, Default)]
 struct State {
-    /// What the drain thread last brought, as long as it is not full: an isolated record must not cost a chunk.
+    /// The latest records, as long as they do not fill a chunk. Without it an isolated record would cost a whole chunk.
     tail: Chunk,
-    /// After the close: what was still in the ring.
+    /// The chunks that were still in the ring at the close.
     rest: VecDeque<Chunk>,
     armed: bool,
     closed: bool,
     failure: Option<String>,
     /// A push waits for room, and no pop has made any since.
     full: bool,
-    /// There was no chunk for the drain thread, and no pop since: only a reader gives one back.
+    /// The drain thread found no free chunk, and no pop has come since. Only a reader returns one.
     starved: bool,
-    /// How many threads are in [`Queue::wait_for`].
+    /// The number of threads in [`Queue::wait_for`].
     waiting: usize,
-    /// The position that [`Queue::announce`] was asked for.
+    /// The position passed to [`Queue::announce`].
     announced: Option<u64>,
 }
 
@@ -64,7 +65,7 @@ fn eventfd() -> Result<EventFd> {
     EventFd::from_value_and_flags(0, flags).map_err(Error::os("cannot make an eventfd"))
 }
 
-/// The queue. Full chunks go through a bounded crossbeam channel, whose both ends are used under the mutex.
+/// The queue. Full chunks go through a bounded crossbeam channel. Both its ends are used under the mutex.
 #[derive(Debug)]
 pub struct Queue {
     state: Mutex<State>,
@@ -74,23 +75,24 @@ pub struct Queue {
     receiver: Receiver<Chunk>,
     spare: (Sender<Chunk>, Receiver<Chunk>),
     events: AtomicU64,
-    /// The position of the ring up to which everything is in the queue. Written with the mutex held.
+    /// The ring position up to which everything is in the queue. It is written with the mutex held.
     reached: AtomicU64,
     progress: Condvar,
-    /// Made when it is first needed: only event loops wait for it.
+    /// Created on first use, because only event loops wait for it.
     announcement: OnceLock<EventFd>,
 }
 
 impl Queue {
-    /// A queue of `bytes`, a multiple of [`CHUNK_BYTES`].
+    /// Creates a queue of `bytes`, a multiple of [`CHUNK_BYTES`].
     ///
     /// # Errors
     ///
-    /// [`Error::Os`] when there is no descriptor left, [`Error::Memory`] when there is no memory for it or for one chunk.
+    /// [`Error::Os`] when no descriptor is left, [`Error::Memory`] when there is no memory for the queue or for one
+    /// chunk.
     pub fn new(bytes: usize) -> Result<Self> {
         let readable = eventfd()?;
         let chunks = bytes / CHUNK_BYTES;
-        // The channel allocates a slot for each, a chunk and a stamp, and aborts where it cannot.
+        // The channel allocates a slot for each chunk, which holds the chunk and a stamp. It aborts if it cannot.
         probe(chunks.saturating_mul(size_of::<Chunk>() + 2 * size_of::<usize>()))
             .map_err(Error::memory("make a queue of queue_bytes"))?;
         let (sender, receiver) = bounded(chunks);
@@ -106,7 +108,8 @@ impl Queue {
             progress: Condvar::new(),
             announcement: OnceLock::new(),
         };
-        // One there always is, between the drain thread and whoever reads: so neither stops for good for want of memory.
+        // At least one chunk always exists between the drain thread and the readers, so a lack of memory never stops
+        // both for good.
         let chunk = queue.take_spare().map_err(Error::memory("make a queue of queue_bytes"))?;
         queue.give_spare(chunk);
         Ok(queue)
@@ -118,35 +121,35 @@ impl Queue {
 
     fn arm(&self, state: &mut State) {
         if !mem::replace(&mut state.armed, true) {
-            // One write on a counter at zero: it can neither block nor overflow.
+            // One write on a counter at zero can neither block nor overflow.
             let _ = self.readable.write(1);
         }
     }
 
-    /// An empty chunk.
+    /// Returns an empty chunk.
     ///
     /// # Errors
     ///
-    /// [`OutOfMemory`] when none was given back and none can be made.
+    /// [`OutOfMemory`] when no spare chunk is left and none can be made.
     pub fn take_spare(&self) -> std::result::Result<Chunk, OutOfMemory> {
         let made = || Ok(Chunk { bytes: AlignedBytes::with_capacity(CHUNK_BYTES)?, ..Chunk::default() });
         self.spare.1.try_recv().or_else(|_| made())
     }
 
-    /// Gives a chunk back that was read to its end.
+    /// Returns a chunk that was read to its end.
     pub fn give_spare(&self, mut chunk: Chunk) {
         chunk.bytes.clear();
         chunk.events = 0;
         chunk.cgroups = 0;
-        // Beyond the bound it is simply freed.
+        // Beyond the bound it is freed.
         let _ = self.spare.0.try_send(chunk);
     }
 
-    /// Queues a chunk; waits while the queue is full.
+    /// Queues a chunk, and waits while the queue is full.
     ///
     /// # Errors
     ///
-    /// Gives the chunk back when `stopped` turns true while waiting (see [`Queue::wake_producer`]).
+    /// Returns the chunk when `stopped` turns true while it waits (see [`Queue::wake_producer`]).
     pub fn push(&self, chunk: Chunk, stopped: impl Fn() -> bool) -> std::result::Result<(), Chunk> {
         let mut state = self.lock();
         let is_first = state.tail.bytes.is_empty();
@@ -172,7 +175,7 @@ impl Queue {
             let full = mem::replace(&mut state.tail, chunk);
             // A reader may have taken the tail during the wait.
             if !full.bytes.is_empty() {
-                // There is room: this thread alone sends, and waited for it above.
+                // There is room: only this thread sends, and it waited for room above.
                 let _ = self.sender.try_send(full);
             }
         }
@@ -202,11 +205,11 @@ impl Queue {
         None
     }
 
-    /// Ends the queue: `rest` can still be popped, nothing more will come.
+    /// Ends the queue. `rest` can still be popped, and nothing more comes.
     pub fn close(&self, rest: Vec<Chunk>, failure: Option<String>) {
         let mut state = self.lock();
         self.events.fetch_add(rest.iter().map(|chunk| u64::from(chunk.events)).sum(), Ordering::Relaxed);
-        // As it is: there may be no memory for a copy.
+        // Moved, not copied, because there may be no memory for a copy.
         state.rest = rest.into();
         state.failure = failure;
         state.closed = true;
@@ -214,27 +217,27 @@ impl Queue {
         self.tell(&mut state);
     }
 
-    /// Whether everything before that position of the ring is in the queue, or was.
+    /// Whether everything before that ring position is or was in the queue.
     #[must_use]
     pub fn has_reached(&self, position: u64) -> bool {
         self.reached.load(Ordering::Acquire) >= position
     }
 
-    /// Notes that everything before that position of the ring is in the queue.
+    /// Notes that everything before that ring position is in the queue.
     pub fn reach(&self, position: u64) {
         let mut state = self.lock();
         self.reached.fetch_max(position, Ordering::Release);
         self.tell(&mut state);
     }
 
-    /// Ends the waits for a position: [`Queue::take_spare`] has failed, and a reader has to give a chunk back first.
+    /// Ends the waits for a position: [`Queue::take_spare`] has failed, so a reader must return a chunk first.
     pub fn starve(&self) {
         let mut state = self.lock();
         state.starved = true;
         self.tell(&mut state);
     }
 
-    /// Whether waiting for a position has an end: it is reached, or a reader has to make room first, or nothing more comes.
+    /// Whether a wait for a position is over: it is reached, a reader has to make room first, or nothing more comes.
     fn is_answered(&self, state: &State, position: u64) -> bool {
         state.closed || state.full || state.starved || self.has_reached(position)
     }
@@ -246,14 +249,14 @@ impl Queue {
         if state.announced.is_some_and(|position| self.is_answered(state, position)) {
             state.announced = None;
             if let Some(announcement) = self.announcement.get() {
-                // At zero since `announce`: it can neither block nor overflow.
+                // The counter is at zero since `announce`, so this can neither block nor overflow.
                 let _ = announcement.write(1);
             }
         }
     }
 
-    /// Waits until everything before that position of the ring is in the queue, or `enough` says so, or the queue is full
-    /// or closed. False at the timeout.
+    /// Waits until everything before that ring position is in the queue, `enough` returns true, or the queue is full or
+    /// closed. Returns false at the timeout.
     pub fn wait_for(&self, position: u64, timeout: Duration, enough: impl Fn() -> bool) -> bool {
         let deadline = Instant::now() + timeout;
         let mut state = self.lock();
@@ -272,33 +275,33 @@ impl Queue {
         answered
     }
 
-    /// What becomes readable as soon as [`Queue::wait_for`] would return, for one caller at a time; `None` when
-    /// it would return at once.
+    /// Returns a descriptor that becomes readable as soon as [`Queue::wait_for`] would return, for one caller at a
+    /// time. `None` when it would return at once.
     ///
     /// # Errors
     ///
-    /// [`Error::Os`] when there is no descriptor left.
+    /// [`Error::Os`] when no descriptor is left.
     pub fn announce(&self, position: u64) -> Result<Option<&EventFd>> {
         let mut state = self.lock();
         if self.is_answered(&state, position) {
             return Ok(None);
         }
         if self.announcement.get().is_none() {
-            // The first and only set: the mutex is held.
+            // This is the only set, because the mutex is held.
             let _ = self.announcement.set(eventfd()?);
         }
         let announcement = self.announcement.get();
         if let Some(announcement) = announcement {
-            // An earlier caller may have been told and have gone before it looked.
+            // An earlier caller may have been told but gone before it looked.
             let _ = announcement.read();
         }
         state.announced = Some(position);
         Ok(announcement)
     }
 
-    /// Wakes a push that waits for room, so that it looks whether it was stopped.
+    /// Wakes a push that waits for room, so that it checks whether it was stopped.
     pub fn wake_producer(&self) {
-        // With the mutex held the push is either before its look or in its wait, never in between.
+        // While the mutex is held, the push is either before its check or in its wait, never in between.
         let _state = self.lock();
         self.room.notify_all();
     }
@@ -309,19 +312,19 @@ impl Queue {
         self.lock().closed
     }
 
-    /// Whether a quarter of the room is taken: whoever puts the reading off had better begin.
+    /// Whether a quarter of the queue is full. A reader that postpones reading should begin.
     #[must_use]
     pub fn is_filling(&self) -> bool {
         self.receiver.len() * 4 >= self.receiver.capacity().unwrap_or(0)
     }
 
-    /// Why the drain thread gave up, if it did. Said once.
+    /// Takes the reason why the drain thread gave up, if it did.
     #[must_use]
     pub fn take_failure(&self) -> Option<String> {
         self.lock().failure.take()
     }
 
-    /// Events that were ever queued.
+    /// The number of events ever queued.
     #[must_use]
     pub fn events(&self) -> u64 {
         self.events.load(Ordering::Relaxed)

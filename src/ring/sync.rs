@@ -1,5 +1,5 @@
-//! What threads of the queue's share. `tests/model` includes the queue's own source, and puts a model of each of these in
-//! their place, so that it can try every order of the threads.
+//! The primitives that the queue's threads share. `tests/model` includes the queue's own source and replaces each of
+//! these by a model, so that it can try every order of the threads.
 
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};

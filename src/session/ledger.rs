@@ -1,27 +1,27 @@
-//! The ledger: where each matched call went. `py::stats` shows it to Python.
+//! The ledger, which accounts for every matched call. `py::stats` shows it to Python.
 
-/// The counters of one tracer, since its creation.
+/// The counters of one tracer since its creation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ledger {
-    /// Calls that are events.
+    /// Calls with a watched number, before any filter.
     pub matched: u64,
     /// Matched calls that a filter left out, in the kernel or in user space.
     pub filtered: u64,
     /// Matched calls that found no room in the ring.
     pub lost_ring: u64,
-    /// Matched calls that found no room in the kernel's tables. This version keeps none.
+    /// Matched calls that found no room in the kernel's tables. This version has no such table.
     pub lost_state: u64,
     /// Calls whose enter record was read and whose exit record was not.
     pub pending: u64,
     /// Calls that wait in the ring or in the queue.
     pub buffered: u64,
-    /// Calls that were handed out.
+    /// Calls that were handed to the caller.
     pub delivered: u64,
-    /// Calls that nobody took before the close.
+    /// Calls that nobody had read at the close.
     pub discarded: u64,
-    /// Runs that the kernel skipped. `None` where it does not count them.
+    /// Program runs that the kernel skipped. `None` where it does not count them.
     pub missed: Option<u64>,
-    /// Exit records of calls that were delivered before.
+    /// Exit records of calls that were already delivered.
     pub unpaired: u64,
     /// Exit records that found no room.
     pub lost_exits: u64,
@@ -31,8 +31,8 @@ pub struct Ledger {
     pub truncated: u64,
     /// Losses after the last event of each CPU.
     pub tail_lost: u64,
-    /// Processes that were not followed for want of room.
+    /// Processes that were not followed because there was no room.
     pub unfollowed: u64,
-    /// Reports of cgroups that found no room.
+    /// Cgroup reports that found no room.
     pub lost_cgroups: u64,
 }

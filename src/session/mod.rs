@@ -1,4 +1,6 @@
-//! One tracer's life without Python: load, attach, drain, close; and its ledger.
+//! The life of one tracer without Python: load, attach, drain, close.
+//!
+//! * `ledger`: accounts for every matched call
 
 pub mod ledger;
 
@@ -13,7 +15,7 @@ use crate::load;
 use crate::load::attach::Attached;
 use crate::load::coverage::HookCoverage;
 use crate::load::loaded::Loaded;
-use crate::read::join::ReaderCounters;
+use crate::read::counters::ReaderCounters;
 use crate::read::residual_filter::ResidualFilter;
 use crate::read::{Reader, waiting};
 use crate::ring::broker_lease::{BrokerLease, EndReason};
@@ -29,26 +31,26 @@ use crate::sys::membarrier::wait_for_programs;
 
 #[derive(Debug)]
 struct Running {
-    /// Those of entries first: they are detached before the others, so that what began can still end.
+    /// First those of entries. They are detached before the others, so that calls in flight can still end.
     links: Vec<CloseOnForkFd>,
     programs: Vec<OwnedFd>,
     drain: Drain,
 }
 
-/// What is left of the kernel's side after the close.
+/// The kernel's counts after the close.
 #[derive(Debug, Clone, Copy)]
 struct Final {
     totals: Totals,
     missed: Option<u64>,
 }
 
-/// A session is attached from its creation to its close.
+/// A tracer that is attached from its creation to its close.
 #[derive(Debug)]
 pub struct Session {
     queue: Arc<Queue>,
     control: Arc<Control>,
     counters: Arc<KernelCounters>,
-    counts: Arc<ReaderCounters>,
+    reader_counters: Arc<ReaderCounters>,
     reports: Arc<CgroupReports>,
     running: Mutex<Option<Running>>,
     last: OnceLock<Final>,
@@ -58,7 +60,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Loads, attaches and starts the drain thread. Events are seen from here on.
+    /// Loads the programs, attaches them and starts the drain thread. Events are seen from here on.
     ///
     /// # Errors
     ///
@@ -67,29 +69,29 @@ impl Session {
         Self::start(load::load(config)?, config, None)
     }
 
-    /// Starts the drain thread of what is attached, which needs no privilege. `broker` is the connection to who keeps it
-    /// so, where that is another process.
+    /// Starts the drain thread for attached programs, which needs no privilege. `broker` is the connection to the
+    /// process that keeps them attached, if that is another one.
     ///
     /// # Errors
     ///
-    /// [`crate::error::Error::Os`]: descriptors, memory or threads ran out.
+    /// [`crate::error::Error::Os`] when descriptors, memory or threads run out.
     pub fn start(loaded: Loaded, config: &Config, broker: Option<OwnedFd>) -> Result<(Self, Reader)> {
         let queue = Arc::new(Queue::new(config.queue_bytes)?);
         let counters = Arc::new(KernelCounters::new(&loaded.counters, &loaded.switch, loaded.slots)?);
         let ring = Ring::new(loaded.ring, loaded.ring_bytes)?;
         let Attached { links, programs, coverage } = loaded.attached;
         let end = EndReason::default();
-        let connection = broker.map(|socket| BrokerLease::new(socket, Arc::clone(&counters), Arc::clone(&end)));
+        let lease = broker.map(|socket| BrokerLease::new(socket, Arc::clone(&counters), Arc::clone(&end)));
         let reports = Arc::new(CgroupReports::default());
-        let drain = Drain::start(ring, Arc::clone(&queue), Arc::clone(&reports), connection.transpose()?)?;
-        let counts = Arc::new(ReaderCounters::default());
+        let drain = Drain::start(ring, Arc::clone(&queue), Arc::clone(&reports), lease.transpose()?)?;
+        let reader_counters = Arc::new(ReaderCounters::default());
         let residual_filter = ResidualFilter::new(config.filters.outcome(), config.filters.paths().to_vec());
-        let reader = Reader::new(Arc::clone(&queue), Arc::clone(&counts), residual_filter);
+        let reader = Reader::new(Arc::clone(&queue), Arc::clone(&reader_counters), residual_filter);
         let session = Self {
             queue,
             control: Arc::clone(drain.control()),
             counters,
-            counts,
+            reader_counters,
             reports,
             running: Mutex::new(Some(Running { links, programs, drain })),
             last: OnceLock::new(),
@@ -100,7 +102,7 @@ impl Session {
         Ok((session, reader))
     }
 
-    /// Whether this process is a fork of the one that opened the session. Nothing but dropping it is allowed then.
+    /// Whether this process is a fork of the one that opened the session. A fork may only drop it.
     #[must_use]
     pub fn is_forked(&self) -> bool {
         self.generation != generation()
@@ -112,7 +114,7 @@ impl Session {
         &self.queue
     }
 
-    /// What has the drain thread empty the ring.
+    /// The controls of the drain thread.
     #[must_use]
     pub fn control(&self) -> &Control {
         &self.control
@@ -121,28 +123,28 @@ impl Session {
     /// See [`waiting`].
     #[must_use]
     pub fn waiting(&self) -> usize {
-        waiting(&self.queue, &self.counts)
+        waiting(&self.queue, &self.reader_counters)
     }
 
-    /// What the reader counts.
+    /// The reader's counters.
     #[must_use]
     pub fn counts(&self) -> &ReaderCounters {
-        &self.counts
+        &self.reader_counters
     }
 
-    /// What the kernel reports of cgroups.
+    /// The kernel's reports about cgroups.
     #[must_use]
     pub fn cgroup_reports(&self) -> Arc<CgroupReports> {
         Arc::clone(&self.reports)
     }
 
-    /// What the session sees: nothing any more, when the broker is gone.
+    /// Returns what the session sees. That is nothing once the broker is gone.
     #[must_use]
     pub fn coverage(&self) -> Vec<HookCoverage> {
         let mut coverage = self.coverage.clone();
         if let Some(end) = self.end.get() {
-            for part in coverage.iter_mut().filter(|part| part.hook.is_some()) {
-                *part = HookCoverage::absent(part.name, end);
+            for hook_coverage in coverage.iter_mut().filter(|hook_coverage| hook_coverage.hook.is_some()) {
+                *hook_coverage = HookCoverage::absent(hook_coverage.name, end);
             }
         }
         coverage
@@ -152,50 +154,44 @@ impl Session {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Detaches, takes what is left out of the ring, and ends the thread. What was drained can still be read.
+    /// Detaches the programs, drains the ring and ends the thread. Drained records can still be read.
     pub fn close(&self) {
         let mut running = self.lock_running();
         if let Some(Running { links, programs, drain }) = running.take() {
             for link in links {
                 drop(link);
             }
-            // A link that is gone does not mean that its program is: one may be running on another CPU, or be about to
-            // begin, since the tracepoint has fetched its list already and was interrupted before it got there (the
-            // grace period that guards that list is not the one we can wait for). So first the programs are told to
-            // count no more, and then we wait for those that may have begun before they could see it. From there on
-            // no counter moves and nothing comes into the ring: the last drain takes all there is, and what the ledger
-            // says afterwards is final.
+            // Removing a link does not end its program. The program may be running on another CPU. It may also be about
+            // to begin: the tracepoint has already fetched its list of programs and was interrupted before it got to
+            // this one. The grace period that guards the list is not the one we can wait for. So first the programs are
+            // told to stop counting, and then we wait for those that may have begun before they could see it. From
+            // there on no counter moves and nothing comes into the ring. The last drain empties it, and the ledger is
+            // final.
             self.counters.close();
             wait_for_programs();
-            // Before a broker hears of the end, and lets go of them.
+            // Must precede `finish`, at which a broker learns of the end and closes the programs.
             let missed = missed(&programs);
             drain.finish();
             let last = Final { totals: self.counters.totals(), missed };
-            // The first and only set: `running` is taken once.
+            // This is the only set: `running` is taken once.
             let _ = self.last.set(last);
         }
     }
 
-    /// The ledger now.
+    /// Returns the ledger as it is now.
     #[must_use]
     pub fn ledger(&self) -> Ledger {
-        let counts = &*self.counts;
-        // Before the kernel's counters: what is decoded was submitted, not the other way round.
-        let [decoded, pending, delivered, discarded, filtered, unreported_losses] = [
-            &counts.decoded,
-            &counts.pending,
-            &counts.delivered,
-            &counts.discarded,
-            &counts.filtered,
-            &counts.unreported_losses,
-        ]
-        .map(|counter| counter.load(Ordering::Relaxed));
+        let read = &*self.reader_counters;
+        // The reader's counters are read before the kernel's, because a decoded record was submitted earlier.
+        let [decoded, pending, delivered, discarded, filtered, unreported_losses] =
+            [&read.decoded, &read.pending, &read.delivered, &read.discarded, &read.filtered, &read.unreported_losses]
+                .map(|counter| counter.load(Ordering::Relaxed));
         let running = self.lock_running();
         let (totals, missed) = match self.last.get() {
             Some(last) => (last.totals, last.missed),
             None => (self.counters.totals(), running.as_ref().and_then(|running| missed(&running.programs))),
         };
-        // Not what the queue was given: a drain thread that gave up has left the rest in the ring.
+        // The queue's count is not used: a drain thread that gave up has left records in the ring.
         let waiting = totals.submitted.saturating_sub(decoded);
         let (pending, buffered, discarded) =
             if running.is_some() { (pending, waiting, discarded) } else { (0, 0, discarded + pending + waiting) };
@@ -209,10 +205,10 @@ impl Session {
             delivered,
             discarded,
             missed,
-            unpaired: counts.unpaired.load(Ordering::Relaxed),
+            unpaired: read.unpaired.load(Ordering::Relaxed),
             lost_exits: totals.lost_exits,
-            name_faults: counts.name_faults.load(Ordering::Relaxed),
-            truncated: counts.truncated.load(Ordering::Relaxed),
+            name_faults: read.name_faults.load(Ordering::Relaxed),
+            truncated: read.truncated.load(Ordering::Relaxed),
             tail_lost: totals.tail_lost + unreported_losses,
             unfollowed: totals.unfollowed,
             lost_cgroups: totals.lost_cgroups + self.reports.dropped(),
@@ -223,7 +219,7 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         if self.is_forked() {
-            // The thread is the parent's, and a lock may have been held at the moment of the fork.
+            // The thread is the parent's, and somebody may have held a lock during the fork.
             let running = self.running.get_mut().unwrap_or_else(PoisonError::into_inner);
             if let Some(Running { drain, .. }) = running.take() {
                 std::mem::forget(drain);

@@ -1,4 +1,4 @@
-//! bpf(2): loads and attaches programs of raw tracepoints.
+//! bpf(2): loads and attaches programs for raw tracepoints.
 
 use std::ffi::CStr;
 use std::io;
@@ -10,18 +10,18 @@ use libbpf_sys::{BPF_PROG_TYPE_RAW_TRACEPOINT, bpf_insn, bpf_prog_load, bpf_prog
 use crate::sys::fd::owned;
 use crate::sys::signals::uninterrupted;
 
-/// A program that does nothing.
+/// Returns the instructions of a program that does nothing.
 pub(crate) fn nothing() -> [bpf_insn; 2] {
     // r0 = 0; exit (include/uapi/linux/bpf_common.h: BPF_ALU64 | BPF_MOV | BPF_K, BPF_JMP | BPF_EXIT).
     [0xb7, 0x95].map(|code| bpf_insn { code, ..Default::default() })
 }
 
-/// Loads a raw tracepoint's program.
+/// Loads a program for raw tracepoints.
 pub(crate) fn load(instructions: &[bpf_insn], prog_flags: u32) -> io::Result<OwnedFd> {
     let mut options =
         bpf_prog_load_opts { sz: size_of::<bpf_prog_load_opts>() as u64, prog_flags, ..Default::default() };
     uninterrupted(|| {
-        // SAFETY: all pointers are to values that outlive the call; the license is a C string, and NULL is no name.
+        // SAFETY: all pointers are to values that outlive the call; the license is a C string, and NULL means no name.
         let fd = unsafe {
             bpf_prog_load(
                 BPF_PROG_TYPE_RAW_TRACEPOINT,
@@ -36,8 +36,8 @@ pub(crate) fn load(instructions: &[bpf_insn], prog_flags: u32) -> io::Result<Own
     })
 }
 
-/// Attaches a program to a raw tracepoint, for as long as the descriptor is open. A typed one (`tp_btf`) was loaded for its
-/// own, and takes no name.
+/// Attaches a program to a raw tracepoint for as long as the returned descriptor is open. A `tp_btf` program was loaded
+/// for one tracepoint, so it takes no name.
 ///
 /// # Errors
 ///

@@ -1,7 +1,7 @@
-//! What a fork must not share.
+//! Descriptors that the child of a fork must close.
 //!
-//! A child has the parent's descriptors but not its drain thread. Were its copies of the link descriptors left open, the
-//! programs would stay attached after the parent's `close()` for as long as the child lives.
+//! A child inherits the parent's descriptors but not its drain thread. If the child kept its copies of the link
+//! descriptors, the programs would stay attached after the parent's `close()` for as long as the child lives.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Once;
@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 const SLOTS: usize = 1024;
 const FREE: RawFd = -1;
 
-/// The descriptors to close in a child. Atomics, because a fork handler may not take a lock.
+/// The descriptors that a child closes. They are atomics because a fork handler may not take a lock.
 static DESCRIPTORS: [AtomicI32; SLOTS] = [const { AtomicI32::new(FREE) }; SLOTS];
 static GENERATION: AtomicU64 = AtomicU64::new(0);
 static REGISTER: Once = Once::new();
@@ -22,13 +22,14 @@ extern "C" fn in_child() {
     for slot in &DESCRIPTORS {
         let fd = slot.swap(FREE, Ordering::Relaxed);
         if fd != FREE {
-            // SAFETY: close(2) is async-signal-safe, and the child's owner of this descriptor forgets it (CloseOnForkFd::drop).
+            // SAFETY: close(2) is async-signal-safe, and the child's owner of this descriptor forgets it
+            // (CloseOnForkFd::drop).
             unsafe { libc::close(fd) };
         }
     }
 }
 
-/// Which process this is, counted in forks.
+/// Returns the number of forks that led to this process. A child has another number than its parent.
 #[must_use]
 pub fn generation() -> u64 {
     GENERATION.load(Ordering::Relaxed)
@@ -47,10 +48,10 @@ impl CloseOnForkFd {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`] when this process has too many already.
+    /// [`Error::Value`] when this process has no free slot left.
     pub fn new(fd: OwnedFd) -> Result<Self> {
         REGISTER.call_once(|| {
-            // SAFETY: the handler calls only what is async-signal-safe. The module is never unloaded (CPython does not).
+            // SAFETY: the handler calls only async-signal-safe functions. CPython never unloads the module.
             unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
         });
         let raw = fd.as_raw_fd();
@@ -62,11 +63,11 @@ impl CloseOnForkFd {
         Ok(Self { fd: Some(fd), slot, generation: generation() })
     }
 
-    /// Gives the descriptor back. From here on a fork would keep the program attached.
+    /// Returns the descriptor. From here on a fork would keep the program attached.
     ///
     /// # Panics
     ///
-    /// In a fork.
+    /// In the child of a fork.
     #[must_use]
     pub fn release(mut self) -> OwnedFd {
         assert!(self.generation == generation());
@@ -85,7 +86,7 @@ impl Drop for CloseOnForkFd {
         if self.generation == generation() {
             DESCRIPTORS[self.slot].store(FREE, Ordering::Relaxed);
         } else {
-            // The fork handler has closed it; the number may be somebody else's by now.
+            // The fork handler has closed the descriptor, and its number may belong to somebody else by now.
             std::mem::forget(self.fd.take());
         }
     }

@@ -1,13 +1,14 @@
-//! The names of errors.
+//! Names of error numbers.
 
 use std::sync::{LazyLock, OnceLock};
 
 use nix::errno::Errno;
 
-/// As many as the kernel can return.
+/// The kernel returns no error number above 4095 (`MAX_ERRNO`).
 const NAMES: usize = 4096;
 
-/// errno(3)'s names, and those of the kernel's own that only a tracer sees (include/linux/errno.h); a number has itself.
+/// Returns the name of an error number: errno(3)'s, or one of the kernel's own that only a tracer sees
+/// (include/linux/errno.h). A number without a name becomes its digits.
 #[must_use]
 pub fn name(errno: u16) -> &'static str {
     static MADE: LazyLock<Vec<OnceLock<Box<str>>>> = LazyLock::new(|| vec![OnceLock::new(); NAMES]);
@@ -16,7 +17,7 @@ pub fn name(errno: u16) -> &'static str {
         513 => "ERESTARTNOINTR",
         514 => "ERESTARTNOHAND",
         516 => "ERESTART_RESTARTBLOCK",
-        // The crate gives names through Debug only, which is no way to spell one for each event.
+        // nix gives names through Debug only, and formatting one for each event would be slow.
         _ => MADE[usize::from(errno) % NAMES].get_or_init(|| match Errno::from_raw(errno.into()) {
             Errno::UnknownErrno => errno.to_string().into(),
             known => format!("{known:?}").into(),

@@ -1,4 +1,4 @@
-//! File descriptors that the kernel gave.
+//! Ownership of file descriptors that the kernel returned.
 
 use std::io;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};

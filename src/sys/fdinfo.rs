@@ -1,4 +1,4 @@
-//! What the kernel says of a descriptor, to whom `bpf(2)` says nothing.
+//! The kernel's text about a descriptor (`/proc/self/fdinfo`), for processes without the privilege to use `bpf(2)`.
 
 use std::fs::{self, File};
 use std::mem::{MaybeUninit, offset_of};
@@ -17,7 +17,7 @@ const PROC_MAGIC: i128 = 0x9fa0;
 pub struct Fdinfo(String);
 
 impl Fdinfo {
-    /// Reads it.
+    /// Reads the text of a descriptor.
     ///
     /// # Errors
     ///
@@ -33,20 +33,21 @@ impl Fdinfo {
         self.0.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':')).map(str::trim)
     }
 
-    /// Whether there is such a line.
+    /// Whether the text has a line with this key.
     #[must_use]
     pub fn has(&self, key: &str) -> bool {
         self.value(key).is_some()
     }
 
-    /// The number of that line.
+    /// The number on the line with this key.
     #[must_use]
     pub fn number(&self, key: &str) -> Option<u64> {
         self.value(key)?.parse().ok()
     }
 }
 
-/// How often the kernel skipped the programs because one was already running on the CPU (`recursion_misses`).
+/// Returns how often the kernel skipped the programs because one was already running on the CPU (`recursion_misses`).
+/// `None` where the kernel does not count that.
 #[must_use]
 pub fn missed(programs: &[OwnedFd]) -> Option<u64> {
     if programs.is_empty() {
@@ -65,8 +66,8 @@ fn missed_one(program: &OwnedFd) -> Option<u64> {
     (failed == 0 && bytes as usize >= end).then_some(info.recursion_misses)
 }
 
-/// Without privilege: out of our fdinfo of the program; or of the broker's, which keeps the program to itself and hands
-/// out its fdinfo, opened.
+/// Reads the count without privilege. It comes from our fdinfo of the program, or from the broker's: a broker keeps the
+/// program to itself and hands out its open fdinfo.
 fn missed_by_text(program: &OwnedFd) -> Option<u64> {
     const KEY: &str = "recursion_misses";
     let own = Fdinfo::read(program).ok()?;
@@ -83,12 +84,12 @@ fn missed_by_text(program: &OwnedFd) -> Option<u64> {
     Fdinfo(String::from_utf8(text).ok()?).number(KEY)
 }
 
-/// Any other file could keep who reads it waiting.
+/// Whether the file is in procfs. Reading any other file could block the reader.
 fn is_of_proc(file: &File) -> bool {
     let mut found = MaybeUninit::<libc::statfs>::uninit();
     // SAFETY: a descriptor, and room for what the kernel writes.
     let failed = unsafe { libc::fstatfs(file.as_raw_fd(), found.as_mut_ptr()) };
-    // SAFETY: it is written where the call did not fail. Its type is another one with musl.
+    // SAFETY: the kernel has written it, because the call did not fail. Its type differs with musl.
     failed == 0 && i128::from(unsafe { found.assume_init() }.f_type) == PROC_MAGIC
 }
 
@@ -107,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_file_there_is_no_count() {
+    fn a_file_has_no_count() {
         let null = File::open("/dev/null").unwrap();
         assert!(Fdinfo::read(&null).unwrap().has("flags"));
         let status = File::open("/proc/self/status").unwrap();

@@ -1,8 +1,9 @@
 //! The kernel's texts about programs (`/proc/…/fdinfo`), opened for another process.
 //!
-//! Such a text is looked up by the descriptor's number whenever it is read. Who was given one could read on when that
-//! number has come to be another tracer's. So the numbers are those of a thread with a table of descriptors of its own,
-//! in which nothing else is ever opened. It ends with the tracer, and what was opened of it tells nothing any more.
+//! The kernel looks such a text up by the descriptor's number on every read. A process that was given one could read on
+//! after the number had come to mean another tracer's program. So the numbers belong to a thread with a descriptor
+//! table of its own, in which nothing else is ever opened. The thread ends with the tracer, and from then on the opened
+//! texts tell nothing.
 
 use std::fs::{self, File};
 use std::io;
@@ -15,15 +16,15 @@ use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
 
 use crate::error::{Error, Result};
 
-/// The least that Rust's own threads take.
+/// The minimum stack of Rust's own threads.
 const STACK_BYTES: usize = 64 << 10;
 
-/// What is handed out, and what keeps it so.
+/// The opened texts of the programs, and the descriptor that keeps their thread alive.
 #[derive(Debug)]
 pub struct Meters {
-    /// The texts, opened, in the programs' order.
+    /// The open fdinfo files, in the order of the programs.
     pub texts: Vec<OwnedFd>,
-    /// Closed, the texts tell nothing any more, and the thread holds the programs no longer.
+    /// Once this is closed the texts tell nothing, and the thread no longer holds the programs.
     pub keeper: OwnedFd,
 }
 
@@ -38,7 +39,7 @@ impl Meters {
         let (sender, ready) = sync_channel(1);
         let numbers: Vec<RawFd> = programs.iter().map(AsRawFd::as_raw_fd).collect();
         let end = held.as_raw_fd();
-        // Python's signal handlers belong to Python's threads, and write to descriptors that this one has not.
+        // Python's signal handlers belong to Python's threads and write to descriptors that this thread does not have.
         let mut before = SigSet::empty();
         pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before))
             .map_err(Error::os("cannot block signals"))?;
@@ -49,7 +50,7 @@ impl Meters {
         });
         let unblocked = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
         thread.map_err(Error::os("cannot start a thread that holds programs"))?;
-        // Until it has answered the table may still be shared: nothing is closed or opened before.
+        // Until the thread has answered, the table may still be shared. Nothing is closed or opened before that.
         let thread = ready
             .recv()
             .map_err(|_| io::Error::other("it has ended"))
@@ -62,18 +63,18 @@ impl Meters {
     }
 }
 
-/// The thread: tells its id once it holds nothing but the programs and `end`, of a pipe into which nobody writes, and waits
-/// until the pipe's other end is closed.
+/// Runs the thread. It sends its id once its table has nothing but the programs and `end`, a pipe into which nobody
+/// writes. Then it waits until the pipe's other end is closed.
 fn hold(programs: &[RawFd], end: RawFd, sender: &SyncSender<io::Result<i32>>) {
     let alone = close_all_but(programs, end);
     let is_alone = alone.is_ok();
     let _ = sender.send(alone);
     let mut byte = 0_u8;
-    // SAFETY: room for the one byte. The number is this thread's own where it is alone, and so open until it ends.
+    // SAFETY: there is room for one byte. `end` is in this thread's own table, so it stays open until the thread ends.
     while is_alone && unsafe { libc::read(end, (&raw mut byte).cast(), 1) } < 0 {}
 }
 
-/// Makes the table of descriptors this thread's own, and closes all others in it. Gives the thread's id.
+/// Gives this thread a descriptor table of its own and closes everything else in it. Returns the thread's id.
 fn close_all_but(programs: &[RawFd], end: RawFd) -> io::Result<i32> {
     unshare(CloneFlags::CLONE_FILES)?;
     let mut others = Vec::new();
@@ -82,10 +83,11 @@ fn close_all_but(programs: &[RawFd], end: RawFd) -> io::Result<i32> {
         others.extend(number.filter(|number| *number != end && !programs.contains(number)));
     }
     for number in others {
-        // SAFETY: the table is this thread's own, and of what was copied into it nothing else is used here. The directory
-        // that was read is closed already, which is an error that does no harm: nothing is opened meanwhile.
+        // SAFETY: the table is this thread's own, and nothing here uses the other descriptors. The directory that was
+        // read is closed already. Closing its number again fails without harm, because nothing is opened meanwhile.
         unsafe { libc::close(number) };
     }
-    // SAFETY: gettid(2) has no preconditions; the call by number, since libc's own is younger than what wheels are for.
+    // SAFETY: gettid(2) has no preconditions. It is called by number because libc's function is newer than the oldest
+    // glibc that the wheels support.
     Ok(unsafe { libc::syscall(libc::SYS_gettid) } as i32)
 }

@@ -1,4 +1,4 @@
-//! A shared mapping of a BPF map.
+//! Shared memory mappings of BPF maps.
 
 use std::ffi::c_void;
 use std::num::NonZeroUsize;
@@ -17,12 +17,12 @@ pub fn page_bytes() -> usize {
     unsafe { libc::sysconf(libc::_SC_PAGESIZE) }.cast_unsigned() as usize
 }
 
-/// Whether so much address space can be had at this moment: asked before a library is called that names any reason but this
-/// one when it gets none. Not by malloc, which would keep more for itself after a block of that size.
+/// Checks that this much address space is available now. Call it before a library that reports a wrong reason when an
+/// allocation fails. It uses mmap(2) because malloc would keep more memory for itself after a block of this size.
 ///
 /// # Errors
 ///
-/// [`OutOfMemory`].
+/// [`OutOfMemory`] when it is not.
 pub fn probe_mapping(bytes: usize) -> std::result::Result<(), OutOfMemory> {
     let Some(length) = NonZeroUsize::new(bytes) else { return Ok(()) };
     let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
@@ -33,7 +33,7 @@ pub fn probe_mapping(bytes: usize) -> std::result::Result<(), OutOfMemory> {
     Ok(())
 }
 
-/// Memory that the kernel writes and we read; unmapped when dropped.
+/// A shared mapping of memory that the kernel writes and this process reads. It is unmapped on drop.
 #[derive(Debug)]
 pub struct Mapping {
     start: NonNull<c_void>,
@@ -47,7 +47,7 @@ unsafe impl Send for Mapping {}
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// Maps `bytes` of the map behind `fd` from `offset`.
+    /// Maps `bytes` of the map behind `fd`, starting at `offset`.
     ///
     /// # Errors
     ///
@@ -62,11 +62,11 @@ impl Mapping {
         Ok(Self { start, bytes })
     }
 
-    /// The address `offset` bytes in.
+    /// Returns the address `offset` bytes into the mapping.
     ///
     /// # Panics
     ///
-    /// When a `T` there would not lie inside the mapping, or not be aligned.
+    /// When a `T` there would not lie inside the mapping, or would not be aligned.
     #[must_use]
     pub fn at<T>(&self, offset: usize) -> NonNull<T> {
         assert!(offset + size_of::<T>() <= self.bytes && offset.is_multiple_of(align_of::<T>()));
@@ -74,7 +74,7 @@ impl Mapping {
         unsafe { self.start.byte_add(offset) }.cast()
     }
 
-    /// Its size.
+    /// The size of the mapping.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes
@@ -83,7 +83,8 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: the mapping is ours, and nothing borrowed from it outlives self. It cannot fail for a range that mmap gave.
+        // SAFETY: the mapping is ours, and nothing borrowed from it outlives self. munmap cannot fail for a range that
+        // mmap gave.
         let _ = unsafe { munmap(self.start, self.bytes) };
     }
 }

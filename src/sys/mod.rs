@@ -1,14 +1,14 @@
-//! Wrappers of kernel interfaces. They know nothing of rawtp.
+//! Wrappers of kernel interfaces. They know nothing of rawtp's own types.
 //!
 //! * `bpf`: loads and attaches programs of raw tracepoints
-//! * `close_on_fork`: closes descriptors in the child of a fork
+//! * `close_on_fork`: descriptors that the child of a fork closes
 //! * `errno`: names of errors
 //! * `fd`: owns descriptors
 //! * `fdinfo`: the kernel's text about a descriptor
 //! * `membarrier`: waits for programs that are running
-//! * `meters`: opens programs' fdinfo for another process
+//! * `meters`: programs' fdinfo, opened for another process
 //! * `mmap`: shared mappings of BPF maps
-//! * `signals`: blocks signals in a thread
+//! * `signals`: blocks signals while a thread loads programs
 //! * `tracepoint`: attaches programs to classic tracepoints
 
 pub mod bpf;

@@ -1,7 +1,8 @@
 //! Keeps signals away from a thread while the kernel works for it.
 //!
-//! The verifier gives up with EAGAIN as soon as the loading thread has a signal to handle, and libbpf tries five times only:
-//! with a timer of a few milliseconds no load would ever end. A blocked signal goes to another thread, or waits.
+//! The verifier gives up with EAGAIN as soon as the loading thread has a pending signal, and libbpf retries only five
+//! times. With a timer of a few milliseconds no load would ever finish. A blocked signal goes to another thread, or
+//! waits.
 
 use std::io;
 
@@ -9,23 +10,24 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
 
 use crate::error::Error;
 
-/// The kernel kills a process that has blocked one of these when a thread causes it, whatever handles it otherwise: a
-/// sandbox's handler of SIGSYS, or `faulthandler`.
+/// Signals that stay unblocked. When a thread causes one of them while it is blocked, the kernel kills the process and
+/// ignores its handler, such as a sandbox's handler of SIGSYS or `faulthandler`.
 const FAULTS: [Signal; 6] =
     [Signal::SIGSEGV, Signal::SIGBUS, Signal::SIGILL, Signal::SIGFPE, Signal::SIGTRAP, Signal::SIGSYS];
 
-/// How often a load is repeated that was interrupted all the same: by SIGSTOP, a debugger or the freezer of a cgroup.
+/// How often to repeat a load that was interrupted despite blocked signals: by SIGSTOP, a debugger or the cgroup
+/// freezer.
 const REPEATS: u32 = 20;
 
-/// The signals that this thread has blocked; those that it blocks meanwhile are unblocked when this is dropped.
+/// A guard that restores the thread's signal mask on drop.
 #[derive(Debug)]
 pub struct Mask {
-    /// `None`: it could not be found out, and nothing is to be undone.
+    /// `None` when the mask could not be read. Then the drop restores nothing.
     before: Option<SigSet>,
 }
 
 impl Mask {
-    /// That of now.
+    /// Saves the mask that the thread has now.
     #[must_use]
     pub fn current() -> Self {
         Self { before: SigSet::thread_get_mask().ok() }
@@ -35,13 +37,13 @@ impl Mask {
 impl Drop for Mask {
     fn drop(&mut self) {
         if let Some(before) = &self.before {
-            // It takes what it gave.
+            // It cannot fail: the kernel gave this mask.
             let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(before), None);
         }
     }
 }
 
-/// All signals are blocked in this thread, but for those of faults, until it is dropped. Threads that are started meanwhile
+/// A guard that blocks all signals in this thread, except those of faults, until it is dropped. Threads started meanwhile
 /// keep them blocked.
 #[derive(Debug)]
 pub struct Blocked {
@@ -49,7 +51,7 @@ pub struct Blocked {
 }
 
 impl Blocked {
-    /// From here on.
+    /// Blocks the signals from here on.
     #[must_use]
     pub fn new() -> Self {
         let mask = Mask::current();
@@ -57,7 +59,7 @@ impl Blocked {
         for fault in FAULTS {
             all.remove(fault);
         }
-        // It fails for nothing that is asked of it here.
+        // It cannot fail for these arguments.
         let _ = pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&all), None);
         Self { _mask: mask }
     }
@@ -69,9 +71,9 @@ impl Default for Blocked {
     }
 }
 
-/// An error that can be that of an interrupted load.
+/// An error that may come from an interrupted load.
 pub trait Interrupted {
-    /// Whether it is.
+    /// Whether the load was interrupted.
     fn is_interrupted(&self) -> bool;
 }
 
@@ -87,7 +89,7 @@ impl Interrupted for Error {
     }
 }
 
-/// Runs a load with signals blocked, again and again when it is interrupted all the same.
+/// Runs a load with signals blocked, and repeats it when it was interrupted all the same.
 ///
 /// # Errors
 ///
@@ -112,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn all_but_faults_until_the_end() {
+    fn all_but_faults_are_blocked_until_the_drop() {
         let before = blocked();
         {
             let _blocked = Blocked::new();
@@ -132,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_interrupted_is_repeated() {
+    fn an_interrupted_load_is_repeated() {
         let mut left = 7;
         let done = uninterrupted(|| {
             left -= 1;
@@ -142,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn but_not_for_ever_and_nothing_else_is() {
+    fn repeats_end_and_other_errors_are_not_repeated() {
         let count = |error: fn() -> Error| {
             let mut calls = 0;
             let failed = uninterrupted(|| {

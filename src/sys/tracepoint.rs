@@ -1,4 +1,4 @@
-//! Classic tracepoints: `perf_event_open(2)`, and their ids in tracefs.
+//! Classic tracepoints: attaches programs by `perf_event_open(2)` and reads the tracepoints' ids from tracefs.
 
 use std::ffi::CString;
 use std::fs::{self, File};
@@ -9,11 +9,11 @@ use std::ptr;
 
 use crate::sys::fd::owned;
 
-/// Attaches a program to a classic tracepoint, for as long as the descriptor is open.
+/// Attaches a program to a classic tracepoint for as long as the returned descriptor is open.
 ///
 /// # Errors
 ///
-/// Those of ``perf_event_open(2)`` and `bpf(2)`, and of looking the tracepoint up.
+/// Those of `perf_event_open(2)` and `bpf(2)`, and those of reading the tracepoint's id.
 pub fn attach_tracepoint(program: BorrowedFd<'_>, name: &str) -> io::Result<OwnedFd> {
     let event = open_tracepoint(name)?;
     let (program, event) = (program.as_raw_fd(), event.as_raw_fd());
@@ -22,7 +22,8 @@ pub fn attach_tracepoint(program: BorrowedFd<'_>, name: &str) -> io::Result<Owne
     owned(link.into())
 }
 
-/// Disabled: it counts nothing. The programs attached to it run all the same.
+/// Opens a perf event of the tracepoint. It is disabled, so it counts nothing, but programs attached to it run all the
+/// same.
 fn open_tracepoint(name: &str) -> io::Result<OwnedFd> {
     // SAFETY: a structure of integers, all of which may be zero.
     let mut attributes: libbpf_sys::perf_event_attr = unsafe { mem::zeroed() };
@@ -30,7 +31,7 @@ fn open_tracepoint(name: &str) -> io::Result<OwnedFd> {
     attributes.size = size_of_val(&attributes) as u32;
     attributes.config = tracepoint_id(name)?;
     attributes.set_disabled(1);
-    // Of every process; a tracepoint's programs run on every CPU, whichever the event is of.
+    // The event is of every process. A tracepoint's programs run on every CPU, no matter which CPU the event names.
     let (pid, cpu, group) = (-1, 0, -1);
     // SAFETY: the attributes outlive the call, and have the size that they say.
     owned(unsafe {
@@ -45,7 +46,7 @@ fn open_tracepoint(name: &str) -> io::Result<OwnedFd> {
     })
 }
 
-/// From tracefs, wherever it is mounted; else from a mount of our own, which nobody else sees.
+/// Reads the tracepoint's id from tracefs where it is mounted, or else from a private mount that nobody else sees.
 fn tracepoint_id(name: &str) -> io::Result<u64> {
     let text = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"]
         .iter()
@@ -54,7 +55,8 @@ fn tracepoint_id(name: &str) -> io::Result<u64> {
     text.trim().parse().map_err(|_| io::Error::other(format!("tracefs has no id for {name}, but {text:?}")))
 }
 
-/// `fsopen(2)`, `fsconfig(2)` and `fsmount(2)` give a descriptor of a mount that has no place.
+/// Reads a file of a tracefs that is not mounted anywhere. `fsopen(2)`, `fsconfig(2)` and `fsmount(2)` give a
+/// descriptor of a mount without a mount point.
 fn read_unmounted(path: &str) -> io::Result<String> {
     const FSOPEN_CLOEXEC: libc::c_long = 1;
     const FSCONFIG_CMD_CREATE: libc::c_long = 6;

@@ -1,4 +1,5 @@
-//! The system calls: names and numbers of every table, and those that can be watched, with what their arguments are.
+//! The system calls: names and numbers of every table, and the calls that can be watched, with the positions of their
+//! arguments.
 
 use std::sync::OnceLock;
 
@@ -11,7 +12,7 @@ use crate::skel::types::{self, call, call_condition, request_call};
 pub enum Abi {
     /// 64-bit x86.
     X86_64,
-    /// The same with 32-bit pointers: its numbers have bit 30 set.
+    /// 64-bit x86 with 32-bit pointers. Its numbers have bit 30 set.
     X32,
     /// 32-bit x86.
     I386,
@@ -24,14 +25,14 @@ pub enum Abi {
 /// `__X32_SYSCALL_BIT` of arch/x86/include/uapi/asm/unistd.h.
 const X32_BIT: u32 = 1 << 30;
 
-/// Bound of all tables: the longest has what x32 alone has.
+/// A bound on the numbers of all tables. The longest table includes the numbers that only x32 has.
 const NUMBERS: u32 = 600;
 
-/// Bound of the tables that the BPF programs hold (`SYSCALLS_MAX`).
+/// A bound on the tables in the BPF programs (`SYSCALLS_MAX`).
 const TABLE: usize = 512;
 
 impl Abi {
-    /// All of them.
+    /// All tables.
     pub const ALL: [Self; 5] = [Self::X86_64, Self::X32, Self::I386, Self::Aarch64, Self::Arm];
 
     /// The table of the architecture that this is compiled for.
@@ -40,7 +41,7 @@ impl Abi {
     /// The 32-bit table of the same machine.
     pub const COMPAT: Self = if cfg!(target_arch = "x86_64") { Self::I386 } else { Self::Arm };
 
-    /// As it stands in an event.
+    /// The text in an event.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -52,7 +53,7 @@ impl Abi {
         }
     }
 
-    /// A record's `abi`.
+    /// Returns the table of a record's `abi`.
     #[must_use]
     pub fn of_record(value: u32) -> Self {
         match types::abi(value) {
@@ -62,16 +63,16 @@ impl Abi {
         }
     }
 
-    /// The number of a call; `None` where the table does not have it.
+    /// Returns the number of a call; `None` where the table does not have it.
     #[must_use]
     pub fn number(self, name: &str) -> Option<u32> {
         let x32 = if self == Self::X32 { X32_BIT } else { 0 };
-        // The crate's own parsers compare with each as well, in 55 KB of code.
+        // The crate's own parsers also compare with each name, but take 55 KB of code.
         let is_named = |spelled: &str| spelled.ends_with(name) && plain(spelled) == name;
         (0..NUMBERS).map(|number| number | x32).find(|&number| self.spelled(number).is_some_and(is_named))
     }
 
-    /// The name of a number.
+    /// Returns the name of a number.
     #[must_use]
     pub fn name(self, number: u32) -> Option<&'static str> {
         self.spelled(number).map(plain)
@@ -88,26 +89,26 @@ impl Abi {
     }
 }
 
-/// The crate spells a name that is a word of Rust's (`break`) as Rust must.
+/// Strips the prefix of a name that is a keyword of Rust (`break`), which the crate must spell as a raw identifier.
 fn plain(spelled: &str) -> &str {
     spelled.trim_start_matches("r#")
 }
 
-/// An event's `action`, as far as the call alone tells.
+/// An event's `action`, as far as the call alone determines it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// A name is removed, or a directory when the flags say so.
+    /// The call removes a name, or a directory if the flags say so.
     Delete,
-    /// A directory is removed.
+    /// The call removes a directory.
     Rmdir,
-    /// A name becomes another one, and may replace it.
+    /// The call gives a file another name, and may replace the file that had it.
     Rename,
-    /// The content is removed, or its end.
+    /// The call removes the content of a file, or its end.
     Truncate,
 }
 
 impl Action {
-    /// As it stands in an event.
+    /// The text in an event.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -119,14 +120,14 @@ impl Action {
     }
 }
 
-/// A call that can be watched. Arguments count from 1; 0 is none.
+/// A call that can be watched. Arguments are numbered from 1; 0 means that the call has no such argument.
 #[derive(Debug, Clone, Copy)]
 pub struct Call {
-    /// As in the man page.
+    /// The name in the man page.
     pub name: &'static str,
-    /// What it does.
+    /// The action of the call.
     pub action: Action,
-    /// What it is to the BPF programs.
+    /// The positions of its arguments, for the BPF programs.
     pub shape: call,
 }
 
@@ -166,41 +167,41 @@ pub const CALLS: &[Call] = {
     ]
 };
 
-/// The calls that delete a name: the default of `Tracer(syscalls=)`.
+/// The calls that delete a name. They are the default of `Tracer(syscalls=)`.
 pub const DELETE: &[&str] = &["unlink", "unlinkat", "rmdir"];
-/// Those that rename one, and may delete what had the new name.
+/// The calls that rename a file, and may delete the file that had the new name.
 pub const RENAME: &[&str] = &["rename", "renameat", "renameat2"];
-/// Those that delete content. The 64-bit ones of the name exist in 32-bit tables.
+/// The calls that delete content. Those with 64 in the name exist only in 32-bit tables.
 pub const TRUNCATE: &[&str] =
     &["truncate", "truncate64", "ftruncate", "ftruncate64", "open", "openat", "openat2", "creat"];
 
-/// These by the words that stand for them.
+/// The groups of calls, by their names.
 pub const GROUPS: &[(&str, &[&str])] = &[("delete", DELETE), ("rename", RENAME), ("truncate", TRUNCATE)];
 
-/// Looks a call that can be watched up by its name.
+/// Finds a call that can be watched by its name.
 #[must_use]
 pub fn by_name(name: &str) -> Option<&'static Call> {
     CALLS.iter().find(|call| call.name == name)
 }
 
-/// Its numbers on this machine, in the native and the 32-bit table.
+/// Returns the call's numbers on this machine, in the native and the 32-bit table.
 #[must_use]
 pub fn numbers(call: &Call) -> [Option<u32>; 2] {
     [Abi::NATIVE, Abi::COMPAT].map(|abi| abi.number(call.name))
 }
 
-/// The requests of `io_uring`'s that can be watched, by opcode (`include/uapi/linux/io_uring.h`): the call that does the
-/// same.
+/// The `io_uring` requests that can be watched: opcode (`include/uapi/linux/io_uring.h`), the call that does the same,
+/// and the condition.
 const REQUESTS: &[(usize, &str, call_condition)] = &[
     (18, "openat", call_condition::CALL_O_TRUNC),
-    // Its structure is in the kernel by the time that the request is seen.
+    // The kernel has already copied its structure when the request is seen.
     (28, "openat2", call_condition::CALL_O_TRUNC),
     (35, "renameat2", call_condition::CALL_ALWAYS),
     (36, "unlinkat", call_condition::CALL_ALWAYS),
     (55, "ftruncate", call_condition::CALL_ALWAYS),
 ];
 
-/// The requests that do what the call does, by opcode.
+/// Returns the requests that do the same as the call, with their opcodes.
 pub fn requests(call: &Call) -> impl Iterator<Item = (usize, request_call)> {
     let nr = Abi::NATIVE.number(call.name);
     REQUESTS.iter().filter(|(_, name, _)| *name == call.name).filter_map(move |(opcode, _, condition)| {
@@ -208,7 +209,7 @@ pub fn requests(call: &Call) -> impl Iterator<Item = (usize, request_call)> {
     })
 }
 
-/// Looks a call that can be watched up by a record's `abi` and `nr`.
+/// Finds a call that can be watched by a record's `abi` and `nr`.
 #[must_use]
 pub fn of_record(abi: u32, nr: u32) -> Option<&'static Call> {
     static TABLES: OnceLock<[Vec<Option<&'static Call>>; 2]> = OnceLock::new();

@@ -226,6 +226,7 @@ def said_by(line: str) -> str:
 
 @needs_sudo
 @pytest.mark.parametrize("line", LINES)
+@pytest.mark.slow
 def test_the_command_lines_run_as_they_stand(line: str, here: Path) -> None:
     """By sudo, whose PATH is its own."""
     code, err = ended(line, here)
@@ -237,6 +238,7 @@ def test_the_command_lines_run_as_they_stand(line: str, here: Path) -> None:
 
 @needs_sudo
 @pytest.mark.parametrize("command", ["", "check", "cost", "broker"])
+@pytest.mark.slow
 def test_the_examples_of_the_help_run_as_they_stand(command: str, here: Path) -> None:
     (here / "Makefile").write_text("clean:\n\trm -f gone\n")
     helped = subprocess.run(

@@ -1,4 +1,4 @@
-//! Each allocation that may fail, failed once: every event is still read, once, and as it would have been.
+//! Fails each allocation that may fail, one per run. Every event must still be read exactly once, with the same values.
 
 use std::mem::offset_of;
 
@@ -19,7 +19,7 @@ use crate::skel::types::{name_status, segment_kind, walk_status};
 const INIT: &[u8] = b"\x01\0\0\0init\0\0\0\0\0\0\0\0\0\0\0\0";
 const LOSSY: &[u8] = b"\x02\0\0\0\xff\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 
-/// The beginning of a call, with names that differ by `tid` and now and then are no text.
+/// Returns the entry of a call. Names differ by `tid`, and some are not text.
 fn begin(tid: u32, lost: u32, argv: Option<&[u8]>) -> Vec<u8> {
     let mut record = enter(tid, 263, tid.into());
     let mut set = |at: usize, bytes: &[u8]| record[at..at + bytes.len()].copy_from_slice(bytes);
@@ -39,7 +39,7 @@ fn begin(tid: u32, lost: u32, argv: Option<&[u8]>) -> Vec<u8> {
     framed(&record, 0)
 }
 
-/// Calls that end at once, late, by a request's end, with the loss of an end, and never.
+/// Returns calls that end at once, late, by the completion of a request, with a lost exit, and never.
 fn chunks() -> [Chunk; 2] {
     let end = |tid, ret, lost_exits| framed(&exit(tid, 263, ret, lost_exits), 0);
     let argv = |tid: u32| Some(if tid.is_multiple_of(8) { b"rm\0\xff\0".as_slice() } else { b"rm\0-rf\0everything\0" });
@@ -48,7 +48,7 @@ fn chunks() -> [Chunk; 2] {
         let is_first = tid % 4 == 0;
         first.push(begin(tid, u32::from(tid % 7 == 0), if is_first { argv(tid) } else { None }));
         first.push(end(tid, if tid % 3 == 0 { 0 } else { -2 }, 0));
-        // The same once more, so that rows repeat.
+        // The same call again, so that rows repeat.
         (0..tid % 3).for_each(|_| first.extend([begin(tid, 0, None), end(tid, -2, 0)]));
     }
     let mut second: Vec<_> = (200..210).map(|tid| begin(tid, 0, None)).collect();
@@ -67,7 +67,7 @@ fn chunks() -> [Chunk; 2] {
 struct Read {
     rows: Vec<String>,
     refused: usize,
-    counts: [u64; 6],
+    counters: [u64; 6],
 }
 
 fn shown(batch: &RecordBatch, row: usize) -> String {
@@ -79,7 +79,7 @@ fn shown(batch: &RecordBatch, row: usize) -> String {
     cells.collect::<Vec<_>>().join(" ")
 }
 
-/// All that there is, with one allocation refused behind so many.
+/// Reads everything, with one allocation refused after `granted` ones.
 fn read_all(
     granted: usize,
     outcome: Outcome,
@@ -90,13 +90,13 @@ fn read_all(
         queue.push(chunk, || false).unwrap();
     }
     queue.close(Vec::new(), None);
-    let counts = Arc::new(ReaderCounters::default());
-    let mut reader = Reader::new(queue, Arc::clone(&counts), ResidualFilter::new(outcome, Vec::new()));
+    let counters = Arc::new(ReaderCounters::default());
+    let mut reader = Reader::new(queue, Arc::clone(&counters), ResidualFilter::new(outcome, Vec::new()));
     let mut values = Values::new(Fields::ALL);
-    let mut read = Read { rows: Vec::new(), refused: 0, counts: [0; 6] };
+    let mut read = Read { rows: Vec::new(), refused: 0, counters: [0; 6] };
     refusal::after(granted);
     loop {
-        match batch(&mut reader, &mut values, &counts) {
+        match batch(&mut reader, &mut values, &counters) {
             Ok(batch) if batch.num_rows() == 0 => break,
             Ok(batch) => read.rows.extend((0..batch.num_rows()).map(|row| shown(&batch, row))),
             Err(Error::Memory(_)) => read.refused += 1,
@@ -104,20 +104,26 @@ fn read_all(
         }
     }
     let was_refused = refusal::end();
-    let counts =
-        [&counts.decoded, &counts.pending, &counts.delivered, &counts.discarded, &counts.filtered, &counts.unpaired];
-    read.counts = counts.map(|counter| counter.load(std::sync::atomic::Ordering::Relaxed));
+    let counters = [
+        &counters.decoded,
+        &counters.pending,
+        &counters.delivered,
+        &counters.discarded,
+        &counters.filtered,
+        &counters.unpaired,
+    ];
+    read.counters = counters.map(|counter| counter.load(std::sync::atomic::Ordering::Relaxed));
     (read, was_refused)
 }
 
-/// `step`: of those many that repeat themselves not each is tried.
+/// Tries each refusal, or every `step`th where most repeat each other.
 fn each_refusal(
     outcome: Outcome,
     step: usize,
     batch: impl Fn(&mut Reader, &mut Values, &ReaderCounters) -> Result<RecordBatch> + Copy,
 ) {
     let (whole, was_refused) = read_all(usize::MAX, outcome, batch);
-    let [decoded, pending, delivered, discarded, filtered, unpaired] = whole.counts;
+    let [decoded, pending, delivered, discarded, filtered, unpaired] = whole.counters;
     assert!(!was_refused && whole.refused == 0 && whole.rows.len() as u64 == delivered && delivered > 60);
     assert_eq!((decoded, pending, discarded), (delivered + filtered, 0, 0));
     let (mut failed, mut shortened) = (0, 0);
@@ -129,13 +135,13 @@ fn each_refusal(
         assert!(read.refused <= 1, "{granted}");
         failed += read.refused;
         shortened += 1 - read.refused;
-        let discarded = read.counts[3];
-        assert_eq!(read.counts, [decoded, 0, delivered - discarded, discarded, filtered, unpaired], "{granted}");
+        let discarded = read.counters[3];
+        assert_eq!(read.counters, [decoded, 0, delivered - discarded, discarded, filtered, unpaired], "{granted}");
         assert_eq!(read.rows.len() as u64, delivered - discarded, "{granted}");
         if discarded == 0 {
             assert_eq!(read.rows, whole.rows, "{granted}");
         } else {
-            // Names that are no text are put together when their rows are taken already.
+            // The bytes of names that are not text are collected after their rows have left the queue.
             assert_eq!(read.refused, 1, "{granted}");
             let mut rest = whole.rows.iter();
             assert!(read.rows.iter().all(|row| rest.any(|one| one == row)), "{granted}");
@@ -146,40 +152,42 @@ fn each_refusal(
 
 #[test]
 fn batches_of_any_size() {
-    for (most, step) in [(7, 29), (1000, 1)] {
-        each_refusal(Outcome::Any, step, move |reader, values, counts| {
-            read(reader, values, &schema(Fields::ALL), counts, most)
+    for (max_rows, step) in [(7, 29), (1000, 1)] {
+        each_refusal(Outcome::Any, step, move |reader, values, counters| {
+            read(reader, values, &schema(Fields::ALL), counters, max_rows)
         });
     }
 }
 
 #[test]
-fn with_a_filter_that_tells_later_what_was_lost_before() {
-    each_refusal(Outcome::Failed, 1, |reader, values, counts| read(reader, values, &schema(Fields::ALL), counts, 1000));
-}
-
-#[test]
-fn gathered_over_several_turns() {
-    each_refusal(Outcome::Any, 3, |reader, values, counts| {
-        let mut columns = BatchBuilder::new(values, 0)?;
-        let filled = (1..4).try_for_each(|turn| {
-            if columns.is_full() { Ok(()) } else { columns.fill(reader, values, counts, 40 * turn) }
-        });
-        let rows = columns.rows() as u64;
-        let made = filled.and_then(|()| columns.finish(schema(Fields::ALL)));
-        made.inspect_err(|_| counts.take_back(rows))
+fn with_a_filter_that_reports_earlier_losses_later() {
+    each_refusal(Outcome::Failed, 1, |reader, values, counters| {
+        read(reader, values, &schema(Fields::ALL), counters, 1000)
     });
 }
 
 #[test]
-fn an_event_that_is_refused_for_long_is_still_the_next() {
+fn a_batch_filled_several_times() {
+    each_refusal(Outcome::Any, 3, |reader, values, counters| {
+        let mut builder = BatchBuilder::new(values, 0)?;
+        let filled = (1..4).try_for_each(|turn| {
+            if builder.is_full() { Ok(()) } else { builder.fill(reader, values, counters, 40 * turn) }
+        });
+        let rows = builder.rows() as u64;
+        let made = filled.and_then(|()| builder.finish(schema(Fields::ALL)));
+        made.inspect_err(|_| counters.take_back(rows))
+    });
+}
+
+#[test]
+fn a_refused_event_stays_the_next() {
     let queue = Arc::new(Queue::new(1 << 20).unwrap());
     for chunk in chunks() {
         queue.push(chunk, || false).unwrap();
     }
     queue.close(Vec::new(), None);
-    let counts = Arc::new(ReaderCounters::default());
-    let mut reader = Reader::new(queue, counts, ResidualFilter::new(Outcome::Failed, Vec::new()));
+    let counters = Arc::new(ReaderCounters::default());
+    let mut reader = Reader::new(queue, counters, ResidualFilter::new(Outcome::Failed, Vec::new()));
     let mut seen = Vec::new();
     loop {
         let mut told = Vec::new();
@@ -196,6 +204,6 @@ fn an_event_that_is_refused_for_long_is_still_the_next() {
         assert_eq!(told, [next; 3]);
         seen.push(next);
     }
-    // What was lost before events that are left out is told by the next that is not.
+    // The next event that passes the filter reports losses before filtered ones.
     assert!(seen.len() > 60 && seen.iter().any(|(tid, .., lost)| tid % 7 != 0 && *lost == 1), "{seen:?}");
 }

@@ -1,4 +1,4 @@
-//! Batches against the values of the same events.
+//! Compares batches with the values of the same events.
 
 use std::convert::Infallible;
 use std::hash::BuildHasher;
@@ -20,14 +20,14 @@ use crate::record::testing::{add_segment, walked};
 use crate::record::{Enter, Exit, enter_record, exit_record};
 use crate::skel::types::{name_status, segment_kind, walk_status};
 
-/// What an event is made of: few of each, so that they repeat.
+/// The parts of an event, each out of few values, so that they repeat.
 #[derive(Debug, Clone)]
 struct Sample {
     record: enter_record,
     ret: Option<i64>,
     names: [Option<(bool, Vec<u8>)>; 2],
     directory: Option<Vec<u8>>,
-    program: Option<Vec<u8>>,
+    exec: Option<Vec<u8>>,
     ancestors: Vec<u8>,
 }
 
@@ -57,13 +57,13 @@ fn sample() -> impl Strategy<Value = Sample> {
         0..3,
     );
     (numbers, any::<u32>(), ret, names, bytes(), bytes(), ancestors).prop_map(
-        |(numbers, other, ret, names, directory, program, ancestors)| {
+        |(numbers, other, ret, names, directory, exec, ancestors)| {
             let ancestors = ancestors.concat();
             let (nr, tid, cpu, dfd, flags) = numbers;
             let mut record = enter_record { nr, tid, pid: tid, cpu, dfd, flags, auid: flags, ..Default::default() };
             record.ts_ns = other.into();
             record.comm[..2].copy_from_slice(&[b"a\xffb"[tid as usize], b"\0\xfec"[cpu as usize]]);
-            Sample { record, ret, names, directory, program, ancestors }
+            Sample { record, ret, names, directory, exec, ancestors }
         },
     )
 }
@@ -71,7 +71,7 @@ fn sample() -> impl Strategy<Value = Sample> {
 const NAMES: [segment_kind; 2] = [segment_kind::SEGMENT_FILENAME, segment_kind::SEGMENT_NEW_FILENAME];
 
 fn with_event<R>(sample: &Sample, then: impl FnOnce(&Event<'_>) -> R) -> R {
-    let (mut run, mut program_run) = (Vec::new(), Vec::new());
+    let (mut run, mut exec_run) = (Vec::new(), Vec::new());
     for (name, kind) in sample.names.iter().zip(NAMES) {
         match name {
             Some((true, bytes)) => add_segment(&mut run, kind.0, name_status::NAME_OK.0, bytes),
@@ -83,24 +83,24 @@ fn with_event<R>(sample: &Sample, then: impl FnOnce(&Event<'_>) -> R) -> R {
         let content = walked(Some(0), names);
         add_segment(&mut run, segment_kind::SEGMENT_DIRECTORY.0, walk_status::WALK_WHOLE.0, &content);
         add_segment(&mut run, segment_kind::SEGMENT_NEW_DIRECTORY.0, walk_status::WALK_WHOLE.0, &content);
-        add_segment(&mut program_run, segment_kind::SEGMENT_EXE.0, walk_status::WALK_WHOLE.0, &content);
+        add_segment(&mut exec_run, segment_kind::SEGMENT_EXE.0, walk_status::WALK_WHOLE.0, &content);
     }
-    if let Some(argv) = &sample.program {
-        add_segment(&mut program_run, segment_kind::SEGMENT_ARGV.0, name_status::NAME_OK.0, argv);
+    if let Some(argv) = &sample.exec {
+        add_segment(&mut exec_run, segment_kind::SEGMENT_ARGV.0, name_status::NAME_OK.0, argv);
     }
     add_segment(&mut run, segment_kind::SEGMENT_ANCESTORS.0, 0, &sample.ancestors);
     let segments = Segments::read(&run).unwrap();
-    let program_segments = Segments::read(&program_run).unwrap();
-    // Equal ones have one number, as the events of one process have.
-    let id = FxBuildHasher.hash_one((&sample.directory, &sample.program));
-    let program = Some(&ExecInfo::new(id, &program_segments));
+    let exec_segments = Segments::read(&exec_run).unwrap();
+    // Equal exec infos have one number, as for the events of one process.
+    let id = FxBuildHasher.hash_one((&sample.directory, &sample.exec));
+    let exec = Some(&ExecInfo::new(id, &exec_segments));
     let exit = sample.ret.map(|ret| exit_record { ret, ts_ns: u64::MAX, ..Default::default() });
     let exit = exit.as_ref().map(Exit::new);
     then(&Event {
         enter: &Enter { record: &sample.record, segments },
         exit: exit.as_ref(),
         offset_ns: 7,
-        program,
+        exec,
         lost_before: 0,
     })
 }
@@ -120,7 +120,7 @@ fn shown(value: Value<'_>) -> String {
     }
 }
 
-/// The text that stands for these bytes, found in another way than the columns do.
+/// Returns the text for these bytes, computed in another way than the columns do.
 fn text_of(bytes: &[u8]) -> String {
     match str::from_utf8(bytes) {
         Ok(text) => text.into(),
@@ -133,7 +133,8 @@ fn text_of(bytes: &[u8]) -> String {
     }
 }
 
-/// The cell as [`shown`] shows the value; checks that the bytes are there exactly when the text is not all of them.
+/// Formats a cell as [`shown`] formats the value. Checks that the raw bytes are there exactly when the text does not
+/// show all.
 pub(super) fn cell(key: Key, column: &ArrayRef, bytes: Option<&ArrayRef>, row: usize) -> String {
     if column.is_null(row) {
         assert!(key.or_none() && bytes.is_none_or(|bytes| bytes.is_null(row)), "{key:?}");
@@ -154,8 +155,8 @@ pub(super) fn cell(key: Key, column: &ArrayRef, bytes: Option<&ArrayRef>, row: u
         ValueType::U64 => column.as_primitive::<UInt64Type>().value(row).to_string(),
         ValueType::Bool => column.as_boolean().value(row).to_string(),
         ValueType::Keyword | ValueType::DictBytes => {
-            let words = column.as_dictionary::<Int32Type>();
-            one(words.values().as_string::<i32>().value(words.key(row).unwrap()))
+            let dictionary = column.as_dictionary::<Int32Type>();
+            one(dictionary.values().as_string::<i32>().value(dictionary.key(row).unwrap()))
         }
         ValueType::Bytes => one(column.as_string::<i32>().value(row)),
         ValueType::Ancestors => {
@@ -180,11 +181,11 @@ pub(super) fn cell(key: Key, column: &ArrayRef, bytes: Option<&ArrayRef>, row: u
 
 fn check(samples: &[Sample], wanted: Fields) {
     let mut values = Values::new(wanted);
-    let mut columns = BatchBuilder::new(&values, 3).unwrap();
+    let mut builder = BatchBuilder::new(&values, 3).unwrap();
     for sample in samples {
-        with_event(sample, |event| columns.push(event, &mut values).unwrap());
+        with_event(sample, |event| builder.push(event, &mut values).unwrap());
     }
-    let batch = columns.finish(schema(wanted)).unwrap();
+    let batch = builder.finish(schema(wanted)).unwrap();
     assert_eq!(batch.num_rows(), samples.len());
     for (row, sample) in samples.iter().enumerate() {
         let mut expected = vec![None; Key::ALL.len()];
@@ -222,15 +223,15 @@ proptest! {
 fn a_dictionary_has_each_text_once() {
     let wanted = Fields::from_names(&["comm".into()]).unwrap();
     let mut values = Values::new(wanted);
-    let mut columns = BatchBuilder::new(&values, 0).unwrap();
+    let mut builder = BatchBuilder::new(&values, 0).unwrap();
     for comm in [b"\xff\0\0\0", b"\\xff", b"\xff\0\0\0", b"rm\0\0"] {
         let mut record = enter_record::default();
         record.comm[..4].copy_from_slice(comm);
         let enter = Enter { record: &record, segments: Segments::default() };
-        let event = Event { enter: &enter, exit: None, offset_ns: 0, program: None, lost_before: 0 };
-        columns.push(&event, &mut values).unwrap();
+        let event = Event { enter: &enter, exit: None, offset_ns: 0, exec: None, lost_before: 0 };
+        builder.push(&event, &mut values).unwrap();
     }
-    let batch = columns.finish(schema(wanted)).unwrap();
+    let batch = builder.finish(schema(wanted)).unwrap();
     let comm = batch.column(0).as_dictionary::<Int32Type>();
     assert_eq!(comm.values().as_string::<i32>().iter().flatten().collect::<Vec<_>>(), ["\\xff", "rm"]);
     assert_eq!(comm.keys().values(), &[0, 0, 0, 1]);
@@ -242,15 +243,15 @@ fn a_dictionary_has_each_text_once() {
 fn texts_are_bounded() {
     let wanted = Fields::from_names(&["argv".into()]).unwrap();
     let mut values = Values::new(wanted);
-    let mut columns = BatchBuilder::new(&values, 0).unwrap();
+    let mut builder = BatchBuilder::new(&values, 0).unwrap();
     let mut argv = Vec::new();
     add_segment(&mut argv, segment_kind::SEGMENT_ARGV.0, name_status::NAME_OK.0, &[b'a'; 1023]);
     let enter = Enter { record: &enter_record::default(), segments: Segments::read(&argv).unwrap() };
-    let mut programs = ExecCache::default();
-    programs.learn(&enter).unwrap();
-    let program = programs.get(0).map(|program| &**program);
-    while !columns.is_full() {
-        columns.push(&Event { enter: &enter, exit: None, offset_ns: 0, program, lost_before: 0 }, &mut values).unwrap();
+    let mut cache = ExecCache::default();
+    cache.learn(&enter).unwrap();
+    let exec = cache.get(0).map(|exec| &**exec);
+    while !builder.is_full() {
+        builder.push(&Event { enter: &enter, exit: None, offset_ns: 0, exec, lost_before: 0 }, &mut values).unwrap();
     }
-    assert_eq!(columns.rows(), MAX_TEXT_BYTES / 1024);
+    assert_eq!(builder.rows(), MAX_TEXT_BYTES / 1024);
 }

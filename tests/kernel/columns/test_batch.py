@@ -242,6 +242,7 @@ def test_it_is_a_value(settled: Callable[[int], rawtp.Batch], own: rawtp.Tracer)
     assert by_pyarrow(whole) == expected(dicts)
 
 
+@pytest.mark.slow
 def test_a_capsule_that_nobody_reads_is_released(settled: Callable[[int], rawtp.Batch], own: rawtp.Tracer) -> None:
     def use() -> None:
         batch = settled(2000)

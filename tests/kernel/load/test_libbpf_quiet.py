@@ -74,6 +74,7 @@ def test_nothing_is_printed_without_sys(call: str) -> None:
 
 
 @pytest.mark.parametrize("call", ["tracer", "cost", "rejected", "attempts"])
+@pytest.mark.slow
 def test_nothing_is_printed_without_descriptors(call: str) -> None:
     for limit in range(4, 60, 5):
         errors_of(CALLS[call], before=FEW.format(limit=limit))

@@ -45,6 +45,7 @@ def shown(notebook: nbformat.NotebookNode) -> list[str]:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.slow
 def test_notebook(path: Path) -> None:
     committed = nbformat.reads(path.read_text(), as_version=4)  # type: ignore[no-untyped-call]
     executed = nbformat.reads(path.read_text(), as_version=4)  # type: ignore[no-untyped-call]

@@ -199,6 +199,7 @@ def test_who_is_not_in_the_group(package: Path, place: Path) -> None:
         assert client(package, running, program, uid=OTHER) is None
 
 
+@pytest.mark.slow
 def test_limits_of_a_user_and_of_all(package: Path, place: Path) -> None:
     program = """
 tracers = []

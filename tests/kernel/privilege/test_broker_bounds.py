@@ -127,6 +127,7 @@ tell([read(meter) for meter in meters])
 
 
 @pytest.mark.parametrize("kept", ["descriptors", "a mapping"])
+@pytest.mark.slow
 def test_rings_that_clients_keep_count_like_tracers(package: Path, place: Path, kept: str) -> None:
     """One after another, they would be all of the memory."""
     keeps = (

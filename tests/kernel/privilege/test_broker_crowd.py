@@ -54,6 +54,7 @@ for _ in range(users):
 """
 
 
+@pytest.mark.slow
 def test_two_hundred_users_at_once(package: Path, place: Path) -> None:
     with broker(package, place) as running:
         found = told(package, CROWD, arguments=[running.path, str(USERS)])
@@ -128,6 +129,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_one_user_who_only_connects_makes_no_other_fail(package: Path, place: Path) -> None:
     program = """
 found = []

@@ -161,6 +161,7 @@ os.wait()
 CLIENTS = 50 if SLOWER == 1 else 10
 
 
+@pytest.mark.slow
 def test_fifty_clients_at_a_time(package: Path, place: Path) -> None:
     program = """
 with rawtp.Tracer(broker=sys.argv[1], pid=os.getpid(), ring_bytes=1 << 16, fields=["filename"]) as tracer:
@@ -239,6 +240,7 @@ def test_malformed_and_oversized_requests(package: Path, place: Path) -> None:
         assert client(package, running, "tell(attempt(broker=sys.argv[1]))") is None
 
 
+@pytest.mark.slow
 def test_clients_that_stall_hold_up_nobody(package: Path, place: Path) -> None:
     with broker(package, place) as running:
         silent = [connected(running) for _ in range(20)]

@@ -87,6 +87,7 @@ def test_events_and_ledger(package: Path, place: Path) -> None:
     assert_nothing_left(package)
 
 
+@pytest.mark.slow
 def test_the_whole_configuration_is_handed_on(package: Path, place: Path) -> None:
     program = r"""
 wanted = os.fsdecode(b"/nonexistent/\xff\xfe")

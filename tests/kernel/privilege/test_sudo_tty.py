@@ -77,6 +77,7 @@ def test_the_right_password(package: Path, place: Path) -> None:
     assert shown.splitlines()[-1] == "null"
 
 
+@pytest.mark.slow
 def test_wrong_ones(package: Path, place: Path) -> None:
     shown = conversation(package, place, b"wrong\n", b"wrong\n", b"wrong\n")
     last = shown.splitlines()[-1]
@@ -84,6 +85,7 @@ def test_wrong_ones(package: Path, place: Path) -> None:
     assert "3 incorrect password attempts" in last
 
 
+@pytest.mark.slow
 def test_ctrl_c_at_the_prompt(package: Path, place: Path) -> None:
     shown = conversation(package, place, b"\x03")
     assert '["KeyboardInterrupt", ""]' in shown

@@ -22,6 +22,7 @@ MINIMAL: tuple[str, ...] = ("cpu", "via", "seq", "lost", "tid", "ret")
 
 @pytest.mark.parametrize("hook", ["raw_tp", "tracepoint"])
 @pytest.mark.parametrize("results", [True, False])
+@pytest.mark.slow
 def test_close_in_a_flood_of_several_threads(
     program: Callable[[str], Path], tmp_path: Path, hook: Literal["raw_tp", "tracepoint"], results: bool
 ) -> None:

@@ -179,6 +179,7 @@ def test_an_event_while_the_interpreter_stops() -> None:
     assert outcome(process) == (0, "", "")
 
 
+@pytest.mark.slow
 def test_nothing_stays_after_many_tracers() -> None:
     def state() -> tuple[int, int, set[str]]:
         return len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task")), loaded_programs()  # noqa: PTH208
@@ -194,10 +195,10 @@ def test_nothing_stays_after_many_tracers() -> None:
 
     cycle(20)
     before, kb = state(), resident_kb()
-    cycle(200)
+    cycle(60)
     # A thread that was joined is listed for a moment more.
     wait_for(lambda: state() == before, "nothing is left")
-    assert resident_kb() - kb < 4096
+    assert resident_kb() - kb < 60 * 20
 
 
 def test_a_tracer_that_nobody_closes_is_closed_by_its_end() -> None:

@@ -65,6 +65,7 @@ def run(cell: str, kib: int, count: int) -> str:
 
 
 @pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.slow
 def test_each_limit_ends_in_a_result_or_an_error_of_memory(cell: str) -> None:
     count, is_refused = CELLS[cell]
     ends = [run(cell, kib, count) for kib in LIMITS]

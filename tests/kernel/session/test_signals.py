@@ -56,12 +56,14 @@ signal.setitimer(kind, 0)
 
 @pytest.mark.parametrize("call", EACH.values(), ids=EACH)
 @pytest.mark.parametrize(("kind", "seconds"), [("real", 0.004), ("real", 0.001), ("prof", 0.004)])
+@pytest.mark.slow
 def test_a_timer_interrupts_no_load(call: str, kind: str, seconds: float) -> None:
     command = [sys.executable, "-c", WITH_TIMER, kind, str(seconds), with_other_hook(call)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=5 * HANG_S)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+@pytest.mark.slow
 def test_no_stop_is_taken_for_a_rejection() -> None:
     """A SIGSTOP cannot be blocked. Where loads are repeated in vain, because of too many, that is what is said."""
     source = """
@@ -237,9 +239,9 @@ delete()
 """
 # What comes before, the call, the longest time until the signal, how often.
 CALLS: dict[str, tuple[str, str, float, int]] = {
-    "Tracer": ("", "tracer = rawtp.Tracer()", 0.03, 200),
-    "Tracer, other hook": ("", "rawtp.Tracer(hook=OTHER, pid=1, follow=True)", 0.03, 100),
-    "with": ("", "with rawtp.Tracer(): pass", 0.05, 100),
+    "Tracer": ("", "tracer = rawtp.Tracer()", 0.03, 40),
+    "Tracer, other hook": ("", "rawtp.Tracer(hook=OTHER, pid=1, follow=True)", 0.03, 30),
+    "with": ("", "with rawtp.Tracer(): pass", 0.05, 40),
     "get": (OPEN, "tracer.get(0.001)", 1e-4, 1000),
     "get, waiting": (OPEN, "tracer.get(); tracer.get()", 0.001, 1000),
     "get_many": (OPEN, "tracer.get_many(timeout=0.001)", 1e-4, 1000),
@@ -249,14 +251,15 @@ CALLS: dict[str, tuple[str, str, float, int]] = {
     "to_arrow": (OPEN, "tracer.to_arrow(0.01)", 0.005, 1000),
     "iteration": (OPEN, "for event in tracer: pass", 0.001, 1000),
     "stats": (OPEN, "for _ in range(100): tracer.stats()", 5e-4, 1000),
-    "close": ("tracer = rawtp.Tracer(pid=os.getpid())", "tracer.close()", 0.02, 100),
-    "run": ("", "rawtp.run(['rm', '-f', '/nonexistent/rawtp-signal'])", 0.1, 100),
-    "check": ("", "rawtp.check()", 0.06, 100),
-    "cost": ("", "rawtp.cost(0.05)", 0.1, 100),
+    "close": ("tracer = rawtp.Tracer(pid=os.getpid())", "tracer.close()", 0.02, 40),
+    "run": ("", "rawtp.run(['rm', '-f', '/nonexistent/rawtp-signal'])", 0.1, 40),
+    "check": ("", "rawtp.check()", 0.06, 40),
+    "cost": ("", "rawtp.cost(0.05)", 0.1, 40),
 }
 
 
 @pytest.mark.parametrize(("prepare", "call", "longest_s", "times"), CALLS.values(), ids=CALLS)
+@pytest.mark.slow
 def test_nothing_is_left_of_an_interrupted_call(prepare: str, call: str, longest_s: float, times: int) -> None:
     """No descriptor, no thread, and no process, of calls that were interrupted at random moments."""
     numbers = [str(longest_s * SLOWER), str(TIMES or times), str(time.time_ns())]
@@ -367,6 +370,7 @@ def test_the_worst_moment_of_a_request(package: Path, place: Path) -> None:
         assert (after, blocked) == (before, [])
 
 
+@pytest.mark.slow
 def test_nothing_is_left_of_an_interrupted_request(package: Path, place: Path) -> None:
     """A broker's answer brings descriptors, which come to the client as bare numbers. It checks by itself that it holds
     nothing of its clients in the end."""

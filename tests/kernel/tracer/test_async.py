@@ -34,6 +34,7 @@ def loop(request: pytest.FixtureRequest) -> Loop:
     return LOOPS[request.param]
 
 
+@pytest.mark.slow
 def test_the_events_of_a_program(loop: Loop, program: Callable[[str], Path]) -> None:
     """More than fit the turns and the chunks, while they come."""
     seen: list[rawtp.Event] = []
