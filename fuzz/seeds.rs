@@ -102,7 +102,7 @@ fn unlinkat(directory: i32, name: *const libc::c_char) {
 
 fn seed(results: bool, action: Action, place: &Path) -> Result<Vec<u8>> {
     let calls: Vec<String> =
-        [syscalls::DELETE, syscalls::RENAME, syscalls::TRUNCATE].concat().iter().map(ToString::to_string).collect();
+        [syscall::DELETE, syscall::RENAME, syscall::TRUNCATE].concat().iter().map(ToString::to_string).collect();
     let pid = Some(vec![process::id().into()]);
     let filters = Filters::new(FilterArgs { pid, ..FilterArgs::default() }).map_err(Error::other)?;
     let config =
@@ -113,7 +113,7 @@ fn seed(results: bool, action: Action, place: &Path) -> Result<Vec<u8>> {
     action(place)?;
     session.close();
     drop(fs::remove_dir_all(place));
-    Ok(std::iter::from_fn(|| session.queue().pop()).flat_map(|chunk| chunk.bytes).collect())
+    Ok(std::iter::from_fn(|| session.queue().pop()).flat_map(|chunk| chunk.bytes.to_vec()).collect())
 }
 
 fn main() -> Result<()> {
