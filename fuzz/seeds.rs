@@ -113,7 +113,7 @@ fn seed(results: bool, action: Action, place: &Path) -> Result<Vec<u8>> {
     action(place)?;
     session.close();
     drop(fs::remove_dir_all(place));
-    Ok(std::iter::from_fn(|| session.queue().pop()).flat_map(|chunk| chunk.bytes).collect())
+    Ok(std::iter::from_fn(|| session.queue().pop()).flat_map(|chunk| chunk.bytes.to_vec()).collect())
 }
 
 fn main() -> Result<()> {

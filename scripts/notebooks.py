@@ -1,6 +1,7 @@
 """Runs notebooks and keeps what they show: ``python -m scripts.notebooks [NAME...]``, as root.
 
-What is written is the same for the same content: no times, no machine's metadata.
+What is written is the same for the same content: no times, no machine's metadata. ``jupyter execute --inplace``
+writes four timestamps into each code cell and the version of Python into each notebook, and no option leaves them out.
 """
 
 from __future__ import annotations

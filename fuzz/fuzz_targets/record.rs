@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 
 use _core::cgroup::reports::CgroupReports;
 use _core::event::Event;
+use _core::memory::aligned::AlignedBytes;
 use _core::path::resolve::Paths;
 use _core::read::counters::ReaderCounters;
 use _core::read::join::Join;
@@ -47,7 +48,11 @@ fn read(chunks: &[&[u8]]) -> (Vec<String>, bool) {
             assert_eq!(counts.decoded.load(Ordering::Relaxed), events.len() as u64 + pending, "in the ledger");
             join.give_up().expect("there is memory");
         }
-        let chunk = Chunk { bytes: bytes.to_vec(), offset_ns: 1_700_000_000_000_000_000, ..Chunk::default() };
+        let chunk = Chunk {
+            bytes: AlignedBytes::copy_of(bytes).expect("there is memory"),
+            offset_ns: 1_700_000_000_000_000_000,
+            ..Chunk::default()
+        };
         let mut position = 0;
         loop {
             match join.next(&chunk, &mut position, &counts, &mut |event: &Event<'_>| Ok(told(event))) {

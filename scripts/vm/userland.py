@@ -1,4 +1,9 @@
-"""A release's programs and Python, as one archive that every kernel of the architecture boots with."""
+"""A release's programs and Python, as one archive that every kernel of the architecture boots with.
+
+mmdebstrap (1.3.5, --variant=extract) would replace about 45 of the 240 lines of this file, apt.py and archive.py. It
+writes no cpio archive, leaves the choice of kernels here, needs newuidmap(1) where there is no root, and takes 13 s
+for 171 MB where these take 8 s for 127 MB.
+"""
 
 from __future__ import annotations
 

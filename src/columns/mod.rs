@@ -1,5 +1,8 @@
 //! Converts events to Arrow columns.
 //!
+//! The builders are our own because those of arrow-array 60.1 grow private vectors and a hash table infallibly, so that the
+//! process would abort under `RLIMIT_AS`.
+//!
 //! * `ancestors`: the column of ancestors
 //! * `bits`: bitmaps for booleans and validity
 //! * `builder`: builds a record batch from events

@@ -4,9 +4,8 @@
 //! large or grows with the input does so, by [`reserve`]. The rest is small. It uses the allocator's reserve
 //! (`allocator.rs`) until the next [`check`], which turns the shortage into an error.
 
+pub mod aligned;
 mod allocator;
-#[cfg(all(test, miri))]
-mod malloc;
 
 use std::alloc::{Layout, alloc_zeroed};
 use std::cell::Cell;

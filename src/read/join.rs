@@ -8,6 +8,7 @@ use rustc_hash::FxHashMap;
 use crate::error::{Malformed, Result};
 use crate::event::Event;
 use crate::event::exec_cache::{ExecCache, ExecInfo};
+use crate::memory::aligned::AlignedBytes;
 use crate::memory::{OutOfMemory, fallible, reserve};
 use crate::read::counters::{ReaderCounters, add, take_off};
 use crate::record::segments::NameStatus;
@@ -34,7 +35,7 @@ struct Open {
     call: (u16, u32),
     ts_ns: u64,
     exec: Option<Arc<ExecInfo>>,
-    record: Vec<u8>,
+    record: AlignedBytes,
 }
 
 /// The identity of a call, by which its exit finds its entry.
@@ -64,7 +65,7 @@ pub struct Join {
     exec_cache: ExecCache,
     /// Calls that were given up, to be delivered without a result.
     ready: VecDeque<Open>,
-    spare: Vec<Vec<u8>>,
+    spare: Vec<AlignedBytes>,
 }
 
 impl Join {
@@ -218,8 +219,7 @@ impl Join {
         self.reserve_open()?;
         self.reserve_ready(1)?;
         let mut record = self.spare.pop().unwrap_or_default();
-        reserve(&mut record, bytes.len())?;
-        record.extend_from_slice(bytes);
+        record.extend_from_slice(bytes)?;
         self.open_bytes += bytes.len();
         add(&counters.pending, 1);
         let call = (enter.record.abi, enter.record.nr);
@@ -367,7 +367,7 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
-    use crate::record::testing::{cgroup, completion, enter, exit, framed, named, request, unseen};
+    use crate::record::testing::{aligned, cgroup, completion, enter, exit, framed, named, request, unseen};
     use crate::skel::types::name_status;
 
     fn begin(tid: u32, name: &str) -> Vec<u8> {
@@ -380,7 +380,7 @@ mod tests {
 
     /// Feeds chunks, and gives "name:ret" of what comes out.
     fn feed(join: &mut Join, counters: &ReaderCounters, records: &[Vec<u8>]) -> Vec<String> {
-        let chunk = Chunk { bytes: records.concat(), ..Chunk::default() };
+        let chunk = Chunk { bytes: aligned(&records.concat()), ..Chunk::default() };
         let mut make = |event: &Event<'_>| {
             let ret = event.exit.map_or_else(|| "None".into(), |exit| exit.record.ret.to_string());
             Ok(format!("{}:{ret}", String::from_utf8_lossy(event.filename().unwrap().bytes)))
@@ -466,7 +466,7 @@ mod tests {
         let made = feed(&mut join, &counters, &[begin(1, "c"), begin(2, "d"), at_exit("e", Some(7)), end(2, 0)]);
         assert_eq!(made, ["c:None", "e:7", "d:0"]);
         assert_eq!((value(&counters.decoded), value(&counters.pending), value(&counters.unpaired)), (5, 0, 0));
-        let bytes = unseen(1, 263, b"a", Some(0));
+        let bytes = aligned(&unseen(1, 263, b"a", Some(0)));
         let Record::Enter(enter) = parse(&bytes).unwrap() else { panic!("not an enter record") };
         let returned = returned_at_exit(&enter).unwrap();
         let exit = Some(&Exit::new(&returned)).copied();
@@ -505,7 +505,8 @@ mod tests {
     #[test]
     fn events_before_a_malformed_record_are_not_lost() {
         let (mut join, counters) = (Join::default(), ReaderCounters::default());
-        let chunk = Chunk { bytes: [begin(1, "a"), framed(b"neither of them", 0)].concat(), ..Chunk::default() };
+        let chunk =
+            Chunk { bytes: aligned(&[begin(1, "a"), framed(b"neither of them", 0)].concat()), ..Chunk::default() };
         assert!(join.next(&chunk, &mut 0, &counters, &mut |_| Ok(())).is_err());
         assert_eq!((value(&counters.decoded), value(&counters.pending)), (1, 1));
         assert_eq!(feed(&mut join, &counters, &[end(1, 0)]), ["a:0"]);

@@ -133,7 +133,7 @@ mod tests {
 
     use super::*;
     use crate::config::outcome::Outcome;
-    use crate::record::testing::{enter, exit, framed, named};
+    use crate::record::testing::{aligned, enter, exit, framed, named};
     use crate::skel::types::name_status;
 
     #[test]
@@ -143,7 +143,7 @@ mod tests {
             [begin, framed(&exit(1, 263, ret, 0), 0)].concat()
         };
         let queue = Arc::new(Queue::new(1 << 20).unwrap());
-        let bytes = [call(0), call(-2), call(7)].concat();
+        let bytes = aligned(&[call(0), call(-2), call(7)].concat());
         queue.push(Chunk { bytes, events: 3, ..Chunk::default() }, || false).unwrap();
         let counters = Arc::new(ReaderCounters::default());
         let mut reader = Reader::new(queue, Arc::clone(&counters), ResidualFilter::new(Outcome::Ok, Vec::new()));

@@ -140,7 +140,7 @@ fn split_aligned<'a, T: Copy>(bytes: &'a [u8], what: &'static str) -> Result<(&'
     // SAFETY: the function is only called with types of integers and arrays of integers, for which every bit pattern is
     // valid.
     let ([], [record], []) = (unsafe { head.align_to() }) else {
-        // Every record is aligned in the ring, and also in a chunk, because malloc aligns chunks.
+        // Every record is aligned in the ring, and in a chunk, by the type of its bytes.
         return Err(Malformed("a record that is not aligned"));
     };
     Ok((record, rest))
@@ -217,16 +217,16 @@ pub fn fetch_ahead(run: &[u8], position: usize) {
 mod tests {
     use super::*;
     use crate::record::segments::{Directory, Name, NameStatus, WalkStatus, ancestors};
-    use crate::record::testing::{add_segment, cgroup, completion, enter, exit, framed, named};
+    use crate::record::testing::{add_segment, aligned, cgroup, completion, enter, exit, framed, named};
     use crate::skel::types::{name_status, segment_kind};
 
     fn message(bytes: &[u8]) -> String {
-        parse(bytes).unwrap_err().to_string()
+        parse(&aligned(bytes)).unwrap_err().to_string()
     }
 
     #[test]
     fn an_enter_record_with_its_name() {
-        let bytes = named(enter(8, 263, 5), name_status::NAME_TRUNCATED, b"/tmp/\xff");
+        let bytes = aligned(&named(enter(8, 263, 5), name_status::NAME_TRUNCATED, b"/tmp/\xff"));
         let Record::Enter(enter) = parse(&bytes).unwrap() else { panic!("not an enter record") };
         assert_eq!((enter.record.tid, enter.record.pid, enter.record.nr, enter.record.ts_ns), (8, 7, 263, 5));
         let filename = Some(Name { status: NameStatus::Truncated, bytes: b"/tmp/\xff" });
@@ -236,17 +236,17 @@ mod tests {
 
     #[test]
     fn an_exit_record_with_and_without_a_name() {
-        let bytes = exit(8, 87, -2, 0);
+        let bytes = aligned(&exit(8, 87, -2, 0));
         let Record::Exit(plain) = parse(&bytes).unwrap() else { panic!("not an exit record") };
         assert_eq!((plain.record.tid, plain.record.ret, plain.segments().filename()), (8, -2, None));
-        let bytes = named(exit(8, 87, 0, 0), name_status::NAME_OK, b"late");
+        let bytes = aligned(&named(exit(8, 87, 0, 0), name_status::NAME_OK, b"late"));
         let Record::Exit(exit) = parse(&bytes).unwrap() else { panic!("not an exit record") };
         assert_eq!(exit.segments().filename(), Some(Name { status: NameStatus::Ok, bytes: b"late" }));
     }
 
     #[test]
     fn a_completion_and_ancestors() {
-        let bytes = completion(3, 77, -2);
+        let bytes = aligned(&completion(3, 77, -2));
         let Record::Completion(completion) = parse(&bytes).unwrap() else { panic!("not a completion record") };
         assert_eq!((completion.cpu, completion.seq, completion.ret, completion.ts_ns), (3, 77, -2, 900));
         assert_eq!(message(&bytes[..bytes.len() - 1]), "malformed record: a completion record cut short");
@@ -254,6 +254,7 @@ mod tests {
         let one = |pid: u32, comm: &[u8; 16]| [pid.to_ne_bytes().as_slice(), comm].concat();
         let content = [one(12, b"bash\0\0\0\0\0\0\0\0\0\0\0\0"), one(1, b"sixteen bytes ab"), vec![7; 19]].concat();
         add_segment(&mut bytes, segment_kind::SEGMENT_ANCESTORS.0, 0, &content);
+        let bytes = aligned(&bytes);
         let Record::Enter(enter) = parse(&bytes).unwrap() else { panic!("not an enter record") };
         let found: Vec<_> = ancestors(enter.segments.ancestors()).collect();
         assert_eq!(found, [(12, b"bash".as_slice()), (1, b"sixteen bytes ab".as_slice())]);
@@ -261,7 +262,7 @@ mod tests {
 
     #[test]
     fn a_cgroup_and_its_path() {
-        let bytes = cgroup(2, 77, true, b"/a.slice/\xff");
+        let bytes = aligned(&cgroup(2, 77, true, b"/a.slice/\xff"));
         let Record::Cgroup(found) = parse(&bytes).unwrap() else { panic!("not a cgroup record") };
         assert_eq!((found.record.version, found.record.id, found.record.is_new), (2, 77, 1));
         assert_eq!(found.path, b"/a.slice/\xff");
@@ -279,6 +280,7 @@ mod tests {
         add_segment(&mut bytes, segment_kind::SEGMENT_DIRECTORY.0, 0, &[&below_root, b"b\0a\0".as_slice()].concat());
         add_segment(&mut bytes, segment_kind::SEGMENT_NEW_FILENAME.0, 0, b"new name");
         add_segment(&mut bytes, segment_kind::SEGMENT_NEW_DIRECTORY.0, 1, &[0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
+        let bytes = aligned(&bytes);
         let Record::Enter(enter) = parse(&bytes).unwrap() else { panic!("not an enter record") };
         let found = enter.segments;
         assert_eq!(found.filename().map(|name| name.bytes), Some(b"old".as_slice()));
@@ -295,7 +297,7 @@ mod tests {
     fn whatever_is_cut_short_or_too_long_is_refused() {
         let whole = named(enter(8, 263, 5), name_status::NAME_OK, b"eight ch");
         for bytes in (0..whole.len()).filter(|bytes| *bytes != size_of::<enter_record>()) {
-            assert!(parse(&whole[..bytes]).is_err(), "{bytes} of {} bytes", whole.len());
+            assert!(parse(&aligned(&whole[..bytes])).is_err(), "{bytes} of {} bytes", whole.len());
         }
         assert_eq!(message(&[]), "malformed record: an unknown kind");
         assert_eq!(message(&[9; 200]), "malformed record: an unknown kind");
@@ -309,7 +311,8 @@ mod tests {
         add_segment(&mut bytes, segment_kind::SEGMENT_DIRECTORY.0, 0, b"short");
         assert_eq!(message(&bytes), "malformed record: a directory cut short");
         bytes.insert(0, 0);
-        assert_eq!(message(&bytes[1..]), "malformed record: a record that is not aligned");
+        let error = parse(&aligned(&bytes)[1..]).unwrap_err();
+        assert_eq!(error.to_string(), "malformed record: a record that is not aligned");
     }
 
     #[test]

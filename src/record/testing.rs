@@ -2,6 +2,7 @@
 
 use std::ptr;
 
+use crate::memory::aligned::AlignedBytes;
 use crate::record::{cgroup_record, completion_record, enter_record, exit_record};
 use crate::skel::types::{self, directory, name_status, record_kind, segment, segment_kind};
 
@@ -70,6 +71,11 @@ pub(crate) fn completion(cpu: u32, seq: u64, ret: i64) -> Vec<u8> {
 pub(crate) fn cgroup(version: u16, id: u64, is_new: bool, path: &[u8]) -> Vec<u8> {
     let record = cgroup_record { kind: record_kind::RECORD_CGROUP.0, version, is_new: is_new.into(), id };
     [bytes_of(&record).as_slice(), path].concat()
+}
+
+/// Returns a copy that is aligned as in a chunk.
+pub(crate) fn aligned(bytes: &[u8]) -> AlignedBytes {
+    AlignedBytes::copy_of(bytes).expect("a test has memory")
 }
 
 /// Returns the record as it lies in the ring, with its header and padding.

@@ -9,7 +9,9 @@ use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
-use crate::error::{Malformed, Result};
+use crate::error::{Error, Malformed, Result};
+use crate::memory::OutOfMemory;
+use crate::memory::aligned::AlignedBytes;
 use crate::record::{DISCARDED, HEADER_BYTES, record_span};
 use crate::ring::queue::{CHUNK_BYTES, Chunk};
 use crate::skel::types::record_kind;
@@ -136,27 +138,28 @@ impl Ring {
         unsafe { std::slice::from_raw_parts(start, self.bytes / 4) }
     }
 
-    fn copy(&self, from: u64, to: u64, chunk: &mut Vec<u8>) {
+    fn copy(&self, from: u64, to: u64, chunk: &mut AlignedBytes) -> std::result::Result<(), OutOfMemory> {
         let start = from as usize & (self.bytes - 1);
         let bytes = (to - from) as usize;
         let first = bytes.min(self.bytes - start);
-        chunk.reserve(bytes);
+        chunk.reserve(bytes)?;
         let data = self.data().as_ptr().cast::<u8>();
         // SAFETY: the run is committed, so the kernel leaves it alone until the consumer position passes it. Both parts
         // lie inside the data, and the chunk has just reserved room for them.
         unsafe {
-            let target = chunk.as_mut_ptr().add(chunk.len());
+            let target = chunk.end();
             ptr::copy_nonoverlapping(data.add(start), target, first);
             ptr::copy_nonoverlapping(data, target.add(first), bytes - first);
-            chunk.set_len(chunk.len() + bytes);
+            chunk.advance(bytes);
         }
+        Ok(())
     }
 
     /// Moves committed records into the chunk until it is full or the ring is empty.
     ///
     /// # Errors
     ///
-    /// [`Malformed`], see [`scan`].
+    /// [`Malformed`], see [`scan`]. [`Error::Memory`] when the chunk has less room than [`CHUNK_BYTES`], and gets no more.
     pub fn drain(&mut self, chunk: &mut Chunk) -> Result<Drained> {
         let mut position = self.drained();
         let written = self.written();
@@ -172,7 +175,7 @@ impl Ring {
                     || self.data()[(position / 4) as usize & (self.bytes / 4 - 1)].load(Ordering::Relaxed) & BUSY != 0;
                 return Ok(if busy { Drained::All } else { Drained::ChunkFull });
             }
-            self.copy(position, run.end, &mut chunk.bytes);
+            self.copy(position, run.end, &mut chunk.bytes).map_err(Error::memory("copy records out of the ring"))?;
             chunk.events += run.events;
             chunk.cgroups += run.cgroups;
             position = run.end;

@@ -15,7 +15,8 @@ use std::sync::{OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
-use crate::memory::{OutOfMemory, probe, with_capacity};
+use crate::memory::aligned::AlignedBytes;
+use crate::memory::{OutOfMemory, probe};
 use crate::ring::sync::{
     AtomicU64, Condvar, EfdFlags, EventFd, Mutex, MutexGuard, Ordering, Receiver, Sender, bounded,
 };
@@ -30,7 +31,7 @@ const SPARE_CHUNKS: usize = 8;
 #[derive(Debug, Default)]
 pub struct Chunk {
     /// Headers and records, at most [`CHUNK_BYTES`].
-    pub bytes: Vec<u8>,
+    pub bytes: AlignedBytes,
     /// The number of events among the records.
     pub events: u32,
     /// The number of cgroup records, which the drain thread looks at.
@@ -131,7 +132,8 @@ impl Queue {
     ///
     /// [`OutOfMemory`] when no spare chunk is left and none can be made.
     pub fn take_spare(&self) -> std::result::Result<Chunk, OutOfMemory> {
-        self.spare.1.try_recv().or_else(|_| Ok(Chunk { bytes: with_capacity(CHUNK_BYTES)?, ..Chunk::default() }))
+        let made = || Ok(Chunk { bytes: AlignedBytes::with_capacity(CHUNK_BYTES)?, ..Chunk::default() });
+        self.spare.1.try_recv().or_else(|_| made())
     }
 
     /// Returns a chunk that was read to its end.
@@ -150,9 +152,12 @@ impl Queue {
     /// Returns the chunk when `stopped` turns true while it waits (see [`Queue::wake_producer`]).
     pub fn push(&self, chunk: Chunk, stopped: impl Fn() -> bool) -> std::result::Result<(), Chunk> {
         let mut state = self.lock();
-        let merged = state.tail.bytes.len() + chunk.bytes.len() <= CHUNK_BYTES
-            && (state.tail.bytes.is_empty() || state.tail.offset_ns == chunk.offset_ns);
-        if !merged {
+        let is_first = state.tail.bytes.is_empty();
+        let merged = !is_first
+            && state.tail.bytes.len() + chunk.bytes.len() <= CHUNK_BYTES
+            && state.tail.offset_ns == chunk.offset_ns
+            && state.tail.bytes.extend_from_slice(&chunk.bytes).is_ok();
+        if !(is_first || merged) {
             while self.sender.is_full() {
                 if stopped() {
                     return Err(chunk);
@@ -163,12 +168,12 @@ impl Queue {
             }
         }
         self.events.fetch_add(chunk.events.into(), Ordering::Relaxed);
-        if merged && !state.tail.bytes.is_empty() {
-            state.tail.bytes.extend_from_slice(&chunk.bytes);
+        if merged {
             state.tail.events += chunk.events;
             self.give_spare(chunk);
         } else {
             let full = mem::replace(&mut state.tail, chunk);
+            // A reader may have taken the tail during the wait.
             if !full.bytes.is_empty() {
                 // There is room: only this thread sends, and it waited for room above.
                 let _ = self.sender.try_send(full);
@@ -342,7 +347,7 @@ mod tests {
     use super::*;
 
     fn chunk(bytes: usize, mark: u8) -> Chunk {
-        Chunk { bytes: vec![mark; bytes], events: 1, ..Chunk::default() }
+        Chunk { bytes: AlignedBytes::copy_of(&vec![mark; bytes]).unwrap(), events: 1, ..Chunk::default() }
     }
 
     fn readable(queue: &Queue) -> bool {

@@ -33,7 +33,11 @@ use ring::sync;
 const PREEMPTIONS: usize = 3;
 
 fn chunk(mark: u8) -> Chunk {
-    Chunk { bytes: vec![mark; CHUNK_BYTES], events: 1, ..Chunk::default() }
+    Chunk {
+        bytes: memory::aligned::AlignedBytes::copy_of(&vec![mark; CHUNK_BYTES]).unwrap(),
+        events: 1,
+        ..Chunk::default()
+    }
 }
 
 fn every_order(run: impl Fn() + Sync + Send + 'static) {

@@ -4,6 +4,7 @@ use std::fs::{File, remove_file};
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
+use _core::memory::aligned::AlignedBytes;
 use _core::record::{DISCARDED, record_span};
 use _core::ring::buffer::{Drained, Ring, Run, scan};
 use _core::ring::queue::{CHUNK_BYTES, Chunk};
@@ -144,27 +145,27 @@ proptest! {
         let file = ring_file(start * 8, producer, &data);
         let mut ring = Ring::new(file.try_clone().unwrap().into(), words * 4).unwrap();
         let filler = vec![0x11; CHUNK_BYTES - room];
-        let mut chunk = Chunk { bytes: filler.clone(), ..Chunk::default() };
+        let mut chunk = Chunk { bytes: AlignedBytes::copy_of(&filler).unwrap(), ..Chunk::default() };
         let drained = sound(ring.drain(&mut chunk))?;
 
-        let mut expected = Chunk { bytes: filler, ..Chunk::default() };
+        let (mut expected, mut events, mut cgroups) = (filler, 0, 0);
         let mut end = Drained::All;
         for record in records.iter().take_while(|record| record.flags != BUSY) {
-            if expected.bytes.len() + record.span() as usize > CHUNK_BYTES {
+            if expected.len() + record.span() as usize > CHUNK_BYTES {
                 end = Drained::ChunkFull;
                 break;
             }
-            expected.bytes.extend(record.framed().iter().flat_map(|word| word.to_ne_bytes()));
-            expected.events += record.is_of(1);
-            expected.cgroups += record.is_of(4);
+            expected.extend(record.framed().iter().flat_map(|word| word.to_ne_bytes()));
+            events += record.is_of(1);
+            cgroups += record.is_of(4);
         }
         prop_assert_eq!(drained, end);
-        prop_assert_eq!((chunk.bytes.len(), chunk.events), (expected.bytes.len(), expected.events));
-        prop_assert_eq!(chunk.cgroups, expected.cgroups);
-        prop_assert!(chunk.bytes == expected.bytes);
+        prop_assert_eq!((chunk.bytes.len(), chunk.events), (expected.len(), events));
+        prop_assert_eq!(chunk.cgroups, cgroups);
+        prop_assert!(*chunk.bytes == *expected);
         let mut consumer = [0; 8];
         file.read_exact_at(&mut consumer, 0).unwrap();
-        let taken = (expected.bytes.len() + room - CHUNK_BYTES) as u64;
+        let taken = (expected.len() + room - CHUNK_BYTES) as u64;
         prop_assert_eq!(u64::from_ne_bytes(consumer), start * 8 + taken);
     }
 }

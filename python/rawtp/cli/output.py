@@ -1,27 +1,13 @@
-"""The options of the output, and the pipeline that they ask for."""
+"""The options of the output. :func:`rawtp.cli.pipeline.from_options` makes what they ask for."""
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
-from rawtp import _session
-from rawtp.cli import names, types
-from rawtp.cli.pipeline import Pipeline
-from rawtp.cli.stderr import message
-from rawtp.formats.ansi import Colours, no_color
-from rawtp.formats.timestamp import Clock
-from rawtp.sinks.base import Sink
-from rawtp.sinks.file import File
-from rawtp.sinks.stdout import Standard
-from rawtp.sinks.text import TextSink
+from rawtp.cli import types
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
-
-    from rawtp.formats.base import Format
-    from rawtp.sinks.writer import Patience
 
 _SCHEMAS = ("ocsf", "ecs")
 
@@ -77,63 +63,3 @@ def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     for option, given in (("-f/--fields", args.fields), ("-T/--time", args.time), ("--utc", args.utc)):
         if given and args.output in _SCHEMAS:
             parser.error(f"argument {option}: not with -o {args.output}, whose schema says what is in an event")
-
-
-def pipeline(args: argparse.Namespace, patience: Patience) -> Pipeline:
-    """Make what the options ask for. OSError: the file cannot be written."""
-    output: Standard | File | None = None
-    if args.output_file is not None:
-        output = File(args.output_file)
-    elif not args.quiet:
-        output = Standard(sys.stdout, patience)
-    on_terminal = output is not None and output.is_terminal
-    kind = args.output or ("columns" if on_terminal else "jsonl")
-    screen = output.width if isinstance(output, Standard) and output.is_terminal else None
-    if output is None:
-        sink = Sink()
-        sink.fields = tuple(names.fields(args.fields)) if args.fields else ()  # for the tracer to refuse what is none
-    else:
-        colours = Colours(use=args.color == "always" or (args.color == "auto" and on_terminal and not no_color()))
-        fmt = _format(args, kind, screen, colours)
-        encoding = None if kind == "columns" else "utf-8"
-        sink = TextSink(fmt, output, encoding=encoding, on_reopen=None if args.quiet else _tell_reopened)
-    # Where the table shows a loss in its place, the same line again would only tear it.
-    seen = kind == "columns" and screen is not None and sys.stderr is not None and sys.stderr.isatty()
-    summary = None
-    if args.summary:
-        from rawtp.summary import Summary
-
-        summary = Summary()
-    return Pipeline(sink, output, summary=summary, stats_s=args.stats, tells_loss=not args.quiet and not seen)
-
-
-def _format(args: argparse.Namespace, kind: str, screen: Callable[[], int] | None, colours: Colours) -> Format:
-    keys = names.fields(args.fields or ["all"])
-    clock = Clock(utc=args.utc) if args.time or args.utc else None
-    if kind == "columns" and args.fields:
-        from rawtp.formats.table import Table
-
-        return Table(keys, clock, screen, colours)
-    if kind == "columns":
-        from rawtp.formats.columns import Columns
-
-        return Columns(clock, screen, colours)
-    if kind == "jsonl":
-        from rawtp.formats.jsonl import JsonLines
-
-        return JsonLines(keys, clock)
-    if kind == "csv":
-        from rawtp.formats.csv import Csv
-
-        return Csv(keys, clock)
-    if kind == "ocsf":
-        from rawtp.formats.ocsf import Ocsf
-
-        return Ocsf(_session.host())
-    from rawtp.formats.ecs import Ecs
-
-    return Ecs(_session.host())
-
-
-def _tell_reopened(path: str) -> None:
-    message(f"{path} was opened anew: the file of that name was another one, or gone")

@@ -10,7 +10,6 @@ import sys
 from typing import TYPE_CHECKING
 
 from rawtp import _errors
-from rawtp.formats.escape import escape
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,7 +93,11 @@ def safe(text: str) -> str:
 
     What is escaped already stays as it is, backslashes too.
     """
-    return text if text.isprintable() else "".join(char if char.isprintable() else escape(char) for char in text)
+    if text.isprintable():
+        return text
+    from rawtp.formats.escape import escape
+
+    return "".join(char if char.isprintable() else escape(char) for char in text)
 
 
 def reason(error: BaseException) -> str:

@@ -3,34 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import math
-import os
-import signal
 import sys
-import time
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import rawtp
-from rawtp import _session
 from rawtp.cli import invocation, names, options, output, stderr, types
-from rawtp.cli.errors import CANNOT_RUN, LOST, OK, CommandError, refusal, report
+from rawtp.cli.errors import CommandError
 from rawtp.cli.invocation import SUBCOMMANDS
 from rawtp.cli.parser import Parser, did_you_mean
-from rawtp.cli.stderr import message, reason, with_warnings, write_error
-from rawtp.cli.stop import Stop
-from rawtp.formats import ledger
-from rawtp.sinks.file import File
-from rawtp.sinks.stdout import Standard
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any, NoReturn
-
-    from rawtp.cli.pipeline import Pipeline
-    from rawtp.cli.run import Command
-
-_MAX_BATCH = 512  # more of them are no longer in the CPU's cache when they are written
+    from typing import NoReturn
 
 _EXAMPLES = """\
 examples:
@@ -111,30 +95,10 @@ def run(arguments: Sequence[str]) -> int:
         raise CommandError("standard output is closed")
     if wants_text:
         return stderr.show(f"rawtp {rawtp.__version__}\n" if args.version else names.help_text())
-    stop = Stop()
-    stop.take_signals()
-    stderr.heed(stop.patience)
-    pipeline = output.pipeline(args, stop.patience)
-    if isinstance(pipeline.output, File):
-        signal.signal(signal.SIGHUP, pipeline.output.on_hangup)
-    asked = {
-        "syscalls": names.syscalls(args.syscalls or ["delete"]),
-        "fields": pipeline.fields,
-        "ring_bytes": args.ring_bytes,
-        "queue_bytes": args.queue_bytes,
-        **filters,
-    }
-    if args.broker is not None:
-        asked["broker"] = args.broker
+    # Late: --help and --version do without it and what it imports, and take a seventh less time.
+    from rawtp.cli import trace
 
-    def trace(command: Command | None = None) -> int:
-        return _trace(parser, args, asked, pipeline, stop, arguments, command)
-
-    if not words:
-        return trace()
-    from rawtp.cli.run import run
-
-    return run(words, trace, as_root=args.as_root)
+    return trace.run(parser, args, filters, arguments, words)
 
 
 def parse(parser: Parser, arguments: Sequence[str]) -> argparse.Namespace:
@@ -164,112 +128,3 @@ def _refuse_words(parser: Parser, before: Sequence[str], words: list[str]) -> No
     if near := did_you_mean(first, known):
         parser.error(f"rawtp has no command {first!r}: did you mean {near}? Or, {run}")
     parser.error(f"rawtp has no command {first!r}; {run}")
-
-
-def _trace(
-    parser: argparse.ArgumentParser,
-    args: argparse.Namespace,
-    asked: dict[str, Any],
-    pipeline: Pipeline,
-    stop: Stop,
-    arguments: Sequence[str],
-    command: Command | None,
-) -> int:
-    """Watch; the command, if there is one, from its first call to its end."""
-    stop.command = command
-    if command is not None:
-        asked |= {"pid": command.pid, "follow": True}
-    try:
-        tracer = with_warnings(lambda: rawtp.Tracer(**asked), quiet=args.quiet)
-    except (rawtp.RawtpError, OSError) as error:
-        raise refusal(error, arguments) from None
-    except ValueError as error:
-        parser.error(reason(error))
-    failure: Exception | None = None
-    try:
-        with tracer:
-            stop.attend(tracer, sys.stdout if isinstance(pipeline.output, Standard) else None)
-            for pid in args.pid or ():
-                if not _is_running(pid) and not args.quiet:
-                    message(f"no process has pid {pid} now; waiting for one")
-            pipeline.begin(_session.described(asked, tracer.coverage), tracer)
-            if command is not None and stop.asked:
-                return OK
-            if command is not None:
-                command.start()
-            failure = _watch(tracer, stop, pipeline, args)
-        if not stop.reader_gone:
-            pipeline.end(tracer.stats().as_dict())
-    except BrokenPipeError as error:
-        # The output's reader has left, which is an end like any other, but not before a command has begun.
-        failure = error if command is not None and not command.is_released else None
-    except OSError as error:
-        failure = error
-    code = OK
-    if command is not None and command.is_released:
-        code = command.finish(quiet=args.quiet)
-    if stop.signalled and sys.stderr is not None and sys.stderr.isatty():
-        write_error("")  # the terminal has echoed ^C
-    account = _account(tracer, stop, pipeline, args, failure)
-    return code or account
-
-
-def _watch(tracer: rawtp.Tracer, stop: Stop, pipeline: Pipeline, args: argparse.Namespace) -> rawtp.RawtpError | None:
-    """Show events until the end is asked for, and then those from before that moment; why there are no more, if the
-    tracer could not go on."""
-    failure: rawtp.RawtpError | None = None
-    left = args.count or sys.maxsize
-    end_s = time.monotonic() + (args.duration or math.inf)
-    while left and not stop.asked and (rest_s := end_s - time.monotonic()) > 0:
-        try:
-            events = tracer.get_many(min(left, _MAX_BATCH), min(rest_s, pipeline.wait_s))
-        except ValueError:
-            if stop.asked:
-                break
-            raise
-        except rawtp.RawtpError as error:
-            failure = error
-            break
-        pipeline(events)
-        left -= len(events)
-    tracer.close()
-    while left and not stop.reader_gone:
-        if stop.patience.is_over():
-            stop.in_haste = True
-            break
-        events = []
-        try:
-            events += islice(tracer, min(left, _MAX_BATCH))
-        except rawtp.RawtpError as error:
-            failure = failure or error
-        if not events:
-            break
-        pipeline(events)
-        left -= len(events)
-    return failure
-
-
-def _account(
-    tracer: rawtp.Tracer, stop: Stop, pipeline: Pipeline, args: argparse.Namespace, failure: Exception | None
-) -> int:
-    """Say where every event went, whether or not the output could take them; the exit code."""
-    counts = tracer.stats().as_dict()
-    if failure is not None:
-        report(CommandError(reason(failure)))
-        if pipeline.unwritten:
-            message(f"of {ledger.events(pipeline.unwritten)} delivered last, not all were written")
-    unread = (counts["buffered"] or 0) + (counts["discarded"] or 0) if stop.in_haste else 0
-    if unread:
-        message(f"ended at once by a second signal: {ledger.events(unread)} that had come were not read")
-    for line in pipeline.summary():
-        write_error(line)
-    if not args.quiet:
-        for line in ledger.summary(counts, whole=bool(args.stats or failure or unread)):
-            message(line)
-    if failure is not None:
-        return CANNOT_RUN
-    return LOST if args.fail_on_loss and (unread or ledger.lost_anything(counts)) else OK
-
-
-def _is_running(pid: int) -> bool:
-    return os.access(f"/proc/{pid}", os.F_OK)

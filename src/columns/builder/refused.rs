@@ -12,7 +12,7 @@ use crate::memory::refusal;
 use crate::read::join::Refusable;
 use crate::read::residual_filter::ResidualFilter;
 use crate::record::enter_record;
-use crate::record::testing::{add_segment, completion, enter, exit, framed, request, walked};
+use crate::record::testing::{add_segment, aligned, completion, enter, exit, framed, request, walked};
 use crate::ring::queue::{Chunk, Queue};
 use crate::skel::types::{name_status, segment_kind, walk_status};
 
@@ -60,7 +60,7 @@ fn chunks() -> [Chunk; 2] {
     let is_event = |record: &&Vec<u8>| record[8] == crate::skel::types::record_kind::RECORD_ENTER.0 as u8;
     [first, second].map(|records| {
         let events = records.iter().filter(is_event).count() as u32;
-        Chunk { bytes: records.concat(), events, offset_ns: 7, ..Chunk::default() }
+        Chunk { bytes: aligned(&records.concat()), events, offset_ns: 7, ..Chunk::default() }
     })
 }
 
