@@ -36,6 +36,7 @@ _core._set_late(_late.find)
 
 TYPE_CHECKING = False  # as checkers know it, without the import of typing
 if TYPE_CHECKING:
+    from rawtp import notebook as notebook
     from rawtp._check import check
     from rawtp._check.finding import Check, Finding
     from rawtp._cost import Cost, CostFigure, CostRow, cost
@@ -85,6 +86,7 @@ _LATE = {
     **dict.fromkeys(("Cost", "CostFigure", "CostRow", "cost"), "rawtp._cost"),
     **dict.fromkeys(("Event", "Hook"), "rawtp.event"),
     **dict.fromkeys(("RunResult", "run"), "rawtp._run"),
+    "notebook": "rawtp.notebook",
     **dict.fromkeys(("load_ipython_extension", "unload_ipython_extension"), "rawtp.notebook"),  # what %load_ext calls
 }
 
@@ -96,7 +98,8 @@ if not TYPE_CHECKING:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
 
-        return globals().setdefault(name, getattr(import_module(_LATE[name]), name))
+        module = import_module(_LATE[name])
+        return globals().setdefault(name, getattr(module, name, module))
 
     def __dir__():
         return sorted({*globals(), *_LATE})

@@ -486,8 +486,8 @@ class Tracer:
     @property
     def coverage(self) -> dict[str, Hook]:
         """The parts of what this tracer sees, and what it does not: ``"syscalls"``, ``"syscall_results"``,
-        ``"io_uring"`` and ``"io_uring_results"``, each with its :class:`rawtp.Hook`. A part that this kernel does not
-        let us see has ``hook=None`` and a ``reason``; the others work."""
+        ``"io_uring"``, ``"io_uring_results"`` and ``"cgroup_changes"``, each with its :class:`rawtp.Hook`. A part that
+        this kernel does not let us see has ``hook=None`` and a ``reason``; the others work."""
     @property
     def closed(self) -> bool:
         """True when nothing new will come."""

@@ -56,6 +56,20 @@ fn advised(advise: impl FnOnce(Python<'_>) -> Advice, reason: &str, make: impl F
     })
 }
 
+/// A `PermissionError` of Python code, with the attributes of those that the extension raises.
+pub(crate) fn with_parts(py: Python<'_>, error: PyErr) -> PyErr {
+    let value = error.value(py);
+    if error.is_instance_of::<PyPermissionError>(py) && !value.hasattr("reason").unwrap_or(true) {
+        let text = value.getattr("strerror").ok().filter(|text| !text.is_none());
+        // As above.
+        let _ = value.setattr("reason", text.map_or_else(|| value.str().map(Bound::into_any), Ok).ok());
+        for name in ["hint", "command"] {
+            let _ = value.setattr(name, py.None());
+        }
+    }
+    error
+}
+
 /// A `MemoryError`. Without memory for its text it has none.
 fn memory_error(py: Python<'_>, text: &str) -> PyErr {
     // SAFETY: pointer and length are those of the text. The new string is ours, and the exception takes a reference of its own.

@@ -17,6 +17,7 @@ use crate::load::attach::Attached;
 use crate::load::coverage::{self, HookCoverage};
 use crate::load::loaded::Loaded;
 use crate::py::args::{FilterKwargs, OptArg, int_arg, names, path};
+use crate::py::errors::with_parts;
 use crate::py::late;
 use crate::sys::close_on_fork::CloseOnForkFd;
 use crate::sys::signals::Mask;
@@ -92,7 +93,7 @@ fn ask<'py>(
     // Python blocks signals when the descriptors arrive: no handler runs before they have an owner.
     let _mask = Mask::current();
     let ((slots, rows, maps, links, programs), connection): (LoadedFds, Option<RawFd>) =
-        late::call(py, name, arguments)?.extract()?;
+        late::call(py, name, arguments).map_err(|error| with_parts(py, error))?.extract()?;
     // SAFETY: Python has received these for us, and keeps none of them.
     let own = |fd: RawFd| unsafe { OwnedFd::from_raw_fd(fd) };
     let [ring, counters, switch] = maps.map(own);

@@ -82,7 +82,7 @@ def _explained(error: OSError, path: str) -> OSError:
     if error.errno in (errno.EACCES, errno.EPERM):
         reason = f"its socket is not open to this user{_group_of(path)}"
     elif error.errno == errno.ENOENT:
-        reason = "there is no such socket. One is made by: python3 -m rawtp broker --socket PATH"
+        reason = "there is no such socket: nobody runs a broker there (rawtp broker --socket PATH does)"
     elif error.errno == errno.ECONNREFUSED:
         reason = "nobody listens there any more"
     elif error.errno == errno.EPROTOTYPE:

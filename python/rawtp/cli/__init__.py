@@ -9,7 +9,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from rawtp.cli.errors import OK, CommandError, report
+from rawtp.cli.errors import OK, WRONG_USAGE, CommandError, report
 from rawtp.cli.invocation import SUBCOMMANDS
 from rawtp.cli.stderr import flush_or_discard, reason
 
@@ -44,8 +44,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _dispatch(arguments: list[str]) -> int:
     first, *rest = arguments or [""]
     if first == "help":
-        # `help cost` is the help of cost; any other word has none.
-        arguments = [*(word for word in rest[:1] if word in SUBCOMMANDS), "--help"]
+        rest = [word for word in rest if word]
+        if rest[1:] or not {*rest} <= {*SUBCOMMANDS}:
+            raise CommandError(
+                f"help has nothing on {' '.join(rest)!r}: there are {', '.join(SUBCOMMANDS)}", code=WRONG_USAGE
+            )
+        arguments = [*rest, "--help"]
         first = arguments[0]
     elif first == "version":
         arguments = ["--version", *rest]

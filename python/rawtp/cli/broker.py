@@ -33,10 +33,11 @@ examples:
 def add_parser() -> Parser:
     """Make the parser of ``broker``, which is the first of the arguments."""
     parser = Parser(
+        usage="%(prog)s broker [OPTION]...",
         description="Load and attach for others, who need no privilege: each gets a ring and counters of its own.",
         epilog=_EXAMPLES,
     )
-    parser.add_argument("command", choices=("broker",))
+    parser.add_argument("command", choices=("broker",), help=argparse.SUPPRESS)
     parser.add_argument("--socket", metavar="PATH", help="where to listen, unless systemd passes a socket")
     parser.add_argument("--group", metavar="GROUP", help="who may connect (default: only who runs the broker)")
     parser.add_argument(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from typing import TYPE_CHECKING
 
@@ -26,10 +27,11 @@ examples:
 def add_parser() -> Parser:
     """Make the parser of ``check``, which is the first of the arguments."""
     parser = Parser(
+        usage="%(prog)s check [--json]",
         description="Look at all that can stand in rawtp's way here: a line for each thing, and what to do about it.",
         epilog=_EPILOG,
     )
-    parser.add_argument("command", choices=("check",))
+    parser.add_argument("command", choices=("check",), help=argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true", help="one JSON object in place of the lines")
     return parser
 

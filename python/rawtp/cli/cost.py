@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from typing import TYPE_CHECKING, Any
@@ -29,10 +30,11 @@ examples:
 def add_parser() -> Parser:
     """Make the parser of ``cost``, which is the first of the arguments."""
     parser = Parser(
+        usage="%(prog)s cost [OPTION]...",
         description="Measure what system calls pay here while rawtp watches, beside what else can be attached.",
         epilog=_EXAMPLES,
     )
-    parser.add_argument("command", choices=("cost",))
+    parser.add_argument("command", choices=("cost",), help=argparse.SUPPRESS)
     parser.add_argument(
         "--seconds", type=types.seconds, default=3.0, help="how long to measure, about (default: %(default)g)"
     )

@@ -39,9 +39,11 @@ def refusal(error: Exception, arguments: Sequence[str]) -> CommandError:
     """Translate the error of a tracer that could not be made: why, and what to do about it."""
     # The library can only advise to run the interpreter as root; here the whole command is known.
     why = reason(error)
-    if isinstance(error, PermissionError) and os.geteuid():
+    hint = getattr(error, "hint", None)
+    # A broker's refusal has no hint: it would refuse root as well.
+    if isinstance(error, PermissionError) and hint and os.geteuid():
         return CommandError(f"{why}. Run it with: {invocation.command(*arguments, as_root=True)}")
-    if getattr(error, "hint", None):  # where root is not permitted either, sudo is no help
+    if hint:  # where root is not permitted either, sudo is no help
         return CommandError(f"{why}. To see what this host allows, run: {invocation.command('check')}")
     log = error.verifier_log.splitlines() if isinstance(error, rawtp.LoadError) else []
     return CommandError(why, details=log[-_VERIFIER_LINES:])

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 _writer: Writer | None = None
 
+_LAST_WORDS_S = 3.0
+"""The time after a second signal in which standard error may still take the ledger."""
+
 
 def message(text: str) -> None:
     """Write a line that begins with the program's name, without any character that acts on a terminal."""
@@ -68,7 +71,8 @@ def heed(patience: Patience) -> None:
         return
     try:
         sys.stderr.flush()
-        _writer = Writer(sys.stderr.fileno(), "standard error", patience)
+        # A terminal that is behind shows the output first: the ledger comes after it, and is worth the wait.
+        _writer = Writer(sys.stderr.fileno(), "standard error", patience, haste_s=_LAST_WORDS_S)
     except OSError:  # in a test or a notebook, standard error may be no file; or it is full
         pass
 

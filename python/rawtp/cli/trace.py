@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from rawtp.cli.pipeline import Pipeline
     from rawtp.cli.run import Command
 
+_TELL_AFTER_S = 2.0
+"""The time after which a reader who is behind is told what goes on."""
+
 _MAX_BATCH = 512  # more of them are no longer in the CPU's cache when they are written
 
 
@@ -133,10 +136,14 @@ def _watch(tracer: rawtp.Tracer, stop: Stop, pipeline: Pipeline, args: argparse.
         pipeline(events)
         left -= len(events)
     tracer.close()
+    late_s = time.monotonic() + _TELL_AFTER_S
     while left and not stop.reader_gone:
         if stop.patience.is_over():
             stop.in_haste = True
             break
+        if stop.signalled and time.monotonic() > late_s:
+            late_s = math.inf
+            message("showing what had come by then; a second Ctrl-C ends at once")
         events = []
         try:
             events += islice(tracer, min(left, _MAX_BATCH))

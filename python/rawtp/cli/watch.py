@@ -44,7 +44,7 @@ examples:
 def add_parser() -> Parser:
     """Make the parser: it exits with 2 and names the value that is wrong."""
     parser = Parser(
-        usage="%(prog)s [OPTION]... [-- COMMAND [ARG]...]",
+        usage="%(prog)s [OPTION]... [-- COMMAND [ARG]...]\n       %(prog)s check|cost|broker [OPTION]...",
         description="Show which process deletes which file, live.",
         epilog=_EXAMPLES,
     )

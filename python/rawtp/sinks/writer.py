@@ -55,38 +55,45 @@ class Patience:
         """Tell whether the second signal was a second ago, after which nothing more is written."""
         return self._asked_again_s is not None and time.monotonic() >= self._asked_again_s + _HASTE_S
 
-    def wait(self, fd: int) -> bool:
-        """Wait until the descriptor has room or has lost its reader; tell whether that came in time."""
+    def wait(self, fd: int, haste_s: float = 0.0) -> bool:
+        """Wait until the descriptor has room or has lost its reader; tell whether that came in time.
+
+        ``haste_s``: seconds from the second signal on in which it is still waited for.
+        """
         begin_s = time.monotonic()
         ready = select.poll()
         ready.register(fd, select.POLLOUT)
         ready.register(self._wake, select.POLLIN)
         while True:
-            left_s = self._left_s(begin_s)
+            left_s = self._left_s(begin_s, haste_s)
             # Python resumes a poll that a signal has interrupted, so the signal's handler wakes it by a descriptor.
             found = [one for one, _ in ready.poll(None if left_s is None else left_s * 1000)]
             if fd in found:
                 return True
             if self._wake in found:
                 os.eventfd_read(self._wake)
-            elif left_s is not None and self._left_s(begin_s) == 0:
+            elif left_s is not None and self._left_s(begin_s, haste_s) == 0:
                 return False
 
-    def _left_s(self, begin_s: float) -> float | None:
+    def _left_s(self, begin_s: float, haste_s: float) -> float | None:
         if self._asked_again_s is not None:
-            return 0.0
+            return max(self._asked_again_s + haste_s - time.monotonic(), 0.0)
         if self._asked_s is None:
             return None
         return max(max(begin_s, self._asked_s) + _GRACE_S - time.monotonic(), 0.0)
 
 
 class Writer:
-    """Writes all of a text to a descriptor, or raises :class:`StalledError`. ``name`` is what errors call it."""
+    """Writes all of a text to a descriptor, or raises :class:`StalledError`.
 
-    def __init__(self, fd: int, name: str, patience: Patience) -> None:
+    ``name`` is what errors call it. ``haste_s`` is for the last words: see :meth:`Patience.wait`.
+    """
+
+    def __init__(self, fd: int, name: str, patience: Patience, haste_s: float = 0.0) -> None:
         self._fd = fd
         self._name = name
         self._patience = patience
+        self._haste_s = haste_s
         self._write = _without_waiting(fd)
 
     def write(self, data: bytes) -> None:
@@ -96,7 +103,7 @@ class Writer:
             try:
                 rest = rest[self._write(rest) :]
             except BlockingIOError:
-                if not self._patience.wait(self._fd):
+                if not self._patience.wait(self._fd, self._haste_s):
                     raise StalledError(self._name) from None
             except OSError as error:
                 error.filename = self._name

@@ -173,6 +173,18 @@ def test_what_is_granted(package: Path, place: Path, options: list[str], asked: 
             assert line.endswith(f" why={text!a}")
 
 
+def test_a_refusal_has_the_parts_of_its_message(package: Path, place: Path) -> None:
+    program = """
+try:
+    rawtp.Tracer(broker=sys.argv[1], uid=0)
+except PermissionError as error:
+    tell([error.reason == (error.strerror or str(error)), error.hint, error.command])
+"""
+    with broker(package, place) as running:
+        assert client(package, running, program) == [True, None, None]
+        assert client(package, running, program, uid=OTHER, group=OTHER) == [True, None, None]
+
+
 def test_a_client_of_another_pid_namespace_is_left_out_by_its_number_here(package: Path, place: Path) -> None:
     program = """
 with rawtp.Tracer(broker=sys.argv[1], exclude_self=True, path="/nonexistent/rawtp-self") as tracer:

@@ -307,6 +307,17 @@ def test_missing_privilege(
     assert capsys.readouterr() == ("", f"rawtp: CAP_BPF is missing{advice}\n")
 
 
+def test_what_a_broker_refuses_is_no_matter_of_root(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = PermissionError("a ring has at most 4194304 bytes here, not 8388608")
+    vars(error).update(reason=str(error), hint=None, command=None)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr(rawtp, "Tracer", refusing(error))
+    assert main(["--broker", "/run/rawtp.sock", "--ring-bytes", "8MiB"]) == 1
+    assert capsys.readouterr() == ("", "rawtp: a ring has at most 4194304 bytes here, not 8388608\n")
+
+
 def test_a_refused_size_is_wrong_usage(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(rawtp, "Tracer", refusing(ValueError("ring_bytes: 5 is too small")))
     assert main(["--ring-bytes", "5"]) == 2

@@ -198,11 +198,13 @@ def test_a_home_that_no_shell_has_put_in(capsys: pytest.CaptureFixture[str]) -> 
     assert said == "argument -P/--path: '~/x': the shell puts a home in place of ~ only outside of quotes"
 
 
-@pytest.mark.parametrize("arguments", [["help"], ["--help"], ["-h"], ["help", "nonsense"]])
+@pytest.mark.parametrize("arguments", [["help"], ["--help"], ["-h"], ["help", ""]])
 def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 0
     out, err = capsys.readouterr()
-    assert out.startswith("usage: rawtp [OPTION]... [-- COMMAND [ARG]...]\n")
+    assert out.startswith(
+        "usage: rawtp [OPTION]... [-- COMMAND [ARG]...]\n       rawtp check|cost|broker [OPTION]...\n"
+    )
     assert f"\n  sudo {PROGRAM} -p 1234\n" in out
     assert err == ""
 
@@ -213,9 +215,17 @@ def test_help_on_a_command(command: str, capsys: pytest.CaptureFixture[str]) -> 
     helped = capsys.readouterr()
     assert main([command, "--help"]) == 0
     assert helped == capsys.readouterr()
-    assert helped.out.startswith("usage: rawtp [")
+    assert helped.out.startswith(f"usage: rawtp {command} [")
+    assert "positional" not in helped.out
     assert f"\n  {'' if command == 'check' else 'sudo '}{PROGRAM} {command}" in helped.out
     assert "python -m" not in helped.out.replace(PROGRAM, "")
+
+
+@pytest.mark.parametrize("words", [["nonsense"], ["check", "extra"], ["\x1b[2J"]])
+def test_no_help(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["help", *words]) == 2
+    shown = repr(" ".join(words))
+    assert capsys.readouterr() == ("", f"rawtp: there is no help on {shown}, only on broker, check, cost\n")
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -168,3 +168,9 @@ def test_nothing_of_it_is_imported_before() -> None:
 
 def test_a_table_of_nothing_known() -> None:
     assert repr(Table([], "none", ["pid"])) == "none\npid"
+
+
+def test_the_module_is_an_attribute_of_the_package() -> None:
+    source = "import rawtp; print(rawtp.notebook.__name__)"
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("rawtp.notebook\n", "")

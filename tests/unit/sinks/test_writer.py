@@ -141,6 +141,26 @@ def test_a_second_signal_ends_it_at_once(
     assert patience.is_over()
 
 
+def test_the_last_words_wait_for_a_reader_who_is_behind(ends: tuple[int, int], patience: Patience) -> None:
+    out, into = ends
+    with suppress(StalledError):
+        patience.ask()
+        patience.ask()
+        Writer(into, "the output", patience).write(bytes(SIZE))
+    got = bytearray()
+
+    def read() -> None:
+        time.sleep(0.3)
+        while not got.endswith(b"the ledger"):
+            got.extend(os.read(out, 2 * SIZE))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    Writer(into, "standard error", patience, haste_s=HANG_S).write(b"the ledger")
+    reader.join(HANG_S)
+    assert got.endswith(b"the ledger")
+
+
 def gone(fd: int) -> str:
     return "Input/output error" if os.isatty(fd) else "Broken pipe"
 
