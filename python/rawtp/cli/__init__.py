@@ -46,9 +46,8 @@ def _dispatch(arguments: list[str]) -> int:
     if first == "help":
         rest = [word for word in rest if word]
         if rest[1:] or not {*rest} <= {*SUBCOMMANDS}:
-            raise CommandError(
-                f"help has nothing on {' '.join(rest)!r}: there are {', '.join(SUBCOMMANDS)}", code=WRONG_USAGE
-            )
+            known = ", ".join(SUBCOMMANDS)
+            raise CommandError(f"there is no help on {' '.join(rest)!r}, only on {known}", code=WRONG_USAGE)
         arguments = [*rest, "--help"]
         first = arguments[0]
     elif first == "version":
