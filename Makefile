@@ -47,7 +47,7 @@ test: setup-test .venv/.test .venv/.develop test-rust dist/.wheel ## every test:
 	@[ "$$(id -u)" -eq 0 ] || echo "pytest runs as root now, through sudo: the tests load BPF"
 	scripts/as_root.sh $(TEST_ENV) .venv/bin/python -m pytest $(PYTEST_CACHE) $(ARGS)
 
-test-quick: .venv/.test .venv/.develop ## what tells most in a minute: the pure tests, and kernel tests that take no 5 s
+test-quick: .venv/.test .venv/.develop ## the pure tests, and the quick ones of loads and system calls: about a minute
 	scripts/as_root.sh $(TEST_ENV) .venv/bin/python -m pytest $(PYTEST_CACHE) -m "not slow" $(or $(ARGS),$(QUICK))
 
 test-vm: setup-vm dist/.wheel ## the kernel tests from the wheel on other kernels, in qemu; KERNELS="5.10 6.12-arm64" picks, JOBS=2 is two at once

@@ -58,7 +58,7 @@ static __always_inline int on_enter(__u32 nr, struct pt_regs *regs)
 	struct call_state *state;
 	struct task_struct *task;
 	__u8 *decision = NULL, decided = CALL_LEFT_OUT;
-	enum is_event verdict;
+	enum verdict verdict;
 	__u32 cpu, abi, flags;
 
 	if (!is_watched(nr))
@@ -73,7 +73,7 @@ static __always_inline int on_enter(__u32 nr, struct pt_regs *regs)
 	if (!counted || !state || is_closed)
 		return 0;
 	read_arguments(&state->arguments, typed_regs(task, regs), abi);
-	verdict = is_event(call, &state->arguments, &flags);
+	verdict = verdict_of(call, &state->arguments, &flags);
 	/* The exit sees that in the same registers. */
 	if (verdict == IS_NO_EVENT && call->condition == CALL_O_TRUNC)
 		return 0;
@@ -129,12 +129,12 @@ static __always_inline void report_unseen(struct call_state *state, __u32 cpu, _
 					  const volatile struct call *call, __s64 ret)
 {
 	struct counters *counted = bpf_map_lookup_elem(&counters, &cpu);
-	enum is_event verdict;
+	enum verdict verdict;
 	__u32 flags;
 
 	if (!counted || is_closed)
 		return;
-	verdict = is_event(call, &state->arguments, &flags);
+	verdict = verdict_of(call, &state->arguments, &flags);
 	if (verdict == IS_NO_EVENT)
 		return;
 	state->record.marks = ENTER_NO_EXIT | ENTER_AT_EXIT | (verdict == IS_UNKNOWN ? ENTER_NO_FLAGS : 0);
@@ -172,7 +172,7 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 	arguments = &state->arguments;
 	if (call->condition == CALL_O_TRUNC) {
 		read_arguments(arguments, typed_regs(task, regs), abi);
-		if (is_event(call, arguments, &flags) == IS_NO_EVENT)
+		if (verdict_of(call, arguments, &flags) == IS_NO_EVENT)
 			return 0;
 	}
 	decision = decision_of(task);

@@ -84,14 +84,14 @@ static __always_inline void read_arguments(struct arguments *arguments, struct p
 }
 
 /* Whether a watched call is an event, by its registers and the memory they point to. */
-enum is_event {
+enum verdict {
 	IS_EVENT,
 	IS_NO_EVENT,
 	IS_UNKNOWN, /* the page with openat2's flags is absent */
 };
 
-static __always_inline enum is_event is_event(const volatile struct call *call, const struct arguments *arguments,
-					      __u32 *flags)
+static __always_inline enum verdict verdict_of(const volatile struct call *call, const struct arguments *arguments,
+					       __u32 *flags)
 {
 	__u64 how = 0;
 

@@ -117,10 +117,10 @@ impl PathFilter {
 
     /// Whether the path passes the filter.
     pub fn matches(&mut self, path: &[u8]) -> bool {
-        self.has_as_path(path) || self.glob.as_mut().is_some_and(|(_, glob)| glob.matches(path))
+        self.matches_path(path) || self.glob.as_mut().is_some_and(|(_, glob)| glob.matches(path))
     }
 
-    fn has_as_path(&self, path: &[u8]) -> bool {
+    fn matches_path(&self, path: &[u8]) -> bool {
         let rest = self.path.as_ref().and_then(|own| path.strip_prefix(&**own));
         rest.is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
     }
@@ -151,7 +151,7 @@ impl PathFilter {
             return Some(start + "what is deleted by another name is not seen");
         };
         let real = normal(real.as_os_str().as_bytes());
-        if others.iter().any(|other| other.has_as_path(&real)) {
+        if others.iter().any(|other| other.matches_path(&real)) {
             return None;
         }
         // The rest of a glob after its beginning starts with a slash.

@@ -20,7 +20,7 @@ _LOST = {
     "io_uring_results": "ret, errno and duration_ns of io_uring's requests are None",
     "cgroup_changes": "container_id, pod_id and unit are None where the cgroup is gone when the event is read",
 }
-# The types of which a kernel has one where it has the hook.
+# For each part, the hooks that kernels have for it. A kernel with one of them has a type of its name.
 _HOOKS = {
     "io_uring": ("raw_tp/io_uring_submit_req", "raw_tp/io_uring_submit_sqe"),
     "syscall_results": ("tp_btf/sys_exit",),

@@ -41,8 +41,11 @@ class Policy:
         held: int = 0,
         held_of_user: int = 0,
     ) -> dict[str, Any]:
-        """The request as it is granted, when that many tracers are there already, and that many of this user's; and so
-        many rings of tracers that have ended, whose memory is not free."""
+        """Give the request as it is granted.
+
+        ``tracers`` and ``of_user`` count the tracers, of all and of this user. ``held`` and ``held_of_user`` count the
+        rings of ended tracers whose memory is not free, likewise.
+        """
         if self.unsafe is not None and uid not in (0, self.own_uid):
             raise PermissionError(f"{self.unsafe}; who runs the broker can accept that: --accept-unpatched-kernel")
         if of_user >= self.max_tracers_per_user:
