@@ -252,7 +252,8 @@ static __always_inline bool step_again(struct walk *walk)
 		cross_mount(walk);
 	} else {
 		read_link(walk);
-		add_link(walk, (__u64)walk->dentry, walk->d_seq);
+		/* Odd: a rename is under way, and an odd number that the first walk met must not pass for the same. */
+		add_link(walk, (__u64)walk->dentry, walk->d_seq + (walk->d_seq & 1));
 		walk->dentry = walk->d_parent;
 	}
 	walk->named_steps--;

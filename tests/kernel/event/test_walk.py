@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,6 +24,30 @@ pytestmark = pytest.mark.kernel
 def test_no_path_that_never_was(program: Callable[[str], Path], deep_place: Path) -> None:
     """1,500 levels make a walk of 30 µs: before it was gone twice, 1 in 20,000 was below "there"."""
     moves(program, deep_place, levels=1500, count=100_000)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("other", ["b" * 30, "b" * 39])
+def test_no_name_that_never_was(program: Callable[[str], Path], tmp_path: Path, other: str) -> None:
+    """Names change in place. The length of one with the bytes of another would show what else the kernel keeps there."""
+    count = 1_500_000
+    command = [program("exchanging"), tmp_path, "a", other, str(count)]
+    seen: Counter[tuple[str | None, str | None]] = Counter()
+    with subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as process:
+        assert process.stdin
+        options: dict[str, Any] = {"fields": ("path", "path_kind"), "ring_bytes": 32 << 20, "queue_bytes": 512 << 20}
+        with rawtp.Tracer(pid=process.pid, **options) as tracer:
+            process.stdin.write("go")
+            process.stdin.flush()
+            while process.poll() is None:
+                seen.update((event["path"], event["path_kind"]) for event in tracer.get_many(65536, timeout=0.2))
+        seen.update((event["path"], event["path_kind"]) for event in tracer)
+    assert process.returncode == 0
+    whole = {path for path, kind in seen if kind == "cwd"}
+    assert whole == {f"{tmp_path}/{name}/in/deep/nope" for name in ("a", other)}
+    # Where a walk was disturbed each time it was tried, the path has lost its beginning.
+    assert {path for path, kind in seen if kind != "cwd"} <= {"nope", "deep/nope", "in/deep/nope"}
+    assert seen.total() + tracer.stats().lost_ring == count
 
 
 @pytest.mark.parametrize("length", [255, 256, 300, 511, 512, 765, 1024])
