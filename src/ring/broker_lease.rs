@@ -3,6 +3,8 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, OnceLock};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
 use crate::error::Result;
 use crate::ring::counters::KernelCounters;
 use crate::sys::close_on_fork::CloseOnForkFd;
@@ -31,6 +33,14 @@ impl BrokerLease {
     /// Those of [`CloseOnForkFd::new`].
     pub fn new(socket: OwnedFd, counters: Arc<KernelCounters>, end: EndReason) -> Result<Self> {
         Ok(Self { socket: CloseOnForkFd::new(socket)?, counters, end })
+    }
+
+    /// Whether the broker has sent its reason or is gone.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        let mut fds = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];
+        // An error of poll(2) tells nothing.
+        poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
     }
 
     /// Ends the lease. Call it when the socket is readable: the broker has sent its reason or is gone, and both mean

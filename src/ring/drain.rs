@@ -129,6 +129,10 @@ impl Worker {
         // The queue must be closed whatever happens here, because somebody may be waiting for it.
         let done = catch_unwind(AssertUnwindSafe(|| {
             self.stream(&mut rest)?;
+            // The stop can come before this thread has seen that the broker is gone.
+            if let Some(lease) = self.lease.as_ref().filter(|lease| self.is_stopped() && lease.is_over()) {
+                lease.finish();
+            }
             self.empty(&mut rest)
         }));
         let failure = match done {

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rawtp._core import Stats, Tracer
 from rawtp._run.child import Child, readable, words_of
+from rawtp._warn import warn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -73,12 +75,21 @@ def run(
             child.release()
             events = _taken(tracer, child)
         events += tracer
-        return RunResult(events, child.wait(), tracer.stats())
+        result = RunResult(events, child.wait(), tracer.stats())
+    syscalls = tracer.coverage["syscalls"]
+    if syscalls["hook"] is None:
+        why = syscalls["reason"]
+        warn(f"the watching was ended ({why}): what the command did from then on is not among the events")
+    return result
 
 
 def _taken(tracer: Tracer, child: Child) -> list[Event]:
     """The events up to the command's end, taken as they come: the queue stays short, however long it runs."""
     events: list[Event] = []
-    while child.pidfd not in readable(tracer.fileno(), child.pidfd):
-        events += tracer._take(_AT_ONCE, 0)
+    fd = tracer.fileno()
+    while child.pidfd not in readable(fd, child.pidfd):
+        if tracer.closed:  # by a broker; the command runs on
+            break
+        with suppress(ValueError):  # closed meanwhile
+            events += tracer._take(_AT_ONCE, 0)
     return events

@@ -8,11 +8,13 @@ import select
 import signal
 import stat
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rawtp.sinks.writer import Patience
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import TextIO
 
     import rawtp
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
 class Stop:
     """Closes the tracer, and so ends the wait for events.
 
-    It raises nothing: an exception at a signal's moment could fall between taking events and showing them.
+    It raises nothing while events are shown: an exception at a signal's moment could fall between taking events and
+    showing them.
     """
 
     def __init__(self) -> None:
@@ -31,6 +34,7 @@ class Stop:
         """True where a second signal left events unread that had come."""
         self.patience = Patience()
         self.command: Command | None = None
+        self._raises = False
         self._tracer: rawtp.Tracer | None = None
 
     def take_signals(self) -> None:
@@ -39,6 +43,17 @@ class Stop:
             signal.signal(number, self._on_signal)
             # The interpreter removes its handlers at its exit, where a last Ctrl-C would then kill it.
             atexit.register(signal.signal, number, signal.SIG_IGN)
+
+    @contextmanager
+    def raising(self, raises: bool) -> Iterator[None]:
+        """Have a signal raise KeyboardInterrupt in the ``with``, if it ``raises``."""
+        if raises and self.asked:
+            raise KeyboardInterrupt
+        self._raises = raises
+        try:
+            yield
+        finally:
+            self._raises = False
 
     def attend(self, tracer: rawtp.Tracer, out: TextIO | None) -> None:
         """Close this tracer when the end is asked for. ``out``: end when nobody reads that any more."""
@@ -51,6 +66,9 @@ class Stop:
 
     def _on_signal(self, number: int, _: object) -> None:
         self.signalled = True
+        if self._raises:
+            self._raises = False
+            raise KeyboardInterrupt
         if self.command is None:
             self.patience.ask()
             self._end()

@@ -83,7 +83,9 @@ def _trace(
     if command is not None:
         asked |= {"pid": command.pid, "follow": True}
     try:
-        tracer = with_warnings(lambda: rawtp.Tracer(**asked), quiet=args.quiet)
+        # A broker may take minutes to answer; until then there is nothing that an exception could lose.
+        with stop.raising(args.broker is not None):
+            tracer = with_warnings(lambda: rawtp.Tracer(**asked), quiet=args.quiet)
     except (rawtp.RawtpError, OSError) as error:
         raise refusal(error, arguments) from None
     except ValueError as error:
@@ -126,10 +128,8 @@ def _watch(tracer: rawtp.Tracer, stop: Stop, pipeline: Pipeline, args: argparse.
     while left and not stop.asked and (rest_s := end_s - time.monotonic()) > 0:
         try:
             events = tracer.get_many(min(left, _MAX_BATCH), min(rest_s, pipeline.wait_s))
-        except ValueError:
-            if stop.asked:
-                break
-            raise
+        except ValueError:  # closed: by a signal, or by the end of a broker
+            break
         except rawtp.RawtpError as error:
             failure = error
             break
@@ -153,6 +153,9 @@ def _watch(tracer: rawtp.Tracer, stop: Stop, pipeline: Pipeline, args: argparse.
             break
         pipeline(events)
         left -= len(events)
+    syscalls = tracer.coverage["syscalls"]
+    if syscalls["hook"] is None:
+        failure = failure or rawtp.RawtpError(f"the watching was ended: {syscalls['reason']}")
     return failure
 
 

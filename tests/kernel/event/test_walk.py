@@ -29,9 +29,9 @@ def test_no_path_that_never_was(program: Callable[[str], Path], deep_place: Path
 @pytest.mark.slow
 @pytest.mark.parametrize("other", ["b" * 30, "b" * 39])
 def test_no_name_that_never_was(program: Callable[[str], Path], tmp_path: Path, other: str) -> None:
-    """Names change in place. The length of one with the bytes of another would show what else the kernel keeps there."""
+    """Names change in place. The length of one with the bytes of the other would show what the kernel keeps there."""
     count = 1_500_000
-    command = [program("exchanging"), tmp_path, "a", other, str(count)]
+    command = [str(program("exchanging")), str(tmp_path), "a", other, str(count)]
     seen: Counter[tuple[str | None, str | None]] = Counter()
     with subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as process:
         assert process.stdin

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -32,13 +33,10 @@ tell([names == [f"/nonexistent/{number}" for number in range(5000)], tracer.clos
 """
 
 
-@pytest.mark.parametrize(
-    ("number", "reason"),
-    [
-        (signal.SIGKILL, "the broker is gone, without a word"),
-        (signal.SIGTERM, "the broker was stopped"),
-    ],
-)
+ENDS = [(signal.SIGKILL, "the broker is gone, without a word"), (signal.SIGTERM, "the broker was stopped")]
+
+
+@pytest.mark.parametrize(("number", "reason"), ENDS)
 def test_the_broker_ends(package: Path, place: Path, number: signal.Signals, reason: str) -> None:
     with broker(package, place) as running:
         process = start(package, ITERATE, *as_user(), arguments=[running.path])
@@ -51,6 +49,91 @@ def test_the_broker_ends(package: Path, place: Path, number: signal.Signals, rea
         coverage = {"hook": None, "reason": reason}
         assert json.loads(out) == [True, True, coverage, True, True, 5000, 0]
     assert os.path.lexists(running.path) == (number == signal.SIGKILL)
+
+
+@pytest.mark.parametrize(("number", "reason"), ENDS)
+@pytest.mark.parametrize("words", [[], ["--", "sh", "-c", "rm -f /nonexistent/1; read line; exit 7"]])
+def test_the_broker_of_a_command_line_ends(
+    package: Path, place: Path, number: signal.Signals, reason: str, words: list[str]
+) -> None:
+    """All that had come is shown, the ledger too, and a command runs on."""
+    with broker(package, place) as running:
+        process = subprocess.Popen(
+            [*as_user(), python(), "-m", "rawtp", "--broker", running.path, "-o", "jsonl", "--summary", *words],
+            env=env(package),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdin
+        assert process.stdout
+        kinds = [json.loads(process.stdout.readline())["type"]]
+        if words:
+            kinds.append(json.loads(process.stdout.readline())["type"])
+        running.process.send_signal(number)
+        running.process.wait(timeout=HANG_S)
+        if words:
+            time.sleep(0.2 * SLOWER)
+            assert process.poll() is None
+        out, error = process.communicate("go\n", timeout=HANG_S)
+        kinds += [json.loads(line)["type"] for line in out.splitlines()]
+        assert kinds == ["session", *["event"] * bool(words), "ledger"]
+        assert process.returncode == (7 if words else 1)
+        assert f"rawtp: the watching was ended: {reason}\n" in error
+        assert ("by process:" in error) == bool(words)
+        assert "Traceback" not in error
+
+
+@pytest.mark.parametrize(("number", "reason"), ENDS)
+def test_the_broker_of_a_run_ends(package: Path, place: Path, number: signal.Signals, reason: str) -> None:
+    source = """
+import warnings
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    command = ["sh", "-c", "rm -f /nonexistent/1; echo ready >&2; read line; exit 7"]
+    result = rawtp.run(command, broker=sys.argv[1])
+tell([[event["filename"] for event in result.events], result.returncode, [str(one.message) for one in caught]])
+"""
+    with broker(package, place) as running:
+        process = start(package, source, *as_user(), arguments=[running.path])
+        assert process.stderr
+        assert process.stderr.readline() == "ready\n"
+        running.process.send_signal(number)
+        running.process.wait(timeout=HANG_S)
+        out, error = process.communicate("go\n", timeout=HANG_S)
+        assert error == ""
+        names, code, messages = json.loads(out)
+        assert (names, code) == (["/nonexistent/1"], 7)
+        assert messages == [
+            f"the watching was ended ({reason}): what the command did from then on is not among the events"
+        ]
+
+
+@pytest.mark.parametrize("words", [[], ["--", "true"]])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_wait_for_a_brokers_answer(
+    package: Path, place: Path, number: signal.Signals, words: list[str]
+) -> None:
+    path = str(place / "silent")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as silent:
+        silent.bind(path)
+        Path(path).chmod(0o666)
+        silent.listen()
+        process = subprocess.Popen(
+            [*as_user(), python(), "-m", "rawtp", "--broker", path, *words],
+            env=env(package),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        asked, _ = silent.accept()
+        with asked:
+            assert asked.recv(1 << 16)
+            time.sleep(0.2 * SLOWER)
+            process.send_signal(number)
+            out, error = process.communicate(timeout=HANG_S)
+        assert (process.returncode, out, error) == (1, "", "rawtp: interrupted\n")
 
 
 def test_it_ends_though_no_call_is_interrupted(package: Path, place: Path) -> None:
