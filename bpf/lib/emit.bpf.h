@@ -70,6 +70,7 @@ __noinline int append_path(__u32 slot, __u32 is_new, __u32 in_kernel)
 	if (has_name && head->bytes && *(__u8 *)(head + 1) == '/') {
 		walk_from_root(slot);
 		append_walk(slot, kind);
+		in_kernel = 0;
 	} else if (!state->operands.has_no_dfd && directory_of(current_task(), dfd, &directory)) {
 		walk_from(slot, directory.dentry, mount_of(directory.mnt));
 		/*
@@ -81,6 +82,12 @@ __noinline int append_path(__u32 slot, __u32 is_new, __u32 in_kernel)
 			append_walk(slot, SEGMENT_ROOT);
 		}
 	}
+	/*
+	 * A request's relative name is resolved when the request runs, which a process can put off and change its
+	 * directory meanwhile. So it could be any path.
+	 */
+	if (in_kernel)
+		segments->is_wanted = 1;
 	if (cfg_path_count && !segments->is_wanted)
 		segments->is_wanted = may_be_wanted(slot, name_at, walk_at < segments->end ? walk_at : NOWHERE);
 	return 0;

@@ -105,8 +105,10 @@ class _AllFields(TypedDict):
     one's own). ``"partial"``: not to be trusted as a whole. Its beginning is not known, and then it has no leading
     slash: it is longer than 4,096 bytes, in a mount that is attached nowhere (``umount -l``, ``open_tree(2)``), or
     directories above it were renamed each time that it was looked up. Or its end did not fit, or the directory itself
-    is deleted. Of a rename, also when that is so of ``new_path`` alone. ``None``: no path, for a bad descriptor, an
-    unreadable or empty name, a file without a name (a memfd), or a process that works outside its own root."""
+    is deleted, or it is the directory in which an io_uring request was submitted: the kernel resolves a relative name
+    when the request runs. Of a rename, also when that is so of ``new_path`` alone. ``None``: no path, for a bad
+    descriptor, an unreadable or empty name, a file without a name (a memfd), or a process that works outside its own
+    root."""
     host_path: str | None
     """The path from the root of the process's mount namespace, where that differs: in a chroot. ``None`` also where it
     is not known, as of a root that is in a mount attached nowhere."""

@@ -143,10 +143,16 @@ impl<'a> Event<'a> {
         Abi::of_record(self.enter.record.abi.into())
     }
 
+    /// Whether it is a request of `io_uring`, whose relative names the kernel resolves when the request runs.
+    #[must_use]
+    pub fn is_request(&self) -> bool {
+        via(self.enter.record.via.into()) == via::VIA_IO_URING
+    }
+
     /// How the call reached the kernel.
     #[must_use]
     pub fn via(&self) -> &'static str {
-        if via(self.enter.record.via.into()) == via::VIA_IO_URING { "io_uring" } else { "syscall" }
+        if self.is_request() { "io_uring" } else { "syscall" }
     }
 
     /// The login user.

@@ -131,6 +131,10 @@ impl Values {
             None => self.new_paths.clear(),
             new_filename => self.new_paths.resolve(new_filename, segments.new_directory(), root, true),
         }
+        if event.is_request() {
+            self.paths.doubt();
+            self.new_paths.doubt();
+        }
     }
 
     /// Returns one kind for both paths. If one is partial, neither can be trusted as a whole.

@@ -18,8 +18,8 @@ pub enum PathKind {
     Cwd,
     /// Relative to a directory's descriptor, or the path of a descriptor itself.
     Dirfd,
-    /// The beginning or the end of the path is missing, or the directory is deleted. Without its beginning, the path
-    /// has no leading slash.
+    /// The beginning or the end of the path is missing, or the directory is deleted, or it is the directory at the
+    /// submission of an `io_uring` request. Without its beginning, the path has no leading slash.
     Partial,
 }
 
@@ -323,6 +323,14 @@ impl Paths {
     #[must_use]
     pub fn file_path(&self) -> Option<&[u8]> {
         self.path().or(self.host_path()).filter(|_| !self.nameless)
+    }
+
+    /// Notes that the kernel resolves a relative name later than its directory was recorded.
+    pub fn doubt(&mut self) {
+        if matches!(self.kind, PathKind::Cwd | PathKind::Dirfd) {
+            self.kind = PathKind::Partial;
+            self.known = Known::InPart;
+        }
     }
 
     /// Whether the path, its beginning or its end is unknown, so that it could be any path.

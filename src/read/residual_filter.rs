@@ -73,6 +73,9 @@ impl ResidualFilter {
                 return false;
             }
             self.paths.resolve(name, directory, segments.root(), is_cwd);
+            if event.is_request() {
+                self.paths.doubt();
+            }
             let (paths, wanted) = (&self.paths, &mut self.wanted);
             let mut has = |path: Option<&[u8]>| path.is_some_and(|path| wanted.iter_mut().any(|one| one.matches(path)));
             !paths.is_nowhere() && ((paths.is_cut() && !reached_nothing) || has(paths.path()) || has(paths.host_path()))

@@ -1,8 +1,8 @@
-/* uring DIRECTORY MODE: waits for a byte on stdin, then has io_uring do each request that is watched, in DIRECTORY, one at
- * a time; see test_io_uring.py for what it must give. MODE is inline, async (IOSQE_ASYNC), sqpoll (a thread of the kernel's
- * submits), skip (no completion for success), linked (50 times a request that is linked to one that fails, and has no
- * completion, then others that may have its address), abandon (requests whose completions nobody waits for) or flood
- * (50,000 times a request and a call).
+/* uring DIRECTORY MODE: waits for a byte on stdin, then has io_uring do each request that is watched, in DIRECTORY, one
+ * at a time; see test_io_uring.py for what it must give. MODE is inline, async (IOSQE_ASYNC), sqpoll (a thread of the
+ * kernel's submits), skip (no completion for success), linked (50 times a request that is linked to one that fails, and
+ * has no completion, then others that may have its address), late (a name is resolved in another directory than that of
+ * the submission), abandon (requests whose completions nobody waits for) or flood (50,000 times a request and a call).
  * Exits with 77 where io_uring is not to be had. */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -72,7 +72,8 @@ static int result_of_next(void)
 	unsigned head;
 	int result;
 
-	while (head = *at(cq, params.cq_off.head), head == __atomic_load_n(at(cq, params.cq_off.tail), __ATOMIC_SEQ_CST))
+	while (head = *at(cq, params.cq_off.head),
+	       head == __atomic_load_n(at(cq, params.cq_off.tail), __ATOMIC_SEQ_CST))
 		syscall(__NR_io_uring_enter, ring, 0, 1, IORING_ENTER_GETEVENTS, NULL, 0);
 	result = ((struct io_uring_cqe *)(cq + params.cq_off.cqes))[head & *at(cq, params.cq_off.ring_mask)].res;
 	__atomic_store_n(at(cq, params.cq_off.head), head + 1, __ATOMIC_SEQ_CST);
@@ -92,7 +93,8 @@ static int submit(struct io_uring_sqe sqe, int waits)
 	return waits ? result_of_next() : 0;
 }
 
-static struct io_uring_sqe request(int opcode, int fd, const char *name, unsigned len, const void *other, unsigned op_flags)
+static struct io_uring_sqe request(int opcode, int fd, const char *name, unsigned len, const void *other,
+				   unsigned op_flags)
 {
 	static unsigned long long submitted;
 	struct io_uring_sqe sqe;
@@ -160,6 +162,24 @@ int main(int argc, char **argv)
 				submit(request(NOP, -1, NULL, 0, NULL, 0), 1);
 		}
 		return access("kept", F_OK) ? 3 : 0;
+	}
+	if (!strcmp(mode, "late")) {
+		struct io_uring_sqe head;
+		int ends[2];
+
+		mkdir("secret", 0700);
+		make("secret/x");
+		if (pipe(ends))
+			return 1;
+		head = request(READ, ends[0], &go, 1, (void *)-1, 0);
+		head.flags = IOSQE_IO_LINK;
+		queue(head);
+		queue(request(UNLINKAT, AT_FDCWD, "x", 0, NULL, 0));
+		if (syscall(__NR_io_uring_enter, ring, 2, 0, 0, NULL, 0) != 2)
+			return 1;
+		if (chdir("secret") || write(ends[1], "", 1) != 1 || result_of_next() != 1)
+			return 1;
+		return result_of_next();
 	}
 	if (!strcmp(mode, "abandon")) {
 		for (int i = 0; i < 8; i++)

@@ -66,16 +66,16 @@ def test_each_request(program: Callable[[str], Path], tmp_path: Path, mode: str)
     truncates = ["O_WRONLY", "O_TRUNC", "O_LARGEFILE"]
     fd = results[1]
     expected = [
-        ("openat", "truncate", AT_FDCWD, truncates, "a", None, f"{here}/a", "cwd"),
-        ("openat2", "truncate", AT_FDCWD, truncates, "a", None, f"{here}/a", "cwd"),
-        ("ftruncate", "truncate", fd, [], None, None, f"{here}/a", "dirfd"),
-        ("renameat2", "rename", AT_FDCWD, ["RENAME_NOREPLACE"], "a", "c", f"{here}/a", "cwd"),
-        ("renameat2", "rename", AT_FDCWD, [], "a", "c", f"{here}/a", "cwd"),
-        ("unlinkat", "rmdir", AT_FDCWD, ["AT_REMOVEDIR"], "d", None, f"{here}/d", "cwd"),
-        ("unlinkat", "delete", 3, [], "none", None, f"{tmp_path.parent}/none", "dirfd"),
+        ("openat", "truncate", AT_FDCWD, truncates, "a", None, f"{here}/a", "partial"),
+        ("openat2", "truncate", AT_FDCWD, truncates, "a", None, f"{here}/a", "partial"),
+        ("ftruncate", "truncate", fd, [], None, None, f"{here}/a", "partial"),
+        ("renameat2", "rename", AT_FDCWD, ["RENAME_NOREPLACE"], "a", "c", f"{here}/a", "partial"),
+        ("renameat2", "rename", AT_FDCWD, [], "a", "c", f"{here}/a", "partial"),
+        ("unlinkat", "rmdir", AT_FDCWD, ["AT_REMOVEDIR"], "d", None, f"{here}/d", "partial"),
+        ("unlinkat", "delete", 3, [], "none", None, f"{tmp_path.parent}/none", "partial"),
         ("unlinkat", "delete", 99, [], "none", None, None, None),
         ("unlinkat", "delete", AT_FDCWD, [], "/nonexistent/absolute", None, "/nonexistent/absolute", "absolute"),
-        ("unlinkat", "delete", AT_FDCWD, [], "c", None, f"{here}/c", "cwd"),
+        ("unlinkat", "delete", AT_FDCWD, [], "c", None, f"{here}/c", "partial"),
     ]
     # The opens without O_TRUNC are none of ours.
     returned = [result for at, result in enumerate(results) if at not in {0, 2}]
@@ -111,6 +111,17 @@ def test_linked_to_one_that_fails(program: Callable[[str], Path], tmp_path: Path
     assert {(event["filename"], event["via"], event["ret"], event["errno"]) for event in events} == {
         ("kept", "io_uring", None, None)
     }
+
+
+def test_a_name_that_is_resolved_later(program: Callable[[str], Path], tmp_path: Path) -> None:
+    """The working directory is another one by then: a filter by path lets the request through, whatever it asks for."""
+    for path in (tmp_path / "secret", tmp_path, "/elsewhere"):
+        command: list[str | Path] = [program("uring"), tmp_path, "late"]
+        with stopped(command) as process, rawtp.Tracer(pid=process.pid, path=path) as tracer:
+            [event], _ = seen(tracer, process)
+        assert process.returncode == 0
+        assert not (tmp_path / "secret/x").exists()
+        assert (event["filename"], event["ret"], event["path_kind"]) == ("x", 0, "partial")
 
 
 def test_completions_that_nobody_waits_for(program: Callable[[str], Path], tmp_path: Path) -> None:
