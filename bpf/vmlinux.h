@@ -365,6 +365,7 @@ typedef void (*btf_trace_io_uring_submit_req)(void *, struct io_kiocb *);
 typedef void (*btf_trace_io_uring_submit_sqe___req)(void *, struct io_kiocb *, bool);
 typedef void (*btf_trace_io_uring_submit_sqe___ctx_req)(void *, void *, void *, __u8, __u64, __u32, bool, bool);
 typedef void (*btf_trace_io_uring_submit_sqe___ctx_req_late)(void *, void *, void *, __u64, __u8, __u32, bool, bool);
+typedef void (*btf_trace_io_uring_fail_link___req)(void *, struct io_kiocb *, struct io_kiocb *);
 typedef void (*btf_trace_io_uring_complete___ctx)(void *, void *, __u64, int, unsigned int);
 typedef void (*btf_trace_io_uring_complete___ctx_req)(void *, void *, void *, __u64, int, unsigned int, __u64, __u64);
 typedef void (*btf_trace_io_uring_complete___cqe)(void *, struct io_ring_ctx *, void *, struct io_uring_cqe *);

@@ -123,4 +123,26 @@ int handle_completion(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
+/*
+ * A request that is linked to one that failed. It is cancelled, and has no completion where that of the failed one is
+ * skipped (IOSQE_CQE_SKIP_SUCCESS). Left in the map it would take a place there, and the result of the next request at
+ * its address.
+ */
+SEC("raw_tp")
+int handle_cancelled(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct request_key key = {0};
+	struct open_request *open;
+
+	if (!FAILS_LINK)
+		return UNKNOWN_ARGUMENTS(ctx);
+	if (!requests_open)
+		return 0;
+	key.request = ARGUMENT_AT(ctx, 1);
+	open = bpf_map_lookup_elem(&requests, &key);
+	if (open)
+		send_completion(&key, open, -ECANCELED);
+	return 0;
+}
+
 #endif

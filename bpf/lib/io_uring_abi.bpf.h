@@ -32,6 +32,9 @@ const volatile struct request_call cfg_requests[OPCODES_MAX] = {};
 /* Whether completions can be seen. Where they cannot, nothing may wait for one. */
 #define COMPLETES (COMPLETES_CTX || COMPLETES_CTX_REQ || COMPLETES_CQE)
 
+/* Since Linux 5.19. Before 5.17 no completion is skipped. */
+#define FAILS_LINK bpf_core_type_exists(btf_trace_io_uring_fail_link___req)
+
 /* In assembler, because the compiler merges two loads into one with a variable offset, which the verifier rejects. */
 #define ARGUMENT_AT(ctx, n)                                                                                            \
 	({                                                                                                             \
@@ -45,6 +48,8 @@ const volatile struct request_call cfg_requests[OPCODES_MAX] = {};
  * Reads beyond the arguments of any variant. So the program cannot attach, and user space learns that they are unknown.
  */
 #define UNKNOWN_ARGUMENTS(ctx) ARGUMENT_AT(ctx, 11)
+
+#define ECANCELED 125 /* include/uapi/asm-generic/errno.h */
 
 /* The identity of a request in flight: its address, or the values that its completion has if that lacks the address. */
 struct request_key {

@@ -44,6 +44,11 @@ KNOWN = (
         "kernel.syscall.test_io_uring.test_linked_to_one_that_fails",
         "this kernel has no io_uring, or forbids it *",
     ),
+    (
+        "5.10*",
+        "kernel.syscall.test_io_uring.test_a_chain_that_fails_leaves_nothing",
+        "this kernel has no io_uring_fail_link with *",
+    ),
     ("newest", "kernel.load.test_hook.test_both_see_the_same[[]*", "raw tracepoints miss events on this kernel: *"),
     ("*-arm64", "kernel.load.test_hook.test_both_see_the_same[[]compat]", "int 0x80 is x86's"),
     ("*-arm64", "kernel.syscall.test_ways.test_of_a_32_bit_program", "int 0x80 is x86's"),

@@ -64,7 +64,14 @@ impl Attached {
         attached.cgroups(skel, plan)?;
         let no_completions = plan.without_requests.clone().or_else(|| no_results.clone());
         let completion = no_completions.map_or_else(|| Ok(progs.handle_completion.as_fd()), Err);
+        let has_completions = completion.is_ok();
         attached.optional(coverage::IO_URING_RESULTS, completion, &[c"io_uring_complete"])?;
+        // A kernel without it, or with other arguments, is no gap: before Linux 5.17 every request completes.
+        if let Some(Ok((link, _))) =
+            has_completions.then(|| first_of(progs.handle_cancelled.as_fd(), &[c"io_uring_fail_link"]))
+        {
+            attached.keep(&progs.handle_cancelled.as_fd(), link)?;
+        }
         match no_results {
             Some(reason) => attached.coverage.push(HookCoverage::absent(coverage::SYSCALL_RESULTS, reason)),
             None => {

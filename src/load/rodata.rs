@@ -89,6 +89,7 @@ pub(super) fn configure(
     open.progs.trace_sys_exit.set_autoload(plan.classic && config.results);
     open.progs.handle_request.set_autoload(with_requests);
     open.progs.handle_completion.set_autoload(with_requests && config.results);
+    open.progs.handle_cancelled.set_autoload(with_requests && config.results);
     if !plan.classic && config.results {
         set_exit_target(&mut open.progs.handle_sys_exit, ids)?;
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import time
@@ -158,11 +159,24 @@ def hook_refusal(hook: Literal["raw_tp", "tracepoint"]) -> str | None:
     return None
 
 
-def live_hooks(tracer: rawtp.Tracer) -> int:
-    """How many programs a tracer has attached here."""
+def _named_hooks(tracer: rawtp.Tracer) -> int:
     live = [name for name, part in tracer.coverage.items() if part["hook"] is not None]
     # Cgroups are told of when they are made and when they are left.
     return len(live) + live.count("cgroup_changes")
+
+
+@functools.cache
+def tells_cancelled_requests() -> bool:
+    """Whether this kernel has the tracepoint for them, which no coverage names."""
+    before = attached_programs(os.getpid())
+    with rawtp.Tracer(["unlinkat"]) as tracer:
+        return attached_programs(os.getpid()) - before > _named_hooks(tracer)
+
+
+def live_hooks(tracer: rawtp.Tracer) -> int:
+    """How many programs a tracer has attached here."""
+    has_results = tracer.coverage["io_uring_results"]["hook"] is not None
+    return _named_hooks(tracer) + (has_results and tells_cancelled_requests())
 
 
 def attached_programs(pid: int) -> int:

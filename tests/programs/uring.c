@@ -163,6 +163,24 @@ int main(int argc, char **argv)
 		}
 		return access("kept", F_OK) ? 3 : 0;
 	}
+	if (!strcmp(mode, "stale")) {
+		/* A chain of requests that are cancelled, and then requests at their addresses that fail before they begin. */
+		struct io_uring_sqe head = request(READ, 999, NULL, 0, NULL, 0);
+
+		head.flags = IOSQE_IO_LINK | SKIP_SUCCESS;
+		queue(head);
+		for (int i = 0; i < 3; i++) {
+			struct io_uring_sqe next = request(UNLINKAT, AT_FDCWD, "none", 0, NULL, 0);
+
+			next.flags = i < 2 ? IOSQE_IO_LINK : 0;
+			queue(next);
+		}
+		if (syscall(__NR_io_uring_enter, ring, 4, 0, 0, NULL, 0) != 4 || result_of_next() == -EINVAL)
+			return 77;
+		for (int i = 0; i < 4; i++)
+			submit(request(UNLINKAT, AT_FDCWD, (char *)1, 0, NULL, 0), 1);
+		return 0;
+	}
 	if (!strcmp(mode, "late")) {
 		struct io_uring_sqe head;
 		int ends[2];

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import rawtp
-from helpers.support import assert_ledger, read_to_end, release, stopped
+from helpers.support import HANG_S, assert_ledger, read_to_end, release, stopped, tells_cancelled_requests
 from rawtp.syscalls import flag_names
 
 if TYPE_CHECKING:
@@ -103,14 +103,35 @@ def test_without_a_completion(program: Callable[[str], Path], tmp_path: Path) ->
     assert (event["ret"], event["errno"], event["duration_ns"]) == (None, None, None)
 
 
+CANCELLED: list[tuple[int | None, str | None]] = [(-125, "ECANCELED"), (None, None)]
+"""The result of a request that is cancelled without a completion, where the kernel tells of it and where it does not"""
+
+
 def test_linked_to_one_that_fails(program: Callable[[str], Path], tmp_path: Path) -> None:
     """It is cancelled, and its completion skipped. What then has its address must not lend it a result."""
     with stopped([program("uring"), tmp_path, "linked"]) as process, rawtp.Tracer(pid=process.pid) as tracer:
+        tells = tells_cancelled_requests()
         events, _ = seen(tracer, process, requests=50)
     assert (tmp_path / "kept").exists()
     assert {(event["filename"], event["via"], event["ret"], event["errno"]) for event in events} == {
-        ("kept", "io_uring", None, None)
+        ("kept", "io_uring", *CANCELLED[not tells])
     }
+
+
+def test_a_chain_that_fails_leaves_nothing(program: Callable[[str], Path], tmp_path: Path) -> None:
+    """Its requests are over at once; those that fail before they begin, at the same addresses, lend them no result."""
+    if not tells_cancelled_requests():
+        pytest.skip("this kernel has no io_uring_fail_link with the requests' addresses: Linux 5.19 or later")
+    with stopped([program("uring"), tmp_path, "stale"]) as process, rawtp.Tracer(pid=process.pid) as tracer:
+        release(process)
+        process.wait(timeout=HANG_S)
+        if process.returncode == 77:
+            pytest.skip("this kernel has no IOSQE_CQE_SKIP_SUCCESS")
+        events = tracer.get_many(timeout=0)
+        assert [(event["filename"], event["ret"], event["errno"]) for event in events] == [
+            ("none", -125, "ECANCELED")
+        ] * 3
+        assert (tracer.stats().pending, tracer.stats().lost_exits) == (0, 0)
 
 
 def test_a_name_that_is_resolved_later(program: Callable[[str], Path], tmp_path: Path) -> None:
