@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from helpers.support import HANG_S, wait_for
+from helpers.support import HANG_S, tells_cancelled_requests, wait_for
 from helpers.unprivileged import (
     NOBODY,
     as_user,
@@ -77,8 +77,9 @@ def test_events_and_ledger(package: Path, place: Path) -> None:
     found = told(package, WATCH, *sudoer(place, PERMITTED))
     assert found["coverage"] == with_root["coverage"]
     hooks = [name for name, hook in found["coverage"].items() if hook is not None]
-    # Of cgroups it is told by two programs.
-    assert found["links"] == with_root["links"] == len(hooks) + hooks.count("cgroup_changes")
+    # Two programs tell of cgroups, and where the kernel tells of cancelled requests one more does.
+    expected = len(hooks) + hooks.count("cgroup_changes") + tells_cancelled_requests()
+    assert found["links"] == with_root["links"] == expected
     assert (found["names"], found["results"], found["own"], found["rest"]) == (True, True, True, ["/nonexistent/last"])
     assert found["live"] == [1000, 1000, True]
     assert found["final"] == [1001, 1001, 0, 0, True]
