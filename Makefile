@@ -19,7 +19,7 @@ export PYO3_PYTHON := $(CURDIR)/.venv/bin/python
 # maturin stops when it finds two kinds of environment.
 unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
 
-QUICK := tests/unit $(addprefix tests/kernel/,load syscall)
+QUICK := tests/unit tests/kernel/load tests/kernel/syscall/test_deletions.py
 
 CI_RUN := $(filter true,$(CI))
 LOCKED := $(if $(CI_RUN),--locked)
@@ -47,7 +47,7 @@ test: setup-test .venv/.test .venv/.develop test-rust dist/.wheel ## every test:
 	@[ "$$(id -u)" -eq 0 ] || echo "pytest runs as root now, through sudo: the tests load BPF"
 	scripts/as_root.sh $(TEST_ENV) .venv/bin/python -m pytest $(PYTEST_CACHE) $(ARGS)
 
-test-quick: .venv/.test .venv/.develop ## the pure tests, and the quick ones of loads and system calls: about a minute
+test-quick: .venv/.test .venv/.develop ## the pure tests, and the quick ones of loads and deletions: in a minute
 	scripts/as_root.sh $(TEST_ENV) .venv/bin/python -m pytest $(PYTEST_CACHE) -m "not slow" $(or $(ARGS),$(QUICK))
 
 test-vm: setup-vm dist/.wheel ## the kernel tests from the wheel on other kernels, in qemu; KERNELS="5.10 6.12-arm64" picks, JOBS=2 is two at once

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 STUB = Path(rawtp.__file__).with_name("_core.pyi")
 
 
+@pytest.mark.slow
 def test_stub_and_extension_agree() -> None:
     command = [sys.executable, "-m", "mypy.stubtest", "rawtp._core", "--concise"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
