@@ -13,7 +13,7 @@ use _core::read::counters::ReaderCounters;
 use _core::read::join::Join;
 use _core::record::segments::ancestors;
 use _core::record::{record_at, same_identity};
-use _core::ring::queue::Chunk;
+use _core::ring::chunk::Chunk;
 use libfuzzer_sys::fuzz_target;
 
 /// Asks an event for all that there is.

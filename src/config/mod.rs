@@ -15,7 +15,7 @@ use crate::config::hook::Hook;
 use crate::config::outcome::Outcome;
 use crate::error::{Error, Result};
 use crate::fields::Fields;
-use crate::ring::queue::CHUNK_BYTES;
+use crate::ring::chunk::CHUNK_BYTES;
 use crate::sys::mmap::page_bytes;
 use crate::syscall::{CALLS, Call, by_name, numbers};
 

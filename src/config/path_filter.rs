@@ -6,8 +6,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use crate::error::{Error, Result};
 use crate::path::glob::{only_path, parse};
 use crate::path::glob_states::Glob;
+use crate::path::lexical::normal;
 use crate::path::lookup::{is_others, is_there, link_on};
-use crate::path::resolve::normal;
 use crate::skel::types::path_filter;
 
 /// The most bytes that the programs compare (`PATH_FILTER_BYTES`).

@@ -13,7 +13,7 @@ use crate::error::{Error, Malformed, Result};
 use crate::load::diagnose::diagnose;
 use crate::load::libbpf_log::{keep_off_stderr, with_log};
 use crate::ring::buffer::{Drained, Ring};
-use crate::ring::queue::Chunk;
+use crate::ring::chunk::Chunk;
 use crate::skel::cost::{CostSkelBuilder, OpenCostSkel};
 use crate::sys::bpf::attach_raw;
 use crate::sys::close_on_fork::CloseOnForkFd;

@@ -61,7 +61,7 @@ pub(crate) fn with_parts(py: Python<'_>, error: PyErr) -> PyErr {
     let value = error.value(py);
     if error.is_instance_of::<PyPermissionError>(py) && !value.hasattr("reason").unwrap_or(true) {
         let text = value.getattr("strerror").ok().filter(|text| !text.is_none());
-        // As above.
+        // Without memory for an attribute the text alone has to do.
         let _ = value.setattr("reason", text.map_or_else(|| value.str().map(Bound::into_any), Ok).ok());
         for name in ["hint", "command"] {
             let _ = value.setattr(name, py.None());

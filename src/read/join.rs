@@ -13,7 +13,7 @@ use crate::memory::{OutOfMemory, fallible, reserve};
 use crate::read::counters::{ReaderCounters, add, take_off};
 use crate::record::segments::NameStatus;
 use crate::record::{Enter, Exit, Record, completion_record, enter_record, exit_record, fetch_ahead, parse, record_at};
-use crate::ring::queue::Chunk;
+use crate::ring::chunk::Chunk;
 use crate::skel::types::via;
 
 /// The bytes that the records of open calls may take. A call beyond that is delivered at once, without its result.

@@ -19,7 +19,8 @@ use crate::memory::check;
 use crate::read::counters::{ReaderCounters, add};
 use crate::read::join::{Join, Refusable};
 use crate::read::residual_filter::ResidualFilter;
-use crate::ring::queue::{Chunk, Queue};
+use crate::ring::chunk::Chunk;
+use crate::ring::queue::Queue;
 
 /// The reader of a session. All of its events pass through here.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use crate::error::{Error, Malformed, Result};
 use crate::memory::OutOfMemory;
 use crate::memory::aligned::AlignedBytes;
 use crate::record::{DISCARDED, HEADER_BYTES, record_span};
-use crate::ring::queue::{CHUNK_BYTES, Chunk};
+use crate::ring::chunk::{CHUNK_BYTES, Chunk};
 use crate::skel::types::record_kind;
 use crate::sys::mmap::{Mapping, page_bytes};
 

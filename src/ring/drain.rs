@@ -15,9 +15,10 @@ use crate::error::{Error, Result};
 use crate::memory::{reserve, touch_thread_locals, with_capacity};
 use crate::ring::broker_lease::BrokerLease;
 use crate::ring::buffer::{Drained, Ring};
+use crate::ring::chunk::Chunk;
 use crate::ring::clock::Clock;
 use crate::ring::control::Control;
-use crate::ring::queue::{Chunk, Queue};
+use crate::ring::queue::Queue;
 use crate::sys::mmap::probe_mapping;
 use crate::sys::signals::Blocked;
 

@@ -2,6 +2,7 @@
 //!
 //! * `broker_lease`: ends a tracer when its broker goes
 //! * `buffer`: reads the BPF ring buffer
+//! * `chunk`: a run of raw records
 //! * `clock`: the kernel's clock to Unix time
 //! * `control`: ends the drain thread, or makes it empty the ring
 //! * `counters`: the counters that the programs write
@@ -11,6 +12,7 @@
 
 pub mod broker_lease;
 pub mod buffer;
+pub mod chunk;
 pub mod clock;
 pub mod control;
 pub mod counters;

@@ -17,28 +17,13 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, Result};
 use crate::memory::aligned::AlignedBytes;
 use crate::memory::{OutOfMemory, probe};
+use crate::ring::chunk::{CHUNK_BYTES, Chunk};
 use crate::ring::sync::{
     AtomicU64, Condvar, EfdFlags, EventFd, Mutex, MutexGuard, Ordering, Receiver, Sender, bounded,
 };
 
-/// The size of a chunk: a few hundred records, which stay in the reader's CPU cache while it decodes them.
-pub const CHUNK_BYTES: usize = 64 << 10;
-
 /// The number of empty chunks kept for the drain thread to fill again.
 const SPARE_CHUNKS: usize = 8;
-
-/// A run of records, copied as they lay in the ring.
-#[derive(Debug, Default)]
-pub struct Chunk {
-    /// Headers and records, at most [`CHUNK_BYTES`].
-    pub bytes: AlignedBytes,
-    /// The number of events among the records.
-    pub events: u32,
-    /// The number of cgroup records, which the drain thread looks at.
-    pub cgroups: u32,
-    /// The offset from the records' clock to Unix time.
-    pub offset_ns: i64,
-}
 
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact by itself")]
 #[derive(Debug, Default)]

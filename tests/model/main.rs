@@ -11,6 +11,8 @@ mod memory;
 #[path = "."]
 mod ring {
     pub mod buffer;
+    #[path = "../../src/ring/chunk.rs"]
+    pub mod chunk;
     #[path = "../../src/ring/control.rs"]
     pub mod control;
     #[path = "../../src/ring/queue.rs"]
@@ -25,8 +27,9 @@ use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
 
 use ring::buffer::Written;
+use ring::chunk::{CHUNK_BYTES, Chunk};
 use ring::control::Control;
-use ring::queue::{CHUNK_BYTES, Chunk, Queue};
+use ring::queue::Queue;
 use ring::sync;
 
 /// Orders with more involuntary switches than this are not tried: faults need few.

@@ -187,7 +187,7 @@ fn alike(pattern: &str) -> impl Strategy<Value = Vec<u8>> + use<> {
             at += 1;
         }
         path.extend_from_slice(below.unwrap_or_default().as_bytes());
-        let path = _core::path::resolve::normal(&path);
+        let path = _core::path::lexical::normal(&path);
         if path.is_empty() { b"/".to_vec() } else { path }
     })
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use _core::memory::aligned::AlignedBytes;
 use _core::record::{DISCARDED, record_span};
 use _core::ring::buffer::{Drained, Ring, Run, scan};
-use _core::ring::queue::{CHUNK_BYTES, Chunk};
+use _core::ring::chunk::{CHUNK_BYTES, Chunk};
 use _core::sys::mmap::page_bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -13,7 +13,8 @@ use crate::read::join::Refusable;
 use crate::read::residual_filter::ResidualFilter;
 use crate::record::enter_record;
 use crate::record::testing::{add_segment, aligned, completion, enter, exit, framed, request, walked};
-use crate::ring::queue::{Chunk, Queue};
+use crate::ring::chunk::Chunk;
+use crate::ring::queue::Queue;
 use crate::skel::types::{name_status, segment_kind, walk_status};
 
 const INIT: &[u8] = b"\x01\0\0\0init\0\0\0\0\0\0\0\0\0\0\0\0";
