@@ -45,7 +45,8 @@ def used_by(lines: list[str]) -> list[tuple[int, str]]:
 
 
 def violations(name: str, text: str) -> list[str]:
-    """The uses in one file, named from ``src/``, of a row that is not below its own, and of pyo3 outside of ``py``."""
+    """The uses in one file, named from ``src/``, of a row that is not below its own, of pyo3 outside of ``py``, and of
+    the package's modules by name."""
     module = name.split("/")[0].removesuffix(".rs")
     if module not in RANKS:
         return [f"src/{name}: {module} has no row in scripts/layers.py"]
@@ -58,6 +59,8 @@ def violations(name: str, text: str) -> list[str]:
     for number, line in enumerate(lines, 1):
         if re.search(r"\bpyo3::", line) and module != "py":
             found.append(f"src/{name}:{number}: pyo3 belongs under src/py/")
+        if re.search(r'"rawtp\.(?!_core\b)', line):
+            found.append(f"src/{name}:{number}: python/rawtp/_late.py hands in what the extension calls")
     return found
 
 

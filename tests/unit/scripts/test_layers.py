@@ -27,6 +27,13 @@ def test_pyo3_outside_of_py() -> None:
     assert layers.violations("py/mod.rs", "use pyo3::prelude::*;\n") == []
 
 
+def test_a_module_of_the_package_by_its_name() -> None:
+    text = 'py.import("rawtp._core")?;\npy.import("rawtp._warn")?;\n'
+    assert layers.violations("py/tracer.rs", text) == [
+        "src/py/tracer.rs:2: python/rawtp/_late.py hands in what the extension calls"
+    ]
+
+
 def test_what_tests_use_is_free() -> None:
     assert layers.violations("record/mod.rs", "#[cfg(test)]\nmod tests {\n    use crate::session::Session;\n}\n") == []
 
