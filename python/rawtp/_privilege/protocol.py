@@ -251,9 +251,8 @@ _ERRORS: dict[str, type[Exception]] = {
 
 def _printable(text: str | None) -> str | None:
     """Replace control characters: an exception that is printed must not move the cursor."""
-    return text and "".join(
-        char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in text
-    )
+    # By number: for its name the compiler imports unicodedata, and makes a SyntaxError of a Ctrl-C meanwhile.
+    return text and "".join(char if char.isprintable() or char in "\n\t" else "\ufffd" for char in text)
 
 
 def _error(content: dict[str, Any]) -> Exception:
