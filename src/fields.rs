@@ -156,13 +156,16 @@ pub const CGROUP: [Key; 3] = [Key::ContainerId, Key::PodId, Key::Unit];
 /// The keys that come from the process's arguments.
 pub const ARGV: [Key; 2] = [Key::Argv, Key::ArgvTruncated];
 
+/// The first key that must be asked for by name. Those after it must be, too.
+const FIRST_OPT_IN: Key = Key::Ancestors;
+
 /// A set of keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fields(u64);
+pub struct Fields(u128);
 
 impl Fields {
     /// Every key except those that must be asked for by name.
-    pub const ALL: Self = Self((1 << Key::Ancestors as u32) - 1);
+    pub const ALL: Self = Self((1 << FIRST_OPT_IN as u32) - 1);
 
     /// Whether the set contains the key.
     #[must_use]
@@ -209,7 +212,7 @@ mod tests {
         let fields = Fields::from_names(&["pid".into(), "path".into()]).unwrap();
         assert!(fields.contains(Key::Pid) && fields.contains(Key::Path) && !fields.contains(Key::Comm));
         assert!(fields.any(&PATHS) && !Fields::from_names(&["pid".into()]).unwrap().any(&PATHS));
-        assert!(Key::ALL.iter().all(|key| Fields::ALL.contains(*key) == (*key != Key::Ancestors)));
+        assert!(Key::ALL.iter().all(|key| Fields::ALL.contains(*key) == ((*key as u32) < FIRST_OPT_IN as u32)));
         let error = Fields::from_names(&["pidd".into()]).unwrap_err().to_string();
         assert!(error.starts_with("unknown field \"pidd\": an event has ts_ns, duration_ns, "), "{error}");
         assert!(Fields::from_names(&[]).unwrap_err().to_string().starts_with("fields is empty"));

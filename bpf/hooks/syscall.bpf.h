@@ -51,37 +51,25 @@ static __always_inline bool fill_record(struct call_state *state, struct counter
 	return append_segments(state, counted, slot, false, task);
 }
 
-static __always_inline int on_enter(__u32 nr, struct pt_regs *regs)
+/* Decides about a call at its entry, and reports it. */
+static __always_inline void report_entry(struct call_state *state, struct counters *counted, __u32 cpu,
+					 struct task_struct *task, const volatile struct call *call, __u32 nr, __u32 abi,
+					 struct pt_regs *regs)
 {
-	const volatile struct call *call;
-	struct counters *counted;
-	struct call_state *state;
-	struct task_struct *task;
 	__u8 *decision = NULL, decided = CALL_LEFT_OUT;
 	enum verdict verdict;
-	__u32 cpu, abi, flags;
+	__u32 flags;
 
-	if (!is_watched(nr))
-		return 0;
-	task = current_task();
-	call = watched_call(task, nr, &abi);
-	if (!call)
-		return 0;
-	cpu = bpf_get_smp_processor_id();
-	counted = bpf_map_lookup_elem(&counters, &cpu);
-	state = bpf_map_lookup_elem(&call_states, &cpu);
-	if (!counted || !state || is_closed)
-		return 0;
 	read_arguments(&state->arguments, typed_regs(task, regs), abi);
 	verdict = verdict_of(call, &state->arguments, &flags);
 	/* The exit sees that in the same registers. */
 	if (verdict == IS_NO_EVENT && call->condition == CALL_O_TRUNC)
-		return 0;
+		return;
 	if (cfg_results)
 		decision = decision_of(task);
 	if (verdict == IS_UNKNOWN && decision) {
 		*decision = CALL_UNSEEN;
-		return 0;
+		return;
 	}
 	state->record.nr = nr & ~X32_BIT;
 	state->record.abi = abi;
@@ -94,6 +82,33 @@ static __always_inline int on_enter(__u32 nr, struct pt_regs *regs)
 	}
 	if (decision)
 		*decision = decided;
+}
+
+static __always_inline int on_enter(__u32 nr, struct pt_regs *regs)
+{
+	const volatile struct call *call;
+	struct counters *counted;
+	struct call_state *state;
+	struct task_struct *task;
+	__u32 cpu, abi;
+
+	if (!is_watched(nr))
+		return 0;
+	task = current_task();
+	call = watched_call(task, nr, &abi);
+	if (!call)
+		return 0;
+	cpu = bpf_get_smp_processor_id();
+	counted = bpf_map_lookup_elem(&counters, &cpu);
+	state = bpf_map_lookup_elem(&call_states, &cpu);
+	if (!counted || !state || is_closed)
+		return 0;
+	/* Otherwise the call's exit reports it, or nobody does when results are not watched. */
+	if (take_state(state))
+		report_entry(state, counted, cpu, task, call, nr, abi, regs);
+	else if (!cfg_results)
+		__sync_fetch_and_add(&counted->missed, 1);
+	give_back_state(state);
 	return 0;
 }
 
@@ -122,18 +137,14 @@ static __always_inline bool has_result(struct task_struct *task)
 
 /*
  * Reports a call at its exit, because its entry was not seen. It began before the tracer did, or seccomp refused it
- * before the tracepoint. The report uses the counters of the CPU's entries. Only one such program runs on a CPU at a
- * time, except where raw tracepoints are preemptible and hook="raw_tp" was asked for all the same.
+ * before the tracepoint. The report uses the counters of the CPU's entries, which take_state guards.
  */
 static __always_inline void report_unseen(struct call_state *state, __u32 cpu, __u32 slot, struct task_struct *task,
-					  const volatile struct call *call, __s64 ret)
+					  struct counters *counted, const volatile struct call *call, __s64 ret)
 {
-	struct counters *counted = bpf_map_lookup_elem(&counters, &cpu);
 	enum verdict verdict;
 	__u32 flags;
 
-	if (!counted || is_closed)
-		return;
 	verdict = verdict_of(call, &state->arguments, &flags);
 	if (verdict == IS_NO_EVENT)
 		return;
@@ -152,7 +163,7 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 	struct segments *segments;
 	struct exit_record *record;
 	struct counters *counted;
-	struct call_state *state;
+	struct call_state *state, *entry;
 	struct task_struct *task;
 	__u32 cpu, slot, abi, flags;
 	__u8 *decision, decided;
@@ -187,7 +198,15 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 	if (decided == CALL_UNSEEN) {
 		state->record.nr = nr & ~X32_BIT;
 		state->record.abi = abi;
-		report_unseen(state, cpu, slot, task, call, ret);
+		counted = bpf_map_lookup_elem(&counters, &cpu);
+		entry = bpf_map_lookup_elem(&call_states, &cpu);
+		if (!counted || !entry || is_closed)
+			return 0;
+		if (take_state(entry))
+			report_unseen(state, cpu, slot, task, counted, call, ret);
+		else
+			__sync_fetch_and_add(&counted->missed, 1);
+		give_back_state(entry);
 		return 0;
 	}
 

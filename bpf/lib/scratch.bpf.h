@@ -81,7 +81,7 @@ struct compared {
 struct call_state {
 	__u64 ring_budget;	     /* bytes of the ring that may be used without asking again */
 	__u32 lost_exits_unreported; /* only in the states of exits */
-	__u32 reserved;
+	__u32 users; /* programs that began to use this state and have not ended */
 	struct arguments arguments;
 	struct operands operands;
 	struct exec_source exec;

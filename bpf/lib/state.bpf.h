@@ -47,6 +47,8 @@ const volatile __u32 cfg_cpus = 1;
 const volatile __u32 cfg_exit_slots = 0;
 /* Whether the exit program is loaded too. */
 const volatile bool cfg_results = true;
+/* Whether one program can begin on a CPU in the middle of another, because programs are preemptible. */
+const volatile bool cfg_is_preemptible = false;
 /* Whether directories are resolved. */
 const volatile bool cfg_paths = true;
 /* Whether the rest of the fixed record is filled, and which optional segments are appended. */
@@ -57,5 +59,24 @@ const volatile bool cfg_ancestors = false;
 const volatile enum cgroup_v1 cfg_cgroup_v1 = CGROUP_V1_NONE;
 /* The bytes of the ring that enter records may use. The rest is reserved for exits, so that calls in flight can end. */
 const volatile __u64 cfg_enter_bytes = 0;
+
+/*
+ * Takes the state for one program. The entry of a call and the exit of a call whose entry was not seen use the same
+ * one. Returns false when another program is in the middle of it. Two that begin at the same time may both get false,
+ * but never both true. Give it back in either case.
+ */
+static __always_inline bool take_state(struct call_state *state)
+{
+	if (!cfg_is_preemptible)
+		return true;
+	__sync_fetch_and_add(&state->users, 1);
+	return *(volatile __u32 *)&state->users == 1;
+}
+
+static __always_inline void give_back_state(struct call_state *state)
+{
+	if (cfg_is_preemptible)
+		__sync_fetch_and_add(&state->users, -1);
+}
 
 #endif

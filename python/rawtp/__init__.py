@@ -20,6 +20,7 @@ from rawtp import _core, _late, syscalls
 from rawtp._core import (
     ALL_FIELDS,
     DELETE,
+    OPT_IN_FIELDS,
     RENAME,
     TRUNCATE,
     Batch,
@@ -54,6 +55,7 @@ __all__ = [
     "ALL_FIELDS",
     "BASIC_FIELDS",
     "DELETE",
+    "OPT_IN_FIELDS",
     "RENAME",
     "TRUNCATE",
     "Batch",

@@ -10,6 +10,7 @@ from rawtp.event import Event, Hook
 __all__ = [
     "ALL_FIELDS",
     "DELETE",
+    "OPT_IN_FIELDS",
     "RENAME",
     "TRUNCATE",
     "_NATIVE_ABI",
@@ -48,7 +49,9 @@ TRUNCATE: Final[tuple[str, ...]]
 """Those that delete content: truncate(2), ftruncate(2), creat(2); open(2), openat(2) and openat2(2) with
 ``O_TRUNC``."""
 ALL_FIELDS: Final[tuple[str, ...]]
-"""Every key of an event, in its order, but ``ancestors``, which is to be asked for by name."""
+"""Every key of an event, in its order, but those of :data:`OPT_IN_FIELDS`."""
+OPT_IN_FIELDS: Final[tuple[str, ...]]
+"""The keys that cost more than most people want to pay. Name them in ``fields`` to have them."""
 
 _NATIVE_ABI: Final[str]
 
@@ -161,7 +164,8 @@ class Stats:
     @property
     def missed(self) -> int | None:
         """Times the kernel skipped one of this tracer's programs because a program was already running on that CPU
-        (``bpf_prog_info.recursion_misses``); ``None`` where the kernel does not count them."""
+        (``bpf_prog_info.recursion_misses``), or a program gave way to another one that it had preempted; ``None``
+        where the kernel does not count them."""
     @property
     def unpaired(self) -> int:
         """Returns of events that were delivered before, with ``ret=None``: when other returns had been lost, or more
@@ -241,7 +245,8 @@ class Tracer:
         results: whether to watch the calls' returns too. Without them ``ret``, ``errno`` and ``duration_ns`` are
             ``None``, a name whose page was not in memory at the entry stays unknown, and each event is delivered at its
             call's entry; it costs the traced process about two thirds (``make bench``).
-        fields: the keys that are wanted, out of :data:`rawtp.ALL_FIELDS`, which is the default, and ``"ancestors"``;
+        fields: the keys that are wanted, out of :data:`rawtp.ALL_FIELDS`, which is the default, and
+            :data:`rawtp.OPT_IN_FIELDS`;
             the others are not in the dicts. Without those of paths no directory is looked up in the kernel:
             :data:`rawtp.BASIC_FIELDS` has none of them.
         pid: report the calls of this process (thread group) only, by its number in the host's pid namespace; or of

@@ -126,9 +126,9 @@ class _AllFields(TypedDict):
 class Event(_AllFields, total=False):
     """One system call that deletes, or tried to, or a request of io_uring's that does.
 
-    Every key that the tracer's ``fields`` name is there, by default all but ``ancestors``. ``None`` means *not known*,
-    or that the call has none; it never stands for zero or for an empty name. ``str`` values made of the kernel's bytes
-    use :func:`os.fsdecode`, so that they work in any ``os`` call.
+    Every key that the tracer's ``fields`` name is there, by default :data:`rawtp.ALL_FIELDS`. ``None`` means *not
+    known*, or that the call has none; it never stands for zero or for an empty name. ``str`` values made of the
+    kernel's bytes use :func:`os.fsdecode`, so that they work in any ``os`` call.
     """
 
     ancestors: tuple[tuple[int, str], ...]

@@ -33,6 +33,8 @@ pub struct Plan {
     pub classic: bool,
     /// The reason for that choice.
     pub reason: Option<String>,
+    /// Whether the programs are preemptible.
+    pub is_preemptible: bool,
     /// The reason why the `io_uring` programs are left out, if they are.
     pub without_requests: Option<String>,
     /// The reason why the cgroup programs are left out, if they are.

@@ -120,6 +120,7 @@ fn load_best(config: &Config) -> Result<Loaded> {
     let mut plan = Plan {
         classic: false,
         reason: None,
+        is_preemptible: false,
         without_requests: no_requests(config),
         without_cgroups: no_cgroups(config),
     };
@@ -128,8 +129,10 @@ fn load_best(config: &Config) -> Result<Loaded> {
             plan.classic = true;
             return load_optional(config, cpus, &plan).or_else(|error| check_classic().and(Err(error)));
         }
+        Hook::RawTp => plan.is_preemptible = is_preemptible(),
         Hook::Auto if is_preemptible() => {
             let exact = Plan { classic: true, reason: Some(PREEMPTIBLE.into()), ..plan.clone() };
+            plan.is_preemptible = true;
             match load_optional(config, cpus, &exact) {
                 Err(error) if !error.is_interrupted() => {
                     plan.reason = Some(format!("{PREEMPTIBLE} (stats().missed counts that); {error}"));
@@ -137,7 +140,7 @@ fn load_best(config: &Config) -> Result<Loaded> {
                 loaded => return loaded,
             }
         }
-        Hook::Auto | Hook::RawTp => {}
+        Hook::Auto => {}
     }
     load_optional(config, cpus, &plan)
 }

@@ -65,6 +65,7 @@ pub(super) fn configure(
         rodata.cfg_cgroup_v1 = controller().map_or(cgroup_v1::CGROUP_V1_NONE, |controller| controller.cgroup_v1);
     }
     rodata.cfg_results = config.results;
+    rodata.cfg_is_preemptible = plan.is_preemptible;
     rodata.cfg_exit_slots = slots(plan, cpus);
     let ring_bytes = u64::from(config.ring_bytes);
     rodata.cfg_enter_bytes = if config.results { ring_bytes - ring_bytes / 8 } else { ring_bytes };

@@ -85,8 +85,9 @@ mod _core {
         for (word, calls) in syscall::GROUPS {
             module.add(word.to_uppercase(), PyTuple::new(py, *calls)?)?;
         }
-        let all: Vec<_> = Key::ALL.iter().filter(|key| Fields::ALL.contains(**key)).map(|key| key.as_str()).collect();
-        module.add("ALL_FIELDS", PyTuple::new(py, all)?)?;
+        let (all, opt_in): (Vec<_>, Vec<_>) = Key::ALL.iter().copied().partition(|key| Fields::ALL.contains(*key));
+        module.add("ALL_FIELDS", PyTuple::new(py, all.iter().map(|key| key.as_str()))?)?;
+        module.add("OPT_IN_FIELDS", PyTuple::new(py, opt_in.iter().map(|key| key.as_str()))?)?;
         module.add("_NATIVE_ABI", syscall::Abi::NATIVE.as_str())?;
         let base = py.get_type::<RawtpError>();
         for name in ["reason", "hint", "command"] {

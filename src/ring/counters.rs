@@ -27,6 +27,8 @@ pub struct Totals {
     pub unfollowed: u64,
     /// Cgroup records that found no room.
     pub lost_cgroups: u64,
+    /// Runs of a program that began in the middle of another one's.
+    pub missed: u64,
 }
 
 /// The size of one element of the counters' map.
@@ -85,6 +87,7 @@ impl KernelCounters {
             totals.matched += self.one(slot, offset_of!(counters, matched));
             totals.lost_exits += self.one(slot, offset_of!(counters, lost_exits));
             totals.tail_lost += self.one_word(slot, offset_of!(counters, lost));
+            totals.missed += self.one(slot, offset_of!(counters, missed));
             totals.lost_cgroups += self.one_word(slot, offset_of!(counters, lost_cgroups));
         }
         totals

@@ -19,7 +19,8 @@ pub struct Ledger {
     pub delivered: u64,
     /// Calls that nobody had read at the close.
     pub discarded: u64,
-    /// Program runs that the kernel skipped. `None` where it does not count them.
+    /// Program runs that the kernel skipped, or that had to give way to another one. `None` where the kernel does not
+    /// count the former.
     pub missed: Option<u64>,
     /// Exit records of calls that were already delivered.
     pub unpaired: u64,

@@ -204,7 +204,7 @@ impl Session {
             buffered,
             delivered,
             discarded,
-            missed,
+            missed: missed.map(|missed| missed + totals.missed),
             unpaired: read.unpaired.load(Ordering::Relaxed),
             lost_exits: totals.lost_exits,
             name_faults: read.name_faults.load(Ordering::Relaxed),

@@ -29,7 +29,7 @@ def test_stub_and_extension_agree() -> None:
 def test_all_is_there_and_documented() -> None:
     assert set(rawtp.__all__) <= set(dir(rawtp))
     assert rawtp.DELETE == ("unlink", "unlinkat", "rmdir")
-    assert tuple(rawtp.Event.__annotations__) == (*rawtp.ALL_FIELDS, "ancestors")
+    assert tuple(rawtp.Event.__annotations__) == (*rawtp.ALL_FIELDS, *rawtp.OPT_IN_FIELDS)
     assert len(rawtp.BASIC_FIELDS) == 21
     assert list(rawtp.BASIC_FIELDS) == [key for key in rawtp.ALL_FIELDS if key in set(rawtp.BASIC_FIELDS)]
 

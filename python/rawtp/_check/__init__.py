@@ -16,6 +16,7 @@ from rawtp._core import (
     _NATIVE_ABI,
     ALL_FIELDS,
     DELETE,
+    OPT_IN_FIELDS,
     RENAME,
     TRUNCATE,
     RawtpError,
@@ -147,7 +148,7 @@ def _environment(status: dict[str, str], own: set[str]) -> host.Environment:
 def _try_tracer() -> dict[str, Hook] | Exception:
     """The coverage of a tracer of everything, or the error of making one."""
     calls = (*DELETE, *RENAME, *TRUNCATE)
-    fields = (*ALL_FIELDS, "ancestors")
+    fields = (*ALL_FIELDS, *OPT_IN_FIELDS)
     try:
         # The filter keeps other processes' events, which nobody reads, out of the ring.
         with Tracer(calls, fields=fields, pid=os.getpid(), ring_bytes=_RING_BYTES) as tracer:

@@ -49,7 +49,7 @@ def documented() -> dict[str, str]:
 def help_text() -> str:
     """A line for each key, and for the groups."""
     lines = {
-        "all": "All of these but ancestors: the default.",
+        "all": f"All of these but {', '.join(rawtp.OPT_IN_FIELDS)}: the default.",
         "basic": f"The cheapest: {', '.join(rawtp.BASIC_FIELDS)}.",
         **documented(),
     }

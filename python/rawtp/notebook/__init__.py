@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rawtp._core import ALL_FIELDS, Batch
+from rawtp._core import ALL_FIELDS, OPT_IN_FIELDS, Batch
 from rawtp.notebook._html import ROWS, Table, counted
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["chart", "load_ipython_extension", "table", "unload_ipython_extension"]
 
-_KEYS = frozenset((*ALL_FIELDS, "ancestors"))
+_KEYS = (*ALL_FIELDS, *OPT_IN_FIELDS)
 
 
 def table(events: Sequence[Event] | Batch, rows: int = ROWS, keys: Iterable[str] | None = None) -> Table:
@@ -47,7 +47,7 @@ def table(events: Sequence[Event] | Batch, rows: int = ROWS, keys: Iterable[str]
     names = None if keys is None else list(keys)
     for key in names or ():
         if key not in _KEYS:
-            raise ValueError(f"unknown key {key!r}; an event has {', '.join(ALL_FIELDS)}, and ancestors if asked")
+            raise ValueError(f"unknown key {key!r}; an event has {', '.join(_KEYS)}")
     if isinstance(events, Batch):
         first: Sequence[Event] = events._dicts(0, rows)
     else:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.kernel
 
 EVERYTHING = rawtp.DELETE + rawtp.RENAME + rawtp.TRUNCATE
+RING_BYTES = 16 << 20
 HOOKS = {
     "raw_tp": ("raw_tp/sys_enter", "tp_btf/sys_exit"),
     "tracepoint": ("tracepoint/raw_syscalls/sys_enter", "tracepoint/raw_syscalls/sys_exit"),
@@ -31,7 +32,11 @@ def check_supported(hook: Literal["raw_tp", "tracepoint"]) -> None:
 
 def seen(hook: Literal["raw_tp", "tracepoint"], command: list[str | Path]) -> list[rawtp.Event]:
     check_supported(hook)
-    with stopped(command) as process, rawtp.Tracer(EVERYTHING, hook=hook, pid=process.pid) as tracer:
+    with (
+        stopped(command) as process,
+        # Room for all of a burst: an emulated reader is slower than its writer.
+        rawtp.Tracer(EVERYTHING, hook=hook, pid=process.pid, ring_bytes=RING_BYTES) as tracer,
+    ):
         assert (tracer.coverage["syscalls"]["hook"], tracer.coverage["syscall_results"]["hook"]) == HOOKS[hook]
         release(process)
         events = read_to_end(tracer, process)

@@ -10,7 +10,7 @@ from rawtp.cli import main, names
 
 def test_every_key_is_documented() -> None:
     found = names.documented()
-    assert list(found) == [*rawtp.ALL_FIELDS, "ancestors"]
+    assert list(found) == [*rawtp.ALL_FIELDS, *rawtp.OPT_IN_FIELDS]
     assert all(text.endswith(".") and len(text) > 10 and "`" not in text for text in found.values())
     assert found["cpu"] == "The CPU that ran the call's entry; its return, when the entry was not seen."
 
@@ -18,11 +18,11 @@ def test_every_key_is_documented() -> None:
 def test_help_lists_them(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--fields", "help"]) == 0
     out, err = capsys.readouterr()
-    assert [line.split()[0] for line in out.splitlines()] == ["all", "basic", *rawtp.ALL_FIELDS, "ancestors"]
+    assert [line.split()[0] for line in out.splitlines()] == ["all", "basic", *rawtp.ALL_FIELDS, *rawtp.OPT_IN_FIELDS]
     assert err == ""
 
 
 def test_groups_and_order() -> None:
     assert names.fields(["path", "pid", "path"]) == ["path", "pid"]
     assert names.fields(["path", "basic"]) == ["path", *rawtp.BASIC_FIELDS]
-    assert names.fields(["all", "ancestors"]) == [*rawtp.ALL_FIELDS, "ancestors"]
+    assert names.fields(["all", "ancestors"]) == [*rawtp.ALL_FIELDS, *rawtp.OPT_IN_FIELDS]
