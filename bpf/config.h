@@ -64,7 +64,14 @@ struct call {
 	__u8 flags;
 	__u8 new_dfd;
 	__u8 new_path;
-	__u8 reserved[2];
+	__u8 length; /* the new size of the file */
+	__u8 traits; /* enum call_trait */
+};
+
+/* What else the programs must know about a call. */
+enum call_trait {
+	CALL_OPENS = 1,	       /* returns a descriptor of the file */
+	CALL_SPLITS_LENGTH = 2, /* the length is two arguments, the low half first */
 };
 
 /* An io_uring request, by opcode. */

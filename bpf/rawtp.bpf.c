@@ -14,6 +14,7 @@
 #include "lib/in_flight.bpf.h"
 #include "lib/user_string.bpf.h"
 #include "lib/path_walk.bpf.h"
+#include "lib/file.bpf.h"
 #include "lib/filter_path.bpf.h"
 #include "lib/identity.bpf.h"
 #include "lib/emit.bpf.h"
@@ -32,6 +33,8 @@ struct cgroup_record _cgroup_record = {0};
 struct segment _segment = {0};
 struct directory _directory = {0};
 struct ancestor _ancestor = {0};
+struct truth_record _truth_record = {0};
+struct file_info _file_info = {0};
 struct call _call = {0};
 struct request_call _request_call = {0};
 struct comm_filter _comm_filter = {0};
@@ -43,6 +46,7 @@ enum walk_status _walk_status = 0;
 enum abi _abi = 0;
 enum via _via = 0;
 enum call_condition _call_condition = 0;
+enum call_trait _call_trait = 0;
 enum enter_mark _enter_mark = 0;
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

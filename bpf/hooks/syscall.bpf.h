@@ -21,8 +21,10 @@ static __always_inline const volatile struct call *watched_call(struct task_stru
 
 /* Copies the call's operands from its arguments. */
 static __always_inline void read_operands(struct operands *operands, const volatile struct call *call,
-					  const struct arguments *arguments, __u32 flags)
+					  const struct arguments *arguments, __u32 flags, __u32 abi)
 {
+	__u64 length = arguments->at[call->length & 7];
+
 	operands->name = arguments->at[call->path & 7];
 	operands->new_name = arguments->at[call->new_path & 7];
 	operands->dfd = call->dfd ? arguments->at[call->dfd & 7] : AT_FDCWD;
@@ -31,6 +33,11 @@ static __always_inline void read_operands(struct operands *operands, const volat
 	operands->has_name = call->path;
 	operands->has_new_name = call->new_path;
 	operands->has_no_dfd = 0;
+	operands->has_length = call->length;
+	if (abi == ABI_COMPAT)
+		length = call->traits & CALL_SPLITS_LENGTH ? length | arguments->at[(call->length + 1) & 7] << 32
+							    : (__u64)(__s64)(__s32)length;
+	operands->length = length;
 }
 
 /*
@@ -46,7 +53,7 @@ static __always_inline bool fill_record(struct call_state *state, struct counter
 		return false;
 	}
 	state->record.via = VIA_SYSCALL;
-	read_operands(&state->operands, call, &state->arguments, flags);
+	read_operands(&state->operands, call, &state->arguments, flags, state->record.abi);
 	begin_record(state, counted, cpu, task);
 	return append_segments(state, counted, slot, false, task);
 }
@@ -153,6 +160,8 @@ static __always_inline void report_unseen(struct call_state *state, __u32 cpu, _
 		return;
 	if (has_result(task))
 		append_result(&state->segments, ret);
+	if (cfg_files && call->traits & CALL_OPENS && ret >= 0)
+		append_opened(slot, ret);
 	send_record(state, counted);
 }
 
@@ -218,16 +227,18 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 	record->nr = nr & ~X32_BIT;
 	record->abi = abi;
 	record->lost_exits = state->lost_exits_unreported;
-	bytes = sizeof(*record);
+	record->is_created = 0;
+	segments = &state->segments;
+	segments->end = 0;
+	if (cfg_files && call->traits & CALL_OPENS && ret >= 0)
+		record->is_created = append_opened(slot, ret);
 	if (decided == CALL_FAULT) {
-		segments = &state->segments;
-		segments->end = 0;
 		if (call->path)
 			append_name(segments, SEGMENT_FILENAME, (const void *)arguments->at[call->path & 7]);
 		if (call->new_path)
 			append_name(segments, SEGMENT_NEW_FILENAME, (const void *)arguments->at[call->new_path & 7]);
-		bytes += within_segments(segments->end);
 	}
+	bytes = sizeof(*record) + within_segments(segments->end);
 	if (!bpf_ringbuf_output(&events, record, bytes, 0)) {
 		state->lost_exits_unreported = 0;
 	} else {

@@ -208,8 +208,7 @@ static __always_inline bool append_pseudo(struct segments *segments, const struc
 		return false;
 	if (bpf_probe_read_kernel(directory + 1, bytes, name))
 		return false;
-	directory->root_bytes = NO_ROOT;
-	directory->is_deleted = 0;
+	*directory = (struct directory){.root_bytes = NO_ROOT};
 	end_segment(segments, head, SEGMENT_EXE, WALK_PSEUDO, sizeof(*directory) + bytes);
 	return true;
 }
@@ -228,7 +227,7 @@ static __always_inline void append_exe(struct segments *segments, __u32 slot, co
 			append_walk(slot, SEGMENT_EXE);
 		}
 	} else {
-		((struct directory *)(head + 1))->root_bytes = NO_ROOT;
+		*(struct directory *)(head + 1) = (struct directory){.root_bytes = NO_ROOT};
 		end_segment(segments, head, SEGMENT_EXE, WALK_NONE, sizeof(struct directory));
 	}
 }

@@ -38,7 +38,8 @@ struct operands {
 	__u8 has_name;
 	__u8 has_new_name;
 	__u8 has_no_dfd;
-	__u8 reserved;
+	__u8 has_length;
+	__s64 length;
 };
 
 /* The places in the kernel and the process where exe and argv are read from. */

@@ -51,6 +51,8 @@ const volatile bool cfg_results = true;
 const volatile bool cfg_is_preemptible = false;
 /* Whether directories are resolved. */
 const volatile bool cfg_paths = true;
+/* Whether walks tell the file system, and files are read. */
+const volatile bool cfg_files = false;
 /* Whether the rest of the fixed record is filled, and which optional segments are appended. */
 const volatile bool cfg_identity = true;
 const volatile bool cfg_exe = true;

@@ -58,7 +58,7 @@ struct Group {
 /// A record batch as it grows.
 #[derive(Debug)]
 pub struct BatchBuilder {
-    groups: [Group; 4],
+    groups: [Group; Scope::COUNT],
     last: Option<Previous>,
     rows: usize,
     /// The rows there is room for, apart from values of variable length.

@@ -57,6 +57,7 @@ pub(super) fn configure(
     }
     rodata.cfg_cpus = cpus;
     rodata.cfg_paths = config.fields.any(&fields::PATHS) || config.filters.has_paths();
+    rodata.cfg_files = config.fields.any(&fields::TRUTH);
     rodata.cfg_identity = config.fields.any(&fields::IDENTITY);
     rodata.cfg_exe = config.fields.contains(Key::Exe);
     rodata.cfg_argv = config.fields.any(&fields::ARGV);

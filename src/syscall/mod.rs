@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use syscalls::{aarch64, arm, x86, x86_64};
 
-use crate::skel::types::{self, call, call_condition, request_call};
+use crate::skel::types::{self, call, call_condition, call_trait, request_call};
 
 /// A system call table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,8 +139,28 @@ impl PartialEq for Call {
 
 const fn watched(name: &'static str, action: Action, condition: call_condition, at: [u8; 5]) -> Call {
     let [dfd, path, flags, new_dfd, new_path] = at;
-    let shape = call { condition: condition.0 as u8, dfd, path, flags, new_dfd, new_path, reserved: [0; 2] };
+    let shape = call { condition: condition.0 as u8, dfd, path, flags, new_dfd, new_path, length: 0, traits: 0 };
     Call { name, action, shape }
+}
+
+/// A call that opens the file and returns its descriptor.
+const fn opening(mut opened: Call) -> Call {
+    opened.shape.traits = call_trait::CALL_OPENS.0 as u8;
+    opened
+}
+
+/// A call with the file's new size as its argument at `length`.
+const fn sizing(mut sized: Call, length: u8) -> Call {
+    sized.shape.length = length;
+    sized
+}
+
+/// A call whose new size takes two arguments, as 32-bit programs pass 64 bits. On arm the first of them is one with an
+/// odd number.
+const fn sizing_in_halves(mut sized: Call) -> Call {
+    sized.shape.length = if cfg!(target_arch = "x86_64") { 2 } else { 3 };
+    sized.shape.traits = call_trait::CALL_SPLITS_LENGTH.0 as u8;
+    sized
 }
 
 /// Every call that can be watched: unlink(2), rmdir(2), rename(2), truncate(2), open(2), openat2(2).
@@ -156,14 +176,14 @@ pub const CALLS: &[Call] = {
         watched("rename", Rename, ALWAYS, [0, 1, 0, 0, 2]),
         watched("renameat", Rename, ALWAYS, [1, 2, 0, 3, 4]),
         watched("renameat2", Rename, ALWAYS, [1, 2, 5, 3, 4]),
-        watched("truncate", Truncate, ALWAYS, [0, 1, 0, 0, 0]),
-        watched("truncate64", Truncate, ALWAYS, [0, 1, 0, 0, 0]),
-        watched("ftruncate", Truncate, ALWAYS, [1, 0, 0, 0, 0]),
-        watched("ftruncate64", Truncate, ALWAYS, [1, 0, 0, 0, 0]),
-        watched("open", Truncate, O_TRUNC, [0, 1, 2, 0, 0]),
-        watched("openat", Truncate, O_TRUNC, [1, 2, 3, 0, 0]),
-        watched("openat2", Truncate, HOW, [1, 2, 3, 0, 0]),
-        watched("creat", Truncate, ALWAYS, [0, 1, 0, 0, 0]),
+        sizing(watched("truncate", Truncate, ALWAYS, [0, 1, 0, 0, 0]), 2),
+        sizing_in_halves(watched("truncate64", Truncate, ALWAYS, [0, 1, 0, 0, 0])),
+        sizing(watched("ftruncate", Truncate, ALWAYS, [1, 0, 0, 0, 0]), 2),
+        sizing_in_halves(watched("ftruncate64", Truncate, ALWAYS, [1, 0, 0, 0, 0])),
+        opening(watched("open", Truncate, O_TRUNC, [0, 1, 2, 0, 0])),
+        opening(watched("openat", Truncate, O_TRUNC, [1, 2, 3, 0, 0])),
+        opening(watched("openat2", Truncate, HOW, [1, 2, 3, 0, 0])),
+        opening(watched("creat", Truncate, ALWAYS, [0, 1, 0, 0, 0])),
     ]
 };
 

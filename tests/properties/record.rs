@@ -7,7 +7,7 @@ use _core::record::segments::{Directory, Name, NameStatus, Segments, WalkStatus}
 use _core::record::{
     DISCARDED, Record, cgroup_record, completion_record, enter_record, exit_record, parse, record_at, same_identity,
 };
-use _core::skel::types::{name_status, record_kind, segment_kind, walk_status};
+use _core::skel::types::{directory, name_status, record_kind, segment_kind, walk_status};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -18,7 +18,14 @@ type Written = (u16, u16, Vec<u8>);
 
 /// Known kinds and unknown ones; what they hold is long enough for a directory's own beginning.
 fn written() -> impl Strategy<Value = Written> {
-    (0..9_u16, 0..6_u16, vec(any::<u8>(), 8..60))
+    (0..16_u16, 0..6_u16, vec(any::<u8>(), size_of::<directory>()..80), any::<u32>()).prop_map(
+        |(kind, status, mut content, above)| {
+            let names = (content.len() - size_of::<directory>()) as u32;
+            let at = offset_of!(directory, above_bytes);
+            content[at..at + 4].copy_from_slice(&(above % (names + 1)).to_ne_bytes());
+            (kind, status, content)
+        },
+    )
 }
 
 fn segment(run: &mut Vec<u8>, (kind, status, content): &Written) {
@@ -55,7 +62,7 @@ fn name((_, status, bytes): &Written) -> Name<'_> {
     Name { status, bytes }
 }
 
-fn directory((_, status, bytes): &Written) -> Directory<'_> {
+fn walk((_, status, bytes): &Written) -> Directory<'_> {
     let status = match walk_status((*status).into()) {
         walk_status::WALK_WHOLE => WalkStatus::Whole,
         walk_status::WALK_DELETED => WalkStatus::Deleted,
@@ -66,7 +73,8 @@ fn directory((_, status, bytes): &Written) -> Directory<'_> {
         _ => WalkStatus::Partial,
     };
     let root_bytes = u32::from_ne_bytes(bytes[..4].try_into().unwrap());
-    Directory { status, root_bytes: (root_bytes != u32::MAX).then_some(root_bytes), names: &bytes[8..] }
+    let names = size_of::<directory>()..bytes.len() - u32_at(bytes, offset_of!(directory, above_bytes)) as usize;
+    Directory { status, root_bytes: (root_bytes != u32::MAX).then_some(root_bytes), names: &bytes[names] }
 }
 
 /// The last of each kind.
@@ -82,7 +90,7 @@ fn expected(segments: &[Written]) -> Told<'_> {
     let ancestors = last(segment_kind::SEGMENT_ANCESTORS).map_or(b"".as_slice(), |(_, _, content)| content);
     let result = last(segment_kind::SEGMENT_RESULT).and_then(|(_, _, content)| content.first_chunk());
     let result = result.map(|bytes| i64::from_ne_bytes(*bytes));
-    (names.map(|kind| last(kind).map(name)), directories.map(|kind| last(kind).map(directory)), ancestors, result)
+    (names.map(|kind| last(kind).map(name)), directories.map(|kind| last(kind).map(walk)), ancestors, result)
 }
 
 /// What segments tell: names, directories, ancestors, a result.
