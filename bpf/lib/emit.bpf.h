@@ -47,7 +47,7 @@ __noinline int append_path(__u32 slot, __u32 is_new, __u32 in_kernel)
 	struct path directory;
 	const void *name;
 	__u32 name_at = NOWHERE, walk_at;
-	bool has_name;
+	bool has_name, is_absolute;
 	__s32 dfd;
 
 	if (!state)
@@ -67,10 +67,10 @@ __noinline int append_path(__u32 slot, __u32 is_new, __u32 in_kernel)
 	if (!cfg_paths)
 		return 0;
 	walk_at = segments->end;
-	if (has_name && head->bytes && *(__u8 *)(head + 1) == '/') {
+	is_absolute = has_name && head->bytes && *(__u8 *)(head + 1) == '/';
+	if (is_absolute) {
 		walk_from_root(slot);
 		append_walk(slot, kind);
-		in_kernel = 0;
 	} else if (!state->operands.has_no_dfd && directory_of(current_task(), dfd, &directory)) {
 		walk_from(slot, directory.dentry, mount_of(directory.mnt));
 		/*
@@ -86,7 +86,7 @@ __noinline int append_path(__u32 slot, __u32 is_new, __u32 in_kernel)
 	 * A request's relative name is resolved when the request runs, which a process can put off and change its
 	 * directory meanwhile. So it could be any path.
 	 */
-	if (in_kernel)
+	if (in_kernel && !is_absolute)
 		segments->is_wanted = 1;
 	if (cfg_path_count && !segments->is_wanted)
 		segments->is_wanted = may_be_wanted(slot, name_at, walk_at < segments->end ? walk_at : NOWHERE);

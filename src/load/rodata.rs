@@ -110,15 +110,5 @@ pub(super) fn patch(open: &mut OpenRawtpSkel<'_>) -> libbpf_rs::Result<()> {
     if failed != 0 {
         return Err(libbpf_rs::Error::from_raw_os_error(-failed));
     }
-    let progs = &mut open.progs;
-    for program in [
-        &mut progs.handle_sys_enter,
-        &mut progs.trace_sys_enter,
-        &mut progs.handle_sys_exit,
-        &mut progs.trace_sys_exit,
-        &mut progs.handle_request,
-    ] {
-        patch_calls(program, VmlinuxBtf::type_ids())?;
-    }
-    Ok(())
+    patch_calls(open.open_object_mut(), VmlinuxBtf::type_ids())
 }

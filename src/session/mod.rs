@@ -128,7 +128,7 @@ impl Session {
 
     /// The reader's counters.
     #[must_use]
-    pub fn counts(&self) -> &ReaderCounters {
+    pub fn reader_counters(&self) -> &ReaderCounters {
         &self.reader_counters
     }
 

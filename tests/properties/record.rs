@@ -1,4 +1,4 @@
-//! What was written is what is read, and nothing else is a reason to panic.
+//! Records are read as they were written. Bytes that are no record cause no panic.
 
 use std::mem::offset_of;
 
@@ -13,10 +13,10 @@ use proptest::prelude::*;
 
 use crate::{cases, sound};
 
-/// A segment as it is written: kind, status, content.
+/// A segment to write: its kind, status and content.
 type Written = (u16, u16, Vec<u8>);
 
-/// Known kinds and unknown ones; what they hold is long enough for a directory's own beginning.
+/// Makes segments of known and unknown kinds. Their content is never shorter than the header of a directory.
 fn written() -> impl Strategy<Value = Written> {
     (0..16_u16, 0..6_u16, vec(any::<u8>(), size_of::<directory>()..80), any::<u32>()).prop_map(
         |(kind, status, mut content, above)| {
@@ -77,7 +77,7 @@ fn walk((_, status, bytes): &Written) -> Directory<'_> {
     Directory { status, root_bytes: (root_bytes != u32::MAX).then_some(root_bytes), names: &bytes[names] }
 }
 
-/// The last of each kind.
+/// Returns the values of these segments. Of several segments of one kind the last one counts.
 fn expected(segments: &[Written]) -> Told<'_> {
     let last = |kind: segment_kind| segments.iter().rfind(|written| u32::from(written.0) == kind.0);
     let names = [segment_kind::SEGMENT_FILENAME, segment_kind::SEGMENT_NEW_FILENAME, segment_kind::SEGMENT_ARGV];
@@ -93,7 +93,7 @@ fn expected(segments: &[Written]) -> Told<'_> {
     (names.map(|kind| last(kind).map(name)), directories.map(|kind| last(kind).map(walk)), ancestors, result)
 }
 
-/// What segments tell: names, directories, ancestors, a result.
+/// The values of segments: names, directories, ancestors and a result.
 type Told<'a> = ([Option<Name<'a>>; 3], [Option<Directory<'a>>; 4], &'a [u8], Option<i64>);
 
 fn told<'a>(segments: &Segments<'a>) -> Told<'a> {
@@ -110,12 +110,13 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_ne_bytes(bytes[at..at + 8].try_into().unwrap())
 }
 
-/// They are of no use to the fuzzer once a record has another layout: `fuzz/seeds.rs` makes them anew.
+/// Seeds of an old layout are of no use to the fuzzer. When the layout of records changes, `fuzz/seeds.rs` must make
+/// them again.
 #[test]
 fn the_fuzzers_seeds_are_records_of_this_layout() {
     let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/record");
     if !std::path::Path::new(seeds).ancestors().nth(2).unwrap().exists() {
-        // A source distribution is without the fuzzer.
+        // A source distribution does not contain the fuzzer.
         return;
     }
     for seed in std::fs::read_dir(seeds).unwrap().map(Result::unwrap) {
@@ -127,7 +128,8 @@ fn the_fuzzers_seeds_are_records_of_this_layout() {
                 exes.extend(enter.segments.exe().map(|exe| exe.names.to_vec()));
             }
         }
-        // The first record of a process tells what it runs; of several threads, the first that are under way at once.
+        // The first record of a process carries its exe. If several threads make their first calls at once, each of
+        // these records does.
         assert!(position == run.len() && !exes.is_empty(), "{seed:?}");
         assert!(exes.iter().all(|exe| exe == b"seeds\0tmp\0"), "{seed:?}");
     }
