@@ -17,6 +17,7 @@
 #include "lib/file.bpf.h"
 #include "lib/filter_path.bpf.h"
 #include "lib/identity.bpf.h"
+#include "lib/mounts.bpf.h"
 #include "lib/emit.bpf.h"
 #include "lib/io_uring_abi.bpf.h"
 #include "hooks/cgroup.bpf.h"
@@ -38,7 +39,8 @@ struct file_info _file_info = {0};
 struct call _call = {0};
 struct request_call _request_call = {0};
 struct comm_filter _comm_filter = {0};
-struct path_filter _path_filter = {0};
+struct place_filter _place_filter = {0};
+struct mounts_record _mounts_record = {0};
 enum record_kind _record_kind = 0;
 enum segment_kind _segment_kind = 0;
 enum name_status _name_status = 0;

@@ -24,6 +24,7 @@ enum record_kind {
 	RECORD_COMPLETION = 3,
 	RECORD_CGROUP = 4,
 	RECORD_TRUTH = 5,
+	RECORD_MOUNTS = 6,
 };
 
 enum segment_kind {
@@ -146,6 +147,14 @@ struct completion_record {
 	__u64 seq;
 	__u64 ts_ns;
 	__s64 ret; /* NO_RESULT if it ended without one */
+};
+
+/* A mount namespace whose mounts user space does not know yet, and two processes in it. It is no event. */
+struct mounts_record {
+	__u32 kind;
+	__u32 mnt_ns;
+	__u32 pid;
+	__u32 ppid;
 };
 
 /*

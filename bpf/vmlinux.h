@@ -128,6 +128,7 @@ struct mount;
 struct mnt_namespace {
 	struct ns_common ns;
 	struct mount *root;
+	__u64 event;
 };
 
 struct nsproxy {

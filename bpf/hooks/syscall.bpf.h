@@ -34,6 +34,7 @@ static __always_inline void read_operands(struct operands *operands, const volat
 	operands->has_new_name = call->new_path;
 	operands->has_no_dfd = 0;
 	operands->has_length = call->length;
+	operands->follows = !!(call->traits & CALL_FOLLOWS);
 	if (abi == ABI_COMPAT)
 		length = call->traits & CALL_SPLITS_LENGTH ? length | arguments->at[(call->length + 1) & 7] << 32
 							    : (__u64)(__s64)(__s32)length;
@@ -103,12 +104,12 @@ static __always_inline int on_enter(__u32 nr, struct pt_regs *regs)
 		return 0;
 	task = current_task();
 	call = watched_call(task, nr, &abi);
-	if (!call)
+	if (!call || call->condition == CALL_MOUNTS)
 		return 0;
 	cpu = bpf_get_smp_processor_id();
 	counted = bpf_map_lookup_elem(&counters, &cpu);
 	state = bpf_map_lookup_elem(&call_states, &cpu);
-	if (!counted || !state || is_closed)
+	if (!counted || !state || live.is_closed)
 		return 0;
 	/* Otherwise the call's exit reports it, or nobody does when results are not watched. */
 	if (take_state(state))
@@ -173,7 +174,7 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 	struct exit_record *record;
 	struct counters *counted;
 	struct call_state *state, *entry;
-	struct task_struct *task;
+	struct task_struct *task, *pointers;
 	__u32 cpu, slot, abi, flags;
 	__u8 *decision, decided;
 	__u64 bytes;
@@ -184,6 +185,11 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 	call = watched_call(task, nr, &abi);
 	if (!call)
 		return 0;
+	if (call->condition == CALL_MOUNTS) {
+		pointers = untrusted(task, cfg_task_type);
+		report_mounts(mnt_ns_of(task, pointers), task, pointers);
+		return 0;
+	}
 	cpu = bpf_get_smp_processor_id();
 	slot = cfg_exit_slots + cpu;
 	state = bpf_map_lookup_elem(&call_states, &slot);
@@ -209,7 +215,7 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 		state->record.abi = abi;
 		counted = bpf_map_lookup_elem(&counters, &cpu);
 		entry = bpf_map_lookup_elem(&call_states, &cpu);
-		if (!counted || !entry || is_closed)
+		if (!counted || !entry || live.is_closed)
 			return 0;
 		if (take_state(entry))
 			report_unseen(state, cpu, slot, task, counted, call, ret);

@@ -28,9 +28,13 @@ static __always_inline void begin_record(struct call_state *state, struct counte
 		fill_exec_source(&state->exec, task, pointers);
 		state->exec.is_sent = is_exec_sent(record, &state->exec);
 	}
+	if (cfg_files) {
+		record->mnt_ns = mnt_ns_of(task, pointers);
+		report_mounts(record->mnt_ns, task, pointers);
+	}
 	state->segments.end = 0;
 	state->segments.has_fault = 0;
-	state->segments.is_wanted = !cfg_path_count;
+	state->segments.is_wanted = !cfg_has_paths;
 }
 
 /*
@@ -44,7 +48,7 @@ __noinline int append_path(__u32 slot, __u32 is_new, __u32 in_kernel)
 	__u16 kind = is_new ? SEGMENT_NEW_DIRECTORY : SEGMENT_DIRECTORY;
 	struct segments *segments;
 	struct segment *head;
-	struct path directory;
+	struct path directory = {};
 	const void *name;
 	__u32 name_at = NOWHERE, walk_at;
 	bool has_name, is_absolute;
@@ -88,7 +92,10 @@ __noinline int append_path(__u32 slot, __u32 is_new, __u32 in_kernel)
 	 */
 	if (in_kernel && !is_absolute)
 		segments->is_wanted = 1;
-	if (cfg_path_count && !segments->is_wanted)
+	/* A file with more names than one can be wanted by another of them. */
+	if (cfg_has_paths && !has_name && BPF_CORE_READ(directory.dentry, d_inode, i_nlink) > 1)
+		segments->is_wanted = 1;
+	if (cfg_has_paths && !segments->is_wanted)
 		segments->is_wanted = may_be_wanted(slot, name_at, walk_at < segments->end ? walk_at : NOWHERE);
 	return 0;
 }
@@ -102,7 +109,7 @@ static __always_inline bool append_segments(struct call_state *state, struct cou
 	append_path(slot, false, in_kernel);
 	if (state->operands.has_new_name)
 		append_path(slot, true, in_kernel);
-	if (cfg_path_count && !state->segments.is_wanted) {
+	if (cfg_has_paths && !state->segments.is_wanted) {
 		counted->filtered++;
 		counted->seq--;
 		return false;

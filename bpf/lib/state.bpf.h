@@ -22,11 +22,8 @@ struct {
 	__type(value, struct counters);
 } counters SEC(".maps");
 
-/*
- * The switch that stops the counting. Once it is set, a program that begins neither counts nor sends anything. It is in
- * a map of its own because user space writes it.
- */
-volatile __u32 is_closed SEC(".data.closed") = 0;
+/* It is in a map of its own because user space writes it. */
+volatile struct live_config live SEC(".data.live") = {};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -544,7 +544,7 @@ def _load(
 ) -> tuple[int, list[tuple[str, str | None, str | None]], list[int], list[int], list[int]]:
     """Loads and attaches for another process, as :class:`Tracer` does for its own; ``without``: its pid, to leave it
     out; ``tell_cgroups``: whether it may learn which cgroups come and go, whoever they belong to. Gives how many slots
-    the counters have; the coverage; and descriptors, which are the caller's to close: ring, counters and switch; links;
+    the counters have; the coverage; and descriptors, which are the caller's to close: ring, counters and live configuration; links;
     programs."""
 
 def _load_rejected() -> None:

@@ -4,17 +4,19 @@
 //! * `hook`: raw or classic tracepoints
 //! * `outcome`: the filter by result
 //! * `path_filter`: one path or glob of the filter by path
+//! * `wanted_places`: the places that the path filters lead to
 
 pub mod filters;
 pub mod hook;
 pub mod outcome;
 pub mod path_filter;
+pub mod wanted_places;
 
 use crate::config::filters::Filters;
 use crate::config::hook::Hook;
 use crate::config::outcome::Outcome;
 use crate::error::{Error, Result};
-use crate::fields::Fields;
+use crate::fields::{Fields, TRUTH};
 use crate::ring::chunk::CHUNK_BYTES;
 use crate::sys::mmap::page_bytes;
 use crate::syscall::{CALLS, Call, by_name, numbers};
@@ -83,6 +85,12 @@ fn check_queue_bytes(value: i64) -> Result<usize> {
 }
 
 impl Config {
+    /// Whether the programs tell about the files themselves: for the keys of what the kernel did, or for a filter by path.
+    #[must_use]
+    pub fn wants_files(&self) -> bool {
+        self.fields.any(&TRUTH) || self.filters.has_paths()
+    }
+
     /// Checks the caller's arguments.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use crate::event::file_facts::{FileFacts, FileInfo};
 use crate::event::real_paths::RealPaths;
 use crate::event::{Event, command};
 use crate::fields::{CGROUP, Fields, Key, PATHS, REAL_PATHS, Scope, TRUTH};
+use crate::mounts::snapshots::Snapshots;
 use crate::path::resolve::{PathKind, Paths};
 use crate::record::segments::{Name, NameStatus};
 use crate::sys::errno;
@@ -91,6 +92,11 @@ impl Values {
     /// Takes the kernel's reports about cgroups from `reports`.
     pub fn learn_from(&mut self, reports: Arc<CgroupReports>) {
         self.workloads.learn_from(reports);
+    }
+
+    /// Takes the mounts of other namespaces from `snapshots`.
+    pub fn learn_mounts_from(&mut self, snapshots: Arc<Snapshots>) {
+        self.real_paths.learn_from(snapshots);
     }
 
     /// The wanted keys.
@@ -206,9 +212,9 @@ impl Values {
             Key::NewPath => self.new_paths.path().into(),
             Key::PathKind => self.path_kind().as_str().into(),
             Key::HostPath => self.paths.host_path().into(),
-            Key::RealPath => self.real_paths.path().into(),
-            Key::NewRealPath => self.real_paths.new_path().into(),
-            Key::RealPathBy => self.real_paths.by().into(),
+            Key::RealPath => self.real_paths.path(event).into(),
+            Key::NewRealPath => self.real_paths.new_path(event).into(),
+            Key::RealPathBy => self.real_paths.by(event).into(),
             Key::Dev => self.file().map(FileInfo::dev).into(),
             Key::Ino => self.file().map(|file| file.ino).into(),
             Key::Generation => self.file().map(|file| file.generation).into(),

@@ -172,7 +172,7 @@ impl Join {
                     }
                 }
                 // The drain thread has read the former already.
-                Record::Cgroup(_) | Record::Truth(_) => {}
+                Record::Cgroup(_) | Record::Mounts(_) | Record::Truth(_) => {}
             }
         }
     }

@@ -11,7 +11,9 @@ use std::ptr;
 
 use crate::error::Malformed;
 use crate::record::segments::Segments;
-pub use crate::skel::types::{cgroup_record, completion_record, enter_record, exit_record, truth_record};
+pub use crate::skel::types::{
+    cgroup_record, completion_record, enter_record, exit_record, mounts_record, truth_record,
+};
 use crate::skel::types::{enter_mark, record_kind};
 
 type Result<T> = std::result::Result<T, Malformed>;
@@ -133,6 +135,8 @@ pub enum Record<'a> {
     Cgroup(Cgroup<'a>),
     /// What the kernel does for a call.
     Truth(Truth<'a>),
+    /// A mount namespace whose mounts are not known yet. It belongs to no call.
+    Mounts(&'a mounts_record),
 }
 
 /// What the kernel does for a call.
@@ -183,6 +187,9 @@ pub fn parse(bytes: &[u8]) -> Result<Record<'_>> {
         Some(record_kind::RECORD_CGROUP) => {
             let (record, path) = split_aligned(bytes, "a cgroup record cut short")?;
             Ok(Record::Cgroup(Cgroup { record, path }))
+        }
+        Some(record_kind::RECORD_MOUNTS) => {
+            split_aligned(bytes, "a mounts record cut short").map(|(record, _)| Record::Mounts(record))
         }
         Some(record_kind::RECORD_TRUTH) => {
             let (record, rest) = split_aligned(bytes, "a truth record cut short")?;

@@ -145,8 +145,14 @@ const fn watched(name: &'static str, action: Action, condition: call_condition, 
 
 /// A call that opens the file and returns its descriptor.
 const fn opening(mut opened: Call) -> Call {
-    opened.shape.traits = call_trait::CALL_OPENS.0 as u8;
+    opened.shape.traits = (call_trait::CALL_OPENS.0 | call_trait::CALL_FOLLOWS.0) as u8;
     opened
+}
+
+/// A call that follows a symbolic link as the last component of its name.
+const fn following(mut call: Call) -> Call {
+    call.shape.traits |= call_trait::CALL_FOLLOWS.0 as u8;
+    call
 }
 
 /// A call with the file's new size as its argument at `length`.
@@ -159,7 +165,7 @@ const fn sizing(mut sized: Call, length: u8) -> Call {
 /// odd number.
 const fn sizing_in_halves(mut sized: Call) -> Call {
     sized.shape.length = if cfg!(target_arch = "x86_64") { 2 } else { 3 };
-    sized.shape.traits = call_trait::CALL_SPLITS_LENGTH.0 as u8;
+    sized.shape.traits |= call_trait::CALL_SPLITS_LENGTH.0 as u8;
     sized
 }
 
@@ -176,8 +182,8 @@ pub const CALLS: &[Call] = {
         watched("rename", Rename, ALWAYS, [0, 1, 0, 0, 2]),
         watched("renameat", Rename, ALWAYS, [1, 2, 0, 3, 4]),
         watched("renameat2", Rename, ALWAYS, [1, 2, 5, 3, 4]),
-        sizing(watched("truncate", Truncate, ALWAYS, [0, 1, 0, 0, 0]), 2),
-        sizing_in_halves(watched("truncate64", Truncate, ALWAYS, [0, 1, 0, 0, 0])),
+        following(sizing(watched("truncate", Truncate, ALWAYS, [0, 1, 0, 0, 0]), 2)),
+        following(sizing_in_halves(watched("truncate64", Truncate, ALWAYS, [0, 1, 0, 0, 0]))),
         sizing(watched("ftruncate", Truncate, ALWAYS, [1, 0, 0, 0, 0]), 2),
         sizing_in_halves(watched("ftruncate64", Truncate, ALWAYS, [1, 0, 0, 0, 0])),
         opening(watched("open", Truncate, O_TRUNC, [0, 1, 2, 0, 0])),
@@ -198,6 +204,10 @@ pub const TRUNCATE: &[&str] =
 /// The groups of calls, by their names.
 pub const GROUPS: &[(&str, &[&str])] = &[("delete", DELETE), ("rename", RENAME), ("truncate", TRUNCATE)];
 
+/// The calls that change what paths lead to in a mount namespace, or change the namespace: mount(2), umount(2),
+/// `move_mount(2)`, `pivot_root(2)`, unshare(2), setns(2). They are no events.
+pub const MOUNTING: &[&str] = &["mount", "umount2", "move_mount", "pivot_root", "unshare", "setns"];
+
 /// Finds a call that can be watched by its name.
 #[must_use]
 pub fn by_name(name: &str) -> Option<&'static Call> {
@@ -207,7 +217,13 @@ pub fn by_name(name: &str) -> Option<&'static Call> {
 /// Returns the call's numbers on this machine, in the native and the 32-bit table.
 #[must_use]
 pub fn numbers(call: &Call) -> [Option<u32>; 2] {
-    [Abi::NATIVE, Abi::COMPAT].map(|abi| abi.number(call.name))
+    numbers_of(call.name)
+}
+
+/// Returns the numbers of a call of this name, in the native and the 32-bit table.
+#[must_use]
+pub fn numbers_of(name: &str) -> [Option<u32>; 2] {
+    [Abi::NATIVE, Abi::COMPAT].map(|abi| abi.number(name))
 }
 
 /// The `io_uring` requests that can be watched: opcode (`include/uapi/linux/io_uring.h`), the call that does the same,
