@@ -28,7 +28,7 @@ static __always_inline void begin_record(struct call_state *state, struct counte
 		fill_exec_source(&state->exec, task, pointers);
 		state->exec.is_sent = is_exec_sent(record, &state->exec);
 	}
-	if (cfg_files) {
+	if (cfg_places) {
 		record->mnt_ns = mnt_ns_of(task, pointers);
 		report_mounts(record->mnt_ns, task, pointers);
 	}

@@ -76,9 +76,11 @@ __noinline int append_opened(__u32 slot, __s32 fd)
 	if (!file)
 		return 0;
 	append_file(&state->segments, SEGMENT_FILE, BPF_CORE_READ(file, f_path.dentry));
-	begin_walks(slot, task);
-	walk_from(slot, BPF_CORE_READ(file, f_path.dentry), mount_of(BPF_CORE_READ(file, f_path.mnt)));
-	append_walk(slot, SEGMENT_REAL);
+	if (cfg_places) {
+		begin_walks(slot, task);
+		walk_from(slot, BPF_CORE_READ(file, f_path.dentry), mount_of(BPF_CORE_READ(file, f_path.mnt)));
+		append_walk(slot, SEGMENT_REAL);
+	}
 	return !!(BPF_CORE_READ(file, f_mode) & FMODE_CREATED);
 }
 

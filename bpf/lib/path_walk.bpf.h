@@ -501,7 +501,7 @@ __noinline int append_walk(__u32 slot, __u32 kind)
 	directory->mount_bytes = 0;
 	directory->above_bytes = 0;
 	directory->reserved = 0;
-	if (cfg_files && is_path && kind != SEGMENT_EXE)
+	if (cfg_places && is_path && kind != SEGMENT_EXE)
 		append_above(slot, walk->start - sizeof(*directory));
 	end_segment(segments, head, kind, status, sizeof(*directory) + walk->at - walk->start);
 	return root_bytes != NO_ROOT || status == WALK_PARTIAL;

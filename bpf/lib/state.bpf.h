@@ -48,8 +48,10 @@ const volatile bool cfg_results = true;
 const volatile bool cfg_is_preemptible = false;
 /* Whether directories are resolved. */
 const volatile bool cfg_paths = true;
-/* Whether walks tell the file system, and files are read. */
+/* Whether files are read, and the sizes that truncations ask for. */
 const volatile bool cfg_files = false;
+/* Whether walks tell the places of files, and mount namespaces are reported. */
+const volatile bool cfg_places = false;
 /* Whether the rest of the fixed record is filled, and which optional segments are appended. */
 const volatile bool cfg_identity = true;
 const volatile bool cfg_exe = true;

@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::fields::{Fields, TRUTH};
 use crate::ring::chunk::CHUNK_BYTES;
 use crate::sys::mmap::page_bytes;
-use crate::syscall::{CALLS, Call, by_name, numbers};
+use crate::syscall::{Action, CALLS, Call, by_name, numbers};
 
 /// A checked configuration.
 #[derive(Debug, Clone)]
@@ -85,10 +85,16 @@ fn check_queue_bytes(value: i64) -> Result<usize> {
 }
 
 impl Config {
-    /// Whether the programs tell about the files themselves: for the keys of what the kernel did, or for a filter by path.
+    /// Whether the programs tell the places of files: for the keys of what the kernel did, or for a filter by path.
     #[must_use]
-    pub fn wants_files(&self) -> bool {
+    pub fn wants_places(&self) -> bool {
         self.fields.any(&TRUTH) || self.filters.has_paths()
+    }
+
+    /// Whether truncations that lose nothing are left out, which only their results show.
+    #[must_use]
+    pub fn drops_harmless(&self) -> bool {
+        self.results && self.syscalls.iter().any(|call| call.action == Action::Truncate)
     }
 
     /// Checks the caller's arguments.

@@ -9,7 +9,7 @@ use crate::config::path_filter::PathFilter;
 use crate::mounts::table::{MountTable, Place, is_at_or_below};
 use crate::path::glob_states::Glob;
 use crate::skel::types::place_filter;
-use crate::sys::cached_path::{Follow, look_up, push_path_of};
+use crate::sys::cached_path::{Follow, NotFound, look_up, push_path_of};
 
 /// The most bytes of a place that the programs compare (`PATH_FILTER_BYTES`).
 const COMPARED_BYTES: usize = 256;
@@ -18,6 +18,7 @@ const COMPARED_BYTES: usize = 256;
 #[derive(Debug, Default)]
 pub struct WantedPlaces {
     wanted: Vec<Wanted>,
+    unknown: Vec<Vec<u8>>,
 }
 
 /// The meaning of one path filter.
@@ -63,38 +64,48 @@ impl Meaning {
     }
 }
 
-/// Returns a path without the symbolic links in its part that exists; `None` if that is not known.
-fn real_path(root: &OwnedFd, path: &[u8], follow: Follow) -> Option<Vec<u8>> {
-    let mut left = path;
-    loop {
-        let mut real = Vec::new();
-        if look_up(root.as_fd(), left, follow, false).and_then(|fd| push_path_of(&fd, &mut real)).is_ok() {
-            real.extend_from_slice(&path[left.len()..]);
-            return Some(real);
-        }
-        let end = left.iter().rposition(|byte| *byte == b'/')?;
-        left = &left[..end];
-    }
+/// Finds out what paths without symbolic links are.
+struct Finder<'a> {
+    root: &'a OwnedFd,
+    /// The paths that are not in the kernel's cache.
+    unknown: &'a mut Vec<Vec<u8>>,
 }
 
-/// Returns the paths that a filter's path leads to.
-fn real_paths(root: &OwnedFd, path: &[u8]) -> Vec<Vec<u8>> {
-    let end = path.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
-    let name = real_path(root, &path[..end], Follow::All).map(|parent| [&parent, &path[end..]].concat());
-    let file = real_path(root, path, Follow::All);
-    let mut paths: Vec<_> = name.into_iter().chain(file).collect();
-    paths.dedup();
-    if paths.is_empty() {
-        paths.push(path.to_vec());
+impl Finder<'_> {
+    /// Returns a path without the symbolic links in its part that exists, as far as that is known.
+    fn real_path(&mut self, path: &[u8]) -> Vec<u8> {
+        let mut left = path;
+        loop {
+            let mut real = Vec::new();
+            let found = look_up(self.root.as_fd(), left, Follow::All, false).and_then(|fd| push_path_of(&fd, &mut real));
+            if found == Err(NotFound::Unknown) && left.len() == path.len() {
+                self.unknown.push(path.to_vec());
+            }
+            if found.is_ok() {
+                real.extend_from_slice(&path[left.len()..]);
+                return real;
+            }
+            let Some(end) = left.iter().rposition(|byte| *byte == b'/') else { return path.to_vec() };
+            left = &left[..end];
+        }
     }
-    paths
+
+    /// Returns the paths that a filter's path leads to.
+    fn real_paths(&mut self, path: &[u8]) -> Vec<Vec<u8>> {
+        let end = path.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+        let name = [&self.real_path(&path[..end]), &path[end..]].concat();
+        let mut paths = vec![name, self.real_path(path)];
+        paths.dedup();
+        paths
+    }
 }
 
 impl WantedPlaces {
     /// Creates the meaning of the filters, which [`WantedPlaces::refresh`] finds out.
     #[must_use]
     pub fn new(filters: Vec<PathFilter>) -> Self {
-        Self { wanted: filters.into_iter().map(|filter| Wanted { filter, path: None, glob: None }).collect() }
+        let wanted = filters.into_iter().map(|filter| Wanted { filter, path: None, glob: None }).collect();
+        Self { wanted, unknown: Vec::new() }
     }
 
     /// Whether there is no filter, so that every path is wanted.
@@ -106,15 +117,16 @@ impl WantedPlaces {
     /// Finds out what the filters mean now. Returns true if that has changed.
     pub fn refresh(&mut self, own: &MountTable, root: &OwnedFd) -> bool {
         let mut has_changed = false;
+        self.unknown.clear();
+        let mut finder = Finder { root, unknown: &mut self.unknown };
         for wanted in &mut self.wanted {
             if let Some(path) = wanted.filter.path() {
-                let meaning = Some(Meaning::new(real_paths(root, path), own));
+                let meaning = Some(Meaning::new(finder.real_paths(path), own));
                 has_changed |= wanted.path != meaning;
                 wanted.path = meaning;
             }
             if let Some(beginning) = wanted.filter.glob_beginning() {
-                let real = real_path(root, &beginning, Follow::All).unwrap_or(beginning);
-                let meaning = Meaning::new(vec![real], own);
+                let meaning = Meaning::new(vec![finder.real_path(&beginning)], own);
                 if wanted.glob.as_ref().is_none_or(|(known, _)| *known != meaning) {
                     has_changed = true;
                     let glob = wanted.filter.glob_at(&meaning.paths[0]);
@@ -123,6 +135,12 @@ impl WantedPlaces {
             }
         }
         has_changed
+    }
+
+    /// The paths of which the last look did not find out what they mean, because they are not in the kernel's cache.
+    #[must_use]
+    pub fn unknown(&self) -> &[Vec<u8>] {
+        &self.unknown
     }
 
     /// Whether the file at a place is wanted. `path` is one of its paths.

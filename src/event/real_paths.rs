@@ -13,6 +13,7 @@ use crate::event::Event;
 use crate::memory::probe_step;
 use crate::mounts::snapshots::Snapshots;
 use crate::mounts::table::{MountTable, Place, push_upwards};
+use crate::path::resolve::Paths;
 use crate::record::segments::{self, Directory, Name, NameStatus, WalkStatus};
 use crate::skel::types::call_trait;
 use crate::sys::cached_path::{self, Follow, NotFound, look_up, push_path_of};
@@ -111,6 +112,7 @@ struct Looker {
     root: Option<Arc<OwnedFd>>,
     kept: FxHashMap<Box<[u8]>, Kept>,
     key: Vec<u8>,
+    outside: Paths,
 }
 
 /// Returns the components of a name, without empty ones and `.`.
@@ -141,6 +143,12 @@ impl RealPaths {
     /// Reads this process's own mounts if they have changed. Returns true if it did.
     pub fn refresh(&mut self) -> bool {
         self.looker.refresh()
+    }
+
+    /// The mounts of other namespaces.
+    #[must_use]
+    pub fn snapshots(&self) -> &Arc<Snapshots> {
+        &self.looker.snapshots
     }
 
     /// This process's own mounts.
@@ -303,13 +311,25 @@ impl Looker {
 
     fn look_up_name(&mut self, out: &mut RealName, event: &Event<'_>, passed: &Passed<'_>, name: &[u8]) {
         let is_known = |walk: &Directory<'_>| !walk.is_cut() && walk.status != WalkStatus::Internal;
-        let root = event.enter.segments.root().or(passed.directory).filter(is_known);
-        let Some((_, above)) = root.map(|root| root.split()).filter(|(below, _)| below.is_some()) else { return };
+        let own_root = event.enter.segments.root().or(passed.directory).filter(is_known);
+        let Some((_, above)) = own_root.map(|root| root.split()).filter(|(below, _)| below.is_some()) else { return };
         let (mut root, mut target) = (Vec::new(), Vec::new());
+        let mut name = name;
+        let outside;
         push_upwards(&mut root, above);
         if name[0] != b'/' {
-            let Some((Some(below), _)) = passed.directory.filter(is_known).map(|directory| directory.split()) else { return };
-            push_upwards(&mut target, below);
+            let Some(directory) = passed.directory.filter(is_known) else { return };
+            if let (Some(below), _) = directory.split() {
+                push_upwards(&mut target, below);
+            } else {
+                // The process works outside of its root, and no call that looks a path up can. Where `..` leads is
+                // known without one.
+                self.outside.resolve(passed.name, passed.directory, event.enter.segments.root(), false);
+                let Some(path) = self.outside.host_path() else { return };
+                root.clear();
+                outside = path.to_vec();
+                name = &outside;
+            }
         }
         let last = parts(name).next_back();
         // A name that ends with `.`, `..` or a slash is that of the directory it leads to.

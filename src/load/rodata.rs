@@ -49,7 +49,7 @@ pub(super) fn configure(
             rodata.cfg_requests[opcode] = request;
         }
     }
-    if config.wants_files() && config.results {
+    if config.wants_places() && config.results {
         let shape = call { condition: call_condition::CALL_MOUNTS.0 as u8, ..Default::default() };
         for (table, nr) in MOUNTING.iter().flat_map(|name| numbers_of(name).into_iter().enumerate()) {
             let Some(nr) = nr.map(|nr| nr as usize) else { continue };
@@ -64,8 +64,9 @@ pub(super) fn configure(
         rodata.cfg_mount_type = ids.mount.unwrap_or(0);
     }
     rodata.cfg_cpus = cpus;
-    rodata.cfg_paths = config.fields.any(&fields::PATHS) || config.wants_files();
-    rodata.cfg_files = config.wants_files();
+    rodata.cfg_paths = config.fields.any(&fields::PATHS) || config.wants_places();
+    rodata.cfg_files = config.wants_places() || config.drops_harmless();
+    rodata.cfg_places = config.wants_places();
     rodata.cfg_identity = config.fields.any(&fields::IDENTITY);
     rodata.cfg_exe = config.fields.contains(Key::Exe);
     rodata.cfg_argv = config.fields.any(&fields::ARGV);

@@ -5,8 +5,10 @@
 //! not read that: a namespace can have a hundred thousand mounts, whoever made it. A thread of its own does.
 
 use std::collections::VecDeque;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -18,6 +20,7 @@ use rustc_hash::FxHashMap;
 use crate::memory::touch_thread_locals;
 use crate::mounts::table::MountTable;
 use crate::record::{Record, mounts_record, parse, record_at};
+use crate::sys::signals::Blocked;
 
 /// The most namespaces that are kept, and that wait to be read.
 const NAMESPACES: usize = 1024;
@@ -32,6 +35,8 @@ struct State {
     /// Namespaces whose mounts are to be read, and those that are being read.
     waiting: VecDeque<(u32, Option<File>)>,
     reading: Option<u32>,
+    /// Paths that are to be walked.
+    walks: VecDeque<Vec<u8>>,
     /// Whether the thread runs.
     is_started: bool,
     is_closed: bool,
@@ -125,17 +130,35 @@ impl Snapshots {
             return;
         }
         state.waiting.push_back((record.mnt_ns, file));
-        if !state.is_started {
-            let snapshots = Arc::clone(self);
-            let started = thread::Builder::new().name("rawtp-mounts".into()).spawn(move || snapshots.run());
-            state.is_started = started.is_ok();
-            if started.is_err() {
-                state.waiting.clear();
-                self.dropped.fetch_add(1, Ordering::Relaxed);
-            }
+        if !self.start(&mut state) {
+            state.waiting.clear();
+            self.dropped.fetch_add(1, Ordering::Relaxed);
         }
         drop(state);
         self.changed.notify_all();
+    }
+
+    /// Has the thread walk paths, so that they are in the kernel's cache. It may wait for a file system that does not
+    /// answer, which a reader must not.
+    pub fn walk(self: &Arc<Self>, paths: &[Vec<u8>]) {
+        let mut state = self.lock();
+        if state.walks.is_empty() && self.start(&mut state) {
+            state.walks.extend(paths.iter().cloned());
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    fn start(self: &Arc<Self>, state: &mut State) -> bool {
+        if !state.is_started {
+            let snapshots = Arc::clone(self);
+            // The drain thread has blocked its signals, which belong to Python's threads. A reader has not.
+            let blocked = Blocked::new();
+            let started = thread::Builder::new().name("rawtp-mounts".into()).spawn(move || snapshots.run());
+            drop(blocked);
+            state.is_started = started.is_ok();
+        }
+        state.is_started
     }
 
     /// The reading thread.
@@ -146,6 +169,12 @@ impl Snapshots {
             let Some((mnt_ns, file)) = state.waiting.pop_front() else {
                 if state.is_closed {
                     return;
+                }
+                if let Some(path) = state.walks.pop_front() {
+                    drop(state);
+                    let _ = fs::metadata(OsStr::from_bytes(&path));
+                    state = self.lock();
+                    continue;
                 }
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;

@@ -85,6 +85,11 @@ impl ResidualFilter {
         {
             programs.set_places(&self.wanted.filters());
         }
+        if !self.wanted.unknown().is_empty() {
+            self.real_paths.snapshots().walk(self.wanted.unknown());
+            // The next event looks again.
+            self.refreshed_ns = 0;
+        }
     }
 
     /// Returns the event with the losses of filtered events before it; `None` when it is filtered itself.
@@ -202,7 +207,7 @@ fn loses_nothing(event: &Event<'_>) -> bool {
 /// Lets the kernel walk the paths once, so that they are in its cache from then on. A file system that does not answer
 /// keeps it waiting.
 pub fn walk_once(paths: &[PathFilter]) {
-    for path in paths.iter().filter_map(PathFilter::path) {
-        let _ = fs::metadata(OsStr::from_bytes(path));
+    for path in paths.iter().flat_map(|path| [path.path().map(<[u8]>::to_vec), path.glob_beginning()]).flatten() {
+        let _ = fs::metadata(OsStr::from_bytes(&path));
     }
 }

@@ -29,7 +29,6 @@ use crate::session::ledger::Ledger;
 use crate::sys::close_on_fork::{CloseOnForkFd, generation};
 use crate::sys::fdinfo::missed;
 use crate::sys::membarrier::wait_for_programs;
-use crate::syscall::Action;
 
 #[derive(Debug)]
 struct Running {
@@ -91,9 +90,8 @@ impl Session {
             Drain::start(ring, Arc::clone(&queue), Arc::clone(&reports), Arc::clone(&mounts), lease.transpose()?)?;
         let reader_counters = Arc::new(ReaderCounters::default());
         walk_once(config.filters.paths());
-        let truncates = config.syscalls.iter().any(|call| call.action == Action::Truncate);
         let residual_filter = ResidualFilter::new(config.filters.outcome(), config.filters.paths().to_vec())
-            .without_harmless(truncates && config.wants_files())
+            .without_harmless(config.drops_harmless())
             .informing(&counters, &mounts);
         let reader = Reader::new(Arc::clone(&queue), Arc::clone(&reader_counters), residual_filter);
         let session = Self {
