@@ -191,7 +191,9 @@ mod tests {
         assert_eq!(beginning("/srv/{a,b}/x"), None);
         assert_eq!(filter("/srv/{a,b}/x").path(), Some(b"/srv/{a,b}/x".as_slice()));
         let mut moved = filter("/var/log/*.log").glob_at(b"/srv/[x]").unwrap();
-        assert!(moved.matches(b"/srv/[x]/a.log") && !moved.matches(b"/srv/x/a.log") && !moved.matches(b"/var/log/a.log"));
+        assert!(
+            moved.matches(b"/srv/[x]/a.log") && !moved.matches(b"/srv/x/a.log") && !moved.matches(b"/var/log/a.log")
+        );
         assert!(moved.may_match_below(b"/srv") && !moved.may_match_below(b"/srv/x"));
     }
 

@@ -77,7 +77,8 @@ impl Finder<'_> {
         let mut left = path;
         loop {
             let mut real = Vec::new();
-            let found = look_up(self.root.as_fd(), left, Follow::All, false).and_then(|fd| push_path_of(&fd, &mut real));
+            let found =
+                look_up(self.root.as_fd(), left, Follow::All, false).and_then(|fd| push_path_of(&fd, &mut real));
             if found == Err(NotFound::Unknown) && left.len() == path.len() {
                 self.unknown.push(path.to_vec());
             }
@@ -168,21 +169,30 @@ impl WantedPlaces {
     pub fn reads_like(&mut self, path: &[u8]) -> bool {
         self.wanted.iter_mut().any(|wanted| {
             wanted.filter.matches(path)
-                || wanted.path.as_ref().is_some_and(|meaning| meaning.paths.iter().any(|real| is_at_or_below(path, real)))
+                || wanted
+                    .path
+                    .as_ref()
+                    .is_some_and(|meaning| meaning.paths.iter().any(|real| is_at_or_below(path, real)))
                 || wanted.glob.as_mut().is_some_and(|(_, glob)| glob.matches(path))
         })
     }
 
     /// The paths of files that are wanted themselves, not only what is below them.
     pub fn paths(&self) -> impl Iterator<Item = &[u8]> {
-        self.wanted.iter().filter_map(|wanted| wanted.path.as_ref()).flat_map(|meaning| &meaning.paths).map(Vec::as_slice)
+        self.wanted
+            .iter()
+            .filter_map(|wanted| wanted.path.as_ref())
+            .flat_map(|meaning| &meaning.paths)
+            .map(Vec::as_slice)
     }
 
     /// Returns the places for the programs: those on the way to a wanted one, and the mounts below it.
     #[must_use]
     pub fn filters(&self) -> Vec<place_filter> {
-        let meanings = self.wanted.iter().flat_map(|wanted| [wanted.path.as_ref(), wanted.glob.as_ref().map(|(it, _)| it)]);
-        let mut places: Vec<_> = meanings.flatten().flat_map(|meaning| meaning.way.iter().chain(&meaning.places)).collect();
+        let meanings =
+            self.wanted.iter().flat_map(|wanted| [wanted.path.as_ref(), wanted.glob.as_ref().map(|(it, _)| it)]);
+        let mut places: Vec<_> =
+            meanings.flatten().flat_map(|meaning| meaning.way.iter().chain(&meaning.places)).collect();
         places.sort_by_key(|place| (place.dev, &place.path));
         places.dedup();
         places.into_iter().map(compared).collect()

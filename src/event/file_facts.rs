@@ -101,7 +101,8 @@ impl Event<'_> {
         let file = file.or_else(after);
         let is_rename = self.call().is_some_and(|call| call.action == Action::Rename);
         let is_same = || replaced.zip(file).is_some_and(|(one, other)| one.ino == other.ino);
-        let is_replacing = (is_rename && self.truth.is_some()).then(|| replaced.is_some() && !self.is_exchange() && !is_same());
+        let is_replacing =
+            (is_rename && self.truth.is_some()).then(|| replaced.is_some() && !self.is_exchange() && !is_same());
         let length = enter.length().or_else(|| self.opens_to_truncate().then_some(0));
         FileFacts { file, is_replacing, replaced: replaced.filter(|_| is_replacing == Some(true)), length }
     }

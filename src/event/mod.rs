@@ -256,7 +256,8 @@ mod tests {
             let exit = ret.map(|ret| exit_record { ret, ..Default::default() });
             let exit = exit.as_ref().map(Exit::new);
             let enter = Enter { record: &enter_record::default(), segments: Segments::default() };
-            let event = Event { enter: &enter, exit: exit.as_ref(), offset_ns: 0, exec: None, lost_before: 0, truth: None };
+            let event =
+                Event { enter: &enter, exit: exit.as_ref(), offset_ns: 0, exec: None, lost_before: 0, truth: None };
             (event.ret(), event.errno())
         };
         assert_eq!(of(None), (None, None));

@@ -14,6 +14,7 @@ use crate::memory::probe_step;
 use crate::mounts::snapshots::Snapshots;
 use crate::mounts::table::{MountTable, Place, push_upwards};
 use crate::path::resolve::Paths;
+use crate::record::Exit;
 use crate::record::segments::{self, Directory, Name, NameStatus, WalkStatus};
 use crate::skel::types::call_trait;
 use crate::sys::cached_path::{self, Follow, NotFound, look_up, push_path_of};
@@ -165,8 +166,9 @@ impl RealPaths {
     /// Finds both names of an event.
     pub fn resolve(&mut self, event: &Event<'_>) {
         self.refresh();
-        let (enter, exit) = (&event.enter.segments, event.exit.map(|exit| exit.segments()));
-        let opened = || exit.filter(|exit| exit.real().is_some()).or_else(|| Some(*enter).filter(|_| event.enter.is_at_exit()));
+        let (enter, exit) = (&event.enter.segments, event.exit.map(Exit::segments));
+        let opened =
+            || exit.filter(|exit| exit.real().is_some()).or_else(|| Some(*enter).filter(|_| event.enter.is_at_exit()));
         let seen = event.truth.copied().or_else(opened);
         let passed = Passed {
             name: event.filename(),
@@ -253,7 +255,8 @@ impl Looker {
 
     fn find(&mut self, out: &mut RealName, event: &Event<'_>, passed: &Passed<'_>) {
         out.clear();
-        let file = passed.real.or_else(|| passed.directory.map(|file| (file, passed.place)).filter(|_| passed.name.is_none()));
+        let file =
+            passed.real.or_else(|| passed.directory.map(|file| (file, passed.place)).filter(|_| passed.name.is_none()));
         if let Some((file, place)) = file {
             return self.take_file(out, event, file, place);
         }
@@ -343,7 +346,8 @@ impl Looker {
             target.push(b'/');
             target.extend_from_slice(part);
         }
-        let request = Request { mnt_ns: event.enter.record.mnt_ns, root: &root, target: &target, is_directory: !passed.follows };
+        let request =
+            Request { mnt_ns: event.enter.record.mnt_ns, root: &root, target: &target, is_directory: !passed.follows };
         let Some(found) = self.look_up_kept(&request, event.enter.record.ts_ns) else { return };
         out.place.clone_from(&found.place);
         out.state = State::LookUp;

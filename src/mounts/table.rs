@@ -1,4 +1,4 @@
-//! The mounts of one namespace, from the text of `/proc/PID/mountinfo` (proc_pid_mountinfo(5)).
+//! The mounts of one namespace, from the text of `/proc/PID/mountinfo` (see proc(5)).
 
 use crate::record::segments;
 
@@ -116,9 +116,8 @@ impl MountTable {
 
     /// Returns the mounts that a path runs through, from the root on. The path needs no symbolic link to be followed.
     fn way_to(&self, path: &[u8]) -> Vec<&Mount> {
-        let is_parent_known = |mount: &&Mount| {
-            mount.parent != mount.id && self.mounts.iter().any(|other| other.id == mount.parent)
-        };
+        let is_parent_known =
+            |mount: &&Mount| mount.parent != mount.id && self.mounts.iter().any(|other| other.id == mount.parent);
         let mut way: Vec<&Mount> = Vec::new();
         let mut next = self.mounts.iter().find(|mount| mount.point.is_empty() && !is_parent_known(mount));
         // No mount comes twice, whatever the text says.

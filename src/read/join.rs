@@ -126,7 +126,8 @@ impl Join {
                         let returned = returned.as_ref().map(Exit::new);
                         let exit = exit.as_ref().map(|(exit, _)| exit).or(returned.as_ref());
                         let exec = self.exec_cache.get(enter.record.pid).map(|exec| &**exec);
-                        let event = Event { enter, exit, offset_ns: chunk.offset_ns, exec, lost_before: 0, truth: None };
+                        let event =
+                            Event { enter, exit, offset_ns: chunk.offset_ns, exec, lost_before: 0, truth: None };
                         let result = deliver(&event, counters, make);
                         if result.is_err() {
                             take_off(&counters.decoded, 1);
@@ -312,7 +313,8 @@ fn finish<R>(
     let Record::Enter(enter) = &parse(&open.record)? else {
         return Err(Malformed("an open call that is no enter record").into());
     };
-    let event = Event { enter, exit, offset_ns: open.offset_ns, exec: open.exec.as_deref(), lost_before: 0, truth: None };
+    let event =
+        Event { enter, exit, offset_ns: open.offset_ns, exec: open.exec.as_deref(), lost_before: 0, truth: None };
     let result = deliver(&event, counters, make);
     if result.is_err() {
         add(&counters.pending, 1);

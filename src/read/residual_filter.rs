@@ -1,7 +1,7 @@
 //! The filters that the programs cannot decide alone: by the whole path, by result, and by what was lost.
 
-use std::fs;
 use std::ffi::OsStr;
+use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;

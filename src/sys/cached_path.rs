@@ -55,17 +55,12 @@ pub fn look_up(
     let links = if follow == Follow::All { RESOLVE_NO_MAGICLINKS } else { RESOLVE_NO_SYMLINKS };
     // SAFETY: all zeroes is a valid value of this struct of numbers.
     let mut how: libc::open_how = unsafe { std::mem::zeroed() };
-    how.flags = (libc::O_PATH | libc::O_CLOEXEC | if is_directory { libc::O_DIRECTORY } else { 0 }) as u64;
+    how.flags =
+        (libc::O_PATH | libc::O_CLOEXEC | if is_directory { libc::O_DIRECTORY } else { 0 }).cast_unsigned().into();
     how.resolve = RESOLVE_IN_ROOT | RESOLVE_CACHED | links;
     // SAFETY: an open descriptor, a C string, and a struct with its size.
     let fd = unsafe {
-        libc::syscall(
-            libc::SYS_openat2,
-            root.as_raw_fd(),
-            path.as_ptr(),
-            &raw const how,
-            size_of::<libc::open_how>(),
-        )
+        libc::syscall(libc::SYS_openat2, root.as_raw_fd(), path.as_ptr(), &raw const how, size_of::<libc::open_how>())
     };
     match i32::try_from(fd) {
         // SAFETY: the call has just opened it for us.
@@ -88,7 +83,7 @@ pub fn open_root() -> io::Result<OwnedFd> {
     }
 }
 
-/// The suffix of a file that is gone (`d_path`, fs/d_path.c).
+/// The suffix of a file that is gone (`d_path`, `fs/d_path.c`).
 const DELETED: &[u8] = b" (deleted)";
 
 /// Appends the path of an open file without any symbolic link; the root is "".

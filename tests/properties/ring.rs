@@ -101,7 +101,7 @@ proptest! {
     ) {
         let records = fitting(records, WORDS);
         let (data, producer) = laid(&records, start * 8, WORDS);
-        let mut expected = Run { end: start * 8, events: 0, cgroups: 0 };
+        let mut expected = Run { end: start * 8, events: 0, cgroups: 0, mounts: 0 };
         for record in records.iter().take_while(|record| record.flags != BUSY) {
             if expected.end + record.span() - start * 8 > max_bytes as u64 {
                 break;

@@ -252,7 +252,9 @@ fn texts_are_bounded() {
     cache.learn(&enter).unwrap();
     let exec = cache.get(0).map(|exec| &**exec);
     while !builder.is_full() {
-        builder.push(&Event { enter: &enter, exit: None, offset_ns: 0, exec, lost_before: 0, truth: None }, &mut values).unwrap();
+        builder
+            .push(&Event { enter: &enter, exit: None, offset_ns: 0, exec, lost_before: 0, truth: None }, &mut values)
+            .unwrap();
     }
     assert_eq!(builder.rows(), MAX_TEXT_BYTES / 1024);
 }
