@@ -4,7 +4,7 @@
 //! component. For other names the directory is looked up, in the kernel's cache alone (see [`cached_path`]).
 
 use std::mem;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -20,7 +20,7 @@ use crate::skel::types::call_trait;
 use crate::sys::cached_path::{self, Follow, NotFound, look_up, push_path_of};
 
 /// How long a look-up serves other events, by their own times. Links and mounts can change without an event.
-const LIFE_NS: u64 = 20_000_000;
+const LIFE_NS: u64 = 5_000_000;
 /// The most look-ups that are kept.
 const LOOK_UPS: usize = 1024;
 
@@ -346,8 +346,13 @@ impl Looker {
             target.push(b'/');
             target.extend_from_slice(part);
         }
-        let request =
-            Request { mnt_ns: event.enter.record.mnt_ns, root: &root, target: &target, is_directory: !passed.follows };
+        let request = Request {
+            tid: event.enter.record.tid,
+            mnt_ns: event.enter.record.mnt_ns,
+            root: &root,
+            target: &target,
+            is_directory: !passed.follows,
+        };
         let Some(found) = self.look_up_kept(&request, event.enter.record.ts_ns) else { return };
         out.place.clone_from(&found.place);
         out.state = State::LookUp;
@@ -399,43 +404,25 @@ impl Looker {
             b"" => None,
             root => Some(look_up(own_root.as_fd(), root, Follow::Nothing, true).ok()?),
         };
-        let root = chroot.as_ref().unwrap_or(&own_root).as_fd();
-        let mut path = Vec::new();
-        let find = |target: &[u8], is_directory, path: &mut Vec<u8>| {
-            push_path_of(&look_up(root, target, Follow::All, is_directory)?, path)
-        };
-        match find(request.target, request.is_directory, &mut path) {
-            Ok(()) => {}
-            Err(NotFound::Unknown) => return None,
-            // Directories can be gone when the event is read. What is left of the path tells the rest, unless `..` is
-            // in that.
-            Err(NotFound::Gone) => {
-                let mut left = request.target;
-                loop {
-                    let end = left.iter().rposition(|byte| *byte == b'/')?;
-                    if &left[end..] == b"/.." {
-                        return None;
-                    }
-                    left = &left[..end];
-                    path.clear();
-                    match find(left, true, &mut path) {
-                        Ok(()) => break,
-                        Err(NotFound::Unknown) => return None,
-                        Err(NotFound::Gone) => {}
-                    }
-                }
-                path.extend_from_slice(&request.target[left.len()..]);
-            }
-        }
+        let path = find_from(chroot.as_ref().unwrap_or(&own_root).as_fd(), request)?;
         Some(Found { place: self.own.place_of(&path)?, path: Some(path) })
     }
 
-    /// Looks up a target in another namespace: by its mounts, and by this namespace's view of the same file system.
+    /// Looks up a target in another namespace: from the root of the thread, if it still lives, else by the namespace's
+    /// mounts and this namespace's view of the same file systems.
     fn look_up_there(&mut self, request: &Request<'_>) -> Option<Found> {
+        let table = self.snapshots.table(request.mnt_ns)?;
+        if let Some(path) =
+            cached_path::open_root_of(request.tid, request.mnt_ns).and_then(|root| find_from(root.as_fd(), request))
+        {
+            let place = table.place_of(&path)?;
+            let path = self.own.paths_of(&place).next();
+            return Some(Found { place, path });
+        }
         if parts(request.target).any(|part| part == b"..") {
             return None;
         }
-        let place = self.snapshots.table(request.mnt_ns)?.place_of(&[request.root, request.target].concat())?;
+        let place = table.place_of(&[request.root, request.target].concat())?;
         let path = self.own.paths_of(&place).next();
         if let Some(path) = &path {
             match look_up(self.root()?.as_fd(), path, Follow::Nothing, false) {
@@ -448,8 +435,34 @@ impl Looker {
     }
 }
 
+/// Returns the path of a target, from the root of the namespace that `root` is in. Directories can be gone when the
+/// event is read. What is left of the path tells the rest, unless `..` is in that.
+fn find_from(root: BorrowedFd<'_>, request: &Request<'_>) -> Option<Vec<u8>> {
+    let mut left = request.target;
+    let mut path = Vec::new();
+    let mut is_directory = request.is_directory;
+    loop {
+        let found = look_up(root, left, Follow::All, is_directory).and_then(|fd| push_path_of(&fd, &mut path));
+        match found {
+            Ok(()) => break,
+            Err(NotFound::Unknown) => return None,
+            Err(NotFound::Gone) => {}
+        }
+        path.clear();
+        is_directory = true;
+        let end = left.iter().rposition(|byte| *byte == b'/')?;
+        if &left[end..] == b"/.." {
+            return None;
+        }
+        left = &left[..end];
+    }
+    path.extend_from_slice(&request.target[left.len()..]);
+    Some(path)
+}
+
 /// What is to be looked up.
 struct Request<'a> {
+    tid: u32,
     mnt_ns: u32,
     /// The process's own root; "" for that of its namespace.
     root: &'a [u8],

@@ -4,9 +4,10 @@
 //! such a look can neither wait for a file system that does not answer, nor mount anything, nor open a device. The
 //! kernel has just walked the path for the call, so it is usually in the cache.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 
 /// Flags of include/uapi/linux/openat2.h.
 const RESOLVE_NO_MAGICLINKS: u64 = 0x02;
@@ -75,8 +76,23 @@ pub fn look_up(
 ///
 /// Those of open(2).
 pub fn open_root() -> io::Result<OwnedFd> {
+    open(c"/")
+}
+
+/// Opens the root of a thread, by its id in this process's pid namespace. `None` unless it is in this mount namespace.
+#[must_use]
+pub fn open_root_of(tid: u32, mnt_ns: u32) -> Option<OwnedFd> {
+    let is_there = || std::fs::metadata(format!("/proc/{tid}/ns/mnt")).is_ok_and(|it| it.ino() == u64::from(mnt_ns));
+    let path = CString::new(format!("/proc/{tid}/root")).ok().filter(|_| is_there())?;
+    // The link is a magic one, which leads to the directory itself and walks no path.
+    let root = open(&path).ok()?;
+    // The id can have become another thread's before that.
+    is_there().then_some(root)
+}
+
+fn open(path: &CStr) -> io::Result<OwnedFd> {
     // SAFETY: a C string and flags.
-    match unsafe { libc::open(c"/".as_ptr(), libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC) } {
+    match unsafe { libc::open(path.as_ptr(), libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC) } {
         // SAFETY: the call has just opened it for us.
         fd if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
         _ => Err(io::Error::last_os_error()),

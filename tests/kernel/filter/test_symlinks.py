@@ -62,7 +62,10 @@ def test_the_text_alone_accuses_nobody(tree: Path) -> None:
 
 def test_the_link_itself(tree: Path) -> None:
     """It is removed, not followed, by all but truncations."""
-    with rawtp.Tracer(pid=os.getpid(), path=tree / "link") as link, rawtp.Tracer(pid=os.getpid(), path=tree / "real") as real:
+    with (
+        rawtp.Tracer(pid=os.getpid(), path=tree / "link") as link,
+        rawtp.Tracer(pid=os.getpid(), path=tree / "real") as real,
+    ):
         (tree / "link").unlink()
     assert seen(link) == [(f"{tree}/link", f"{tree}/link", "lookup")]
     assert seen(real) == []
