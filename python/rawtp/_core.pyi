@@ -255,7 +255,8 @@ class Tracer:
             it is said here.
         follow: those born to ``pid`` later, too, and to them in turn: up to 32,768 at a time, and
             ``stats().unfollowed`` counts who found no place.
-        uid: of these real user ids.
+        uid: of processes with one of these as their real, effective or file-system user id: of those that the user
+            started, and of those that act for the user, such as a file server's.
         comm: of threads of this name, which a thread may change: ``"rm"``; ``"rm*"`` for all that begin so. The kernel
             keeps 15 bytes of a name.
         cgroup: of processes in this cgroup of version 2, or below it: its directory, its path as ``/proc/PID/cgroup``
@@ -540,10 +541,12 @@ def _load(
     hook: str,
     ring_bytes: int,
     without: int | None,
+    owner: int | None,
     tell_cgroups: bool,
 ) -> tuple[int, list[tuple[str, str | None, str | None]], list[int], list[int], list[int]]:
     """Loads and attaches for another process, as :class:`Tracer` does for its own; ``without``: its pid, to leave it
-    out; ``tell_cgroups``: whether it may learn which cgroups come and go, whoever they belong to. Gives how many slots
+    out; ``owner``: the user whose calls alone are seen, if there is one; ``tell_cgroups``: whether it may learn which
+    cgroups come and go, whoever they belong to. Gives how many slots
     the counters have; the coverage; and descriptors, which are the caller's to close: ring, counters and switch; links;
     programs."""
 
