@@ -14,7 +14,7 @@ LAYERS = (
     ("error", "skel"),
     ("sys",),
     ("btf", "syscall", "record"),
-    ("fields", "cgroup"),
+    ("fields", "cgroup", "lineage"),
     ("path", "ring"),
     ("config", "event"),
     ("load", "read"),

@@ -191,6 +191,11 @@ class Stats:
     def lost_cgroups(self) -> int:
         """Reports of a cgroup's path that found no room, in the ring or with a reader that takes none. An event whose
         cgroup is gone when it is read then has ``None`` for ``container_id``, ``pod_id`` and ``unit``."""
+    @property
+    def lost_processes(self) -> int:
+        """Reports of a fork or an exec that found no room, and processes that were forgotten while they lived. From
+        then on arguments in ``ancestors`` and ``parent_argv`` can be ``None``, and ``ancestors`` can lack processes
+        that have ended. 0 when neither key is asked for."""
     def as_dict(self) -> dict[str, int | None]:
         """The counters by name, in the order of the ledger."""
     def _repr_html_(self) -> str:

@@ -2,10 +2,12 @@
 //!
 //! * `changes`: what an event shares with the one before
 //! * `exec_cache`: exe and argv of the processes
+//! * `names`: names of users
 //! * `values`: the value of each key
 
 pub mod changes;
 pub mod exec_cache;
+mod names;
 pub mod values;
 
 use crate::event::exec_cache::ExecInfo;

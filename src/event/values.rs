@@ -5,10 +5,13 @@ use std::sync::Arc;
 use crate::cgroup::path::Workload;
 use crate::cgroup::reports::CgroupReports;
 use crate::cgroup::resolver::WorkloadResolver;
+use crate::event::names::UserNames;
 use crate::event::{Event, command};
-use crate::fields::{CGROUP, Fields, Key, PATHS, Scope};
+use crate::fields::{CGROUP, Fields, Key, LINEAGE, PATHS, Scope};
+use crate::lineage::chain::Chain;
+use crate::lineage::processes::Processes;
 use crate::path::resolve::{PathKind, Paths};
-use crate::record::segments::{Name, NameStatus};
+use crate::record::segments::{Name, NameStatus, images};
 use crate::sys::errno;
 
 /// The value of a key. [`crate::fields::ValueType`] says which variant a key has.
@@ -26,7 +29,7 @@ pub enum Value<'a> {
     Bytes(&'a [u8]),
     /// Texts, each followed by a NUL.
     BytesList(&'a [u8]),
-    /// Processes, as [`crate::record::segments::ancestors`] reads them.
+    /// Processes, as [`crate::lineage::chain::ancestors`] reads them.
     Ancestors(&'a [u8]),
 }
 
@@ -64,6 +67,10 @@ pub struct Values {
     exe: Paths,
     workloads: WorkloadResolver,
     workload: Workload,
+    processes: Arc<Processes>,
+    chain: Chain,
+    cwd: Paths,
+    users: UserNames,
 }
 
 impl Values {
@@ -79,12 +86,21 @@ impl Values {
             exe: Paths::default(),
             workloads: WorkloadResolver::default(),
             workload: Workload::default(),
+            processes: Arc::new(Processes::new(|| 0)),
+            chain: Chain::default(),
+            cwd: Paths::default(),
+            users: UserNames::default(),
         }
     }
 
     /// Takes the kernel's reports about cgroups from `reports`.
     pub fn learn_from(&mut self, reports: Arc<CgroupReports>) {
         self.workloads.learn_from(reports);
+    }
+
+    /// Looks up what processes run in this table.
+    pub fn look_up_in(&mut self, processes: Arc<Processes>) {
+        self.processes = processes;
     }
 
     /// The wanted keys.
@@ -112,15 +128,44 @@ impl Values {
         mut take: impl FnMut(Key, Value<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         match scope {
-            Scope::Event if self.fields.any(&PATHS) => self.resolve(event),
-            Scope::Thread if self.fields.any(&CGROUP) => {
-                let record = event.enter.record;
-                self.workload = self.workloads.workload(record.cgroup_id, record.cgroup_v1_id);
-            }
-            Scope::Exec if self.fields.contains(Key::Exe) => self.exe.resolve_file(event.exe(), event.is_exe_deleted()),
-            _ => {}
+            Scope::Event => self.prepare_event(event),
+            Scope::Thread => self.prepare_thread(event),
+            Scope::Exec => self.prepare_exec(event),
+            Scope::Call => {}
         }
         self.keys[scope as usize].iter().try_for_each(|key| take(*key, self.get(*key, event)))
+    }
+
+    fn prepare_event(&mut self, event: &Event<'_>) {
+        if self.fields.any(&PATHS) {
+            self.resolve(event);
+        }
+        if self.fields.contains(Key::Cwd) {
+            self.cwd.resolve_directory(event.enter.segments.cwd());
+        }
+    }
+
+    fn prepare_thread(&mut self, event: &Event<'_>) {
+        let record = event.enter.record;
+        if self.fields.any(&CGROUP) {
+            self.workload = self.workloads.workload(record.cgroup_id, record.cgroup_v1_id);
+        }
+        if self.fields.contains(Key::User) {
+            self.users.learn(record.uid);
+        }
+        if let Some(auid) = event.auid().filter(|_| self.fields.contains(Key::Login)) {
+            self.users.learn(auid);
+        }
+    }
+
+    fn prepare_exec(&mut self, event: &Event<'_>) {
+        if self.fields.contains(Key::Exe) {
+            self.exe.resolve_file(event.exe(), event.is_exe_deleted());
+        }
+        if self.fields.any(&LINEAGE) {
+            let images = images(event.enter.segments.ancestors());
+            self.chain.find(images, event.enter.record.ts_ns, &self.processes);
+        }
     }
 
     fn resolve(&mut self, event: &Event<'_>) {
@@ -163,6 +208,8 @@ impl Values {
             Key::Argv => event.argv().map_or(Value::None, |argv| Value::BytesList(argv.bytes)),
             Key::ArgvTruncated => event.argv().map(|argv| argv.status == NameStatus::Truncated).into(),
             Key::Euid => record.euid.into(),
+            Key::Fsuid => record.fsuid.into(),
+            Key::Fsgid => record.fsgid.into(),
             Key::Auid => event.auid().into(),
             Key::SessionId => event.session_id().into(),
             Key::StartNs => event.start_ns().into(),
@@ -188,7 +235,11 @@ impl Values {
             Key::NameStatus => event.name_status().as_str().into(),
             Key::Ret => event.ret().into(),
             Key::Errno => event.errno().map(errno::name).into(),
-            Key::Ancestors => Value::Ancestors(event.enter.segments.ancestors()),
+            Key::Ancestors => Value::Ancestors(self.chain.ancestors()),
+            Key::ParentArgv => self.chain.parent_argv().map_or(Value::None, Value::BytesList),
+            Key::Cwd => self.cwd.host_path().into(),
+            Key::User => self.users.get(record.uid).into(),
+            Key::Login => event.auid().and_then(|auid| self.users.get(auid)).into(),
         }
     }
 }

@@ -127,6 +127,9 @@ impl Tracer {
         let (loaded, connection) = obtain(py, &config, &asked, sudo.flag("sudo", false)?, broker)?;
         let (session, reader) = py.detach(|| Session::start(loaded, &config, connection))?;
         values.learn_from(session.cgroup_reports());
+        if let Some(processes) = session.processes() {
+            values.look_up_in(processes);
+        }
         Ok(Self {
             feed: Arc::new(Feed {
                 session,

@@ -172,7 +172,7 @@ impl Join {
                     }
                 }
                 // The drain thread has read it already.
-                Record::Cgroup(_) => {}
+                Record::Cgroup(_) | Record::Fork(_) | Record::Exec(_) => {}
             }
         }
     }

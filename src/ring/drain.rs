@@ -12,6 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::cgroup::reports::CgroupReports;
 use crate::error::{Error, Result};
+use crate::lineage::processes::Processes;
 use crate::memory::{reserve, touch_thread_locals, with_capacity};
 use crate::ring::broker_lease::BrokerLease;
 use crate::ring::buffer::{Drained, Ring};
@@ -45,7 +46,8 @@ pub struct Drain {
 }
 
 impl Drain {
-    /// Starts the thread. Cgroup records go to `reports`. If a broker's `lease` ends, the thread ends too.
+    /// Starts the thread. Cgroup records go to `reports`, and those of forks and execs to `processes`. If a broker's
+    /// `lease` ends, the thread ends too.
     ///
     /// # Errors
     ///
@@ -54,6 +56,7 @@ impl Drain {
         ring: Ring,
         queue: Arc<Queue>,
         reports: Arc<CgroupReports>,
+        processes: Option<Arc<Processes>>,
         lease: Option<BrokerLease>,
     ) -> Result<Self> {
         let control = Arc::new(Control::new(ring.written())?);
@@ -61,6 +64,7 @@ impl Drain {
             ring,
             queue: Arc::clone(&queue),
             reports,
+            processes,
             control: Arc::clone(&control),
             clock: Clock::new(),
             lease,
@@ -115,6 +119,7 @@ struct Worker {
     queue: Arc<Queue>,
     control: Arc<Control>,
     reports: Arc<CgroupReports>,
+    processes: Option<Arc<Processes>>,
     clock: Clock,
     lease: Option<BrokerLease>,
     /// The time since which a reader has waited for records behind one that is still being written, or for which there
@@ -260,9 +265,12 @@ impl Worker {
         Ok(Some((Some(chunk), drained)))
     }
 
-    /// Hands the chunk's cgroup records to the reports. `None` when it has no others, so that no reader wakes for it.
+    /// Takes the reports out of the chunk. `None` when it has no other records, so that no reader wakes for it.
     fn report(&self, chunk: Chunk) -> Option<Chunk> {
-        if chunk.cgroups > 0 && self.reports.keep(&chunk.bytes) {
+        if let Some(processes) = self.processes.as_ref().filter(|_| chunk.reports > 0) {
+            processes.keep(&chunk.bytes);
+        }
+        if chunk.reports > 0 && self.reports.keep(&chunk.bytes) {
             self.queue.give_spare(chunk);
             return None;
         }
@@ -333,7 +341,7 @@ mod tests {
         fn drain(&self) -> (Drain, Arc<Queue>) {
             let queue = Arc::new(Queue::new(1 << 20).unwrap());
             let ring = Ring::new(self.file.try_clone().unwrap().into(), RING_BYTES).unwrap();
-            (Drain::start(ring, Arc::clone(&queue), Arc::default(), None).unwrap(), queue)
+            (Drain::start(ring, Arc::clone(&queue), Arc::default(), None, None).unwrap(), queue)
         }
     }
 

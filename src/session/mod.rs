@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use crate::cgroup::reports::CgroupReports;
 use crate::config::Config;
 use crate::error::Result;
+use crate::fields;
+use crate::lineage::processes::Processes;
 use crate::load;
 use crate::load::attach::Attached;
 use crate::load::coverage::HookCoverage;
@@ -52,6 +54,7 @@ pub struct Session {
     counters: Arc<KernelCounters>,
     reader_counters: Arc<ReaderCounters>,
     reports: Arc<CgroupReports>,
+    processes: Option<Arc<Processes>>,
     running: Mutex<Option<Running>>,
     last: OnceLock<Final>,
     generation: u64,
@@ -83,7 +86,15 @@ impl Session {
         let end = EndReason::default();
         let lease = broker.map(|socket| BrokerLease::new(socket, Arc::clone(&counters), Arc::clone(&end)));
         let reports = Arc::new(CgroupReports::default());
-        let drain = Drain::start(ring, Arc::clone(&queue), Arc::clone(&reports), lease.transpose()?)?;
+        let processes = config.fields.any(&fields::LINEAGE).then(|| {
+            let counters = Arc::clone(&counters);
+            Arc::new(Processes::new(move || counters.lost_processes()))
+        });
+        let drain =
+            Drain::start(ring, Arc::clone(&queue), Arc::clone(&reports), processes.clone(), lease.transpose()?)?;
+        if let Some(processes) = &processes {
+            processes.scan();
+        }
         let reader_counters = Arc::new(ReaderCounters::default());
         let residual_filter = ResidualFilter::new(config.filters.outcome(), config.filters.paths().to_vec());
         let reader = Reader::new(Arc::clone(&queue), Arc::clone(&reader_counters), residual_filter);
@@ -93,6 +104,7 @@ impl Session {
             counters,
             reader_counters,
             reports,
+            processes,
             running: Mutex::new(Some(Running { links, programs, drain })),
             last: OnceLock::new(),
             generation: generation(),
@@ -136,6 +148,12 @@ impl Session {
     #[must_use]
     pub fn cgroup_reports(&self) -> Arc<CgroupReports> {
         Arc::clone(&self.reports)
+    }
+
+    /// What processes run, if the fields ask for it.
+    #[must_use]
+    pub fn processes(&self) -> Option<Arc<Processes>> {
+        self.processes.clone()
     }
 
     /// Returns what the session sees. That is nothing once the broker is gone.
@@ -212,6 +230,7 @@ impl Session {
             tail_lost: totals.tail_lost + unreported_losses,
             unfollowed: totals.unfollowed,
             lost_cgroups: totals.lost_cgroups + self.reports.dropped(),
+            lost_processes: totals.lost_processes + self.processes.as_ref().map_or(0, |processes| processes.dropped()),
         }
     }
 }

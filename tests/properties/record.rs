@@ -18,7 +18,7 @@ type Written = (u16, u16, Vec<u8>);
 
 /// Known kinds and unknown ones; what they hold is long enough for a directory's own beginning.
 fn written() -> impl Strategy<Value = Written> {
-    (0..9_u16, 0..6_u16, vec(any::<u8>(), 8..60))
+    (0..18_u16, 0..6_u16, vec(any::<u8>(), 8..60))
 }
 
 fn segment(run: &mut Vec<u8>, (kind, status, content): &Written) {
@@ -78,6 +78,7 @@ fn expected(segments: &[Written]) -> Told<'_> {
         segment_kind::SEGMENT_NEW_DIRECTORY,
         segment_kind::SEGMENT_EXE,
         segment_kind::SEGMENT_ROOT,
+        segment_kind::SEGMENT_CWD,
     ];
     let ancestors = last(segment_kind::SEGMENT_ANCESTORS).map_or(b"".as_slice(), |(_, _, content)| content);
     let result = last(segment_kind::SEGMENT_RESULT).and_then(|(_, _, content)| content.first_chunk());
@@ -86,11 +87,11 @@ fn expected(segments: &[Written]) -> Told<'_> {
 }
 
 /// What segments tell: names, directories, ancestors, a result.
-type Told<'a> = ([Option<Name<'a>>; 3], [Option<Directory<'a>>; 4], &'a [u8], Option<i64>);
+type Told<'a> = ([Option<Name<'a>>; 3], [Option<Directory<'a>>; 5], &'a [u8], Option<i64>);
 
 fn told<'a>(segments: &Segments<'a>) -> Told<'a> {
     let names = [segments.filename(), segments.new_filename(), segments.argv()];
-    let directories = [segments.directory(), segments.new_directory(), segments.exe(), segments.root()];
+    let directories = [segments.directory(), segments.new_directory(), segments.exe(), segments.root(), segments.cwd()];
     (names, directories, segments.ancestors(), segments.result())
 }
 

@@ -143,7 +143,7 @@ def test_what_is_handed_out_tells_nothing_of_others_and_cannot_be_changed(
     program = """
 import mmap
 secret = b"/nonexistent/rawtp-secret"
-tracer = rawtp.Tracer(broker=sys.argv[1], ring_bytes=1 << 16)
+tracer = rawtp.Tracer(broker=sys.argv[1], fields=FIELDS, ring_bytes=1 << 16)
 tell("watches")
 sys.stdin.readline()
 delete("/nonexistent/rawtp-mine")
@@ -176,7 +176,7 @@ tracer.close()
 tell(found)
 """
     with broker(package, place) as running:
-        process = start(package, program, *as_user(), arguments=[running.path])
+        process = start(package, program.replace("FIELDS", fields), *as_user(), arguments=[running.path])
         assert process.stdout is not None
         assert process.stdout.readline() == '"watches"\n'
         told(package, "[delete('/nonexistent/rawtp-secret') for _ in range(100)]; tell(1)", *as_user(OTHER))

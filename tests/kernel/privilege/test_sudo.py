@@ -112,6 +112,7 @@ tell([
     seen(fields=rawtp.BASIC_FIELDS)[1] == basic,
     seen(syscalls=rawtp.RENAME)[0],
     seen(results=False, fields=["filename"])[1],
+    seen(fields=["filename", *rawtp.OPT_IN_FIELDS])[1] == sorted(["filename", *rawtp.OPT_IN_FIELDS]),
 ])
 """
     everything = [0, 1, 2]
@@ -129,6 +130,7 @@ tell([
         True,
         [],
         ["filename"],
+        True,
     ]
 
 
