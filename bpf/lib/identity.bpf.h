@@ -263,6 +263,8 @@ static __always_inline void append_ancestors(struct segments *segments, struct t
 	struct image *image = (struct image *)(head + 1);
 	__u64 bytes = 0;
 
+	/* Up to 34 pointers are read: see `untrusted`. */
+	task = untrusted(task, cfg_task_type);
 	task = TASK(task, group_leader);
 	for (__u32 i = 0; i < ANCESTORS_MAX + 1 && i < cfg_ancestors; i++) {
 		image->pid = TASK(task, tgid);
