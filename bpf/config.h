@@ -14,11 +14,12 @@ struct counters {
 	__u64 filtered;
 	__u64 submitted;
 	__u64 lost_ring;
-	__u64 unfollowed;   /* processes not followed because `followed` was full */
-	__u64 lost_exits;   /* only in the CPU's slot for system calls */
-	__u32 lost;	    /* losses since the last record that fitted; saturates */
-	__u32 lost_cgroups; /* cgroup records that did not fit; only in the CPU's slot for system calls */
-	__u64 missed;	    /* runs that found another program in the middle of this slot's state */
+	__u64 unfollowed;     /* processes not followed because `followed` was full */
+	__u64 lost_exits;     /* only in the CPU's slot for system calls */
+	__u32 lost;	      /* losses since the last record that fitted; saturates */
+	__u32 lost_cgroups;   /* cgroup records that did not fit; only in the CPU's slot for system calls */
+	__u64 lost_processes; /* image records that did not fit; only in the CPU's slot for system calls */
+	__u64 missed;	      /* runs that found another program in the middle of this slot's state */
 };
 
 /* The most values that a filter takes. */

@@ -24,6 +24,7 @@
 #include "hooks/syscall.bpf.h"
 #include "hooks/io_uring.bpf.h"
 #include "hooks/process.bpf.h"
+#include "hooks/exec.bpf.h"
 
 /* Variables that only put these types into the object's BTF, from which the skeleton generates the Rust types. */
 struct counters _counters = {0};
@@ -33,9 +34,10 @@ struct completion_record _completion_record = {0};
 struct cgroup_record _cgroup_record = {0};
 struct segment _segment = {0};
 struct directory _directory = {0};
-struct ancestor _ancestor = {0};
 struct truth_record _truth_record = {0};
 struct file_info _file_info = {0};
+struct image _image = {0};
+struct image_record _image_record = {0};
 struct call _call = {0};
 struct request_call _request_call = {0};
 struct comm_filter _comm_filter = {0};

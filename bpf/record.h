@@ -5,9 +5,10 @@
  *
  * A matched call gives one enter_record, followed by its segments, and later one exit_record with the same tid. A call
  * whose entry was not seen gives one enter_record at its exit (ENTER_AT_EXIT). An io_uring request gives an
- * enter_record too, and later one completion_record with the same cpu and seq. A cgroup_record belongs to no call and
- * is no event. A truth_record comes between a call's enter record and its exit or completion. If it comes more than
- * once, the last one counts. A new field of variable length is a new kind of segment, because a reader skips unknown kinds.
+ * enter_record too, and later one completion_record with the same cpu and seq. A truth_record comes between a call's
+ * enter record and its exit or completion. If it comes more than once, the last one counts. A cgroup_record, an
+ * image_record and a mounts_record belong to no call and are no events. A new field of variable length is a new kind of
+ * segment, because a reader skips unknown kinds.
  */
 #ifndef RAWTP_RECORD_H
 #define RAWTP_RECORD_H
@@ -25,6 +26,8 @@ enum record_kind {
 	RECORD_CGROUP = 4,
 	RECORD_TRUTH = 5,
 	RECORD_MOUNTS = 6,
+	RECORD_FORK = 8, /* an image_record */
+	RECORD_EXEC = 9, /* an image_record, followed by SEGMENT_ARGV */
 };
 
 enum segment_kind {
@@ -41,7 +44,7 @@ enum segment_kind {
 	SEGMENT_EXE = 5,
 	/* The arguments as they lie in the process's memory, each with a NUL. */
 	SEGMENT_ARGV = 6,
-	/* The parent of the process, its parent, and so on. Each is a struct ancestor. */
+	/* The process, its parent, the parent of that one, and so on. Each is a struct image. */
 	SEGMENT_ANCESTORS = 7,
 	/* The process's own root, as a directory, if the walk from a relative name's directory did not meet it. */
 	SEGMENT_ROOT = 8,
@@ -56,6 +59,8 @@ enum segment_kind {
 	SEGMENT_NEW_REAL = 13,
 	/* The size that a truncation asks for, an __s64. */
 	SEGMENT_LENGTH = 14,
+	/* The working directory of the process, as a directory. */
+	SEGMENT_CWD = 16,
 };
 
 enum name_status {
@@ -120,6 +125,8 @@ struct enter_record {
 	__u64 cgroup_id;
 	__u64 cgroup_v1_id; /* also 0 if no hierarchy of version 1 is in use */
 	__u32 euid;
+	__u32 fsuid;
+	__u32 fsgid;
 	__u32 auid;
 	__u32 session_id;
 	__u32 ns_pid;
@@ -229,9 +236,25 @@ struct directory {
 /* The most ancestors that are sent. */
 #define ANCESTORS_MAX 16
 
-struct ancestor {
+/*
+ * A process image: what a process runs from one exec to the next. Nothing else ever has the same pid, start and exec
+ * number.
+ */
+struct image {
+	__u64 start_ns; /* the start of the process, in CLOCK_BOOTTIME */
+	__u64 exec_id;	/* counts the execs of the process; a child begins with its parent's number */
 	__u32 pid;
 	__u8 comm[COMM_BYTES];
+	__u32 reserved;
+};
+
+/* A process that was forked, or that has executed another program. */
+struct image_record {
+	__u32 kind;
+	__u32 reserved;
+	__u64 ts_ns;	     /* CLOCK_BOOTTIME */
+	struct image image;  /* the child, or the process after the exec */
+	struct image parent; /* the process that forked, or the parent at the exec */
 };
 
 #endif

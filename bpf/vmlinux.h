@@ -113,6 +113,8 @@ struct cred {
 	kuid_t uid;
 	kgid_t gid;
 	kuid_t euid;
+	kuid_t fsuid;
+	kgid_t fsgid;
 };
 
 struct ns_common {

@@ -15,7 +15,7 @@ LAYERS = (
     ("sys",),
     ("btf", "syscall", "record"),
     ("fields", "mounts"),
-    ("cgroup",),
+    ("cgroup", "lineage"),
     ("path", "ring"),
     ("config", "event"),
     ("load", "read"),

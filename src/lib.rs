@@ -18,6 +18,7 @@ pub mod cost;
 pub mod error;
 pub mod event;
 pub mod fields;
+pub mod lineage;
 pub mod load;
 pub mod memory;
 pub mod mounts;

@@ -104,7 +104,7 @@ __noinline int append_path(__u32 slot, __u32 is_new, __u32 in_kernel)
 static __always_inline bool append_segments(struct call_state *state, struct counters *counted, __u32 slot,
 					    bool in_kernel, struct task_struct *task)
 {
-	if (cfg_paths || cfg_exe)
+	if (cfg_paths || cfg_exe || cfg_cwd)
 		begin_walks(slot, task);
 	append_path(slot, false, in_kernel);
 	if (state->operands.has_new_name)
@@ -125,6 +125,8 @@ static __always_inline bool append_segments(struct call_state *state, struct cou
 		append_argv(&state->segments, &state->exec);
 	if (cfg_ancestors)
 		append_ancestors(&state->segments, task);
+	if (cfg_cwd)
+		append_cwd(&state->segments, slot, task);
 	return true;
 }
 

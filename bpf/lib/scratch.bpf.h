@@ -82,7 +82,7 @@ struct compared {
 struct call_state {
 	__u64 ring_budget;	     /* bytes of the ring that may be used without asking again */
 	__u32 lost_exits_unreported; /* only in the states of exits */
-	__u32 users; /* programs that began to use this state and have not ended */
+	__u32 users;		     /* programs that began to use this state and have not ended */
 	struct arguments arguments;
 	struct operands operands;
 	struct exec_source exec;
@@ -112,6 +112,13 @@ struct decisions {
 struct cgroup_state {
 	struct cgroup_record record;
 	__u8 path[CGROUP_PATH_BYTES];
+};
+
+/* The image_record of an exec that is being filled, one per CPU. */
+struct exec_state {
+	struct image_record record;
+	struct segment head;
+	__u8 argv[ARGV_BYTES + SEGMENT_ALIGN]; /* with the room for what follows the last argument */
 };
 
 #endif

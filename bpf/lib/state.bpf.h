@@ -56,7 +56,9 @@ const volatile bool cfg_places = false;
 const volatile bool cfg_identity = true;
 const volatile bool cfg_exe = true;
 const volatile bool cfg_argv = true;
-const volatile bool cfg_ancestors = false;
+const volatile bool cfg_cwd = false;
+/* The most images in SEGMENT_ANCESTORS, the process's own included. */
+const volatile __u32 cfg_ancestors = 0;
 const volatile enum cgroup_v1 cfg_cgroup_v1 = CGROUP_V1_NONE;
 /* The bytes of the ring that enter records may use. The rest is reserved for exits, so that calls in flight can end. */
 const volatile __u64 cfg_enter_bytes = 0;

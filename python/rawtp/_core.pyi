@@ -191,6 +191,11 @@ class Stats:
     def lost_cgroups(self) -> int:
         """Reports of a cgroup's path that found no room, in the ring or with a reader that takes none. An event whose
         cgroup is gone when it is read then has ``None`` for ``container_id``, ``pod_id`` and ``unit``."""
+    @property
+    def lost_processes(self) -> int:
+        """Reports of a fork or an exec that found no room, and processes that were forgotten while they lived. From
+        then on arguments in ``ancestors`` and ``parent_argv`` can be ``None``, and ``ancestors`` can lack processes
+        that have ended. 0 when neither key is asked for."""
     def as_dict(self) -> dict[str, int | None]:
         """The counters by name, in the order of the ledger."""
     def _repr_html_(self) -> str:
@@ -255,7 +260,8 @@ class Tracer:
             it is said here.
         follow: those born to ``pid`` later, too, and to them in turn: up to 32,768 at a time, and
             ``stats().unfollowed`` counts who found no place.
-        uid: of these real user ids.
+        uid: of processes with one of these as their real, effective or file-system user id: of those that the user
+            started, and of those that act for the user, such as a file server's.
         comm: of threads of this name, which a thread may change: ``"rm"``; ``"rm*"`` for all that begin so. The kernel
             keeps 15 bytes of a name.
         cgroup: of processes in this cgroup of version 2, or below it: its directory, its path as ``/proc/PID/cgroup``
@@ -540,11 +546,14 @@ def _load(
     hook: str,
     ring_bytes: int,
     without: int | None,
+    owner: int | None,
     tell_cgroups: bool,
 ) -> tuple[int, list[tuple[str, str | None, str | None]], list[int], list[int], list[int]]:
     """Loads and attaches for another process, as :class:`Tracer` does for its own; ``without``: its pid, to leave it
-    out; ``tell_cgroups``: whether it may learn which cgroups come and go, whoever they belong to. Gives how many slots
-    the counters have; the coverage; and descriptors, which are the caller's to close: ring, counters and live configuration; links;
+    out; ``owner``: the user whose calls alone are seen, if there is one; ``tell_cgroups``: whether it may learn which
+    cgroups come and go, whoever they belong to. Gives how many slots
+    the counters have; the coverage; and descriptors, which are the caller's to close: ring, counters and live
+    configuration; links;
     programs."""
 
 def _load_rejected() -> None:

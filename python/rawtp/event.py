@@ -49,6 +49,11 @@ class _AllFields(TypedDict):
     """True when there are more, or longer, arguments than ``argv`` has."""
     euid: int
     """Effective user id, in the host's user namespace."""
+    fsuid: int
+    """File-system user id, in the host's user namespace: the one that the kernel checks when it opens or deletes a
+    file. It is ``euid``, unless a server sets it to act for a user (``setfsuid(2)``)."""
+    fsgid: int
+    """File-system group id, likewise."""
     auid: int | None
     """The user who logged in: audit's login uid, which survives sudo; ``None`` when nobody did (a service)."""
     session_id: int | None
@@ -176,9 +181,31 @@ class Event(_AllFields, total=False):
     kernel's bytes use :func:`os.fsdecode`, so that they work in any ``os`` call.
     """
 
-    ancestors: tuple[tuple[int, str], ...]
-    """(process id, command name) of the parent, of its parent, and so on, 16 at the most. Not among
-    :data:`rawtp.ALL_FIELDS`: ask for it by name."""
+    ancestors: tuple[tuple[int, str, tuple[str, ...] | None], ...]
+    """(process id, command name, arguments) of the process that forked this one, of the one that forked that, and so
+    on, 16 at the most. A process that has ended stands there too, as it was when it forked, if it forked after the
+    tracer began; of older ones it is the parent at the time of the call. The arguments are those that the process was
+    executed with, up to 1,023 bytes, or that ``/proc`` had when the tracer began. They are ``None`` when they are not
+    known: of a kernel's thread, when ``/proc`` does not show them to this user, when ``stats().lost_processes`` is not
+    0, and behind a broker of another user's process. What processes run is kept of the last 16,384 forks and execs at
+    the least, and of older processes for as long as they live.
+
+    This key, and all below, is not among :data:`rawtp.ALL_FIELDS`: ask for it by name. With this one or ``parent_argv``
+    the kernel reports every fork and exec of the host to the tracer."""
+    parent_argv: tuple[str, ...] | None
+    """The arguments of the parent, that is of ``ppid``; known as in ``ancestors``. Not among
+    :data:`rawtp.ALL_FIELDS`."""
+    cwd: str | None
+    """The working directory when the call began, from the root of the process's mount namespace. ``None`` when it is
+    deleted, when it is in a mount attached nowhere, and when it is longer than 4,096 bytes. Not among
+    :data:`rawtp.ALL_FIELDS`."""
+    user: str | None
+    """The name of ``uid``, as the user database of this host has it when the event is read; ``None`` when it has none.
+    The first event of a user waits for the answer (``getpwuid(3)``), which can take a directory service seconds;
+    meanwhile no thread of this program runs. Up to 1,024 answers are kept for the life of the tracer. Not among
+    :data:`rawtp.ALL_FIELDS`."""
+    login: str | None
+    """The name of ``auid``, in the same way: who logged in. Not among :data:`rawtp.ALL_FIELDS`."""
 
 
 class Hook(TypedDict):

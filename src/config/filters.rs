@@ -53,6 +53,8 @@ pub struct Filters {
     outcome: Outcome,
     /// The process whose calls are left out.
     without: Option<Process>,
+    /// The only user whose calls are seen.
+    owner: Option<u32>,
 }
 
 /// A process by its pid in its own pid namespace, which need not be the host's.
@@ -213,6 +215,7 @@ impl Filters {
             })?,
             outcome: args.outcome,
             without: args.exclude_self.then(Process::this).transpose()?,
+            owner: None,
         })
     }
 
@@ -220,6 +223,11 @@ impl Filters {
     #[must_use]
     pub fn pids(&self) -> &[u32] {
         &self.pids
+    }
+
+    /// Limits the programs to tasks that act for one user alone, by their real, effective and file-system user.
+    pub fn limit_to(&mut self, uid: u32) {
+        self.owner = Some(uid);
     }
 
     /// Leaves out another process than this one, by its pid in this process's namespace.
@@ -281,6 +289,8 @@ impl Filters {
         rodata.cfg_has_paths = self.has_paths();
         rodata.cfg_cgroup_count = self.cgroups.len() as u32;
         rodata.cfg_follow = self.follow;
+        rodata.cfg_is_limited = self.owner.is_some();
+        rodata.cfg_owner = self.owner.unwrap_or_default();
         if let Some(Process { pid, namespace }) = self.without {
             rodata.cfg_self = pid;
             (rodata.cfg_self_dev, rodata.cfg_self_ino) = namespace.unwrap_or_default();

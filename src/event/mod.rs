@@ -4,11 +4,13 @@
 //! * `exec_cache`: exe and argv of the processes
 //! * `file_facts`: what is known of the file itself
 //! * `real_paths`: the paths that the kernel found
+//! * `names`: names of users
 //! * `values`: the value of each key
 
 pub mod changes;
 pub mod exec_cache;
 pub mod file_facts;
+mod names;
 pub mod real_paths;
 pub mod values;
 

@@ -18,6 +18,9 @@ use crate::skel::OpenRawtpSkel;
 use crate::skel::types::{call, call_condition, cgroup_v1, decisions};
 use crate::syscall::{MOUNTING, numbers, numbers_of, requests};
 
+/// The most ancestors that the programs send (`ANCESTORS_MAX`).
+const ANCESTORS_MAX: u32 = 16;
+
 /// Returns the number of elements of `counters`.
 pub(super) fn slots(plan: &Plan, cpus: u32) -> u32 {
     if plan.without_requests.is_some() { cpus } else { 2 * cpus }
@@ -70,7 +73,13 @@ pub(super) fn configure(
     rodata.cfg_identity = config.fields.any(&fields::IDENTITY);
     rodata.cfg_exe = config.fields.contains(Key::Exe);
     rodata.cfg_argv = config.fields.any(&fields::ARGV);
-    rodata.cfg_ancestors = config.fields.contains(Key::Ancestors);
+    rodata.cfg_cwd = config.fields.contains(Key::Cwd);
+    // The first one is the process itself.
+    rodata.cfg_ancestors = match () {
+        () if config.fields.contains(Key::Ancestors) => 1 + ANCESTORS_MAX,
+        () if config.fields.any(&fields::LINEAGE) => 2,
+        () => 0,
+    };
     if config.fields.any(&fields::CGROUP) {
         rodata.cfg_cgroup_v1 = controller().map_or(cgroup_v1::CGROUP_V1_NONE, |controller| controller.cgroup_v1);
     }
@@ -85,6 +94,11 @@ pub(super) fn configure(
     open.progs.handle_cgroup_left.set_autoload(with_cgroups);
     open.maps.cgroup_states.set_autocreate(with_cgroups)?;
     open.maps.cgroup_states.set_max_entries(cpus)?;
+    let with_lineage = config.fields.any(&fields::LINEAGE);
+    open.progs.report_fork.set_autoload(with_lineage);
+    open.progs.report_exec.set_autoload(with_lineage);
+    open.maps.exec_states.set_autocreate(with_lineage)?;
+    open.maps.exec_states.set_max_entries(cpus)?;
     let slots = slots(plan, cpus);
     open.maps.events.set_max_entries(config.ring_bytes)?;
     open.maps.counters.set_max_entries(slots)?;

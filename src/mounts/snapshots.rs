@@ -105,10 +105,9 @@ impl Snapshots {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Takes the reports among a run's records. Returns false when the run has other records, so that the reader must
-    /// get it.
-    pub fn keep(self: &Arc<Self>, run: &[u8]) -> bool {
-        let (mut position, mut is_all) = (0, true);
+    /// Takes the mount namespaces among a run's records.
+    pub fn keep(self: &Arc<Self>, run: &[u8]) {
+        let mut position = 0;
         while let Ok(Some((bytes, end))) = record_at(run, position) {
             position = end;
             match parse(bytes) {
@@ -116,10 +115,9 @@ impl Snapshots {
                     self.own_changes.fetch_add(1, Ordering::Release);
                 }
                 Ok(Record::Mounts(record)) => self.ask(record),
-                _ => is_all = false,
+                _ => {}
             }
         }
-        is_all && position >= run.len()
     }
 
     fn ask(self: &Arc<Self>, record: &mounts_record) {

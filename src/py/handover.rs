@@ -114,9 +114,10 @@ fn part((name, hook, reason): Row) -> PyResult<HookCoverage> {
     Ok(HookCoverage { name, hook, reason })
 }
 
-/// Loads and attaches for another process, whose id `without` is to be left out.
+/// Loads and attaches for another process, whose id `without` is to be left out. It sees only what the user `owner` does,
+/// if there is one.
 #[pyfunction]
-#[pyo3(name = "_load", signature = (*, syscalls, results, fields, pid, follow, uid, comm, cgroup, path, hook, ring_bytes, without, tell_cgroups))]
+#[pyo3(name = "_load", signature = (*, syscalls, results, fields, pid, follow, uid, comm, cgroup, path, hook, ring_bytes, without, owner, tell_cgroups))]
 #[expect(clippy::too_many_arguments, reason = "they are Python's keyword arguments")]
 pub(crate) fn load(
     py: Python<'_>,
@@ -132,6 +133,7 @@ pub(crate) fn load(
     hook: &str,
     ring_bytes: &Bound<'_, PyAny>,
     without: Option<u32>,
+    owner: Option<u32>,
     tell_cgroups: bool,
 ) -> PyResult<LoadedFds> {
     let who =
@@ -142,6 +144,9 @@ pub(crate) fn load(
         Some(0) => return Err(PyValueError::new_err("exclude_self: the caller has no process id here")),
         Some(pid) => filters.leave_out(pid)?,
         None => {}
+    }
+    if let Some(owner) = owner {
+        filters.limit_to(owner);
     }
     let mut config = Config::new(
         &names("syscalls", syscalls)?,

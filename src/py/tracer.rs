@@ -125,6 +125,9 @@ impl Tracer {
         let (session, reader) = py.detach(|| Session::start(loaded, &config, connection))?;
         values.learn_from(session.cgroup_reports());
         values.learn_mounts_from(session.mounts());
+        if let Some(processes) = session.processes() {
+            values.look_up_in(processes);
+        }
         Ok(Self {
             feed: Arc::new(Feed {
                 session,

@@ -172,8 +172,8 @@ impl Join {
                         return result.map(Some);
                     }
                 }
-                // The drain thread has read the former already.
-                Record::Cgroup(_) | Record::Mounts(_) | Record::Truth(_) => {}
+                // The drain thread has read the reports already.
+                Record::Cgroup(_) | Record::Mounts(_) | Record::Fork(_) | Record::Exec(_) | Record::Truth(_) => {}
             }
         }
     }

@@ -28,6 +28,8 @@ pub struct Totals {
     pub unfollowed: u64,
     /// Cgroup records that found no room.
     pub lost_cgroups: u64,
+    /// Reports about processes that found no room.
+    pub lost_processes: u64,
     /// Runs of a program that began in the middle of another one's.
     pub missed: u64,
 }
@@ -103,6 +105,12 @@ impl KernelCounters {
         count.store(places.len() as u32, Ordering::Release);
     }
 
+    /// Returns the number of reports about processes that found no room.
+    #[must_use]
+    pub fn lost_processes(&self) -> u64 {
+        (0..self.slots).map(|slot| self.one(slot, offset_of!(counters, lost_processes))).sum()
+    }
+
     /// Returns the sums over all slots.
     #[must_use]
     pub fn totals(&self) -> Totals {
@@ -115,6 +123,7 @@ impl KernelCounters {
             totals.matched += self.one(slot, offset_of!(counters, matched));
             totals.lost_exits += self.one(slot, offset_of!(counters, lost_exits));
             totals.tail_lost += self.one_word(slot, offset_of!(counters, lost));
+            totals.lost_processes += self.one(slot, offset_of!(counters, lost_processes));
             totals.missed += self.one(slot, offset_of!(counters, missed));
             totals.lost_cgroups += self.one_word(slot, offset_of!(counters, lost_cgroups));
         }

@@ -12,6 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::cgroup::reports::CgroupReports;
 use crate::error::{Error, Result};
+use crate::lineage::processes::Processes;
 use crate::memory::{reserve, touch_thread_locals, with_capacity};
 use crate::mounts::snapshots::Snapshots;
 use crate::ring::broker_lease::BrokerLease;
@@ -37,6 +38,28 @@ const STREAK: u32 = 4;
 /// it or the whole machine is preempted.
 const STUCK: Duration = Duration::from_secs(1);
 
+/// Those who take the records that belong to no call.
+#[derive(Debug, Default)]
+pub struct Reports {
+    /// Takes the paths of cgroups.
+    pub cgroups: Arc<CgroupReports>,
+    /// Takes mount namespaces.
+    pub mounts: Arc<Snapshots>,
+    /// Takes forks and execs.
+    pub processes: Option<Arc<Processes>>,
+}
+
+impl Reports {
+    /// Hands out the reports among a run's records. Returns true when the run has no others.
+    fn keep(&self, run: &[u8]) -> bool {
+        if let Some(processes) = &self.processes {
+            processes.keep(run);
+        }
+        self.mounts.keep(run);
+        self.cgroups.keep(run)
+    }
+}
+
 /// A running drain thread.
 #[derive(Debug)]
 pub struct Drain {
@@ -46,24 +69,17 @@ pub struct Drain {
 }
 
 impl Drain {
-    /// Starts the thread. Cgroup records go to `reports`, and mounts records to `mounts`. If a broker's `lease` ends, the thread ends too.
+    /// Starts the thread. Records that belong to no call go to `reports`. If a broker's `lease` ends, the thread ends too.
     ///
     /// # Errors
     ///
     /// [`Error::Os`] when no descriptor or thread is left.
-    pub fn start(
-        ring: Ring,
-        queue: Arc<Queue>,
-        reports: Arc<CgroupReports>,
-        mounts: Arc<Snapshots>,
-        lease: Option<BrokerLease>,
-    ) -> Result<Self> {
+    pub fn start(ring: Ring, queue: Arc<Queue>, reports: Reports, lease: Option<BrokerLease>) -> Result<Self> {
         let control = Arc::new(Control::new(ring.written())?);
         let worker = Worker {
             ring,
             queue: Arc::clone(&queue),
             reports,
-            mounts,
             control: Arc::clone(&control),
             clock: Clock::new(),
             lease,
@@ -117,8 +133,7 @@ struct Worker {
     ring: Ring,
     queue: Arc<Queue>,
     control: Arc<Control>,
-    reports: Arc<CgroupReports>,
-    mounts: Arc<Snapshots>,
+    reports: Reports,
     clock: Clock,
     lease: Option<BrokerLease>,
     /// The time since which a reader has waited for records behind one that is still being written, or for which there
@@ -264,11 +279,9 @@ impl Worker {
         Ok(Some((Some(chunk), drained)))
     }
 
-    /// Hands the chunk's cgroup and mounts records to those who want them. `None` when it has only one of these kinds, so
-    /// that no reader wakes for it.
+    /// Takes the reports out of the chunk. `None` when it has no other records, so that no reader wakes for it.
     fn report(&self, chunk: Chunk) -> Option<Chunk> {
-        let has_only_mounts = chunk.mounts > 0 && self.mounts.keep(&chunk.bytes);
-        if has_only_mounts || (chunk.cgroups > 0 && self.reports.keep(&chunk.bytes)) {
+        if chunk.reports > 0 && self.reports.keep(&chunk.bytes) {
             self.queue.give_spare(chunk);
             return None;
         }
@@ -339,7 +352,10 @@ mod tests {
         fn drain(&self) -> (Drain, Arc<Queue>) {
             let queue = Arc::new(Queue::new(1 << 20).unwrap());
             let ring = Ring::new(self.file.try_clone().unwrap().into(), RING_BYTES).unwrap();
-            (Drain::start(ring, Arc::clone(&queue), Arc::default(), Arc::default(), None).unwrap(), queue)
+            (Drain::start(ring, Arc::clone(&queue), Reports::default(), None).unwrap(), queue)(
+                Drain::start(ring, Arc::clone(&queue), Reports::default(), None).unwrap(),
+                queue,
+            )
         }
     }
 

@@ -36,4 +36,6 @@ pub struct Ledger {
     pub unfollowed: u64,
     /// Cgroup reports that found no room.
     pub lost_cgroups: u64,
+    /// Reports about forks and execs that found no room, and processes that were forgotten while they lived.
+    pub lost_processes: u64,
 }

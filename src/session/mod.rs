@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use crate::cgroup::reports::CgroupReports;
 use crate::config::Config;
 use crate::error::Result;
+use crate::fields;
+use crate::lineage::processes::Processes;
 use crate::load;
 use crate::load::attach::Attached;
 use crate::load::coverage::HookCoverage;
@@ -23,7 +25,7 @@ use crate::ring::broker_lease::{BrokerLease, EndReason};
 use crate::ring::buffer::Ring;
 use crate::ring::control::Control;
 use crate::ring::counters::{KernelCounters, Totals};
-use crate::ring::drain::Drain;
+use crate::ring::drain::{Drain, Reports};
 use crate::ring::queue::Queue;
 use crate::session::ledger::Ledger;
 use crate::sys::close_on_fork::{CloseOnForkFd, generation};
@@ -54,6 +56,7 @@ pub struct Session {
     reader_counters: Arc<ReaderCounters>,
     reports: Arc<CgroupReports>,
     mounts: Arc<Snapshots>,
+    processes: Option<Arc<Processes>>,
     running: Mutex<Option<Running>>,
     last: OnceLock<Final>,
     generation: u64,
@@ -86,8 +89,16 @@ impl Session {
         let lease = broker.map(|socket| BrokerLease::new(socket, Arc::clone(&counters), Arc::clone(&end)));
         let reports = Arc::new(CgroupReports::default());
         let mounts = Snapshots::new();
-        let drain =
-            Drain::start(ring, Arc::clone(&queue), Arc::clone(&reports), Arc::clone(&mounts), lease.transpose()?)?;
+        let processes = config.fields.any(&fields::LINEAGE).then(|| {
+            let counters = Arc::clone(&counters);
+            Arc::new(Processes::new(move || counters.lost_processes()))
+        });
+        let reporting =
+            Reports { cgroups: Arc::clone(&reports), mounts: Arc::clone(&mounts), processes: processes.clone() };
+        let drain = Drain::start(ring, Arc::clone(&queue), reporting, lease.transpose()?)?;
+        if let Some(processes) = &processes {
+            processes.scan();
+        }
         let reader_counters = Arc::new(ReaderCounters::default());
         walk_once(config.filters.paths());
         let residual_filter = ResidualFilter::new(config.filters.outcome(), config.filters.paths().to_vec())
@@ -101,6 +112,7 @@ impl Session {
             reader_counters,
             reports,
             mounts,
+            processes,
             running: Mutex::new(Some(Running { links, programs, drain })),
             last: OnceLock::new(),
             generation: generation(),
@@ -144,6 +156,12 @@ impl Session {
     #[must_use]
     pub fn cgroup_reports(&self) -> Arc<CgroupReports> {
         Arc::clone(&self.reports)
+    }
+
+    /// What processes run, if the fields ask for it.
+    #[must_use]
+    pub fn processes(&self) -> Option<Arc<Processes>> {
+        self.processes.clone()
     }
 
     /// Returns what the session sees. That is nothing once the broker is gone.
@@ -227,6 +245,7 @@ impl Session {
             tail_lost: totals.tail_lost + unreported_losses,
             unfollowed: totals.unfollowed,
             lost_cgroups: totals.lost_cgroups + self.reports.dropped(),
+            lost_processes: totals.lost_processes + self.processes.as_ref().map_or(0, |processes| processes.dropped()),
         }
     }
 }

@@ -9,8 +9,10 @@
 //! * `membarrier`: waits for programs that are running
 //! * `meters`: programs' fdinfo, opened for another process
 //! * `mmap`: shared mappings of BPF maps
+//! * `process`: the processes that `/proc` shows, and whether one exists
 //! * `signals`: blocks signals while a thread loads programs
 //! * `tracepoint`: attaches programs to classic tracepoints
+//! * `users`: names of users
 
 pub mod bpf;
 pub mod cached_path;
@@ -21,5 +23,7 @@ pub mod fdinfo;
 pub mod membarrier;
 pub mod meters;
 pub mod mmap;
+pub mod process;
 pub mod signals;
 pub mod tracepoint;
+pub mod users;

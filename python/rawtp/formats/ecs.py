@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rawtp.formats.schema import Documents, exact_bytes, known, message, parts, text, whole_new_path, whole_path, words
+from rawtp.formats.schema import (
+    Documents,
+    command_line,
+    known,
+    message,
+    parts,
+    text,
+    whole_new_path,
+    whole_path,
+    words,
+)
 from rawtp.formats.timestamp import Clock
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from rawtp.event import Event
 
@@ -24,8 +34,8 @@ class Ecs(Documents):
     else that it has none for is in ``rawtp``, too.
     """
 
-    def __init__(self, session: Mapping[str, object]) -> None:
-        super().__init__()
+    def __init__(self, session: Mapping[str, object], extra: Sequence[str] = ()) -> None:
+        super().__init__(extra)
         self._clock = Clock(utc=True)
         self._agent = known(type="rawtp", version=session["version"])
         self._host = known(
@@ -60,7 +70,7 @@ class Ecs(Documents):
 
     def common(self, event: Event) -> dict[str, object]:
         """The process, and the host."""
-        pod = event["pod_id"]
+        pod, more = event["pod_id"], self.more(event)
         return known(
             ecs={"version": _VERSION},
             agent=self._agent,
@@ -73,15 +83,22 @@ class Ecs(Documents):
                 args=words(event["argv"]),
                 start=self._clock.iso(event["start_ns"]),
                 thread={"id": event["tid"]},
-                parent=known(pid=event["ppid"], name=text(event["parent_comm"])),
+                working_directory=text(more["cwd"]),
+                parent=known(
+                    pid=event["ppid"],
+                    name=text(event["parent_comm"]),
+                    args=words(more["parent_argv"]),
+                    command_line=command_line(more["parent_argv"]),
+                ),
             ),
-            user=known(id=str(event["uid"]), effective={"id": str(event["euid"])}),
+            user=known(id=str(event["uid"]), name=text(more["user"]), effective={"id": str(event["euid"])}),
             group={"id": str(event["gid"])},
             container=known(id=event["container_id"]),
             orchestrator={} if pod is None else {"resource": {"id": pod, "type": "pod"}},
         )
 
     def _beside(self, event: Event) -> dict[str, object]:
+        more = self.more(event)
         return known(
             cpu=event["cpu"],
             seq=event["seq"],
@@ -96,7 +113,12 @@ class Ecs(Documents):
             host_path=text(event["host_path"]),
             path_kind=event["path_kind"],
             name_status=event["name_status"],
+            fsuid=event["fsuid"],
+            fsgid=event["fsgid"],
+            ancestors=[known(pid=pid, name=text(comm), args=words(argv)) for pid, comm, argv in more["ancestors"] or ()]
+            or None,
             auid=event["auid"],
+            login=text(more["login"]),
             session_id=event["session_id"],
             unit=event["unit"],
-        ) | exact_bytes(event)
+        ) | self.exact_bytes(event)

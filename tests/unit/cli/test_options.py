@@ -37,12 +37,14 @@ LEDGER: dict[str, int | None] = {
     "tail_lost": 0,
     "unfollowed": 0,
     "lost_cgroups": 0,
+    "lost_processes": 0,
 }
 IDENTITY = (
     "rawtp: matched 3 = filtered 0 + lost_ring 0 + lost_state 0 + pending 0 + buffered 0 + delivered 3 + discarded 0\n"
 )
 BESIDE = (
-    "rawtp: missed 0, unpaired 0, name_faults 0, truncated 0, lost_exits 0, tail_lost 0, unfollowed 0, lost_cgroups 0\n"
+    "rawtp: missed 0, unpaired 0, name_faults 0, truncated 0, lost_exits 0, tail_lost 0, unfollowed 0, lost_cgroups 0, "
+    "lost_processes 0\n"
 )
 NO_TIME = " is not a time above 0: seconds, or such as 500ms, 2m or 1h30m"
 NO_SIZE = " is not a number of bytes from 1 up, such as 4194304, 4096KiB or 4MiB"
@@ -135,8 +137,16 @@ def refusing(error: Exception) -> Callable[..., None]:
         (["-P", ""], "argument -P/--path: the path is empty"),
         (["-f", "pid,,"], "argument -f/--fields: 'pid,,' has an empty name in it"),
         (["--stats", "0"], "argument --stats: '0'" + NO_TIME),
-        (["-o", "ocsf", "-f", "pid"], "argument -f/--fields: not with -o ocsf, whose schema says what is in an event"),
-        (["-o", "ecs", "-f", "help"], "argument -f/--fields: not with -o ecs, whose schema says what is in an event"),
+        (
+            ["-o", "ocsf", "-f", "pid,cwd"],
+            "argument -f/--fields: with -o ocsf, whose schema says what is in an event, only ancestors,"
+            " parent_argv, cwd, user, login",
+        ),
+        (
+            ["-o", "ecs", "-f", "help"],
+            "argument -f/--fields: with -o ecs, whose schema says what is in an event, only ancestors,"
+            " parent_argv, cwd, user, login",
+        ),
         (["-o", "ecs", "-T"], "argument -T/--time: not with -o ecs, whose schema says what is in an event"),
         (["-o", "ocsf", "--utc"], "argument --utc: not with -o ocsf, whose schema says what is in an event"),
     ],
