@@ -32,6 +32,7 @@ struct cgroup_record _cgroup_record = {0};
 struct segment _segment = {0};
 struct directory _directory = {0};
 struct ancestor _ancestor = {0};
+struct range _range = {0};
 struct call _call = {0};
 struct request_call _request_call = {0};
 struct comm_filter _comm_filter = {0};
@@ -43,6 +44,8 @@ enum walk_status _walk_status = 0;
 enum abi _abi = 0;
 enum via _via = 0;
 enum call_condition _call_condition = 0;
+enum fallocate_mode _fallocate_mode = 0;
+enum ioctl_command _ioctl_command = 0;
 enum enter_mark _enter_mark = 0;
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -44,6 +44,8 @@ enum segment_kind {
 	SEGMENT_ROOT = 8,
 	/* The call's return value, an __s64. It comes only with ENTER_AT_EXIT, and not if the call has no result. */
 	SEGMENT_RESULT = 9,
+	/* The bytes of the file that the call removes: a struct range. */
+	SEGMENT_RANGE = 10,
 };
 
 enum name_status {
@@ -91,7 +93,7 @@ struct enter_record {
 	__u64 seq;   /* counts per cpu and via */
 	__u32 cpu;
 	__u32 lost; /* saturates */
-	__s32 dfd;
+	__s32 dfd;  /* NO_DFD if it is not known */
 	__u32 flags;
 	/* From here on a thread's calls usually have the same values. User space compares this part as a whole. */
 	__u32 nr;
@@ -139,6 +141,9 @@ struct completion_record {
 /* A value that no call returns. */
 #define NO_RESULT (-0x7fffffffffffffffLL - 1)
 
+/* A descriptor that no call has. */
+#define NO_DFD (-0x7fffffff - 1)
+
 /* The room for a cgroup's path and its NUL in the kernel's tracepoints (TRACE_CGROUP_PATH_LEN). */
 #define CGROUP_PATH_BYTES 1024
 
@@ -169,6 +174,12 @@ struct directory {
 };
 
 #define NO_ROOT 0xffffffff
+
+/* As passed. Neither value is checked, so both can be negative. */
+struct range {
+	__s64 start;
+	__s64 length;
+};
 
 /* The most ancestors that are sent. */
 #define ANCESTORS_MAX 16

@@ -47,7 +47,7 @@ __noinline int append_path(__u32 slot, __u32 is_new, __u32 in_kernel)
 	struct path directory;
 	const void *name;
 	__u32 name_at = NOWHERE, walk_at;
-	bool has_name;
+	bool has_name, has_dfd;
 	__s32 dfd;
 
 	if (!state)
@@ -55,10 +55,13 @@ __noinline int append_path(__u32 slot, __u32 is_new, __u32 in_kernel)
 	name = (const void *)(is_new ? state->operands.new_name : state->operands.name);
 	has_name = is_new ? state->operands.has_new_name : state->operands.has_name;
 	dfd = is_new ? state->operands.new_dfd : state->operands.dfd;
+	has_dfd = !state->operands.has_no_dfd;
 	segments = &state->segments;
 	head = begin_segment(segments);
 	if (has_name) {
-		name_at = segments->end;
+		/* Otherwise it is no path, and not even an absolute one is compared with any. */
+		if (has_dfd)
+			name_at = segments->end;
 		if (in_kernel)
 			append_kernel_name(segments, name_kind, name);
 		else
@@ -67,11 +70,12 @@ __noinline int append_path(__u32 slot, __u32 is_new, __u32 in_kernel)
 	if (!cfg_paths)
 		return 0;
 	walk_at = segments->end;
-	if (has_name && head->bytes && *(__u8 *)(head + 1) == '/') {
+	if (has_dfd && has_name && head->bytes && *(__u8 *)(head + 1) == '/') {
 		walk_from_root(slot);
 		append_walk(slot, kind);
 		in_kernel = 0;
-	} else if (!state->operands.has_no_dfd && directory_of(current_task(), dfd, &directory)) {
+	} else if (has_dfd && (state->operands.file ? path_of(state->operands.file, &directory)
+						    : directory_of(current_task(), dfd, &directory))) {
 		walk_from(slot, directory.dentry, mount_of(directory.mnt));
 		/*
 		 * The directory is not below the process's root. Without the root's position user space could not tell
@@ -93,6 +97,14 @@ __noinline int append_path(__u32 slot, __u32 is_new, __u32 in_kernel)
 	return 0;
 }
 
+static __always_inline void append_range(struct segments *segments, const struct range *range)
+{
+	struct segment *head = begin_segment(segments);
+
+	*(struct range *)(head + 1) = *range;
+	end_segment(segments, head, SEGMENT_RANGE, 0, sizeof(*range));
+}
+
 /* Appends all segments of the record. The operands are in the state. Returns false when no path filter matches. */
 static __always_inline bool append_segments(struct call_state *state, struct counters *counted, __u32 slot,
 					    bool in_kernel, struct task_struct *task)
@@ -107,6 +119,8 @@ static __always_inline bool append_segments(struct call_state *state, struct cou
 		counted->seq--;
 		return false;
 	}
+	if (state->operands.has_range)
+		append_range(&state->segments, &state->operands.range);
 	if (cfg_exe && !state->exec.is_sent)
 		append_exe(&state->segments, slot, &state->exec, task);
 	if (cfg_argv && !state->exec.is_sent)

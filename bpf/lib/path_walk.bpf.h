@@ -346,6 +346,13 @@ __noinline int walk_up(__u32 slot)
 	return walk->links == walk->named_links;
 }
 
+/* Reads the path of a struct file. */
+static __always_inline bool path_of(__u64 file, struct path *path)
+{
+	BPF_CORE_READ_INTO(path, (struct file *)file, f_path);
+	return path->dentry;
+}
+
 /* Finds the directory that `dfd` stands for. Returns false if there is none. */
 static __always_inline bool directory_of(struct task_struct *task, __s32 dfd, struct path *directory)
 {
@@ -361,10 +368,7 @@ static __always_inline bool directory_of(struct task_struct *task, __s32 dfd, st
 		return false;
 	fds = BPF_CORE_READ(fdt, fd);
 	bpf_probe_read_kernel(&file, sizeof(file), fds + dfd);
-	if (!file)
-		return false;
-	BPF_CORE_READ_INTO(directory, file, f_path);
-	return directory->dentry;
+	return file && path_of((__u64)file, directory);
 }
 
 /* Sets the roots at which the walks of a record end. */

@@ -32,13 +32,15 @@ struct arguments {
 struct operands {
 	__u64 name;
 	__u64 new_name;
+	__u64 file; /* the kernel's struct file, of a request whose descriptor is not known */
+	struct range range;
 	__s32 dfd;
 	__s32 new_dfd;
 	__u32 flags;
 	__u8 has_name;
 	__u8 has_new_name;
 	__u8 has_no_dfd;
-	__u8 reserved;
+	__u8 has_range;
 };
 
 /* The places in the kernel and the process where exe and argv are read from. */
@@ -81,7 +83,7 @@ struct compared {
 struct call_state {
 	__u64 ring_budget;	     /* bytes of the ring that may be used without asking again */
 	__u32 lost_exits_unreported; /* only in the states of exits */
-	__u32 users; /* programs that began to use this state and have not ended */
+	__u32 users;		     /* programs that began to use this state and have not ended */
 	struct arguments arguments;
 	struct operands operands;
 	struct exec_source exec;

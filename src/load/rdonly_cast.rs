@@ -99,7 +99,7 @@ mod tests {
             &mut progs.handle_request,
         ] {
             let (before, count) = (placeholders(program), program.insns().len());
-            assert_eq!(before.len(), 2);
+            assert!(before.len() >= 2);
             patch_calls(program, None).unwrap();
             for at in before {
                 let by = program.insns()[at];

@@ -16,7 +16,7 @@ use crate::load::exit_target::set_exit_target;
 use crate::load::rdonly_cast::{cast, patch_calls};
 use crate::skel::OpenRawtpSkel;
 use crate::skel::types::{cgroup_v1, decisions};
-use crate::syscall::{numbers, requests};
+use crate::syscall::{places, requests};
 
 /// Returns the number of elements of `counters`.
 pub(super) fn slots(plan: &Plan, cpus: u32) -> u32 {
@@ -40,8 +40,7 @@ pub(super) fn configure(
 ) -> libbpf_rs::Result<()> {
     let rodata = open.maps.rodata_data.as_deref_mut().expect("the object has a .rodata section, which is made with it");
     for syscall in &config.syscalls {
-        for (table, nr) in numbers(syscall).into_iter().enumerate() {
-            let Some(nr) = nr.map(|nr| nr as usize) else { continue };
+        for (table, nr) in places(syscall) {
             rodata.cfg_syscalls[nr / 64] |= 1 << (nr % 64);
             rodata.cfg_calls[table][nr] = syscall.shape;
         }
@@ -52,6 +51,7 @@ pub(super) fn configure(
     let ids = VmlinuxBtf::type_ids();
     rodata.cfg_task_type = ids.map_or(0, |ids| ids.task_struct);
     if let Some(ids) = ids.filter(|&ids| cast(ids).is_some()) {
+        rodata.cfg_regs_type = ids.pt_regs.unwrap_or(0);
         rodata.cfg_dentry_type = ids.dentry.unwrap_or(0);
         rodata.cfg_mount_type = ids.mount.unwrap_or(0);
     }

@@ -63,6 +63,9 @@ impl ResidualFilter {
     /// Whether the event passes the filter by path. An unknown or incomplete path could be any path, so it passes,
     /// unless the kernel did not reach a file either.
     fn is_wanted(&mut self, event: &Event<'_>) -> bool {
+        if event.has_pathless_name() {
+            return false;
+        }
         let segments = &event.enter.segments;
         let reached_nothing = event.errno().is_some_and(|errno| [libc::EBADF, libc::EFAULT].contains(&errno.into()));
         let is_cwd = event.enter.record.dfd == libc::AT_FDCWD;

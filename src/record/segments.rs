@@ -4,7 +4,7 @@ use std::mem::offset_of;
 use std::ptr;
 
 use crate::error::Malformed;
-use crate::skel::types::{ancestor, directory, name_status, segment, segment_kind, walk_status};
+use crate::skel::types::{ancestor, directory, name_status, range, segment, segment_kind, walk_status};
 
 type Result<T> = std::result::Result<T, Malformed>;
 
@@ -112,6 +112,7 @@ pub struct Segments<'a> {
     ancestors: Offset,
     root: Offset,
     result: Offset,
+    range: Offset,
     /// The statuses of all names of the call, combined.
     statuses: u16,
 }
@@ -154,6 +155,7 @@ impl<'a> Segments<'a> {
                 segment_kind::SEGMENT_ANCESTORS => found.ancestors = offset,
                 segment_kind::SEGMENT_ROOT => found.root = walk(offset, length)?,
                 segment_kind::SEGMENT_RESULT => found.result = offset,
+                segment_kind::SEGMENT_RANGE => found.range = offset,
                 _ => {}
             }
             at += length.next_multiple_of(SEGMENT_ALIGN);
@@ -265,6 +267,14 @@ impl<'a> Segments<'a> {
     #[must_use]
     pub fn result(&self) -> Option<i64> {
         self.content(self.result)?.1.first_chunk().map(|bytes| i64::from_ne_bytes(*bytes))
+    }
+
+    /// The range of bytes that the call removes.
+    #[must_use]
+    pub fn range(&self) -> Option<range> {
+        let (start, rest) = self.content(self.range)?.1.split_first_chunk()?;
+        let length = rest.first_chunk()?;
+        Some(range { start: i64::from_ne_bytes(*start), length: i64::from_ne_bytes(*length) })
     }
 
     /// The process's ancestors, in the form that [`ancestors`] reads.

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 FIELDS = (
     *("ts_ns", "duration_ns", "cpu", "seq", "lost", "pid", "tid", "ppid", "uid", "gid", "comm", "parent_comm", "exe"),
     *("argv", "euid", "auid", "session_id", "start_ns", "ns_pid", "container_id", "pod_id", "unit", "syscall", "abi"),
-    *("via", "action", "filename", "new_filename", "path", "new_path", "path_kind", "host_path", "name_status", "ret"),
-    "errno",
+    *("via", "action", "range_start", "range_length", "filename", "new_filename", "path", "new_path", "path_kind"),
+    *("host_path", "name_status", "ret", "errno"),
 )
 """The keys that an object is made of."""
 
