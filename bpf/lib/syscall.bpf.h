@@ -166,13 +166,26 @@ static __always_inline const volatile struct call *call_by_flags(__u32 nr)
  * Whether the flags show that a watched call is no event. `second` and `third` are its arguments, if it is a native
  * one, of which only the needed one is evaluated. This is all that most opens and ioctls pay for being watched. So it
  * does not ask the task for its ABI, which takes a helper, and that takes longer than all of this. A 32-bit task's call
- * of the number is not watched.
+ * of the number is not watched. The barriers keep the two loads apart: merged into one with a variable offset, the
+ * verifier would reject them.
  */
 #define IS_LEFT_ALONE(nr, second, third)                                                                               \
 	({                                                                                                             \
-		const volatile struct call *call = call_by_flags(nr);                                                  \
+		const volatile struct call *by_flags = call_by_flags(nr);                                              \
+		bool is_alone = false;                                                                                 \
+		__u64 flags;                                                                                           \
                                                                                                                        \
-		call && !is_met(call->condition, call->flags == 3 ? (third) : (second));                               \
+		if (by_flags) {                                                                                        \
+			if (by_flags->flags == 3) {                                                                    \
+				flags = (third);                                                                       \
+				barrier_var(flags);                                                                    \
+			} else {                                                                                       \
+				flags = (second);                                                                      \
+				barrier_var(flags);                                                                    \
+			}                                                                                              \
+			is_alone = !is_met(by_flags->condition, flags);                                                \
+		}                                                                                                      \
+		is_alone;                                                                                              \
 	})
 
 /* Whether a watched call is an event, by its registers and the memory they point to. */
