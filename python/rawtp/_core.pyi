@@ -53,8 +53,8 @@ open_by_handle_at(2) with ``O_TRUNC``. An open that cannot cut off anything is n
 LOSS: Final[tuple[str, ...]]
 """All calls that make names or content go: :data:`DELETE`, :data:`RENAME` and :data:`TRUNCATE`; fallocate(2) where it
 punches a hole, writes zeros or takes out a range; ioctl(2) where it does that (``FS_IOC_UNRESVSP``,
-``FS_IOC_ZERO_RANGE``) or destroys a btrfs subvolume (``BTRFS_IOC_SNAP_DESTROY``); mq_unlink(2). It is the default of the
-command line."""
+``FS_IOC_ZERO_RANGE``) or destroys a btrfs subvolume (``BTRFS_IOC_SNAP_DESTROY``); mq_unlink(2). The command line
+watches them by default."""
 ALL_FIELDS: Final[tuple[str, ...]]
 """Every key of an event, in its order, but those of :data:`OPT_IN_FIELDS`."""
 OPT_IN_FIELDS: Final[tuple[str, ...]]

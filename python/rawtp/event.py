@@ -83,18 +83,18 @@ class _AllFields(TypedDict):
     the same (``io_uring_enter(2)``); its entry is its submission, its return its completion. ``tid`` is the thread that
     submitted it: with ``IORING_SETUP_SQPOLL`` one of the kernel's, whose ``comm`` is the process's here."""
     action: Literal["delete", "rmdir", "rename", "truncate", "punch", "zero", "collapse"]
-    """The operation that was asked for. ``"delete"`` removes a name: a file's, a message queue's, or a btrfs subvolume's
-    with all that is in it. ``"rmdir"``: rmdir(2), and unlinkat(2) with ``AT_REMOVEDIR``. ``"rename"`` may delete what had
-    the new name. ``"truncate"`` cuts a file off. The others take a range of a file's content (``range_start``,
-    ``range_length``): ``"punch"`` makes a hole there, ``"zero"`` writes zeros, ``"collapse"`` moves up what comes after
-    it."""
+    """The operation that was asked for. ``"delete"`` removes a name: that of a file, of a message queue, or of a btrfs
+    subvolume with all that is in it. ``"rmdir"``: rmdir(2), and unlinkat(2) with ``AT_REMOVEDIR``. ``"rename"`` may
+    delete what had the new name. ``"truncate"`` cuts a file off. The others take a range of a file's content
+    (``range_start``, ``range_length``): ``"punch"`` makes a hole there, ``"zero"`` writes zeros, ``"collapse"`` moves
+    up what comes after it."""
     dfd: int | None
     """The descriptor as passed (``AT_FDCWD`` is -100): of the directory that a name is relative to, of the file
-    itself, or of open_by_handle_at(2)'s mount. ``None`` for calls that have none, and for a fallocate by io_uring before
-    Linux 5.19, which keeps only the file."""
+    itself, or of open_by_handle_at(2)'s mount. ``None`` for calls that have none, and for io_uring's ``FALLOCATE``
+    before Linux 5.19, which keeps only the file."""
     flags: int | None
-    """The flags as passed, of fallocate(2) the mode, of ioctl(2) the command; ``None`` for calls that have none, and for
-    an openat2 whose ``struct open_how`` could not be read, which may then truncate or not.
+    """The flags as passed, of fallocate(2) the mode, of ioctl(2) the command; ``None`` for calls that have none, and
+    for an openat2 whose ``struct open_how`` could not be read, which may then truncate or not.
     :func:`rawtp.syscalls.flag_names` decodes them."""
     range_start: int | None
     """The offset in the file at which the range begins that fallocate(2), or an ioctl(2) that does the same, was asked
@@ -104,8 +104,8 @@ class _AllFields(TypedDict):
     """The length of that range in bytes, as passed; ``None`` where ``range_start`` is. A hole ends at the file's end,
     so less may be lost."""
     filename: str | None
-    """The name as passed: a message queue's without its slash, as libc passes it. ``None`` when it could not be read (see
-    ``name_status``), and for calls on a descriptor or a handle."""
+    """The name as passed: a message queue's without its slash, as libc passes it. ``None`` when it could not be read
+    (see ``name_status``), and for calls on a descriptor or a handle."""
     new_filename: str | None
     """A rename's new name as passed; ``None`` for other calls."""
     path: str | None

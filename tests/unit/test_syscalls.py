@@ -79,9 +79,7 @@ def test_flags() -> None:
     assert flag_names("openat", os.O_RDWR | os.O_TRUNC | os.O_CLOEXEC) == ["O_RDWR", "O_CLOEXEC", "O_TRUNC"]
     assert flag_names("open", os.O_WRONLY | os.O_SYNC) == ["O_WRONLY", "O_SYNC"]
     assert flag_names("renameat2", 7) == ["RENAME_NOREPLACE", "RENAME_EXCHANGE", "RENAME_WHITEOUT"]
-    assert flag_names("fallocate", 0x83) == [
-        *("FALLOC_FL_KEEP_SIZE", "FALLOC_FL_PUNCH_HOLE", "FALLOC_FL_WRITE_ZEROES")
-    ]
+    assert flag_names("fallocate", 0x83) == [*("FALLOC_FL_KEEP_SIZE", "FALLOC_FL_PUNCH_HOLE", "FALLOC_FL_WRITE_ZEROES")]
     assert flag_names("open_by_handle_at", os.O_WRONLY | os.O_TRUNC) == ["O_WRONLY", "O_TRUNC"]
     assert flag_names("mq_unlink", None) == []
 

@@ -1,4 +1,4 @@
-"""The calls of rawtp.LOSS that remove content without a truncation, or a name without an unlink; and what loses nothing."""
+"""Calls of rawtp.LOSS that take content but do not truncate, or names but do not unlink; and what loses nothing."""
 
 from __future__ import annotations
 
@@ -117,14 +117,14 @@ def test_of_a_32_bit_program(program: Callable[[str], Path], tmp_path: Path) -> 
 
 
 def test_a_filter_by_path(program: Callable[[str], Path], tmp_path: Path) -> None:
-    """What could be any path comes: a handle, a subvolume by its number, a name that could not be read. A queue is none."""
+    """What could be any path comes: a handle, a subvolume's number, a name that could not be read. A queue is none."""
     for path, below in ((tmp_path / "file", "file"), (tmp_path / "subvolume", "subvolume")):
         events = seen(program("losing"), tmp_path, "native", path=path)
         assert {event["path"] for event in events} == {None, f"{tmp_path}/{below}"}
         unknown = [event["syscall"] for event in events if event["path"] is None]
         assert unknown == ["ioctl", "ioctl", "open_by_handle_at"]
-    for path in ("/rawtp-queue", "/dev/mqueue"):
-        events = seen(program("losing"), tmp_path, "native", path=path)
+    for queue in ("/rawtp-queue", "/dev/mqueue"):
+        events = seen(program("losing"), tmp_path, "native", path=queue)
         assert "mq_unlink" not in {event["syscall"] for event in events}
 
 
@@ -151,8 +151,7 @@ def test_the_group_is_all_of_it() -> None:
 def test_x32_has_an_ioctl_of_its_own() -> None:
     """Number 514, which is no native call. It is seen whether or not this kernel carries x32's calls out."""
     libc = ctypes.CDLL(None, use_errno=True)
-    volume = ctypes.create_string_buffer(4096)
-    volume[8:17] = b"subvolume"
+    volume = ctypes.create_string_buffer(b"\0" * 8 + b"subvolume", 4096)
     with rawtp.Tracer("loss", pid=os.getpid()) as tracer:
         for nr in (514, 514 | 0x40000000):
             libc.syscall(ctypes.c_long(nr), 99, 0x5000940F, volume)
