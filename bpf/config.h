@@ -33,16 +33,25 @@ struct comm_filter {
 /* The most bytes of a path that the programs compare. It is a multiple of 8. */
 #define PATH_FILTER_BYTES 256
 
-/* A path whose events are wanted, with everything below it. */
-struct path_filter {
-	__u8 downwards[PATH_FILTER_BYTES]; /* in the order of writing; "" for the root */
+/* A place whose events are wanted, with everything below it: a path in a file system. */
+struct place_filter {
 	/*
-	 * In the order of a walk, from the leaf to the root, with a NUL before the first name. It ends at the array's
-	 * end.
+	 * The names in the order of a walk, from the leaf to the root, with a NUL before the first name. They end at
+	 * the array's end.
 	 */
 	__u8 upwards[PATH_FILTER_BYTES + 8];
-	__u32 bytes; /* the length of downwards */
-	__u32 reserved;
+	__u32 bytes; /* the length of the names, each with its NUL */
+	__u32 dev;   /* as in a struct directory */
+};
+
+/* The most places that the programs compare. A path takes one for itself and one for each mount above it. */
+#define PLACES_MAX 128
+
+/* The part of the configuration that user space changes while the programs run. */
+struct live_config {
+	__u32 is_closed;   /* a program that begins neither counts nor sends anything */
+	__u32 place_count; /* 0 while the programs cannot tell which places are wanted, so that all are */
+	struct place_filter places[PLACES_MAX];
 };
 
 /* The most processes that are followed at a time. */
@@ -53,10 +62,11 @@ enum call_condition {
 	CALL_NEVER = 0,
 	CALL_ALWAYS = 1,
 	CALL_HOW_O_TRUNC = 2, /* openat2: the flags in the caller's structure truncate */
+	CALL_MOUNTS = 3,      /* never; but what it does to mounts must be known before the next call that is one */
 	/* The flags alone decide. They are argument 2 or 3. */
-	CALL_O_TRUNC = 3,   /* open: the flags truncate */
-	CALL_FALLOCATE = 4, /* the mode removes content */
-	CALL_IOCTL = 5,	    /* the command is one of enum ioctl_command */
+	CALL_O_TRUNC = 4,   /* open: the flags truncate */
+	CALL_FALLOCATE = 5, /* the mode removes content */
+	CALL_IOCTL = 6,	    /* the command is one of enum ioctl_command */
 };
 
 /* The modes of fallocate that remove content (include/uapi/linux/falloc.h). The last one came with Linux 6.17. */
@@ -99,8 +109,16 @@ struct call {
 	__u8 flags;
 	__u8 new_dfd;
 	__u8 new_path;
-	__u8 is_pathless; /* neither the name nor the descriptor leads to a path: a queue's name, a file handle */
-	__u8 reserved;
+	__u8 length; /* the new size of the file */
+	__u8 traits; /* enum call_trait */
+};
+
+/* What else the programs must know about a call. */
+enum call_trait {
+	CALL_OPENS = 1,		/* returns a descriptor of the file */
+	CALL_SPLITS_LENGTH = 2, /* the length is two arguments, the low half first */
+	CALL_FOLLOWS = 4,	/* follows a symbolic link that the name leads to */
+	CALL_PATHLESS = 8,	/* neither the name nor the descriptor leads to a path: a queue's name, a file handle */
 };
 
 /* An io_uring request, by opcode. */

@@ -14,8 +14,10 @@
 #include "lib/in_flight.bpf.h"
 #include "lib/user_string.bpf.h"
 #include "lib/path_walk.bpf.h"
+#include "lib/file.bpf.h"
 #include "lib/filter_path.bpf.h"
 #include "lib/identity.bpf.h"
+#include "lib/mounts.bpf.h"
 #include "lib/emit.bpf.h"
 #include "lib/io_uring_abi.bpf.h"
 #include "hooks/cgroup.bpf.h"
@@ -33,10 +35,13 @@ struct segment _segment = {0};
 struct directory _directory = {0};
 struct ancestor _ancestor = {0};
 struct range _range = {0};
+struct truth_record _truth_record = {0};
+struct file_info _file_info = {0};
 struct call _call = {0};
 struct request_call _request_call = {0};
 struct comm_filter _comm_filter = {0};
-struct path_filter _path_filter = {0};
+struct place_filter _place_filter = {0};
+struct mounts_record _mounts_record = {0};
 enum record_kind _record_kind = 0;
 enum segment_kind _segment_kind = 0;
 enum name_status _name_status = 0;
@@ -46,6 +51,7 @@ enum via _via = 0;
 enum call_condition _call_condition = 0;
 enum fallocate_mode _fallocate_mode = 0;
 enum ioctl_command _ioctl_command = 0;
+enum call_trait _call_trait = 0;
 enum enter_mark _enter_mark = 0;
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -6,7 +6,9 @@
  * A matched call gives one enter_record, followed by its segments, and later one exit_record with the same tid. A call
  * whose entry was not seen gives one enter_record at its exit (ENTER_AT_EXIT). An io_uring request gives an
  * enter_record too, and later one completion_record with the same cpu and seq. A cgroup_record belongs to no call and
- * is no event. A new field of variable length is a new kind of segment, because a reader skips unknown kinds.
+ * is no event. A truth_record comes between a call's enter record and its exit or completion. If it comes more than
+ * once, the last one counts. A new field of variable length is a new kind of segment, because a reader skips unknown
+ * kinds.
  */
 #ifndef RAWTP_RECORD_H
 #define RAWTP_RECORD_H
@@ -22,6 +24,8 @@ enum record_kind {
 	RECORD_EXIT = 2,
 	RECORD_COMPLETION = 3,
 	RECORD_CGROUP = 4,
+	RECORD_TRUTH = 5,
+	RECORD_MOUNTS = 6,
 };
 
 enum segment_kind {
@@ -44,8 +48,17 @@ enum segment_kind {
 	SEGMENT_ROOT = 8,
 	/* The call's return value, an __s64. It comes only with ENTER_AT_EXIT, and not if the call has no result. */
 	SEGMENT_RESULT = 9,
-	/* The bytes of the file that the call removes: a struct range. */
-	SEGMENT_RANGE = 10,
+	/* The file that the call is about, a struct file_info. */
+	SEGMENT_FILE = 10,
+	/* The file that a rename replaces, a struct file_info. */
+	SEGMENT_REPLACED = 11,
+	/* The name that the kernel found, in the form of a directory, with the file's own name first. */
+	SEGMENT_REAL = 12,
+	SEGMENT_NEW_REAL = 13,
+	/* The size that a truncation asks for, an __s64. */
+	SEGMENT_LENGTH = 14,
+	/* The bytes of the file that the call removes, a struct range. */
+	SEGMENT_RANGE = 15,
 };
 
 enum name_status {
@@ -126,7 +139,8 @@ struct exit_record {
 	__u32 nr;
 	__u32 lost_exits; /* exit records that did not fit on this CPU just before this one */
 	__u16 abi;
-	__u16 reserved[3];
+	__u16 is_created; /* whether the call made the file that it opened */
+	__u16 reserved[2];
 };
 
 /* The completion of an io_uring request. */
@@ -136,6 +150,39 @@ struct completion_record {
 	__u64 seq;
 	__u64 ts_ns;
 	__s64 ret; /* NO_RESULT if it ended without one */
+};
+
+/* A mount namespace whose mounts user space does not know yet, and two processes in it. It is no event. */
+struct mounts_record {
+	__u32 kind;
+	__u32 mnt_ns;
+	__u32 pid;
+	__u32 ppid;
+};
+
+/*
+ * What the kernel does for a call. Segments follow. It is joined to the enter_record of the same thread, or for a
+ * request to the one with the same cpu and seq.
+ */
+struct truth_record {
+	__u32 kind;
+	__u32 tid;
+	__u64 seq;
+	__u32 cpu;
+	__u32 via;
+};
+
+/* A file before the call, from its inode. */
+struct file_info {
+	__u64 ino;
+	__s64 size;
+	__s64 mtime_ns; /* Unix time */
+	__u32 dev;	/* as in a struct directory */
+	__u32 generation;
+	__u32 nlink;
+	__u32 mode; /* with the file's type */
+	__u32 owner;
+	__u32 reserved;
 };
 
 /* A value that no call returns. */
@@ -167,10 +214,21 @@ struct segment {
 	__u32 bytes;
 };
 
+/*
+ * A walk's names follow it, from the leaf to the root of the mount namespace. Behind them are the names from the root
+ * of the first name's mount up to the root of its file system. There are none unless only a part of the file system is
+ * mounted there (a bind mount).
+ */
 struct directory {
 	/* The number of bytes of names below the process's own root; NO_ROOT if the walk did not meet it. */
 	__u32 root_bytes;
 	__u32 is_deleted; /* like WALK_DELETED, however far the walk came */
+	/* The file system, as the kernel numbers devices (major << 20 | minor); 0 if its part of the names is not
+	 * known. */
+	__u32 dev;
+	__u32 mount_bytes; /* the number of bytes of names on the first name's mount */
+	__u32 above_bytes; /* the number of bytes of the names above that mount's root */
+	__u32 reserved;
 };
 
 #define NO_ROOT 0xffffffff

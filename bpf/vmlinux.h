@@ -128,6 +128,7 @@ struct mount;
 struct mnt_namespace {
 	struct ns_common ns;
 	struct mount *root;
+	__u64 event;
 };
 
 struct nsproxy {
@@ -171,12 +172,47 @@ struct seqcount_spinlock {
 
 typedef struct seqcount_spinlock seqcount_spinlock_t;
 
+struct timespec64 {
+	__s64 tv_sec;
+	long tv_nsec;
+};
+
+struct super_block {
+	__u32 s_dev;
+};
+
+struct inode {
+	__u16 i_mode;
+	kuid_t i_uid;
+	struct super_block *i_sb;
+	unsigned long i_ino;
+	unsigned int i_nlink;
+	__s64 i_size;
+	__u32 i_generation;
+};
+
+/* The modification time, until Linux 6.5, until 6.10, and since. */
+struct inode___i_mtime {
+	struct timespec64 i_mtime;
+};
+
+struct inode___private_mtime {
+	struct timespec64 __i_mtime;
+};
+
+struct inode___mtime_sec {
+	__s64 i_mtime_sec;
+	__u32 i_mtime_nsec;
+};
+
 struct dentry {
 	unsigned int d_flags;
 	seqcount_spinlock_t d_seq;
 	struct hlist_bl_node d_hash;
 	struct dentry *d_parent;
 	struct qstr d_name;
+	struct inode *d_inode;
+	struct super_block *d_sb;
 };
 
 struct vfsmount {
@@ -233,6 +269,7 @@ struct fs_struct {
 };
 
 struct file {
+	unsigned int f_mode;
 	struct path f_path;
 };
 

@@ -13,11 +13,16 @@ pub enum Scope {
     Thread,
     /// Constant for a program that a process executes, and for the parent of the process.
     Exec,
+    /// Constant for one file. Events without a known file have the same values.
+    File,
 }
 
 impl Scope {
     /// All scopes.
-    pub const ALL: [Self; 4] = [Self::Event, Self::Call, Self::Thread, Self::Exec];
+    pub const ALL: [Self; Self::COUNT] = [Self::Event, Self::Call, Self::Thread, Self::Exec, Self::File];
+
+    /// The number of scopes.
+    pub const COUNT: usize = 5;
 }
 
 /// The type of a key's values. The values of some keys may also be `None`.
@@ -127,6 +132,24 @@ keys! {
     NewPath = "new_path": Event Bytes or_none,
     PathKind = "path_kind": Event Keyword or_none,
     HostPath = "host_path": Event Bytes or_none,
+    RealPath = "real_path": Event Bytes or_none,
+    NewRealPath = "new_real_path": Event Bytes or_none,
+    RealPathBy = "real_path_by": Event Keyword or_none,
+    Dev = "dev": File U64 or_none,
+    Ino = "ino": File U64 or_none,
+    Generation = "generation": File U32 or_none,
+    Nlink = "nlink": File U32 or_none,
+    Size = "size": File I64 or_none,
+    Mode = "mode": File U32 or_none,
+    FileType = "file_type": File Keyword or_none,
+    Owner = "owner": File U32 or_none,
+    MtimeNs = "mtime_ns": File I64 or_none,
+    Replaced = "replaced": File Bool or_none,
+    ReplacedIno = "replaced_ino": File U64 or_none,
+    ReplacedSize = "replaced_size": File I64 or_none,
+    ReplacedNlink = "replaced_nlink": File U32 or_none,
+    Length = "length": File I64 or_none,
+    Exchange = "exchange": Call Bool,
     NameStatus = "name_status": Call Keyword,
     Ret = "ret": Call I64 or_none,
     Errno = "errno": Call Keyword or_none,
@@ -135,6 +158,30 @@ keys! {
 
 /// The keys for which the programs walk up the directories.
 pub const PATHS: [Key; 4] = [Key::Path, Key::NewPath, Key::PathKind, Key::HostPath];
+
+/// The keys with the paths that the kernel found.
+pub const REAL_PATHS: [Key; 3] = [Key::RealPath, Key::NewRealPath, Key::RealPathBy];
+
+/// The keys that tell what the kernel did.
+pub const TRUTH: [Key; 17] = [
+    Key::RealPath,
+    Key::NewRealPath,
+    Key::RealPathBy,
+    Key::Dev,
+    Key::Ino,
+    Key::Generation,
+    Key::Nlink,
+    Key::Size,
+    Key::Mode,
+    Key::FileType,
+    Key::Owner,
+    Key::MtimeNs,
+    Key::Replaced,
+    Key::ReplacedIno,
+    Key::ReplacedSize,
+    Key::ReplacedNlink,
+    Key::Length,
+];
 
 /// The keys that need more of the task's structures than every event reads.
 pub const IDENTITY: [Key; 12] = [

@@ -20,6 +20,7 @@ pub mod event;
 pub mod fields;
 pub mod load;
 pub mod memory;
+pub mod mounts;
 pub mod path;
 pub mod read;
 pub mod record;

@@ -54,7 +54,7 @@ int handle_request(struct bpf_raw_tracepoint_args *ctx)
 	slot = cfg_cpus + cpu;
 	counted = bpf_map_lookup_elem(&counters, &slot);
 	state = bpf_map_lookup_elem(&call_states, &slot);
-	if (!counted || !state || is_closed || !read_request(req, opcode, &state->operands))
+	if (!counted || !state || live.is_closed || !read_request(req, opcode, &state->operands))
 		return 0;
 	if (!is_met(call->condition, state->operands.flags))
 		return 0;

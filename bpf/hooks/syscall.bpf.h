@@ -100,6 +100,7 @@ static __always_inline void read_operands(struct call_state *state, __u32 slot, 
 {
 	const struct arguments *arguments = &state->arguments;
 	struct operands *operands = &state->operands;
+	__u64 length = arguments->at[call->length & 7];
 
 	operands->name = arguments->at[call->path & 7];
 	operands->new_name = arguments->at[call->new_path & 7];
@@ -109,8 +110,14 @@ static __always_inline void read_operands(struct call_state *state, __u32 slot, 
 	operands->flags = flags;
 	operands->has_name = call->path;
 	operands->has_new_name = call->new_path;
-	operands->has_no_dfd = call->is_pathless;
+	operands->has_no_dfd = !!(call->traits & CALL_PATHLESS);
 	operands->has_range = 0;
+	operands->has_length = call->length;
+	operands->follows = !!(call->traits & CALL_FOLLOWS);
+	if (abi == ABI_COMPAT)
+		length = call->traits & CALL_SPLITS_LENGTH ? length | arguments->at[(call->length + 1) & 7] << 32
+							   : (__u64)(__s64)(__s32)length;
+	operands->length = length;
 	if (call->condition == CALL_FALLOCATE || call->condition == CALL_IOCTL)
 		read_split_operands(slot, call->condition, abi);
 }
@@ -176,12 +183,12 @@ static __always_inline int on_enter(__u32 nr, struct pt_regs *regs)
 
 	task = current_task();
 	call = watched_call(task, nr, &abi);
-	if (!call)
+	if (!call || call->condition == CALL_MOUNTS)
 		return 0;
 	cpu = bpf_get_smp_processor_id();
 	counted = bpf_map_lookup_elem(&counters, &cpu);
 	state = bpf_map_lookup_elem(&call_states, &cpu);
-	if (!counted || !state || is_closed)
+	if (!counted || !state || live.is_closed)
 		return 0;
 	/* Otherwise the call's exit reports it, or nobody does when results are not watched. */
 	if (take_state(state))
@@ -240,6 +247,8 @@ static __always_inline void report_unseen(struct call_state *state, __u32 cpu, _
 		return;
 	if (has_result(task))
 		append_result(&state->segments, ret);
+	if (cfg_files && call->traits & CALL_OPENS && ret >= 0)
+		append_opened(slot, ret);
 	send_record(state, counted);
 }
 
@@ -250,7 +259,7 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 	struct exit_record *record;
 	struct counters *counted;
 	struct call_state *state, *entry;
-	struct task_struct *task;
+	struct task_struct *task, *pointers;
 	__u32 cpu, slot, abi, flags;
 	__u8 *decision, decided;
 	__u64 bytes;
@@ -259,6 +268,11 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 	call = watched_call(task, nr, &abi);
 	if (!call)
 		return 0;
+	if (call->condition == CALL_MOUNTS) {
+		pointers = untrusted(task, cfg_task_type);
+		report_mounts(mnt_ns_of(task, pointers), task, pointers);
+		return 0;
+	}
 	cpu = bpf_get_smp_processor_id();
 	slot = cfg_exit_slots + cpu;
 	state = bpf_map_lookup_elem(&call_states, &slot);
@@ -283,7 +297,7 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 		state->record.abi = abi;
 		counted = bpf_map_lookup_elem(&counters, &cpu);
 		entry = bpf_map_lookup_elem(&call_states, &cpu);
-		if (!counted || !entry || is_closed)
+		if (!counted || !entry || live.is_closed)
 			return 0;
 		if (take_state(entry))
 			report_unseen(state, cpu, slot, task, counted, call, ret);
@@ -301,17 +315,19 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 	record->nr = nr & ~X32_BIT;
 	record->abi = abi;
 	record->lost_exits = state->lost_exits_unreported;
-	bytes = sizeof(*record);
+	record->is_created = 0;
+	segments = &state->segments;
+	segments->end = 0;
+	if (cfg_files && call->traits & CALL_OPENS && ret >= 0)
+		record->is_created = append_opened(slot, ret);
 	if (decided == CALL_FAULT) {
-		segments = &state->segments;
-		segments->end = 0;
 		read_operands(state, slot, call, state->arguments.at[call->flags & 7], abi);
 		if (state->operands.has_name)
 			append_name(segments, SEGMENT_FILENAME, (const void *)state->operands.name);
 		if (state->operands.has_new_name)
 			append_name(segments, SEGMENT_NEW_FILENAME, (const void *)state->operands.new_name);
-		bytes += within_segments(segments->end);
 	}
+	bytes = sizeof(*record) + within_segments(segments->end);
 	if (!bpf_ringbuf_output(&events, record, bytes, 0)) {
 		state->lost_exits_unreported = 0;
 	} else {

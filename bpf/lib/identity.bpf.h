@@ -115,6 +115,11 @@ static __always_inline void fill_ids(struct enter_record *record, struct task_st
 	read_comm(record->parent_comm, TASK(parent, group_leader));
 }
 
+static __always_inline __u32 mnt_ns_of(struct task_struct *task, struct task_struct *pointers)
+{
+	return HAS_TYPED_TASK ? pointers->nsproxy->mnt_ns->ns.inum : BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
+}
+
 static __always_inline void fill_exec_source(struct exec_source *source, struct task_struct *task,
 					     struct task_struct *pointers)
 {
@@ -179,8 +184,7 @@ static __always_inline void fill_identity(struct enter_record *record, struct ta
 		record->auid = TASK(task, loginuid.val);
 		record->session_id = TASK(task, sessionid);
 	}
-	record->mnt_ns =
-		HAS_TYPED_TASK ? pointers->nsproxy->mnt_ns->ns.inum : BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
+	record->mnt_ns = mnt_ns_of(task, pointers);
 	fill_pid_namespace(record, leader);
 }
 
@@ -208,8 +212,7 @@ static __always_inline bool append_pseudo(struct segments *segments, const struc
 		return false;
 	if (bpf_probe_read_kernel(directory + 1, bytes, name))
 		return false;
-	directory->root_bytes = NO_ROOT;
-	directory->is_deleted = 0;
+	*directory = (struct directory){.root_bytes = NO_ROOT};
 	end_segment(segments, head, SEGMENT_EXE, WALK_PSEUDO, sizeof(*directory) + bytes);
 	return true;
 }
@@ -228,7 +231,7 @@ static __always_inline void append_exe(struct segments *segments, __u32 slot, co
 			append_walk(slot, SEGMENT_EXE);
 		}
 	} else {
-		((struct directory *)(head + 1))->root_bytes = NO_ROOT;
+		*(struct directory *)(head + 1) = (struct directory){.root_bytes = NO_ROOT};
 		end_segment(segments, head, SEGMENT_EXE, WALK_NONE, sizeof(struct directory));
 	}
 }

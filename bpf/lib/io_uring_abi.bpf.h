@@ -124,6 +124,8 @@ static __always_inline bool read_request(struct io_kiocb *req, __u8 opcode, stru
 	operands->has_no_dfd = 0;
 	operands->has_range = 0;
 	operands->file = 0;
+	operands->has_length = 0;
+	operands->follows = 0;
 	operands->flags = 0;
 	switch (opcode) {
 	case IORING_OP_UNLINKAT:

@@ -44,6 +44,9 @@ struct walk {
 	__u32 steps;
 	__u32 at; /* the offset of the next name */
 	__u32 start;
+	__u32 names_at; /* the offset of the first name of this walk */
+	__u32 mount_bytes;
+	__u32 is_above; /* whether this walk is that above a mount's root, which crosses no mount */
 	__u32 root_bytes;
 	__u32 is_deleted;
 	__u32 status;
@@ -186,6 +189,8 @@ static __always_inline __u32 end_of(struct walk *walk)
 	struct mnt_namespace *namespace = NULL;
 	__u32 inum = 0;
 
+	if (walk->is_above)
+		return WALK_WHOLE;
 	if (walk->mount != walk->namespace_mount) {
 		bpf_probe_read_kernel(&namespace, sizeof(namespace), (const void *)walk->mount + MOUNT_OFFSET(mnt_ns));
 		if (IS_ERROR(namespace))
@@ -214,6 +219,8 @@ static __always_inline bool step(struct walk *walk, __u8 *names)
 			walk->status = end_of(walk);
 			return false;
 		}
+		if (walk->mount_bytes == NO_ROOT)
+			walk->mount_bytes = at - walk->start;
 		cross_mount(walk);
 		walk->steps++;
 		return true;
@@ -318,13 +325,17 @@ __noinline int walk_up(__u32 slot)
 		return 0;
 	walk->dentry = walk->from_dentry;
 	walk->mount = walk->from_mount;
-	read_mount(walk);
+	if (walk->is_above)
+		walk->mnt_root = NULL;
+	else
+		read_mount(walk);
 	walk->from_mnt_root = walk->mnt_root;
 	walk->links = 0;
 	walk->named_links = 0;
 	walk->named_steps = 0;
 	walk->steps = 0;
-	walk->at = walk->start;
+	walk->at = walk->names_at;
+	walk->mount_bytes = NO_ROOT;
 	walk->root_bytes = NO_ROOT;
 	walk->is_deleted = 0;
 	walk->status = WALK_PARTIAL;
@@ -353,22 +364,36 @@ static __always_inline bool path_of(__u64 file, struct path *path)
 	return path->dentry;
 }
 
+/* Returns the file of a descriptor, or NULL. */
+static __always_inline struct file *file_of(struct task_struct *task, __s32 fd)
+{
+	struct fdtable *fdt = BPF_CORE_READ(task, files, fdt);
+	struct file **fds, *file = NULL;
+
+	if (fd < 0 || (__u32)fd >= BPF_CORE_READ(fdt, max_fds))
+		return NULL;
+	fds = BPF_CORE_READ(fdt, fd);
+	bpf_probe_read_kernel(&file, sizeof(file), fds + fd);
+	return file;
+}
+
 /* Finds the directory that `dfd` stands for. Returns false if there is none. */
 static __always_inline bool directory_of(struct task_struct *task, __s32 dfd, struct path *directory)
 {
-	struct file **fds, *file = NULL;
-	struct fdtable *fdt;
+	struct file *file;
 
 	if (dfd == AT_FDCWD) {
 		BPF_CORE_READ_INTO(directory, task, fs, pwd);
 		return directory->dentry;
 	}
-	fdt = BPF_CORE_READ(task, files, fdt);
-	if (dfd < 0 || (__u32)dfd >= BPF_CORE_READ(fdt, max_fds))
-		return false;
-	fds = BPF_CORE_READ(fdt, fd);
-	bpf_probe_read_kernel(&file, sizeof(file), fds + dfd);
+	file = file_of(task, dfd);
 	return file && path_of((__u64)file, directory);
+}
+
+/* Finds what a call's descriptor, or the file of a request that lacks one, stands for. */
+static __always_inline bool operand_path(const struct operands *operands, __s32 dfd, struct path *path)
+{
+	return operands->file ? path_of(operands->file, path) : directory_of(current_task(), dfd, path);
 }
 
 /* Sets the roots at which the walks of a record end. */
@@ -408,6 +433,48 @@ static __always_inline void walk_from_root(__u32 slot)
 }
 
 /*
+ * Appends the names above the root of the mount that the last walk began on, and fills in the file system's part of
+ * that walk. Most mounts show a whole file system, and then there are none. It is global.
+ */
+__noinline int append_above(__u32 slot, __u32 directory_at)
+{
+	struct walk *walk = bpf_map_lookup_elem(&walks, &slot);
+	struct call_state *state = bpf_map_lookup_elem(&call_states, &slot);
+	struct dentry *from, *root;
+	struct directory *directory;
+	bool is_path = true;
+
+	if (!walk || !state)
+		return 0;
+	directory = (struct directory *)(state->segments.bytes + within_segments(directory_at));
+	if (walk->mount_bytes == NO_ROOT) {
+		/* It ended on its first mount. */
+		if (walk->status == WALK_PARTIAL)
+			return 0;
+		walk->mount_bytes = walk->at - walk->start;
+	}
+	directory->mount_bytes = walk->mount_bytes;
+	from = walk->from_dentry;
+	root = walk->from_mnt_root;
+	if (root && BPF_CORE_READ(root, d_parent) != root) {
+		is_path = false;
+		walk->from_dentry = root;
+		walk->names_at = walk->at;
+		walk->is_above = 1;
+		for (int i = 0; i < WALK_TRIES && !is_path; i++)
+			is_path = walk_up(slot);
+		walk->is_above = 0;
+		if (!is_path || walk->status == WALK_PARTIAL) {
+			walk->at = walk->names_at;
+			return 0;
+		}
+		directory->above_bytes = walk->at - walk->names_at;
+	}
+	directory->dev = BPF_CORE_READ(from, d_sb, s_dev);
+	return 0;
+}
+
+/*
  * Walks up from the directory of walk_from and appends the names as a segment of this kind. Returns false if the walk
  * surely did not meet the process's root. It is global.
  */
@@ -418,6 +485,7 @@ __noinline int append_walk(__u32 slot, __u32 kind)
 	struct directory *directory;
 	struct segments *segments;
 	struct segment *head;
+	__u32 status, root_bytes;
 	bool is_path = false;
 
 	if (!walk || !state)
@@ -426,6 +494,8 @@ __noinline int append_walk(__u32 slot, __u32 kind)
 	head = begin_segment(segments);
 	directory = (struct directory *)(head + 1);
 	walk->start = segments->end + sizeof(*head) + sizeof(*directory);
+	walk->names_at = walk->start;
+	walk->is_above = 0;
 	for (int i = 0; i < WALK_TRIES && !is_path; i++)
 		is_path = walk_up(slot);
 	if (!is_path) {
@@ -433,10 +503,18 @@ __noinline int append_walk(__u32 slot, __u32 kind)
 		walk->root_bytes = NO_ROOT;
 		walk->status = WALK_PARTIAL;
 	}
-	directory->root_bytes = walk->root_bytes;
+	status = walk->status;
+	root_bytes = walk->root_bytes;
+	directory->root_bytes = root_bytes;
 	directory->is_deleted = walk->is_deleted;
-	end_segment(segments, head, kind, walk->status, sizeof(*directory) + walk->at - walk->start);
-	return walk->root_bytes != NO_ROOT || walk->status == WALK_PARTIAL;
+	directory->dev = 0;
+	directory->mount_bytes = 0;
+	directory->above_bytes = 0;
+	directory->reserved = 0;
+	if (cfg_places && is_path && kind != SEGMENT_EXE)
+		append_above(slot, walk->start - sizeof(*directory));
+	end_segment(segments, head, kind, status, sizeof(*directory) + walk->at - walk->start);
+	return root_bytes != NO_ROOT || status == WALK_PARTIAL;
 }
 
 #endif

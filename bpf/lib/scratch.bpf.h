@@ -41,6 +41,10 @@ struct operands {
 	__u8 has_new_name;
 	__u8 has_no_dfd;
 	__u8 has_range;
+	__u8 has_length;
+	__u8 follows; /* whether a symbolic link that the name leads to is followed */
+	__u8 reserved[2];
+	__s64 length;
 };
 
 /* The places in the kernel and the process where exe and argv are read from. */
@@ -66,14 +70,12 @@ struct exec_entry {
 	__u32 exe_seq; /* the sequence of the executable's dentry; it changes when the file is renamed or deleted */
 };
 
-/* The offsets in the segments that are compared with each path filter. */
+/* The part of the segments that is compared with each place. */
 struct compared {
-	__u32 name_at;
-	__u32 name_bytes;
-	__u32 end; /* the end of the walked names, behind which nothing follows */
+	__u32 end; /* the offset of the end of the names on the mount */
 	__u32 bytes;
-	__u32 root_bytes;
-	__u32 is_absolute;
+	__u32 dev;
+	__u32 reserved;
 };
 
 /*

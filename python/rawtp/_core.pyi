@@ -268,16 +268,16 @@ class Tracer:
         cgroup: of processes in this cgroup of version 2, or below it: its directory, its path as ``/proc/PID/cgroup``
             has it, or its id.
         path: of this absolute path and what is below it, as an event's ``path`` or ``host_path`` (of a rename: or
-            ``new_path``) says it: names are compared. A ``RuntimeWarning`` tells when it runs through a symbolic link,
-            as what is deleted by the file's other name is not seen then. ``*``, ``?`` and ``[a-z]`` match within a name
-            and ``**`` any number of directories, and beside any of them ``{a,b}`` either name; a backslash takes their
-            meaning away. What is there under that very name is meant as it stands, such as ``"/x/[2024] photos"``;
-            where others than root and this user can have put it there, as a glob as well. With a backslash anywhere it
-            is a pattern in any case: :func:`rawtp.escape` makes one of a name. A glob costs each event at most a time
-            in proportion to its path's length. The kernel leaves out what surely is elsewhere, and what it cannot tell
-            is looked at when it is read. A path that is not known, or of which a part is not (``path_kind``), is let
-            through, unless the kernel found none either (EBADF, EFAULT). A file without a name (a memfd, ``O_TMPFILE``)
-            is not.
+            ``new_path``) says it: names are compared, and it need not exist yet. A ``RuntimeWarning`` tells when it
+            runs through a symbolic link, as what is deleted by the file's other name is not seen then. ``*``, ``?`` and
+            ``[a-z]`` match within a name and ``**`` any number of directories, and beside any of them ``{a,b}`` either
+            name; a backslash takes their meaning away. What is there under that very name is meant as it stands, such
+            as ``"/x/[2024] photos"``; where others than root and this user can have put it there, as a glob as well.
+            With a backslash anywhere it is a pattern in any case: :func:`rawtp.escape` makes one of a name. A glob
+            costs each event at most a time in proportion to its path's length. The kernel leaves out what surely is
+            elsewhere, and what it cannot tell is looked at when it is read. A path that is not known, or of which a
+            part is not (``path_kind``), is let through, unless the kernel found none either (EBADF, EFAULT). A file
+            without a name (a memfd, ``O_TMPFILE``) is not.
         exclude_self: all but this process.
         outcome: ``"ok"``, what did not fail; ``"failed"``; or ``"any"``. Looked at when an event is read, as only the
             call's end tells. A result that is not known is let through. Where events are left out when they are read,
@@ -551,7 +551,7 @@ def _load(
 ) -> tuple[int, list[tuple[str, str | None, str | None]], list[int], list[int], list[int]]:
     """Loads and attaches for another process, as :class:`Tracer` does for its own; ``without``: its pid, to leave it
     out; ``tell_cgroups``: whether it may learn which cgroups come and go, whoever they belong to. Gives how many slots
-    the counters have; the coverage; and descriptors, which are the caller's to close: ring, counters and switch; links;
+    the counters have; the coverage; and descriptors, which are the caller's to close: ring, counters and live configuration; links;
     programs."""
 
 def _load_rejected() -> None:

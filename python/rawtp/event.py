@@ -127,6 +127,51 @@ class _AllFields(TypedDict):
     host_path: str | None
     """The path from the root of the process's mount namespace, where that differs: in a chroot. ``None`` also where it
     is not known, as of a root that is in a mount attached nowhere."""
+    real_path: str | None
+    """The path of the file that the kernel worked on: absolute on this host, through all symbolic links and mounts. A
+    symbolic link as the last component is itself, but for a truncation, which follows it. ``None`` where it is not
+    known, where the call reached no file, and for a file that no mount of this host shows."""
+    new_real_path: str | None
+    """The new path of a renamed file, in the same way; of an exchange, the path of the other file."""
+    real_path_by: Literal["kernel", "lookup"] | None
+    """``"kernel"``: from the directory entry that the call was about, or from the opened file. ``"lookup"``: looked up
+    in user space when the event was read, which is right unless directories or links on the path were changed since
+    the call."""
+    dev: int | None
+    """The file system of the file (``st_dev`` of stat(2)). Of btrfs it is the file system's own number, not that of a
+    subvolume. Like the keys up to ``mtime_ns`` it tells of the file itself, before the call; ``None`` where the
+    kernel's own functions cannot be watched (:attr:`Tracer.coverage`, ``"truth"``), but for files that the call has
+    opened."""
+    ino: int | None
+    """The inode number. File systems use it again at once: with ``generation`` it is unique."""
+    generation: int | None
+    """The generation of the inode number (``FS_IOC_GETVERSION``); 0 on file systems that have none."""
+    nlink: int | None
+    """The number of hard links: 1 when this name was the last."""
+    size: int | None
+    """The size in bytes; ``None`` also for a file that was emptied when it was opened."""
+    mode: int | None
+    """Type and permissions, as ``st_mode`` of stat(2)."""
+    file_type: str | None
+    """The type in words: ``"file"``, ``"directory"``, ``"symlink"``, ``"fifo"``, ``"socket"``, ``"character device"``
+    or ``"block device"``."""
+    owner: int | None
+    """The user id of the owner."""
+    mtime_ns: int | None
+    """The time of the last change of the content: Unix time in nanoseconds."""
+    replaced: bool | None
+    """Whether a rename replaced another file, whose content or last name is gone with it. ``None`` where that is not
+    known, and for other calls."""
+    replaced_ino: int | None
+    """The inode number of the replaced file."""
+    replaced_size: int | None
+    """The size of the replaced file in bytes."""
+    replaced_nlink: int | None
+    """The number of hard links of the replaced file."""
+    length: int | None
+    """The size that a truncation asks for: what is beyond is lost. 0 for a file that is opened with ``O_TRUNC``."""
+    exchange: bool
+    """Whether a rename exchanges two files (``RENAME_EXCHANGE``): both names remain."""
     name_status: Literal["ok", "truncated", "fault"]
     """``"ok"``: the whole names; ``"truncated"``: the first 4,095 bytes of a longer one, which the kernel refuses with
     ENAMETOOLONG; ``"fault"``: a pointer could not be read."""

@@ -58,7 +58,7 @@ struct Group {
 /// A record batch as it grows.
 #[derive(Debug)]
 pub struct BatchBuilder {
-    groups: [Group; 4],
+    groups: [Group; Scope::COUNT],
     last: Option<Previous>,
     rows: usize,
     /// The rows there is room for, apart from values of variable length.
@@ -240,7 +240,7 @@ impl BatchBuilder {
     /// [`Error::Memory`] for names that are not text, whose bytes are collected only now. [`Error::Columns`], which
     /// would be a defect.
     pub fn finish(self, schema: SchemaRef) -> Result<RecordBatch> {
-        let nothing = self.zeros.finish(self.rows)?;
+        let all_null = self.zeros.finish(self.rows)?;
         let mut columns = Vec::new();
         for mut group in self.groups {
             group.catch_up();
@@ -249,7 +249,7 @@ impl BatchBuilder {
         columns.sort_unstable_by_key(|column| column.key() as usize);
         let mut arrays = Vec::with_capacity(2 * columns.len());
         for column in columns {
-            arrays.extend(column.finish(self.rows, &nothing)?);
+            arrays.extend(column.finish(self.rows, &all_null)?);
         }
         Ok(RecordBatch::try_new(schema, arrays)?)
     }

@@ -21,7 +21,7 @@ use crate::columns::ancestors::AncestorsColumn;
 use crate::columns::bits::{Bits, Validity};
 use crate::columns::dictionary::DictionaryBuilder;
 use crate::columns::list::ListBuilder;
-use crate::columns::raw_bytes::{Nothing, RawBytes};
+use crate::columns::raw_bytes::{AllNull, RawBytes};
 use crate::columns::schema::item;
 use crate::columns::text::TextBuilder;
 use crate::error::Result;
@@ -238,7 +238,7 @@ impl Column {
     }
 
     /// Makes the array of the first `rows` rows, and that of their bytes if the key has one.
-    pub(crate) fn finish(mut self, rows: usize, nothing: &Nothing) -> Result<impl Iterator<Item = ArrayRef> + use<>> {
+    pub(crate) fn finish(mut self, rows: usize, all_null: &AllNull) -> Result<impl Iterator<Item = ArrayRef> + use<>> {
         self.flush_nones();
         self.truncate(rows);
         let nulls = self.validity.finish();
@@ -263,8 +263,8 @@ impl Column {
             }
         };
         let bytes = match self.key.value_type() {
-            ValueType::DictBytes | ValueType::Bytes => Some(self.raw_bytes.finish(rows, nothing)?),
-            ValueType::BytesList => Some(self.raw_bytes.finish_lists(rows, nothing)?),
+            ValueType::DictBytes | ValueType::Bytes => Some(self.raw_bytes.finish(rows, all_null)?),
+            ValueType::BytesList => Some(self.raw_bytes.finish_lists(rows, all_null)?),
             _ => None,
         };
         Ok([column].into_iter().chain(bytes))

@@ -74,17 +74,17 @@ impl RawBytes {
         })
     }
 
-    pub(crate) fn finish(&self, rows: usize, nothing: &Nothing) -> Result<ArrayRef> {
+    pub(crate) fn finish(&self, rows: usize, all_null: &AllNull) -> Result<ArrayRef> {
         if self.rows.is_empty() {
-            return nothing.binary();
+            return all_null.binary();
         }
         Ok(Arc::new(binary(self.each(rows))?))
     }
 
     /// Makes the array for rows that are lists.
-    pub(crate) fn finish_lists(&self, rows: usize, nothing: &Nothing) -> Result<ArrayRef> {
+    pub(crate) fn finish_lists(&self, rows: usize, all_null: &AllNull) -> Result<ArrayRef> {
         if self.rows.is_empty() {
-            return nothing.lists();
+            return all_null.lists();
         }
         let items = binary(self.each(rows).flatten().flat_map(texts).map(Some))?;
         let mut offsets = with_capacity(rows + 1)?;
@@ -120,8 +120,8 @@ pub(crate) fn binary<'a>(values: impl Iterator<Item = Option<&'a [u8]>> + Clone)
     Ok(BinaryArray::try_new(OffsetBuffer::new(offsets.into()), Buffer::from_vec(all), validity.finish())?)
 }
 
-/// Untouched zeros. They are the offsets and the validity of columns without a value, which is the usual case of a
-/// column of raw bytes. All such columns of a batch share them.
+/// Untouched zeros. They become the offsets and the validity of columns in which every value is null, the usual case of
+/// a column of raw bytes.
 #[derive(Debug, Default)]
 pub(crate) struct Zeros(Vec<i32>);
 
@@ -141,30 +141,30 @@ impl Zeros {
         self.0.len().saturating_sub(1)
     }
 
-    pub(crate) fn finish(self, rows: usize) -> std::result::Result<Nothing, OutOfMemory> {
+    pub(crate) fn finish(self, rows: usize) -> std::result::Result<AllNull, OutOfMemory> {
         let mut zeros = self;
         zeros.reserve_to(rows)?;
         let zeros = Buffer::from_vec(zeros.0);
         let offsets = ScalarBuffer::new(zeros.clone(), 0, rows + 1);
         // SAFETY: zeros never decrease. Checking each of them would bring their pages into memory.
         let offsets = unsafe { OffsetBuffer::new_unchecked(offsets) };
-        Ok(Nothing { offsets, nulls: NullBuffer::new(BooleanBuffer::new(zeros, 0, rows)) })
+        Ok(AllNull { offsets, nulls: NullBuffer::new(BooleanBuffer::new(zeros, 0, rows)) })
     }
 }
 
-/// The shared buffers of columns without a value.
-pub(crate) struct Nothing {
+/// The buffers of columns in which every value is null. All such columns of a batch share them.
+pub(crate) struct AllNull {
     offsets: OffsetBuffer<i32>,
     nulls: NullBuffer,
 }
 
-impl Nothing {
+impl AllNull {
     pub(crate) fn binary(&self) -> Result<ArrayRef> {
         let none = Buffer::from_vec(Vec::<u8>::new());
         Ok(Arc::new(BinaryArray::try_new(self.offsets.clone(), none, Some(self.nulls.clone()))?))
     }
 
-    /// Makes lists without a value. `ListArray::new_null` would link every kind of array.
+    /// Makes a column of lists. `ListArray::new_null` would link every kind of array.
     fn lists(&self) -> Result<ArrayRef> {
         let (offsets, items) = (self.offsets.clone(), Arc::new(BinaryArray::new_null(0)));
         Ok(Arc::new(ListArray::try_new(item(DataType::Binary), offsets, items, Some(self.nulls.clone()))?))

@@ -266,12 +266,6 @@ impl Filters {
         self.has_paths().then(|| self.paths.iter().map(PathFilter::pattern).collect())
     }
 
-    /// Returns warnings about paths that may miss deletions the caller means.
-    #[must_use]
-    pub fn warnings(&self) -> Vec<String> {
-        self.paths.iter().filter_map(|path| path.warning(&self.paths)).collect()
-    }
-
     /// The path filters. An empty slice lets every path through.
     #[must_use]
     pub fn paths(&self) -> &[PathFilter] {
@@ -284,8 +278,7 @@ impl Filters {
         fill(&mut rodata.cfg_pids, &mut rodata.cfg_pid_count, &self.pids);
         fill(&mut rodata.cfg_uids, &mut rodata.cfg_uid_count, &self.uids);
         fill(&mut rodata.cfg_comms, &mut rodata.cfg_comm_count, &self.comms);
-        let prefixes: Vec<_> = self.paths.iter().map(PathFilter::prefix).collect();
-        fill(&mut rodata.cfg_path_filters, &mut rodata.cfg_path_count, &prefixes);
+        rodata.cfg_has_paths = self.has_paths();
         rodata.cfg_cgroup_count = self.cgroups.len() as u32;
         rodata.cfg_follow = self.follow;
         if let Some(Process { pid, namespace }) = self.without {

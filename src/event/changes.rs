@@ -1,6 +1,7 @@
 //! Finds out what an event shares with the one before, so that shared values are not converted again.
 
 use crate::event::Event;
+use crate::event::file_facts::FileFacts;
 use crate::fields::Scope;
 use crate::record::segments::NameStatus;
 use crate::record::{Identity, same_identity};
@@ -65,11 +66,12 @@ pub struct Changes {
     call: bool,
     thread: bool,
     exec: bool,
+    file: bool,
 }
 
 impl Changes {
     /// All scopes differ, as for the first event.
-    pub const ALL: Self = Self { call: true, thread: true, exec: true };
+    pub const ALL: Self = Self { call: true, thread: true, exec: true, file: true };
 
     /// Whether the event differs in this scope.
     #[must_use]
@@ -79,6 +81,7 @@ impl Changes {
             Scope::Call => self.call,
             Scope::Thread => self.thread,
             Scope::Exec => self.exec,
+            Scope::File => self.file,
         }
     }
 }
@@ -90,6 +93,7 @@ pub struct Previous {
     identity: Identity,
     call: Call,
     exec: ExecInfo,
+    file: FileFacts,
 }
 
 impl Previous {
@@ -98,7 +102,13 @@ impl Previous {
     pub fn new(event: &Event<'_>) -> Self {
         let mut exec = ExecInfo::default();
         exec.update(event);
-        Self { tid: event.enter.record.tid, identity: *event.enter.identity(), call: Call::of(event), exec }
+        Self {
+            tid: event.enter.record.tid,
+            identity: *event.enter.identity(),
+            call: Call::of(event),
+            exec,
+            file: event.file_facts(),
+        }
     }
 
     /// Stores this event instead and returns the differences.
@@ -115,7 +125,12 @@ impl Previous {
         if differs {
             self.call = call;
         }
-        Changes { call: differs, thread, exec: self.exec.update(event) }
+        let file = event.file_facts();
+        let has_other_file = self.file != file;
+        if has_other_file {
+            self.file = file;
+        }
+        Changes { call: differs, thread, exec: self.exec.update(event), file: has_other_file }
     }
 }
 
@@ -130,14 +145,15 @@ mod tests {
 
     fn changed(scope: &[Scope]) -> Changes {
         let has = |one| scope.contains(&one);
-        Changes { call: has(Scope::Call), thread: has(Scope::Thread), exec: has(Scope::Exec) }
+        Changes { call: has(Scope::Call), thread: has(Scope::Thread), exec: has(Scope::Exec), file: has(Scope::File) }
     }
 
     #[test]
     fn a_difference_is_reported_once_and_by_its_scope() {
         let mut record = enter_record::default();
         let enter = Enter { record: &record, segments: Segments::default() };
-        let mut last = Previous::new(&Event { enter: &enter, exit: None, offset_ns: 0, exec: None, lost_before: 0 });
+        let mut last =
+            Previous::new(&Event { enter: &enter, exit: None, offset_ns: 0, exec: None, lost_before: 0, truth: None });
         let mut see = |record, segments: &[u8], ret: Option<i64>, parts: &[Scope]| {
             let segments = Segments::read(segments).unwrap();
             let exit = ret.map(|ret| exit_record { ret, ..Default::default() });
@@ -148,6 +164,7 @@ mod tests {
                 offset_ns: 0,
                 exec: None,
                 lost_before: 0,
+                truth: None,
             };
             assert_eq!(last.update(&event), changed(parts));
             assert_eq!(last.update(&event), changed(&[]));
@@ -183,11 +200,12 @@ mod tests {
         let mut argv = Vec::new();
         add_segment(&mut argv, segment_kind::SEGMENT_ARGV.0, name_status::NAME_OK.0, b"a\0");
         let enter = Enter { record: &enter_record::default(), segments: Segments::read(&argv).unwrap() };
-        let mut last = Previous::new(&Event { enter: &enter, exit: None, offset_ns: 0, exec: None, lost_before: 0 });
+        let mut last =
+            Previous::new(&Event { enter: &enter, exit: None, offset_ns: 0, exec: None, lost_before: 0, truth: None });
         for _ in 0..2 {
             cache.learn(&enter).unwrap();
             let exec = cache.get(0).map(|exec| &**exec);
-            let event = Event { enter: &enter, exit: None, offset_ns: 0, exec, lost_before: 0 };
+            let event = Event { enter: &enter, exit: None, offset_ns: 0, exec, lost_before: 0, truth: None };
             assert_eq!(last.update(&event), changed(&[Scope::Exec]));
             assert_eq!(last.update(&event), changed(&[]));
         }

@@ -2,16 +2,20 @@
 //!
 //! * `changes`: what an event shares with the one before
 //! * `exec_cache`: exe and argv of the processes
+//! * `file_facts`: what is known of the file itself
+//! * `real_paths`: the paths that the kernel found
 //! * `values`: the value of each key
 
 pub mod changes;
 pub mod exec_cache;
+pub mod file_facts;
+pub mod real_paths;
 pub mod values;
 
 use crate::event::exec_cache::ExecInfo;
 use crate::record::segments::{Directory, Name, NameStatus, Segments};
 use crate::record::{Enter, Exit};
-use crate::skel::types::{call, range, via};
+use crate::skel::types::{call, call_trait, range, via};
 use crate::syscall::{Abi, Action, Call, of_record};
 
 /// The audit id of a task that nobody has set one for (`AUDIT_UID_UNSET`, include/uapi/linux/audit.h).
@@ -36,6 +40,8 @@ pub struct Event<'a> {
     pub exec: Option<&'a ExecInfo>,
     /// Losses before filtered events that came since the last delivered one. See [`Event::lost`].
     pub lost_before: u32,
+    /// What a hook on the kernel's own functions saw of the call.
+    pub truth: Option<&'a Segments<'a>>,
 }
 
 impl<'a> Event<'a> {
@@ -128,6 +134,12 @@ impl<'a> Event<'a> {
         (self.has(|shape| shape.flags) && !self.enter.has_no_flags()).then_some(self.enter.record.flags)
     }
 
+    /// Whether the call opens the file, and by that empties it.
+    #[must_use]
+    pub fn opens_to_truncate(&self) -> bool {
+        self.call().is_some_and(|call| u32::from(call.shape.traits) & call_trait::CALL_OPENS.0 != 0)
+    }
+
     /// The return value of the call.
     #[must_use]
     pub fn ret(&self) -> Option<i64> {
@@ -205,7 +217,9 @@ impl<'a> Event<'a> {
     pub fn has_pathless_name(&self) -> bool {
         // First what is at hand: the name of nearly every call comes with a directory.
         let segments = &self.enter.segments;
-        segments.directory().is_none() && segments.filename().is_some() && self.has(|shape| shape.is_pathless)
+        segments.directory().is_none()
+            && segments.filename().is_some()
+            && self.has(|shape| shape.traits & call_trait::CALL_PATHLESS.0 as u8)
     }
 }
 
@@ -239,6 +253,7 @@ mod tests {
                 offset_ns: 0,
                 exec: None,
                 lost_before: 0,
+                truth: None,
             }
             .action()
         };
@@ -256,7 +271,8 @@ mod tests {
             let exit = ret.map(|ret| exit_record { ret, ..Default::default() });
             let exit = exit.as_ref().map(Exit::new);
             let enter = Enter { record: &enter_record::default(), segments: Segments::default() };
-            let event = Event { enter: &enter, exit: exit.as_ref(), offset_ns: 0, exec: None, lost_before: 0 };
+            let event =
+                Event { enter: &enter, exit: exit.as_ref(), offset_ns: 0, exec: None, lost_before: 0, truth: None };
             (event.ret(), event.errno())
         };
         assert_eq!(of(None), (None, None));

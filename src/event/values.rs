@@ -5,8 +5,11 @@ use std::sync::Arc;
 use crate::cgroup::path::Workload;
 use crate::cgroup::reports::CgroupReports;
 use crate::cgroup::resolver::WorkloadResolver;
+use crate::event::file_facts::{FileFacts, FileInfo};
+use crate::event::real_paths::RealPaths;
 use crate::event::{Event, command};
-use crate::fields::{CGROUP, Fields, Key, PATHS, Scope};
+use crate::fields::{CGROUP, Fields, Key, PATHS, REAL_PATHS, Scope, TRUTH};
+use crate::mounts::snapshots::Snapshots;
 use crate::path::resolve::{PathKind, Paths};
 use crate::record::segments::{Name, NameStatus};
 use crate::sys::errno;
@@ -58,12 +61,14 @@ impl<'a, T: Into<Value<'a>>> From<Option<T>> for Value<'a> {
 pub struct Values {
     fields: Fields,
     /// The wanted keys, by scope.
-    keys: [Vec<Key>; 4],
+    keys: [Vec<Key>; Scope::COUNT],
     paths: Paths,
     new_paths: Paths,
     exe: Paths,
     workloads: WorkloadResolver,
     workload: Workload,
+    real_paths: RealPaths,
+    facts: FileFacts,
 }
 
 impl Values {
@@ -79,12 +84,19 @@ impl Values {
             exe: Paths::default(),
             workloads: WorkloadResolver::default(),
             workload: Workload::default(),
+            real_paths: RealPaths::default(),
+            facts: FileFacts::default(),
         }
     }
 
     /// Takes the kernel's reports about cgroups from `reports`.
     pub fn learn_from(&mut self, reports: Arc<CgroupReports>) {
         self.workloads.learn_from(reports);
+    }
+
+    /// Takes the mounts of other namespaces from `snapshots`.
+    pub fn learn_mounts_from(&mut self, snapshots: Arc<Snapshots>) {
+        self.real_paths.learn_from(snapshots);
     }
 
     /// The wanted keys.
@@ -112,7 +124,8 @@ impl Values {
         mut take: impl FnMut(Key, Value<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         match scope {
-            Scope::Event if self.fields.any(&PATHS) => self.resolve(event),
+            Scope::Event if self.fields.any(&PATHS) || self.fields.any(&REAL_PATHS) => self.resolve(event),
+            Scope::File if self.fields.any(&TRUTH) => self.facts = event.file_facts(),
             Scope::Thread if self.fields.any(&CGROUP) => {
                 let record = event.enter.record;
                 self.workload = self.workloads.workload(record.cgroup_id, record.cgroup_v1_id);
@@ -123,7 +136,21 @@ impl Values {
         self.keys[scope as usize].iter().try_for_each(|key| take(*key, self.get(*key, event)))
     }
 
+    fn file(&self) -> Option<&FileInfo> {
+        self.facts.file.as_ref()
+    }
+
+    fn replaced(&self) -> Option<&FileInfo> {
+        self.facts.replaced.as_ref()
+    }
+
     fn resolve(&mut self, event: &Event<'_>) {
+        if self.fields.any(&REAL_PATHS) {
+            self.real_paths.resolve(event);
+        }
+        if !self.fields.any(&PATHS) {
+            return;
+        }
         let segments = &event.enter.segments;
         let (root, is_cwd) = (segments.root(), event.enter.record.dfd == libc::AT_FDCWD);
         self.paths.resolve(event.filename(), segments.directory(), root, is_cwd);
@@ -190,6 +217,24 @@ impl Values {
             Key::NewPath => self.new_paths.path().into(),
             Key::PathKind => self.path_kind().as_str().into(),
             Key::HostPath => self.paths.host_path().into(),
+            Key::RealPath => self.real_paths.path(event).into(),
+            Key::NewRealPath => self.real_paths.new_path(event).into(),
+            Key::RealPathBy => self.real_paths.by(event).into(),
+            Key::Dev => self.file().map(FileInfo::dev).into(),
+            Key::Ino => self.file().map(|file| file.ino).into(),
+            Key::Generation => self.file().map(|file| file.generation).into(),
+            Key::Nlink => self.file().map(|file| file.nlink).into(),
+            Key::Size => self.file().and_then(|file| file.size).into(),
+            Key::Mode => self.file().map(|file| file.mode).into(),
+            Key::FileType => self.file().and_then(FileInfo::file_type).into(),
+            Key::Owner => self.file().map(|file| file.owner).into(),
+            Key::MtimeNs => self.file().and_then(|file| file.mtime_ns).into(),
+            Key::Replaced => self.facts.is_replacing.into(),
+            Key::ReplacedIno => self.replaced().map(|file| file.ino).into(),
+            Key::ReplacedSize => self.replaced().and_then(|file| file.size).into(),
+            Key::ReplacedNlink => self.replaced().map(|file| file.nlink).into(),
+            Key::Length => self.facts.length.into(),
+            Key::Exchange => event.is_exchange().into(),
             Key::NameStatus => event.name_status().as_str().into(),
             Key::Ret => event.ret().into(),
             Key::Errno => event.errno().map(errno::name).into(),

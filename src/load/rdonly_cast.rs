@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use libbpf_rs::{AsRawLibbpf, OpenProgramMut};
+use libbpf_rs::{AsRawLibbpf, OpenObject};
 use libbpf_sys::{BPF_PSEUDO_KFUNC_CALL, bpf_insn};
 
 use crate::btf::vmlinux::TypeIds;
@@ -49,64 +49,74 @@ fn can_cast(function: u32, task: u32) -> bool {
     *CAN.get_or_init(|| load(&call(), 0).is_ok())
 }
 
-/// Replaces the programs' placeholder by a call of `bpf_rdonly_cast`, or by a plain move where the kernel lacks it. In
-/// a prepared object, a program's functions are among its instructions.
+fn is_placeholder(instruction: bpf_insn) -> bool {
+    instruction.code == CALL && instruction.src_reg() == 0 && instruction.imm == UNTRUSTED_CALL
+}
+
+/// Replaces the placeholder in every program by a call of `bpf_rdonly_cast`, or by a plain move where the kernel lacks
+/// it. In a prepared object, a program's functions are among its instructions.
 ///
 /// # Errors
 ///
 /// Out of memory.
-pub fn patch_calls(program: &mut OpenProgramMut<'_>, ids: Option<TypeIds>) -> libbpf_rs::Result<()> {
+pub fn patch_calls(object: &mut OpenObject, ids: Option<TypeIds>) -> libbpf_rs::Result<()> {
     let call = ids.and_then(cast).map(call_of_kernel);
     let by = call.unwrap_or_else(|| instruction(MOVE, 0, 1, 0));
-    let mut instructions = program.insns().to_vec();
-    for instruction in &mut instructions {
-        if instruction.code == CALL && instruction.src_reg() == 0 && instruction.imm == UNTRUSTED_CALL {
+    for program in object.progs_mut().filter(|program| program.insns().iter().copied().any(is_placeholder)) {
+        let mut instructions = program.insns().to_vec();
+        for instruction in instructions.iter_mut().filter(|instruction| is_placeholder(**instruction)) {
             *instruction = by;
         }
+        let (program, start) = (program.as_libbpf_object().as_ptr(), instructions.as_mut_ptr());
+        // SAFETY: libbpf copies `len` instructions. Their number is unchanged, so the offsets that libbpf still has to
+        // patch stay valid.
+        let failed = unsafe { libbpf_sys::bpf_program__set_insns(program, start, instructions.len() as _) };
+        if failed != 0 {
+            return Err(libbpf_rs::Error::from_raw_os_error(-failed));
+        }
     }
-    let (program, start) = (program.as_libbpf_object().as_ptr(), instructions.as_mut_ptr());
-    // SAFETY: libbpf copies `len` instructions. Their number is unchanged, so the offsets that libbpf still has to
-    // patch stay valid.
-    let failed = unsafe { libbpf_sys::bpf_program__set_insns(program, start, instructions.len() as _) };
-    if failed == 0 { Ok(()) } else { Err(libbpf_rs::Error::from_raw_os_error(-failed)) }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::ffi::OsString;
     use std::mem::MaybeUninit;
 
-    use libbpf_rs::skel::SkelBuilder;
+    use libbpf_rs::skel::{OpenSkel, SkelBuilder};
 
     use super::*;
     use crate::skel::RawtpSkelBuilder;
 
-    fn placeholders(program: &OpenProgramMut<'_>) -> Vec<usize> {
-        let is_placeholder =
-            |found: &bpf_insn| found.code == CALL && found.src_reg() == 0 && found.imm == UNTRUSTED_CALL;
-        program.insns().iter().enumerate().filter(|(_, found)| is_placeholder(found)).map(|(at, _)| at).collect()
+    /// Returns all instructions of each program, by its name.
+    fn programs(object: &OpenObject) -> Vec<(OsString, Vec<bpf_insn>)> {
+        object.progs().map(|program| (program.name().to_owned(), program.insns().to_vec())).collect()
     }
 
     #[test]
     fn every_placeholder_becomes_a_move_where_nothing_is_known() {
         let mut storage = MaybeUninit::uninit();
         let mut open = RawtpSkelBuilder::default().open(&mut storage).unwrap();
-        let progs = &mut open.progs;
-        for program in [
-            &mut progs.handle_sys_enter,
-            &mut progs.trace_sys_enter,
-            &mut progs.handle_sys_exit,
-            &mut progs.trace_sys_exit,
-            &mut progs.handle_request,
-        ] {
-            let (before, count) = (placeholders(program), program.insns().len());
-            assert!(before.len() >= 2);
-            patch_calls(program, None).unwrap();
-            for at in before {
-                let by = program.insns()[at];
-                assert_eq!((by.code, by.dst_reg(), by.src_reg(), by.off, by.imm), (MOVE, 0, 1, 0, 0));
+        let before = programs(open.open_object());
+        patch_calls(open.open_object_mut(), None).unwrap();
+        let after = programs(open.open_object());
+        let mut patched = BTreeMap::<_, usize>::new();
+        for ((name, before), (_, after)) in before.iter().zip(&after) {
+            assert_eq!(before.len(), after.len(), "{name:?}");
+            for (&old, &new) in before.iter().zip(after) {
+                let shown = |it: bpf_insn| (it.code, it.dst_reg(), it.src_reg(), it.off, it.imm);
+                if is_placeholder(old) {
+                    assert_eq!(shown(new), (MOVE, 0, 1, 0, 0), "{name:?}");
+                    *patched.entry(name.to_str().unwrap()).or_default() += 1;
+                } else {
+                    assert_eq!(shown(new), shown(old), "{name:?}");
+                }
             }
-            assert_eq!((placeholders(program).len(), program.insns().len()), (0, count));
         }
-        assert_eq!(placeholders(&progs.handle_completion).len(), 0);
+        // `begin_record` and `begin_walks` have one each, and RAW_ARGUMENT two. Those in functions are only among a
+        // prepared program's.
+        assert_eq!(patched.get("handle_sys_enter"), Some(&4), "{patched:?}");
+        assert!(!patched.contains_key("handle_completion"), "{patched:?}");
     }
 }

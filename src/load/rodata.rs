@@ -15,8 +15,8 @@ use crate::load::attach::Plan;
 use crate::load::exit_target::set_exit_target;
 use crate::load::rdonly_cast::{cast, patch_calls};
 use crate::skel::OpenRawtpSkel;
-use crate::skel::types::{cgroup_v1, decisions};
-use crate::syscall::{places, requests};
+use crate::skel::types::{call, call_condition, cgroup_v1, decisions};
+use crate::syscall::{MOUNTING, numbers_of, places, requests};
 
 /// Returns the number of elements of `counters`.
 pub(super) fn slots(plan: &Plan, cpus: u32) -> u32 {
@@ -48,6 +48,14 @@ pub(super) fn configure(
             rodata.cfg_requests[opcode] = request;
         }
     }
+    if config.wants_places() && config.results {
+        let shape = call { condition: call_condition::CALL_MOUNTS.0 as u8, ..Default::default() };
+        for (table, nr) in MOUNTING.iter().flat_map(|name| numbers_of(name).into_iter().enumerate()) {
+            let Some(nr) = nr.map(|nr| nr as usize) else { continue };
+            rodata.cfg_syscalls[nr / 64] |= 1 << (nr % 64);
+            rodata.cfg_calls[table][nr] = shape;
+        }
+    }
     let ids = VmlinuxBtf::type_ids();
     rodata.cfg_task_type = ids.map_or(0, |ids| ids.task_struct);
     if let Some(ids) = ids.filter(|&ids| cast(ids).is_some()) {
@@ -56,7 +64,9 @@ pub(super) fn configure(
         rodata.cfg_mount_type = ids.mount.unwrap_or(0);
     }
     rodata.cfg_cpus = cpus;
-    rodata.cfg_paths = config.fields.any(&fields::PATHS) || config.filters.has_paths();
+    rodata.cfg_paths = config.fields.any(&fields::PATHS) || config.wants_places();
+    rodata.cfg_files = config.wants_places() || config.drops_harmless();
+    rodata.cfg_places = config.wants_places();
     rodata.cfg_identity = config.fields.any(&fields::IDENTITY);
     rodata.cfg_exe = config.fields.contains(Key::Exe);
     rodata.cfg_argv = config.fields.any(&fields::ARGV);
@@ -109,15 +119,5 @@ pub(super) fn patch(open: &mut OpenRawtpSkel<'_>) -> libbpf_rs::Result<()> {
     if failed != 0 {
         return Err(libbpf_rs::Error::from_raw_os_error(-failed));
     }
-    let progs = &mut open.progs;
-    for program in [
-        &mut progs.handle_sys_enter,
-        &mut progs.trace_sys_enter,
-        &mut progs.handle_sys_exit,
-        &mut progs.trace_sys_exit,
-        &mut progs.handle_request,
-    ] {
-        patch_calls(program, VmlinuxBtf::type_ids())?;
-    }
-    Ok(())
+    patch_calls(open.open_object_mut(), VmlinuxBtf::type_ids())
 }

@@ -4,6 +4,7 @@
 //! It is purely lexical. `.`, `..` and `//` are removed, and symbolic links inside the passed name are not followed. So
 //! the path is the one the call was aimed at, as the process spelled it.
 
+use crate::mounts::table::push_upwards;
 use crate::path::lexical::push_lexically;
 use crate::record::segments::{Directory, Name, NameStatus, WalkStatus};
 
@@ -67,17 +68,6 @@ pub struct Paths {
     /// directory.
     below: Vec<u8>,
     below_path: Vec<u8>,
-}
-
-/// Appends `/name` for each of the names. They are stored from the leaf to the root, each followed by a NUL.
-fn push_upwards(path: &mut Vec<u8>, names: &[u8]) {
-    let names = names.strip_suffix(&[0]).unwrap_or(names);
-    if !names.is_empty() {
-        for name in names.rsplit(|byte| *byte == 0) {
-            path.push(b'/');
-            path.extend_from_slice(name);
-        }
-    }
 }
 
 fn or_root(path: &mut Vec<u8>) {

@@ -160,7 +160,7 @@ impl Dicts {
             let dict = self.nothing.bind(py).copy()?.unbind();
             (Box::new(Template { last: Previous::new(event), dict }), Changes::ALL)
         };
-        for scope in [Scope::Call, Scope::Thread, Scope::Exec] {
+        for scope in [Scope::Call, Scope::Thread, Scope::Exec, Scope::File] {
             if changed.contains(scope) {
                 values.visit(scope, event, |key, value| self.setter.set(template.dict.bind(py), key, value))?;
             }

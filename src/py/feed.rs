@@ -106,8 +106,7 @@ impl Feed {
     ) -> PyResult<u64> {
         let mut guard = self.lock.take(py)?;
         let ReadState { reader, values, dicts } = &mut *guard;
-        let counts = self.session.counts();
-        let mut taken = InFlight::new(counts);
+        let mut taken = InFlight::new(self.session.reader_counters());
         while taken.events < most as u64 {
             let mut refused = None;
             let made = reader.next(|event| {
@@ -147,8 +146,8 @@ impl Feed {
         let mut guard = self.lock.take(py)?;
         let ReadState { reader, values, .. } = &mut *guard;
         let _held = hold_step()?;
-        let counts = self.session.counts();
-        Ok(py.detach(|| builder::read(reader, values, &self.schema, counts, most))?)
+        let counters = self.session.reader_counters();
+        Ok(py.detach(|| builder::read(reader, values, &self.schema, counters, most))?)
     }
 
     /// Takes the events that had happened by the call. When there are none it waits for the first until the deadline. A
@@ -270,7 +269,7 @@ impl Feed {
         if events > 0 {
             // Only the holder of the lock may count.
             let _guard = self.lock.take(py)?;
-            self.session.counts().take_back(events as u64);
+            self.session.reader_counters().take_back(events as u64);
         }
         Ok(())
     }

@@ -25,7 +25,7 @@ use crate::sys::signals::Mask;
 /// Name, hook, reason.
 type Row = (String, Option<String>, Option<String>);
 
-/// Slots, coverage, and descriptors that the caller owns: ring, counters and switch; links; programs.
+/// Slots, coverage, and descriptors that the caller owns: ring, counters and live configuration; links; programs.
 type LoadedFds = (usize, Vec<Row>, [RawFd; 3], Vec<RawFd>, Vec<RawFd>);
 
 /// The request to the other process: the arguments of its `_load`. Filters that user space decides stay here.
@@ -96,14 +96,14 @@ fn ask<'py>(
         late::call(py, name, arguments).map_err(|error| with_parts(py, error))?.extract()?;
     // SAFETY: Python has received these for us, and keeps none of them.
     let own = |fd: RawFd| unsafe { OwnedFd::from_raw_fd(fd) };
-    let [ring, counters, switch] = maps.map(own);
+    let [ring, counters, live] = maps.map(own);
     let (links, programs): (Vec<_>, Vec<_>) =
         (links.into_iter().map(own).collect(), programs.into_iter().map(own).collect());
     let connection = connection.map(own);
     let links = links.into_iter().map(CloseOnForkFd::new).collect::<crate::error::Result<_>>()?;
     let coverage = rows.into_iter().map(part).collect::<PyResult<_>>()?;
     let attached = Attached { links, programs, coverage };
-    let loaded = Loaded { ring, counters, switch, ring_bytes: config.ring_bytes as usize, slots, attached };
+    let loaded = Loaded { ring, counters, live, ring_bytes: config.ring_bytes as usize, slots, attached };
     loaded.check()?;
     Ok((loaded, connection))
 }
@@ -153,9 +153,9 @@ pub(crate) fn load(
         1 << 16,
     )?;
     config.tell_cgroups = tell_cgroups;
-    let Loaded { ring, counters, switch, slots, attached, .. } = py.detach(|| crate::load::load(&config))?;
+    let Loaded { ring, counters, live, slots, attached, .. } = py.detach(|| crate::load::load(&config))?;
     let rows = attached.coverage.into_iter().map(|part| (part.name.to_owned(), part.hook, part.reason)).collect();
     let links = attached.links.into_iter().map(|link| link.release().into_raw_fd()).collect();
     let programs = attached.programs.into_iter().map(IntoRawFd::into_raw_fd).collect();
-    Ok((slots, rows, [ring, counters, switch].map(IntoRawFd::into_raw_fd), links, programs))
+    Ok((slots, rows, [ring, counters, live].map(IntoRawFd::into_raw_fd), links, programs))
 }

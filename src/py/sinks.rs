@@ -85,7 +85,7 @@ impl<'py> Sink<'py> for Rows {
     fn take(&mut self, feed: &Feed, py: Python<'py>) -> PyResult<()> {
         let mut guard = feed.lock.take(py)?;
         let ReadState { reader, values, .. } = &mut *guard;
-        Ok(py.detach(|| self.columns.fill(reader, values, feed.session.counts(), self.most))?)
+        Ok(py.detach(|| self.columns.fill(reader, values, feed.session.reader_counters(), self.most))?)
     }
 
     fn taken(&self) -> usize {

@@ -126,7 +126,8 @@ impl Join {
                         let returned = returned.as_ref().map(Exit::new);
                         let exit = exit.as_ref().map(|(exit, _)| exit).or(returned.as_ref());
                         let exec = self.exec_cache.get(enter.record.pid).map(|exec| &**exec);
-                        let event = Event { enter, exit, offset_ns: chunk.offset_ns, exec, lost_before: 0 };
+                        let event =
+                            Event { enter, exit, offset_ns: chunk.offset_ns, exec, lost_before: 0, truth: None };
                         let result = deliver(&event, counters, make);
                         if result.is_err() {
                             take_off(&counters.decoded, 1);
@@ -171,8 +172,8 @@ impl Join {
                         return result.map(Some);
                     }
                 }
-                // The drain thread has read it already.
-                Record::Cgroup(_) => {}
+                // The drain thread has read the former already.
+                Record::Cgroup(_) | Record::Mounts(_) | Record::Truth(_) => {}
             }
         }
     }
@@ -312,7 +313,8 @@ fn finish<R>(
     let Record::Enter(enter) = &parse(&open.record)? else {
         return Err(Malformed("an open call that is no enter record").into());
     };
-    let event = Event { enter, exit, offset_ns: open.offset_ns, exec: open.exec.as_deref(), lost_before: 0 };
+    let event =
+        Event { enter, exit, offset_ns: open.offset_ns, exec: open.exec.as_deref(), lost_before: 0, truth: None };
     let result = deliver(&event, counters, make);
     if result.is_err() {
         add(&counters.pending, 1);
@@ -470,7 +472,7 @@ mod tests {
         let Record::Enter(enter) = parse(&bytes).unwrap() else { panic!("not an enter record") };
         let returned = returned_at_exit(&enter).unwrap();
         let exit = Some(&Exit::new(&returned)).copied();
-        let event = Event { enter: &enter, exit: exit.as_ref(), offset_ns: 0, exec: None, lost_before: 0 };
+        let event = Event { enter: &enter, exit: exit.as_ref(), offset_ns: 0, exec: None, lost_before: 0, truth: None };
         assert_eq!((event.ret(), event.duration_ns(), event.ts_ns()), (Some(0), None, 900));
     }
 

@@ -11,7 +11,9 @@ use std::ptr;
 
 use crate::error::Malformed;
 use crate::record::segments::Segments;
-pub use crate::skel::types::{cgroup_record, completion_record, enter_record, exit_record};
+pub use crate::skel::types::{
+    cgroup_record, completion_record, enter_record, exit_record, mounts_record, truth_record,
+};
 use crate::skel::types::{enter_mark, record_kind};
 
 type Result<T> = std::result::Result<T, Malformed>;
@@ -131,6 +133,19 @@ pub enum Record<'a> {
     Completion(&'a completion_record),
     /// The path of a cgroup. It belongs to no call.
     Cgroup(Cgroup<'a>),
+    /// What the kernel does for a call.
+    Truth(Truth<'a>),
+    /// A mount namespace whose mounts are not known yet. It belongs to no call.
+    Mounts(&'a mounts_record),
+}
+
+/// What the kernel does for a call.
+#[derive(Debug, Clone, Copy)]
+pub struct Truth<'a> {
+    /// The fixed part, borrowed from the run.
+    pub record: &'a truth_record,
+    /// The segments with the files and their names.
+    pub segments: Segments<'a>,
 }
 
 /// Splits the bytes into a `T` and the rest. The `T` is borrowed, because copying it costs as much as reading it.
@@ -172,6 +187,13 @@ pub fn parse(bytes: &[u8]) -> Result<Record<'_>> {
         Some(record_kind::RECORD_CGROUP) => {
             let (record, path) = split_aligned(bytes, "a cgroup record cut short")?;
             Ok(Record::Cgroup(Cgroup { record, path }))
+        }
+        Some(record_kind::RECORD_MOUNTS) => {
+            split_aligned(bytes, "a mounts record cut short").map(|(record, _)| Record::Mounts(record))
+        }
+        Some(record_kind::RECORD_TRUTH) => {
+            let (record, rest) = split_aligned(bytes, "a truth record cut short")?;
+            Ok(Record::Truth(Truth { record, segments: Segments::read(rest)? }))
         }
         _ => Err(Malformed("an unknown kind")),
     }
@@ -217,7 +239,7 @@ pub fn fetch_ahead(run: &[u8], position: usize) {
 mod tests {
     use super::*;
     use crate::record::segments::{Directory, Name, NameStatus, WalkStatus, ancestors};
-    use crate::record::testing::{add_segment, aligned, cgroup, completion, enter, exit, framed, named};
+    use crate::record::testing::{add_segment, aligned, cgroup, completion, enter, exit, framed, named, walked};
     use crate::skel::types::{name_status, segment_kind};
 
     fn message(bytes: &[u8]) -> String {
@@ -289,12 +311,11 @@ mod tests {
     #[test]
     fn two_names_and_their_directories_and_a_segment_of_another_kind() {
         let mut bytes = enter(8, 316, 5);
-        let below_root = [4_u32.to_ne_bytes(), [0; 4]].concat();
         add_segment(&mut bytes, segment_kind::SEGMENT_FILENAME.0, 0, b"old");
         add_segment(&mut bytes, 99, 0, b"of a later version");
-        add_segment(&mut bytes, segment_kind::SEGMENT_DIRECTORY.0, 0, &[&below_root, b"b\0a\0".as_slice()].concat());
+        add_segment(&mut bytes, segment_kind::SEGMENT_DIRECTORY.0, 0, &walked(Some(4), b"b\0a\0"));
         add_segment(&mut bytes, segment_kind::SEGMENT_NEW_FILENAME.0, 0, b"new name");
-        add_segment(&mut bytes, segment_kind::SEGMENT_NEW_DIRECTORY.0, 1, &[0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
+        add_segment(&mut bytes, segment_kind::SEGMENT_NEW_DIRECTORY.0, 1, &walked(None, b""));
         let bytes = aligned(&bytes);
         let Record::Enter(enter) = parse(&bytes).unwrap() else { panic!("not an enter record") };
         let found = enter.segments;

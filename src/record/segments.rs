@@ -4,7 +4,7 @@ use std::mem::offset_of;
 use std::ptr;
 
 use crate::error::Malformed;
-use crate::skel::types::{ancestor, directory, name_status, range, segment, segment_kind, walk_status};
+use crate::skel::types::{ancestor, directory, file_info, name_status, range, segment, segment_kind, walk_status};
 
 type Result<T> = std::result::Result<T, Malformed>;
 
@@ -74,6 +74,17 @@ pub struct Directory<'a> {
     pub names: &'a [u8],
 }
 
+/// The place of a file in its file system. It is the same through whichever mount the file is seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// The file system, as the kernel numbers devices.
+    pub dev: u32,
+    /// The names on the mount, from the leaf to the mount's root, each followed by a NUL.
+    pub names: &'a [u8],
+    /// The names from the mount's root to the root of the file system, in the same form.
+    pub above: &'a [u8],
+}
+
 impl<'a> Directory<'a> {
     /// Whether the names end below the namespace's root, or at the root of a detached mount.
     #[must_use]
@@ -113,6 +124,11 @@ pub struct Segments<'a> {
     root: Offset,
     result: Offset,
     range: Offset,
+    file: Offset,
+    replaced: Offset,
+    real: Offset,
+    new_real: Offset,
+    length: Offset,
     /// The statuses of all names of the call, combined.
     statuses: u16,
 }
@@ -156,6 +172,11 @@ impl<'a> Segments<'a> {
                 segment_kind::SEGMENT_ROOT => found.root = walk(offset, length)?,
                 segment_kind::SEGMENT_RESULT => found.result = offset,
                 segment_kind::SEGMENT_RANGE => found.range = offset,
+                segment_kind::SEGMENT_FILE => found.file = offset,
+                segment_kind::SEGMENT_REPLACED => found.replaced = offset,
+                segment_kind::SEGMENT_REAL => found.real = walk(offset, length)?,
+                segment_kind::SEGMENT_NEW_REAL => found.new_real = walk(offset, length)?,
+                segment_kind::SEGMENT_LENGTH => found.length = offset,
                 _ => {}
             }
             at += length.next_multiple_of(SEGMENT_ALIGN);
@@ -184,11 +205,28 @@ impl<'a> Segments<'a> {
         })
     }
 
+    /// Returns the fixed part of a walk, its status, its names, and those above its mount.
+    #[inline(always)]
+    fn walk_at(&self, offset: Offset) -> Option<(directory, u32, &'a [u8], &'a [u8])> {
+        let (status, content) = self.content(offset)?;
+        let (fixed, names) = content.split_first_chunk::<{ size_of::<directory>() }>()?;
+        // SAFETY: the bytes have the size of a directory, which consists of integers, for which every bit pattern is
+        // valid.
+        let fixed: directory = unsafe { ptr::read_unaligned(fixed.as_ptr().cast()) };
+        let (names, above) = names.split_at_checked(names.len().checked_sub(fixed.above_bytes as usize)?)?;
+        Some((fixed, status, names, above))
+    }
+
+    #[inline(always)]
+    fn place_at(&self, offset: Offset) -> Option<Place<'a>> {
+        let (fixed, _, names, above) = self.walk_at(offset).filter(|(fixed, ..)| fixed.dev != 0)?;
+        Some(Place { dev: fixed.dev, names: names.get(..fixed.mount_bytes as usize)?, above })
+    }
+
     #[inline(always)]
     fn walked(&self, offset: Offset) -> Option<Directory<'a>> {
-        let (status, content) = self.content(offset)?;
-        let (fixed, names) = content.split_at_checked(size_of::<directory>())?;
-        let root_bytes = fixed.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes)).filter(|bytes| *bytes != u32::MAX);
+        let (fixed, status, names, _) = self.walk_at(offset)?;
+        let root_bytes = Some(fixed.root_bytes).filter(|bytes| *bytes != u32::MAX);
         let status = match walk_status(status) {
             walk_status::WALK_WHOLE => WalkStatus::Whole,
             walk_status::WALK_DELETED => WalkStatus::Deleted,
@@ -232,6 +270,18 @@ impl<'a> Segments<'a> {
         self.walked(self.new_directory)
     }
 
+    /// The place of [`Segments::directory`].
+    #[must_use]
+    pub fn directory_place(&self) -> Option<Place<'a>> {
+        self.place_at(self.directory)
+    }
+
+    /// The place of [`Segments::new_directory`].
+    #[must_use]
+    pub fn new_directory_place(&self) -> Option<Place<'a>> {
+        self.place_at(self.new_directory)
+    }
+
     /// The executable, as a walk from its file.
     #[must_use]
     pub fn exe(&self) -> Option<Directory<'a>> {
@@ -241,8 +291,7 @@ impl<'a> Segments<'a> {
     /// Whether the executable's file is deleted, however far the walk came.
     #[must_use]
     pub fn is_exe_deleted(&self) -> bool {
-        let word = |content: &[u8]| content.get(offset_of!(directory, is_deleted)..)?.first_chunk().copied();
-        self.content(self.exe).and_then(|(_, content)| word(content)).is_some_and(|word| u32::from_ne_bytes(word) != 0)
+        self.walk_at(self.exe).is_some_and(|(fixed, ..)| fixed.is_deleted != 0)
     }
 
     /// The process's arguments, each followed by a NUL.
@@ -275,6 +324,55 @@ impl<'a> Segments<'a> {
         let (start, rest) = self.content(self.range)?.1.split_first_chunk()?;
         let length = rest.first_chunk()?;
         Some(range { start: i64::from_ne_bytes(*start), length: i64::from_ne_bytes(*length) })
+    }
+
+    /// The file that the call is about.
+    #[must_use]
+    pub fn file(&self) -> Option<file_info> {
+        self.file_at(self.file)
+    }
+
+    /// The file that a rename replaces.
+    #[must_use]
+    pub fn replaced(&self) -> Option<file_info> {
+        self.file_at(self.replaced)
+    }
+
+    fn file_at(&self, offset: Offset) -> Option<file_info> {
+        let content: &[u8; size_of::<file_info>()] = self.content(offset)?.1.first_chunk()?;
+        // SAFETY: the bytes have the size of a file_info, which consists of integers, for which every bit pattern is
+        // valid.
+        Some(unsafe { ptr::read_unaligned(content.as_ptr().cast()) })
+    }
+
+    /// The name that the kernel found, as a walk from the file itself.
+    #[must_use]
+    pub fn real(&self) -> Option<Directory<'a>> {
+        self.walked(self.real)
+    }
+
+    /// The place of [`Segments::real`].
+    #[must_use]
+    pub fn real_place(&self) -> Option<Place<'a>> {
+        self.place_at(self.real)
+    }
+
+    /// The second name that the kernel found, of a rename.
+    #[must_use]
+    pub fn new_real(&self) -> Option<Directory<'a>> {
+        self.walked(self.new_real)
+    }
+
+    /// The place of [`Segments::new_real`].
+    #[must_use]
+    pub fn new_real_place(&self) -> Option<Place<'a>> {
+        self.place_at(self.new_real)
+    }
+
+    /// The size that a truncation asks for.
+    #[must_use]
+    pub fn length(&self) -> Option<i64> {
+        self.content(self.length)?.1.first_chunk().map(|bytes| i64::from_ne_bytes(*bytes))
     }
 
     /// The process's ancestors, in the form that [`ancestors`] reads.

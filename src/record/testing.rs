@@ -24,7 +24,7 @@ pub(crate) fn add_segment(record: &mut Vec<u8>, kind: u32, status: u32, content:
 
 /// Returns the content of a directory segment.
 pub(crate) fn walked(root_bytes: Option<u32>, names: &[u8]) -> Vec<u8> {
-    let mut content = bytes_of(&directory { root_bytes: root_bytes.unwrap_or(u32::MAX), is_deleted: 0 });
+    let mut content = bytes_of(&directory { root_bytes: root_bytes.unwrap_or(u32::MAX), ..Default::default() });
     content.extend(names);
     content
 }

@@ -14,6 +14,8 @@ pub struct Chunk {
     pub events: u32,
     /// The number of cgroup records, which the drain thread looks at.
     pub cgroups: u32,
+    /// The number of mounts records, which the drain thread looks at.
+    pub mounts: u32,
     /// The offset from the records' clock to Unix time.
     pub offset_ns: i64,
 }

@@ -13,6 +13,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use crate::cgroup::reports::CgroupReports;
 use crate::error::{Error, Result};
 use crate::memory::{reserve, touch_thread_locals, with_capacity};
+use crate::mounts::snapshots::Snapshots;
 use crate::ring::broker_lease::BrokerLease;
 use crate::ring::buffer::{Drained, Ring};
 use crate::ring::chunk::Chunk;
@@ -45,7 +46,7 @@ pub struct Drain {
 }
 
 impl Drain {
-    /// Starts the thread. Cgroup records go to `reports`. If a broker's `lease` ends, the thread ends too.
+    /// Starts the thread. Cgroup records go to `reports`, and mounts records to `mounts`. If a broker's `lease` ends, the thread ends too.
     ///
     /// # Errors
     ///
@@ -54,6 +55,7 @@ impl Drain {
         ring: Ring,
         queue: Arc<Queue>,
         reports: Arc<CgroupReports>,
+        mounts: Arc<Snapshots>,
         lease: Option<BrokerLease>,
     ) -> Result<Self> {
         let control = Arc::new(Control::new(ring.written())?);
@@ -61,6 +63,7 @@ impl Drain {
             ring,
             queue: Arc::clone(&queue),
             reports,
+            mounts,
             control: Arc::clone(&control),
             clock: Clock::new(),
             lease,
@@ -115,6 +118,7 @@ struct Worker {
     queue: Arc<Queue>,
     control: Arc<Control>,
     reports: Arc<CgroupReports>,
+    mounts: Arc<Snapshots>,
     clock: Clock,
     lease: Option<BrokerLease>,
     /// The time since which a reader has waited for records behind one that is still being written, or for which there
@@ -260,9 +264,11 @@ impl Worker {
         Ok(Some((Some(chunk), drained)))
     }
 
-    /// Hands the chunk's cgroup records to the reports. `None` when it has no others, so that no reader wakes for it.
+    /// Hands the chunk's cgroup and mounts records to those who want them. `None` when it has only one of these kinds, so
+    /// that no reader wakes for it.
     fn report(&self, chunk: Chunk) -> Option<Chunk> {
-        if chunk.cgroups > 0 && self.reports.keep(&chunk.bytes) {
+        let has_only_mounts = chunk.mounts > 0 && self.mounts.keep(&chunk.bytes);
+        if has_only_mounts || (chunk.cgroups > 0 && self.reports.keep(&chunk.bytes)) {
             self.queue.give_spare(chunk);
             return None;
         }
@@ -333,7 +339,7 @@ mod tests {
         fn drain(&self) -> (Drain, Arc<Queue>) {
             let queue = Arc::new(Queue::new(1 << 20).unwrap());
             let ring = Ring::new(self.file.try_clone().unwrap().into(), RING_BYTES).unwrap();
-            (Drain::start(ring, Arc::clone(&queue), Arc::default(), None).unwrap(), queue)
+            (Drain::start(ring, Arc::clone(&queue), Arc::default(), Arc::default(), None).unwrap(), queue)
         }
     }
 

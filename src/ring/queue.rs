@@ -126,6 +126,7 @@ impl Queue {
         chunk.bytes.clear();
         chunk.events = 0;
         chunk.cgroups = 0;
+        chunk.mounts = 0;
         // Beyond the bound it is freed.
         let _ = self.spare.0.try_send(chunk);
     }

@@ -15,8 +15,9 @@ use crate::load;
 use crate::load::attach::Attached;
 use crate::load::coverage::HookCoverage;
 use crate::load::loaded::Loaded;
+use crate::mounts::snapshots::Snapshots;
 use crate::read::counters::ReaderCounters;
-use crate::read::residual_filter::ResidualFilter;
+use crate::read::residual_filter::{ResidualFilter, walk_once};
 use crate::read::{Reader, waiting};
 use crate::ring::broker_lease::{BrokerLease, EndReason};
 use crate::ring::buffer::Ring;
@@ -52,6 +53,7 @@ pub struct Session {
     counters: Arc<KernelCounters>,
     reader_counters: Arc<ReaderCounters>,
     reports: Arc<CgroupReports>,
+    mounts: Arc<Snapshots>,
     running: Mutex<Option<Running>>,
     last: OnceLock<Final>,
     generation: u64,
@@ -77,15 +79,20 @@ impl Session {
     /// [`crate::error::Error::Os`] when descriptors, memory or threads run out.
     pub fn start(loaded: Loaded, config: &Config, broker: Option<OwnedFd>) -> Result<(Self, Reader)> {
         let queue = Arc::new(Queue::new(config.queue_bytes)?);
-        let counters = Arc::new(KernelCounters::new(&loaded.counters, &loaded.switch, loaded.slots)?);
+        let counters = Arc::new(KernelCounters::new(&loaded.counters, &loaded.live, loaded.slots)?);
         let ring = Ring::new(loaded.ring, loaded.ring_bytes)?;
         let Attached { links, programs, coverage } = loaded.attached;
         let end = EndReason::default();
         let lease = broker.map(|socket| BrokerLease::new(socket, Arc::clone(&counters), Arc::clone(&end)));
         let reports = Arc::new(CgroupReports::default());
-        let drain = Drain::start(ring, Arc::clone(&queue), Arc::clone(&reports), lease.transpose()?)?;
+        let mounts = Snapshots::new();
+        let drain =
+            Drain::start(ring, Arc::clone(&queue), Arc::clone(&reports), Arc::clone(&mounts), lease.transpose()?)?;
         let reader_counters = Arc::new(ReaderCounters::default());
-        let residual_filter = ResidualFilter::new(config.filters.outcome(), config.filters.paths().to_vec());
+        walk_once(config.filters.paths());
+        let residual_filter = ResidualFilter::new(config.filters.outcome(), config.filters.paths().to_vec())
+            .without_harmless(config.drops_harmless())
+            .informing(&counters, &mounts);
         let reader = Reader::new(Arc::clone(&queue), Arc::clone(&reader_counters), residual_filter);
         let session = Self {
             queue,
@@ -93,6 +100,7 @@ impl Session {
             counters,
             reader_counters,
             reports,
+            mounts,
             running: Mutex::new(Some(Running { links, programs, drain })),
             last: OnceLock::new(),
             generation: generation(),
@@ -128,7 +136,7 @@ impl Session {
 
     /// The reader's counters.
     #[must_use]
-    pub fn counts(&self) -> &ReaderCounters {
+    pub fn reader_counters(&self) -> &ReaderCounters {
         &self.reader_counters
     }
 
@@ -148,6 +156,12 @@ impl Session {
             }
         }
         coverage
+    }
+
+    /// The mounts of the namespaces in which events happened.
+    #[must_use]
+    pub fn mounts(&self) -> Arc<Snapshots> {
+        Arc::clone(&self.mounts)
     }
 
     fn lock_running(&self) -> MutexGuard<'_, Option<Running>> {
@@ -172,6 +186,7 @@ impl Session {
             // Must precede `finish`, at which a broker learns of the end and closes the programs.
             let missed = missed(&programs);
             drain.finish();
+            self.mounts.close();
             let last = Final { totals: self.counters.totals(), missed };
             // This is the only set: `running` is taken once.
             let _ = self.last.set(last);

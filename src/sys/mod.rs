@@ -1,6 +1,7 @@
 //! Wrappers of kernel interfaces. They know nothing of rawtp's own types.
 //!
 //! * `bpf`: loads and attaches programs of raw tracepoints
+//! * `cached_path`: looks up paths in the kernel's cache
 //! * `close_on_fork`: descriptors that the child of a fork closes
 //! * `errno`: names of errors
 //! * `fd`: owns descriptors
@@ -12,6 +13,7 @@
 //! * `tracepoint`: attaches programs to classic tracepoints
 
 pub mod bpf;
+pub mod cached_path;
 pub mod close_on_fork;
 pub mod errno;
 pub mod fd;

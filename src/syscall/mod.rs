@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use syscalls::{aarch64, arm, x86, x86_64};
 
-use crate::skel::types::{self, call, call_condition, fallocate_mode, ioctl_command, request_call};
+use crate::skel::types::{self, call, call_condition, call_trait, fallocate_mode, ioctl_command, request_call};
 
 /// A system call table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,14 +185,39 @@ impl PartialEq for Call {
 
 const fn watched(name: &'static str, action: Action, condition: call_condition, at: [u8; 5]) -> Call {
     let [dfd, path, flags, new_dfd, new_path] = at;
-    let condition = condition.0 as u8;
-    let shape = call { condition, dfd, path, flags, new_dfd, new_path, is_pathless: 0, reserved: 0 };
+    let shape = call { condition: condition.0 as u8, dfd, path, flags, new_dfd, new_path, length: 0, traits: 0 };
     Call { name, action, shape }
+}
+
+/// A call that opens the file and returns its descriptor.
+const fn opening(mut opened: Call) -> Call {
+    opened.shape.traits = (call_trait::CALL_OPENS.0 | call_trait::CALL_FOLLOWS.0) as u8;
+    opened
+}
+
+/// A call that follows a symbolic link as the last component of its name.
+const fn following(mut call: Call) -> Call {
+    call.shape.traits |= call_trait::CALL_FOLLOWS.0 as u8;
+    call
+}
+
+/// A call with the file's new size as its argument at `length`.
+const fn sizing(mut sized: Call, length: u8) -> Call {
+    sized.shape.length = length;
+    sized
+}
+
+/// A call whose new size takes two arguments, as 32-bit programs pass 64 bits. On arm the first of them is one with an
+/// odd number.
+const fn sizing_in_halves(mut sized: Call) -> Call {
+    sized.shape.length = if cfg!(target_arch = "x86_64") { 2 } else { 3 };
+    sized.shape.traits |= call_trait::CALL_SPLITS_LENGTH.0 as u8;
+    sized
 }
 
 /// A call whose name, or descriptor, leads to no path.
 const fn pathless(mut call: Call) -> Call {
-    call.shape.is_pathless = 1;
+    call.shape.traits |= call_trait::CALL_PATHLESS.0 as u8;
     call
 }
 
@@ -212,16 +237,16 @@ pub const CALLS: &[Call] = {
         watched("rename", Rename, ALWAYS, [0, 1, 0, 0, 2]),
         watched("renameat", Rename, ALWAYS, [1, 2, 0, 3, 4]),
         watched("renameat2", Rename, ALWAYS, [1, 2, 5, 3, 4]),
-        watched("truncate", Truncate, ALWAYS, [0, 1, 0, 0, 0]),
-        watched("truncate64", Truncate, ALWAYS, [0, 1, 0, 0, 0]),
-        watched("ftruncate", Truncate, ALWAYS, [1, 0, 0, 0, 0]),
-        watched("ftruncate64", Truncate, ALWAYS, [1, 0, 0, 0, 0]),
-        watched("open", Truncate, O_TRUNC, [0, 1, 2, 0, 0]),
-        watched("openat", Truncate, O_TRUNC, [1, 2, 3, 0, 0]),
-        watched("openat2", Truncate, HOW, [1, 2, 3, 0, 0]),
-        watched("creat", Truncate, ALWAYS, [0, 1, 0, 0, 0]),
+        following(sizing(watched("truncate", Truncate, ALWAYS, [0, 1, 0, 0, 0]), 2)),
+        following(sizing_in_halves(watched("truncate64", Truncate, ALWAYS, [0, 1, 0, 0, 0]))),
+        sizing(watched("ftruncate", Truncate, ALWAYS, [1, 0, 0, 0, 0]), 2),
+        sizing_in_halves(watched("ftruncate64", Truncate, ALWAYS, [1, 0, 0, 0, 0])),
+        opening(watched("open", Truncate, O_TRUNC, [0, 1, 2, 0, 0])),
+        opening(watched("openat", Truncate, O_TRUNC, [1, 2, 3, 0, 0])),
+        opening(watched("openat2", Truncate, HOW, [1, 2, 3, 0, 0])),
+        opening(watched("creat", Truncate, ALWAYS, [0, 1, 0, 0, 0])),
         // A handle is no name, and the descriptor only says in which file system it is.
-        pathless(watched("open_by_handle_at", Truncate, O_TRUNC, [1, 0, 3, 0, 0])),
+        pathless(opening(watched("open_by_handle_at", Truncate, O_TRUNC, [1, 0, 3, 0, 0]))),
         // The flags decide about the action of the next two.
         watched("fallocate", Action::Punch, FALLOCATE, [1, 0, 2, 0, 0]),
         watched("ioctl", Delete, IOCTL, [1, 0, 2, 0, 0]),
@@ -252,6 +277,10 @@ pub const LOSS: &[&str] = &{
 pub const GROUPS: &[(&str, &[&str])] =
     &[("delete", DELETE), ("rename", RENAME), ("truncate", TRUNCATE), ("loss", LOSS)];
 
+/// The calls that change what paths lead to in a mount namespace, or change the namespace: mount(2), umount(2),
+/// `move_mount(2)`, `pivot_root(2)`, unshare(2), setns(2). They are no events.
+pub const MOUNTING: &[&str] = &["mount", "umount2", "move_mount", "pivot_root", "unshare", "setns"];
+
 /// Finds a call that can be watched by its name.
 #[must_use]
 pub fn by_name(name: &str) -> Option<&'static Call> {
@@ -261,7 +290,13 @@ pub fn by_name(name: &str) -> Option<&'static Call> {
 /// Returns the call's numbers on this machine, in the native and the 32-bit table.
 #[must_use]
 pub fn numbers(call: &Call) -> [Option<u32>; 2] {
-    [Abi::NATIVE, Abi::COMPAT].map(|abi| abi.number(call.name))
+    numbers_of(call.name)
+}
+
+/// Returns the numbers of a call of this name, in the native and the 32-bit table.
+#[must_use]
+pub fn numbers_of(name: &str) -> [Option<u32>; 2] {
+    [Abi::NATIVE, Abi::COMPAT].map(|abi| abi.number(name))
 }
 
 /// The number of x32's own ioctl without its bit (`arch/x86/entry/syscalls/syscall_64.tbl`).

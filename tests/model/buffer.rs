@@ -1,9 +1,9 @@
-//! A model of what `src/ring/buffer.rs` tells of a ring.
+//! A model of `src/ring/buffer.rs`, as far as the drain thread's control needs it.
 
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, Ordering};
 
-/// How far a ring is written.
+/// The position up to which the kernel has written a ring.
 #[derive(Debug, Clone)]
 pub struct Written(Arc<AtomicU64>);
 

@@ -1,8 +1,10 @@
-//! Every order in which the drain thread, readers and a close can run, tried on the sources of the queue and of the drain
-//! thread's control: no wake-up is missed, nothing is lost or comes twice, the end comes last, and a reader gets what was in
-//! the ring at its call. A wait that nobody ends is a deadlock to loom, and fails.
+//! Tries every order in which the drain thread, readers and a close can run. It includes the crate's own sources of the
+//! queue and of the drain thread's control.
+//!
+//! In each order no wake-up is missed, and no chunk is lost or delivered twice. The end comes last. A reader gets
+//! everything that was in the ring at its call. A wait that nobody ends is a deadlock, which loom reports as a failure.
 #![allow(missing_docs, reason = "a test")]
-#![allow(dead_code, unreachable_pub, unused_imports, reason = "modules of the crate's, of which a part is used here")]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "only a part of the crate's modules is used here")]
 
 #[path = "../../src/error.rs"]
 mod error;
@@ -32,7 +34,7 @@ use ring::control::Control;
 use ring::queue::Queue;
 use ring::sync;
 
-/// Orders with more involuntary switches than this are not tried: faults need few.
+/// The most involuntary switches between threads in an order that is tried. Faults seldom need more.
 const PREEMPTIONS: usize = 3;
 
 fn chunk(mark: u8) -> Chunk {
@@ -49,7 +51,7 @@ fn every_order(run: impl Fn() + Sync + Send + 'static) {
     model.check(run);
 }
 
-/// As `Tracer.__next__` reads: to the end, waiting for the descriptor in between.
+/// Reads to the end as `Tracer.__next__` does. It waits for the descriptor when the queue is empty.
 fn read_to_end(queue: &Queue, signal: &sync::Signal) -> Vec<u8> {
     let mut marks = Vec::new();
     loop {
@@ -67,7 +69,8 @@ fn read_to_end(queue: &Queue, signal: &sync::Signal) -> Vec<u8> {
     }
 }
 
-/// As the drain thread does: what finds no room when the stop comes, and what is left in the ring, is the rest.
+/// Pushes chunks as the drain thread does. The chunk that finds no room before the stop, and all chunks after it, are
+/// the rest that it hands over at the close.
 fn drain(queue: &Queue, chunks: u8, stop: &AtomicBool) {
     let mut rest = Vec::new();
     for mark in 1..=chunks {
@@ -82,10 +85,10 @@ fn drain(queue: &Queue, chunks: u8, stop: &AtomicBool) {
     queue.close(rest, None);
 }
 
-/// No timer ends a wait in loom: only what is waited for does.
+/// A timeout that never ends a wait. Loom has no timers, so a wait ends only when its condition holds.
 const LONG: Duration = Duration::from_secs(3600);
 
-/// Whether the only chunk is free.
+/// The drain thread's only chunk, which is free or with a reader.
 struct Free(loom::sync::Mutex<bool>, loom::sync::Condvar);
 
 impl Free {
@@ -110,7 +113,7 @@ impl Free {
     }
 }
 
-/// What a reader and a drain thread have in common. The ring's position counts chunks.
+/// The state that a reader and the drain thread share. Here a ring's position is a number of chunks, not of bytes.
 struct Tracer {
     queue: Arc<Queue>,
     control: Control,
@@ -126,7 +129,7 @@ impl Tracer {
         Arc::new(Self { queue, control, written, wakeups: sync::made() })
     }
 
-    /// As the drain thread does that gathers: it looks at the ring when it is asked to, and at no other time.
+    /// Drains as a drain thread that collects records does. It looks at the ring only when another thread asks it to.
     fn drain(&self) {
         let (mut drained, mut rest) = (0, Vec::new());
         while rest.is_empty() && !self.control.is_stopped() {
@@ -144,12 +147,13 @@ impl Tracer {
         self.queue.close(rest, None);
     }
 
-    /// As the drain thread does when memory is refused: it has one chunk, and gets it back from a reader.
+    /// Drains as the drain thread does when it can get no more memory. It has one chunk, which each reader returns.
     fn drain_with_one_chunk(&self, free: &Free) {
         for mark in 1..=self.written.position() {
             if !free.take() {
                 self.queue.starve();
-                // It sleeps for some milliseconds and tries again: nothing changes before a reader gives the chunk back.
+                // The real thread sleeps for some milliseconds and tries again. Until a reader returns the chunk,
+                // nothing changes, so waiting for that is the same.
                 free.wait();
             }
             assert!(self.queue.push(chunk(mark as u8), || false).is_ok());
@@ -168,7 +172,7 @@ impl Tracer {
         drain.join().unwrap();
     }
 
-    /// As `Tracer::take_up_to` reads. The position at the call, and what it got.
+    /// Reads as `Feed::take_up_to` does. Returns the ring's position at the call, and the chunks it read.
     fn read(&self, wait: impl Fn(u64)) -> (u64, Vec<u8>) {
         let position = self.control.written();
         let mut marks = Vec::new();
@@ -193,7 +197,7 @@ impl Tracer {
         })
     }
 
-    /// As an event loop does.
+    /// Flushes as an event loop does, which waits for a descriptor.
     fn flush_by_descriptor(&self) -> (u64, Vec<u8>) {
         self.read(|position| {
             let announced = self.queue.announce(position).unwrap();
@@ -205,14 +209,14 @@ impl Tracer {
     }
 }
 
-/// A queue with room for one chunk beside the one that fills, and what wakes its readers.
+/// Returns a queue with room for one chunk next to the one being filled, and the eventfd that wakes its readers.
 fn small() -> (Arc<Queue>, std::sync::Arc<sync::Signal>) {
     let queue = Arc::new(Queue::new(CHUNK_BYTES).unwrap());
     (queue, sync::made())
 }
 
 fn main() {
-    // A reader gets everything in order and then the end, while the producer waits for room. Nobody stops it.
+    // A reader gets everything in order and then the end, although the producer has to wait for room. There is no stop.
     every_order(|| {
         let (queue, signal) = small();
         let producer = {
@@ -221,11 +225,11 @@ fn main() {
         };
         assert_eq!(read_to_end(&queue, &signal), [1, 2, 3]);
         producer.join().unwrap();
-        assert!(signal.is_readable(), "whoever comes late must not wait");
+        assert!(signal.is_readable(), "a reader that comes after the end must not wait");
         assert_eq!(queue.events(), 3);
     });
 
-    // A close while the producer waits for room that nobody makes: it ends, and all is still there.
+    // A close ends a producer that waits for room which no reader makes. Afterwards every chunk can still be read.
     every_order(|| {
         let (queue, signal) = small();
         let stop = Arc::new(AtomicBool::new(false));
@@ -240,7 +244,7 @@ fn main() {
         assert_eq!(queue.events(), 3);
     });
 
-    // A close while somebody reads.
+    // A close while a reader reads.
     every_order(|| {
         let (queue, signal) = small();
         let stop = Arc::new(AtomicBool::new(false));
@@ -258,7 +262,7 @@ fn main() {
         producer.join().unwrap();
     });
 
-    // Two readers: each chunk goes to one of them, and both see the end.
+    // With two readers each chunk goes to one of them, and both see the end.
     every_order(|| {
         let (queue, signal) = small();
         let reader = {
@@ -280,7 +284,7 @@ fn main() {
     starves();
 }
 
-/// A reader gets all that the ring had from a drain thread that has one chunk: neither waits for the other for ever.
+/// A reader gets everything that was in the ring from a drain thread with a single chunk. Neither waits for ever.
 fn starves() {
     every_order(|| {
         let tracer = Tracer::new(2);
@@ -303,7 +307,7 @@ fn starves() {
 }
 
 fn flushes() {
-    // A reader gets all that the ring had, although there is room for two at a time.
+    // A reader gets everything that was in the ring, although the queue has room for two chunks at a time.
     every_order(|| {
         let tracer = Tracer::new(3);
         let drain = Tracer::start(&tracer);
@@ -312,7 +316,7 @@ fn flushes() {
         tracer.stop(drain);
     });
 
-    // What comes meanwhile may be part of it, or come next.
+    // A chunk that is written during a flush belongs to that flush or to the next one.
     every_order(|| {
         let tracer = Tracer::new(1);
         let drain = Tracer::start(&tracer);
@@ -328,7 +332,7 @@ fn flushes() {
         tracer.stop(drain);
     });
 
-    // Two readers: each chunk goes to one of them, and neither waits for ever.
+    // With two readers each chunk goes to one of them, and neither waits for ever.
     every_order(|| {
         let tracer = Tracer::new(2);
         let drain = Tracer::start(&tracer);
@@ -343,7 +347,7 @@ fn flushes() {
         tracer.stop(drain);
     });
 
-    // A close while a reader waits.
+    // A close ends the wait of a reader, which gets all chunks.
     every_order(|| {
         let tracer = Tracer::new(3);
         let drain = Tracer::start(&tracer);
@@ -355,7 +359,7 @@ fn flushes() {
         assert_eq!(reader.join().unwrap(), [1, 2, 3]);
     });
 
-    // By a descriptor; and what an earlier wait left there does not end a later one too soon.
+    // A reader waits by descriptor. What an earlier wait left in the descriptor does not end a later one too soon.
     every_order(|| {
         let tracer = Tracer::new(3);
         let drain = Tracer::start(&tracer);
@@ -365,7 +369,7 @@ fn flushes() {
         tracer.stop(drain);
     });
 
-    // By a descriptor, with a close in between.
+    // A close ends the wait of a reader that waits by descriptor.
     every_order(|| {
         let tracer = Tracer::new(2);
         let drain = Tracer::start(&tracer);

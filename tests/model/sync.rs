@@ -1,4 +1,5 @@
-//! Models of what `src/ring/sync.rs` has: loom's where threads wait for each other, so that it sees every switch.
+//! Models of the primitives in `src/ring/sync.rs`. Those on which threads wait for each other are loom's, so that loom
+//! sees every switch between threads.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -9,11 +10,11 @@ use std::sync::{Arc, Mutex as Plain};
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
 
-/// Nothing is in the channel.
+/// The error of a receive from an empty channel.
 #[derive(Debug)]
 pub(crate) struct Empty;
 
-/// A channel's end. The queue uses it under its mutex alone, so that loom need not see what happens in it.
+/// One end of a channel. The queue uses it only under its own mutex, so loom need not see what happens in it.
 pub(crate) struct End<T> {
     items: Arc<Plain<VecDeque<T>>>,
     room: usize,
@@ -32,7 +33,7 @@ impl<T> End<T> {
         self.items.lock().unwrap().len()
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "crossbeam's has channels without a bound")]
+    #[expect(clippy::unnecessary_wraps, reason = "a channel of crossbeam's may have no bound")]
     pub(crate) fn capacity(&self) -> Option<usize> {
         Some(self.room)
     }
@@ -68,7 +69,7 @@ impl EfdFlags {
     pub(crate) const EFD_CLOEXEC: u8 = 2;
 }
 
-/// What poll(2) sees of an eventfd.
+/// The state of an eventfd that poll(2) sees.
 #[derive(Default)]
 pub(crate) struct Signal {
     count: Mutex<u64>,
@@ -76,7 +77,7 @@ pub(crate) struct Signal {
 }
 
 impl Signal {
-    /// Waits until it is readable; a wake-up that is missed here is a deadlock, which loom finds.
+    /// Waits until the eventfd is readable. A missed wake-up makes this wait a deadlock, which loom reports.
     pub(crate) fn poll(&self) {
         let mut count = self.count.lock().unwrap();
         while *count == 0 {
@@ -90,11 +91,12 @@ impl Signal {
 }
 
 thread_local! {
-    /// Of the eventfd that was made last. Loom runs all of its threads on one.
+    /// The state of the eventfd that was created last. It may be thread-local, because loom runs all of a model's
+    /// threads on one thread of the system.
     static MADE: RefCell<Option<Arc<Signal>>> = const { RefCell::new(None) };
 }
 
-/// That of the eventfd that was made last.
+/// Returns the state of the eventfd that was created last.
 pub(crate) fn made() -> Arc<Signal> {
     MADE.with_borrow(|made| Arc::clone(made.as_ref().unwrap()))
 }
@@ -102,7 +104,7 @@ pub(crate) fn made() -> Arc<Signal> {
 pub(crate) struct EventFd(Arc<Signal>);
 
 impl EventFd {
-    /// What poll(2) sees of it.
+    /// The state that poll(2) sees.
     pub(crate) fn signal(&self) -> &Signal {
         &self.0
     }
@@ -122,7 +124,7 @@ impl EventFd {
         Ok(8)
     }
 
-    /// All of the count at once: it is no semaphore.
+    /// Takes the whole count at once, as an eventfd without `EFD_SEMAPHORE` does.
     pub(crate) fn read(&self) -> nix::Result<u64> {
         match std::mem::take(&mut *self.0.count.lock().unwrap()) {
             0 => Err(nix::errno::Errno::EAGAIN),
@@ -133,7 +135,7 @@ impl EventFd {
 
 impl AsFd for EventFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        unreachable!("there is no descriptor behind it")
+        unreachable!("a model has no descriptor")
     }
 }
 

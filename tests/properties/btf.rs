@@ -1,4 +1,4 @@
-//! Whatever bytes are taken for a BTF, a part of it is one, or there is none.
+//! The subset of a BTF is a valid BTF again, for any bytes. Bytes that are no BTF have no subset.
 
 use std::iter;
 
@@ -10,7 +10,7 @@ use crate::cases;
 
 const NAMES: &[u8] = b"\0a\0b\0a___b\0";
 
-/// Words of types that are nearly right: kinds there are, few members, names and ids that are small.
+/// Makes the words of types that are nearly valid: with known kinds, few members, small names and small ids.
 fn types() -> impl Strategy<Value = Vec<u32>> {
     let head = (0..12_u32, 0..21_u32, 0..3_u32, 0..9_u32, vec(0..12_u32, 0..7));
     let one = head.prop_map(|(name, kind, count, size, rest)| {

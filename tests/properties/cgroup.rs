@@ -1,4 +1,5 @@
-//! An id is found where its runtime writes it, and nothing is taken for one that has not its exact form.
+//! Container and pod ids are found where their runtimes write them. Text without the exact form of an id is not taken
+//! for one.
 
 use _core::cgroup::path::{Workload, parse};
 use proptest::collection::vec;
@@ -7,9 +8,15 @@ use proptest::sample::select;
 
 use crate::cases;
 
-/// Where the runtimes put a container `<C>`, and a pod by its uid `<U>`, the same with underscores `<V>`, a static pod's `<S>`
-/// or podman's `<P>`; `<N>` is a name, `<E>` the same as systemd escapes it, `<T>` the same of a task of Nomad's. `<K>`, `<F>`
-/// and `<H>` are ids of `BuildKit`'s, Fargate's and Garden's, made of the others.
+/// The paths under which the runtimes put containers and pods. Placeholders stand for their ids:
+///
+/// * `<C>`: a container's id, of 64 hex digits
+/// * `<U>`: a pod's uid, and `<V>` the same uid with underscores
+/// * `<S>`: a static pod's uid, which has no hyphens
+/// * `<P>`: the id of a pod of podman's
+/// * `<N>`: a container's name, and `<E>` the same name as systemd escapes it
+/// * `<T>`: the name of a Nomad task
+/// * `<K>`, `<F>`, `<H>`: the ids of `BuildKit`, Fargate and Garden, which the test makes of parts of the others
 const SHAPES: &[&str] = &[
     "/docker/<C>",
     "/system.slice/docker-<C>.scope",
@@ -50,7 +57,7 @@ const SHAPES: &[&str] = &[
     "/machine.slice/systemd-nspawn@<N>.service/payload",
 ];
 
-/// A container's parts: hex digits, a pod's uid, podman's pod, a name.
+/// Makes the ids of one container: its own id, its pod's uid, the id of its pod of podman's, and its name.
 fn ids() -> impl Strategy<Value = (String, String, String, String)> {
     let uid = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
     let name = "[a-zA-Z0-9][a-zA-Z0-9_.-]{0,60}".prop_filter("a virtual machine", |name| !name.starts_with("qemu-"));
@@ -61,7 +68,7 @@ fn is_hex(id: &str, digits: usize) -> bool {
     id.len() == digits && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// Places that hold no container and no pod, to stand before a shape.
+/// Makes the beginning of a path, which holds neither a container nor a pod, to precede a shape.
 fn outside() -> impl Strategy<Value = String> {
     select(vec![
         "",
@@ -75,7 +82,7 @@ fn outside() -> impl Strategy<Value = String> {
     .prop_map(ToOwned::to_owned)
 }
 
-/// What comes near to a shape: pieces of them, in any order, with damage.
+/// Makes paths that are similar to a shape: pieces of shapes in any order, some of them damaged.
 fn near() -> impl Strategy<Value = Vec<u8>> {
     let pieces: Vec<&str> = vec![
         "/",

@@ -1,4 +1,4 @@
-//! A glob matches what a much simpler reference says, and what the matcher that was there before says.
+//! Compares the glob matcher with a much simpler reference, and with `fast_glob`, which was used before it.
 
 use _core::path::glob::parse;
 use _core::path::glob_states::Glob;
@@ -8,7 +8,7 @@ use proptest::sample::select;
 
 use crate::cases;
 
-/// All that a pattern with braces stands for.
+/// Returns the patterns without braces that a pattern with braces stands for.
 fn expanded(pattern: &[u8]) -> Vec<Vec<u8>> {
     let (mut depth, mut open, mut commas) = (0, 0, Vec::new());
     let mut at = 0;
@@ -39,7 +39,7 @@ fn expanded(pattern: &[u8]) -> Vec<Vec<u8>> {
     vec![pattern.to_vec()]
 }
 
-/// The last byte of the class that begins here.
+/// Returns the position of the `]` that closes the class which begins at `start`.
 fn class_end(pattern: &[u8], start: usize) -> usize {
     let mut at = start + 1;
     at += usize::from(matches!(pattern.get(at), Some(b'!' | b'^')));
@@ -50,7 +50,7 @@ fn class_end(pattern: &[u8], start: usize) -> usize {
     at
 }
 
-/// One part of a path against one part of a pattern without braces.
+/// Whether a component of a path matches a component of a pattern without braces.
 fn part_matches(pattern: &[u8], part: &[u8]) -> bool {
     let Some(&first) = pattern.first() else { return part.is_empty() };
     let (rest, is_next) = match first {
@@ -67,7 +67,7 @@ fn part_matches(pattern: &[u8], part: &[u8]) -> bool {
                 other => other,
             };
             while let Some(low) = read(&mut members) {
-                // A hyphen at the end is one.
+                // A hyphen at the end of a class stands for itself.
                 let is_range = members.peek() == Some(&b'-') && members.clone().count() > 1;
                 let high = if is_range { members.next().and_then(|_| read(&mut members)).unwrap() } else { low };
                 has |= part.first().is_some_and(|byte| (low..=high).contains(byte));
@@ -82,7 +82,7 @@ fn part_matches(pattern: &[u8], part: &[u8]) -> bool {
 
 fn parts_match(pattern: &[&[u8]], path: &[&[u8]]) -> bool {
     match pattern {
-        [] => true, // what is below a match is one
+        [] => true, // everything below a match matches too
         [b"**"] => !path.is_empty(),
         [b"**", rest @ ..] => (0..=path.len()).any(|skipped| parts_match(rest, &path[skipped..])),
         [first, rest @ ..] => !path.is_empty() && part_matches(first, path[0]) && parts_match(rest, &path[1..]),
@@ -99,7 +99,7 @@ fn reference(pattern: &[u8], path: &[u8]) -> bool {
     })
 }
 
-/// The matcher that was there before, without braces, where it needs none of its own rules.
+/// Whether `fast_glob` matches one of the patterns without braces, or anything below a match.
 fn before(pattern: &[u8], path: &[u8]) -> bool {
     let one = |pattern: &[u8]| {
         fast_glob::glob_match(pattern, path) || fast_glob::glob_match([pattern, b"/**"].concat(), path)
@@ -107,7 +107,8 @@ fn before(pattern: &[u8], path: &[u8]) -> bool {
     expanded(pattern).iter().any(|pattern| one(pattern))
 }
 
-/// Of `x**/**` it took the first stars, which are no whole part, for one.
+/// Whether `fast_glob` is right about the pattern. In `x**/**` it takes the first two stars for a whole component,
+/// which they are not.
 fn before_was_right(pattern: &str) -> bool {
     !expanded(pattern.as_bytes()).iter().any(|one| one.windows(6).any(|six| six[0] != b'/' && &six[1..] == b"**/**"))
 }
@@ -122,16 +123,16 @@ fn piece() -> impl Strategy<Value = String> {
 
 fn part() -> impl Strategy<Value = String> {
     prop_oneof![4 => vec(piece(), 1..5).prop_map(|pieces| pieces.concat()), 1 => Just("**".to_owned())]
-        // Two stars beside others are what one is, and the matcher before had its own mind about some.
-        .prop_filter("no name", |part| part == "**" || !part.contains("**"))
+        // Two stars next to other characters mean the same as one. `fast_glob` decides some such patterns differently.
+        .prop_filter("two stars within a component", |part| part == "**" || !part.contains("**"))
 }
 
-/// Without braces.
+/// Makes a pattern without braces.
 fn plain_pattern() -> impl Strategy<Value = String> {
     vec(part(), 1..5).prop_map(|parts| format!("/{}", parts.join("/")))
 }
 
-/// With braces: within a part, around parts, one in the other.
+/// Makes a pattern that may have braces: within a component, around components, and nested.
 fn pattern() -> impl Strategy<Value = String> {
     let group = (vec(plain_pattern(), 1..4), any::<bool>()).prop_map(|(patterns, is_whole)| {
         let inside: Vec<_> = patterns.iter().map(|pattern| pattern[usize::from(is_whole)..].to_owned()).collect();
@@ -147,7 +148,8 @@ fn pattern() -> impl Strategy<Value = String> {
             let nested = format!("/{{{},x{{{},}}}}b*", &one[1..], &other[1..]);
             prop_oneof![3 => Just(one), 1 => Just(nested)]
         })
-        // Stars that only meet when braces are expanded, as in `{a/*}*`, stay two: here as in the matcher before.
+        // Stars that only meet when braces are expanded, as in `{a/*}*`, stay two stars in this matcher. The reference
+        // would take them for `**`.
         .prop_filter("stars that meet", |pattern| {
             let marked = pattern.replace("**", "\u{1}");
             !pattern.contains("***")
@@ -158,14 +160,14 @@ fn pattern() -> impl Strategy<Value = String> {
 fn path() -> impl Strategy<Value = Vec<u8>> {
     let byte = prop_oneof![
         8 => select(b"aabbc.-,]}*[\\{x".to_vec()),
-        1 => any::<u8>().prop_filter("no name has these", |byte| !matches!(byte, 0 | b'/'))
+        1 => any::<u8>().prop_filter("not in a name", |byte| !matches!(byte, 0 | b'/'))
     ];
     let name = prop_oneof![4 => vec(byte, 1..5), 1 => Just("\u{e9}".as_bytes().to_vec())]
-        .prop_filter("no names of their own", |name| !matches!(name.as_slice(), b"." | b".."));
+        .prop_filter("not an entry's name", |name| !matches!(name.as_slice(), b"." | b".."));
     vec(name, 0..6).prop_map(|names| [b"/".as_slice(), &names.join(&b'/')].concat())
 }
 
-/// Paths that are like the pattern: few others would match.
+/// Makes paths that are similar to the pattern. Few random paths would match it.
 fn alike(pattern: &str) -> impl Strategy<Value = Vec<u8>> + use<> {
     let texts = expanded(pattern.as_bytes());
     let fill = vec(select(vec!["a", "b", "ab", "c", ".", "", "a/b"]), 8);
@@ -208,7 +210,7 @@ proptest! {
         for path in [like, other] {
             let expected = reference(pattern.as_bytes(), &path);
             prop_assert_eq!(glob.matches(&path), expected, "{}", shown(&pattern, &path));
-            // By what it has kept.
+            // The second time it uses the states that it has cached.
             prop_assert_eq!(glob.matches(&path), expected, "again: {}", shown(&pattern, &path));
         }
     }
@@ -233,7 +235,7 @@ proptest! {
     }
 }
 
-/// Run by hand: `cargo test --release --no-default-features --test properties -- --ignored --nocapture glob`.
+/// Measures both matchers. Run it by hand: `cargo test --release --no-default-features --test properties -- --ignored --nocapture glob`.
 #[test]
 #[ignore = "a measurement"]
 #[expect(clippy::print_stdout, reason = "what was measured")]

@@ -1,6 +1,6 @@
-//! What must hold of the pure parts for any input, not for examples only: those are beside the code, in `src/`.
+//! Properties of the pure parts that hold for any input. Tests of examples are next to the code, in `src/`.
 //!
-//! A failure prints the smallest input that it was found for: make a plain test of that.
+//! A failure prints the smallest failing input that was found. Turn that input into a plain test.
 
 mod btf;
 mod cgroup;
@@ -9,12 +9,12 @@ mod path;
 mod record;
 mod ring;
 
-/// Nothing is written into the tree when a property fails.
+/// Returns a configuration with this many cases. A failing property writes nothing into the source tree.
 fn cases(cases: u32) -> proptest::test_runner::Config {
     proptest::test_runner::Config { failure_persistence: None, ..proptest::test_runner::Config::with_cases(cases) }
 }
 
-/// An error as a failed case: a panic would print its message for every step of the shrinking.
+/// Turns an error into a failed case. A panic would print its message for every step of the shrinking.
 fn sound<T, E: std::fmt::Display>(result: Result<T, E>) -> Result<T, proptest::test_runner::TestCaseError> {
     result.map_err(|error| proptest::test_runner::TestCaseError::fail(error.to_string()))
 }

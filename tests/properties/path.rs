@@ -1,4 +1,4 @@
-//! A path is where the call was aimed at: absolute, normal, and what a much simpler reference makes of it.
+//! Compares the paths of calls with those of a much simpler reference. They are absolute and normal.
 
 use _core::path::resolve::{DELETED, PathKind, Paths};
 use _core::record::segments::{Directory, Name, NameStatus, WalkStatus};
@@ -7,14 +7,14 @@ use proptest::prelude::*;
 
 use crate::cases;
 
-/// What a directory entry can be called.
+/// Makes the name of a directory entry.
 fn entry() -> impl Strategy<Value = Vec<u8>> {
-    let byte = any::<u8>().prop_filter("no name has these", |byte| !matches!(byte, 0 | b'/'));
+    let byte = any::<u8>().prop_filter("not in a name", |byte| !matches!(byte, 0 | b'/'));
     prop_oneof![vec(byte, 1..6), Just(b"...".to_vec()), Just(b" ".to_vec())]
-        .prop_filter("these are no entries of their own", |name| !matches!(name.as_slice(), b"." | b".."))
+        .prop_filter("not an entry's name", |name| !matches!(name.as_slice(), b"." | b".."))
 }
 
-/// What a program may pass: anything without a NUL, and mostly what is made of names, dots and slashes.
+/// Makes a name as a program may pass it: any bytes without a NUL, in most cases names, dots and slashes.
 fn passed() -> impl Strategy<Value = Vec<u8>> {
     let part = prop_oneof![entry(), Just(b"".to_vec()), Just(b".".to_vec()), Just(b"..".to_vec())];
     prop_oneof![9 => vec(part, 1..9).prop_map(|parts| parts.join(&b'/')), 1 => vec(1..=u8::MAX, 1..40)]
@@ -29,7 +29,7 @@ fn status() -> impl Strategy<Value = WalkStatus> {
     prop::sample::select(vec![WalkStatus::Whole, WalkStatus::Partial, WalkStatus::Deleted, WalkStatus::Pseudo])
 }
 
-/// As the kernel side sends them: from the leaf to the root, each with a NUL behind it.
+/// Returns the names as the BPF programs send them: from the leaf to the root, each followed by a NUL.
 fn upwards(names: &[Vec<u8>]) -> Vec<u8> {
     names.iter().rev().flat_map(|name| [name.as_slice(), &[0]].concat()).collect()
 }
@@ -38,7 +38,7 @@ fn joined(names: &[Vec<u8>]) -> Vec<u8> {
     [b"/".as_slice(), &names.join(&b'/')].concat()
 }
 
-/// Walks down from the process's root: a stack of names, and `..` takes the last off.
+/// Walks from the process's root with a stack of names, from which `..` pops the last one.
 fn reference(passed: &[u8], directory: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let mut stack = if passed[0] == b'/' { Vec::new() } else { directory.to_vec() };
     for part in passed.split(|byte| *byte == b'/') {
@@ -148,7 +148,7 @@ proptest! {
         }
     }
 
-    /// What was remembered of a directory is not another's.
+    /// A directory's cached path is not used for another directory.
     #[test]
     fn it_does_not_depend_on_the_one_before(
         names in vec((passed(), prop::sample::select(vec![0, 1, 2]), any::<bool>()), 1..6),

@@ -1,4 +1,4 @@
-//! What was written is what is read, and nothing else is a reason to panic.
+//! Records are read as they were written. Bytes that are no record cause no panic.
 
 use std::mem::offset_of;
 
@@ -7,18 +7,25 @@ use _core::record::segments::{Directory, Name, NameStatus, Segments, WalkStatus}
 use _core::record::{
     DISCARDED, Record, cgroup_record, completion_record, enter_record, exit_record, parse, record_at, same_identity,
 };
-use _core::skel::types::{name_status, record_kind, segment_kind, walk_status};
+use _core::skel::types::{directory, name_status, record_kind, segment_kind, walk_status};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::{cases, sound};
 
-/// A segment as it is written: kind, status, content.
+/// A segment to write: its kind, status and content.
 type Written = (u16, u16, Vec<u8>);
 
-/// Known kinds and unknown ones; what they hold is long enough for a directory's own beginning.
+/// Makes segments of known and unknown kinds. Their content is never shorter than the header of a directory.
 fn written() -> impl Strategy<Value = Written> {
-    (0..9_u16, 0..6_u16, vec(any::<u8>(), 8..60))
+    (0..16_u16, 0..6_u16, vec(any::<u8>(), size_of::<directory>()..80), any::<u32>()).prop_map(
+        |(kind, status, mut content, above)| {
+            let names = (content.len() - size_of::<directory>()) as u32;
+            let at = offset_of!(directory, above_bytes);
+            content[at..at + 4].copy_from_slice(&(above % (names + 1)).to_ne_bytes());
+            (kind, status, content)
+        },
+    )
 }
 
 fn segment(run: &mut Vec<u8>, (kind, status, content): &Written) {
@@ -55,7 +62,7 @@ fn name((_, status, bytes): &Written) -> Name<'_> {
     Name { status, bytes }
 }
 
-fn directory((_, status, bytes): &Written) -> Directory<'_> {
+fn walk((_, status, bytes): &Written) -> Directory<'_> {
     let status = match walk_status((*status).into()) {
         walk_status::WALK_WHOLE => WalkStatus::Whole,
         walk_status::WALK_DELETED => WalkStatus::Deleted,
@@ -66,10 +73,11 @@ fn directory((_, status, bytes): &Written) -> Directory<'_> {
         _ => WalkStatus::Partial,
     };
     let root_bytes = u32::from_ne_bytes(bytes[..4].try_into().unwrap());
-    Directory { status, root_bytes: (root_bytes != u32::MAX).then_some(root_bytes), names: &bytes[8..] }
+    let names = size_of::<directory>()..bytes.len() - u32_at(bytes, offset_of!(directory, above_bytes)) as usize;
+    Directory { status, root_bytes: (root_bytes != u32::MAX).then_some(root_bytes), names: &bytes[names] }
 }
 
-/// The last of each kind.
+/// Returns the values of these segments. Of several segments of one kind the last one counts.
 fn expected(segments: &[Written]) -> Told<'_> {
     let last = |kind: segment_kind| segments.iter().rfind(|written| u32::from(written.0) == kind.0);
     let names = [segment_kind::SEGMENT_FILENAME, segment_kind::SEGMENT_NEW_FILENAME, segment_kind::SEGMENT_ARGV];
@@ -82,10 +90,10 @@ fn expected(segments: &[Written]) -> Told<'_> {
     let ancestors = last(segment_kind::SEGMENT_ANCESTORS).map_or(b"".as_slice(), |(_, _, content)| content);
     let result = last(segment_kind::SEGMENT_RESULT).and_then(|(_, _, content)| content.first_chunk());
     let result = result.map(|bytes| i64::from_ne_bytes(*bytes));
-    (names.map(|kind| last(kind).map(name)), directories.map(|kind| last(kind).map(directory)), ancestors, result)
+    (names.map(|kind| last(kind).map(name)), directories.map(|kind| last(kind).map(walk)), ancestors, result)
 }
 
-/// What segments tell: names, directories, ancestors, a result.
+/// The values of segments: names, directories, ancestors and a result.
 type Told<'a> = ([Option<Name<'a>>; 3], [Option<Directory<'a>>; 4], &'a [u8], Option<i64>);
 
 fn told<'a>(segments: &Segments<'a>) -> Told<'a> {
@@ -102,12 +110,13 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_ne_bytes(bytes[at..at + 8].try_into().unwrap())
 }
 
-/// They are of no use to the fuzzer once a record has another layout: `fuzz/seeds.rs` makes them anew.
+/// Seeds of an old layout are of no use to the fuzzer. When the layout of records changes, `fuzz/seeds.rs` must make
+/// them again.
 #[test]
 fn the_fuzzers_seeds_are_records_of_this_layout() {
     let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/record");
     if !std::path::Path::new(seeds).ancestors().nth(2).unwrap().exists() {
-        // A source distribution is without the fuzzer.
+        // A source distribution does not contain the fuzzer.
         return;
     }
     for seed in std::fs::read_dir(seeds).unwrap().map(Result::unwrap) {
@@ -119,7 +128,8 @@ fn the_fuzzers_seeds_are_records_of_this_layout() {
                 exes.extend(enter.segments.exe().map(|exe| exe.names.to_vec()));
             }
         }
-        // The first record of a process tells what it runs; of several threads, the first that are under way at once.
+        // The first record of a process carries its exe. If several threads make their first calls at once, each of
+        // these records does.
         assert!(position == run.len() && !exes.is_empty(), "{seed:?}");
         assert!(exes.iter().all(|exe| exe == b"seeds\0tmp\0"), "{seed:?}");
     }

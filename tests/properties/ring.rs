@@ -1,4 +1,4 @@
-//! What was committed is what is copied, wherever it lies in the ring, and no length leads out of it.
+//! Committed records are copied unchanged, wherever in the ring they are. No length of a record leads out of the ring.
 
 use std::fs::{File, remove_file};
 use std::os::unix::fs::FileExt;
@@ -18,7 +18,7 @@ use crate::{cases, sound};
 const BUSY: u32 = 1 << 31;
 const WORDS: usize = 64;
 
-/// A record as the kernel lays it down: flags, and what is in it, which begins with its kind.
+/// A record as the kernel writes it: its flags and its content. The first word of the content is the record's kind.
 #[derive(Debug, Clone)]
 struct Written {
     flags: u32,
@@ -38,7 +38,7 @@ impl Written {
         u32::from(self.flags == 0 && self.words[0] == kind)
     }
 
-    /// Header, the kernel's own word, content, padding.
+    /// Returns the words in the ring: the header, the kernel's own word, the content, the padding.
     fn framed(&self) -> Vec<u32> {
         let mut words = [&[self.header(), 0x7777], self.words.as_slice()].concat();
         words.resize(self.span() as usize / 4, 0xaaaa);
@@ -52,7 +52,7 @@ fn written(longest: usize) -> impl Strategy<Value = Written> {
     (flags, words).prop_map(|(flags, words)| Written { flags, words })
 }
 
-/// The longest run of them that a ring of `words` holds at once.
+/// Returns as many of the first records as fit into a ring of `words` words.
 fn fitting(records: Vec<Written>, words: usize) -> Vec<Written> {
     let mut left = words as u64 * 4;
     let fits = |record: &Written| {
@@ -63,7 +63,7 @@ fn fitting(records: Vec<Written>, words: usize) -> Vec<Written> {
     records.into_iter().take_while(fits).collect()
 }
 
-/// The words of a ring that has them from `position` on, and the position behind them.
+/// Returns the words of a ring in which the records begin at `position`, and the position after the last record.
 fn laid(records: &[Written], position: u64, words: usize) -> (Vec<u32>, u64) {
     let mut data = vec![0x5555_5555; words];
     let mut at = position;
@@ -78,7 +78,7 @@ fn atomics(data: &[u32]) -> Vec<AtomicU32> {
     data.iter().copied().map(AtomicU32::new).collect()
 }
 
-/// A file that looks like a ring buffer's map: the consumer's page, the producer's, the data.
+/// Makes a file with the layout of a ring buffer's map: the consumer's page, the producer's page, the data.
 fn ring_file(consumer: u64, producer: u64, data: &[u32]) -> File {
     static NUMBER: AtomicUsize = AtomicUsize::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -101,7 +101,7 @@ proptest! {
     ) {
         let records = fitting(records, WORDS);
         let (data, producer) = laid(&records, start * 8, WORDS);
-        let mut expected = Run { end: start * 8, events: 0, cgroups: 0 };
+        let mut expected = Run { end: start * 8, events: 0, cgroups: 0, mounts: 0 };
         for record in records.iter().take_while(|record| record.flags != BUSY) {
             if expected.end + record.span() - start * 8 > max_bytes as u64 {
                 break;

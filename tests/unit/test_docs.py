@@ -31,6 +31,19 @@ def test_the_readme_is_short() -> None:
     assert len(PAGES["README.md"].splitlines()) <= 150
 
 
+def test_the_readmes_table_reads_at_80_columns() -> None:
+    table = PAGES["README.md"].partition("```text\n")[2].partition("```")[0]
+    assert table.startswith("TIME ")
+    assert [line for line in table.splitlines() if len(line) > 80] == []
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if re.search("^::: ", PAGES[page], re.MULTILINE)])
+def test_a_page_says_who_renders_its_docstrings(page: str) -> None:
+    """GitHub shows the directives as they stand."""
+    before = re.split("^::: ", PAGES[page], maxsplit=1, flags=re.MULTILINE)[0]
+    assert "`make docs` renders" in before
+
+
 def test_every_page_is_in_the_navigation() -> None:
     navigation = (ROOT / "mkdocs.yml").read_text().partition("\nnav:\n")[2]
     assert sorted(re.findall(r"[\w/-]+\.md", navigation)) == sorted(

@@ -37,7 +37,7 @@ class LoadedFds(NamedTuple):
     coverage: list[Row]
     """A part's name, the hook that sees it, and why, as :attr:`rawtp.Tracer.coverage` has them."""
     maps: list[int]
-    """The ring, the counters and the switch."""
+    """The ring, the counters and the live configuration."""
     links: list[int]
     """The attached programs stay attached for as long as these are open; a broker keeps them."""
     programs: list[int]

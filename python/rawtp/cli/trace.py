@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import rawtp
 from rawtp import _session
-from rawtp.cli import names, stderr
+from rawtp.cli import names, stderr, types
 from rawtp.cli.errors import CANNOT_RUN, LOST, OK, CommandError, refusal, report
 from rawtp.cli.pipeline import from_options
 from rawtp.cli.stderr import message, reason, with_warnings, write_error
@@ -97,6 +97,9 @@ def _trace(
             for pid in args.pid or ():
                 if not _is_running(pid) and not args.quiet:
                     message(f"no process has pid {pid} now; waiting for one")
+            for path in args.path or ():
+                if (missing := _missing(path)) and not args.quiet:
+                    message(f'path "{missing}" does not exist yet; it is watched all the same')
             pipeline.begin(_session.described(asked, tracer.coverage), tracer)
             if command is not None and stop.asked:
                 return OK
@@ -183,3 +186,19 @@ def _account(
 
 def _is_running(pid: int) -> bool:
     return os.access(f"/proc/{pid}", os.F_OK)
+
+
+def _missing(path: str) -> str | None:
+    """The file that ``-P`` names, if it does not exist. A glob names none."""
+    name = types.literal(path)
+    if name is None:
+        return None
+    # The filter takes `..` out of the text in the same way.
+    name = os.path.normpath(name)
+    try:
+        os.lstat(name)
+    except (FileNotFoundError, NotADirectoryError):
+        return name
+    except OSError:  # a directory on the way cannot be searched
+        pass
+    return None

@@ -11,6 +11,7 @@ import sys
 _UNITS_S = {"ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|min|m|h|d)")
 _GLOB, _SPECIAL = re.compile(r"[*?[]"), re.compile(r"[]*?[{}\\]")
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _SIZE = re.compile(r"(\d+)(?:([kmg])(?:ib)?)?", re.IGNORECASE)
 
 
@@ -86,6 +87,15 @@ def path(text: str) -> str:
         return _literally(start) + text
     # Brackets in the directory's own name are no glob.
     return _literally(start + text) if _GLOB.search(start) else start + text
+
+
+def literal(path: str) -> str | None:
+    """The only name that a path of :func:`path` matches; None for a glob that matches several."""
+    if not _GLOB.search(path):
+        return path
+    if re.search(r"[*?[{]", _ESCAPED.sub("", path)):
+        return None
+    return _ESCAPED.sub(r"\1", path)
 
 
 def _literally(text: str) -> str:

@@ -102,6 +102,7 @@ fn with_event<R>(sample: &Sample, then: impl FnOnce(&Event<'_>) -> R) -> R {
         offset_ns: 7,
         exec,
         lost_before: 0,
+        truth: None,
     })
 }
 
@@ -228,7 +229,7 @@ fn a_dictionary_has_each_text_once() {
         let mut record = enter_record::default();
         record.comm[..4].copy_from_slice(comm);
         let enter = Enter { record: &record, segments: Segments::default() };
-        let event = Event { enter: &enter, exit: None, offset_ns: 0, exec: None, lost_before: 0 };
+        let event = Event { enter: &enter, exit: None, offset_ns: 0, exec: None, lost_before: 0, truth: None };
         builder.push(&event, &mut values).unwrap();
     }
     let batch = builder.finish(schema(wanted)).unwrap();
@@ -251,7 +252,9 @@ fn texts_are_bounded() {
     cache.learn(&enter).unwrap();
     let exec = cache.get(0).map(|exec| &**exec);
     while !builder.is_full() {
-        builder.push(&Event { enter: &enter, exit: None, offset_ns: 0, exec, lost_before: 0 }, &mut values).unwrap();
+        builder
+            .push(&Event { enter: &enter, exit: None, offset_ns: 0, exec, lost_before: 0, truth: None }, &mut values)
+            .unwrap();
     }
     assert_eq!(builder.rows(), MAX_TEXT_BYTES / 1024);
 }

@@ -203,3 +203,34 @@ def test_each_process_that_is_not_there_is_told() -> None:
     assert done.returncode == 0
     told = [line for line in done.stderr.splitlines() if "waiting" in line]
     assert told == [f"rawtp: no process has pid {one.pid} now; waiting for one" for one in gone]
+
+
+def test_each_path_that_does_not_exist_is_told_and_watched(tmp_path: Path) -> None:
+    here, late = tmp_path / "here", tmp_path / "late"
+    here.mkdir()
+    (tmp_path / "dangling").symlink_to("nowhere")
+    watched = ["late", "here", "x/../late2", "here/*.log", "dangling"]
+    options = [option for path in watched for option in ("-P", tmp_path / path)]
+    told = [
+        f'rawtp: path "{tmp_path}/{name}" does not exist yet; it is watched all the same\n'
+        for name in ("late", "late2")
+    ]
+    with watching(*options) as process:
+        assert process.stderr
+        # The link's warning comes before them, and the paths are looked for after the programs are attached.
+        assert "symbolic link" in process.stderr.readline()
+        assert [process.stderr.readline() for _ in told] == told
+        late.mkdir()
+        (late / "file").touch()
+        delete(late / "file", tmp_path / "other")
+        process.terminate()
+        out, err = process.communicate(timeout=HANG_S)
+    assert "exist" not in err
+    events = [json.loads(line) for line in out.splitlines()]
+    assert [event["path"] for event in events if event["type"] == "event"] == [f"{late}/file"]
+
+
+def test_quietly_no_path_is_told(tmp_path: Path) -> None:
+    command = [*CLI, "-q", "-P", str(tmp_path / "late"), "-d", "0.1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG_S)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

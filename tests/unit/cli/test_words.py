@@ -180,6 +180,24 @@ def test_paths_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert watch.add_parser().parse_args(["-P", "{a}"]).path == [f"{literally}/\\{{a\\}}"]
 
 
+@pytest.mark.parametrize("path", ["/a/b", "/a{b,c}\\d", "/"])
+def test_a_plain_path_is_a_name(path: str) -> None:
+    assert types.literal(path) == path
+
+
+@pytest.mark.parametrize("path", ["/*.log", "/a?", "/[a]b", "/\\[{a,b}", "/\\\\*", "/a\\[/**"])
+def test_a_glob_is_no_name(path: str) -> None:
+    assert types.literal(path) is None
+
+
+def test_an_escaped_name_is_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = tmp_path / "[x] {y} \\\n"
+    odd.mkdir()
+    monkeypatch.chdir(odd)
+    assert types.literal(types.path("{a}")) == f"{odd}/{{a}}"
+    assert types.literal(types.path("*")) is None
+
+
 def test_no_path_from_where_nothing_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     here = Path.cwd()
     gone = tmp_path / "gone"
