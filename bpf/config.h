@@ -62,9 +62,44 @@ struct live_config {
 enum call_condition {
 	CALL_NEVER = 0,
 	CALL_ALWAYS = 1,
-	CALL_O_TRUNC = 2,     /* open: the flags argument has O_TRUNC */
-	CALL_HOW_O_TRUNC = 3, /* openat2: the flags in the caller's structure have O_TRUNC */
-	CALL_MOUNTS = 4,      /* never; but what it does to mounts must be known before the next call that is one */
+	CALL_HOW_O_TRUNC = 2, /* openat2: the flags in the caller's structure truncate */
+	CALL_MOUNTS = 3,      /* never; but what it does to mounts must be known before the next call that is one */
+	/* The flags alone decide. They are argument 2 or 3. */
+	CALL_O_TRUNC = 4,   /* open: the flags truncate */
+	CALL_FALLOCATE = 5, /* the mode removes content */
+	CALL_IOCTL = 6,	    /* the command is one of enum ioctl_command */
+};
+
+/* The modes of fallocate that remove content (include/uapi/linux/falloc.h). The last one came with Linux 6.17. */
+enum fallocate_mode {
+	FALLOC_FL_PUNCH_HOLE = 0x02,
+	FALLOC_FL_COLLAPSE_RANGE = 0x08,
+	FALLOC_FL_ZERO_RANGE = 0x10,
+	FALLOC_FL_WRITE_ZEROES = 0x80,
+};
+
+/*
+ * The commands of ioctl that remove names or content (include/uapi/linux/btrfs.h, include/linux/falloc.h). XFS knew
+ * those of SP that allocate and free up to Linux 5.16; both set the file's size. i386 packs struct space_resv to 44
+ * bytes, and so has numbers of its own.
+ */
+enum ioctl_command {
+	BTRFS_IOC_SNAP_DESTROY = 0x5000940f,
+	BTRFS_IOC_SNAP_DESTROY_V2 = 0x5000943f,
+	FS_IOC_UNRESVSP = 0x40305829,
+	FS_IOC_UNRESVSP64 = 0x4030582b,
+	FS_IOC_ZERO_RANGE = 0x40305839,
+	XFS_IOC_ALLOCSP = 0x4030580a,
+	XFS_IOC_FREESP = 0x4030580b,
+	XFS_IOC_ALLOCSP64 = 0x40305824,
+	XFS_IOC_FREESP64 = 0x40305825,
+	FS_IOC_UNRESVSP_32 = 0x402c5829,
+	FS_IOC_UNRESVSP64_32 = 0x402c582b,
+	FS_IOC_ZERO_RANGE_32 = 0x402c5839,
+	XFS_IOC_ALLOCSP_32 = 0x402c580a,
+	XFS_IOC_FREESP_32 = 0x402c580b,
+	XFS_IOC_ALLOCSP64_32 = 0x402c5824,
+	XFS_IOC_FREESP64_32 = 0x402c5825,
 };
 
 /* The positions of a call's arguments, from 1; 0 means that the call has no such argument. */
@@ -81,9 +116,10 @@ struct call {
 
 /* What else the programs must know about a call. */
 enum call_trait {
-	CALL_OPENS = 1,	       /* returns a descriptor of the file */
+	CALL_OPENS = 1,		/* returns a descriptor of the file */
 	CALL_SPLITS_LENGTH = 2, /* the length is two arguments, the low half first */
 	CALL_FOLLOWS = 4,	/* follows a symbolic link that the name leads to */
+	CALL_PATHLESS = 8,	/* neither the name nor the descriptor leads to a path: a queue's name, a file handle */
 };
 
 /* An io_uring request, by opcode. */
@@ -105,7 +141,11 @@ enum cgroup_v1 {
 	CGROUP_V1_CPU = 4,
 };
 
-/* A bound above the numbers of all watched calls in any table. */
-#define SYSCALLS_MAX 512
+/*
+ * A bound above the numbers of all watched calls in any table, and a power of two. Numbers from X32_FIRST on are x32's
+ * own.
+ */
+#define SYSCALLS_MAX 1024
+#define X32_FIRST 512
 
 #endif

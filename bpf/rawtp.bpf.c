@@ -34,6 +34,7 @@ struct completion_record _completion_record = {0};
 struct cgroup_record _cgroup_record = {0};
 struct segment _segment = {0};
 struct directory _directory = {0};
+struct range _range = {0};
 struct truth_record _truth_record = {0};
 struct file_info _file_info = {0};
 struct image _image = {0};
@@ -50,6 +51,8 @@ enum walk_status _walk_status = 0;
 enum abi _abi = 0;
 enum via _via = 0;
 enum call_condition _call_condition = 0;
+enum fallocate_mode _fallocate_mode = 0;
+enum ioctl_command _ioctl_command = 0;
 enum call_trait _call_trait = 0;
 enum enter_mark _enter_mark = 0;
 

@@ -59,6 +59,8 @@ enum segment_kind {
 	SEGMENT_NEW_REAL = 13,
 	/* The size that a truncation asks for, an __s64. */
 	SEGMENT_LENGTH = 14,
+	/* The bytes of the file that the call removes, a struct range. */
+	SEGMENT_RANGE = 15,
 	/* The working directory of the process, as a directory. */
 	SEGMENT_CWD = 16,
 };
@@ -108,7 +110,7 @@ struct enter_record {
 	__u64 seq;   /* counts per cpu and via */
 	__u32 cpu;
 	__u32 lost; /* saturates */
-	__s32 dfd;
+	__s32 dfd;  /* NO_DFD if it is not known */
 	__u32 flags;
 	/* From here on a thread's calls usually have the same values. User space compares this part as a whole. */
 	__u32 nr;
@@ -192,6 +194,9 @@ struct file_info {
 /* A value that no call returns. */
 #define NO_RESULT (-0x7fffffffffffffffLL - 1)
 
+/* A descriptor that no call has. */
+#define NO_DFD (-0x7fffffff - 1)
+
 /* The room for a cgroup's path and its NUL in the kernel's tracepoints (TRACE_CGROUP_PATH_LEN). */
 #define CGROUP_PATH_BYTES 1024
 
@@ -216,15 +221,16 @@ struct segment {
 };
 
 /*
- * A walk's names follow it, from the leaf to the root of the mount namespace. Behind them are the names from the root of
- * the first name's mount up to the root of its file system. There are none unless only a part of the file system is
+ * A walk's names follow it, from the leaf to the root of the mount namespace. Behind them are the names from the root
+ * of the first name's mount up to the root of its file system. There are none unless only a part of the file system is
  * mounted there (a bind mount).
  */
 struct directory {
 	/* The number of bytes of names below the process's own root; NO_ROOT if the walk did not meet it. */
 	__u32 root_bytes;
 	__u32 is_deleted; /* like WALK_DELETED, however far the walk came */
-	/* The file system, as the kernel numbers devices (major << 20 | minor); 0 if its part of the names is not known. */
+	/* The file system, as the kernel numbers devices (major << 20 | minor); 0 if its part of the names is not
+	 * known. */
 	__u32 dev;
 	__u32 mount_bytes; /* the number of bytes of names on the first name's mount */
 	__u32 above_bytes; /* the number of bytes of the names above that mount's root */
@@ -232,6 +238,12 @@ struct directory {
 };
 
 #define NO_ROOT 0xffffffff
+
+/* As passed. Neither value is checked, so both can be negative. */
+struct range {
+	__s64 start;
+	__s64 length;
+};
 
 /* The most ancestors that are sent. */
 #define ANCESTORS_MAX 16

@@ -363,6 +363,13 @@ struct io_open {
 	struct open_how how;
 };
 
+struct io_sync {
+	struct file *file;
+	long long len;
+	long long off;
+	int mode;
+};
+
 struct io_unlink___delayed {
 	struct delayed_filename filename;
 };

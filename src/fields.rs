@@ -126,6 +126,8 @@ keys! {
     Action = "action": Call Keyword,
     Dfd = "dfd": Call I32 or_none,
     Flags = "flags": Call U32 or_none,
+    RangeStart = "range_start": Event I64 or_none,
+    RangeLength = "range_length": Event I64 or_none,
     Filename = "filename": Event Bytes or_none,
     NewFilename = "new_filename": Event Bytes or_none,
     Path = "path": Event Bytes or_none,

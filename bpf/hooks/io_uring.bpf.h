@@ -56,7 +56,7 @@ int handle_request(struct bpf_raw_tracepoint_args *ctx)
 	state = bpf_map_lookup_elem(&call_states, &slot);
 	if (!counted || !state || live.is_closed || !read_request(req, opcode, &state->operands))
 		return 0;
-	if (call->condition == CALL_O_TRUNC && !(state->operands.flags & O_TRUNC))
+	if (!is_met(call->condition, state->operands.flags))
 		return 0;
 	counted->matched++;
 	task = current_task();

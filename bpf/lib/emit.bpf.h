@@ -51,7 +51,7 @@ __noinline int append_path(__u32 slot, __u32 is_new, __u32 in_kernel)
 	struct path directory = {};
 	const void *name;
 	__u32 name_at = NOWHERE, walk_at;
-	bool has_name, is_absolute;
+	bool has_name, has_dfd, is_absolute;
 	__s32 dfd;
 
 	if (!state)
@@ -59,10 +59,13 @@ __noinline int append_path(__u32 slot, __u32 is_new, __u32 in_kernel)
 	name = (const void *)(is_new ? state->operands.new_name : state->operands.name);
 	has_name = is_new ? state->operands.has_new_name : state->operands.has_name;
 	dfd = is_new ? state->operands.new_dfd : state->operands.dfd;
+	has_dfd = !state->operands.has_no_dfd;
 	segments = &state->segments;
 	head = begin_segment(segments);
 	if (has_name) {
-		name_at = segments->end;
+		/* Otherwise it is no path, and not even an absolute one is compared with any. */
+		if (has_dfd)
+			name_at = segments->end;
 		if (in_kernel)
 			append_kernel_name(segments, name_kind, name);
 		else
@@ -71,11 +74,11 @@ __noinline int append_path(__u32 slot, __u32 is_new, __u32 in_kernel)
 	if (!cfg_paths)
 		return 0;
 	walk_at = segments->end;
-	is_absolute = has_name && head->bytes && *(__u8 *)(head + 1) == '/';
+	is_absolute = has_dfd && has_name && head->bytes && *(__u8 *)(head + 1) == '/';
 	if (is_absolute) {
 		walk_from_root(slot);
 		append_walk(slot, kind);
-	} else if (!state->operands.has_no_dfd && directory_of(current_task(), dfd, &directory)) {
+	} else if (has_dfd && operand_path(&state->operands, dfd, &directory)) {
 		walk_from(slot, directory.dentry, mount_of(directory.mnt));
 		/*
 		 * The directory is not below the process's root. Without the root's position user space could not tell
@@ -100,6 +103,14 @@ __noinline int append_path(__u32 slot, __u32 is_new, __u32 in_kernel)
 	return 0;
 }
 
+static __always_inline void append_range(struct segments *segments, const struct range *range)
+{
+	struct segment *head = begin_segment(segments);
+
+	*(struct range *)(head + 1) = *range;
+	end_segment(segments, head, SEGMENT_RANGE, 0, sizeof(*range));
+}
+
 /* Appends all segments of the record. The operands are in the state. Returns false when no path filter matches. */
 static __always_inline bool append_segments(struct call_state *state, struct counters *counted, __u32 slot,
 					    bool in_kernel, struct task_struct *task)
@@ -114,6 +125,8 @@ static __always_inline bool append_segments(struct call_state *state, struct cou
 		counted->seq--;
 		return false;
 	}
+	if (state->operands.has_range)
+		append_range(&state->segments, &state->operands.range);
 	if (cfg_files && state->operands.has_length)
 		append_length(&state->segments, state->operands.length);
 	/* A call by a descriptor alone says whose content goes. */

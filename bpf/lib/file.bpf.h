@@ -53,7 +53,7 @@ __noinline int append_file_of(__u32 slot)
 	struct call_state *state = bpf_map_lookup_elem(&call_states, &slot);
 	struct path path;
 
-	if (state && directory_of(current_task(), state->operands.dfd, &path))
+	if (state && operand_path(&state->operands, state->operands.dfd, &path))
 		append_file(&state->segments, SEGMENT_FILE, path.dentry);
 	return 0;
 }

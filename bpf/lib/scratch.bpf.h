@@ -32,15 +32,18 @@ struct arguments {
 struct operands {
 	__u64 name;
 	__u64 new_name;
+	__u64 file; /* the kernel's struct file, of a request whose descriptor is not known */
+	struct range range;
 	__s32 dfd;
 	__s32 new_dfd;
 	__u32 flags;
 	__u8 has_name;
 	__u8 has_new_name;
 	__u8 has_no_dfd;
+	__u8 has_range;
 	__u8 has_length;
 	__u8 follows; /* whether a symbolic link that the name leads to is followed */
-	__u8 reserved[3];
+	__u8 reserved[2];
 	__s64 length;
 };
 

@@ -10,6 +10,7 @@ from rawtp.event import Event, Hook
 __all__ = [
     "ALL_FIELDS",
     "DELETE",
+    "LOSS",
     "OPT_IN_FIELDS",
     "RENAME",
     "TRUNCATE",
@@ -46,8 +47,14 @@ DELETE: Final[tuple[str, ...]]
 RENAME: Final[tuple[str, ...]]
 """Those that rename one, and so may delete what had the new name: ``("rename", "renameat", "renameat2")``."""
 TRUNCATE: Final[tuple[str, ...]]
-"""Those that delete content: truncate(2), ftruncate(2), creat(2); open(2), openat(2) and openat2(2) with
-``O_TRUNC``."""
+"""Those that cut a file off: truncate(2), ftruncate(2), creat(2); open(2), openat(2), openat2(2) and
+open_by_handle_at(2) with ``O_TRUNC``. An open that cannot cut off anything is no event: one with ``O_PATH``,
+``O_TMPFILE``, ``O_DIRECTORY``, or ``O_EXCL`` and ``O_CREAT``."""
+LOSS: Final[tuple[str, ...]]
+"""All calls that make names or content go: :data:`DELETE`, :data:`RENAME` and :data:`TRUNCATE`; fallocate(2) where it
+punches a hole, writes zeros or takes out a range; ioctl(2) where it does that (``FS_IOC_UNRESVSP``,
+``FS_IOC_ZERO_RANGE``) or destroys a btrfs subvolume (``BTRFS_IOC_SNAP_DESTROY``); mq_unlink(2). The command line
+watches them by default."""
 ALL_FIELDS: Final[tuple[str, ...]]
 """Every key of an event, in its order, but those of :data:`OPT_IN_FIELDS`."""
 OPT_IN_FIELDS: Final[tuple[str, ...]]
@@ -243,10 +250,10 @@ class Tracer:
 
     Args:
         syscalls: names of the system calls to watch, out of :data:`rawtp.DELETE`, which is the default,
-            :data:`rawtp.RENAME` and :data:`rawtp.TRUNCATE`; tuples, so that they can be added. ``"delete"``,
-            ``"rename"`` and ``"truncate"`` stand for all of theirs, alone or among names. Calls of 32-bit programs are
-            watched by the same names. A name that this machine lacks (aarch64 has neither ``unlink`` nor ``rmdir``) is
-            passed over.
+            :data:`rawtp.RENAME` and :data:`rawtp.TRUNCATE`, or :data:`rawtp.LOSS`, which has all of them and more;
+            tuples, so that they can be added. ``"delete"``, ``"rename"``, ``"truncate"`` and ``"loss"`` stand for all
+            of theirs, alone or among names. Calls of 32-bit programs are watched by the same names. A name that this
+            machine lacks (aarch64 has neither ``unlink`` nor ``rmdir``) is passed over.
         results: whether to watch the calls' returns too. Without them ``ret``, ``errno`` and ``duration_ns`` are
             ``None``, a name whose page was not in memory at the entry stays unknown, and each event is delivered at its
             call's entry; it costs the traced process about two thirds (``make bench``).

@@ -27,6 +27,8 @@ pub struct TypeIds {
     pub rdonly_cast: Option<u32>,
     /// The type `struct task_struct`.
     pub task_struct: u32,
+    /// The type `struct pt_regs`.
+    pub pt_regs: Option<u32>,
     /// The type `struct dentry`.
     pub dentry: Option<u32>,
     /// The type `struct mount`.
@@ -39,6 +41,7 @@ impl TypeIds {
             sys_exit: kernel.find("btf_trace_sys_exit", TYPEDEF),
             rdonly_cast: kernel.find("bpf_rdonly_cast", FUNC),
             task_struct: kernel.find("task_struct", STRUCT)?,
+            pt_regs: kernel.find("pt_regs", STRUCT),
             dentry: kernel.find("dentry", STRUCT),
             mount: kernel.find("mount", STRUCT),
         })

@@ -165,7 +165,8 @@ mod tests {
         assert_eq!(
             message(config(&["unlnk"], 1 << 20, 1 << 20)),
             "unknown syscall \"unlnk\": rawtp watches unlink, unlinkat, rmdir, rename, renameat, renameat2, truncate, \
-             truncate64, ftruncate, ftruncate64, open, openat, openat2, creat"
+             truncate64, ftruncate, ftruncate64, open, openat, openat2, creat, open_by_handle_at, fallocate, ioctl, \
+             mq_unlink"
         );
         let empty = message(config(&[], 1 << 20, 1 << 20));
         assert!(empty.starts_with("syscalls is empty: name at least one of unlink, unlinkat, rmdir, "), "{empty}");

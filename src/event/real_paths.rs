@@ -166,6 +166,11 @@ impl RealPaths {
     /// Finds both names of an event.
     pub fn resolve(&mut self, event: &Event<'_>) {
         self.refresh();
+        if event.has_pathless_name() {
+            self.name.clear();
+            self.new_name.clear();
+            return;
+        }
         let (enter, exit) = (&event.enter.segments, event.exit.map(Exit::segments));
         let opened =
             || exit.filter(|exit| exit.real().is_some()).or_else(|| Some(*enter).filter(|_| event.enter.is_at_exit()));

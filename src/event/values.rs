@@ -207,6 +207,9 @@ impl Values {
             self.paths.doubt();
             self.new_paths.doubt();
         }
+        if event.has_pathless_name() {
+            self.paths.clear();
+        }
     }
 
     /// Returns one kind for both paths. If one is partial, neither can be trusted as a whole.
@@ -253,6 +256,8 @@ impl Values {
             Key::Action => event.action().as_str().into(),
             Key::Dfd => event.dfd().into(),
             Key::Flags => event.flags().into(),
+            Key::RangeStart => event.range().map(|range| range.start).into(),
+            Key::RangeLength => event.range().map(|range| range.length).into(),
             Key::Filename => event.filename().and_then(Name::readable).into(),
             Key::NewFilename => event.new_filename().and_then(Name::readable).into(),
             Key::Path => self.paths.path().into(),

@@ -16,7 +16,7 @@ use crate::load::exit_target::set_exit_target;
 use crate::load::rdonly_cast::{cast, patch_calls};
 use crate::skel::OpenRawtpSkel;
 use crate::skel::types::{call, call_condition, cgroup_v1, decisions};
-use crate::syscall::{MOUNTING, numbers, numbers_of, requests};
+use crate::syscall::{MOUNTING, numbers_of, places, requests};
 
 /// The most ancestors that the programs send (`ANCESTORS_MAX`).
 const ANCESTORS_MAX: u32 = 16;
@@ -43,8 +43,7 @@ pub(super) fn configure(
 ) -> libbpf_rs::Result<()> {
     let rodata = open.maps.rodata_data.as_deref_mut().expect("the object has a .rodata section, which is made with it");
     for syscall in &config.syscalls {
-        for (table, nr) in numbers(syscall).into_iter().enumerate() {
-            let Some(nr) = nr.map(|nr| nr as usize) else { continue };
+        for (table, nr) in places(syscall) {
             rodata.cfg_syscalls[nr / 64] |= 1 << (nr % 64);
             rodata.cfg_calls[table][nr] = syscall.shape;
         }
@@ -63,6 +62,7 @@ pub(super) fn configure(
     let ids = VmlinuxBtf::type_ids();
     rodata.cfg_task_type = ids.map_or(0, |ids| ids.task_struct);
     if let Some(ids) = ids.filter(|&ids| cast(ids).is_some()) {
+        rodata.cfg_regs_type = ids.pt_regs.unwrap_or(0);
         rodata.cfg_dentry_type = ids.dentry.unwrap_or(0);
         rodata.cfg_mount_type = ids.mount.unwrap_or(0);
     }

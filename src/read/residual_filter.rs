@@ -127,6 +127,9 @@ impl ResidualFilter {
 
     /// Whether the event passes the filter by path.
     fn is_wanted(&mut self, event: &Event<'_>) -> bool {
+        if event.has_pathless_name() {
+            return false;
+        }
         self.refresh(event.enter.record.ts_ns);
         self.real_paths.resolve(event);
         let is_rename = event.call().is_some_and(|call| call.action == Action::Rename);

@@ -303,6 +303,21 @@ mod tests {
     }
 
     #[test]
+    fn a_range_of_bytes() {
+        let mut content = [4096_i64.to_ne_bytes(), (-1_i64).to_ne_bytes()].concat();
+        let read = |content: &[u8]| {
+            let mut bytes = enter(8, 285, 5);
+            add_segment(&mut bytes, segment_kind::SEGMENT_RANGE.0, 0, content);
+            let bytes = aligned(&bytes);
+            let Record::Enter(enter) = parse(&bytes).unwrap() else { panic!("not an enter record") };
+            enter.segments.range().map(|range| (range.start, range.length))
+        };
+        assert_eq!(read(&content), Some((4096, -1)));
+        content.pop();
+        assert_eq!(read(&content), None);
+    }
+
+    #[test]
     fn a_cgroup_and_its_path() {
         let bytes = aligned(&cgroup(2, 77, true, b"/a.slice/\xff"));
         let Record::Cgroup(found) = parse(&bytes).unwrap() else { panic!("not a cgroup record") };

@@ -3,7 +3,7 @@
 use std::ptr;
 
 use crate::error::Malformed;
-use crate::skel::types::{directory, file_info, image, name_status, segment, segment_kind, walk_status};
+use crate::skel::types::{directory, file_info, image, name_status, range, segment, segment_kind, walk_status};
 
 type Result<T> = std::result::Result<T, Malformed>;
 
@@ -122,6 +122,7 @@ pub struct Segments<'a> {
     ancestors: Offset,
     root: Offset,
     result: Offset,
+    range: Offset,
     file: Offset,
     replaced: Offset,
     real: Offset,
@@ -170,6 +171,7 @@ impl<'a> Segments<'a> {
                 segment_kind::SEGMENT_ANCESTORS => found.ancestors = offset,
                 segment_kind::SEGMENT_ROOT => found.root = walk(offset, length)?,
                 segment_kind::SEGMENT_RESULT => found.result = offset,
+                segment_kind::SEGMENT_RANGE => found.range = offset,
                 segment_kind::SEGMENT_FILE => found.file = offset,
                 segment_kind::SEGMENT_REPLACED => found.replaced = offset,
                 segment_kind::SEGMENT_REAL => found.real = walk(offset, length)?,
@@ -315,6 +317,14 @@ impl<'a> Segments<'a> {
     #[must_use]
     pub fn result(&self) -> Option<i64> {
         self.content(self.result)?.1.first_chunk().map(|bytes| i64::from_ne_bytes(*bytes))
+    }
+
+    /// The range of bytes that the call removes.
+    #[must_use]
+    pub fn range(&self) -> Option<range> {
+        let (start, rest) = self.content(self.range)?.1.split_first_chunk()?;
+        let length = rest.first_chunk()?;
+        Some(range { start: i64::from_ne_bytes(*start), length: i64::from_ne_bytes(*length) })
     }
 
     /// The file that the call is about.

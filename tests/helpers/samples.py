@@ -42,6 +42,8 @@ RM: Event = {
     "action": "delete",
     "dfd": -100,
     "flags": 0,
+    "range_start": None,
+    "range_length": None,
     "filename": "/tmp/test.txt",
     "new_filename": None,
     "path": "/tmp/test.txt",

@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from rawtp.event import Event
 
 _VERSION = "9.4.0"
-# The schema's types of event. A rename is a change, since the file is the same; so is a truncation.
-_TYPES = {"delete": "deletion", "rmdir": "deletion", "rename": "change", "truncate": "change"}
+# The schema's types of event. What leaves the file there is a change: a rename, a truncation.
+_TYPES = {
+    **dict.fromkeys(("delete", "rmdir"), "deletion"),
+    **dict.fromkeys(("rename", "truncate", "punch", "zero", "collapse"), "change"),
+}
 
 
 class Ecs(Documents):
@@ -107,6 +110,8 @@ class Ecs(Documents):
             abi=event["abi"],
             via=event["via"],
             ret=event["ret"],
+            range_start=event["range_start"],
+            range_length=event["range_length"],
             filename=text(event["filename"]),
             new_filename=text(event["new_filename"]),
             new_path=whole_new_path(event),

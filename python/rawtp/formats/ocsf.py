@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 _VERSION = "1.8.0"
 _CATEGORY, _CLASS = 1, 1001
-_ACTIVITIES = {"delete": (4, "Delete"), "rmdir": (4, "Delete"), "rename": (5, "Rename"), "truncate": (3, "Update")}
+_ACTIVITIES = {
+    **dict.fromkeys(("delete", "rmdir"), (4, "Delete")),
+    **dict.fromkeys(("truncate", "punch", "zero", "collapse"), (3, "Update")),
+    "rename": (5, "Rename"),
+}
 _INFORMATIONAL = 1
 _UNKNOWN, _FOLDER = 0, 2  # of file.type_id
 _LINUX = 200  # of device.os.type_id
@@ -140,6 +144,8 @@ def _unmapped(event: Event, more: Mapping[str, Any]) -> dict[str, object]:
         via=event["via"],
         action=event["action"],
         ret=event["ret"],
+        range_start=event["range_start"],
+        range_length=event["range_length"],
         start_ns=event["start_ns"],
         filename=text(event["filename"]),
         new_filename=text(event["new_filename"]),

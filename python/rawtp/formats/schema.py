@@ -24,23 +24,11 @@ if TYPE_CHECKING:
 
 FIELDS = (
     *("ts_ns", "duration_ns", "cpu", "seq", "lost", "pid", "tid", "ppid", "uid", "gid", "comm", "parent_comm", "exe"),
-    *(
-        "argv",
-        "euid",
-        "fsuid",
-        "fsgid",
-        "auid",
-        "session_id",
-        "start_ns",
-        "ns_pid",
-        "container_id",
-        "pod_id",
-        "unit",
-        "syscall",
-        "abi",
-    ),
-    *("via", "action", "filename", "new_filename", "path", "new_path", "path_kind", "host_path", "name_status", "ret"),
-    "errno",
+    *("argv", "euid", "fsuid", "fsgid", "auid", "session_id", "start_ns", "ns_pid", "container_id", "pod_id", "unit"),
+    *("syscall", "abi", "via", "action", "exchange", "range_start", "range_length", "length", "filename", "new_filename"),
+    *("path", "new_path", "path_kind", "host_path", "real_path", "new_real_path", "real_path_by", "dev", "ino"),
+    *("generation", "nlink", "size", "mode", "file_type", "owner", "mtime_ns", "replaced", "replaced_ino"),
+    *("replaced_size", "replaced_nlink", "name_status", "ret", "errno"),
 )
 """The keys that an object is made of."""
 

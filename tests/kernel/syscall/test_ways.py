@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.kernel
 
-EVERYTHING = rawtp.DELETE + rawtp.RENAME + rawtp.TRUNCATE
+EVERYTHING = rawtp.LOSS
 LEGACY = os.uname().machine == "x86_64"
 AT_FDCWD = -100
 

@@ -190,7 +190,7 @@ def test_help_fits_the_terminal(
 def test_defaults(pretend: type[PretendTracer]) -> None:
     assert main([]) == 0
     sizes = {"ring_bytes": 4 << 20, "queue_bytes": 64 << 20}
-    assert pretend.given == {"syscalls": list(rawtp.DELETE), "fields": rawtp.ALL_FIELDS, **sizes}
+    assert pretend.given == {"syscalls": list(rawtp.LOSS), "fields": rawtp.ALL_FIELDS, **sizes}
 
 
 def test_groups_and_names_of_syscalls(pretend: type[PretendTracer]) -> None:
@@ -226,7 +226,7 @@ def test_the_end_shows_what_came_before_it(pretend: type[PretendTracer], capsys:
         "type": "session",
         "version": rawtp.__version__,
         "pid": os.getpid(),
-        "syscalls": list(rawtp.DELETE),
+        "syscalls": list(rawtp.LOSS),
         "filters": {"pid": [os.getpid()]},
         "fields": ["seq", "lost"],
         "hook": "raw_tp/sys_enter",

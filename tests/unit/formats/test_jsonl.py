@@ -49,7 +49,7 @@ def test_the_whole_line() -> None:
         '"argv_truncated":false,"euid":1000,"fsuid":1000,"fsgid":1000,"auid":1000,"session_id":3,"start_ns":1700000000100000000,"ns_pid":12345,'
         '"pid_ns":4026531836,"mnt_ns":4026531832,"cgroup_id":4242,"container_id":null,"pod_id":null,'
         '"unit":"session-3.scope","syscall":"unlinkat","abi":"x86_64","via":"syscall","action":"delete","dfd":-100,'
-        '"flags":0,"filename":"/tmp/test.txt","new_filename":null,"path":"/tmp/test.txt","new_path":null,'
+        '"flags":0,"range_start":null,"range_length":null,"filename":"/tmp/test.txt","new_filename":null,"path":"/tmp/test.txt","new_path":null,'
         '"path_kind":"absolute","host_path":null,"name_status":"ok","ret":0,"errno":null,'
         '"ancestors":[[12000,"bash",["bash","./clean.sh"]],[1,"systemd",null]],"parent_argv":["bash","./clean.sh"],'
         '"cwd":"/home/me","user":"me","login":"me"}'
