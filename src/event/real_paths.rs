@@ -53,6 +53,23 @@ impl RealName {
         self.state = State::Unknown;
     }
 
+    /// Takes over a look-up, and the name in the directory that was found.
+    fn take(&mut self, found: &Found, own: &MountTable, entry: Option<&[u8]>) {
+        self.place.clone_from(&found.place);
+        self.state = State::LookUp;
+        if let Some(path) = &found.path {
+            self.path.extend_from_slice(path);
+            self.has_path = true;
+        }
+        let Some(entry) = entry else { return };
+        push_name(self, entry);
+        // A mount can show a file without showing its directory.
+        if !self.has_path && let Some(path) = own.paths_of(&self.place).next() {
+            self.path = path;
+            self.has_path = true;
+        }
+    }
+
     /// The place of the file in its file system, if it is known.
     #[must_use]
     pub fn place(&self) -> Option<&Place> {
@@ -96,6 +113,70 @@ struct Kept {
     ts_ns: u64,
 }
 
+/// The look-up of the last name. It is known by what the record says, which costs less than to put a path together.
+#[derive(Debug, Default)]
+struct Last {
+    is_set: bool,
+    ts_ns: u64,
+    mnt_ns: u32,
+    prefix: Vec<u8>,
+    directory: Walked,
+    root: Walked,
+    found: Option<Found>,
+}
+
+/// A copy of a walk.
+#[derive(Debug, Default)]
+struct Walked(Option<(WalkStatus, Option<u32>)>, Vec<u8>);
+
+impl Walked {
+    fn set(&mut self, walk: Option<Directory<'_>>) {
+        self.0 = walk.map(|walk| (walk.status, walk.root_bytes));
+        self.1.clear();
+        self.1.extend_from_slice(walk.map_or(&[], |walk| walk.names));
+    }
+
+    fn is(&self, walk: Option<Directory<'_>>) -> bool {
+        self.0 == walk.map(|walk| (walk.status, walk.root_bytes)) && self.1 == walk.map_or(&[][..], |walk| walk.names)
+    }
+}
+
+impl Last {
+    fn is_of(
+        &self,
+        event: &Event<'_>,
+        prefix: &[u8],
+        directory: Option<Directory<'_>>,
+        root: Option<Directory<'_>>,
+    ) -> bool {
+        let record = event.enter.record;
+        self.is_set
+            && self.mnt_ns == record.mnt_ns
+            && self.ts_ns.abs_diff(record.ts_ns) <= LIFE_NS
+            && self.prefix == prefix
+            && self.directory.is(directory)
+            && self.root.is(root)
+    }
+
+    fn set(
+        &mut self,
+        event: &Event<'_>,
+        prefix: &[u8],
+        directory: Option<Directory<'_>>,
+        root: Option<Directory<'_>>,
+        found: Option<Found>,
+    ) {
+        self.is_set = true;
+        self.ts_ns = event.enter.record.ts_ns;
+        self.mnt_ns = event.enter.record.mnt_ns;
+        self.prefix.clear();
+        self.prefix.extend_from_slice(prefix);
+        self.directory.set(directory);
+        self.root.set(root);
+        self.found = found;
+    }
+}
+
 /// Finds real paths. It keeps its buffers, and look-ups for a short time.
 #[derive(Debug, Default)]
 pub struct RealPaths {
@@ -113,6 +194,7 @@ struct Looker {
     root: Option<Arc<OwnedFd>>,
     kept: FxHashMap<Box<[u8]>, Kept>,
     key: Vec<u8>,
+    last: Last,
     outside: Paths,
 }
 
@@ -127,7 +209,8 @@ fn is_entry(name: &[u8]) -> bool {
 }
 
 /// Whether the call failed before it reached a file.
-fn missed_its_file(event: &Event<'_>) -> bool {
+#[must_use]
+pub fn missed_its_file(event: &Event<'_>) -> bool {
     let errno = event.errno().map(i32::from);
     errno.is_some_and(|errno| {
         [libc::ENOENT, libc::ENOTDIR, libc::ELOOP, libc::ENAMETOOLONG, libc::EFAULT, libc::EBADF, libc::EINVAL]
@@ -255,6 +338,7 @@ impl Looker {
         self.own_changes = Some(changes);
         self.own = MountTable::parse(&std::fs::read("/proc/self/mountinfo").unwrap_or_default());
         self.kept.clear();
+        self.last.is_set = false;
         true
     }
 
@@ -317,37 +401,61 @@ impl Looker {
         }
     }
 
+    /// Looks up a name. Most have the directory of the name before.
     fn look_up_name(&mut self, out: &mut RealName, event: &Event<'_>, passed: &Passed<'_>, name: &[u8]) {
+        let (prefix, entry) = name.split_at(name.iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1));
+        let is_plain = !passed.follows && !matches!(entry, b"" | b"." | b"..");
+        let root = event.enter.segments.root();
+        if is_plain && self.last.is_of(event, prefix, passed.directory, root) {
+            if let Some(found) = &self.last.found {
+                out.take(found, &self.own, Some(entry));
+            }
+            return;
+        }
+        let found = self.look_up_directory(event, passed, name);
+        let entry = found.as_ref().and_then(|(_, entry)| *entry);
+        let found = found.map(|(found, _)| found);
+        if let Some(found) = &found {
+            out.take(found, &self.own, entry);
+        }
+        if is_plain {
+            self.last.set(event, prefix, passed.directory, root, found);
+        }
+    }
+
+    /// Looks up the directory of a name. Returns it with the name's last component, or without if the name is that of
+    /// the directory, or of a file whose link is followed.
+    fn look_up_directory<'n>(
+        &mut self,
+        event: &Event<'_>,
+        passed: &Passed<'_>,
+        name: &'n [u8],
+    ) -> Option<(Found, Option<&'n [u8]>)> {
         let is_known = |walk: &Directory<'_>| !walk.is_cut() && walk.status != WalkStatus::Internal;
-        let own_root = event.enter.segments.root().or(passed.directory).filter(is_known);
-        let Some((_, above)) = own_root.map(|root| root.split()).filter(|(below, _)| below.is_some()) else { return };
+        let (below, above) = event.enter.segments.root().or(passed.directory).filter(is_known)?.split();
+        below?;
         let (mut root, mut target) = (Vec::new(), Vec::new());
-        let mut name = name;
-        let outside;
         push_upwards(&mut root, above);
+        let outside;
+        let mut spelled = name;
         if name[0] != b'/' {
-            let Some(directory) = passed.directory.filter(is_known) else { return };
-            if let (Some(below), _) = directory.split() {
+            if let (Some(below), _) = passed.directory.filter(is_known)?.split() {
                 push_upwards(&mut target, below);
             } else {
                 // The process works outside of its root, and no call that looks a path up can. Where `..` leads is
                 // known without one.
                 self.outside.resolve(passed.name, passed.directory, event.enter.segments.root(), false);
-                let Some(path) = self.outside.host_path() else { return };
                 root.clear();
-                outside = path.to_vec();
-                name = &outside;
+                outside = self.outside.host_path()?.to_vec();
+                spelled = &outside;
             }
         }
+        // A name that ends with `.` or `..` is that of the directory it leads to.
         let last = parts(name).next_back();
-        // A name that ends with `.`, `..` or a slash is that of the directory it leads to.
         let is_whole = passed.follows || matches!(last, None | Some(b"..")) || name.ends_with(b"/.") || name == b".";
         let entry = last.filter(|_| !is_whole);
-        let mut passed_parts: Vec<_> = parts(name).collect();
-        if entry.is_some() {
-            passed_parts.pop();
-        }
-        for part in passed_parts {
+        let count = parts(spelled).count() - usize::from(entry.is_some());
+        for part in parts(spelled).take(count) {
             target.push(b'/');
             target.extend_from_slice(part);
         }
@@ -358,22 +466,7 @@ impl Looker {
             target: &target,
             is_directory: !passed.follows,
         };
-        let Some(found) = self.look_up_kept(&request, event.enter.record.ts_ns) else { return };
-        out.place.clone_from(&found.place);
-        out.state = State::LookUp;
-        if let Some(path) = &found.path {
-            out.path.extend_from_slice(path);
-            out.has_path = true;
-        }
-        if let Some(entry) = entry {
-            push_name(out, entry);
-            let shown = out.has_path || out.place.path.is_empty();
-            // A mount can show the file without showing its directory.
-            if !shown && let Some(path) = self.own.paths_of(&out.place).next() {
-                out.path = path;
-                out.has_path = true;
-            }
-        }
+        Some((self.look_up_kept(&request, event.enter.record.ts_ns)?.clone(), entry))
     }
 
     fn look_up_kept(&mut self, request: &Request<'_>, ts_ns: u64) -> Option<&Found> {
