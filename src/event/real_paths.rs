@@ -64,7 +64,9 @@ impl RealName {
         let Some(entry) = entry else { return };
         push_name(self, entry);
         // A mount can show a file without showing its directory.
-        if !self.has_path && let Some(path) = own.paths_of(&self.place).next() {
+        if !self.has_path
+            && let Some(path) = own.paths_of(&self.place).next()
+        {
             self.path = path;
             self.has_path = true;
         }
@@ -573,5 +575,92 @@ fn push_name(out: &mut RealName, name: &[u8]) {
     for path in [&mut out.place.path, &mut out.path] {
         path.push(b'/');
         path.extend_from_slice(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::segments::Segments;
+    use crate::record::testing::{add_segment, placed};
+    use crate::record::{Enter, enter_record, exit_record};
+    use crate::skel::types::{name_status, segment_kind, walk_status};
+    use crate::syscall::{by_name, numbers};
+
+    /// What is found of a call with this name, in a directory with this content.
+    fn found(
+        call: &str,
+        name: &[u8],
+        directory: &[u8],
+        status: walk_status,
+        ret: i64,
+    ) -> (String, String, Option<&'static str>) {
+        let nr = numbers(by_name(call).unwrap())[0].unwrap();
+        let mut run = Vec::new();
+        add_segment(&mut run, segment_kind::SEGMENT_FILENAME.0, name_status::NAME_OK.0, name);
+        add_segment(&mut run, segment_kind::SEGMENT_DIRECTORY.0, status.0, directory);
+        let mut real_paths = RealPaths::default();
+        let record = enter_record { nr, mnt_ns: 0, dfd: libc::AT_FDCWD, ..Default::default() };
+        let exit = exit_record { ret, ..Default::default() };
+        let event = Event {
+            enter: &Enter { record: &record, segments: Segments::read(&run).unwrap() },
+            exit: Some(&Exit::new(&exit)),
+            offset_ns: 0,
+            exec: None,
+            lost_before: 0,
+            truth: None,
+        };
+        real_paths.resolve(&event);
+        let text =
+            |bytes: Option<&[u8]>| bytes.map_or("None".into(), |bytes| String::from_utf8_lossy(bytes).into_owned());
+        let place =
+            real_paths.name().place().map(|place| format!("{}:{}", place.dev, String::from_utf8_lossy(&place.path)));
+        (place.unwrap_or("None".into()), text(real_paths.path(&event)), real_paths.by(&event))
+    }
+
+    const WHOLE: walk_status = walk_status::WALK_WHOLE;
+
+    #[test]
+    fn one_component_is_where_the_kernel_walked() {
+        let in_bind = placed(9, 2, b"b\0point\0", b"mounted\0srv\0");
+        let unlink = |name, ret| found("unlinkat", name, &in_bind, WHOLE, ret);
+        assert_eq!(unlink(b"x", 0), ("9:/srv/mounted/b/x".into(), "/point/b/x".into(), Some("kernel")));
+        assert_eq!(unlink(b"...", 0).0, "9:/srv/mounted/b/...");
+        // Nothing was there to be reached, and yet that is where it would have been.
+        assert_eq!(unlink(b"x", -2), ("9:/srv/mounted/b/x".into(), "None".into(), None));
+        assert_eq!(unlink(b"x", -13).2, Some("kernel"));
+        let cut = found("unlinkat", b"x", &in_bind, walk_status::WALK_PARTIAL, 0);
+        assert_eq!(cut.0, "None");
+        let unknown = placed(0, 0, b"b\0", b"");
+        assert_ne!(found("unlinkat", b"x", &unknown, WHOLE, 0).2, Some("kernel"), "an unknown file system");
+    }
+
+    #[test]
+    fn a_link_at_the_end_may_be_followed() {
+        let top = placed(9, 0, b"", b"");
+        assert_eq!(found("unlinkat", b"x", &top, WHOLE, 0).2, Some("kernel"));
+        assert_ne!(found("truncate", b"x", &top, WHOLE, 0).2, Some("kernel"));
+    }
+
+    #[test]
+    fn names_that_are_no_entry_of_their_directory() {
+        for name in [b"".as_slice(), b".", b"..", b"a/b", b"/x", b"x/"] {
+            assert!(!is_entry(name), "{name:?}");
+        }
+        assert!([b"x".as_slice(), b"...", b".x", b"\xff"].iter().all(|name| is_entry(name)));
+        assert_eq!(parts(b"//a/./b/../c/").collect::<Vec<_>>(), [b"a".as_slice(), b"b", b"..", b"c"]);
+    }
+
+    #[test]
+    fn what_is_gone_is_told_by_what_is_left() {
+        let root = cached_path::open_root().unwrap();
+        let find = |target: &[u8]| {
+            find_from(root.as_fd(), &Request { tid: 1, mnt_ns: 1, root: b"", target, is_directory: true })
+        };
+        // The kernel keeps in its cache that there is no such name.
+        std::fs::metadata("/nonexistent-rawtp").unwrap_err();
+        assert_eq!(find(b"/nonexistent-rawtp/a/b").as_deref(), Some(b"/nonexistent-rawtp/a/b".as_slice()));
+        assert_eq!(find(b"/nonexistent-rawtp/a/../b"), None);
+        assert_eq!(find(b"").as_deref(), Some(b"".as_slice()));
     }
 }
