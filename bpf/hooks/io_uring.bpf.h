@@ -3,8 +3,11 @@
 #ifndef RAWTP_IO_URING_HOOK_BPF_H
 #define RAWTP_IO_URING_HOOK_BPF_H
 
-/* Sends the completion of the request with this key. */
-static __always_inline void send_completion(const struct request_key *key, const struct open_request *open, __s64 ret)
+/*
+ * Sends the completion of the request with this key. It is a function, so that its record takes no room on the stack of
+ * the program that walks.
+ */
+static __noinline int send_completion(const struct request_key *key, const struct open_request *open, __s64 ret)
 {
 	struct completion_record record = {
 		.kind = RECORD_COMPLETION,
@@ -17,6 +20,7 @@ static __always_inline void send_completion(const struct request_key *key, const
 	close_request(key);
 	if (bpf_ringbuf_output(&events, &record, sizeof(record), 0))
 		count_lost_exit(bpf_get_smp_processor_id());
+	return 0;
 }
 
 SEC("raw_tp")

@@ -259,7 +259,7 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 	struct exit_record *record;
 	struct counters *counted;
 	struct call_state *state, *entry;
-	struct task_struct *task, *pointers;
+	struct task_struct *task;
 	__u32 cpu, slot, abi, flags;
 	__u8 *decision, decided;
 	__u64 bytes;
@@ -269,8 +269,7 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 	if (!call)
 		return 0;
 	if (call->condition == CALL_MOUNTS) {
-		pointers = untrusted(task, cfg_task_type);
-		report_mounts(mnt_ns_of(task, pointers), task, pointers);
+		report_mounts(mnt_ns_of(task, untrusted(task, cfg_task_type)));
 		return 0;
 	}
 	cpu = bpf_get_smp_processor_id();

@@ -30,7 +30,7 @@ static __always_inline void begin_record(struct call_state *state, struct counte
 	}
 	if (cfg_places) {
 		record->mnt_ns = mnt_ns_of(task, pointers);
-		report_mounts(record->mnt_ns, task, pointers);
+		report_mounts(record->mnt_ns);
 	}
 	state->segments.end = 0;
 	state->segments.has_fault = 0;

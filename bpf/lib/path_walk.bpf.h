@@ -434,23 +434,17 @@ static __always_inline void walk_from_root(__u32 slot)
 
 /*
  * Appends the names above the root of the mount that the last walk began on, and fills in the file system's part of
- * that walk. Most mounts show a whole file system, and then there are none. It is global.
+ * that walk. Most mounts show a whole file system, and then there are none.
  */
-__noinline int append_above(__u32 slot, __u32 directory_at)
+static __always_inline void append_above(__u32 slot, struct walk *walk, struct directory *directory)
 {
-	struct walk *walk = bpf_map_lookup_elem(&walks, &slot);
-	struct call_state *state = bpf_map_lookup_elem(&call_states, &slot);
 	struct dentry *from, *root;
-	struct directory *directory;
-	bool is_path = true;
+	bool is_path;
 
-	if (!walk || !state)
-		return 0;
-	directory = (struct directory *)(state->segments.bytes + within_segments(directory_at));
 	if (walk->mount_bytes == NO_ROOT) {
 		/* It ended on its first mount. */
 		if (walk->status == WALK_PARTIAL)
-			return 0;
+			return;
 		walk->mount_bytes = walk->at - walk->start;
 	}
 	directory->mount_bytes = walk->mount_bytes;
@@ -466,12 +460,11 @@ __noinline int append_above(__u32 slot, __u32 directory_at)
 		walk->is_above = 0;
 		if (!is_path || walk->status == WALK_PARTIAL) {
 			walk->at = walk->names_at;
-			return 0;
+			return;
 		}
 		directory->above_bytes = walk->at - walk->names_at;
 	}
 	directory->dev = BPF_CORE_READ(from, d_sb, s_dev);
-	return 0;
 }
 
 /*
@@ -512,7 +505,7 @@ __noinline int append_walk(__u32 slot, __u32 kind)
 	directory->above_bytes = 0;
 	directory->reserved = 0;
 	if (cfg_places && is_path && kind != SEGMENT_EXE)
-		append_above(slot, walk->start - sizeof(*directory));
+		append_above(slot, walk, directory);
 	end_segment(segments, head, kind, status, sizeof(*directory) + walk->at - walk->start);
 	return root_bytes != NO_ROOT || status == WALK_PARTIAL;
 }
