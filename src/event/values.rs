@@ -158,7 +158,7 @@ impl Values {
     }
 
     fn prepare_event(&mut self, event: &Event<'_>) {
-        if self.fields.any(&PATHS) {
+        if self.fields.any(&PATHS) || self.fields.any(&REAL_PATHS) {
             self.resolve(event);
         }
         if self.fields.contains(Key::Cwd) {
