@@ -23,6 +23,7 @@
 #include "hooks/syscall.bpf.h"
 #include "hooks/io_uring.bpf.h"
 #include "hooks/process.bpf.h"
+#include "hooks/truth.bpf.h"
 
 /* Variables that only put these types into the object's BTF, from which the skeleton generates the Rust types. */
 struct counters _counters = {0};

@@ -191,6 +191,10 @@ class Stats:
     def lost_cgroups(self) -> int:
         """Reports of a cgroup's path that found no room, in the ring or with a reader that takes none. An event whose
         cgroup is gone when it is read then has ``None`` for ``container_id``, ``pod_id`` and ``unit``."""
+    @property
+    def lost_truths(self) -> int:
+        """Records of the kernel's own functions that found no room, in the ring or with open calls. Their events are
+        delivered without what only those functions tell: see ``"truth"`` of :attr:`Tracer.coverage`."""
     def as_dict(self) -> dict[str, int | None]:
         """The counters by name, in the order of the ledger."""
     def _repr_html_(self) -> str:
@@ -491,8 +495,9 @@ class Tracer:
     @property
     def coverage(self) -> dict[str, Hook]:
         """The parts of what this tracer sees, and what it does not: ``"syscalls"``, ``"syscall_results"``,
-        ``"io_uring"``, ``"io_uring_results"`` and ``"cgroup_changes"``, each with its :class:`rawtp.Hook`. A part that
-        this kernel does not let us see has ``hook=None`` and a ``reason``; the others work."""
+        ``"io_uring"``, ``"io_uring_results"``, ``"cgroup_changes"`` and ``"truth"``, each with its
+        :class:`rawtp.Hook`. A part that this kernel does not let us see has ``hook=None`` and a ``reason``; the others
+        work."""
     @property
     def closed(self) -> bool:
         """True when nothing new will come."""

@@ -1,6 +1,7 @@
 //! Loads programs in parallel. A load spends most of its time in the kernel's verifier, which can run on several CPUs.
 
 use std::ffi::CStr;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::ptr::NonNull;
 use std::slice;
@@ -14,6 +15,7 @@ use libbpf_sys::{
 };
 
 use crate::load::exit_target::exit_target;
+use crate::load::truth::TruthPrograms;
 use crate::skel::{OpenRawtpSkel, RawtpSkel};
 use crate::sys::fd::owned;
 use crate::sys::signals::Blocked;
@@ -29,15 +31,16 @@ pub struct ParallelPrograms {
 
 /// The kernel's parameters of a program.
 #[derive(Debug, Clone, Copy)]
-struct Kind {
-    name: &'static CStr,
-    program: bpf_prog_type,
-    attach: u32,
-    target: u32,
+pub(super) struct Kind {
+    pub(super) name: &'static CStr,
+    pub(super) program: bpf_prog_type,
+    pub(super) attach: u32,
+    pub(super) target: u32,
 }
 
 /// A copy of everything that the kernel needs of a program. libbpf uses the object meanwhile.
-struct ProgramCopy {
+#[derive(Debug)]
+pub(super) struct ProgramCopy {
     kind: Kind,
     instructions: Vec<bpf_insn>,
     functions: Vec<bpf_func_info>,
@@ -71,10 +74,15 @@ impl ProgramCopy {
     }
 
     fn load(&self) -> Option<OwnedFd> {
+        self.load_as(self.kind).ok()
+    }
+
+    /// Loads it with other parameters than those it was copied with.
+    pub(super) fn load_as(&self, kind: Kind) -> io::Result<OwnedFd> {
         let mut options = bpf_prog_load_opts {
             sz: size_of::<bpf_prog_load_opts>() as _,
-            expected_attach_type: self.kind.attach,
-            attach_btf_id: self.kind.target,
+            expected_attach_type: kind.attach,
+            attach_btf_id: kind.target,
             prog_btf_fd: self.btf_fd.cast_unsigned(),
             func_info: self.functions.as_ptr().cast(),
             func_info_cnt: self.functions.len() as u32,
@@ -87,29 +95,30 @@ impl ProgramCopy {
         // SAFETY: all pointers are to values that outlive the call, with their true sizes.
         let program = unsafe {
             libbpf_sys::bpf_prog_load(
-                self.kind.program,
-                self.kind.name.as_ptr(),
+                kind.program,
+                kind.name.as_ptr(),
                 c"Dual BSD/GPL".as_ptr(),
                 self.instructions.as_ptr(),
                 self.instructions.len() as _,
                 &raw mut options,
             )
         };
-        owned(program.into()).ok()
+        owned(program.into())
     }
 }
 
 /// Loads the prepared object. The programs for `io_uring` requests and for exits load in threads of their own, if the
-/// plan has them. `None` when a thread cannot be started or the kernel refuses its program; libbpf gives the reason
+/// plan has them, and so do those of the truth. `None` when a thread cannot be started or the kernel refuses its program; libbpf gives the reason
 /// when it loads that program itself.
 ///
 /// # Errors
 ///
 /// Those of libbpf.
-pub fn load_parallel(mut open: OpenRawtpSkel<'_>) -> libbpf_rs::Result<Option<(RawtpSkel<'_>, ParallelPrograms)>> {
-    let object = open.open_object().as_libbpf_object().as_ptr();
-    // SAFETY: the object is open.
-    let btf_fd = unsafe { libbpf_sys::bpf_object__btf_fd(object) };
+pub fn load_parallel<'a>(
+    mut open: OpenRawtpSkel<'a>,
+    truth: &mut TruthPrograms,
+) -> libbpf_rs::Result<Option<(RawtpSkel<'a>, ParallelPrograms)>> {
+    let btf_fd = btf_fd(&open);
     let raw = BPF_PROG_TYPE_RAW_TRACEPOINT;
     let request = Kind { name: c"handle_request", program: raw, attach: 0, target: 0 };
     let request = take(&mut open.progs.handle_request, request, btf_fd);
@@ -129,8 +138,14 @@ pub fn load_parallel(mut open: OpenRawtpSkel<'_>) -> libbpf_rs::Result<Option<(R
             let copied = copied.as_ref()?;
             Some(thread::Builder::new().name("rawtp-load".into()).spawn_scoped(scope, || copied.load()))
         });
+        // It is no matter if this thread cannot start: those programs are loaded later then.
+        let truth = truth.is_wanted().then(|| {
+            let thread = thread::Builder::new().name("rawtp-load".into());
+            thread.spawn_scoped(scope, || truth.load_first())
+        });
         drop(blocked);
         let skel = open.load()?;
+        drop(truth);
         // The descriptor of the BTF is open until the skeleton is dropped.
         let loaded = threads.map(|thread| thread.map(|thread| thread.ok().and_then(|thread| thread.join().ok()?)));
         let all_loaded = loaded.iter().flatten().all(Option::is_some);
@@ -139,8 +154,14 @@ pub fn load_parallel(mut open: OpenRawtpSkel<'_>) -> libbpf_rs::Result<Option<(R
     })
 }
 
+/// Returns the descriptor of a prepared object's own types. It is open until the skeleton is dropped.
+pub(super) fn btf_fd(open: &OpenRawtpSkel<'_>) -> i32 {
+    // SAFETY: the object is open.
+    unsafe { libbpf_sys::bpf_object__btf_fd(open.open_object().as_libbpf_object().as_ptr()) }
+}
+
 /// Takes a program out of libbpf's load. `None` when libbpf would not load it.
-fn take(program: &mut OpenProgramMut<'_>, kind: Kind, btf_fd: i32) -> Option<ProgramCopy> {
+pub(super) fn take(program: &mut OpenProgramMut<'_>, kind: Kind, btf_fd: i32) -> Option<ProgramCopy> {
     let copied = program.autoload().then(|| ProgramCopy::new(program, kind, btf_fd))?;
     program.set_autoload(false);
     Some(copied)

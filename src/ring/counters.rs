@@ -29,6 +29,8 @@ pub struct Totals {
     pub lost_cgroups: u64,
     /// Runs of a program that began in the middle of another one's.
     pub missed: u64,
+    /// Truth records that found no room.
+    pub lost_truths: u64,
 }
 
 /// The size of one element of the counters' map.
@@ -88,6 +90,7 @@ impl KernelCounters {
             totals.lost_exits += self.one(slot, offset_of!(counters, lost_exits));
             totals.tail_lost += self.one_word(slot, offset_of!(counters, lost));
             totals.missed += self.one(slot, offset_of!(counters, missed));
+            totals.lost_truths += self.one(slot, offset_of!(counters, lost_truths));
             totals.lost_cgroups += self.one_word(slot, offset_of!(counters, lost_cgroups));
         }
         totals

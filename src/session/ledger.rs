@@ -36,4 +36,6 @@ pub struct Ledger {
     pub unfollowed: u64,
     /// Cgroup reports that found no room.
     pub lost_cgroups: u64,
+    /// Records of the kernel's own functions that found no room.
+    pub lost_truths: u64,
 }

@@ -212,6 +212,7 @@ impl Session {
             tail_lost: totals.tail_lost + unreported_losses,
             unfollowed: totals.unfollowed,
             lost_cgroups: totals.lost_cgroups + self.reports.dropped(),
+            lost_truths: totals.lost_truths + read.lost_truths.load(Ordering::Relaxed),
         }
     }
 }
