@@ -11,6 +11,7 @@
 //! * `parallel`: loads programs in parallel
 //! * `preemptible`: whether the kernel preempts programs
 //! * `probe`: tries single steps of a load
+//! * `program_copy`: copies of programs, which load beside their object
 //! * `rdonly_cast`: patches calls of `bpf_rdonly_cast`
 //! * `rodata`: writes the configuration into the opened object
 //! * `truth`: hooks on the functions that remove
@@ -26,6 +27,7 @@ pub mod loaded;
 pub mod parallel;
 pub mod preemptible;
 pub mod probe;
+mod program_copy;
 pub mod rdonly_cast;
 mod rodata;
 pub mod truth;

@@ -22,7 +22,7 @@ use libbpf_sys::{
 use crate::btf::vmlinux::{REMOVALS, TypeIds, VmlinuxBtf};
 use crate::config::Config;
 use crate::fields;
-use crate::load::parallel::{Kind, ProgramCopy, btf_fd, take};
+use crate::load::program_copy::{Kind, ProgramCopy, btf_fd, take};
 use crate::skel::{OpenRawtpSkel, RawtpSkel};
 use crate::sys::bpf::{attach_raw, load_as, nothing};
 use crate::sys::errno;

@@ -272,10 +272,8 @@ impl Join {
             add(&counters.lost_truths, 1);
             return Ok(());
         }
-        let mut kept = match open.truth.is_empty() {
-            true => self.spare.pop().unwrap_or_default(),
-            false => AlignedBytes::default(),
-        };
+        // In new memory, so that a lack of it leaves the truth before.
+        let mut kept = self.spare.pop().unwrap_or_default();
         kept.extend_from_slice(bytes)?;
         open.truth = kept;
         self.open_bytes = other_bytes + bytes.len();
@@ -524,8 +522,7 @@ mod tests {
     /// Feeds chunks, and gives the inode numbers of the truths of what comes out.
     fn inodes(join: &mut Join, counters: &ReaderCounters, records: &[Vec<u8>]) -> Vec<Option<u64>> {
         let chunk = Chunk { bytes: aligned(&records.concat()), ..Chunk::default() };
-        let mut make =
-            |event: &Event<'_>| Ok(event.truth.map(|truth| truth.file().expect("a truth has a file").ino));
+        let mut make = |event: &Event<'_>| Ok(event.truth.map(|truth| truth.file().expect("a truth has a file").ino));
         let mut position = 0;
         std::iter::from_fn(|| join.next(&chunk, &mut position, counters, &mut make).unwrap()).collect()
     }

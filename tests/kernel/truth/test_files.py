@@ -1,5 +1,6 @@
 """The file and its real path, whatever name led there, as lstat(2) has them just before."""
 
+# ruff: noqa: PTH104, PTH106, PTH108 - the tests are about these very calls
 from __future__ import annotations
 
 import ctypes

@@ -28,7 +28,7 @@ def test_its_start_is_no_event() -> None:
     """Whether the hook lives is tried by a call of our own, which this tracer neither delivers nor counts."""
     for syscalls in (rawtp.DELETE, rawtp.RENAME, rawtp.TRUNCATE, EVERYTHING):
         with rawtp.Tracer(syscalls, pid=os.getpid()) as tracer:
-            assert tracer.coverage["truth"]["hook"].endswith("/security_path_*")
+            assert (tracer.coverage["truth"]["hook"] or "").endswith("/security_path_*")
             stats = tracer.stats()
             assert (stats.matched, stats.filtered, stats.lost_truths, stats.unpaired) == (0, 0, 0, 0)
             assert tracer.get_many(timeout=0) == []
@@ -67,7 +67,8 @@ def test_a_silent_hook_is_none(tmp_path: Path) -> None:
     except OSError as error:
         pytest.skip(f"kernel.ftrace_enabled cannot be written here: {error}")
     if part["hook"] is None:
-        assert "attached, but silent" in (part["reason"] or "")
+        # Silent, or refused with an error where the kind knows of the switch.
+        assert "attached, but silent" in (part["reason"] or "") or "fentry: EBUSY" in (part["reason"] or "")
         assert event["real_path_by"] != "kernel"
     else:
         # A hook that needs no ftrace, or that the kernel has switched on all the same.
@@ -94,7 +95,7 @@ def test_deleters_that_preempt_each_other(program: Callable[[str], Path], tmp_pa
         processes = []
         for at in range(DELETERS):
             (tmp_path / str(at)).mkdir()
-            command = ["taskset", "-c", str(cpu), program("removals"), tmp_path / str(at), str(COUNT)]
+            command: list[str | Path] = ["taskset", "-c", str(cpu), program("removals"), tmp_path / str(at), str(COUNT)]
             processes.append(stack.enter_context(stopped(command)))
         pids = [process.pid for process in processes]
         tracer = stack.enter_context(rawtp.Tracer(pid=pids, ring_bytes=32 << 20))
@@ -136,7 +137,8 @@ def test_a_full_ring_counts_lost_truths(tmp_path: Path) -> None:
     assert sum(event["lost"] for event in events) + stats.tail_lost == stats.lost_ring
     with_truth = [event for event in events if event["real_path_by"] == "kernel"]
     for event in with_truth:
-        assert (event["real_path"], event["ino"]) == (f"{deep}/{event['filename']}", inodes[event["filename"]])
+        name = str(event["filename"])
+        assert (event["real_path"], event["ino"]) == (f"{deep}/{name}", inodes[name])
     assert {event["ret"] for event in events} <= {0, None}
     # Each event has its truth, or that was lost.
     assert len(events) - len(with_truth) == stats.lost_truths
