@@ -49,5 +49,6 @@ enum via _via = 0;
 enum call_condition _call_condition = 0;
 enum call_trait _call_trait = 0;
 enum enter_mark _enter_mark = 0;
+enum freed _freed = 0;
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -152,6 +152,7 @@ keys! {
     Ret = "ret": Call I64 or_none,
     Errno = "errno": Call Keyword or_none,
     Ancestors = "ancestors": Exec Ancestors,
+    Freed = "freed": Event Bool or_none,
 }
 
 /// The keys for which the programs walk up the directories.
@@ -161,7 +162,7 @@ pub const PATHS: [Key; 4] = [Key::Path, Key::NewPath, Key::PathKind, Key::HostPa
 pub const REAL_PATHS: [Key; 3] = [Key::RealPath, Key::NewRealPath, Key::RealPathBy];
 
 /// The keys that tell what the kernel did.
-pub const TRUTH: [Key; 17] = [
+pub const TRUTH: [Key; 18] = [
     Key::RealPath,
     Key::NewRealPath,
     Key::RealPathBy,
@@ -179,6 +180,7 @@ pub const TRUTH: [Key; 17] = [
     Key::ReplacedSize,
     Key::ReplacedNlink,
     Key::Length,
+    Key::Freed,
 ];
 
 /// The keys that need more of the task's structures than every event reads.

@@ -43,15 +43,23 @@ static __always_inline bool find_request(struct truth_record *record, struct tas
 	return true;
 }
 
+/* Returns the decision about the call that the thread is in, or NULL when no event was sent for it. */
+static __always_inline __u8 *sent_decision(struct task_struct *task)
+{
+	__u8 *decision = decision_of(task), decided;
+
+	if (!decision)
+		return NULL;
+	decided = *decision & ~CALL_FREED;
+	return decided == CALL_SENT || decided == CALL_FAULT ? decision : NULL;
+}
+
 /* Finds the call that the thread is in. Returns false when no event was sent for it. */
 static __always_inline bool find_call(struct truth_record *record, struct task_struct *task)
 {
-	__u8 *decision;
-
 	if (TASK(task, flags) & PF_IO_WORKER)
 		return find_request(record, task);
-	decision = decision_of(task);
-	if (!decision || (*decision != CALL_SENT && *decision != CALL_FAULT))
+	if (!sent_decision(task))
 		return false;
 	record->via = VIA_SYSCALL;
 	record->cpu = 0;
@@ -147,6 +155,22 @@ static __always_inline int on_truncate_file(bool nests, struct file *file)
 	return on_truth(nests, BPF_CORE_READ(file, f_path.dentry), BPF_CORE_READ(file, f_path.mnt), NULL, NULL);
 }
 
+/*
+ * Marks the call in which the kernel gives up the inode of a file without links. It is the call of the last link, unless
+ * the file is still open or mapped: then it is whatever ends that.
+ */
+static __always_inline int on_evict(struct inode *inode)
+{
+	__u8 *decision;
+
+	if (BPF_CORE_READ(inode, i_nlink) || is_closed)
+		return 0;
+	decision = sent_decision(current_task());
+	if (decision)
+		*decision |= CALL_FREED;
+	return 0;
+}
+
 /* security_path_unlink and security_path_rmdir */
 SEC("kprobe")
 int kprobe_remove(struct pt_regs *ctx)
@@ -176,6 +200,13 @@ int kprobe_truncate_file(struct pt_regs *ctx)
 	return on_truncate_file(false, (struct file *)PT_REGS_PARM1(ctx));
 }
 
+/* evict, which ends an inode */
+SEC("kprobe")
+int kprobe_evict(struct pt_regs *ctx)
+{
+	return on_evict((struct inode *)PT_REGS_PARM1(ctx));
+}
+
 /* libbpf would search all of the kernel's types for the targets of fentry programs, so it takes these for others. */
 SEC("raw_tp")
 int fentry_remove(__u64 *ctx)
@@ -200,6 +231,12 @@ SEC("raw_tp")
 int fentry_truncate_file(__u64 *ctx)
 {
 	return on_truncate_file(true, (struct file *)ctx[0]);
+}
+
+SEC("raw_tp")
+int fentry_evict(__u64 *ctx)
+{
+	return on_evict((struct inode *)ctx[0]);
 }
 
 #endif

@@ -46,18 +46,19 @@ pub struct TypeIds {
 }
 
 /// The kernel's functions for its security modules on the way to a removal. `security_file_truncate` exists since
-/// Linux 6.2.
-pub const REMOVALS: [&CStr; 5] = [
+/// Linux 6.2. Last the function that ends an inode.
+pub const REMOVALS: [&CStr; 6] = [
     c"security_path_unlink",
     c"security_path_rmdir",
     c"security_path_rename",
     c"security_path_truncate",
     c"security_file_truncate",
+    c"evict",
 ];
 
 impl TypeIds {
     fn of(kernel: &Types<'_>) -> Option<Self> {
-        let [unlink, rmdir, rename, truncate, file_truncate] =
+        let [unlink, rmdir, rename, truncate, file_truncate, evict] =
             REMOVALS.map(|name| (name.to_str().unwrap_or_default(), FUNC));
         let [sys_exit, rdonly_cast, task_struct, dentry, mount, inode, kprobe_multi, perf_link, removals @ ..] = kernel
             .find([
@@ -74,6 +75,7 @@ impl TypeIds {
                 rename,
                 truncate,
                 file_truncate,
+                evict,
             ]);
         let task_struct = task_struct?;
         let is_nesting = |[name, _, _]: [u32; 3]| kernel.name(name) == Some(b"rcu_read_lock_nesting");

@@ -227,6 +227,7 @@ impl Values {
             Key::NameStatus => event.name_status().as_str().into(),
             Key::Ret => event.ret().into(),
             Key::Errno => event.errno().map(errno::name).into(),
+            Key::Freed => event.freed().into(),
             Key::Ancestors => Value::Ancestors(event.enter.segments.ancestors()),
         }
     }

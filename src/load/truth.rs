@@ -21,7 +21,7 @@ use libbpf_sys::{
 
 use crate::btf::vmlinux::{REMOVALS, TypeIds, VmlinuxBtf};
 use crate::config::Config;
-use crate::fields;
+use crate::fields::{self, Key};
 use crate::load::program_copy::{Kind, ProgramCopy, btf_fd, take};
 use crate::skel::{OpenRawtpSkel, RawtpSkel};
 use crate::sys::bpf::{attach_raw, load_as, nothing};
@@ -103,12 +103,17 @@ struct Removal {
     watched: fn(Action) -> bool,
 }
 
+/// The index of the program that sees files which are freed. It is left out unless `freed` is asked for, because its
+/// function is called for every inode that leaves memory.
+const EVICT: usize = 4;
+
 /// The programs, in the order of [`programs`].
-const PROGRAMS: [Removal; 4] = [
+const PROGRAMS: [Removal; 5] = [
     Removal { name: c"remove", functions: &[0, 1], watched: |it| matches!(it, Action::Delete | Action::Rmdir) },
     Removal { name: c"rename", functions: &[2], watched: |it| matches!(it, Action::Rename) },
     Removal { name: c"truncate", functions: &[3], watched: |it| matches!(it, Action::Truncate) },
     Removal { name: c"truncate_file", functions: &[4], watched: |it| matches!(it, Action::Truncate) },
+    Removal { name: c"evict", functions: &[5], watched: |_| true },
 ];
 
 /// Returns the programs of the object, first those for kprobes and then those for fentry.
@@ -120,12 +125,14 @@ fn programs<'a, 'obj>(open: &'a mut OpenRawtpSkel<'obj>) -> [[&'a mut OpenProgra
             &mut progs.kprobe_rename,
             &mut progs.kprobe_truncate,
             &mut progs.kprobe_truncate_file,
+            &mut progs.kprobe_evict,
         ],
         [
             &mut progs.fentry_remove,
             &mut progs.fentry_rename,
             &mut progs.fentry_truncate,
             &mut progs.fentry_truncate_file,
+            &mut progs.fentry_evict,
         ],
     ]
 }
@@ -153,6 +160,7 @@ pub struct TruthPrograms {
 struct LoadedProgram {
     program: OwnedFd,
     functions: Vec<&'static CStr>,
+    sees_freed: bool,
 }
 
 /// Hooks that are attached and run.
@@ -204,7 +212,8 @@ impl TruthPrograms {
             |watched: fn(Action) -> bool| config.syscalls.iter().any(|Call { action, .. }| watched(*action));
         let exists = |removal: &Removal| removal.functions.iter().all(|&at| ids.removals[at].is_some());
         self.is_wanted = PROGRAMS.map(|removal| is_watched(removal.watched) && exists(&removal));
-        let target = PROGRAMS.iter().zip(self.is_wanted).find_map(|(removal, is_wanted)| {
+        self.is_wanted[EVICT] &= config.fields.contains(Key::Freed);
+        let target = PROGRAMS[..EVICT].iter().zip(self.is_wanted).find_map(|(removal, is_wanted)| {
             is_wanted.then(|| removal.functions.first().and_then(|&at| ids.removals[at])).flatten()
         });
         let target = target.ok_or("the kernel has no function for it: CONFIG_SECURITY_PATH is off")?;
@@ -267,7 +276,8 @@ impl TruthPrograms {
             let Some(copy) = copy else { continue };
             let load = |functions: &[usize], target| -> io::Result<LoadedProgram> {
                 let program = copy.load_as(Kind { name: removal.name, program, attach, target })?;
-                Ok(LoadedProgram { program, functions: functions.iter().map(|&at| REMOVALS[at]).collect() })
+                let sees_freed = removal.functions == PROGRAMS[EVICT].functions;
+                Ok(LoadedProgram { program, functions: functions.iter().map(|&at| REMOVALS[at]).collect(), sees_freed })
             };
             if kind == HookKind::Fentry {
                 // Such a program is loaded for one function.
@@ -309,9 +319,12 @@ impl TruthPrograms {
         loaded: Vec<LoadedProgram>,
         skel: &RawtpSkel<'_>,
     ) -> Result<TruthHooks, String> {
-        let runs = runs(skel).ok_or("the programs' memory cannot be mapped")?;
-        // SAFETY: it points into the mapping of the skeleton, and no program runs yet.
-        unsafe { runs.write_volatile(0) };
+        let (runs, sees_freed) = switches(skel).ok_or("the programs' memory cannot be mapped")?;
+        // SAFETY: they point into the mapping of the skeleton, and no program runs yet.
+        unsafe {
+            runs.write_volatile(0);
+            sees_freed.write_volatile(0);
+        }
         let mut hooks = TruthHooks {
             name: format!("{}/security_path_*", kind.as_str()),
             reason: (kind == HookKind::Fentry && self.has_preemptible_rcu).then(|| {
@@ -321,15 +334,23 @@ impl TruthPrograms {
             programs: Vec::new(),
             links: Vec::new(),
         };
-        for LoadedProgram { program, functions } in loaded {
+        let mut evict = None;
+        for LoadedProgram { program, functions, sees_freed } in loaded {
             let fd = program.as_fd();
             let links = match kind {
                 HookKind::KprobeMulti => attach_kprobe_multi(fd, &functions).map(|link| vec![link]),
                 HookKind::Kprobe => functions.iter().map(|function| attach_kprobe(fd, function)).collect(),
                 HookKind::Fentry => attach_raw(fd, None).map(|link| vec![link]),
             };
-            hooks.links.extend(links.map_err(|error| named(&error))?);
-            hooks.programs.push(program);
+            match links {
+                Ok(links) => {
+                    hooks.links.extend(links);
+                    hooks.programs.push(program);
+                    evict = evict.or(sees_freed.then_some(Ok(())));
+                }
+                Err(error) if sees_freed => evict = Some(Err(named(&error))),
+                Err(error) => return Err(named(&error)),
+            }
         }
         let tried = try_removal(self.is_wanted);
         // SAFETY: as above. A program may write it at the same time, and any value but 0 means that it ran.
@@ -338,14 +359,22 @@ impl TruthPrograms {
             let switches = "kernel.ftrace_enabled or debug/kprobes/enabled may be 0";
             return Err(format!("attached, but silent when tried ({tried}): {switches}"));
         }
+        match evict {
+            // SAFETY: as above. The programs only read it.
+            Some(Ok(())) => unsafe { sees_freed.write_volatile(1) },
+            Some(Err(error)) => {
+                hooks.reason = Some(format!("freed is None, because no hook on evict is possible: {error}"));
+            }
+            None => {}
+        }
         Ok(hooks)
     }
 }
 
-/// Returns the address of the variable that the programs set.
-fn runs(skel: &RawtpSkel<'_>) -> Option<*mut u32> {
+/// Returns the addresses of the variable that the programs set, and of the one that makes exits say what was freed.
+fn switches(skel: &RawtpSkel<'_>) -> Option<(*mut u32, *mut u32)> {
     let bss = skel.maps.bss_data.as_deref()?;
-    Some(ptr::from_ref(&bss.truth_runs).cast_mut())
+    Some((ptr::from_ref(&bss.truth_runs).cast_mut(), ptr::from_ref(&bss.sees_freed).cast_mut()))
 }
 
 /// Makes a call that reaches one of the functions and removes nothing: it empties an empty file in memory, removes a
@@ -376,7 +405,9 @@ mod tests {
 
     #[test]
     fn the_trial_removes_nothing() {
-        for is_wanted in [[true, false, false, false], [false, true, false, false], [false, false, true, true]] {
+        for is_wanted in
+            [[true, false, false, false, false], [false, true, false, false, false], [false, false, true, true, true]]
+        {
             let errno = try_removal(is_wanted).map_or_else(|error| error.raw_os_error(), |()| Some(0));
             assert!([Some(0), Some(libc::EPERM), Some(libc::ENOTDIR)].contains(&errno), "{errno:?}");
         }

@@ -145,7 +145,7 @@ def test_the_tracers_arguments() -> None:
 
 
 def test_ancestors_need_not_be_there() -> None:
-    assert rawtp.Event.__optional_keys__ == {"ancestors"}
+    assert rawtp.Event.__optional_keys__ == {"ancestors", "freed"}
     assert rawtp.Event.__required_keys__ == {*rawtp.ALL_FIELDS}
     assert get_type_hints(rawtp.Event)["ancestors"] == tuple[tuple[int, str], ...]
 
