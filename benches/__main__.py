@@ -17,7 +17,7 @@ import rawtp
 from benches import hooks, report
 from benches.build import ROOT, Programs
 from benches.burst import bursts
-from benches.calls import matched, tax
+from benches.calls import loss, matched, tax
 from benches.filters import filtered
 from benches.growth import Curve, curves
 from benches.latency import latency
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 THEMES: dict[str, Callable[[Programs, Scale], Iterator[Row]]] = {
     "tax": tax,
+    "loss": loss,
     "matched": matched,
     "filters": filtered,
     "burst": bursts,

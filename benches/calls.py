@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import rawtp
 from benches.build import Programs, pinned_load
-from benches.measure import Rounds, Row, ratios
-from benches.tracers import ALL, BASIC, BASIC_ENTER, Asked, unread
+from benches.measure import Rounds, Row, differences, ratios
+from benches.tracers import ALL, BASIC, BASIC_ENTER, BASIC_LOSS, Asked, unread
 from benches.witness import undisturbed
 
 if TYPE_CHECKING:
@@ -55,6 +55,28 @@ def tax(programs: Programs, scale: Scale) -> Iterator[Row]:
     yield _row(rounds, "tax", "enter", "rawtp, enter only", "floor_enter")
     yield _row(rounds, "tax", "floor_pair", "floor: an empty pair with tp_btf/sys_exit")
     yield _row(rounds, "tax", "pair", "rawtp, enter and exit", "floor_pair")
+
+
+# Calls of the load that are no event, whatever is watched. With rawtp.DELETE none of them is watched.
+HARMLESS = {
+    "getppid": "getppid, which is not watched either way",
+    "open": "openat without O_TRUNC",
+    "ioctl": "ioctl with a command that removes nothing",
+}
+
+
+def loss(programs: Programs, scale: Scale) -> Iterator[Row]:
+    """What a call that the flags exempt pays for being watched: its time with all of rawtp.LOSS watched, less that of
+    the same call with only rawtp.DELETE."""
+    measure = {
+        f"{call} {name}": partial(_cost, programs, call, scale.calls, partial(unread, asked))
+        for call in HARMLESS
+        for name, asked in (("delete", BASIC), ("loss", BASIC_LOSS))
+    }
+    rounds = Rounds(undisturbed(measure), 3 * scale.rounds)
+    for call, name in HARMLESS.items():
+        added = differences(rounds[f"{call} loss"], rounds[f"{call} delete"])
+        yield Row(f"loss_{call}", "loss", f"rawtp.LOSS over rawtp.DELETE: {name}", "ns", added)
 
 
 def matched(programs: Programs, scale: Scale) -> Iterator[Row]:

@@ -33,6 +33,11 @@ def ratios(values: Sequence[float], base: Sequence[float]) -> tuple[float, ...]:
     return tuple(value / basis for value, basis in zip(values, base, strict=True))
 
 
+def differences(values: Sequence[float], base: Sequence[float]) -> tuple[float, ...]:
+    """Round by round, as :func:`ratios`."""
+    return tuple(value - basis for value, basis in zip(values, base, strict=True))
+
+
 @dataclass(frozen=True)
 class Row:
     """One line of the table. ``values`` and each of ``ratios`` have one entry a round."""

@@ -15,6 +15,9 @@ class Target(NamedTuple):
 TARGETS = {
     "tax_enter": Target(1.03, "floor"),
     "tax_pair": Target(1.03, "floor"),
+    "loss_getppid": Target(10),
+    "loss_open": Target(50),
+    "loss_ioctl": Target(50),
     "matched_basic_enter": Target(1.4, "bare"),
     "matched_all_pair": Target(2.2, "bare"),
     "burst_basic": Target(0, "most"),

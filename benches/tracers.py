@@ -7,15 +7,20 @@ from typing import TypedDict
 import rawtp
 
 
-class Asked(TypedDict):
-    """Arguments of a tracer."""
-
+class _Asked(TypedDict):
     fields: tuple[str, ...]
     results: bool
 
 
+class Asked(_Asked, total=False):
+    """Arguments of a tracer."""
+
+    syscalls: tuple[str, ...]
+
+
 BASIC_ENTER: Asked = {"fields": rawtp.BASIC_FIELDS, "results": False}
 BASIC: Asked = {"fields": rawtp.BASIC_FIELDS, "results": True}
+BASIC_LOSS: Asked = {"fields": rawtp.BASIC_FIELDS, "results": True, "syscalls": rawtp.LOSS}
 ALL: Asked = {"fields": rawtp.ALL_FIELDS, "results": True}
 
 # Room for everything that a case makes: what nobody reads costs nobody.

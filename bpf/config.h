@@ -14,12 +14,13 @@ struct counters {
 	__u64 filtered;
 	__u64 submitted;
 	__u64 lost_ring;
-	__u64 unfollowed;   /* processes not followed because `followed` was full */
-	__u64 lost_exits;   /* only in the CPU's slot for system calls */
-	__u32 lost;	    /* losses since the last record that fitted; saturates */
-	__u32 lost_cgroups; /* cgroup records that did not fit; only in the CPU's slot for system calls */
-	__u64 missed;	    /* runs that found another program in the middle of this slot's state */
-	__u64 lost_truths;  /* truth records that did not fit; only in the CPU's slot for system calls */
+	__u64 unfollowed;     /* processes not followed because `followed` was full */
+	__u64 lost_exits;     /* only in the CPU's slot for system calls */
+	__u32 lost;	      /* losses since the last record that fitted; saturates */
+	__u32 lost_cgroups;   /* cgroup records that did not fit; only in the CPU's slot for system calls */
+	__u64 lost_processes; /* image records that did not fit; only in the CPU's slot for system calls */
+	__u64 missed;	      /* runs that found another program in the middle of this slot's state */
+	__u64 lost_truths;    /* truth records that did not fit; only in the CPU's slot for system calls */
 };
 
 /* The most values that a filter takes. */
@@ -34,16 +35,25 @@ struct comm_filter {
 /* The most bytes of a path that the programs compare. It is a multiple of 8. */
 #define PATH_FILTER_BYTES 256
 
-/* A path whose events are wanted, with everything below it. */
-struct path_filter {
-	__u8 downwards[PATH_FILTER_BYTES]; /* in the order of writing; "" for the root */
+/* A place whose events are wanted, with everything below it: a path in a file system. */
+struct place_filter {
 	/*
-	 * In the order of a walk, from the leaf to the root, with a NUL before the first name. It ends at the array's
-	 * end.
+	 * The names in the order of a walk, from the leaf to the root, with a NUL before the first name. They end at
+	 * the array's end.
 	 */
 	__u8 upwards[PATH_FILTER_BYTES + 8];
-	__u32 bytes; /* the length of downwards */
-	__u32 reserved;
+	__u32 bytes; /* the length of the names, each with its NUL */
+	__u32 dev;   /* as in a struct directory */
+};
+
+/* The most places that the programs compare. A path takes one for itself and one for each mount above it. */
+#define PLACES_MAX 128
+
+/* The part of the configuration that user space changes while the programs run. */
+struct live_config {
+	__u32 is_closed;   /* a program that begins neither counts nor sends anything */
+	__u32 place_count; /* 0 while the programs cannot tell which places are wanted, so that all are */
+	struct place_filter places[PLACES_MAX];
 };
 
 /* The most processes that are followed at a time. */
@@ -53,8 +63,44 @@ struct path_filter {
 enum call_condition {
 	CALL_NEVER = 0,
 	CALL_ALWAYS = 1,
-	CALL_O_TRUNC = 2,     /* open: the flags argument has O_TRUNC */
-	CALL_HOW_O_TRUNC = 3, /* openat2: the flags in the caller's structure have O_TRUNC */
+	CALL_HOW_O_TRUNC = 2, /* openat2: the flags in the caller's structure truncate */
+	CALL_MOUNTS = 3,      /* never; but what it does to mounts must be known before the next call that is one */
+	/* The flags alone decide. They are argument 2 or 3. */
+	CALL_O_TRUNC = 4,   /* open: the flags truncate */
+	CALL_FALLOCATE = 5, /* the mode removes content */
+	CALL_IOCTL = 6,	    /* the command is one of enum ioctl_command */
+};
+
+/* The modes of fallocate that remove content (include/uapi/linux/falloc.h). The last one came with Linux 6.17. */
+enum fallocate_mode {
+	FALLOC_FL_PUNCH_HOLE = 0x02,
+	FALLOC_FL_COLLAPSE_RANGE = 0x08,
+	FALLOC_FL_ZERO_RANGE = 0x10,
+	FALLOC_FL_WRITE_ZEROES = 0x80,
+};
+
+/*
+ * The commands of ioctl that remove names or content (include/uapi/linux/btrfs.h, include/linux/falloc.h). XFS knew
+ * those of SP that allocate and free up to Linux 5.16; both set the file's size. i386 packs struct space_resv to 44
+ * bytes, and so has numbers of its own.
+ */
+enum ioctl_command {
+	BTRFS_IOC_SNAP_DESTROY = 0x5000940f,
+	BTRFS_IOC_SNAP_DESTROY_V2 = 0x5000943f,
+	FS_IOC_UNRESVSP = 0x40305829,
+	FS_IOC_UNRESVSP64 = 0x4030582b,
+	FS_IOC_ZERO_RANGE = 0x40305839,
+	XFS_IOC_ALLOCSP = 0x4030580a,
+	XFS_IOC_FREESP = 0x4030580b,
+	XFS_IOC_ALLOCSP64 = 0x40305824,
+	XFS_IOC_FREESP64 = 0x40305825,
+	FS_IOC_UNRESVSP_32 = 0x402c5829,
+	FS_IOC_UNRESVSP64_32 = 0x402c582b,
+	FS_IOC_ZERO_RANGE_32 = 0x402c5839,
+	XFS_IOC_ALLOCSP_32 = 0x402c580a,
+	XFS_IOC_FREESP_32 = 0x402c580b,
+	XFS_IOC_ALLOCSP64_32 = 0x402c5824,
+	XFS_IOC_FREESP64_32 = 0x402c5825,
 };
 
 /* The positions of a call's arguments, from 1; 0 means that the call has no such argument. */
@@ -71,8 +117,10 @@ struct call {
 
 /* What else the programs must know about a call. */
 enum call_trait {
-	CALL_OPENS = 1,	       /* returns a descriptor of the file */
+	CALL_OPENS = 1,		/* returns a descriptor of the file */
 	CALL_SPLITS_LENGTH = 2, /* the length is two arguments, the low half first */
+	CALL_FOLLOWS = 4,	/* follows a symbolic link that the name leads to */
+	CALL_PATHLESS = 8,	/* neither the name nor the descriptor leads to a path: a queue's name, a file handle */
 };
 
 /* An io_uring request, by opcode. */
@@ -94,7 +142,11 @@ enum cgroup_v1 {
 	CGROUP_V1_CPU = 4,
 };
 
-/* A bound above the numbers of all watched calls in any table. */
-#define SYSCALLS_MAX 512
+/*
+ * A bound above the numbers of all watched calls in any table, and a power of two. Numbers from X32_FIRST on are x32's
+ * own.
+ */
+#define SYSCALLS_MAX 1024
+#define X32_FIRST 512
 
 #endif

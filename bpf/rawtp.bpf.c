@@ -17,12 +17,14 @@
 #include "lib/file.bpf.h"
 #include "lib/filter_path.bpf.h"
 #include "lib/identity.bpf.h"
+#include "lib/mounts.bpf.h"
 #include "lib/emit.bpf.h"
 #include "lib/io_uring_abi.bpf.h"
 #include "hooks/cgroup.bpf.h"
 #include "hooks/syscall.bpf.h"
 #include "hooks/io_uring.bpf.h"
 #include "hooks/process.bpf.h"
+#include "hooks/exec.bpf.h"
 #include "hooks/truth.bpf.h"
 
 /* Variables that only put these types into the object's BTF, from which the skeleton generates the Rust types. */
@@ -33,13 +35,16 @@ struct completion_record _completion_record = {0};
 struct cgroup_record _cgroup_record = {0};
 struct segment _segment = {0};
 struct directory _directory = {0};
-struct ancestor _ancestor = {0};
+struct range _range = {0};
 struct truth_record _truth_record = {0};
 struct file_info _file_info = {0};
+struct image _image = {0};
+struct image_record _image_record = {0};
 struct call _call = {0};
 struct request_call _request_call = {0};
 struct comm_filter _comm_filter = {0};
-struct path_filter _path_filter = {0};
+struct place_filter _place_filter = {0};
+struct mounts_record _mounts_record = {0};
 enum record_kind _record_kind = 0;
 enum segment_kind _segment_kind = 0;
 enum name_status _name_status = 0;
@@ -47,6 +52,8 @@ enum walk_status _walk_status = 0;
 enum abi _abi = 0;
 enum via _via = 0;
 enum call_condition _call_condition = 0;
+enum fallocate_mode _fallocate_mode = 0;
+enum ioctl_command _ioctl_command = 0;
 enum call_trait _call_trait = 0;
 enum enter_mark _enter_mark = 0;
 enum freed _freed = 0;

@@ -5,9 +5,10 @@
  *
  * A matched call gives one enter_record, followed by its segments, and later one exit_record with the same tid. A call
  * whose entry was not seen gives one enter_record at its exit (ENTER_AT_EXIT). An io_uring request gives an
- * enter_record too, and later one completion_record with the same cpu and seq. A cgroup_record belongs to no call and
- * is no event. A truth_record comes between a call's enter record and its exit or completion. If it comes more than
- * once, the last one counts. A new field of variable length is a new kind of segment, because a reader skips unknown kinds.
+ * enter_record too, and later one completion_record with the same cpu and seq. A truth_record comes between a call's
+ * enter record and its exit or completion. If it comes more than once, the last one counts. A cgroup_record, an
+ * image_record and a mounts_record belong to no call and are no events. A new field of variable length is a new kind of
+ * segment, because a reader skips unknown kinds.
  */
 #ifndef RAWTP_RECORD_H
 #define RAWTP_RECORD_H
@@ -24,6 +25,9 @@ enum record_kind {
 	RECORD_COMPLETION = 3,
 	RECORD_CGROUP = 4,
 	RECORD_TRUTH = 5,
+	RECORD_MOUNTS = 6,
+	RECORD_FORK = 8, /* an image_record */
+	RECORD_EXEC = 9, /* an image_record, followed by SEGMENT_ARGV */
 };
 
 enum segment_kind {
@@ -40,7 +44,7 @@ enum segment_kind {
 	SEGMENT_EXE = 5,
 	/* The arguments as they lie in the process's memory, each with a NUL. */
 	SEGMENT_ARGV = 6,
-	/* The parent of the process, its parent, and so on. Each is a struct ancestor. */
+	/* The process, its parent, the parent of that one, and so on. Each is a struct image. */
 	SEGMENT_ANCESTORS = 7,
 	/* The process's own root, as a directory, if the walk from a relative name's directory did not meet it. */
 	SEGMENT_ROOT = 8,
@@ -55,6 +59,10 @@ enum segment_kind {
 	SEGMENT_NEW_REAL = 13,
 	/* The size that a truncation asks for, an __s64. */
 	SEGMENT_LENGTH = 14,
+	/* The bytes of the file that the call removes, a struct range. */
+	SEGMENT_RANGE = 15,
+	/* The working directory of the process, as a directory. */
+	SEGMENT_CWD = 16,
 };
 
 enum name_status {
@@ -102,7 +110,7 @@ struct enter_record {
 	__u64 seq;   /* counts per cpu and via */
 	__u32 cpu;
 	__u32 lost; /* saturates */
-	__s32 dfd;
+	__s32 dfd;  /* NO_DFD if it is not known */
 	__u32 flags;
 	/* From here on a thread's calls usually have the same values. User space compares this part as a whole. */
 	__u32 nr;
@@ -119,6 +127,8 @@ struct enter_record {
 	__u64 cgroup_id;
 	__u64 cgroup_v1_id; /* also 0 if no hierarchy of version 1 is in use */
 	__u32 euid;
+	__u32 fsuid;
+	__u32 fsgid;
 	__u32 auid;
 	__u32 session_id;
 	__u32 ns_pid;
@@ -156,6 +166,14 @@ struct completion_record {
 	__s64 ret; /* NO_RESULT if it ended without one */
 };
 
+/* A mount namespace whose mounts user space does not know yet, and two processes in it. It is no event. */
+struct mounts_record {
+	__u32 kind;
+	__u32 mnt_ns;
+	__u32 pid;
+	__u32 ppid;
+};
+
 /*
  * What the kernel does for a call. Segments follow. It is joined to the enter_record of the same thread, or for a
  * request to the one with the same cpu and seq.
@@ -184,6 +202,9 @@ struct file_info {
 /* A value that no call returns. */
 #define NO_RESULT (-0x7fffffffffffffffLL - 1)
 
+/* A descriptor that no call has. */
+#define NO_DFD (-0x7fffffff - 1)
+
 /* The room for a cgroup's path and its NUL in the kernel's tracepoints (TRACE_CGROUP_PATH_LEN). */
 #define CGROUP_PATH_BYTES 1024
 
@@ -208,15 +229,16 @@ struct segment {
 };
 
 /*
- * A walk's names follow it, from the leaf to the root of the mount namespace. Behind them are the names from the root of
- * the first name's mount up to the root of its file system. There are none unless only a part of the file system is
+ * A walk's names follow it, from the leaf to the root of the mount namespace. Behind them are the names from the root
+ * of the first name's mount up to the root of its file system. There are none unless only a part of the file system is
  * mounted there (a bind mount).
  */
 struct directory {
 	/* The number of bytes of names below the process's own root; NO_ROOT if the walk did not meet it. */
 	__u32 root_bytes;
 	__u32 is_deleted; /* like WALK_DELETED, however far the walk came */
-	/* The file system, as the kernel numbers devices (major << 20 | minor); 0 if its part of the names is not known. */
+	/* The file system, as the kernel numbers devices (major << 20 | minor); 0 if its part of the names is not
+	 * known. */
 	__u32 dev;
 	__u32 mount_bytes; /* the number of bytes of names on the first name's mount */
 	__u32 above_bytes; /* the number of bytes of the names above that mount's root */
@@ -225,12 +247,34 @@ struct directory {
 
 #define NO_ROOT 0xffffffff
 
+/* As passed. Neither value is checked, so both can be negative. */
+struct range {
+	__s64 start;
+	__s64 length;
+};
+
 /* The most ancestors that are sent. */
 #define ANCESTORS_MAX 16
 
-struct ancestor {
+/*
+ * A process image: what a process runs from one exec to the next. Nothing else ever has the same pid, start and exec
+ * number.
+ */
+struct image {
+	__u64 start_ns; /* the start of the process, in CLOCK_BOOTTIME */
+	__u64 exec_id;	/* counts the execs of the process; a child begins with its parent's number */
 	__u32 pid;
 	__u8 comm[COMM_BYTES];
+	__u32 reserved;
+};
+
+/* A process that was forked, or that has executed another program. */
+struct image_record {
+	__u32 kind;
+	__u32 reserved;
+	__u64 ts_ns;	     /* CLOCK_BOOTTIME */
+	struct image image;  /* the child, or the process after the exec */
+	struct image parent; /* the process that forked, or the parent at the exec */
 };
 
 #endif

@@ -113,6 +113,8 @@ struct cred {
 	kuid_t uid;
 	kgid_t gid;
 	kuid_t euid;
+	kuid_t fsuid;
+	kgid_t fsgid;
 };
 
 struct ns_common {
@@ -128,6 +130,7 @@ struct mount;
 struct mnt_namespace {
 	struct ns_common ns;
 	struct mount *root;
+	__u64 event;
 };
 
 struct nsproxy {
@@ -359,6 +362,13 @@ struct io_open {
 	int dfd;
 	struct filename *filename;
 	struct open_how how;
+};
+
+struct io_sync {
+	struct file *file;
+	long long len;
+	long long off;
+	int mode;
 };
 
 struct io_unlink___delayed {

@@ -48,7 +48,7 @@ pub enum ValueType {
     Bytes,
     /// A list of byte strings that are usually text.
     BytesList,
-    /// A list of processes, each an id and a command.
+    /// A list of processes, each an id, a command and its arguments.
     Ancestors,
 }
 
@@ -108,6 +108,8 @@ keys! {
     Argv = "argv": Exec BytesList or_none,
     ArgvTruncated = "argv_truncated": Exec Bool or_none,
     Euid = "euid": Thread U32,
+    Fsuid = "fsuid": Thread U32,
+    Fsgid = "fsgid": Thread U32,
     Auid = "auid": Thread U32 or_none,
     SessionId = "session_id": Thread U32 or_none,
     StartNs = "start_ns": Thread I64,
@@ -124,6 +126,8 @@ keys! {
     Action = "action": Call Keyword,
     Dfd = "dfd": Call I32 or_none,
     Flags = "flags": Call U32 or_none,
+    RangeStart = "range_start": Event I64 or_none,
+    RangeLength = "range_length": Event I64 or_none,
     Filename = "filename": Event Bytes or_none,
     NewFilename = "new_filename": Event Bytes or_none,
     Path = "path": Event Bytes or_none,
@@ -152,6 +156,10 @@ keys! {
     Ret = "ret": Call I64 or_none,
     Errno = "errno": Call Keyword or_none,
     Ancestors = "ancestors": Exec Ancestors,
+    ParentArgv = "parent_argv": Exec BytesList or_none,
+    Cwd = "cwd": Event Bytes or_none,
+    User = "user": Thread DictBytes or_none,
+    Login = "login": Thread DictBytes or_none,
     Freed = "freed": Event Bool or_none,
 }
 
@@ -184,10 +192,13 @@ pub const TRUTH: [Key; 18] = [
 ];
 
 /// The keys that need more of the task's structures than every event reads.
-pub const IDENTITY: [Key; 12] = [
+pub const IDENTITY: [Key; 15] = [
     Key::ParentComm,
     Key::Euid,
+    Key::Fsuid,
+    Key::Fsgid,
     Key::Auid,
+    Key::Login,
     Key::SessionId,
     Key::StartNs,
     Key::NsPid,
@@ -204,6 +215,10 @@ pub const CGROUP: [Key; 3] = [Key::ContainerId, Key::PodId, Key::Unit];
 
 /// The keys that come from the process's arguments.
 pub const ARGV: [Key; 2] = [Key::Argv, Key::ArgvTruncated];
+
+/// The keys that need to know what processes run that may have ended, and who forked them. The programs report that for
+/// every process, at its fork and exec.
+pub const LINEAGE: [Key; 2] = [Key::Ancestors, Key::ParentArgv];
 
 /// The first key that must be asked for by name. Those after it must be, too.
 const FIRST_OPT_IN: Key = Key::Ancestors;

@@ -155,7 +155,7 @@ def filters(chance: random.Random) -> dict[str, object]:
 def options(chance: random.Random) -> dict[str, object]:
     """Of a tracer; the position is among its fields."""
     others = [name for name in rawtp.ALL_FIELDS if name not in POSITION]
-    names = rawtp.DELETE + rawtp.RENAME + rawtp.TRUNCATE
+    names = rawtp.LOSS
     return {
         "syscalls": rawtp.DELETE if chance.random() < 0.7 else chance.sample(names, chance.randint(1, len(names))),
         "results": chance.random() < 0.7,

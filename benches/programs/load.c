@@ -3,6 +3,8 @@
  *
  *   -c getppid   a call that no tracer of deletions matches
  *   -c unlinkat  one that it matches, of a name that is not there (the default)
+ *   -c open      an openat without O_TRUNC of that name: watched, but no event
+ *   -c ioctl     a command that removes nothing, to no descriptor: the same
  *   -c write     a byte to a descriptor: what waking a reader costs by itself
  *   -w FD        that descriptor
  *   -f NAME      the name
@@ -20,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -27,7 +30,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { GETPPID = 'g', UNLINKAT = 'u', WRITE = 'w' };
+enum { GETPPID = 'g', UNLINKAT = 'u', OPEN = 'o', IOCTL = 'i', WRITE = 'w' };
 
 static int call_kind = UNLINKAT, writes_to = 1;
 static const char *name = "/nonexistent/rawtp-load";
@@ -52,6 +55,10 @@ static void call(void)
 		syscall(SYS_getppid);
 	else if (call_kind == UNLINKAT)
 		syscall(SYS_unlinkat, AT_FDCWD, name, 0);
+	else if (call_kind == OPEN)
+		syscall(SYS_openat, AT_FDCWD, name, O_RDONLY);
+	else if (call_kind == IOCTL)
+		syscall(SYS_ioctl, -1, FIONREAD, NULL);
 	else if (syscall(SYS_write, writes_to, "", 1) != 1)
 		die("write");
 }

@@ -50,7 +50,7 @@ static __always_inline int report_cgroup(struct cgroup *cgroup, const char *path
 	__u64 bytes;
 	long n;
 
-	if (!state || is_closed)
+	if (!state || live.is_closed)
 		return 0;
 	state->record.version = version_of(cgroup);
 	if (!state->record.version)

@@ -54,9 +54,9 @@ int handle_request(struct bpf_raw_tracepoint_args *ctx)
 	slot = cfg_cpus + cpu;
 	counted = bpf_map_lookup_elem(&counters, &slot);
 	state = bpf_map_lookup_elem(&call_states, &slot);
-	if (!counted || !state || is_closed || !read_request(req, opcode, &state->operands))
+	if (!counted || !state || live.is_closed || !read_request(req, opcode, &state->operands))
 		return 0;
-	if (call->condition == CALL_O_TRUNC && !(state->operands.flags & O_TRUNC))
+	if (!is_met(call->condition, state->operands.flags))
 		return 0;
 	counted->matched++;
 	task = current_task();

@@ -6,7 +6,7 @@
 #ifndef RAWTP_SYSCALL_HOOK_BPF_H
 #define RAWTP_SYSCALL_HOOK_BPF_H
 
-/* Returns the call, or NULL when it is not watched. */
+/* Returns the call of a number that is_watched knows, or NULL when it is not watched in the task's own table. */
 static __always_inline const volatile struct call *watched_call(struct task_struct *task, __u32 nr, __u32 *abi)
 {
 	const volatile struct call *call;
@@ -15,29 +15,111 @@ static __always_inline const volatile struct call *watched_call(struct task_stru
 	/* In the 32-bit table this bit is part of the number, and no such call exists. */
 	if (*abi == ABI_COMPAT && nr & X32_BIT)
 		return NULL;
+	/* Nor does the native table have x32's own numbers. */
+	if (*abi == ABI_NATIVE && nr >= X32_FIRST)
+		return NULL;
 	call = call_of(*abi, nr);
 	return call->condition == CALL_NEVER ? NULL : call;
 }
 
-/* Copies the call's operands from its arguments. */
-static __always_inline void read_operands(struct operands *operands, const volatile struct call *call,
-					  const struct arguments *arguments, __u32 flags, __u32 abi)
+/* include/uapi/linux/btrfs.h: where the structures of both commands have the name, and the flags of the second. */
+#define SNAP_DESTROY_NAME 8
+#define SNAP_DESTROY_V2_NAME 56
+#define SNAP_DESTROY_V2_FLAGS 16
+#define BTRFS_SUBVOL_SPEC_BY_ID (1 << 4)
+
+/* The bytes of an ioctl's structure (include/uapi/asm-generic/ioctl.h). */
+#define IOC_SIZE(command) ((command) >> 16 & 0x3fff)
+
+#define SEEK_SET 0
+
+/* struct space_resv, whose 64-bit members i386 aligns to 4 bytes only (include/linux/falloc.h). */
+#define SPACE_RESV_PACKED_BYTES 44
+#define SPACE_RESV_WHENCE 2
+
+static __always_inline void read_ioctl(struct operands *operands, __u64 argument)
 {
+	__u32 command = operands->flags, start_at;
+	__u64 by_id = 0;
+	__u16 whence;
+
+	switch (command) {
+	case BTRFS_IOC_SNAP_DESTROY:
+		operands->name = argument + SNAP_DESTROY_NAME;
+		operands->has_name = 1;
+		return;
+	case BTRFS_IOC_SNAP_DESTROY_V2:
+		bpf_probe_read_user(&by_id, sizeof(by_id), (const void *)(argument + SNAP_DESTROY_V2_FLAGS));
+		/* The descriptor is then any of the file system's. */
+		operands->has_no_dfd = by_id & BTRFS_SUBVOL_SPEC_BY_ID ? 1 : 0;
+		operands->has_name = !operands->has_no_dfd;
+		operands->name = argument + SNAP_DESTROY_V2_NAME;
+		return;
+	case FS_IOC_UNRESVSP:
+	case FS_IOC_UNRESVSP64:
+	case FS_IOC_ZERO_RANGE:
+	case FS_IOC_UNRESVSP_32:
+	case FS_IOC_UNRESVSP64_32:
+	case FS_IOC_ZERO_RANGE_32:
+		start_at = IOC_SIZE(command) == SPACE_RESV_PACKED_BYTES ? 4 : 8;
+		if (bpf_probe_read_user(&whence, sizeof(whence), (const void *)(argument + SPACE_RESV_WHENCE)) ||
+		    whence != SEEK_SET)
+			return;
+		operands->has_range = !bpf_probe_read_user(&operands->range, sizeof(operands->range),
+							   (const void *)(argument + start_at));
+	}
+}
+
+/*
+ * Reads the operands that are not a register each. A 32-bit program passes a 64-bit number as two. It is global, so the
+ * verifier checks it once for all programs.
+ */
+__noinline int read_split_operands(__u32 slot, __u32 condition, __u32 abi)
+{
+	struct call_state *state = bpf_map_lookup_elem(&call_states, &slot);
+	struct operands *operands;
+	__u64 *at;
+
+	if (!state)
+		return 0;
+	operands = &state->operands;
+	at = state->arguments.at;
+	if (condition == CALL_IOCTL) {
+		read_ioctl(operands, at[3]);
+	} else {
+		operands->range.start = abi == ABI_COMPAT ? at[3] | at[4] << 32 : at[3];
+		operands->range.length = abi == ABI_COMPAT ? at[5] | at[6] << 32 : at[4];
+		operands->has_range = 1;
+	}
+	return 0;
+}
+
+/* Copies the call's operands from its arguments. */
+static __always_inline void read_operands(struct call_state *state, __u32 slot, const volatile struct call *call,
+					  __u32 flags, __u32 abi)
+{
+	const struct arguments *arguments = &state->arguments;
+	struct operands *operands = &state->operands;
 	__u64 length = arguments->at[call->length & 7];
 
 	operands->name = arguments->at[call->path & 7];
 	operands->new_name = arguments->at[call->new_path & 7];
+	operands->file = 0;
 	operands->dfd = call->dfd ? arguments->at[call->dfd & 7] : AT_FDCWD;
 	operands->new_dfd = call->new_dfd ? arguments->at[call->new_dfd & 7] : AT_FDCWD;
 	operands->flags = flags;
 	operands->has_name = call->path;
 	operands->has_new_name = call->new_path;
-	operands->has_no_dfd = 0;
+	operands->has_no_dfd = !!(call->traits & CALL_PATHLESS);
+	operands->has_range = 0;
 	operands->has_length = call->length;
+	operands->follows = !!(call->traits & CALL_FOLLOWS);
 	if (abi == ABI_COMPAT)
 		length = call->traits & CALL_SPLITS_LENGTH ? length | arguments->at[(call->length + 1) & 7] << 32
-							    : (__u64)(__s64)(__s32)length;
+							   : (__u64)(__s64)(__s32)length;
 	operands->length = length;
+	if (call->condition == CALL_FALLOCATE || call->condition == CALL_IOCTL)
+		read_split_operands(slot, call->condition, abi);
 }
 
 /*
@@ -53,15 +135,15 @@ static __always_inline bool fill_record(struct call_state *state, struct counter
 		return false;
 	}
 	state->record.via = VIA_SYSCALL;
-	read_operands(&state->operands, call, &state->arguments, flags, state->record.abi);
+	read_operands(state, slot, call, flags, state->record.abi);
 	begin_record(state, counted, cpu, task);
 	return append_segments(state, counted, slot, false, task);
 }
 
 /* Decides about a call at its entry, and reports it. */
 static __always_inline void report_entry(struct call_state *state, struct counters *counted, __u32 cpu,
-					 struct task_struct *task, const volatile struct call *call, __u32 nr, __u32 abi,
-					 struct pt_regs *regs)
+					 struct task_struct *task, const volatile struct call *call, __u32 nr,
+					 __u32 abi, struct pt_regs *regs)
 {
 	__u8 *decision = NULL, decided = CALL_LEFT_OUT;
 	enum verdict verdict;
@@ -70,7 +152,7 @@ static __always_inline void report_entry(struct call_state *state, struct counte
 	read_arguments(&state->arguments, typed_regs(task, regs), abi);
 	verdict = verdict_of(call, &state->arguments, &flags);
 	/* The exit sees that in the same registers. */
-	if (verdict == IS_NO_EVENT && call->condition == CALL_O_TRUNC)
+	if (verdict == IS_NO_EVENT && call->condition >= CALL_O_TRUNC)
 		return;
 	if (cfg_results)
 		decision = decision_of(task);
@@ -99,16 +181,14 @@ static __always_inline int on_enter(__u32 nr, struct pt_regs *regs)
 	struct task_struct *task;
 	__u32 cpu, abi;
 
-	if (!is_watched(nr))
-		return 0;
 	task = current_task();
 	call = watched_call(task, nr, &abi);
-	if (!call)
+	if (!call || call->condition == CALL_MOUNTS)
 		return 0;
 	cpu = bpf_get_smp_processor_id();
 	counted = bpf_map_lookup_elem(&counters, &cpu);
 	state = bpf_map_lookup_elem(&call_states, &cpu);
-	if (!counted || !state || is_closed)
+	if (!counted || !state || live.is_closed)
 		return 0;
 	/* Otherwise the call's exit reports it, or nobody does when results are not watched. */
 	if (take_state(state))
@@ -123,7 +203,12 @@ static __always_inline int on_enter(__u32 nr, struct pt_regs *regs)
 SEC("raw_tp/sys_enter")
 int handle_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 {
-	return on_enter(ctx->args[1], (struct pt_regs *)ctx->args[0]);
+	struct pt_regs *regs = (struct pt_regs *)ctx->args[0];
+	__u32 nr = ctx->args[1];
+
+	if (!is_watched(nr) || IS_LEFT_ALONE(nr, RAW_ARGUMENT(regs, 2), RAW_ARGUMENT(regs, 3)))
+		return 0;
+	return on_enter(nr, regs);
 }
 
 /*
@@ -133,6 +218,8 @@ int handle_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 SEC("tp/raw_syscalls/sys_enter")
 int trace_sys_enter(struct trace_event_raw_sys_enter *ctx)
 {
+	if (!is_watched(ctx->id) || IS_LEFT_ALONE(ctx->id, ctx->args[1], ctx->args[2]))
+		return 0;
 	return on_enter(ctx->id, NULL);
 }
 
@@ -168,31 +255,32 @@ static __always_inline void report_unseen(struct call_state *state, __u32 cpu, _
 static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 {
 	const volatile struct call *call;
-	struct arguments *arguments;
 	struct segments *segments;
 	struct exit_record *record;
 	struct counters *counted;
 	struct call_state *state, *entry;
-	struct task_struct *task;
+	struct task_struct *task, *pointers;
 	__u32 cpu, slot, abi, flags;
 	__u8 *decision, decided, freed;
 	__u64 bytes;
 
-	if (!is_watched(nr))
-		return 0;
 	task = current_task();
 	call = watched_call(task, nr, &abi);
 	if (!call)
 		return 0;
+	if (call->condition == CALL_MOUNTS) {
+		pointers = untrusted(task, cfg_task_type);
+		report_mounts(mnt_ns_of(task, pointers), task, pointers);
+		return 0;
+	}
 	cpu = bpf_get_smp_processor_id();
 	slot = cfg_exit_slots + cpu;
 	state = bpf_map_lookup_elem(&call_states, &slot);
 	if (!state)
 		return 0;
-	arguments = &state->arguments;
-	if (call->condition == CALL_O_TRUNC) {
-		read_arguments(arguments, typed_regs(task, regs), abi);
-		if (verdict_of(call, arguments, &flags) == IS_NO_EVENT)
+	if (call->condition >= CALL_O_TRUNC) {
+		read_arguments(&state->arguments, typed_regs(task, regs), abi);
+		if (verdict_of(call, &state->arguments, &flags) == IS_NO_EVENT)
 			return 0;
 	}
 	decision = decision_of(task);
@@ -204,13 +292,13 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 	if (decided == CALL_LEFT_OUT)
 		return 0;
 	if (decided != CALL_SENT)
-		read_arguments(arguments, typed_regs(task, regs), abi);
+		read_arguments(&state->arguments, typed_regs(task, regs), abi);
 	if (decided == CALL_UNSEEN) {
 		state->record.nr = nr & ~X32_BIT;
 		state->record.abi = abi;
 		counted = bpf_map_lookup_elem(&counters, &cpu);
 		entry = bpf_map_lookup_elem(&call_states, &cpu);
-		if (!counted || !entry || is_closed)
+		if (!counted || !entry || live.is_closed)
 			return 0;
 		if (take_state(entry))
 			report_unseen(state, cpu, slot, task, counted, call, ret);
@@ -235,10 +323,11 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 	if (cfg_files && call->traits & CALL_OPENS && ret >= 0)
 		record->is_created = append_opened(slot, ret);
 	if (decided == CALL_FAULT) {
-		if (call->path)
-			append_name(segments, SEGMENT_FILENAME, (const void *)arguments->at[call->path & 7]);
-		if (call->new_path)
-			append_name(segments, SEGMENT_NEW_FILENAME, (const void *)arguments->at[call->new_path & 7]);
+		read_operands(state, slot, call, state->arguments.at[call->flags & 7], abi);
+		if (state->operands.has_name)
+			append_name(segments, SEGMENT_FILENAME, (const void *)state->operands.name);
+		if (state->operands.has_new_name)
+			append_name(segments, SEGMENT_NEW_FILENAME, (const void *)state->operands.new_name);
 	}
 	bytes = sizeof(*record) + within_segments(segments->end);
 	if (!bpf_ringbuf_output(&events, record, bytes, 0)) {
@@ -255,13 +344,17 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 SEC("tp_btf/sys_exit")
 int BPF_PROG(handle_sys_exit, struct pt_regs *regs, long ret)
 {
-	return on_exit(trusted_nr(regs), regs, ret);
+	__u32 nr = trusted_nr(regs);
+
+	if (!is_watched(nr) || IS_LEFT_ALONE(nr, PT_REGS_PARM2_SYSCALL(regs), PT_REGS_PARM3_SYSCALL(regs)))
+		return 0;
+	return on_exit(nr, regs, ret);
 }
 
 SEC("tp/raw_syscalls/sys_exit")
 int trace_sys_exit(struct trace_event_raw_sys_exit *ctx)
 {
-	return on_exit(ctx->id, NULL, ctx->ret);
+	return is_watched(ctx->id) ? on_exit(ctx->id, NULL, ctx->ret) : 0;
 }
 
 /* Counts a lost exit, for programs that do not own the state of exits. */

@@ -118,7 +118,7 @@ static __always_inline int on_truth(bool nests, struct dentry *dentry, struct vf
 
 	if (!truth_runs)
 		truth_runs = 1;
-	if (is_closed || !find_call(&found, task))
+	if (live.is_closed || !find_call(&found, task))
 		return 0;
 	state = bpf_map_lookup_elem(&call_states, &slot);
 	if (!state)
@@ -156,14 +156,14 @@ static __always_inline int on_truncate_file(bool nests, struct file *file)
 }
 
 /*
- * Marks the call in which the kernel gives up the inode of a file without links. It is the call of the last link, unless
- * the file is still open or mapped: then it is whatever ends that.
+ * Marks the call in which the kernel gives up the inode of a file without links. It is the call of the last link,
+ * unless the file is still open or mapped: then it is whatever ends that.
  */
 static __always_inline int on_evict(struct inode *inode)
 {
 	__u8 *decision;
 
-	if (BPF_CORE_READ(inode, i_nlink) || is_closed)
+	if (BPF_CORE_READ(inode, i_nlink) || live.is_closed)
 		return 0;
 	decision = sent_decision(current_task());
 	if (decision)

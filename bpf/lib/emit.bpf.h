@@ -28,9 +28,13 @@ static __always_inline void begin_record(struct call_state *state, struct counte
 		fill_exec_source(&state->exec, task, pointers);
 		state->exec.is_sent = is_exec_sent(record, &state->exec);
 	}
+	if (cfg_places) {
+		record->mnt_ns = mnt_ns_of(task, pointers);
+		report_mounts(record->mnt_ns, task, pointers);
+	}
 	state->segments.end = 0;
 	state->segments.has_fault = 0;
-	state->segments.is_wanted = !cfg_path_count;
+	state->segments.is_wanted = !cfg_has_paths;
 }
 
 /*
@@ -44,10 +48,10 @@ __noinline int append_path(__u32 slot, __u32 is_new, __u32 in_kernel)
 	__u16 kind = is_new ? SEGMENT_NEW_DIRECTORY : SEGMENT_DIRECTORY;
 	struct segments *segments;
 	struct segment *head;
-	struct path directory;
+	struct path directory = {};
 	const void *name;
 	__u32 name_at = NOWHERE, walk_at;
-	bool has_name, is_absolute;
+	bool has_name, has_dfd, is_absolute;
 	__s32 dfd;
 
 	if (!state)
@@ -55,10 +59,13 @@ __noinline int append_path(__u32 slot, __u32 is_new, __u32 in_kernel)
 	name = (const void *)(is_new ? state->operands.new_name : state->operands.name);
 	has_name = is_new ? state->operands.has_new_name : state->operands.has_name;
 	dfd = is_new ? state->operands.new_dfd : state->operands.dfd;
+	has_dfd = !state->operands.has_no_dfd;
 	segments = &state->segments;
 	head = begin_segment(segments);
 	if (has_name) {
-		name_at = segments->end;
+		/* Otherwise it is no path, and not even an absolute one is compared with any. */
+		if (has_dfd)
+			name_at = segments->end;
 		if (in_kernel)
 			append_kernel_name(segments, name_kind, name);
 		else
@@ -67,11 +74,11 @@ __noinline int append_path(__u32 slot, __u32 is_new, __u32 in_kernel)
 	if (!cfg_paths)
 		return 0;
 	walk_at = segments->end;
-	is_absolute = has_name && head->bytes && *(__u8 *)(head + 1) == '/';
+	is_absolute = has_dfd && has_name && head->bytes && *(__u8 *)(head + 1) == '/';
 	if (is_absolute) {
 		walk_from_root(slot);
 		append_walk(slot, kind);
-	} else if (!state->operands.has_no_dfd && directory_of(current_task(), dfd, &directory)) {
+	} else if (has_dfd && operand_path(&state->operands, dfd, &directory)) {
 		walk_from(slot, directory.dentry, mount_of(directory.mnt));
 		/*
 		 * The directory is not below the process's root. Without the root's position user space could not tell
@@ -88,25 +95,38 @@ __noinline int append_path(__u32 slot, __u32 is_new, __u32 in_kernel)
 	 */
 	if (in_kernel && !is_absolute)
 		segments->is_wanted = 1;
-	if (cfg_path_count && !segments->is_wanted)
+	/* A file with more names than one can be wanted by another of them. */
+	if (cfg_has_paths && !has_name && BPF_CORE_READ(directory.dentry, d_inode, i_nlink) > 1)
+		segments->is_wanted = 1;
+	if (cfg_has_paths && !segments->is_wanted)
 		segments->is_wanted = may_be_wanted(slot, name_at, walk_at < segments->end ? walk_at : NOWHERE);
 	return 0;
+}
+
+static __always_inline void append_range(struct segments *segments, const struct range *range)
+{
+	struct segment *head = begin_segment(segments);
+
+	*(struct range *)(head + 1) = *range;
+	end_segment(segments, head, SEGMENT_RANGE, 0, sizeof(*range));
 }
 
 /* Appends all segments of the record. The operands are in the state. Returns false when no path filter matches. */
 static __always_inline bool append_segments(struct call_state *state, struct counters *counted, __u32 slot,
 					    bool in_kernel, struct task_struct *task)
 {
-	if (cfg_paths || cfg_exe)
+	if (cfg_paths || cfg_exe || cfg_cwd)
 		begin_walks(slot, task);
 	append_path(slot, false, in_kernel);
 	if (state->operands.has_new_name)
 		append_path(slot, true, in_kernel);
-	if (cfg_path_count && !state->segments.is_wanted) {
+	if (cfg_has_paths && !state->segments.is_wanted) {
 		counted->filtered++;
 		counted->seq--;
 		return false;
 	}
+	if (state->operands.has_range)
+		append_range(&state->segments, &state->operands.range);
 	if (cfg_files && state->operands.has_length)
 		append_length(&state->segments, state->operands.length);
 	/* A call by a descriptor alone says whose content goes. */
@@ -118,6 +138,8 @@ static __always_inline bool append_segments(struct call_state *state, struct cou
 		append_argv(&state->segments, &state->exec);
 	if (cfg_ancestors)
 		append_ancestors(&state->segments, task);
+	if (cfg_cwd)
+		append_cwd(&state->segments, slot, task);
 	return true;
 }
 

@@ -61,7 +61,7 @@ __noinline int append_file_of(__u32 slot)
 	struct call_state *state = bpf_map_lookup_elem(&call_states, &slot);
 	struct path path;
 
-	if (state && directory_of(current_task(), state->operands.dfd, &path))
+	if (state && operand_path(&state->operands, state->operands.dfd, &path))
 		append_file(&state->segments, SEGMENT_FILE, path.dentry);
 	return 0;
 }
@@ -84,9 +84,11 @@ __noinline int append_opened(__u32 slot, __s32 fd)
 	if (!file)
 		return 0;
 	append_file(&state->segments, SEGMENT_FILE, BPF_CORE_READ(file, f_path.dentry));
-	begin_walks(slot, task);
-	walk_from(slot, BPF_CORE_READ(file, f_path.dentry), mount_of(BPF_CORE_READ(file, f_path.mnt)));
-	append_walk(slot, SEGMENT_REAL);
+	if (cfg_places) {
+		begin_walks(slot, task);
+		walk_from(slot, BPF_CORE_READ(file, f_path.dentry), mount_of(BPF_CORE_READ(file, f_path.mnt)));
+		append_walk(slot, SEGMENT_REAL);
+	}
 	return !!(BPF_CORE_READ(file, f_mode) & FMODE_CREATED);
 }
 

@@ -10,6 +10,9 @@ const volatile __u32 cfg_uids[FILTER_MAX] = {};
 const volatile __u32 cfg_uid_count = 0;
 const volatile struct comm_filter cfg_comms[FILTER_MAX] = {};
 const volatile __u32 cfg_comm_count = 0;
+/* Whether only what the user cfg_owner does may be told. */
+const volatile bool cfg_is_limited = false;
+const volatile __u32 cfg_owner = 0;
 const volatile __u32 cfg_cgroup_count = 0;
 /* Whether the filter by pid uses `followed` instead of cfg_pids. */
 const volatile bool cfg_follow = false;
@@ -47,15 +50,44 @@ static __always_inline bool has_pid(struct task_struct *task)
 	return false;
 }
 
+/* The users of a task: who started it, whose rights it has, and whose rights decide about files. */
+struct users {
+	__u32 uid;
+	__u32 euid;
+	__u32 fsuid;
+};
+
+static __always_inline struct users users_of(struct task_struct *task)
+{
+	const struct cred *cred = TASK(task, cred);
+	struct users users = {};
+
+	users.uid = TASK(cred, uid.val);
+	users.euid = TASK(cred, euid.val);
+	users.fsuid = TASK(cred, fsuid.val);
+	return users;
+}
+
 static __always_inline bool has_uid(struct task_struct *task)
 {
-	__u32 uid = HAS_TYPED_TASK ? task->cred->uid.val : BPF_CORE_READ(task, cred, uid.val);
+	struct users users = users_of(task);
 
 #pragma clang loop unroll(disable)
 	for (__u32 i = 0; i < FILTER_MAX && i < cfg_uid_count; i++)
-		if (cfg_uids[i] == uid)
+		if (cfg_uids[i] == users.uid || cfg_uids[i] == users.euid || cfg_uids[i] == users.fsuid)
 			return true;
 	return false;
+}
+
+/*
+ * Whether the task acts for its owner alone. A set-user-id program, or a daemon that borrows the user's rights for a
+ * moment, knows what the user may not.
+ */
+static __always_inline bool is_owned(struct task_struct *task)
+{
+	struct users users = users_of(task);
+
+	return users.uid == cfg_owner && users.euid == cfg_owner && users.fsuid == cfg_owner;
 }
 
 static __always_inline bool has_comm(struct task_struct *task)
@@ -99,9 +131,9 @@ static __always_inline bool is_self(struct task_struct *task)
  */
 static __always_inline bool is_filtered(struct task_struct *task)
 {
-	return (cfg_pid_count && !has_pid(task)) || (cfg_uid_count && !has_uid(task)) ||
-	       (cfg_comm_count && !has_comm(task)) || (cfg_cgroup_count && !has_cgroup()) ||
-	       (cfg_self && is_self(task));
+	return (cfg_is_limited && !is_owned(task)) || (cfg_pid_count && !has_pid(task)) ||
+	       (cfg_uid_count && !has_uid(task)) || (cfg_comm_count && !has_comm(task)) ||
+	       (cfg_cgroup_count && !has_cgroup()) || (cfg_self && is_self(task));
 }
 
 #endif

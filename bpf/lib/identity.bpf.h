@@ -111,8 +111,15 @@ static __always_inline void fill_ids(struct enter_record *record, struct task_st
 	if (!cfg_identity)
 		return;
 	record->euid = TASK(cred, euid.val);
+	record->fsuid = TASK(cred, fsuid.val);
+	record->fsgid = TASK(cred, fsgid.val);
 	/* The process's name, as for an ancestor. The parent itself is the thread that forked. */
 	read_comm(record->parent_comm, TASK(parent, group_leader));
+}
+
+static __always_inline __u32 mnt_ns_of(struct task_struct *task, struct task_struct *pointers)
+{
+	return HAS_TYPED_TASK ? pointers->nsproxy->mnt_ns->ns.inum : BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
 }
 
 static __always_inline void fill_exec_source(struct exec_source *source, struct task_struct *task,
@@ -179,8 +186,7 @@ static __always_inline void fill_identity(struct enter_record *record, struct ta
 		record->auid = TASK(task, loginuid.val);
 		record->session_id = TASK(task, sessionid);
 	}
-	record->mnt_ns =
-		HAS_TYPED_TASK ? pointers->nsproxy->mnt_ns->ns.inum : BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
+	record->mnt_ns = mnt_ns_of(task, pointers);
 	fill_pid_namespace(record, leader);
 }
 
@@ -251,24 +257,45 @@ static __always_inline void append_argv(struct segments *segments, const struct 
 	end_segment(segments, head, SEGMENT_ARGV, status, bytes);
 }
 
-/* Appends the ancestors, up to the first that is its own parent: the idle task, which is no process. */
+/*
+ * Appends the process and its ancestors, up to the first that is its own parent: the idle task, which is no process.
+ */
 static __always_inline void append_ancestors(struct segments *segments, struct task_struct *task)
 {
 	struct segment *head = begin_segment(segments);
-	struct ancestor *ancestor = (struct ancestor *)(head + 1);
+	struct image *image = (struct image *)(head + 1);
 	__u64 bytes = 0;
 
-	for (int i = 0; i < ANCESTORS_MAX; i++) {
-		task = CHAIN(task, group_leader, real_parent);
-		ancestor->pid = TASK(task, tgid);
-		if (!ancestor->pid)
+	/* Up to 34 pointers are read: see `untrusted`. */
+	task = untrusted(task, cfg_task_type);
+	task = TASK(task, group_leader);
+	for (__u32 i = 0; i < ANCESTORS_MAX + 1 && i < cfg_ancestors; i++) {
+		image->pid = TASK(task, tgid);
+		if (!image->pid)
 			break;
-		task = TASK(task, group_leader);
-		read_comm(ancestor->comm, task);
-		ancestor++;
-		bytes += sizeof(*ancestor);
+		image->start_ns = TASK(task, start_boottime);
+		image->exec_id = TASK(task, self_exec_id);
+		image->reserved = 0;
+		read_comm(image->comm, task);
+		task = CHAIN(task, real_parent, group_leader);
+		image++;
+		bytes += sizeof(*image);
 	}
 	end_segment(segments, head, SEGMENT_ANCESTORS, NAME_OK, bytes);
+}
+
+/*
+ * Appends the working directory, unless two names, their directories and the roots leave no room for it. The result,
+ * which comes last, needs less than the rest.
+ */
+static __always_inline void append_cwd(struct segments *segments, __u32 slot, struct task_struct *task)
+{
+	struct path cwd;
+
+	if (segments->end > SEGMENTS_BYTES - SEGMENT_MOST - 64 || !directory_of(task, AT_FDCWD, &cwd))
+		return;
+	walk_from(slot, cwd.dentry, mount_of(cwd.mnt));
+	append_walk(slot, SEGMENT_CWD);
 }
 
 #endif

@@ -7,6 +7,7 @@
 const volatile struct request_call cfg_requests[OPCODES_MAX] = {};
 
 /* include/uapi/linux/io_uring.h */
+#define IORING_OP_FALLOCATE 17
 #define IORING_OP_OPENAT 18
 #define IORING_OP_OPENAT2 28
 #define IORING_OP_RENAMEAT 35
@@ -104,6 +105,14 @@ static __always_inline __u64 name_of(__u64 filename)
 			? (__u64)BPF_CORE_READ((struct type *)(req), member)                                           \
 			: (__u64)BPF_CORE_READ((struct type##___delayed *)(req), member.__incomplete_filename))
 
+/* Reads the descriptor, which is an index into the ring's own table of files with IOSQE_FIXED_FILE. */
+static __always_inline void read_fd(struct io_kiocb *req, struct operands *operands)
+{
+	operands->has_name = 0;
+	operands->dfd = BPF_CORE_READ(req, cqe.fd);
+	operands->has_no_dfd = BPF_CORE_READ(req, flags) & IOSQE_FIXED_FILE;
+}
+
 /*
  * Reads the operands. The caller decides whether the request is an event. Returns false if this kernel's request cannot
  * be read.
@@ -113,7 +122,10 @@ static __always_inline bool read_request(struct io_kiocb *req, __u8 opcode, stru
 	operands->has_name = 1;
 	operands->has_new_name = 0;
 	operands->has_no_dfd = 0;
+	operands->has_range = 0;
+	operands->file = 0;
 	operands->has_length = 0;
+	operands->follows = 0;
 	operands->flags = 0;
 	switch (opcode) {
 	case IORING_OP_UNLINKAT:
@@ -138,10 +150,21 @@ static __always_inline bool read_request(struct io_kiocb *req, __u8 opcode, stru
 	case IORING_OP_FTRUNCATE:
 		if (!bpf_core_field_exists(req->cqe.fd))
 			return false;
+		read_fd(req, operands);
+		return true;
+	case IORING_OP_FALLOCATE:
+		operands->flags = OPERAND(req, io_sync, mode);
+		operands->range.start = OPERAND(req, io_sync, off);
+		operands->range.length = OPERAND(req, io_sync, len);
+		operands->has_range = 1;
+		if (bpf_core_field_exists(req->cqe.fd)) {
+			read_fd(req, operands);
+			return true;
+		}
+		/* Before Linux 5.19 the request does not keep the descriptor, but has its file already. */
 		operands->has_name = 0;
-		operands->dfd = BPF_CORE_READ(req, cqe.fd);
-		/* `fd` is then an index into the ring's own table of files. */
-		operands->has_no_dfd = BPF_CORE_READ(req, flags) & IOSQE_FIXED_FILE;
+		operands->dfd = NO_DFD;
+		operands->file = (__u64)OPERAND(req, io_sync, file);
 		return true;
 	default:
 		return false;

@@ -357,6 +357,13 @@ __noinline int walk_up(__u32 slot)
 	return walk->links == walk->named_links;
 }
 
+/* Reads the path of a struct file. */
+static __always_inline bool path_of(__u64 file, struct path *path)
+{
+	BPF_CORE_READ_INTO(path, (struct file *)file, f_path);
+	return path->dentry;
+}
+
 /* Returns the file of a descriptor, or NULL. */
 static __always_inline struct file *file_of(struct task_struct *task, __s32 fd)
 {
@@ -380,10 +387,13 @@ static __always_inline bool directory_of(struct task_struct *task, __s32 dfd, st
 		return directory->dentry;
 	}
 	file = file_of(task, dfd);
-	if (!file)
-		return false;
-	BPF_CORE_READ_INTO(directory, file, f_path);
-	return directory->dentry;
+	return file && path_of((__u64)file, directory);
+}
+
+/* Finds what a call's descriptor, or the file of a request that lacks one, stands for. */
+static __always_inline bool operand_path(const struct operands *operands, __s32 dfd, struct path *path)
+{
+	return operands->file ? path_of(operands->file, path) : directory_of(current_task(), dfd, path);
 }
 
 /* Sets the roots at which the walks of a record end. */
@@ -501,7 +511,7 @@ __noinline int append_walk(__u32 slot, __u32 kind)
 	directory->mount_bytes = 0;
 	directory->above_bytes = 0;
 	directory->reserved = 0;
-	if (cfg_files && is_path && kind != SEGMENT_EXE)
+	if (cfg_places && is_path && kind != SEGMENT_EXE)
 		append_above(slot, walk->start - sizeof(*directory));
 	end_segment(segments, head, kind, status, sizeof(*directory) + walk->at - walk->start);
 	return root_bytes != NO_ROOT || status == WALK_PARTIAL;

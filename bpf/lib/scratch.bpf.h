@@ -32,13 +32,18 @@ struct arguments {
 struct operands {
 	__u64 name;
 	__u64 new_name;
+	__u64 file; /* the kernel's struct file, of a request whose descriptor is not known */
+	struct range range;
 	__s32 dfd;
 	__s32 new_dfd;
 	__u32 flags;
 	__u8 has_name;
 	__u8 has_new_name;
 	__u8 has_no_dfd;
+	__u8 has_range;
 	__u8 has_length;
+	__u8 follows; /* whether a symbolic link that the name leads to is followed */
+	__u8 reserved[2];
 	__s64 length;
 };
 
@@ -65,14 +70,12 @@ struct exec_entry {
 	__u32 exe_seq; /* the sequence of the executable's dentry; it changes when the file is renamed or deleted */
 };
 
-/* The offsets in the segments that are compared with each path filter. */
+/* The part of the segments that is compared with each place. */
 struct compared {
-	__u32 name_at;
-	__u32 name_bytes;
-	__u32 end; /* the end of the walked names, behind which nothing follows */
+	__u32 end; /* the offset of the end of the names on the mount */
 	__u32 bytes;
-	__u32 root_bytes;
-	__u32 is_absolute;
+	__u32 dev;
+	__u32 reserved;
 };
 
 /*
@@ -116,6 +119,13 @@ struct decisions {
 struct cgroup_state {
 	struct cgroup_record record;
 	__u8 path[CGROUP_PATH_BYTES];
+};
+
+/* The image_record of an exec that is being filled, one per CPU. */
+struct exec_state {
+	struct image_record record;
+	struct segment head;
+	__u8 argv[ARGV_BYTES + SEGMENT_ALIGN]; /* with the room for what follows the last argument */
 };
 
 #endif

@@ -22,11 +22,8 @@ struct {
 	__type(value, struct counters);
 } counters SEC(".maps");
 
-/*
- * The switch that stops the counting. Once it is set, a program that begins neither counts nor sends anything. It is in
- * a map of its own because user space writes it.
- */
-volatile __u32 is_closed SEC(".data.closed") = 0;
+/* It is in a map of its own because user space writes it. */
+volatile struct live_config live SEC(".data.live") = {};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -53,13 +50,17 @@ const volatile bool cfg_results = true;
 const volatile bool cfg_is_preemptible = false;
 /* Whether directories are resolved. */
 const volatile bool cfg_paths = true;
-/* Whether walks tell the file system, and files are read. */
+/* Whether files are read, and the sizes that truncations ask for. */
 const volatile bool cfg_files = false;
+/* Whether walks tell the places of files, and mount namespaces are reported. */
+const volatile bool cfg_places = false;
 /* Whether the rest of the fixed record is filled, and which optional segments are appended. */
 const volatile bool cfg_identity = true;
 const volatile bool cfg_exe = true;
 const volatile bool cfg_argv = true;
-const volatile bool cfg_ancestors = false;
+const volatile bool cfg_cwd = false;
+/* The most images in SEGMENT_ANCESTORS, the process's own included. */
+const volatile __u32 cfg_ancestors = 0;
 const volatile enum cgroup_v1 cfg_cgroup_v1 = CGROUP_V1_NONE;
 /* The bytes of the ring that enter records may use. The rest is reserved for exits, so that calls in flight can end. */
 const volatile __u64 cfg_enter_bytes = 0;

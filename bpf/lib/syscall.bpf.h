@@ -18,7 +18,20 @@ const volatile struct call cfg_calls[2][SYSCALLS_MAX] = {};
 #endif
 
 #define AT_FDCWD -100
-#define O_TRUNC 01000 /* the same on all supported architectures */
+
+/* The same on all supported architectures (include/uapi/asm-generic/fcntl.h), but for O_DIRECTORY. */
+#define O_CREAT 0100
+#define O_EXCL 0200
+#define O_TRUNC 01000
+#define O_PATH 010000000
+#define __O_TMPFILE 020000000
+#if defined(__TARGET_ARCH_x86)
+#define O_DIRECTORY 0200000
+#elif defined(__TARGET_ARCH_arm64)
+#define O_DIRECTORY 040000
+#endif
+
+#define RESOLVE_CACHED 0x20 /* include/uapi/linux/openat2.h */
 
 /*
  * Whether the number is watched in any table. The kernel looks at the low 32 bits of a number, and any process can set
@@ -68,6 +81,7 @@ static __always_inline void read_arguments(struct arguments *arguments, struct p
 		arguments->at[3] = (__u32)REGISTER(regs, dx);
 		arguments->at[4] = (__u32)REGISTER(regs, si);
 		arguments->at[5] = (__u32)REGISTER(regs, di);
+		arguments->at[6] = (__u32)REGISTER(regs, bp);
 		return;
 	}
 #endif
@@ -77,11 +91,102 @@ static __always_inline void read_arguments(struct arguments *arguments, struct p
 	arguments->at[4] = ARGUMENT(regs, 4);
 	arguments->at[5] = ARGUMENT(regs, 5);
 #if defined(__TARGET_ARCH_arm64)
-	if (abi == ABI_COMPAT)
-		for (int i = 1; i < 6; i++)
+	if (abi == ABI_COMPAT) {
+		arguments->at[6] = ARGUMENT(regs, 6);
+		for (int i = 1; i < 7; i++)
 			arguments->at[i] = (__u32)arguments->at[i];
+	}
 #endif
 }
+
+/*
+ * Whether an open with these flags can remove content. With O_PATH the kernel ignores O_TRUNC. O_TMPFILE makes a new
+ * file, as does O_EXCL, or it fails. With O_DIRECTORY an open of a file fails before it truncates.
+ */
+static __always_inline bool truncates(__u32 flags)
+{
+	return (flags & (O_TRUNC | O_PATH | __O_TMPFILE | O_DIRECTORY)) == O_TRUNC &&
+	       (flags & (O_CREAT | O_EXCL)) != (O_CREAT | O_EXCL);
+}
+
+static __always_inline bool is_loss_mode(__u32 mode)
+{
+	return mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_ZERO_RANGE | FALLOC_FL_WRITE_ZEROES);
+}
+
+static __always_inline bool is_loss_command(__u32 command)
+{
+	switch (command) {
+	case BTRFS_IOC_SNAP_DESTROY:
+	case BTRFS_IOC_SNAP_DESTROY_V2:
+	case FS_IOC_UNRESVSP:
+	case FS_IOC_UNRESVSP64:
+	case FS_IOC_ZERO_RANGE:
+	case XFS_IOC_ALLOCSP:
+	case XFS_IOC_FREESP:
+	case XFS_IOC_ALLOCSP64:
+	case XFS_IOC_FREESP64:
+	case FS_IOC_UNRESVSP_32:
+	case FS_IOC_UNRESVSP64_32:
+	case FS_IOC_ZERO_RANGE_32:
+	case XFS_IOC_ALLOCSP_32:
+	case XFS_IOC_FREESP_32:
+	case XFS_IOC_ALLOCSP64_32:
+	case XFS_IOC_FREESP64_32:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Whether the flags fulfil a condition that they alone decide. The other conditions are met by any flags. */
+static __always_inline bool is_met(__u8 condition, __u32 flags)
+{
+	switch (condition) {
+	case CALL_O_TRUNC:
+		return truncates(flags);
+	case CALL_FALLOCATE:
+		return is_loss_mode(flags);
+	case CALL_IOCTL:
+		return is_loss_command(flags);
+	default:
+		return true;
+	}
+}
+
+/* Returns the native call of a watched number if its flags alone decide about it, and no 32-bit call has the number. */
+static __always_inline const volatile struct call *call_by_flags(__u32 nr)
+{
+	const volatile struct call *call = call_of(ABI_NATIVE, nr);
+
+	return call->condition >= CALL_O_TRUNC && call_of(ABI_COMPAT, nr)->condition == CALL_NEVER ? call : NULL;
+}
+
+/*
+ * Whether the flags show that a watched call is no event. `second` and `third` are its arguments, if it is a native
+ * one, of which only the needed one is evaluated. This is all that most opens and ioctls pay for being watched. So it
+ * does not ask the task for its ABI, which takes a helper, and that takes longer than all of this. A 32-bit task's call
+ * of the number is not watched. The barriers keep the two loads apart: merged into one with a variable offset, the
+ * verifier would reject them.
+ */
+#define IS_LEFT_ALONE(nr, second, third)                                                                               \
+	({                                                                                                             \
+		const volatile struct call *by_flags = call_by_flags(nr);                                              \
+		bool is_alone = false;                                                                                 \
+		__u64 flags;                                                                                           \
+                                                                                                                       \
+		if (by_flags) {                                                                                        \
+			if (by_flags->flags == 3) {                                                                    \
+				flags = (third);                                                                       \
+				barrier_var(flags);                                                                    \
+			} else {                                                                                       \
+				flags = (second);                                                                      \
+				barrier_var(flags);                                                                    \
+			}                                                                                              \
+			is_alone = !is_met(by_flags->condition, flags);                                                \
+		}                                                                                                      \
+		is_alone;                                                                                              \
+	})
 
 /* Whether a watched call is an event, by its registers and the memory they point to. */
 enum verdict {
@@ -93,16 +198,17 @@ enum verdict {
 static __always_inline enum verdict verdict_of(const volatile struct call *call, const struct arguments *arguments,
 					       __u32 *flags)
 {
-	__u64 how = 0;
+	/* The flags, the mode, and how the name is resolved (open_how(2type)). */
+	__u64 how[3] = {};
 
 	*flags = arguments->at[call->flags & 7];
-	if (call->condition == CALL_HOW_O_TRUNC) {
-		/* A 64-bit word of flags comes first (open_how(2type)). */
-		if (bpf_probe_read_user(&how, sizeof(how), (const void *)arguments->at[call->flags & 7]))
-			return IS_UNKNOWN;
-		*flags = how;
-	}
-	return call->condition == CALL_ALWAYS || *flags & O_TRUNC ? IS_EVENT : IS_NO_EVENT;
+	if (call->condition != CALL_HOW_O_TRUNC)
+		return is_met(call->condition, *flags) ? IS_EVENT : IS_NO_EVENT;
+	if (bpf_probe_read_user(how, sizeof(how), (const void *)arguments->at[call->flags & 7]))
+		return IS_UNKNOWN;
+	*flags = how[0];
+	/* The kernel refuses any flag in the upper half, and does not truncate with RESOLVE_CACHED. */
+	return truncates(how[0]) && !(how[0] >> 32) && !(how[2] & RESOLVE_CACHED) ? IS_EVENT : IS_NO_EVENT;
 }
 
 #endif

@@ -48,6 +48,14 @@ const volatile __u32 cfg_task_type = 0;
 #define UNTRUSTED_CALL 0x72617774
 static void *(*const untrusted)(const void *pointer, __u32 type) = (void *)UNTRUSTED_CALL;
 
+/* The kernel's BTF id of `struct pt_regs`, where `untrusted` gives types. */
+const volatile __u32 cfg_regs_type = 0;
+
+/* An argument in the registers of a raw tracepoint, read without a helper where the kernel allows that. */
+#define RAW_ARGUMENT(regs, n)                                                                                          \
+	(cfg_regs_type ? PT_REGS_PARM##n##_SYSCALL((struct pt_regs *)untrusted(regs, cfg_regs_type))                   \
+		       : PT_REGS_PARM##n##_CORE_SYSCALL(regs))
+
 /* Returns the tracepoint's registers, through a typed pointer where the kernel has one. */
 static __always_inline struct pt_regs *typed_regs(struct task_struct *task, struct pt_regs *regs)
 {

@@ -7,11 +7,13 @@ use std::sync::atomic::Ordering;
 
 use _core::cgroup::reports::CgroupReports;
 use _core::event::Event;
+use _core::lineage::chain::{Chain, ancestors};
+use _core::lineage::processes::Processes;
 use _core::memory::aligned::AlignedBytes;
 use _core::path::resolve::Paths;
 use _core::read::counters::ReaderCounters;
 use _core::read::join::Join;
-use _core::record::segments::ancestors;
+use _core::record::segments::images;
 use _core::record::{record_at, same_identity};
 use _core::ring::chunk::Chunk;
 use libfuzzer_sys::fuzz_target;
@@ -29,7 +31,11 @@ fn told(event: &Event<'_>) -> String {
     let new_path = (paths.path().map(<[u8]>::to_vec), paths.kind());
     paths.resolve_file(event.exe(), event.is_exe_deleted());
     let exe = paths.file_path().map(<[u8]>::to_vec);
-    let ancestors: Vec<_> = ancestors(segments.ancestors()).collect();
+    let mut chain = Chain::default();
+    chain.find(images(segments.ancestors()), record.ts_ns, &Processes::new(|| 0));
+    let ancestors: Vec<_> = ancestors(chain.ancestors()).collect();
+    paths.resolve_directory(segments.cwd());
+    let cwd = paths.host_path().map(<[u8]>::to_vec);
     let times = (event.ts_ns(), event.start_ns(), event.duration_ns());
     let call = (event.call().map(|call| call.name), event.action(), event.name_status(), event.filename());
     let ret = event.exit.map(|exit| exit.record.ret);
@@ -39,7 +45,7 @@ fn told(event: &Event<'_>) -> String {
     });
     let facts = event.file_facts();
     assert!(facts.replaced.is_none() || facts.is_replacing == Some(true));
-    format!("{times:?} {call:?} {ret:?} {path:?} {new_path:?} {exe:?} {:?} {ancestors:?} {truth:?} {facts:?}", event.argv())
+    format!("{times:?} {call:?} {ret:?} {path:?} {new_path:?} {exe:?} {cwd:?} {:?} {ancestors:?} {truth:?} {facts:?}", event.argv())
 }
 
 /// The events of the chunks, and whether there was something malformed: what is behind it in its chunk is passed over.
@@ -90,6 +96,7 @@ fn pieces(run: &[u8]) -> Vec<&[u8]> {
 
 fuzz_target!(|run: &[u8]| {
     CgroupReports::default().keep(run);
+    Processes::new(|| 0).keep(run);
     let (events, is_malformed) = read(&[run]);
     if !is_malformed {
         assert_eq!(read(&pieces(run)).0, events, "it depends on how the ring was cut into chunks");

@@ -20,6 +20,7 @@ from rawtp import _core, _late, syscalls
 from rawtp._core import (
     ALL_FIELDS,
     DELETE,
+    LOSS,
     OPT_IN_FIELDS,
     RENAME,
     TRUNCATE,
@@ -55,6 +56,7 @@ __all__ = [
     "ALL_FIELDS",
     "BASIC_FIELDS",
     "DELETE",
+    "LOSS",
     "OPT_IN_FIELDS",
     "RENAME",
     "TRUNCATE",

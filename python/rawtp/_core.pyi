@@ -10,6 +10,7 @@ from rawtp.event import Event, Hook
 __all__ = [
     "ALL_FIELDS",
     "DELETE",
+    "LOSS",
     "OPT_IN_FIELDS",
     "RENAME",
     "TRUNCATE",
@@ -46,8 +47,14 @@ DELETE: Final[tuple[str, ...]]
 RENAME: Final[tuple[str, ...]]
 """Those that rename one, and so may delete what had the new name: ``("rename", "renameat", "renameat2")``."""
 TRUNCATE: Final[tuple[str, ...]]
-"""Those that delete content: truncate(2), ftruncate(2), creat(2); open(2), openat(2) and openat2(2) with
-``O_TRUNC``."""
+"""Those that cut a file off: truncate(2), ftruncate(2), creat(2); open(2), openat(2), openat2(2) and
+open_by_handle_at(2) with ``O_TRUNC``. An open that cannot cut off anything is no event: one with ``O_PATH``,
+``O_TMPFILE``, ``O_DIRECTORY``, or ``O_EXCL`` and ``O_CREAT``."""
+LOSS: Final[tuple[str, ...]]
+"""All calls that make names or content go: :data:`DELETE`, :data:`RENAME` and :data:`TRUNCATE`; fallocate(2) where it
+punches a hole, writes zeros or takes out a range; ioctl(2) where it does that (``FS_IOC_UNRESVSP``,
+``FS_IOC_ZERO_RANGE``) or destroys a btrfs subvolume (``BTRFS_IOC_SNAP_DESTROY``); mq_unlink(2). The command line
+watches them by default."""
 ALL_FIELDS: Final[tuple[str, ...]]
 """Every key of an event, in its order, but those of :data:`OPT_IN_FIELDS`."""
 OPT_IN_FIELDS: Final[tuple[str, ...]]
@@ -192,6 +199,11 @@ class Stats:
         """Reports of a cgroup's path that found no room, in the ring or with a reader that takes none. An event whose
         cgroup is gone when it is read then has ``None`` for ``container_id``, ``pod_id`` and ``unit``."""
     @property
+    def lost_processes(self) -> int:
+        """Reports of a fork or an exec that found no room, and processes that were forgotten while they lived. From
+        then on arguments in ``ancestors`` and ``parent_argv`` can be ``None``, and ``ancestors`` can lack processes
+        that have ended. 0 when neither key is asked for."""
+    @property
     def lost_truths(self) -> int:
         """Records of the kernel's own functions that found no room, in the ring or with open calls. Their events are
         delivered without what only those functions tell: see ``"truth"`` of :attr:`Tracer.coverage`."""
@@ -242,10 +254,10 @@ class Tracer:
 
     Args:
         syscalls: names of the system calls to watch, out of :data:`rawtp.DELETE`, which is the default,
-            :data:`rawtp.RENAME` and :data:`rawtp.TRUNCATE`; tuples, so that they can be added. ``"delete"``,
-            ``"rename"`` and ``"truncate"`` stand for all of theirs, alone or among names. Calls of 32-bit programs are
-            watched by the same names. A name that this machine lacks (aarch64 has neither ``unlink`` nor ``rmdir``) is
-            passed over.
+            :data:`rawtp.RENAME` and :data:`rawtp.TRUNCATE`, or :data:`rawtp.LOSS`, which has all of them and more;
+            tuples, so that they can be added. ``"delete"``, ``"rename"``, ``"truncate"`` and ``"loss"`` stand for all
+            of theirs, alone or among names. Calls of 32-bit programs are watched by the same names. A name that this
+            machine lacks (aarch64 has neither ``unlink`` nor ``rmdir``) is passed over.
         results: whether to watch the calls' returns too. Without them ``ret``, ``errno`` and ``duration_ns`` are
             ``None``, a name whose page was not in memory at the entry stays unknown, and each event is delivered at its
             call's entry; it costs the traced process about two thirds (``make bench``).
@@ -259,7 +271,8 @@ class Tracer:
             it is said here.
         follow: those born to ``pid`` later, too, and to them in turn: up to 32,768 at a time, and
             ``stats().unfollowed`` counts who found no place.
-        uid: of these real user ids.
+        uid: of processes with one of these as their real, effective or file-system user id: of those that the user
+            started, and of those that act for the user, such as a file server's.
         comm: of threads of this name, which a thread may change: ``"rm"``; ``"rm*"`` for all that begin so. The kernel
             keeps 15 bytes of a name.
         cgroup: of processes in this cgroup of version 2, or below it: its directory, its path as ``/proc/PID/cgroup``
@@ -545,11 +558,14 @@ def _load(
     hook: str,
     ring_bytes: int,
     without: int | None,
+    owner: int | None,
     tell_cgroups: bool,
 ) -> tuple[int, list[tuple[str, str | None, str | None]], list[int], list[int], list[int]]:
     """Loads and attaches for another process, as :class:`Tracer` does for its own; ``without``: its pid, to leave it
-    out; ``tell_cgroups``: whether it may learn which cgroups come and go, whoever they belong to. Gives how many slots
-    the counters have; the coverage; and descriptors, which are the caller's to close: ring, counters and switch; links;
+    out; ``owner``: the user whose calls alone are seen, if there is one; ``tell_cgroups``: whether it may learn which
+    cgroups come and go, whoever they belong to. Gives how many slots
+    the counters have; the coverage; and descriptors, which are the caller's to close: ring, counters and live
+    configuration; links;
     programs."""
 
 def _load_rejected() -> None:

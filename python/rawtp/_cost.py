@@ -146,7 +146,7 @@ def _notes(rows: list[CostRow], options: TracerOptions, others: list[str]) -> li
     notes = []
     given_calls = options.get("syscalls")
     syscalls = [given_calls] if isinstance(given_calls, str) else given_calls
-    if syscalls is not None and not {"unlinkat", "delete"}.intersection(syscalls):
+    if syscalls is not None and not {"unlinkat", "delete", "loss"}.intersection(syscalls):
         notes.append("unlinkat is none of these syscalls: rawtp, too, passes over it")
     given = options.get("pid")
     pids = [given] if given is None or isinstance(given, int) else list(given)

@@ -14,7 +14,6 @@ _FUNCTIONS = {
     "by_sudo": ("rawtp._privilege.sudo", "obtain"),
     "live": ("rawtp.notebook._live", "live"),
     "stats_html": ("rawtp.notebook._html", "stats"),
-    "warn": ("rawtp._warn", "warn"),
 }
 
 

@@ -49,6 +49,11 @@ class _AllFields(TypedDict):
     """True when there are more, or longer, arguments than ``argv`` has."""
     euid: int
     """Effective user id, in the host's user namespace."""
+    fsuid: int
+    """File-system user id, in the host's user namespace: the one that the kernel checks when it opens or deletes a
+    file. It is ``euid``, unless a server sets it to act for a user (``setfsuid(2)``)."""
+    fsgid: int
+    """File-system group id, likewise."""
     auid: int | None
     """The user who logged in: audit's login uid, which survives sudo; ``None`` when nobody did (a service)."""
     session_id: int | None
@@ -82,16 +87,30 @@ class _AllFields(TypedDict):
     """The way on which the call reached the kernel. A request of io_uring's has the name of the system call that does
     the same (``io_uring_enter(2)``); its entry is its submission, its return its completion. ``tid`` is the thread that
     submitted it: with ``IORING_SETUP_SQPOLL`` one of the kernel's, whose ``comm`` is the process's here."""
-    action: Literal["delete", "rmdir", "rename", "truncate"]
-    """The operation that was asked for: ``"rmdir"`` for rmdir(2) and for unlinkat(2) with ``AT_REMOVEDIR``;
-    ``"rename"`` may delete what had the new name; ``"truncate"`` deletes content."""
+    action: Literal["delete", "rmdir", "rename", "truncate", "punch", "zero", "collapse"]
+    """The operation that was asked for. ``"delete"`` removes a name: that of a file, of a message queue, or of a btrfs
+    subvolume with all that is in it. ``"rmdir"``: rmdir(2), and unlinkat(2) with ``AT_REMOVEDIR``. ``"rename"`` may
+    delete what had the new name. ``"truncate"`` cuts a file off. The others take a range of a file's content
+    (``range_start``, ``range_length``): ``"punch"`` makes a hole there, ``"zero"`` writes zeros, ``"collapse"`` moves
+    up what comes after it."""
     dfd: int | None
-    """The directory descriptor as passed (``AT_FDCWD`` is -100); ``None`` for calls that have none."""
+    """The descriptor as passed (``AT_FDCWD`` is -100): of the directory that a name is relative to, of the file
+    itself, or of open_by_handle_at(2)'s mount. ``None`` for calls that have none, and for io_uring's ``FALLOCATE``
+    before Linux 5.19, which keeps only the file."""
     flags: int | None
-    """The flags as passed; ``None`` for calls that have none, and for an openat2 whose ``struct open_how`` could not be
-    read, which may then truncate or not. :func:`rawtp.syscalls.flag_names` decodes them."""
+    """The flags as passed, of fallocate(2) the mode, of ioctl(2) the command; ``None`` for calls that have none, and
+    for an openat2 whose ``struct open_how`` could not be read, which may then truncate or not.
+    :func:`rawtp.syscalls.flag_names` decodes them."""
+    range_start: int | None
+    """The offset in the file at which the range begins that fallocate(2), or an ioctl(2) that does the same, was asked
+    to take; negative ones, which the kernel refuses, as passed. ``None`` for other calls, and for an ioctl whose range
+    could not be read or does not count from the file's beginning (``l_whence``)."""
+    range_length: int | None
+    """The length of that range in bytes, as passed; ``None`` where ``range_start`` is. A hole ends at the file's end,
+    so less may be lost."""
     filename: str | None
-    """The name as passed; ``None`` when it could not be read (see ``name_status``), and for calls on a descriptor."""
+    """The name as passed: a message queue's without its slash, as libc passes it. ``None`` when it could not be read
+    (see ``name_status``), and for calls on a descriptor or a handle."""
     new_filename: str | None
     """A rename's new name as passed; ``None`` for other calls."""
     path: str | None
@@ -107,8 +126,9 @@ class _AllFields(TypedDict):
     directories above it were renamed each time that it was looked up. Or its end did not fit, or the directory itself
     is deleted, or it is the directory in which an io_uring request was submitted: the kernel resolves a relative name
     when the request runs. Of a rename, also when that is so of ``new_path`` alone. ``None``: no path, for a bad
-    descriptor, an unreadable or empty name, a file without a name (a memfd), or a process that works outside its own
-    root."""
+    descriptor, an unreadable or empty name, a file without a name (a memfd), a handle (open_by_handle_at(2)), a btrfs
+    subvolume by its number, a message queue (whose file system may be mounted anywhere or nowhere, and which no filter
+    by path lets through), or a process that works outside its own root."""
     host_path: str | None
     """The path from the root of the process's mount namespace, where that differs: in a chroot. ``None`` also where it
     is not known, as of a root that is in a mount attached nowhere."""
@@ -169,16 +189,38 @@ class _AllFields(TypedDict):
 
 # Two classes in place of NotRequired, which typing has from Python 3.11 on.
 class Event(_AllFields, total=False):
-    """One system call that deletes, or tried to, or a request of io_uring's that does.
+    """One system call that makes a name or content go, or tried to, or a request of io_uring's that does.
 
     Every key that the tracer's ``fields`` name is there, by default :data:`rawtp.ALL_FIELDS`. ``None`` means *not
     known*, or that the call has none; it never stands for zero or for an empty name. ``str`` values made of the
     kernel's bytes use :func:`os.fsdecode`, so that they work in any ``os`` call.
     """
 
-    ancestors: tuple[tuple[int, str], ...]
-    """(process id, command name) of the parent, of its parent, and so on, 16 at the most. Not among
-    :data:`rawtp.ALL_FIELDS`: ask for it by name."""
+    ancestors: tuple[tuple[int, str, tuple[str, ...] | None], ...]
+    """(process id, command name, arguments) of the process that forked this one, of the one that forked that, and so
+    on, 16 at the most. A process that has ended stands there too, as it was when it forked, if it forked after the
+    tracer began; of older ones it is the parent at the time of the call. The arguments are those that the process was
+    executed with, up to 1,023 bytes, or that ``/proc`` had when the tracer began. They are ``None`` when they are not
+    known: of a kernel's thread, when ``/proc`` does not show them to this user, when ``stats().lost_processes`` is not
+    0, and behind a broker of another user's process. What processes run is kept of the last 16,384 forks and execs at
+    the least, and of older processes for as long as they live.
+
+    This key, and all below, is not among :data:`rawtp.ALL_FIELDS`: ask for it by name. With this one or ``parent_argv``
+    the kernel reports every fork and exec of the host to the tracer."""
+    parent_argv: tuple[str, ...] | None
+    """The arguments of the parent, that is of ``ppid``; known as in ``ancestors``. Not among
+    :data:`rawtp.ALL_FIELDS`."""
+    cwd: str | None
+    """The working directory when the call began, from the root of the process's mount namespace. ``None`` when it is
+    deleted, when it is in a mount attached nowhere, and when it is longer than 4,096 bytes. Not among
+    :data:`rawtp.ALL_FIELDS`."""
+    user: str | None
+    """The name of ``uid``, as the user database of this host has it when the event is read; ``None`` when it has none.
+    The first event of a user waits for the answer (``getpwuid(3)``), which can take a directory service seconds;
+    meanwhile no thread of this program runs. Up to 1,024 answers are kept for the life of the tracer. Not among
+    :data:`rawtp.ALL_FIELDS`."""
+    login: str | None
+    """The name of ``auid``, in the same way: who logged in. Not among :data:`rawtp.ALL_FIELDS`."""
     freed: bool | None
     """Whether a file was freed in this very call, and its content with it: it lost its last link, and nothing else held
     it. ``False`` while the file is open or mapped anywhere; what ends that frees it, and is no event. ``None`` where it

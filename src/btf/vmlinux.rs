@@ -28,6 +28,8 @@ pub struct TypeIds {
     pub rdonly_cast: Option<u32>,
     /// The type `struct task_struct`.
     pub task_struct: u32,
+    /// The type `struct pt_regs`.
+    pub pt_regs: Option<u32>,
     /// The type `struct dentry`.
     pub dentry: Option<u32>,
     /// The type `struct mount`.
@@ -60,11 +62,12 @@ impl TypeIds {
     fn of(kernel: &Types<'_>) -> Option<Self> {
         let [unlink, rmdir, rename, truncate, file_truncate, evict] =
             REMOVALS.map(|name| (name.to_str().unwrap_or_default(), FUNC));
-        let [sys_exit, rdonly_cast, task_struct, dentry, mount, inode, kprobe_multi, perf_link, removals @ ..] = kernel
-            .find([
+        let [sys_exit, rdonly_cast, task_struct, pt_regs, dentry, mount, inode, kprobe_multi, perf_link, removals @ ..] =
+            kernel.find([
                 ("btf_trace_sys_exit", TYPEDEF),
                 ("bpf_rdonly_cast", FUNC),
                 ("task_struct", STRUCT),
+                ("pt_regs", STRUCT),
                 ("dentry", STRUCT),
                 ("mount", STRUCT),
                 ("inode", STRUCT),
@@ -83,6 +86,7 @@ impl TypeIds {
             sys_exit,
             rdonly_cast,
             task_struct,
+            pt_regs,
             dentry,
             mount,
             inode,

@@ -7,6 +7,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
+use crate::mounts::table::unescape;
 use crate::skel::types::cgroup_v1;
 
 /// A controller of cgroup version 1.
@@ -57,7 +58,7 @@ impl Hierarchy {
                 let mut fields = fields.skip_while(|field| *field != b"-").skip(1);
                 let (kind, options) = (fields.next()?, fields.nth(1));
                 self.is_mounted(kind, options.unwrap_or_default())
-                    .then(|| (unescape(root), PathBuf::from(unescape(point))))
+                    .then(|| (OsString::from_vec(unescape(root)), PathBuf::from(OsString::from_vec(unescape(point)))))
             })
             .collect();
         mounts.sort_by_key(|(root, _)| root != "/");
@@ -88,22 +89,6 @@ impl Hierarchy {
         // Both types depend on the C library.
         ret == 0 && u64::try_from(stat.f_type).ok() == u64::try_from(magic).ok()
     }
-}
-
-/// Decodes a `mountinfo` field, in which the kernel writes blanks and backslashes as three octal digits.
-fn unescape(field: &[u8]) -> OsString {
-    let mut out = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let [first, tail @ ..] = rest {
-        if let [b'\\', a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', tail @ ..] = rest {
-            out.push((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'));
-            rest = tail;
-        } else {
-            out.push(*first);
-            rest = tail;
-        }
-    }
-    OsString::from_vec(out)
 }
 
 #[cfg(test)]

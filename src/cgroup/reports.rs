@@ -60,20 +60,18 @@ impl CgroupReports {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps the reports among a run's records. Returns false when the run has other records, so that the reader must
-    /// get it.
+    /// Keeps the reports among a run's records. Returns false when the run has records that are no reports, so that
+    /// the reader must get it.
     pub fn keep(&self, run: &[u8]) -> bool {
         let mut waiting = self.lock();
         let (mut position, mut is_all) = (0, true);
         // The reader reports a malformed record when it gets there.
         while let Ok(Some((bytes, end))) = record_at(run, position) {
             position = end;
-            let Ok(Record::Cgroup(cgroup)) = parse(bytes) else {
-                is_all = false;
-                continue;
-            };
-            if add(&mut waiting, cgroup) != Ok(true) {
-                self.drop_one();
+            match parse(bytes) {
+                Ok(Record::Cgroup(cgroup)) if add(&mut waiting, cgroup) != Ok(true) => self.drop_one(),
+                Ok(Record::Cgroup(_) | Record::Mounts(_) | Record::Fork(_) | Record::Exec(_)) => {}
+                _ => is_all = false,
             }
         }
         self.has_any.store(!waiting.is_empty(), Ordering::Release);

@@ -7,13 +7,20 @@ use std::sync::Arc;
 use arrow_array::{Array, cast::AsArray, types::UInt32Type};
 use arrow_array::{ArrayRef, ListArray, StructArray, UInt32Array};
 use arrow_buffer::OffsetBuffer;
+use arrow_schema::DataType;
 
+use crate::columns::bits::Validity;
+use crate::columns::list::ListBuilder;
 use crate::columns::raw_bytes::{RawBytes, Zeros};
-use crate::columns::schema::{ancestor, ancestor_members};
+use crate::columns::schema::{ancestor, ancestor_members, item};
 use crate::columns::text::{TextBuilder, shown_bytes};
 use crate::error::Result;
+use crate::event::values::texts;
+use crate::lineage::chain::{Ancestor, ancestors};
 use crate::memory::{OutOfMemory, reserve, reserve_to};
-use crate::record::segments::ancestors;
+
+/// The result of an operation for which memory may be missing.
+type Refusable<T = ()> = std::result::Result<T, OutOfMemory>;
 
 #[derive(Debug)]
 pub(crate) struct AncestorsColumn {
@@ -21,46 +28,79 @@ pub(crate) struct AncestorsColumn {
     pids: Vec<u32>,
     comms: TextBuilder,
     /// The bytes of commands that are not text. Usually there are none.
-    raw_bytes: RawBytes,
+    comm_bytes: RawBytes,
+    argvs: ListBuilder,
+    has_argv: Validity,
+    argv_bytes: RawBytes,
     zeros: Zeros,
     /// The last row, for repeats.
     last: Vec<u8>,
 }
 
+/// Returns the number of values that are not text, and of their bytes.
+fn raw<'a>(values: impl Iterator<Item = &'a [u8]>) -> (usize, usize) {
+    let raw = values.filter(|value| str::from_utf8(value).is_err());
+    raw.fold((0, 0), |(count, bytes), value| (count + 1, bytes + value.len()))
+}
+
 impl AncestorsColumn {
     pub(crate) fn new() -> Self {
-        let (comms, raw_bytes, zeros) = (TextBuilder::new(), RawBytes::default(), Zeros::default());
-        Self { offsets: vec![0], pids: Vec::new(), comms, raw_bytes, zeros, last: Vec::new() }
+        Self {
+            offsets: vec![0],
+            pids: Vec::new(),
+            comms: TextBuilder::new(),
+            comm_bytes: RawBytes::default(),
+            argvs: ListBuilder { offsets: vec![0], items: TextBuilder::new() },
+            has_argv: Validity::default(),
+            argv_bytes: RawBytes::default(),
+            zeros: Zeros::default(),
+            last: Vec::new(),
+        }
     }
 
     /// Makes room for `rows` rows without a process.
-    pub(crate) fn reserve_to(&mut self, rows: usize) -> std::result::Result<(), OutOfMemory> {
+    pub(crate) fn reserve_to(&mut self, rows: usize) -> Refusable {
         reserve_to(&mut self.offsets, rows + 1)
     }
 
     /// Makes room to repeat the last row `more` times.
-    pub(crate) fn reserve_repeats(&mut self, more: usize) -> std::result::Result<(), OutOfMemory> {
-        let (processes, bytes) =
-            ancestors(&self.last).fold((0, 0), |(count, bytes), (_, comm)| (count + 1, bytes + shown_bytes(comm)));
-        let items = more.saturating_mul(processes);
+    pub(crate) fn reserve_repeats(&mut self, more: usize) -> Refusable {
+        let comms = || ancestors(&self.last).map(|ancestor| ancestor.comm);
+        let argvs = || ancestors(&self.last).filter_map(|ancestor| ancestor.argv);
+        let words = || argvs().flat_map(texts);
+        let items = more.saturating_mul(comms().count());
         reserve(&mut self.pids, items)?;
-        self.comms.reserve(items, more.saturating_mul(bytes))?;
+        self.comms.reserve(items, more.saturating_mul(comms().map(shown_bytes).sum()))?;
+        reserve(&mut self.argvs.offsets, items)?;
+        let bytes = more.saturating_mul(words().map(shown_bytes).sum());
+        self.argvs.items.reserve(more.saturating_mul(words().count()), bytes)?;
+        self.has_argv.reserve_to(self.pids.len() + items)?;
         if self.pids.len() + items > self.zeros.rows() {
             self.zeros.reserve_to(self.pids.capacity())?;
         }
-        let raw_bytes = ancestors(&self.last).map(|(_, comm)| comm).filter(|comm| str::from_utf8(comm).is_err());
-        let (count, bytes) = raw_bytes.fold((0, 0), |(count, bytes), comm| (count + 1, bytes + comm.len()));
-        self.raw_bytes.reserve(more.saturating_mul(count), more.saturating_mul(bytes))
+        for (column, (count, bytes)) in [(&mut self.comm_bytes, raw(comms())), (&mut self.argv_bytes, raw(argvs()))] {
+            column.reserve(more.saturating_mul(count), more.saturating_mul(bytes))?;
+        }
+        Ok(())
     }
 
-    pub(crate) fn push(&mut self, content: &[u8]) -> std::result::Result<(), OutOfMemory> {
+    pub(crate) fn push(&mut self, content: &[u8]) -> Refusable {
         self.last.clear();
         reserve(&mut self.last, content.len())?;
         self.last.extend_from_slice(content);
         self.reserve_repeats(1)?;
-        for (pid, comm) in ancestors(&self.last) {
+        for Ancestor { pid, comm, argv } in ancestors(&self.last) {
             if !self.comms.push(comm)? {
-                self.raw_bytes.push(self.pids.len(), comm)?;
+                self.comm_bytes.push(self.pids.len(), comm)?;
+            }
+            if let Some(argv) = argv {
+                if !self.argvs.push(argv)? {
+                    self.argv_bytes.push(self.pids.len(), argv)?;
+                }
+                self.has_argv.append_valid(1);
+            } else {
+                self.argvs.end();
+                self.has_argv.append_nulls(1);
             }
             self.pids.push(pid);
         }
@@ -79,10 +119,19 @@ impl AncestorsColumn {
         let [.., first, end] = self.offsets[..] else { return };
         let (first, items) = (first as usize, (end - first) as usize);
         self.comms.repeat(items, more);
+        self.argvs.repeat_lists(items, more);
         for _ in 0..more {
             self.pids.extend_from_within(first..first + items);
+            for ancestor in ancestors(&self.last) {
+                if ancestor.argv.is_some() {
+                    self.has_argv.append_valid(1);
+                } else {
+                    self.has_argv.append_nulls(1);
+                }
+            }
         }
-        self.raw_bytes.repeat_last(first, items, more);
+        self.comm_bytes.repeat_last(first, items, more);
+        self.argv_bytes.repeat_last(first, items, more);
         self.offsets.extend((1..=more).map(|row| end + (row * items) as i32));
     }
 
@@ -92,22 +141,52 @@ impl AncestorsColumn {
         let items = self.offsets.last().map_or(0, |end| *end as usize);
         self.pids.truncate(items);
         self.comms.truncate(items);
-        self.raw_bytes.truncate(items);
+        self.comm_bytes.truncate(items);
+        self.argvs.truncate(items);
+        self.has_argv.truncate(items);
+        self.argv_bytes.truncate(items);
     }
 
     pub(crate) fn finish(self) -> Result<ArrayRef> {
-        let bytes = self.raw_bytes.finish(self.pids.len(), &self.zeros.finish(self.pids.len())?)?;
-        let items = vec![Arc::new(UInt32Array::from(self.pids)) as ArrayRef, Arc::new(self.comms.finish(None)), bytes];
-        let items = StructArray::try_new(ancestor_members(), items, None)?;
+        let (items, nothing) = (self.pids.len(), self.zeros.finish(self.pids.len())?);
+        let ListBuilder { offsets, items: words } = self.argvs;
+        let (offsets, words) = (OffsetBuffer::new(offsets.into()), Arc::new(words.finish(None)));
+        let members: Vec<ArrayRef> = vec![
+            Arc::new(UInt32Array::from(self.pids)),
+            Arc::new(self.comms.finish(None)),
+            self.comm_bytes.finish(items, &nothing)?,
+            Arc::new(ListArray::try_new(item(DataType::Utf8), offsets, words, self.has_argv.finish())?),
+            self.argv_bytes.finish_lists(items, &nothing)?,
+        ];
+        let items = StructArray::try_new(ancestor_members(), members, None)?;
         Ok(Arc::new(ListArray::try_new(ancestor(), OffsetBuffer::new(self.offsets.into()), Arc::new(items), None)?))
     }
 }
 
-/// The processes of a cell: id, text, and the bytes if the text does not show all of them.
+/// An ancestor in a cell. The bytes are those of values whose text does not show all of them.
 #[cfg(any(test, feature = "python"))]
-pub(crate) fn cells(items: &dyn Array) -> impl Iterator<Item = (u32, &str, Option<&[u8]>)> + Clone {
+#[derive(Clone)]
+pub(crate) struct Cell<'a> {
+    pub(crate) pid: u32,
+    pub(crate) comm: &'a str,
+    pub(crate) comm_bytes: Option<&'a [u8]>,
+    /// The texts, and their bytes if one of them is not whole.
+    pub(crate) argv: Option<ArrayRef>,
+    pub(crate) argv_bytes: Option<ArrayRef>,
+}
+
+/// The processes of a cell.
+#[cfg(any(test, feature = "python"))]
+pub(crate) fn cells(items: &dyn Array) -> impl Iterator<Item = Cell<'_>> + Clone {
     let items = items.as_struct();
     let (pids, comms) = (items.column(0).as_primitive::<UInt32Type>(), items.column(1).as_string::<i32>());
-    let bytes = items.column(2).as_binary::<i32>();
-    (0..items.len()).map(move |at| (pids.value(at), comms.value(at), bytes.is_valid(at).then(|| bytes.value(at))))
+    let comm_bytes = items.column(2).as_binary::<i32>();
+    let [argvs, argv_bytes] = [3, 4].map(|at| items.column(at).as_list::<i32>());
+    (0..items.len()).map(move |at| Cell {
+        pid: pids.value(at),
+        comm: comms.value(at),
+        comm_bytes: comm_bytes.is_valid(at).then(|| comm_bytes.value(at)),
+        argv: argvs.is_valid(at).then(|| argvs.value(at)),
+        argv_bytes: argv_bytes.is_valid(at).then(|| argv_bytes.value(at)),
+    })
 }

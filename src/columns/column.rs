@@ -42,7 +42,7 @@ enum ColumnData {
     Dictionary(DictionaryBuilder),
     Text(TextBuilder),
     Lists(ListBuilder),
-    Ancestors(AncestorsColumn),
+    Ancestors(Box<AncestorsColumn>),
 }
 
 fn repeat<T: Copy>(cells: &mut Vec<T>, more: usize) {
@@ -80,7 +80,7 @@ impl Column {
                 text: TextBuilder::new(),
             }),
             ValueType::Bytes => ColumnData::Text(TextBuilder::new()),
-            ValueType::Ancestors => ColumnData::Ancestors(AncestorsColumn::new()),
+            ValueType::Ancestors => ColumnData::Ancestors(Box::new(AncestorsColumn::new())),
             ValueType::BytesList => ColumnData::Lists(ListBuilder { offsets: vec![0], items: TextBuilder::new() }),
         };
         Self { key, data, validity: Validity::default(), last_is_none: false, nones: 0, raw_bytes: RawBytes::default() }

@@ -42,9 +42,18 @@ impl ListBuilder {
     }
 
     pub(crate) fn repeat(&mut self, more: usize) {
-        let [.., first, end] = self.offsets[..] else { return };
-        let items = (end - first) as usize;
+        self.repeat_lists(1, more);
+    }
+
+    /// Repeats the last `lists` rows `more` times. There must be room, apart from the offsets.
+    pub(crate) fn repeat_lists(&mut self, lists: usize, more: usize) {
+        let first = self.offsets.len() - 1 - lists;
+        let items = (self.offsets[first + lists] - self.offsets[first]) as usize;
         self.items.repeat(items, more);
-        self.offsets.extend((1..=more).map(|list| end + (list * items) as i32));
+        for shift in (1..=more).map(|again| (again * items) as i32) {
+            for at in first + 1..=first + lists {
+                self.offsets.push(self.offsets[at] + shift);
+            }
+        }
     }
 }

@@ -42,9 +42,14 @@ pub(crate) fn item(kind: DataType) -> Arc<Field> {
 
 /// The members of an ancestor.
 pub(crate) fn ancestor_members() -> arrow_schema::Fields {
-    let [pid, comm] =
-        [("pid", DataType::UInt32), ("comm", DataType::Utf8)].map(|(name, kind)| Field::new(name, kind, false));
-    [pid, comm, Field::new("comm_bytes", DataType::Binary, true)].into_iter().collect()
+    let members = [
+        ("pid", DataType::UInt32, false),
+        ("comm", DataType::Utf8, false),
+        ("comm_bytes", DataType::Binary, true),
+        ("argv", DataType::List(item(DataType::Utf8)), true),
+        ("argv_bytes", DataType::List(item(DataType::Binary)), true),
+    ];
+    members.into_iter().map(|(name, kind, or_none)| Field::new(name, kind, or_none)).collect()
 }
 
 /// The field of one ancestor in the list of a row.

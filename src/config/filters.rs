@@ -53,6 +53,8 @@ pub struct Filters {
     outcome: Outcome,
     /// The process whose calls are left out.
     without: Option<Process>,
+    /// The only user whose calls are seen.
+    owner: Option<u32>,
 }
 
 /// A process by its pid in its own pid namespace, which need not be the host's.
@@ -213,6 +215,7 @@ impl Filters {
             })?,
             outcome: args.outcome,
             without: args.exclude_self.then(Process::this).transpose()?,
+            owner: None,
         })
     }
 
@@ -220,6 +223,11 @@ impl Filters {
     #[must_use]
     pub fn pids(&self) -> &[u32] {
         &self.pids
+    }
+
+    /// Limits the programs to tasks that act for one user alone, by their real, effective and file-system user.
+    pub fn limit_to(&mut self, uid: u32) {
+        self.owner = Some(uid);
     }
 
     /// Leaves out another process than this one, by its pid in this process's namespace.
@@ -266,12 +274,6 @@ impl Filters {
         self.has_paths().then(|| self.paths.iter().map(PathFilter::pattern).collect())
     }
 
-    /// Returns warnings about paths that may miss deletions the caller means.
-    #[must_use]
-    pub fn warnings(&self) -> Vec<String> {
-        self.paths.iter().filter_map(|path| path.warning(&self.paths)).collect()
-    }
-
     /// The path filters. An empty slice lets every path through.
     #[must_use]
     pub fn paths(&self) -> &[PathFilter] {
@@ -284,10 +286,11 @@ impl Filters {
         fill(&mut rodata.cfg_pids, &mut rodata.cfg_pid_count, &self.pids);
         fill(&mut rodata.cfg_uids, &mut rodata.cfg_uid_count, &self.uids);
         fill(&mut rodata.cfg_comms, &mut rodata.cfg_comm_count, &self.comms);
-        let prefixes: Vec<_> = self.paths.iter().map(PathFilter::prefix).collect();
-        fill(&mut rodata.cfg_path_filters, &mut rodata.cfg_path_count, &prefixes);
+        rodata.cfg_has_paths = self.has_paths();
         rodata.cfg_cgroup_count = self.cgroups.len() as u32;
         rodata.cfg_follow = self.follow;
+        rodata.cfg_is_limited = self.owner.is_some();
+        rodata.cfg_owner = self.owner.unwrap_or_default();
         if let Some(Process { pid, namespace }) = self.without {
             rodata.cfg_self = pid;
             (rodata.cfg_self_dev, rodata.cfg_self_ino) = namespace.unwrap_or_default();

@@ -4,20 +4,22 @@
 //! * `hook`: raw or classic tracepoints
 //! * `outcome`: the filter by result
 //! * `path_filter`: one path or glob of the filter by path
+//! * `wanted_places`: the places that the path filters lead to
 
 pub mod filters;
 pub mod hook;
 pub mod outcome;
 pub mod path_filter;
+pub mod wanted_places;
 
 use crate::config::filters::Filters;
 use crate::config::hook::Hook;
 use crate::config::outcome::Outcome;
 use crate::error::{Error, Result};
-use crate::fields::Fields;
+use crate::fields::{Fields, TRUTH};
 use crate::ring::chunk::CHUNK_BYTES;
 use crate::sys::mmap::page_bytes;
-use crate::syscall::{CALLS, Call, by_name, numbers};
+use crate::syscall::{Action, CALLS, Call, by_name, numbers};
 
 /// A checked configuration.
 #[derive(Debug, Clone)]
@@ -83,6 +85,18 @@ fn check_queue_bytes(value: i64) -> Result<usize> {
 }
 
 impl Config {
+    /// Whether the programs tell the places of files: for the keys of what the kernel did, or for a filter by path.
+    #[must_use]
+    pub fn wants_places(&self) -> bool {
+        self.fields.any(&TRUTH) || self.filters.has_paths()
+    }
+
+    /// Whether truncations that lose nothing are left out, which only their results show.
+    #[must_use]
+    pub fn drops_harmless(&self) -> bool {
+        self.results && self.syscalls.iter().any(|call| call.action == Action::Truncate)
+    }
+
     /// Checks the caller's arguments.
     ///
     /// # Errors
@@ -151,7 +165,8 @@ mod tests {
         assert_eq!(
             message(config(&["unlnk"], 1 << 20, 1 << 20)),
             "unknown syscall \"unlnk\": rawtp watches unlink, unlinkat, rmdir, rename, renameat, renameat2, truncate, \
-             truncate64, ftruncate, ftruncate64, open, openat, openat2, creat"
+             truncate64, ftruncate, ftruncate64, open, openat, openat2, creat, open_by_handle_at, fallocate, ioctl, \
+             mq_unlink"
         );
         let empty = message(config(&[], 1 << 20, 1 << 20));
         assert!(empty.starts_with("syscalls is empty: name at least one of unlink, unlinkat, rmdir, "), "{empty}");

@@ -1,4 +1,4 @@
-//! One path or glob of the filter by path. The programs compare only its beginning; user space compares the rest.
+//! One path or glob of the filter by path.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -7,11 +7,7 @@ use crate::error::{Error, Result};
 use crate::path::glob::{only_path, parse};
 use crate::path::glob_states::Glob;
 use crate::path::lexical::normal;
-use crate::path::lookup::{is_others, is_there, link_on};
-use crate::skel::types::path_filter;
-
-/// The most bytes that the programs compare (`PATH_FILTER_BYTES`).
-const COMPARED_BYTES: usize = 256;
+use crate::path::lookup::{is_others, is_there};
 
 /// A filter for a path and everything below it, for a glob and everything below its matches, or for both.
 #[derive(Debug, Clone)]
@@ -20,8 +16,6 @@ pub struct PathFilter {
     path: Option<Vec<u8>>,
     /// The pattern and its compiled form.
     glob: Option<(Vec<u8>, Glob)>,
-    /// The path as it was passed, or the part of a glob before its first special component. It is not normalized.
-    beginning: Vec<u8>,
 }
 
 fn is_glob(part: &[u8]) -> bool {
@@ -77,7 +71,7 @@ impl PathFilter {
         let bytes = check(value)?;
         let path = normal(bytes);
         if !is_glob(bytes) {
-            return Ok(Self { path: Some(path), glob: None, beginning: bytes.to_vec() });
+            return Ok(Self { path: Some(path), glob: None });
         }
         let wrong = |reason: &str| {
             let shown = value.to_string_lossy();
@@ -91,9 +85,9 @@ impl PathFilter {
         }
         let steps = parse(&path).map_err(|reason| wrong(&reason))?;
         if let Some(only) = only_path(&steps) {
-            return Ok(Self { beginning: only.clone(), path: Some(only), glob: None });
+            return Ok(Self { path: Some(only), glob: None });
         }
-        Ok(Self { path: None, beginning: before_special(bytes), glob: Some((path, Glob::new(steps))) })
+        Ok(Self { path: None, glob: Some((path, Glob::new(steps))) })
     }
 
     /// Checks the caller's argument like [`Self::new`], but takes the name of an existing file literally: `/x/[2024]
@@ -111,7 +105,7 @@ impl PathFilter {
         let path = Some(normal(bytes));
         match Self::new(value) {
             Ok(meant) if is_others(bytes, is_glob) => Ok(Self { path, ..meant }),
-            _ => Ok(Self { path, glob: None, beginning: bytes.to_vec() }),
+            _ => Ok(Self { path, glob: None }),
         }
     }
 
@@ -135,57 +129,23 @@ impl PathFilter {
         }
     }
 
-    /// Returns a warning if the path runs through a symbolic link and none of `others` covers the link's target.
-    /// Filters compare names, not files.
-    #[must_use]
-    pub fn warning(&self, others: &[Self]) -> Option<String> {
-        let found = link_on(&self.beginning)?;
-        let pattern = self.pattern();
-        let shown = match &self.path {
-            Some(path) => String::from_utf8_lossy(path),
-            None => pattern.to_string_lossy(),
-        };
-        let link = found.link.to_string_lossy();
-        let start = format!("path {shown:?} runs through the symbolic link {link:?}, and only names are compared: ");
-        let Some(real) = found.real else {
-            return Some(start + "what is deleted by another name is not seen");
-        };
-        let real = normal(real.as_os_str().as_bytes());
-        if others.iter().any(|other| other.matches_path(&real)) {
-            return None;
-        }
-        // The rest of a glob after its beginning starts with a slash.
-        let rest = self.glob.as_ref().and_then(|(pattern, _)| pattern.strip_prefix(&*normal(&self.beginning)));
-        let watched = if rest.is_some() { quoted(&real) } else { escape(OsStr::from_bytes(&real)).into_vec() };
-        let real = String::from_utf8_lossy(&real).into_owned();
-        let watched = [&watched, rest.unwrap_or_default()].concat();
-        let watched = String::from_utf8_lossy(&watched);
-        Some(format!("{start}what is deleted under {real:?} is not seen. Pass {watched:?}, too"))
+    /// The path, without a slash at its end; "" for the root. `None` for a glob alone.
+    pub(crate) fn path(&self) -> Option<&[u8]> {
+        self.path.as_deref()
     }
 
-    /// Returns the beginning that the programs compare: the components that are surely literal, as far as they fit.
-    pub(crate) fn prefix(&self) -> path_filter {
-        let whole: &[u8] = match (&self.glob, &self.path) {
-            (Some((pattern, _)), _) => pattern,
-            (None, path) => path.as_deref().unwrap_or_default(),
-        };
-        let mut bytes = 0;
-        for part in whole.split(|byte| *byte == b'/').skip(1) {
-            if bytes + 1 + part.len() > COMPARED_BYTES || (self.glob.is_some() && is_special(part)) {
-                break;
-            }
-            bytes += 1 + part.len();
-        }
-        let prefix = &whole[..bytes];
-        let mut filter = path_filter { bytes: bytes as u32, ..Default::default() };
-        filter.downwards[..bytes].copy_from_slice(prefix);
-        let mut start = filter.upwards.len();
-        // The components are stored from the root to the leaf, and the root's child ends the array.
-        for part in prefix.split(|byte| *byte == b'/').skip(1) {
-            start -= part.len() + 1;
-            filter.upwards[start..start + part.len()].copy_from_slice(part);
-        }
-        filter
+    /// Returns the part of the glob that is surely literal; `None` for a path alone.
+    pub(crate) fn glob_beginning(&self) -> Option<Vec<u8>> {
+        self.glob.as_ref().map(|(pattern, _)| before_special(pattern))
+    }
+
+    /// Returns the glob with another path in place of its beginning.
+    pub(crate) fn glob_at(&self, beginning: &[u8]) -> Option<Glob> {
+        let (pattern, glob) = self.glob.as_ref()?;
+        let rest = pattern.strip_prefix(&*before_special(pattern))?;
+        let pattern = [quoted(beginning).as_slice(), rest].concat();
+        // One that is too large means what it meant.
+        Some(parse(&pattern).map_or_else(|_| glob.clone(), Glob::new))
     }
 }
 
@@ -195,13 +155,6 @@ mod tests {
 
     fn filter(path: &str) -> PathFilter {
         PathFilter::new(OsStr::new(path)).unwrap()
-    }
-
-    fn prefix(path: &str) -> (String, String) {
-        let made = filter(path).prefix();
-        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        let start = made.upwards.iter().position(|byte| *byte != 0).unwrap_or(made.upwards.len());
-        (text(&made.downwards[..made.bytes as usize]), text(&made.upwards[start..]))
     }
 
     #[test]
@@ -228,18 +181,20 @@ mod tests {
     }
 
     #[test]
-    fn the_programs_compare_the_literal_beginning() {
-        assert_eq!(prefix("/a/bc/d"), ("/a/bc/d".into(), "d\0bc\0a\0".into()));
-        assert_eq!(prefix("/"), (String::new(), String::new()));
-        assert_eq!(prefix("/var/log/*.log"), ("/var/log".into(), "log\0var\0".into()));
-        assert_eq!(prefix("/*"), (String::new(), String::new()));
+    fn a_glob_has_a_literal_beginning() {
+        let beginning = |path: &str| filter(path).glob_beginning().map(|bytes| String::from_utf8(bytes).unwrap());
+        assert_eq!(beginning("/var/log/*.log").as_deref(), Some("/var/log"));
+        assert_eq!(beginning("/*").as_deref(), Some(""));
         // Only in a glob do these mean anything.
-        assert_eq!(prefix("/srv/{a,b}/*.log").0, "/srv");
-        assert_eq!(prefix("/srv/a\\b/*.log").0, "/srv");
-        assert_eq!(prefix("/srv/{a,b}/x").0, "/srv/{a,b}/x");
-        let long = format!("/{}/{}/end", "x".repeat(200), "y".repeat(54));
-        assert_eq!(prefix(&long).0.len(), 256);
-        assert_eq!(prefix(&long.replace("/y", "/yy")).0.len(), 201);
+        assert_eq!(beginning("/srv/{a,b}/*.log").as_deref(), Some("/srv"));
+        assert_eq!(beginning("/srv/a\\b/*.log").as_deref(), Some("/srv"));
+        assert_eq!(beginning("/srv/{a,b}/x"), None);
+        assert_eq!(filter("/srv/{a,b}/x").path(), Some(b"/srv/{a,b}/x".as_slice()));
+        let mut moved = filter("/var/log/*.log").glob_at(b"/srv/[x]").unwrap();
+        assert!(
+            moved.matches(b"/srv/[x]/a.log") && !moved.matches(b"/srv/x/a.log") && !moved.matches(b"/var/log/a.log")
+        );
+        assert!(moved.may_match_below(b"/srv") && !moved.may_match_below(b"/srv/x"));
     }
 
     #[test]
@@ -250,7 +205,6 @@ mod tests {
             assert_eq!(filter.path.as_deref(), Some(path.as_bytes()), "{escaped:?}");
             assert!(filter.glob.is_none() && filter.matches(path.as_bytes()));
             assert_eq!(filter.pattern(), escaped);
-            assert_eq!(filter.prefix().bytes as usize, path.len());
         }
         assert_eq!(escape(OsStr::new("/x/[2024]")), OsStr::new("/x/\\[2024]"));
         assert_eq!([filter("/").pattern(), filter("/a/./*.c").pattern()], ["/", "/a/*.c"].map(OsString::from));

@@ -63,26 +63,26 @@ impl ExecInfo {
 /// The scopes in which an event differs from the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Changes {
-    call: bool,
-    thread: bool,
-    exec: bool,
-    file: bool,
+    /// A bit for each scope.
+    scopes: u8,
 }
 
 impl Changes {
     /// All scopes differ, as for the first event.
-    pub const ALL: Self = Self { call: true, thread: true, exec: true, file: true };
+    pub const ALL: Self = Self { scopes: u8::MAX };
+
+    /// The scopes of which the second value is true, and that of the event itself.
+    fn of(scopes: &[(Scope, bool)]) -> Self {
+        let bits = scopes
+            .iter()
+            .fold(1 << Scope::Event as u8, |bits, (scope, differs)| bits | u8::from(*differs) << *scope as u8);
+        Self { scopes: bits }
+    }
 
     /// Whether the event differs in this scope.
     #[must_use]
     pub fn contains(self, scope: Scope) -> bool {
-        match scope {
-            Scope::Event => true,
-            Scope::Call => self.call,
-            Scope::Thread => self.thread,
-            Scope::Exec => self.exec,
-            Scope::File => self.file,
-        }
+        self.scopes >> scope as u8 & 1 == 1
     }
 }
 
@@ -102,7 +102,13 @@ impl Previous {
     pub fn new(event: &Event<'_>) -> Self {
         let mut exec = ExecInfo::default();
         exec.update(event);
-        Self { tid: event.enter.record.tid, identity: *event.enter.identity(), call: Call::of(event), exec, file: event.file_facts() }
+        Self {
+            tid: event.enter.record.tid,
+            identity: *event.enter.identity(),
+            call: Call::of(event),
+            exec,
+            file: event.file_facts(),
+        }
     }
 
     /// Stores this event instead and returns the differences.
@@ -124,7 +130,13 @@ impl Previous {
         if has_other_file {
             self.file = file;
         }
-        Changes { call: differs, thread, exec: self.exec.update(event), file: has_other_file }
+        let exec = self.exec.update(event);
+        Changes::of(&[
+            (Scope::Call, differs),
+            (Scope::Thread, thread),
+            (Scope::Exec, exec),
+            (Scope::File, has_other_file),
+        ])
     }
 }
 
@@ -137,16 +149,16 @@ mod tests {
     use crate::record::{Enter, Exit, enter_record, exit_record};
     use crate::skel::types::{name_status, segment_kind};
 
-    fn changed(scope: &[Scope]) -> Changes {
-        let has = |one| scope.contains(&one);
-        Changes { call: has(Scope::Call), thread: has(Scope::Thread), exec: has(Scope::Exec), file: has(Scope::File) }
+    fn changed(scopes: &[Scope]) -> Changes {
+        Changes::of(&scopes.iter().map(|scope| (*scope, true)).collect::<Vec<_>>())
     }
 
     #[test]
     fn a_difference_is_reported_once_and_by_its_scope() {
         let mut record = enter_record::default();
         let enter = Enter { record: &record, segments: Segments::default() };
-        let mut last = Previous::new(&Event { enter: &enter, exit: None, offset_ns: 0, exec: None, lost_before: 0, truth: None });
+        let mut last =
+            Previous::new(&Event { enter: &enter, exit: None, offset_ns: 0, exec: None, lost_before: 0, truth: None });
         let mut see = |record, segments: &[u8], ret: Option<i64>, parts: &[Scope]| {
             let segments = Segments::read(segments).unwrap();
             let exit = ret.map(|ret| exit_record { ret, ..Default::default() });
@@ -193,7 +205,8 @@ mod tests {
         let mut argv = Vec::new();
         add_segment(&mut argv, segment_kind::SEGMENT_ARGV.0, name_status::NAME_OK.0, b"a\0");
         let enter = Enter { record: &enter_record::default(), segments: Segments::read(&argv).unwrap() };
-        let mut last = Previous::new(&Event { enter: &enter, exit: None, offset_ns: 0, exec: None, lost_before: 0, truth: None });
+        let mut last =
+            Previous::new(&Event { enter: &enter, exit: None, offset_ns: 0, exec: None, lost_before: 0, truth: None });
         for _ in 0..2 {
             cache.learn(&enter).unwrap();
             let exec = cache.get(0).map(|exec| &**exec);

@@ -87,11 +87,11 @@ impl Event<'_> {
             && self.flags().is_some_and(|flags| flags & RENAME_EXCHANGE != 0)
     }
 
-    /// Whether the call freed the file that lost its last link. `None` for a truncation, which frees content alone.
+    /// Whether the call freed the file that lost its last link. `None` for a call that frees content alone.
     #[must_use]
     pub fn freed(&self) -> Option<bool> {
-        let call = self.call().filter(|call| call.action != Action::Truncate);
-        match freed(call.and(self.exit)?.record.freed.into()) {
+        let removes_name = matches!(self.action(), Action::Delete | Action::Rmdir | Action::Rename);
+        match freed(self.exit.filter(|_| removes_name)?.record.freed.into()) {
             freed::FREED_NOTHING => Some(false),
             freed::FREED_FILE => Some(true),
             _ => None,

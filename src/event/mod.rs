@@ -4,18 +4,20 @@
 //! * `exec_cache`: exe and argv of the processes
 //! * `file_facts`: what is known of the file itself
 //! * `real_paths`: the paths that the kernel found
+//! * `names`: names of users
 //! * `values`: the value of each key
 
 pub mod changes;
 pub mod exec_cache;
 pub mod file_facts;
+mod names;
 pub mod real_paths;
 pub mod values;
 
 use crate::event::exec_cache::ExecInfo;
 use crate::record::segments::{Directory, Name, NameStatus, Segments};
 use crate::record::{Enter, Exit};
-use crate::skel::types::{call, call_trait, via};
+use crate::skel::types::{call, call_trait, range, via};
 use crate::syscall::{Abi, Action, Call, of_record};
 
 /// The audit id of a task that nobody has set one for (`AUDIT_UID_UNSET`, include/uapi/linux/audit.h).
@@ -23,6 +25,9 @@ const UNSET: u32 = u32::MAX;
 
 /// The largest errno. The kernel returns a failure as its negative errno (`MAX_ERRNO`, include/linux/err.h).
 const MAX_ERRNO: i64 = 4095;
+
+/// The `dfd` of a request whose descriptor is not known (`NO_DFD`).
+const NO_DFD: i32 = i32::MIN;
 
 /// A call, as far as it was seen.
 #[derive(Debug, Clone, Copy)]
@@ -122,7 +127,7 @@ impl<'a> Event<'a> {
     /// The directory's descriptor, for a call that takes one.
     #[must_use]
     pub fn dfd(&self) -> Option<i32> {
-        self.has(|shape| shape.dfd).then_some(self.enter.record.dfd)
+        self.has(|shape| shape.dfd).then_some(self.enter.record.dfd).filter(|dfd| *dfd != NO_DFD)
     }
 
     /// The flags, for a call that takes some, if they could be read.
@@ -200,11 +205,23 @@ impl<'a> Event<'a> {
     /// The kind of change that the call asked for.
     #[must_use]
     pub fn action(&self) -> Action {
-        let removes_directory = self.enter.record.flags & libc::AT_REMOVEDIR as u32 != 0;
-        match self.call().map_or(Action::Delete, |call| call.action) {
-            Action::Delete if removes_directory => Action::Rmdir,
-            action => action,
-        }
+        self.call().map_or(Action::Delete, |call| call.action_of(self.enter.record.flags))
+    }
+
+    /// The bytes of the file that the call removes, as far as they were passed as a range.
+    #[must_use]
+    pub fn range(&self) -> Option<range> {
+        self.enter.segments.range()
+    }
+
+    /// Whether the call's name is no path.
+    #[must_use]
+    pub fn has_pathless_name(&self) -> bool {
+        // First what is at hand: the name of nearly every call comes with a directory.
+        let segments = &self.enter.segments;
+        segments.directory().is_none()
+            && segments.filename().is_some()
+            && self.has(|shape| shape.traits & call_trait::CALL_PATHLESS.0 as u8)
     }
 }
 
@@ -256,7 +273,8 @@ mod tests {
             let exit = ret.map(|ret| exit_record { ret, ..Default::default() });
             let exit = exit.as_ref().map(Exit::new);
             let enter = Enter { record: &enter_record::default(), segments: Segments::default() };
-            let event = Event { enter: &enter, exit: exit.as_ref(), offset_ns: 0, exec: None, lost_before: 0, truth: None };
+            let event =
+                Event { enter: &enter, exit: exit.as_ref(), offset_ns: 0, exec: None, lost_before: 0, truth: None };
             (event.ret(), event.errno())
         };
         assert_eq!(of(None), (None, None));

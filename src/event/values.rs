@@ -6,11 +6,15 @@ use crate::cgroup::path::Workload;
 use crate::cgroup::reports::CgroupReports;
 use crate::cgroup::resolver::WorkloadResolver;
 use crate::event::file_facts::{FileFacts, FileInfo};
+use crate::event::names::UserNames;
 use crate::event::real_paths::RealPaths;
 use crate::event::{Event, command};
-use crate::fields::{CGROUP, Fields, Key, PATHS, REAL_PATHS, Scope, TRUTH};
+use crate::fields::{CGROUP, Fields, Key, LINEAGE, PATHS, REAL_PATHS, Scope, TRUTH};
+use crate::lineage::chain::Chain;
+use crate::lineage::processes::Processes;
+use crate::mounts::snapshots::Snapshots;
 use crate::path::resolve::{PathKind, Paths};
-use crate::record::segments::{Name, NameStatus};
+use crate::record::segments::{Name, NameStatus, images};
 use crate::sys::errno;
 
 /// The value of a key. [`crate::fields::ValueType`] says which variant a key has.
@@ -28,7 +32,7 @@ pub enum Value<'a> {
     Bytes(&'a [u8]),
     /// Texts, each followed by a NUL.
     BytesList(&'a [u8]),
-    /// Processes, as [`crate::record::segments::ancestors`] reads them.
+    /// Processes, as [`crate::lineage::chain::ancestors`] reads them.
     Ancestors(&'a [u8]),
 }
 
@@ -68,6 +72,10 @@ pub struct Values {
     workload: Workload,
     real_paths: RealPaths,
     facts: FileFacts,
+    processes: Arc<Processes>,
+    chain: Chain,
+    cwd: Paths,
+    users: UserNames,
 }
 
 impl Values {
@@ -85,12 +93,26 @@ impl Values {
             workload: Workload::default(),
             real_paths: RealPaths::default(),
             facts: FileFacts::default(),
+            processes: Arc::new(Processes::new(|| 0)),
+            chain: Chain::default(),
+            cwd: Paths::default(),
+            users: UserNames::default(),
         }
     }
 
     /// Takes the kernel's reports about cgroups from `reports`.
     pub fn learn_from(&mut self, reports: Arc<CgroupReports>) {
         self.workloads.learn_from(reports);
+    }
+
+    /// Takes the mounts of other namespaces from `snapshots`.
+    pub fn learn_mounts_from(&mut self, snapshots: Arc<Snapshots>) {
+        self.real_paths.learn_from(snapshots);
+    }
+
+    /// Looks up what processes run in this table.
+    pub fn look_up_in(&mut self, processes: Arc<Processes>) {
+        self.processes = processes;
     }
 
     /// The wanted keys.
@@ -118,14 +140,11 @@ impl Values {
         mut take: impl FnMut(Key, Value<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         match scope {
-            Scope::Event if self.fields.any(&PATHS) || self.fields.any(&REAL_PATHS) => self.resolve(event),
+            Scope::Event => self.prepare_event(event),
+            Scope::Thread => self.prepare_thread(event),
+            Scope::Exec => self.prepare_exec(event),
             Scope::File if self.fields.any(&TRUTH) => self.facts = event.file_facts(),
-            Scope::Thread if self.fields.any(&CGROUP) => {
-                let record = event.enter.record;
-                self.workload = self.workloads.workload(record.cgroup_id, record.cgroup_v1_id);
-            }
-            Scope::Exec if self.fields.contains(Key::Exe) => self.exe.resolve_file(event.exe(), event.is_exe_deleted()),
-            _ => {}
+            Scope::Call | Scope::File => {}
         }
         self.keys[scope as usize].iter().try_for_each(|key| take(*key, self.get(*key, event)))
     }
@@ -136,6 +155,38 @@ impl Values {
 
     fn replaced(&self) -> Option<&FileInfo> {
         self.facts.replaced.as_ref()
+    }
+
+    fn prepare_event(&mut self, event: &Event<'_>) {
+        if self.fields.any(&PATHS) {
+            self.resolve(event);
+        }
+        if self.fields.contains(Key::Cwd) {
+            self.cwd.resolve_directory(event.enter.segments.cwd());
+        }
+    }
+
+    fn prepare_thread(&mut self, event: &Event<'_>) {
+        let record = event.enter.record;
+        if self.fields.any(&CGROUP) {
+            self.workload = self.workloads.workload(record.cgroup_id, record.cgroup_v1_id);
+        }
+        if self.fields.contains(Key::User) {
+            self.users.learn(record.uid);
+        }
+        if let Some(auid) = event.auid().filter(|_| self.fields.contains(Key::Login)) {
+            self.users.learn(auid);
+        }
+    }
+
+    fn prepare_exec(&mut self, event: &Event<'_>) {
+        if self.fields.contains(Key::Exe) {
+            self.exe.resolve_file(event.exe(), event.is_exe_deleted());
+        }
+        if self.fields.any(&LINEAGE) {
+            let images = images(event.enter.segments.ancestors());
+            self.chain.find(images, event.enter.record.ts_ns, &self.processes);
+        }
     }
 
     fn resolve(&mut self, event: &Event<'_>) {
@@ -155,6 +206,9 @@ impl Values {
         if event.is_request() {
             self.paths.doubt();
             self.new_paths.doubt();
+        }
+        if event.has_pathless_name() {
+            self.paths.clear();
         }
     }
 
@@ -184,6 +238,8 @@ impl Values {
             Key::Argv => event.argv().map_or(Value::None, |argv| Value::BytesList(argv.bytes)),
             Key::ArgvTruncated => event.argv().map(|argv| argv.status == NameStatus::Truncated).into(),
             Key::Euid => record.euid.into(),
+            Key::Fsuid => record.fsuid.into(),
+            Key::Fsgid => record.fsgid.into(),
             Key::Auid => event.auid().into(),
             Key::SessionId => event.session_id().into(),
             Key::StartNs => event.start_ns().into(),
@@ -200,15 +256,17 @@ impl Values {
             Key::Action => event.action().as_str().into(),
             Key::Dfd => event.dfd().into(),
             Key::Flags => event.flags().into(),
+            Key::RangeStart => event.range().map(|range| range.start).into(),
+            Key::RangeLength => event.range().map(|range| range.length).into(),
             Key::Filename => event.filename().and_then(Name::readable).into(),
             Key::NewFilename => event.new_filename().and_then(Name::readable).into(),
             Key::Path => self.paths.path().into(),
             Key::NewPath => self.new_paths.path().into(),
             Key::PathKind => self.path_kind().as_str().into(),
             Key::HostPath => self.paths.host_path().into(),
-            Key::RealPath => self.real_paths.path().into(),
-            Key::NewRealPath => self.real_paths.new_path().into(),
-            Key::RealPathBy => self.real_paths.by().into(),
+            Key::RealPath => self.real_paths.path(event).into(),
+            Key::NewRealPath => self.real_paths.new_path(event).into(),
+            Key::RealPathBy => self.real_paths.by(event).into(),
             Key::Dev => self.file().map(FileInfo::dev).into(),
             Key::Ino => self.file().map(|file| file.ino).into(),
             Key::Generation => self.file().map(|file| file.generation).into(),
@@ -227,8 +285,12 @@ impl Values {
             Key::NameStatus => event.name_status().as_str().into(),
             Key::Ret => event.ret().into(),
             Key::Errno => event.errno().map(errno::name).into(),
+            Key::Ancestors => Value::Ancestors(self.chain.ancestors()),
+            Key::ParentArgv => self.chain.parent_argv().map_or(Value::None, Value::BytesList),
+            Key::Cwd => self.cwd.host_path().into(),
+            Key::User => self.users.get(record.uid).into(),
+            Key::Login => event.auid().and_then(|auid| self.users.get(auid)).into(),
             Key::Freed => event.freed().into(),
-            Key::Ancestors => Value::Ancestors(event.enter.segments.ancestors()),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::fields;
 use crate::load::coverage::{self, HookCoverage};
 use crate::load::libbpf_log::with_log;
 use crate::load::parallel::ParallelPrograms;
@@ -69,6 +70,11 @@ impl Attached {
         let exit = parallel.exit.as_ref().map_or_else(|| exit.as_fd(), AsFd::as_fd);
         if config.filters.follow() {
             for program in [&progs.handle_process_exit, &progs.handle_fork] {
+                attached.keep(program, copy(&with_log(|| program.attach())?)?)?;
+            }
+        }
+        if config.fields.any(&fields::LINEAGE) {
+            for program in [&progs.report_exec, &progs.report_fork] {
                 attached.keep(program, copy(&with_log(|| program.attach())?)?)?;
             }
         }

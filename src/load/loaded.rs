@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 
 use crate::error::{Error, Result};
 use crate::load::attach::Attached;
-use crate::ring::counters::COUNTERS_BYTES;
+use crate::ring::counters::{COUNTERS_BYTES, LIVE_BYTES};
 use crate::sys::fdinfo::Fdinfo;
 use crate::sys::mmap::page_bytes;
 
@@ -22,8 +22,8 @@ pub struct Loaded {
     pub ring: OwnedFd,
     /// The counters, one element per slot. The map is frozen, so only the programs can write it.
     pub counters: OwnedFd,
-    /// The word by which user space stops the counting.
-    pub switch: OwnedFd,
+    /// The part of the configuration that user space changes while the programs run.
+    pub live: OwnedFd,
     /// The size of the ring.
     pub ring_bytes: usize,
     /// The number of elements of `counters`.
@@ -62,7 +62,8 @@ impl Loaded {
         let frozen = ("frozen", 1);
         let counters = [("map_type", ARRAY), ("value_size", bytes), ("max_entries", slots), frozen];
         map("counters' map", &self.counters, &counters)?;
-        map("switch", &self.switch, &[("map_type", ARRAY), ("value_size", 4), ("max_entries", 1), ("frozen", 0)])?;
+        let live = [("map_type", ARRAY), ("value_size", LIVE_BYTES as u64), ("max_entries", 1), ("frozen", 0)];
+        map("live configuration", &self.live, &live)?;
         for link in &self.attached.links {
             if !Fdinfo::read(link)?.has("link_type") {
                 return wrong("a link that is none".into());

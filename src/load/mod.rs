@@ -231,7 +231,7 @@ fn load_once(config: &Config, cpus: u32, plan: &Plan, in_parallel: bool) -> Resu
         attached: Attached::new(&skel, &parallel, truth, config, plan)?,
         ring: copy(&skel.maps.events)?,
         counters: copy(&skel.maps.counters)?,
-        switch: copy(&skel.maps.data_closed)?,
+        live: copy(&skel.maps.data_live)?,
         ring_bytes: config.ring_bytes as usize,
         slots: slots(plan, cpus) as usize,
     }))

@@ -16,8 +16,11 @@ use crate::load::exit_target::set_exit_target;
 use crate::load::rdonly_cast::{cast, patch_calls};
 use crate::load::truth::TruthPrograms;
 use crate::skel::OpenRawtpSkel;
-use crate::skel::types::{cgroup_v1, decisions};
-use crate::syscall::{numbers, requests};
+use crate::skel::types::{call, call_condition, cgroup_v1, decisions};
+use crate::syscall::{MOUNTING, numbers_of, places, requests};
+
+/// The most ancestors that the programs send (`ANCESTORS_MAX`).
+const ANCESTORS_MAX: u32 = 16;
 
 /// Returns the number of elements of `counters`.
 pub(super) fn slots(plan: &Plan, cpus: u32) -> u32 {
@@ -42,8 +45,7 @@ pub(super) fn configure(
 ) -> libbpf_rs::Result<()> {
     let rodata = open.maps.rodata_data.as_deref_mut().expect("the object has a .rodata section, which is made with it");
     for syscall in &config.syscalls {
-        for (table, nr) in numbers(syscall).into_iter().enumerate() {
-            let Some(nr) = nr.map(|nr| nr as usize) else { continue };
+        for (table, nr) in places(syscall) {
             rodata.cfg_syscalls[nr / 64] |= 1 << (nr % 64);
             rodata.cfg_calls[table][nr] = syscall.shape;
         }
@@ -51,20 +53,36 @@ pub(super) fn configure(
             rodata.cfg_requests[opcode] = request;
         }
     }
+    if config.wants_places() && config.results {
+        let shape = call { condition: call_condition::CALL_MOUNTS.0 as u8, ..Default::default() };
+        for (table, nr) in MOUNTING.iter().flat_map(|name| numbers_of(name).into_iter().enumerate()) {
+            let Some(nr) = nr.map(|nr| nr as usize) else { continue };
+            rodata.cfg_syscalls[nr / 64] |= 1 << (nr % 64);
+            rodata.cfg_calls[table][nr] = shape;
+        }
+    }
     let ids = VmlinuxBtf::type_ids();
     rodata.cfg_task_type = ids.map_or(0, |ids| ids.task_struct);
     if let Some(ids) = ids.filter(|&ids| cast(ids).is_some()) {
+        rodata.cfg_regs_type = ids.pt_regs.unwrap_or(0);
         rodata.cfg_dentry_type = ids.dentry.unwrap_or(0);
         rodata.cfg_mount_type = ids.mount.unwrap_or(0);
         rodata.cfg_inode_type = ids.inode.unwrap_or(0);
     }
     rodata.cfg_cpus = cpus;
-    rodata.cfg_paths = config.fields.any(&fields::PATHS) || config.filters.has_paths();
-    rodata.cfg_files = config.fields.any(&fields::TRUTH);
+    rodata.cfg_paths = config.fields.any(&fields::PATHS) || config.wants_places();
+    rodata.cfg_files = config.wants_places() || config.drops_harmless();
+    rodata.cfg_places = config.wants_places();
     rodata.cfg_identity = config.fields.any(&fields::IDENTITY);
     rodata.cfg_exe = config.fields.contains(Key::Exe);
     rodata.cfg_argv = config.fields.any(&fields::ARGV);
-    rodata.cfg_ancestors = config.fields.contains(Key::Ancestors);
+    rodata.cfg_cwd = config.fields.contains(Key::Cwd);
+    // The first one is the process itself.
+    rodata.cfg_ancestors = match () {
+        () if config.fields.contains(Key::Ancestors) => 1 + ANCESTORS_MAX,
+        () if config.fields.any(&fields::LINEAGE) => 2,
+        () => 0,
+    };
     if config.fields.any(&fields::CGROUP) {
         rodata.cfg_cgroup_v1 = controller().map_or(cgroup_v1::CGROUP_V1_NONE, |controller| controller.cgroup_v1);
     }
@@ -80,6 +98,11 @@ pub(super) fn configure(
     open.progs.handle_cgroup_left.set_autoload(with_cgroups);
     open.maps.cgroup_states.set_autocreate(with_cgroups)?;
     open.maps.cgroup_states.set_max_entries(cpus)?;
+    let with_lineage = config.fields.any(&fields::LINEAGE);
+    open.progs.report_fork.set_autoload(with_lineage);
+    open.progs.report_exec.set_autoload(with_lineage);
+    open.maps.exec_states.set_autocreate(with_lineage)?;
+    open.maps.exec_states.set_max_entries(cpus)?;
     let slots = slots(plan, cpus);
     open.maps.events.set_max_entries(config.ring_bytes)?;
     open.maps.counters.set_max_entries(slots)?;

@@ -151,14 +151,28 @@ impl Glob {
             if byte == b'/' && self.states[usize::from(state)].is_match {
                 return true;
             }
-            let class = usize::from(self.classes[usize::from(byte)]);
-            let next = self.transitions[usize::from(state) * self.samples.len() + class];
-            state = if next == UNKNOWN { self.find(state, class) } else { next };
-            if state == DEAD {
-                return false;
-            }
+            let Some(next) = self.next(state, byte) else { return false };
+            state = next;
         }
         self.states[usize::from(state)].is_match
+    }
+
+    /// Returns the state after a byte, unless nothing can match any more.
+    #[inline]
+    fn next(&mut self, state: u16, byte: u8) -> Option<u16> {
+        let class = usize::from(self.classes[usize::from(byte)]);
+        let next = self.transitions[usize::from(state) * self.samples.len() + class];
+        let next = if next == UNKNOWN { self.find(state, class) } else { next };
+        (next != DEAD).then_some(next)
+    }
+
+    fn run(&mut self, path: &[u8]) -> Option<u16> {
+        path.iter().try_fold(START, |state, &byte| self.next(state, byte))
+    }
+
+    /// Whether the glob may match something below this path.
+    pub fn may_match_below(&mut self, path: &[u8]) -> bool {
+        self.run(path).and_then(|state| self.next(state, b'/')).is_some()
     }
 
     /// Drops all states but the two that every match needs.

@@ -1,10 +1,9 @@
 //! Looks up paths that a caller asked for in the file system. A result is true only at the moment of the look-up.
 
 use std::ffi::OsStr;
-use std::fs::{canonicalize, metadata, symlink_metadata};
+use std::fs::{metadata, symlink_metadata};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
 
 /// Returns the path's beginnings, each one component longer: `/a`, `/a/b`.
 fn beginnings(path: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -39,31 +38,6 @@ pub(crate) fn is_others(path: &[u8], is_special: impl Fn(&[u8]) -> bool) -> bool
     })
 }
 
-/// A symbolic link on a path.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Link {
-    /// The link itself.
-    pub(crate) link: PathBuf,
-    /// The path without links, as far as that can be found out.
-    pub(crate) real: Option<PathBuf>,
-}
-
-/// Returns the first symbolic link among the path's beginnings and the path itself.
-pub(crate) fn link_on(path: &[u8]) -> Option<Link> {
-    let is_link = |path: &[u8]| symlink_metadata(OsStr::from_bytes(path)).is_ok_and(|it| it.is_symlink());
-    let link = beginnings(path).find(|beginning| is_link(beginning))?;
-    Some(Link { link: OsStr::from_bytes(link).into(), real: real(Path::new(OsStr::from_bytes(path))) })
-}
-
-/// Follows the links in the part of the path that exists. The rest stays as it is.
-fn real(path: &Path) -> Option<PathBuf> {
-    let (there, real) = path.ancestors().find_map(|there| Some((there, canonicalize(there).ok()?)))?;
-    let rest = path.strip_prefix(there).ok()?;
-    let Some(next) = rest.components().next() else { return Some(real) };
-    // A link that exists but cannot be followed leads nowhere, or this user may not look at it.
-    symlink_metadata(there.join(next)).is_err().then(|| real.join(rest))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,15 +60,5 @@ mod tests {
         assert!(is_others(b"/nonexistent/[x]/y", is_special) && !is_others(b"/nonexistent/x", is_special));
         // Only root makes names in the root directory.
         assert!(!is_others(b"/[x]/y", is_special));
-    }
-
-    #[test]
-    fn a_link_is_found_and_followed() {
-        // The kernel makes this link on every host.
-        let found = link_on(b"/proc/self/fd/not/there").unwrap();
-        assert_eq!(found.link, Path::new("/proc/self"));
-        assert_eq!(found.real.unwrap(), Path::new(&format!("/proc/{}/fd/not/there", std::process::id())));
-        assert_eq!(link_on(b"/proc/sys/kernel"), None);
-        assert_eq!(link_on(b"/"), None);
     }
 }

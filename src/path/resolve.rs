@@ -4,6 +4,7 @@
 //! It is purely lexical. `.`, `..` and `//` are removed, and symbolic links inside the passed name are not followed. So
 //! the path is the one the call was aimed at, as the process spelled it.
 
+use crate::mounts::table::push_upwards;
 use crate::path::lexical::push_lexically;
 use crate::record::segments::{Directory, Name, NameStatus, WalkStatus};
 
@@ -69,17 +70,6 @@ pub struct Paths {
     below_path: Vec<u8>,
 }
 
-/// Appends `/name` for each of the names. They are stored from the leaf to the root, each followed by a NUL.
-fn push_upwards(path: &mut Vec<u8>, names: &[u8]) {
-    let names = names.strip_suffix(&[0]).unwrap_or(names);
-    if !names.is_empty() {
-        for name in names.rsplit(|byte| *byte == 0) {
-            path.push(b'/');
-            path.extend_from_slice(name);
-        }
-    }
-}
-
 fn or_root(path: &mut Vec<u8>) {
     if path.is_empty() {
         path.push(b'/');
@@ -106,6 +96,17 @@ impl Paths {
         if is_deleted {
             let is_own = self.kind != PathKind::Unknown;
             if is_own { &mut self.path } else { &mut self.host_path }.extend_from_slice(DELETED);
+        }
+    }
+
+    /// Resolves a directory's path from the root of its mount namespace: see [`Paths::host_path`]. There is none of a
+    /// directory that is deleted, or whose walk did not reach that root.
+    pub fn resolve_directory(&mut self, directory: Option<Directory<'_>>) {
+        self.clear();
+        if let Some(directory) = directory.filter(|directory| directory.status == WalkStatus::Whole) {
+            push_upwards(&mut self.host_path, directory.names);
+            or_root(&mut self.host_path);
+            self.differs = true;
         }
     }
 
@@ -394,6 +395,24 @@ mod tests {
         let mut paths = Paths::default();
         paths.resolve_file(None, false);
         assert_eq!(paths.file_path(), None);
+    }
+
+    #[test]
+    fn a_directory_from_the_root_of_the_namespace() {
+        let mut paths = Paths::default();
+        let mut of = |status, root_bytes, names: &'static [u8]| {
+            paths.resolve_directory(Some(Directory { status, root_bytes, names }));
+            assert_eq!((paths.path(), paths.kind()), (None, PathKind::Unknown));
+            paths.host_path().map(|path| String::from_utf8_lossy(path).into_owned())
+        };
+        assert_eq!(of(WalkStatus::Whole, Some(3), b"in\0jail\0srv\0").as_deref(), Some("/srv/jail/in"));
+        assert_eq!(of(WalkStatus::Whole, None, b"out\0").as_deref(), Some("/out"));
+        assert_eq!(of(WalkStatus::Whole, Some(0), b"").as_deref(), Some("/"));
+        for status in [WalkStatus::Deleted, WalkStatus::Partial, WalkStatus::Detached, WalkStatus::None] {
+            assert_eq!(of(status, Some(2), b"a\0b\0"), None, "{status:?}");
+        }
+        paths.resolve_directory(None);
+        assert_eq!(paths.host_path(), None);
     }
 
     #[test]

@@ -95,8 +95,8 @@ pub(crate) fn calls(value: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
         Ok(word) if group(&word).is_some() => vec![word],
         Ok(_) => {
             return Err(PyTypeError::new_err(
-                "syscalls must be an iterable of names, not a str: [\"unlink\"], rawtp.DELETE, rawtp.RENAME or \
-                 rawtp.TRUNCATE; or one of the words \"delete\", \"rename\" and \"truncate\"",
+                "syscalls must be an iterable of names, not a str: [\"unlink\"], rawtp.DELETE, rawtp.RENAME, \
+                 rawtp.TRUNCATE or rawtp.LOSS; or one of the words \"delete\", \"rename\", \"truncate\" and \"loss\"",
             ));
         }
         Err(_) => names("syscalls", value)?,

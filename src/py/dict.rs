@@ -9,9 +9,9 @@ use crate::event::Event;
 use crate::event::changes::{Changes, Previous};
 use crate::event::values::{Value, Values, texts};
 use crate::fields::{Key, Scope};
+use crate::lineage::chain::ancestors;
 use crate::memory::{fallible, probe_step, reserve};
 use crate::py::objects;
-use crate::record::segments::ancestors;
 
 /// The bound of the cache of words. Beyond it the cache is emptied.
 const WORDS: usize = 4096;
@@ -56,15 +56,16 @@ impl Decoder {
         objects::tuple(py, all, |text| self.text(py, text))
     }
 
-    /// A tuple of pairs.
-    pub(crate) fn ancestors<'py, 'a>(
+    /// An ancestor: its id, its name, and its arguments, which `argv` makes.
+    pub(crate) fn ancestor<'py>(
         self,
         py: Python<'py>,
-        all: impl Iterator<Item = (u32, &'a [u8])> + Clone,
+        pid: u32,
+        comm: &[u8],
+        argv: Option<Bound<'py, PyTuple>>,
     ) -> PyResult<Bound<'py, PyTuple>> {
-        objects::tuple(py, all, |(pid, comm)| {
-            objects::pair(py, objects::unsigned(py, pid.into())?.into_any(), self.text(py, comm)?.into_any())
-        })
+        let argv = argv.map_or_else(|| py.None().into_bound(py), Bound::into_any);
+        objects::triple(py, objects::unsigned(py, pid.into())?.into_any(), self.text(py, comm)?.into_any(), argv)
     }
 }
 
@@ -115,7 +116,14 @@ impl Setter {
             Value::Keyword(value) => dict.set_item(name, self.words.get(py, value)?),
             Value::Bytes(value) => dict.set_item(name, self.decoder.text(py, value)?),
             Value::BytesList(value) => dict.set_item(name, self.decoder.texts(py, texts(value))?),
-            Value::Ancestors(value) => dict.set_item(name, self.decoder.ancestors(py, ancestors(value))?),
+            Value::Ancestors(value) => {
+                let decoder = self.decoder;
+                let all = objects::tuple(py, ancestors(value), |one| {
+                    let argv = one.argv.map(|argv| decoder.texts(py, texts(argv))).transpose()?;
+                    decoder.ancestor(py, one.pid, one.comm, argv)
+                })?;
+                dict.set_item(name, all)
+            }
         }
     }
 }

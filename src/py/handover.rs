@@ -25,7 +25,7 @@ use crate::sys::signals::Mask;
 /// Name, hook, reason.
 type Row = (String, Option<String>, Option<String>);
 
-/// Slots, coverage, and descriptors that the caller owns: ring, counters and switch; links; programs.
+/// Slots, coverage, and descriptors that the caller owns: ring, counters and live configuration; links; programs.
 type LoadedFds = (usize, Vec<Row>, [RawFd; 3], Vec<RawFd>, Vec<RawFd>);
 
 /// The request to the other process: the arguments of its `_load`. Filters that user space decides stay here.
@@ -96,14 +96,14 @@ fn ask<'py>(
         late::call(py, name, arguments).map_err(|error| with_parts(py, error))?.extract()?;
     // SAFETY: Python has received these for us, and keeps none of them.
     let own = |fd: RawFd| unsafe { OwnedFd::from_raw_fd(fd) };
-    let [ring, counters, switch] = maps.map(own);
+    let [ring, counters, live] = maps.map(own);
     let (links, programs): (Vec<_>, Vec<_>) =
         (links.into_iter().map(own).collect(), programs.into_iter().map(own).collect());
     let connection = connection.map(own);
     let links = links.into_iter().map(CloseOnForkFd::new).collect::<crate::error::Result<_>>()?;
     let coverage = rows.into_iter().map(part).collect::<PyResult<_>>()?;
     let attached = Attached { links, programs, coverage };
-    let loaded = Loaded { ring, counters, switch, ring_bytes: config.ring_bytes as usize, slots, attached };
+    let loaded = Loaded { ring, counters, live, ring_bytes: config.ring_bytes as usize, slots, attached };
     loaded.check()?;
     Ok((loaded, connection))
 }
@@ -114,9 +114,10 @@ fn part((name, hook, reason): Row) -> PyResult<HookCoverage> {
     Ok(HookCoverage { name, hook, reason })
 }
 
-/// Loads and attaches for another process, whose id `without` is to be left out.
+/// Loads and attaches for another process, whose id `without` is to be left out. It sees only what the user `owner` does,
+/// if there is one.
 #[pyfunction]
-#[pyo3(name = "_load", signature = (*, syscalls, results, fields, pid, follow, uid, comm, cgroup, path, hook, ring_bytes, without, tell_cgroups))]
+#[pyo3(name = "_load", signature = (*, syscalls, results, fields, pid, follow, uid, comm, cgroup, path, hook, ring_bytes, without, owner, tell_cgroups))]
 #[expect(clippy::too_many_arguments, reason = "they are Python's keyword arguments")]
 pub(crate) fn load(
     py: Python<'_>,
@@ -132,6 +133,7 @@ pub(crate) fn load(
     hook: &str,
     ring_bytes: &Bound<'_, PyAny>,
     without: Option<u32>,
+    owner: Option<u32>,
     tell_cgroups: bool,
 ) -> PyResult<LoadedFds> {
     let who =
@@ -143,6 +145,9 @@ pub(crate) fn load(
         Some(pid) => filters.leave_out(pid)?,
         None => {}
     }
+    if let Some(owner) = owner {
+        filters.limit_to(owner);
+    }
     let mut config = Config::new(
         &names("syscalls", syscalls)?,
         results,
@@ -153,9 +158,9 @@ pub(crate) fn load(
         1 << 16,
     )?;
     config.tell_cgroups = tell_cgroups;
-    let Loaded { ring, counters, switch, slots, attached, .. } = py.detach(|| crate::load::load(&config))?;
+    let Loaded { ring, counters, live, slots, attached, .. } = py.detach(|| crate::load::load(&config))?;
     let rows = attached.coverage.into_iter().map(|part| (part.name.to_owned(), part.hook, part.reason)).collect();
     let links = attached.links.into_iter().map(|link| link.release().into_raw_fd()).collect();
     let programs = attached.programs.into_iter().map(IntoRawFd::into_raw_fd).collect();
-    Ok((slots, rows, [ring, counters, switch].map(IntoRawFd::into_raw_fd), links, programs))
+    Ok((slots, rows, [ring, counters, live].map(IntoRawFd::into_raw_fd), links, programs))
 }

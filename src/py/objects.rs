@@ -64,11 +64,12 @@ pub(crate) fn tuple<'py, I: Iterator + Clone, T>(
     Ok(filled)
 }
 
-/// A pair.
-pub(crate) fn pair<'py>(
+/// A tuple of three.
+pub(crate) fn triple<'py>(
     py: Python<'py>,
-    one: Bound<'py, PyAny>,
-    other: Bound<'py, PyAny>,
+    first: Bound<'py, PyAny>,
+    second: Bound<'py, PyAny>,
+    third: Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyTuple>> {
-    tuple(py, [one, other].into_iter(), Ok)
+    tuple(py, [first, second, third].into_iter(), Ok)
 }

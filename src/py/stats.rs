@@ -47,6 +47,8 @@ pub(crate) struct Stats {
     unfollowed: u64,
     #[doc = py_doc!("Stats.lost_cgroups")]
     lost_cgroups: u64,
+    #[doc = py_doc!("Stats.lost_processes")]
+    lost_processes: u64,
     #[doc = py_doc!("Stats.lost_truths")]
     lost_truths: u64,
 }
@@ -70,6 +72,7 @@ impl From<Ledger> for Stats {
             tail_lost: ledger.tail_lost,
             unfollowed: ledger.unfollowed,
             lost_cgroups: ledger.lost_cgroups,
+            lost_processes: ledger.lost_processes,
             lost_truths: ledger.lost_truths,
         }
     }
@@ -115,7 +118,7 @@ impl Stats {
 
 impl Stats {
     /// Names and values, in the order of the ledger.
-    fn fields(&self) -> [(&'static str, Option<u64>); 17] {
+    fn fields(&self) -> [(&'static str, Option<u64>); 18] {
         [
             ("matched", Some(self.matched)),
             ("filtered", Some(self.filtered)),
@@ -133,6 +136,7 @@ impl Stats {
             ("tail_lost", Some(self.tail_lost)),
             ("unfollowed", Some(self.unfollowed)),
             ("lost_cgroups", Some(self.lost_cgroups)),
+            ("lost_processes", Some(self.lost_processes)),
             ("lost_truths", Some(self.lost_truths)),
         ]
     }
@@ -164,6 +168,7 @@ impl Stats {
             tail_lost: one("tail_lost")?,
             unfollowed: one("unfollowed")?,
             lost_cgroups: one("lost_cgroups")?,
+            lost_processes: one("lost_processes")?,
             lost_truths: one("lost_truths")?,
         };
         if counters.len() == stats.fields().len() { Ok(stats) } else { Err(foreign()) }

@@ -94,8 +94,20 @@ impl<'py, 'a> Cells<'py, 'a> {
             }
             (ValueType::Ancestors, _) => {
                 let items = column.as_list::<i32>().value(row);
-                let pairs = ancestors::cells(&items).map(|(pid, text, bytes)| (pid, bytes.unwrap_or(text.as_bytes())));
-                self.decoder.ancestors(py, pairs)?.into_bound_py_any(py)
+                let all = objects::tuple(py, ancestors::cells(&items), |cell| {
+                    let argv = match (&cell.argv, &cell.argv_bytes) {
+                        (None, _) => None,
+                        (Some(_), Some(bytes)) => {
+                            Some(self.decoder.texts(py, bytes.as_binary::<i32>().iter().flatten())?)
+                        }
+                        (Some(texts), None) => {
+                            let texts = texts.as_string::<i32>().iter().flatten().map(str::as_bytes);
+                            Some(self.decoder.texts(py, texts)?)
+                        }
+                    };
+                    self.decoder.ancestor(py, cell.pid, cell.comm_bytes.unwrap_or(cell.comm.as_bytes()), argv)
+                })?;
+                all.into_bound_py_any(py)
             }
             (ValueType::BytesList, None) => {
                 let items = column.as_list::<i32>().value(row);

@@ -119,14 +119,15 @@ impl Tracer {
             ring_bytes.map_or(Ok(4 << 20), |bytes| int_arg("ring_bytes", bytes))?,
             queue_bytes.map_or(Ok(64 << 20), |bytes| int_arg("queue_bytes", bytes))?,
         )?;
-        for message in py.detach(|| config.filters.warnings()) {
-            late::call(py, "warn", (message,))?;
-        }
         let mut values = Values::new(config.fields);
         let dicts = Dicts::new(py, &values)?;
         let (loaded, connection) = obtain(py, &config, &asked, sudo.flag("sudo", false)?, broker)?;
         let (session, reader) = py.detach(|| Session::start(loaded, &config, connection))?;
         values.learn_from(session.cgroup_reports());
+        values.learn_mounts_from(session.mounts());
+        if let Some(processes) = session.processes() {
+            values.look_up_in(processes);
+        }
         Ok(Self {
             feed: Arc::new(Feed {
                 session,

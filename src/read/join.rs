@@ -200,8 +200,8 @@ impl Join {
                         return Err(refused.into());
                     }
                 }
-                // The drain thread has read it already.
-                Record::Cgroup(_) => {}
+                // The drain thread has read the reports already.
+                Record::Cgroup(_) | Record::Mounts(_) | Record::Fork(_) | Record::Exec(_) => {}
             }
         }
     }

@@ -1,18 +1,42 @@
-//! The filters that the programs cannot decide alone: by the whole path and by result.
+//! The filters that the programs cannot decide alone: by the whole path, by result, and by what was lost.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
 use crate::config::outcome::Outcome;
 use crate::config::path_filter::PathFilter;
+use crate::config::wanted_places::WantedPlaces;
 use crate::event::Event;
+use crate::event::file_facts::FileInfo;
+use crate::event::real_paths::RealPaths;
+use crate::mounts::snapshots::Snapshots;
 use crate::path::resolve::Paths;
+use crate::ring::counters::KernelCounters;
+use crate::sys::cached_path::{Follow, look_up};
+use crate::syscall::Action;
+
+/// How often the meaning of the path filters is found out again, by the times of the events. A symbolic link can change
+/// without an event.
+const REFRESH_NS: u64 = 100_000_000;
 
 /// A filter that decides on each event before it is made.
 #[derive(Debug, Default)]
 pub struct ResidualFilter {
     outcome: Outcome,
-    wanted: Vec<PathFilter>,
+    wanted: WantedPlaces,
+    /// Whether truncations that lose nothing are left out.
+    drops_harmless: bool,
     paths: Paths,
+    real_paths: RealPaths,
+    /// The programs, which compare the places too.
+    programs: Option<Arc<KernelCounters>>,
+    refreshed_ns: u64,
     /// Losses before filtered events since the last delivered one, by CPU and `via`.
     unreported_losses: FxHashMap<(u32, u8), u32>,
 }
@@ -21,20 +45,61 @@ impl ResidualFilter {
     /// Creates a filter by result and by path. No paths let every path through.
     #[must_use]
     pub fn new(outcome: Outcome, wanted: Vec<PathFilter>) -> Self {
-        Self { outcome, wanted, ..Self::default() }
+        Self { outcome, wanted: WantedPlaces::new(wanted), ..Self::default() }
+    }
+
+    /// Leaves out truncations that lose nothing, of which the records must tell the files.
+    #[must_use]
+    pub fn without_harmless(self, drops_harmless: bool) -> Self {
+        Self { drops_harmless, ..self }
+    }
+
+    /// Keeps the programs informed of what the path filters mean, and takes the mounts of other namespaces from
+    /// `snapshots`.
+    #[must_use]
+    pub fn informing(mut self, programs: &Arc<KernelCounters>, snapshots: &Arc<Snapshots>) -> Self {
+        if !self.wanted.is_empty() {
+            self.real_paths.learn_from(Arc::clone(snapshots));
+            self.programs = Some(Arc::clone(programs));
+            self.refresh(0);
+        }
+        self
     }
 
     /// Whether it lets every event through.
     #[must_use]
     pub fn is_off(&self) -> bool {
-        self.outcome == Outcome::Any && self.wanted.is_empty()
+        self.outcome == Outcome::Any && self.wanted.is_empty() && !self.drops_harmless
+    }
+
+    /// Finds out again what the path filters mean, if that may have changed since.
+    fn refresh(&mut self, ts_ns: u64) {
+        let has_other_mounts = self.real_paths.refresh();
+        if !has_other_mounts && ts_ns.abs_diff(self.refreshed_ns) < REFRESH_NS {
+            return;
+        }
+        self.refreshed_ns = ts_ns;
+        let Some(root) = self.real_paths.root() else { return };
+        if self.wanted.refresh(self.real_paths.own(), &root)
+            && let Some(programs) = &self.programs
+        {
+            programs.set_places(&self.wanted.filters());
+        }
+        if !self.wanted.unknown().is_empty() {
+            self.real_paths.snapshots().walk(self.wanted.unknown());
+            // The next event looks again.
+            self.refreshed_ns = 0;
+        }
     }
 
     /// Returns the event with the losses of filtered events before it; `None` when it is filtered itself.
     pub fn pass<'a>(&mut self, event: &Event<'a>) -> Option<Event<'a>> {
         let record = event.enter.record;
         let origin = (record.cpu, record.via);
-        if !self.outcome.matches(event.ret()) || !(self.wanted.is_empty() || self.is_wanted(event)) {
+        if !self.outcome.matches(event.ret())
+            || (self.drops_harmless && loses_nothing(event))
+            || !(self.wanted.is_empty() || self.is_wanted(event))
+        {
             if event.lost() > 0 {
                 let unreported_losses = self.unreported_losses.entry(origin).or_default();
                 *unreported_losses = unreported_losses.saturating_add(event.lost());
@@ -60,25 +125,92 @@ impl ResidualFilter {
         self.unreported_losses.values().map(|lost| u64::from(*lost)).sum()
     }
 
-    /// Whether the event passes the filter by path. An unknown or incomplete path could be any path, so it passes,
-    /// unless the kernel did not reach a file either.
+    /// Whether the event passes the filter by path.
     fn is_wanted(&mut self, event: &Event<'_>) -> bool {
-        let segments = &event.enter.segments;
-        let reached_nothing = event.errno().is_some_and(|errno| [libc::EBADF, libc::EFAULT].contains(&errno.into()));
-        let is_cwd = event.enter.record.dfd == libc::AT_FDCWD;
-        let names =
-            [(event.filename(), segments.directory(), is_cwd), (event.new_filename(), segments.new_directory(), true)];
-        names.into_iter().enumerate().any(|(at, (name, directory, is_cwd))| {
-            if at > 0 && name.is_none() {
-                return false;
+        if event.has_pathless_name() {
+            return false;
+        }
+        self.refresh(event.enter.record.ts_ns);
+        self.real_paths.resolve(event);
+        let is_rename = event.call().is_some_and(|call| call.action == Action::Rename);
+        let Self { wanted, real_paths, paths, .. } = self;
+        let root = real_paths.root();
+        let names = [Some(real_paths.name()), is_rename.then(|| real_paths.new_name())];
+        for (at, name) in names.into_iter().enumerate().filter_map(|(at, name)| Some((at, name?))) {
+            if name.is_nowhere() {
+                continue;
             }
-            self.paths.resolve(name, directory, segments.root(), is_cwd);
-            if event.is_request() {
-                self.paths.doubt();
+            let Some(place) = name.place() else {
+                if is_unknown_wanted(wanted, paths, event, at > 0) {
+                    return true;
+                }
+                continue;
+            };
+            let is_directory = || {
+                let Some((root, path)) = root.as_ref().zip(real_paths.new_name().path()) else { return true };
+                look_up(root.as_fd(), path, Follow::Nothing, true).is_ok()
+            };
+            if wanted.has(place, name.path(), real_paths.own())
+                || (is_rename && wanted.is_below(place, real_paths.own(), is_directory))
+            {
+                return true;
             }
-            let (paths, wanted) = (&self.paths, &mut self.wanted);
-            let mut has = |path: Option<&[u8]>| path.is_some_and(|path| wanted.iter_mut().any(|one| one.matches(path)));
-            !paths.is_nowhere() && ((paths.is_cut() && !reached_nothing) || has(paths.path()) || has(paths.host_path()))
-        })
+        }
+        event.file_facts().file.filter(|_| !is_rename).is_some_and(|file| is_linked(wanted, &file, root.as_deref()))
+    }
+}
+
+/// Whether an event whose place is not known passes the filter by path. It could be any place, so it passes, unless the
+/// kernel did not reach a file either. A call that failed is compared by what it said.
+fn is_unknown_wanted(wanted: &mut WantedPlaces, paths: &mut Paths, event: &Event<'_>, is_new: bool) -> bool {
+    let segments = &event.enter.segments;
+    let (name, directory, is_cwd) = if is_new {
+        (event.new_filename(), segments.new_directory(), true)
+    } else {
+        (event.filename(), segments.directory(), event.enter.record.dfd == libc::AT_FDCWD)
+    };
+    paths.resolve(name, directory, segments.root(), is_cwd);
+    if event.is_request() {
+        paths.doubt();
+    }
+    if paths.is_nowhere() {
+        return false;
+    }
+    let errno = event.errno().map(i32::from);
+    match errno {
+        Some(libc::EBADF | libc::EFAULT) => return false,
+        Some(_) if !paths.is_cut() => {}
+        _ => return true,
+    }
+    [paths.path(), paths.host_path()].into_iter().flatten().any(|path| wanted.reads_like(path))
+}
+
+/// Whether the content of a wanted file goes by another of its names.
+fn is_linked(wanted: &WantedPlaces, file: &FileInfo, root: Option<&OwnedFd>) -> bool {
+    let Some(root) = root.filter(|_| file.nlink > 1) else { return false };
+    wanted.paths().any(|path| {
+        let found = look_up(root.as_fd(), path, Follow::Nothing, false).map(fs::File::from);
+        found.is_ok_and(|found| found.metadata().is_ok_and(|it| (it.dev(), it.ino()) == (file.dev(), file.ino)))
+    })
+}
+
+/// Whether a truncation takes no content away: of a device, of a file that it has just made, or of one that is no larger
+/// than what is left.
+fn loses_nothing(event: &Event<'_>) -> bool {
+    if event.action() != Action::Truncate || event.ret().is_none_or(|ret| ret < 0) {
+        return false;
+    }
+    let facts = event.file_facts();
+    let is_created = event.exit.is_some_and(|exit| exit.record.is_created != 0);
+    let is_no_file = facts.file.is_some_and(|file| file.mode & libc::S_IFMT != libc::S_IFREG);
+    let size = facts.file.and_then(|file| file.size);
+    is_created || is_no_file || size.zip(facts.length).is_some_and(|(size, length)| length >= size)
+}
+
+/// Lets the kernel walk the paths once, so that they are in its cache from then on. A file system that does not answer
+/// keeps it waiting.
+pub fn walk_once(paths: &[PathFilter]) {
+    for path in paths.iter().flat_map(|path| [path.path().map(<[u8]>::to_vec), path.glob_beginning()]).flatten() {
+        let _ = fs::metadata(OsStr::from_bytes(&path));
     }
 }

@@ -10,8 +10,10 @@ use std::mem::offset_of;
 use std::ptr;
 
 use crate::error::Malformed;
-use crate::record::segments::Segments;
-pub use crate::skel::types::{cgroup_record, completion_record, enter_record, exit_record, truth_record};
+use crate::record::segments::{Name, Segments};
+pub use crate::skel::types::{
+    cgroup_record, completion_record, enter_record, exit_record, image_record, mounts_record, truth_record,
+};
 use crate::skel::types::{enter_mark, record_kind};
 
 type Result<T> = std::result::Result<T, Malformed>;
@@ -120,6 +122,15 @@ pub struct Cgroup<'a> {
     pub path: &'a [u8],
 }
 
+/// A process that was forked, or that has executed another program.
+#[derive(Debug, Clone, Copy)]
+pub struct ImageReport<'a> {
+    /// The fixed part, borrowed from the run.
+    pub record: &'a image_record,
+    /// The arguments, each followed by a NUL, of a process that executed a program.
+    pub argv: Option<Name<'a>>,
+}
+
 /// A record in the ring.
 #[derive(Debug, Clone, Copy)]
 pub enum Record<'a> {
@@ -131,8 +142,14 @@ pub enum Record<'a> {
     Completion(&'a completion_record),
     /// The path of a cgroup. It belongs to no call.
     Cgroup(Cgroup<'a>),
+    /// A process that was forked. It belongs to no call.
+    Fork(ImageReport<'a>),
+    /// A process that has executed a program. It belongs to no call.
+    Exec(ImageReport<'a>),
     /// What the kernel does for a call.
     Truth(Truth<'a>),
+    /// A mount namespace whose mounts are not known yet. It belongs to no call.
+    Mounts(&'a mounts_record),
 }
 
 /// What the kernel does for a call.
@@ -184,9 +201,17 @@ pub fn parse(bytes: &[u8]) -> Result<Record<'_>> {
             let (record, path) = split_aligned(bytes, "a cgroup record cut short")?;
             Ok(Record::Cgroup(Cgroup { record, path }))
         }
+        Some(record_kind::RECORD_MOUNTS) => {
+            split_aligned(bytes, "a mounts record cut short").map(|(record, _)| Record::Mounts(record))
+        }
         Some(record_kind::RECORD_TRUTH) => {
             let (record, rest) = split_aligned(bytes, "a truth record cut short")?;
             Ok(Record::Truth(Truth { record, segments: Segments::read(rest)? }))
+        }
+        Some(kind @ (record_kind::RECORD_FORK | record_kind::RECORD_EXEC)) => {
+            let (record, rest) = split_aligned(bytes, "an image record cut short")?;
+            let report = ImageReport { record, argv: Segments::read(rest)?.argv() };
+            Ok(if kind == record_kind::RECORD_FORK { Record::Fork(report) } else { Record::Exec(report) })
         }
         _ => Err(Malformed("an unknown kind")),
     }
@@ -231,8 +256,10 @@ pub fn fetch_ahead(run: &[u8], position: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::segments::{Directory, Name, NameStatus, WalkStatus, ancestors};
-    use crate::record::testing::{add_segment, aligned, cgroup, completion, enter, exit, framed, named, truth, walked};
+    use crate::record::segments::{Directory, Name, NameStatus, WalkStatus, images};
+    use crate::record::testing::{
+        add_segment, aligned, cgroup, completion, enter, exit, framed, image, named, reported, truth, walked,
+    };
     use crate::skel::types::{name_status, segment_kind};
 
     fn message(bytes: &[u8]) -> String {
@@ -266,13 +293,28 @@ mod tests {
         assert_eq!((completion.cpu, completion.seq, completion.ret, completion.ts_ns), (3, 77, -2, 900));
         assert_eq!(message(&bytes[..bytes.len() - 1]), "malformed record: a completion record cut short");
         let mut bytes = enter(8, 263, 5);
-        let one = |pid: u32, comm: &[u8; 16]| [pid.to_ne_bytes().as_slice(), comm].concat();
-        let content = [one(12, b"bash\0\0\0\0\0\0\0\0\0\0\0\0"), one(1, b"sixteen bytes ab"), vec![7; 19]].concat();
+        let content = [image(12, 900, 3, b"bash"), image(1, 0, 0, b"sixteen bytes ab"), vec![7; 39]].concat();
         add_segment(&mut bytes, segment_kind::SEGMENT_ANCESTORS.0, 0, &content);
         let bytes = aligned(&bytes);
         let Record::Enter(enter) = parse(&bytes).unwrap() else { panic!("not an enter record") };
-        let found: Vec<_> = ancestors(enter.segments.ancestors()).collect();
-        assert_eq!(found, [(12, b"bash".as_slice()), (1, b"sixteen bytes ab".as_slice())]);
+        let found: Vec<_> = images(enter.segments.ancestors()).collect();
+        let told: Vec<_> = found.iter().map(|image| (image.pid, image.start_ns, image.exec_id, &image.comm)).collect();
+        assert_eq!(told, [(12, 900, 3, b"bash\0\0\0\0\0\0\0\0\0\0\0\0"), (1, 0, 0, b"sixteen bytes ab")]);
+    }
+
+    #[test]
+    fn a_range_of_bytes() {
+        let mut content = [4096_i64.to_ne_bytes(), (-1_i64).to_ne_bytes()].concat();
+        let read = |content: &[u8]| {
+            let mut bytes = enter(8, 285, 5);
+            add_segment(&mut bytes, segment_kind::SEGMENT_RANGE.0, 0, content);
+            let bytes = aligned(&bytes);
+            let Record::Enter(enter) = parse(&bytes).unwrap() else { panic!("not an enter record") };
+            enter.segments.range().map(|range| (range.start, range.length))
+        };
+        assert_eq!(read(&content), Some((4096, -1)));
+        content.pop();
+        assert_eq!(read(&content), None);
     }
 
     #[test]
@@ -284,6 +326,18 @@ mod tests {
         let fixed = size_of::<cgroup_record>();
         assert_eq!(message(&bytes[..fixed - 1]), "malformed record: a cgroup record cut short");
         assert!(matches!(parse(&bytes[..fixed]), Ok(Record::Cgroup(Cgroup { path: b"", .. }))));
+    }
+
+    #[test]
+    fn a_fork_and_an_exec() {
+        let bytes = aligned(&reported(None, &image(8, 5, 2, b"sh"), &image(7, 4, 2, b"sh")));
+        let Record::Fork(fork) = parse(&bytes).unwrap() else { panic!("not a fork") };
+        assert_eq!((fork.record.image.pid, fork.record.parent.pid, fork.argv), (8, 7, None));
+        let bytes = aligned(&reported(Some(b"rm\0-r\0"), &image(8, 5, 3, b"rm"), &image(7, 4, 2, b"sh")));
+        let Record::Exec(exec) = parse(&bytes).unwrap() else { panic!("not an exec") };
+        assert_eq!((exec.record.image.exec_id, exec.record.image.start_ns), (3, 5));
+        assert_eq!(exec.argv, Some(Name { status: NameStatus::Ok, bytes: b"rm\0-r\0" }));
+        assert_eq!(message(&bytes[..size_of::<image_record>() - 1]), "malformed record: an image record cut short");
     }
 
     #[test]

@@ -1,10 +1,9 @@
 //! The segments behind a record: names, their directories, and the exe and argv of the process.
 
-use std::mem::offset_of;
 use std::ptr;
 
 use crate::error::Malformed;
-use crate::skel::types::{ancestor, directory, file_info, name_status, segment, segment_kind, walk_status};
+use crate::skel::types::{directory, file_info, image, name_status, range, segment, segment_kind, walk_status};
 
 type Result<T> = std::result::Result<T, Malformed>;
 
@@ -123,11 +122,13 @@ pub struct Segments<'a> {
     ancestors: Offset,
     root: Offset,
     result: Offset,
+    range: Offset,
     file: Offset,
     replaced: Offset,
     real: Offset,
     new_real: Offset,
     length: Offset,
+    cwd: Offset,
     /// The statuses of all names of the call, combined.
     statuses: u16,
 }
@@ -170,11 +171,13 @@ impl<'a> Segments<'a> {
                 segment_kind::SEGMENT_ANCESTORS => found.ancestors = offset,
                 segment_kind::SEGMENT_ROOT => found.root = walk(offset, length)?,
                 segment_kind::SEGMENT_RESULT => found.result = offset,
+                segment_kind::SEGMENT_RANGE => found.range = offset,
                 segment_kind::SEGMENT_FILE => found.file = offset,
                 segment_kind::SEGMENT_REPLACED => found.replaced = offset,
                 segment_kind::SEGMENT_REAL => found.real = walk(offset, length)?,
                 segment_kind::SEGMENT_NEW_REAL => found.new_real = walk(offset, length)?,
                 segment_kind::SEGMENT_LENGTH => found.length = offset,
+                segment_kind::SEGMENT_CWD => found.cwd = walk(offset, length)?,
                 _ => {}
             }
             at += length.next_multiple_of(SEGMENT_ALIGN);
@@ -316,6 +319,14 @@ impl<'a> Segments<'a> {
         self.content(self.result)?.1.first_chunk().map(|bytes| i64::from_ne_bytes(*bytes))
     }
 
+    /// The range of bytes that the call removes.
+    #[must_use]
+    pub fn range(&self) -> Option<range> {
+        let (start, rest) = self.content(self.range)?.1.split_first_chunk()?;
+        let length = rest.first_chunk()?;
+        Some(range { start: i64::from_ne_bytes(*start), length: i64::from_ne_bytes(*length) })
+    }
+
     /// The file that the call is about.
     #[must_use]
     pub fn file(&self) -> Option<file_info> {
@@ -365,7 +376,13 @@ impl<'a> Segments<'a> {
         self.content(self.length)?.1.first_chunk().map(|bytes| i64::from_ne_bytes(*bytes))
     }
 
-    /// The process's ancestors, in the form that [`ancestors`] reads.
+    /// The working directory of the process.
+    #[must_use]
+    pub fn cwd(&self) -> Option<Directory<'a>> {
+        self.walked(self.cwd)
+    }
+
+    /// The process and its ancestors, in the form that [`images`] reads.
     #[must_use]
     pub fn ancestors(&self) -> &'a [u8] {
         self.content(self.ancestors).map_or(&[], |(_, content)| content)
@@ -386,11 +403,10 @@ fn walk(offset: Offset, length: usize) -> Result<Offset> {
     if length < size_of::<directory>() { Err(Malformed("a directory cut short")) } else { Ok(offset) }
 }
 
-/// Returns the ancestors in a segment's content, each as pid and comm, the parent first.
-pub fn ancestors(content: &[u8]) -> impl Iterator<Item = (u32, &[u8])> + Clone {
-    content.chunks_exact(size_of::<ancestor>()).map(|one| {
-        let (pid, comm) = one.split_at(offset_of!(ancestor, comm));
-        let pid = pid.first_chunk().map_or(0, |pid| u32::from_ne_bytes(*pid));
-        (pid, comm.split(|byte| *byte == 0).next().unwrap_or_default())
+/// Returns the process images in a segment's content: the process, its parent, and so on.
+pub fn images(content: &[u8]) -> impl Iterator<Item = image> + Clone {
+    content.chunks_exact(size_of::<image>()).map(|one| {
+        // SAFETY: the bytes have the size of an image, which consists of integers, for which every bit pattern is valid.
+        unsafe { ptr::read_unaligned(one.as_ptr().cast()) }
     })
 }

@@ -3,7 +3,7 @@
 use std::ptr;
 
 use crate::memory::aligned::AlignedBytes;
-use crate::record::{cgroup_record, completion_record, enter_record, exit_record, truth_record};
+use crate::record::{cgroup_record, completion_record, enter_record, exit_record, image_record, truth_record};
 use crate::skel::types::{self, directory, file_info, name_status, record_kind, segment, segment_kind};
 
 fn bytes_of<T: Copy>(value: &T) -> Vec<u8> {
@@ -81,6 +81,24 @@ pub(crate) fn truth(tid: u32, request: Option<(u32, u64)>, ino: u64) -> Vec<u8> 
 pub(crate) fn cgroup(version: u16, id: u64, is_new: bool, path: &[u8]) -> Vec<u8> {
     let record = cgroup_record { kind: record_kind::RECORD_CGROUP.0, version, is_new: is_new.into(), id };
     [bytes_of(&record).as_slice(), path].concat()
+}
+
+/// Returns a process image as it lies in a segment.
+pub(crate) fn image(pid: u32, start_ns: u64, exec_id: u64, comm: &[u8]) -> Vec<u8> {
+    let mut image = types::image { pid, start_ns, exec_id, ..Default::default() };
+    image.comm[..comm.len()].copy_from_slice(comm);
+    bytes_of(&image)
+}
+
+/// Returns the record of an exec with these arguments, or of a fork without any.
+pub(crate) fn reported(argv: Option<&[u8]>, image: &[u8], parent: &[u8]) -> Vec<u8> {
+    let kind = if argv.is_some() { record_kind::RECORD_EXEC } else { record_kind::RECORD_FORK };
+    let fixed = bytes_of(&image_record { kind: kind.0, ts_ns: 900, ..Default::default() });
+    let mut record = [&fixed[..16], image, parent].concat();
+    if let Some(argv) = argv {
+        add_segment(&mut record, segment_kind::SEGMENT_ARGV.0, name_status::NAME_OK.0, argv);
+    }
+    record
 }
 
 /// Returns a copy that is aligned as in a chunk.

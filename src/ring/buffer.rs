@@ -30,8 +30,16 @@ pub struct Run {
     pub end: u64,
     /// The number of events (enter records).
     pub events: u32,
-    /// The number of cgroup records.
-    pub cgroups: u32,
+    /// The number of records that are reports, not parts of calls.
+    pub reports: u32,
+}
+
+/// Whether records of this kind belong to no call.
+fn is_report(kind: u32) -> bool {
+    matches!(
+        record_kind(kind),
+        record_kind::RECORD_CGROUP | record_kind::RECORD_MOUNTS | record_kind::RECORD_FORK | record_kind::RECORD_EXEC
+    )
 }
 
 /// Finds the committed records between two positions, at most `max_bytes`. Stops at a record that is still being
@@ -45,7 +53,7 @@ pub fn scan(data: &[AtomicU32], consumer: u64, producer: u64, max_bytes: usize) 
         return Err(Malformed("a position beyond what the ring holds").into());
     }
     let word = |position: u64| &data[(position / 4) as usize & (data.len() - 1)];
-    let mut run = Run { end: consumer, events: 0, cgroups: 0 };
+    let mut run = Run { end: consumer, events: 0, reports: 0 };
     while run.end < producer {
         let header = word(run.end).load(Ordering::Acquire);
         if header & BUSY != 0 {
@@ -61,7 +69,7 @@ pub fn scan(data: &[AtomicU32], consumer: u64, producer: u64, max_bytes: usize) 
         if header & DISCARDED == 0 {
             let kind = word(run.end + HEADER_BYTES as u64).load(Ordering::Relaxed);
             run.events += u32::from(kind == record_kind::RECORD_ENTER.0);
-            run.cgroups += u32::from(kind == record_kind::RECORD_CGROUP.0);
+            run.reports += u32::from(is_report(kind));
         }
         run.end += span;
     }
@@ -177,7 +185,7 @@ impl Ring {
             }
             self.copy(position, run.end, &mut chunk.bytes).map_err(Error::memory("copy records out of the ring"))?;
             chunk.events += run.events;
-            chunk.cgroups += run.cgroups;
+            chunk.reports += run.reports;
             position = run.end;
             self.consumer_position().store(position, Ordering::Release);
             // The kernel wakes us only if it sees that we had caught up with the record it commits. So our store must
@@ -206,27 +214,27 @@ mod tests {
     #[test]
     fn scans_up_to_the_producer_and_counts_enter_records() {
         let data = ring(&[8, 0, 1, 7, 8, 0, 2, 7, 8 | DISCARDED, 0, 1, 7, 8, 0, 1, 7], 16);
-        assert_eq!(scan(&data, 0, 48, 1 << 16).unwrap(), Run { end: 48, events: 1, cgroups: 0 });
-        assert_eq!(scan(&data, 0, 64, 1 << 16).unwrap(), Run { end: 64, events: 2, cgroups: 0 });
-        assert_eq!(scan(&data, 0, 64, 40).unwrap(), Run { end: 32, events: 1, cgroups: 0 });
+        assert_eq!(scan(&data, 0, 48, 1 << 16).unwrap(), Run { end: 48, events: 1, reports: 0 });
+        assert_eq!(scan(&data, 0, 64, 1 << 16).unwrap(), Run { end: 64, events: 2, reports: 0 });
+        assert_eq!(scan(&data, 0, 64, 40).unwrap(), Run { end: 32, events: 1, reports: 0 });
     }
 
     #[test]
     fn counts_cgroup_records_and_events() {
         let data = ring(&[8, 0, 4, 7, 8, 0, 1, 7, 8 | DISCARDED, 0, 4, 7, 8, 0, 4, 7], 16);
-        assert_eq!(scan(&data, 0, 64, 1 << 16).unwrap(), Run { end: 64, events: 1, cgroups: 2 });
+        assert_eq!(scan(&data, 0, 64, 1 << 16).unwrap(), Run { end: 64, events: 1, reports: 2 });
     }
 
     #[test]
     fn stops_at_a_record_that_is_being_written() {
         let data = ring(&[8, 0, 1, 7, 8 | BUSY, 0, 1, 7], 16);
-        assert_eq!(scan(&data, 0, 32, 1 << 16).unwrap(), Run { end: 16, events: 1, cgroups: 0 });
+        assert_eq!(scan(&data, 0, 32, 1 << 16).unwrap(), Run { end: 16, events: 1, reports: 0 });
     }
 
     #[test]
     fn wraps() {
         let data = ring(&[1, 7, 0, 0, 0, 0, 12, 0], 8);
-        assert_eq!(scan(&data, 24, 48, 1 << 16).unwrap(), Run { end: 48, events: 1, cgroups: 0 });
+        assert_eq!(scan(&data, 24, 48, 1 << 16).unwrap(), Run { end: 48, events: 1, reports: 0 });
     }
 
     #[test]

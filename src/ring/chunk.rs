@@ -12,8 +12,8 @@ pub struct Chunk {
     pub bytes: AlignedBytes,
     /// The number of events among the records.
     pub events: u32,
-    /// The number of cgroup records, which the drain thread looks at.
-    pub cgroups: u32,
+    /// The number of reports, which the drain thread looks at.
+    pub reports: u32,
     /// The offset from the records' clock to Unix time.
     pub offset_ns: i64,
 }

@@ -12,7 +12,9 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::cgroup::reports::CgroupReports;
 use crate::error::{Error, Result};
+use crate::lineage::processes::Processes;
 use crate::memory::{reserve, touch_thread_locals, with_capacity};
+use crate::mounts::snapshots::Snapshots;
 use crate::ring::broker_lease::BrokerLease;
 use crate::ring::buffer::{Drained, Ring};
 use crate::ring::chunk::Chunk;
@@ -36,6 +38,28 @@ const STREAK: u32 = 4;
 /// it or the whole machine is preempted.
 const STUCK: Duration = Duration::from_secs(1);
 
+/// Those who take the records that belong to no call.
+#[derive(Debug, Default)]
+pub struct Reports {
+    /// Takes the paths of cgroups.
+    pub cgroups: Arc<CgroupReports>,
+    /// Takes mount namespaces.
+    pub mounts: Arc<Snapshots>,
+    /// Takes forks and execs.
+    pub processes: Option<Arc<Processes>>,
+}
+
+impl Reports {
+    /// Hands out the reports among a run's records. Returns true when the run has no others.
+    fn keep(&self, run: &[u8]) -> bool {
+        if let Some(processes) = &self.processes {
+            processes.keep(run);
+        }
+        self.mounts.keep(run);
+        self.cgroups.keep(run)
+    }
+}
+
 /// A running drain thread.
 #[derive(Debug)]
 pub struct Drain {
@@ -45,17 +69,12 @@ pub struct Drain {
 }
 
 impl Drain {
-    /// Starts the thread. Cgroup records go to `reports`. If a broker's `lease` ends, the thread ends too.
+    /// Starts the thread. Records that belong to no call go to `reports`. If a broker's `lease` ends, the thread ends too.
     ///
     /// # Errors
     ///
     /// [`Error::Os`] when no descriptor or thread is left.
-    pub fn start(
-        ring: Ring,
-        queue: Arc<Queue>,
-        reports: Arc<CgroupReports>,
-        lease: Option<BrokerLease>,
-    ) -> Result<Self> {
+    pub fn start(ring: Ring, queue: Arc<Queue>, reports: Reports, lease: Option<BrokerLease>) -> Result<Self> {
         let control = Arc::new(Control::new(ring.written())?);
         let worker = Worker {
             ring,
@@ -114,7 +133,7 @@ struct Worker {
     ring: Ring,
     queue: Arc<Queue>,
     control: Arc<Control>,
-    reports: Arc<CgroupReports>,
+    reports: Reports,
     clock: Clock,
     lease: Option<BrokerLease>,
     /// The time since which a reader has waited for records behind one that is still being written, or for which there
@@ -260,9 +279,9 @@ impl Worker {
         Ok(Some((Some(chunk), drained)))
     }
 
-    /// Hands the chunk's cgroup records to the reports. `None` when it has no others, so that no reader wakes for it.
+    /// Takes the reports out of the chunk. `None` when it has no other records, so that no reader wakes for it.
     fn report(&self, chunk: Chunk) -> Option<Chunk> {
-        if chunk.cgroups > 0 && self.reports.keep(&chunk.bytes) {
+        if chunk.reports > 0 && self.reports.keep(&chunk.bytes) {
             self.queue.give_spare(chunk);
             return None;
         }
@@ -333,7 +352,7 @@ mod tests {
         fn drain(&self) -> (Drain, Arc<Queue>) {
             let queue = Arc::new(Queue::new(1 << 20).unwrap());
             let ring = Ring::new(self.file.try_clone().unwrap().into(), RING_BYTES).unwrap();
-            (Drain::start(ring, Arc::clone(&queue), Arc::default(), None).unwrap(), queue)
+            (Drain::start(ring, Arc::clone(&queue), Reports::default(), None).unwrap(), queue)
         }
     }
 

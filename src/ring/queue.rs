@@ -125,7 +125,7 @@ impl Queue {
     pub fn give_spare(&self, mut chunk: Chunk) {
         chunk.bytes.clear();
         chunk.events = 0;
-        chunk.cgroups = 0;
+        chunk.reports = 0;
         // Beyond the bound it is freed.
         let _ = self.spare.0.try_send(chunk);
     }

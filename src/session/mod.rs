@@ -11,18 +11,21 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use crate::cgroup::reports::CgroupReports;
 use crate::config::Config;
 use crate::error::Result;
+use crate::fields;
+use crate::lineage::processes::Processes;
 use crate::load;
 use crate::load::attach::Attached;
 use crate::load::coverage::HookCoverage;
 use crate::load::loaded::Loaded;
+use crate::mounts::snapshots::Snapshots;
 use crate::read::counters::ReaderCounters;
-use crate::read::residual_filter::ResidualFilter;
+use crate::read::residual_filter::{ResidualFilter, walk_once};
 use crate::read::{Reader, waiting};
 use crate::ring::broker_lease::{BrokerLease, EndReason};
 use crate::ring::buffer::Ring;
 use crate::ring::control::Control;
 use crate::ring::counters::{KernelCounters, Totals};
-use crate::ring::drain::Drain;
+use crate::ring::drain::{Drain, Reports};
 use crate::ring::queue::Queue;
 use crate::session::ledger::Ledger;
 use crate::sys::close_on_fork::{CloseOnForkFd, generation};
@@ -52,6 +55,8 @@ pub struct Session {
     counters: Arc<KernelCounters>,
     reader_counters: Arc<ReaderCounters>,
     reports: Arc<CgroupReports>,
+    mounts: Arc<Snapshots>,
+    processes: Option<Arc<Processes>>,
     running: Mutex<Option<Running>>,
     last: OnceLock<Final>,
     generation: u64,
@@ -77,15 +82,28 @@ impl Session {
     /// [`crate::error::Error::Os`] when descriptors, memory or threads run out.
     pub fn start(loaded: Loaded, config: &Config, broker: Option<OwnedFd>) -> Result<(Self, Reader)> {
         let queue = Arc::new(Queue::new(config.queue_bytes)?);
-        let counters = Arc::new(KernelCounters::new(&loaded.counters, &loaded.switch, loaded.slots)?);
+        let counters = Arc::new(KernelCounters::new(&loaded.counters, &loaded.live, loaded.slots)?);
         let ring = Ring::new(loaded.ring, loaded.ring_bytes)?;
         let Attached { links, programs, coverage } = loaded.attached;
         let end = EndReason::default();
         let lease = broker.map(|socket| BrokerLease::new(socket, Arc::clone(&counters), Arc::clone(&end)));
         let reports = Arc::new(CgroupReports::default());
-        let drain = Drain::start(ring, Arc::clone(&queue), Arc::clone(&reports), lease.transpose()?)?;
+        let mounts = Snapshots::new();
+        let processes = config.fields.any(&fields::LINEAGE).then(|| {
+            let counters = Arc::clone(&counters);
+            Arc::new(Processes::new(move || counters.lost_processes()))
+        });
+        let reporting =
+            Reports { cgroups: Arc::clone(&reports), mounts: Arc::clone(&mounts), processes: processes.clone() };
+        let drain = Drain::start(ring, Arc::clone(&queue), reporting, lease.transpose()?)?;
+        if let Some(processes) = &processes {
+            processes.scan();
+        }
         let reader_counters = Arc::new(ReaderCounters::default());
-        let residual_filter = ResidualFilter::new(config.filters.outcome(), config.filters.paths().to_vec());
+        walk_once(config.filters.paths());
+        let residual_filter = ResidualFilter::new(config.filters.outcome(), config.filters.paths().to_vec())
+            .without_harmless(config.drops_harmless())
+            .informing(&counters, &mounts);
         let reader = Reader::new(Arc::clone(&queue), Arc::clone(&reader_counters), residual_filter);
         let session = Self {
             queue,
@@ -93,6 +111,8 @@ impl Session {
             counters,
             reader_counters,
             reports,
+            mounts,
+            processes,
             running: Mutex::new(Some(Running { links, programs, drain })),
             last: OnceLock::new(),
             generation: generation(),
@@ -138,6 +158,12 @@ impl Session {
         Arc::clone(&self.reports)
     }
 
+    /// What processes run, if the fields ask for it.
+    #[must_use]
+    pub fn processes(&self) -> Option<Arc<Processes>> {
+        self.processes.clone()
+    }
+
     /// Returns what the session sees. That is nothing once the broker is gone.
     #[must_use]
     pub fn coverage(&self) -> Vec<HookCoverage> {
@@ -148,6 +174,12 @@ impl Session {
             }
         }
         coverage
+    }
+
+    /// The mounts of the namespaces in which events happened.
+    #[must_use]
+    pub fn mounts(&self) -> Arc<Snapshots> {
+        Arc::clone(&self.mounts)
     }
 
     fn lock_running(&self) -> MutexGuard<'_, Option<Running>> {
@@ -172,6 +204,7 @@ impl Session {
             // Must precede `finish`, at which a broker learns of the end and closes the programs.
             let missed = missed(&programs);
             drain.finish();
+            self.mounts.close();
             let last = Final { totals: self.counters.totals(), missed };
             // This is the only set: `running` is taken once.
             let _ = self.last.set(last);
@@ -212,6 +245,7 @@ impl Session {
             tail_lost: totals.tail_lost + unreported_losses,
             unfollowed: totals.unfollowed,
             lost_cgroups: totals.lost_cgroups + self.reports.dropped(),
+            lost_processes: totals.lost_processes + self.processes.as_ref().map_or(0, |processes| processes.dropped()),
             lost_truths: totals.lost_truths + read.lost_truths.load(Ordering::Relaxed),
         }
     }

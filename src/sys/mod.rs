@@ -1,6 +1,7 @@
 //! Wrappers of kernel interfaces. They know nothing of rawtp's own types.
 //!
 //! * `bpf`: loads programs, and attaches those of raw tracepoints
+//! * `cached_path`: looks up paths in the kernel's cache
 //! * `close_on_fork`: descriptors that the child of a fork closes
 //! * `errno`: names of errors
 //! * `fd`: owns descriptors
@@ -9,10 +10,13 @@
 //! * `membarrier`: waits for programs that are running
 //! * `meters`: programs' fdinfo, opened for another process
 //! * `mmap`: shared mappings of BPF maps
+//! * `process`: the processes that `/proc` shows, and whether one exists
 //! * `signals`: blocks signals while a thread loads programs
 //! * `tracepoint`: attaches programs to classic tracepoints
+//! * `users`: names of users
 
 pub mod bpf;
+pub mod cached_path;
 pub mod close_on_fork;
 pub mod errno;
 pub mod fd;
@@ -21,5 +25,7 @@ pub mod kprobe;
 pub mod membarrier;
 pub mod meters;
 pub mod mmap;
+pub mod process;
 pub mod signals;
 pub mod tracepoint;
+pub mod users;

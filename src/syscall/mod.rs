@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use syscalls::{aarch64, arm, x86, x86_64};
 
-use crate::skel::types::{self, call, call_condition, call_trait, request_call};
+use crate::skel::types::{self, call, call_condition, call_trait, fallocate_mode, ioctl_command, request_call};
 
 /// A system call table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,7 @@ const X32_BIT: u32 = 1 << 30;
 const NUMBERS: u32 = 600;
 
 /// A bound on the tables in the BPF programs (`SYSCALLS_MAX`).
-const TABLE: usize = 512;
+const TABLE: usize = 1024;
 
 impl Abi {
     /// All tables.
@@ -105,6 +105,12 @@ pub enum Action {
     Rename,
     /// The call removes the content of a file, or its end.
     Truncate,
+    /// The call makes a hole in a file. Its size stays.
+    Punch,
+    /// The call replaces a part of a file's content by zeros.
+    Zero,
+    /// The call takes a part out of a file and moves the rest up.
+    Collapse,
 }
 
 impl Action {
@@ -116,6 +122,9 @@ impl Action {
             Self::Rmdir => "rmdir",
             Self::Rename => "rename",
             Self::Truncate => "truncate",
+            Self::Punch => "punch",
+            Self::Zero => "zero",
+            Self::Collapse => "collapse",
         }
     }
 }
@@ -129,6 +138,43 @@ pub struct Call {
     pub action: Action,
     /// The positions of its arguments, for the BPF programs.
     pub shape: call,
+}
+
+impl Call {
+    /// Returns the action of a call with these flags.
+    #[must_use]
+    pub fn action_of(&self, flags: u32) -> Action {
+        match call_condition(self.shape.condition.into()) {
+            call_condition::CALL_FALLOCATE => action_of_mode(flags),
+            call_condition::CALL_IOCTL => action_of_command(flags),
+            _ if self.action == Action::Delete && flags & libc::AT_REMOVEDIR as u32 != 0 => Action::Rmdir,
+            _ => self.action,
+        }
+    }
+}
+
+/// Returns the action of fallocate(2). The kernel refuses more than one of these modes.
+fn action_of_mode(mode: u32) -> Action {
+    let has = |one: fallocate_mode| mode & one.0 != 0;
+    match () {
+        () if has(fallocate_mode::FALLOC_FL_PUNCH_HOLE) => Action::Punch,
+        () if has(fallocate_mode::FALLOC_FL_COLLAPSE_RANGE) => Action::Collapse,
+        () => Action::Zero,
+    }
+}
+
+/// Returns the action of ioctl(2).
+fn action_of_command(command: u32) -> Action {
+    match ioctl_command(command) {
+        ioctl_command::BTRFS_IOC_SNAP_DESTROY | ioctl_command::BTRFS_IOC_SNAP_DESTROY_V2 => Action::Delete,
+        ioctl_command::FS_IOC_UNRESVSP
+        | ioctl_command::FS_IOC_UNRESVSP64
+        | ioctl_command::FS_IOC_UNRESVSP_32
+        | ioctl_command::FS_IOC_UNRESVSP64_32 => Action::Punch,
+        ioctl_command::FS_IOC_ZERO_RANGE | ioctl_command::FS_IOC_ZERO_RANGE_32 => Action::Zero,
+        // The others set the file's size.
+        _ => Action::Truncate,
+    }
 }
 
 impl PartialEq for Call {
@@ -145,8 +191,14 @@ const fn watched(name: &'static str, action: Action, condition: call_condition, 
 
 /// A call that opens the file and returns its descriptor.
 const fn opening(mut opened: Call) -> Call {
-    opened.shape.traits = call_trait::CALL_OPENS.0 as u8;
+    opened.shape.traits = (call_trait::CALL_OPENS.0 | call_trait::CALL_FOLLOWS.0) as u8;
     opened
+}
+
+/// A call that follows a symbolic link as the last component of its name.
+const fn following(mut call: Call) -> Call {
+    call.shape.traits |= call_trait::CALL_FOLLOWS.0 as u8;
+    call
 }
 
 /// A call with the file's new size as its argument at `length`.
@@ -159,16 +211,25 @@ const fn sizing(mut sized: Call, length: u8) -> Call {
 /// odd number.
 const fn sizing_in_halves(mut sized: Call) -> Call {
     sized.shape.length = if cfg!(target_arch = "x86_64") { 2 } else { 3 };
-    sized.shape.traits = call_trait::CALL_SPLITS_LENGTH.0 as u8;
+    sized.shape.traits |= call_trait::CALL_SPLITS_LENGTH.0 as u8;
     sized
 }
 
-/// Every call that can be watched: unlink(2), rmdir(2), rename(2), truncate(2), open(2), openat2(2).
+/// A call whose name, or descriptor, leads to no path.
+const fn pathless(mut call: Call) -> Call {
+    call.shape.traits |= call_trait::CALL_PATHLESS.0 as u8;
+    call
+}
+
+/// Every call that can be watched: unlink(2), rmdir(2), rename(2), truncate(2), open(2), openat2(2),
+/// `open_by_handle_at(2)`, fallocate(2), `ioctl_btrfs(2)`, `mq_unlink(2)`.
 pub const CALLS: &[Call] = {
     use Action::{Delete, Rename, Rmdir, Truncate};
     const ALWAYS: call_condition = call_condition::CALL_ALWAYS;
     const O_TRUNC: call_condition = call_condition::CALL_O_TRUNC;
     const HOW: call_condition = call_condition::CALL_HOW_O_TRUNC;
+    const FALLOCATE: call_condition = call_condition::CALL_FALLOCATE;
+    const IOCTL: call_condition = call_condition::CALL_IOCTL;
     &[
         watched("unlink", Delete, ALWAYS, [0, 1, 0, 0, 0]),
         watched("unlinkat", Delete, ALWAYS, [1, 2, 3, 0, 0]),
@@ -176,14 +237,21 @@ pub const CALLS: &[Call] = {
         watched("rename", Rename, ALWAYS, [0, 1, 0, 0, 2]),
         watched("renameat", Rename, ALWAYS, [1, 2, 0, 3, 4]),
         watched("renameat2", Rename, ALWAYS, [1, 2, 5, 3, 4]),
-        sizing(watched("truncate", Truncate, ALWAYS, [0, 1, 0, 0, 0]), 2),
-        sizing_in_halves(watched("truncate64", Truncate, ALWAYS, [0, 1, 0, 0, 0])),
+        following(sizing(watched("truncate", Truncate, ALWAYS, [0, 1, 0, 0, 0]), 2)),
+        following(sizing_in_halves(watched("truncate64", Truncate, ALWAYS, [0, 1, 0, 0, 0]))),
         sizing(watched("ftruncate", Truncate, ALWAYS, [1, 0, 0, 0, 0]), 2),
         sizing_in_halves(watched("ftruncate64", Truncate, ALWAYS, [1, 0, 0, 0, 0])),
         opening(watched("open", Truncate, O_TRUNC, [0, 1, 2, 0, 0])),
         opening(watched("openat", Truncate, O_TRUNC, [1, 2, 3, 0, 0])),
         opening(watched("openat2", Truncate, HOW, [1, 2, 3, 0, 0])),
         opening(watched("creat", Truncate, ALWAYS, [0, 1, 0, 0, 0])),
+        // A handle is no name, and the descriptor only says in which file system it is.
+        pathless(opening(watched("open_by_handle_at", Truncate, O_TRUNC, [1, 0, 3, 0, 0]))),
+        // The flags decide about the action of the next two.
+        watched("fallocate", Action::Punch, FALLOCATE, [1, 0, 2, 0, 0]),
+        watched("ioctl", Delete, IOCTL, [1, 0, 2, 0, 0]),
+        // The name of a queue, whose file system need not be mounted anywhere.
+        pathless(watched("mq_unlink", Delete, ALWAYS, [0, 1, 0, 0, 0])),
     ]
 };
 
@@ -193,10 +261,25 @@ pub const DELETE: &[&str] = &["unlink", "unlinkat", "rmdir"];
 pub const RENAME: &[&str] = &["rename", "renameat", "renameat2"];
 /// The calls that delete content. Those with 64 in the name exist only in 32-bit tables.
 pub const TRUNCATE: &[&str] =
-    &["truncate", "truncate64", "ftruncate", "ftruncate64", "open", "openat", "openat2", "creat"];
+    &["truncate", "truncate64", "ftruncate", "ftruncate64", "open", "openat", "openat2", "creat", "open_by_handle_at"];
+/// All calls, because each of them makes names or content go. They are the default of the command line.
+pub const LOSS: &[&str] = &{
+    let mut names = [""; CALLS.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[at] = CALLS[at].name;
+        at += 1;
+    }
+    names
+};
 
 /// The groups of calls, by their names.
-pub const GROUPS: &[(&str, &[&str])] = &[("delete", DELETE), ("rename", RENAME), ("truncate", TRUNCATE)];
+pub const GROUPS: &[(&str, &[&str])] =
+    &[("delete", DELETE), ("rename", RENAME), ("truncate", TRUNCATE), ("loss", LOSS)];
+
+/// The calls that change what paths lead to in a mount namespace, or change the namespace: mount(2), umount(2),
+/// `move_mount(2)`, `pivot_root(2)`, unshare(2), setns(2). They are no events.
+pub const MOUNTING: &[&str] = &["mount", "umount2", "move_mount", "pivot_root", "unshare", "setns"];
 
 /// Finds a call that can be watched by its name.
 #[must_use]
@@ -207,12 +290,30 @@ pub fn by_name(name: &str) -> Option<&'static Call> {
 /// Returns the call's numbers on this machine, in the native and the 32-bit table.
 #[must_use]
 pub fn numbers(call: &Call) -> [Option<u32>; 2] {
-    [Abi::NATIVE, Abi::COMPAT].map(|abi| abi.number(call.name))
+    numbers_of(call.name)
+}
+
+/// Returns the numbers of a call of this name, in the native and the 32-bit table.
+#[must_use]
+pub fn numbers_of(name: &str) -> [Option<u32>; 2] {
+    [Abi::NATIVE, Abi::COMPAT].map(|abi| abi.number(name))
+}
+
+/// The number of x32's own ioctl without its bit (`arch/x86/entry/syscalls/syscall_64.tbl`).
+const X32_IOCTL: u32 = 514;
+
+/// Returns the places of the call in the two tables of the BPF programs, each as table and index. x32 shares the native
+/// table, in which its ioctl has a number of its own.
+pub fn places(call: &Call) -> impl Iterator<Item = (usize, usize)> {
+    let [native, compat] = numbers(call);
+    let x32 = (cfg!(target_arch = "x86_64") && call.name == "ioctl").then_some(X32_IOCTL);
+    [(0, native), (0, x32), (1, compat)].into_iter().filter_map(|(table, nr)| Some((table, nr? as usize)))
 }
 
 /// The `io_uring` requests that can be watched: opcode (`include/uapi/linux/io_uring.h`), the call that does the same,
 /// and the condition.
 const REQUESTS: &[(usize, &str, call_condition)] = &[
+    (17, "fallocate", call_condition::CALL_FALLOCATE),
     (18, "openat", call_condition::CALL_O_TRUNC),
     // The kernel has already copied its structure when the request is seen.
     (28, "openat2", call_condition::CALL_O_TRUNC),
@@ -234,15 +335,13 @@ pub fn requests(call: &Call) -> impl Iterator<Item = (usize, request_call)> {
 pub fn of_record(abi: u32, nr: u32) -> Option<&'static Call> {
     static TABLES: OnceLock<[Vec<Option<&'static Call>>; 2]> = OnceLock::new();
     let tables = TABLES.get_or_init(|| {
-        [0, 1].map(|table| {
-            let mut calls = vec![None; TABLE];
-            for call in CALLS {
-                if let Some(nr) = numbers(call)[table] {
-                    calls[nr as usize] = Some(call);
-                }
+        let mut tables = [vec![None; TABLE], vec![None; TABLE]];
+        for call in CALLS {
+            for (table, nr) in places(call) {
+                tables[table][nr] = Some(call);
             }
-            calls
-        })
+        }
+        tables
     });
     *tables[usize::from(abi == types::abi::ABI_COMPAT.0)].get(nr as usize)?
 }
@@ -284,8 +383,36 @@ mod tests {
             }
         }
         assert_eq!(of_record(0, u32::MAX), None);
-        let groups = [DELETE, RENAME, TRUNCATE].concat();
+        let groups = [DELETE, RENAME, TRUNCATE, &["fallocate", "ioctl", "mq_unlink"]].concat();
+        assert_eq!(groups, LOSS);
         assert!(groups.iter().all(|name| by_name(name).is_some()));
-        assert_eq!(groups.len(), CALLS.len());
+    }
+
+    #[test]
+    fn x32_has_an_ioctl_of_its_own() {
+        let found = of_record(types::abi::ABI_X32.0, X32_IOCTL).map(|call| call.name);
+        assert_eq!(found, cfg!(target_arch = "x86_64").then_some("ioctl"));
+    }
+
+    #[test]
+    fn the_flags_decide_about_the_action() {
+        let action = |name, flags| by_name(name).unwrap().action_of(flags).as_str();
+        // include/uapi/linux/falloc.h; FALLOC_FL_KEEP_SIZE is 1.
+        let modes = [(3, "punch"), (8, "collapse"), (0x10, "zero"), (0x11, "zero"), (0x80, "zero")];
+        assert!(modes.iter().all(|(mode, word)| action("fallocate", *mode) == *word));
+        let commands = [
+            (0x5000_940f, "delete"),
+            (0x5000_943f, "delete"),
+            (0x4030_5829, "punch"),
+            (0x402c_582b, "punch"),
+            (0x4030_5839, "zero"),
+            (0x402c_5839, "zero"),
+            (0x4030_580b, "truncate"),
+        ];
+        assert!(commands.iter().all(|(command, word)| action("ioctl", *command) == *word));
+        let removes_directory = libc::AT_REMOVEDIR as u32;
+        assert_eq!(["unlinkat", "mq_unlink", "renameat2"].map(|name| action(name, 0)), ["delete", "delete", "rename"]);
+        assert_eq!(action("unlinkat", removes_directory), "rmdir");
+        assert_eq!(action("open_by_handle_at", removes_directory), "truncate");
     }
 }

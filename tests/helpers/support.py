@@ -151,7 +151,7 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
 def hook_refusal(hook: Literal["raw_tp", "tracepoint"]) -> str | None:
     """Why this kernel has no such hook for all calls; ``None`` when it has."""
     try:
-        rawtp.Tracer(rawtp.DELETE + rawtp.RENAME + rawtp.TRUNCATE, hook=hook, pid=1).close()
+        rawtp.Tracer(rawtp.LOSS, hook=hook, pid=1).close()
     except rawtp.UnsupportedKernelError as error:
         if not str(error).startswith('hook="tracepoint" needs a kernel with bpf_task_pt_regs, '):
             raise

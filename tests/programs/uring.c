@@ -21,6 +21,7 @@
 /* Those that the headers may be too old for. */
 enum {
 	NOP = 0,
+	FALLOCATE = 17,
 	READ = 22,
 	OPENAT = 18,
 	OPENAT2 = 28,
@@ -217,6 +218,11 @@ int main(int argc, char **argv)
 	show(submit(request(OPENAT2, AT_FDCWD, "a", sizeof(keeps), &keeps, 0), 1));
 	show(submit(request(OPENAT2, AT_FDCWD, "a", sizeof(how), &how, 0), 1));
 	show(submit(request(FTRUNCATE, fd, NULL, 0, NULL, 0), 1));
+	/* The length is where a name would be, and the mode where its length would be. */
+	show(submit(request(FALLOCATE, fd, (char *)8192, 0x03, (void *)4096, 0), 1));
+	show(submit(request(FALLOCATE, fd, (char *)8192, 0x01, (void *)4096, 0), 1));
+	show(submit(request(OPENAT, AT_FDCWD, "a", 0, NULL, O_PATH | O_TRUNC), 1));
+	show(submit(request(OPENAT, AT_FDCWD, "a", 0600, NULL, O_CREAT | O_EXCL | O_WRONLY | O_TRUNC), 1));
 	make("c");
 	show(submit(request(RENAMEAT, AT_FDCWD, "a", AT_FDCWD, "c", 1), 1));
 	show(submit(request(RENAMEAT, AT_FDCWD, "a", AT_FDCWD, "c", 0), 1));

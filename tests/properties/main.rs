@@ -5,6 +5,7 @@
 mod btf;
 mod cgroup;
 mod glob;
+mod lineage;
 mod path;
 mod record;
 mod ring;

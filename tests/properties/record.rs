@@ -18,7 +18,7 @@ type Written = (u16, u16, Vec<u8>);
 
 /// Makes segments of known and unknown kinds. Their content is never shorter than the header of a directory.
 fn written() -> impl Strategy<Value = Written> {
-    (0..16_u16, 0..6_u16, vec(any::<u8>(), size_of::<directory>()..80), any::<u32>()).prop_map(
+    (0..18_u16, 0..6_u16, vec(any::<u8>(), size_of::<directory>()..80), any::<u32>()).prop_map(
         |(kind, status, mut content, above)| {
             let names = (content.len() - size_of::<directory>()) as u32;
             let at = offset_of!(directory, above_bytes);
@@ -86,6 +86,7 @@ fn expected(segments: &[Written]) -> Told<'_> {
         segment_kind::SEGMENT_NEW_DIRECTORY,
         segment_kind::SEGMENT_EXE,
         segment_kind::SEGMENT_ROOT,
+        segment_kind::SEGMENT_CWD,
     ];
     let ancestors = last(segment_kind::SEGMENT_ANCESTORS).map_or(b"".as_slice(), |(_, _, content)| content);
     let result = last(segment_kind::SEGMENT_RESULT).and_then(|(_, _, content)| content.first_chunk());
@@ -93,12 +94,12 @@ fn expected(segments: &[Written]) -> Told<'_> {
     (names.map(|kind| last(kind).map(name)), directories.map(|kind| last(kind).map(walk)), ancestors, result)
 }
 
-/// The values of segments: names, directories, ancestors and a result.
-type Told<'a> = ([Option<Name<'a>>; 3], [Option<Directory<'a>>; 4], &'a [u8], Option<i64>);
+/// What segments tell: names, directories, ancestors, a result.
+type Told<'a> = ([Option<Name<'a>>; 3], [Option<Directory<'a>>; 5], &'a [u8], Option<i64>);
 
 fn told<'a>(segments: &Segments<'a>) -> Told<'a> {
     let names = [segments.filename(), segments.new_filename(), segments.argv()];
-    let directories = [segments.directory(), segments.new_directory(), segments.exe(), segments.root()];
+    let directories = [segments.directory(), segments.new_directory(), segments.exe(), segments.root(), segments.cwd()];
     (names, directories, segments.ancestors(), segments.result())
 }
 

@@ -101,14 +101,14 @@ proptest! {
     ) {
         let records = fitting(records, WORDS);
         let (data, producer) = laid(&records, start * 8, WORDS);
-        let mut expected = Run { end: start * 8, events: 0, cgroups: 0 };
+        let mut expected = Run { end: start * 8, events: 0, reports: 0 };
         for record in records.iter().take_while(|record| record.flags != BUSY) {
             if expected.end + record.span() - start * 8 > max_bytes as u64 {
                 break;
             }
             expected.end += record.span();
             expected.events += record.is_of(1);
-            expected.cgroups += record.is_of(4);
+            expected.reports += record.is_of(4) + record.is_of(8) + record.is_of(9);
         }
         prop_assert_eq!(sound(scan(&atomics(&data), start * 8, producer, max_bytes))?, expected);
     }
@@ -148,7 +148,7 @@ proptest! {
         let mut chunk = Chunk { bytes: AlignedBytes::copy_of(&filler).unwrap(), ..Chunk::default() };
         let drained = sound(ring.drain(&mut chunk))?;
 
-        let (mut expected, mut events, mut cgroups) = (filler, 0, 0);
+        let (mut expected, mut events, mut reports) = (filler, 0, 0);
         let mut end = Drained::All;
         for record in records.iter().take_while(|record| record.flags != BUSY) {
             if expected.len() + record.span() as usize > CHUNK_BYTES {
@@ -157,11 +157,11 @@ proptest! {
             }
             expected.extend(record.framed().iter().flat_map(|word| word.to_ne_bytes()));
             events += record.is_of(1);
-            cgroups += record.is_of(4);
+            reports += record.is_of(4) + record.is_of(8) + record.is_of(9);
         }
         prop_assert_eq!(drained, end);
         prop_assert_eq!((chunk.bytes.len(), chunk.events), (expected.len(), events));
-        prop_assert_eq!(chunk.cgroups, cgroups);
+        prop_assert_eq!(chunk.reports, reports);
         prop_assert!(*chunk.bytes == *expected);
         let mut consumer = [0; 8];
         file.read_exact_at(&mut consumer, 0).unwrap();

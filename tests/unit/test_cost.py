@@ -143,7 +143,7 @@ def test_command_shows_the_table(made: list[dict[str, Any]], capsys: pytest.Capt
     out, err = capsys.readouterr()
     assert out == TABLE[: TABLE.index("attached by others")]
     assert err == ""
-    default = {"syscalls": [*rawtp.DELETE], "results": True, "fields": [*rawtp.ALL_FIELDS], "hook": "auto"}
+    default = {"syscalls": [*rawtp.LOSS], "results": True, "fields": [*rawtp.ALL_FIELDS], "hook": "auto"}
     assert made == [default] * 2
 
 

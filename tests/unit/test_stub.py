@@ -144,13 +144,13 @@ def test_the_tracers_arguments() -> None:
         assert f"\n    {name}: " in (inspect.getdoc(rawtp.Tracer) or ""), name
 
 
-def test_ancestors_need_not_be_there() -> None:
-    assert rawtp.Event.__optional_keys__ == {"ancestors", "freed"}
+def test_opt_in_keys_need_not_be_there() -> None:
+    assert rawtp.Event.__optional_keys__ == {"ancestors", "parent_argv", "cwd", "user", "login", "freed"}
     assert rawtp.Event.__required_keys__ == {*rawtp.ALL_FIELDS}
-    assert get_type_hints(rawtp.Event)["ancestors"] == tuple[tuple[int, str], ...]
+    assert get_type_hints(rawtp.Event)["ancestors"] == tuple[tuple[int, str, tuple[str, ...] | None], ...]
 
 
-def test_a_checker_knows_that_ancestors_need_not_be_there(tmp_path: Path) -> None:
+def test_a_checker_knows_that_opt_in_keys_need_not_be_there(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     keys = ", ".join(f"{name!r}: made[{name!r}]" for name in rawtp.ALL_FIELDS)
     program.write_text(f"import rawtp\ndef f(made: rawtp.Event) -> rawtp.Event:\n    return {{{keys}}}\n")

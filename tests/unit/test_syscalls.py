@@ -53,7 +53,7 @@ def test_against_the_kernel_s_headers(abi: str) -> None:
 
 def test_the_examples() -> None:
     done = doctest.testmod(rawtp.syscalls)
-    assert (done.failed, done.attempted) == (0, 5)
+    assert (done.failed, done.attempted) == (0, 6)
 
 
 @pytest.mark.parametrize(
@@ -79,9 +79,25 @@ def test_flags() -> None:
     assert flag_names("openat", os.O_RDWR | os.O_TRUNC | os.O_CLOEXEC) == ["O_RDWR", "O_CLOEXEC", "O_TRUNC"]
     assert flag_names("open", os.O_WRONLY | os.O_SYNC) == ["O_WRONLY", "O_SYNC"]
     assert flag_names("renameat2", 7) == ["RENAME_NOREPLACE", "RENAME_EXCHANGE", "RENAME_WHITEOUT"]
+    assert flag_names("fallocate", 0x83) == [*("FALLOC_FL_KEEP_SIZE", "FALLOC_FL_PUNCH_HOLE", "FALLOC_FL_WRITE_ZEROES")]
+    assert flag_names("open_by_handle_at", os.O_WRONLY | os.O_TRUNC) == ["O_WRONLY", "O_TRUNC"]
+    assert flag_names("mq_unlink", None) == []
 
 
-@given(st.sampled_from(["open", "unlinkat", "renameat2", "rename"]), st.integers(0, 2**32 - 1))
+def test_commands_of_ioctl() -> None:
+    known = {
+        0x5000940F: "BTRFS_IOC_SNAP_DESTROY",
+        0x5000943F: "BTRFS_IOC_SNAP_DESTROY_V2",
+        0x4030582B: "FS_IOC_UNRESVSP64",
+        0x402C5829: "FS_IOC_UNRESVSP_32",
+        0x402C5839: "FS_IOC_ZERO_RANGE_32",
+        0x40305825: "XFS_IOC_FREESP64",
+    }
+    assert [flag_names("ioctl", command) for command in known] == [[name] for name in known.values()]
+    assert flag_names("ioctl", 0x5401) == ["0x5401"]
+
+
+@given(st.sampled_from(["open", "unlinkat", "renameat2", "rename", "fallocate", "ioctl"]), st.integers(0, 2**32 - 1))
 def test_any_flags_have_names(call: str, flags: int) -> None:
     names = flag_names(call, flags)
     assert len(names) == len(set(names))

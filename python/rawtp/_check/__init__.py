@@ -15,10 +15,8 @@ from rawtp._check.finding import Check, Finding
 from rawtp._core import (
     _NATIVE_ABI,
     ALL_FIELDS,
-    DELETE,
+    LOSS,
     OPT_IN_FIELDS,
-    RENAME,
-    TRUNCATE,
     RawtpError,
     Tracer,
     _attempts,
@@ -147,11 +145,10 @@ def _environment(status: dict[str, str], own: set[str]) -> host.Environment:
 
 def _try_tracer() -> dict[str, Hook] | Exception:
     """The coverage of a tracer of everything, or the error of making one."""
-    calls = (*DELETE, *RENAME, *TRUNCATE)
     fields = (*ALL_FIELDS, *OPT_IN_FIELDS)
     try:
         # The filter keeps other processes' events, which nobody reads, out of the ring.
-        with Tracer(calls, fields=fields, pid=os.getpid(), ring_bytes=_RING_BYTES) as tracer:
+        with Tracer(LOSS, fields=fields, pid=os.getpid(), ring_bytes=_RING_BYTES) as tracer:
             return tracer.coverage
     except (RawtpError, OSError) as error:
         return error

@@ -269,7 +269,8 @@ class Broker:
             client.granted = f"ring_bytes={request['ring_bytes']} uids={request['uid']}"
             # The kernel reports all users' cgroups, and the filter by user does not apply to them.
             tell_cgroups = self._policy.allow == "all"
-            load = partial(_loaded_fds, **request, without=without, tell_cgroups=tell_cgroups)
+            owner = None if tell_cgroups else client.uid
+            load = partial(_loaded_fds, **request, without=without, owner=owner, tell_cgroups=tell_cgroups)
             self._loads.start(client, load)
 
     def _check(self, client: _Client) -> dict[str, Any]:

@@ -58,6 +58,7 @@ class Policy:
                 raise PermissionError(
                     f"this broker shows user {uid} their own calls only, not those of user {others[0]}"
                 )
+            # By any of a process's user ids. The load limits it to processes all of whose ids are this one.
             request = {**request, "uid": [uid]}
         if of_user + held_of_user >= self.max_tracers_per_user:
             raise BusyError(

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 MESSAGE_BYTES = 128 << 10
 """The longest message. The kernel's own limit is near 200 KiB, unless it was lowered."""
 _DESCRIPTORS = 64
-ANSWER_DESCRIPTORS = 35
+ANSWER_DESCRIPTORS = 51
 _LOG_BYTES = 64 << 10
 _NAMES, _VALUES, _TEXT_BYTES = 64, 32, 4096
-_PARTS, _PROGRAMS = 8, 16
+_PARTS, _PROGRAMS = 8, 24
 
 
 class LoadedFds(NamedTuple):
@@ -37,7 +37,7 @@ class LoadedFds(NamedTuple):
     coverage: list[Row]
     """A part's name, the hook that sees it, and why, as :attr:`rawtp.Tracer.coverage` has them."""
     maps: list[int]
-    """The ring, the counters and the switch."""
+    """The ring, the counters and the live configuration."""
     links: list[int]
     """The attached programs stay attached for as long as these are open; a broker keeps them."""
     programs: list[int]

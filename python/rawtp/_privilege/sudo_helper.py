@@ -44,7 +44,7 @@ def main(path: str) -> int:
         try:
             request = protocol.parse_request(message)
             without = pid if request.pop("exclude_self") else None
-            loaded = protocol.LoadedFds(*_load(**request, without=without, tell_cgroups=True))
+            loaded = protocol.LoadedFds(*_load(**request, without=without, owner=None, tell_cgroups=True))
             answer, descriptors = protocol.encode_answer(loaded)
         except Exception as error:
             answer, descriptors = protocol.encode_error(error), []

@@ -72,7 +72,7 @@ def run(arguments: Sequence[str]) -> int:
         cost = with_warnings(
             lambda: rawtp.cost(
                 args.seconds,
-                syscalls=names.syscalls(args.syscalls or ["delete"]),
+                syscalls=names.syscalls(args.syscalls or ["loss"]),
                 results=not args.no_results,
                 fields=names.fields(args.fields or ["all"]),
                 hook=args.hook,

@@ -18,7 +18,7 @@ def fields(names: Iterable[str]) -> list[str]:
 
 def syscalls(names: Iterable[str]) -> list[str]:
     """Expand the groups among the names of calls. A name that is none is for the tracer to refuse."""
-    groups = {"delete": rawtp.DELETE, "rename": rawtp.RENAME, "truncate": rawtp.TRUNCATE}
+    groups = {"delete": rawtp.DELETE, "rename": rawtp.RENAME, "truncate": rawtp.TRUNCATE, "loss": rawtp.LOSS}
     return [call for name in names for call in groups.get(name, (name,))]
 
 

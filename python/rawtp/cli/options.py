@@ -20,7 +20,8 @@ def add_syscalls(parser: argparse.ArgumentParser) -> None:
         type=types.names,
         action="extend",
         metavar="NAMES",
-        help="what to watch, with commas between: delete, rename, truncate, or system calls (default: delete)",
+        help="what to watch, with commas between: delete, rename, truncate, loss, which is all that makes names or"
+        " content go, or system calls (default: loss)",
     )
 
 

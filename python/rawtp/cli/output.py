@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rawtp._core import OPT_IN_FIELDS
 from rawtp.cli import types
 
 if TYPE_CHECKING:
@@ -60,6 +61,11 @@ def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     """Refuse what makes no sense together; ``-O -`` is standard output, as without it."""
     if args.output_file == "-":
         args.output_file = None
-    for option, given in (("-f/--fields", args.fields), ("-T/--time", args.time), ("--utc", args.utc)):
+    if args.output in _SCHEMAS and not set(args.fields or ()) <= {*OPT_IN_FIELDS}:
+        parser.error(
+            f"argument -f/--fields: with -o {args.output}, whose schema says what is in an event, only"
+            f" {', '.join(OPT_IN_FIELDS)}"
+        )
+    for option, given in (("-T/--time", args.time), ("--utc", args.utc)):
         if given and args.output in _SCHEMAS:
             parser.error(f"argument {option}: not with -o {args.output}, whose schema says what is in an event")

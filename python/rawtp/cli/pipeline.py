@@ -156,10 +156,10 @@ def _format(args: argparse.Namespace, kind: str, screen: Callable[[], int] | Non
     if kind == "ocsf":
         from rawtp.formats.ocsf import Ocsf
 
-        return Ocsf(_session.host())
+        return Ocsf(_session.host(), args.fields or ())
     from rawtp.formats.ecs import Ecs
 
-    return Ecs(_session.host())
+    return Ecs(_session.host(), args.fields or ())
 
 
 def _tell_reopened(path: str) -> None:

@@ -50,7 +50,7 @@ def run(
     if isinstance(pipeline.output, File):
         signal.signal(signal.SIGHUP, pipeline.output.on_hangup)
     asked = {
-        "syscalls": names.syscalls(args.syscalls or ["delete"]),
+        "syscalls": names.syscalls(args.syscalls or ["loss"]),
         "fields": pipeline.fields,
         "ring_bytes": args.ring_bytes,
         "queue_bytes": args.queue_bytes,

@@ -1,4 +1,4 @@
-"""``rawtp``, with or without a command to run: shows deletions as they happen."""
+"""``rawtp``, with or without a command to run: shows how names and content go, as it happens."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 _EXAMPLES = """\
 examples:
   sudo rawtp
-      every deletion on this host, live
+      every deletion, rename and truncation on this host, live
   sudo rawtp -p 1234
       by one process
   sudo rawtp -- make clean
       by a command and its descendants, from its first call on; it runs as you, not as root
   sudo rawtp -u www-data -P /srv --outcome ok
-      what a user has deleted below a directory
+      what a user has deleted, renamed or emptied below a directory
   sudo rawtp -d 2m -O deleted.jsonl
       the next two minutes, for a program to read
-  sudo rawtp -s delete,rename | grep --line-buffered app.log
-      who deletes app.log, or renames something over it?
-  sudo rawtp -c 1 -o csv -f comm,path
+  sudo rawtp | grep --line-buffered app.log
+      who deletes or empties app.log, or renames something over it?
+  sudo rawtp -s delete -c 1 -o csv -f comm,path
       who deletes next?
   sudo rawtp cost
       what watching costs here; cost --help says more
@@ -45,7 +45,7 @@ def add_parser() -> Parser:
     """Make the parser: it exits with 2 and names the value that is wrong."""
     parser = Parser(
         usage="%(prog)s [OPTION]... [-- COMMAND [ARG]...]\n       %(prog)s check|cost|broker [OPTION]...",
-        description="Show which process deletes which file, live.",
+        description="Show who deletes or empties which file, live.",
         epilog=_EXAMPLES,
     )
     options.add_syscalls(parser)

@@ -15,13 +15,12 @@ if TYPE_CHECKING:
 
     from rawtp.event import Event
 
-# ftruncate64 is the longest call and ENAMETOOLONG the longest result; a comm has at most 15 bytes, and a pid_max of
-# 4194304 has 7 digits.
-_TIME, _PID, _UID, _COMM, _SYSCALL, _RESULT = 12, 7, 6, 15, 11, 12
+# The longest actions are "truncate" and "collapse", the longest call but for the rare open_by_handle_at is ftruncate64,
+# and the longest result is ENAMETOOLONG; a comm has at most 15 bytes, and a pid_max of 4194304 has 7 digits.
+_TIME, _PID, _UID, _COMM, _ACTION, _SYSCALL, _RESULT = 12, 7, 6, 15, 8, 11, 12
 
-# A narrower screen shows the action in place of the call, times without milliseconds, and a narrower column of results.
-# The longest action is "truncate".
-_WIDE, _NARROW_TIME, _ACTION, _NARROW_RESULT = 100, 8, 8, 9
+# A narrower screen leaves out the call, shows times without milliseconds, and has a narrower column of results.
+_WIDE, _NARROW_TIME, _NARROW_RESULT = 110, 8, 9
 # The least for a path. Where the line has less room, the terminal breaks it.
 _MIN_PATH = 16
 
@@ -67,8 +66,7 @@ class Columns(Format):
 
 def header(screen: int | None = None) -> str:
     """The titles, aligned with what :func:`row` returns, without a newline."""
-    call = "ACTION" if _is_narrow(screen) else "SYSCALL"
-    return _before("TIME", "PID", "UID", "COMM", call, screen) + _wide("RESULT", screen) + " PATH"
+    return _before("TIME", "PID", "UID", "COMM", "ACTION", "SYSCALL", screen) + _wide("RESULT", screen) + " PATH"
 
 
 def row(event: Event, clock: Clock | None = None, screen: int | None = None, colours: Colours | None = None) -> str:
@@ -83,7 +81,8 @@ def row(event: Event, clock: Clock | None = None, screen: int | None = None, col
         str(event["pid"]),
         str(event["uid"]),
         quoted_name(event["comm"]),
-        event["action"] if _is_narrow(screen) else printable(event["syscall"]),
+        event["action"],
+        printable(event["syscall"]),
         screen,
     )
     came = _wide(result(event["ret"], event["errno"]), screen)
@@ -93,9 +92,9 @@ def row(event: Event, clock: Clock | None = None, screen: int | None = None, col
     return f"{before}{painted} {paths(event, room)}"
 
 
-def _before(clock: str, pid: str, uid: str, comm: str, call: str, screen: int | None) -> str:
-    time, wide = (_NARROW_TIME, _ACTION) if _is_narrow(screen) else (_TIME, _SYSCALL)
-    return f"{clock[:time]:<{time}} {pid:>{_PID}} {uid:>{_UID}} {pad(comm, _COMM)} {call:<{wide}} "
+def _before(clock: str, pid: str, uid: str, comm: str, action: str, call: str, screen: int | None) -> str:
+    time, wide = (_NARROW_TIME, "") if _is_narrow(screen) else (_TIME, f"{call:<{_SYSCALL}} ")
+    return f"{clock[:time]:<{time}} {pid:>{_PID}} {uid:>{_UID}} {pad(comm, _COMM)} {action:<{_ACTION}} {wide}"
 
 
 def _wide(result: str, screen: int | None) -> str:
@@ -135,6 +134,6 @@ def _path(path: str | None, kind: str | None, filename: str | None, status: str)
 
 def _filename(filename: str | None, name_status: str) -> str:
     if filename is None:
-        # "ok" without a name: a call on a descriptor.
+        # "ok" without a name: a call on a descriptor, or on a handle.
         return "<fd>" if name_status == "ok" else f"<{name_status}>"
     return f"{quoted(filename)}<truncated>" if name_status == "truncated" else quoted_name(filename)

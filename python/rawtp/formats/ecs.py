@@ -4,17 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rawtp.formats.schema import Documents, exact_bytes, known, message, parts, text, whole_new_path, whole_path, words
+from rawtp.formats.schema import (
+    Documents,
+    command_line,
+    known,
+    message,
+    parts,
+    text,
+    whole_new_path,
+    whole_path,
+    words,
+)
 from rawtp.formats.timestamp import Clock
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from rawtp.event import Event
 
 _VERSION = "9.4.0"
-# The schema's types of event. A rename is a change, since the file is the same; so is a truncation.
-_TYPES = {"delete": "deletion", "rmdir": "deletion", "rename": "change", "truncate": "change"}
+# The schema's types of event. What leaves the file there is a change: a rename, a truncation.
+_TYPES = {
+    **dict.fromkeys(("delete", "rmdir"), "deletion"),
+    **dict.fromkeys(("rename", "truncate", "punch", "zero", "collapse"), "change"),
+}
 
 
 class Ecs(Documents):
@@ -24,8 +37,8 @@ class Ecs(Documents):
     else that it has none for is in ``rawtp``, too.
     """
 
-    def __init__(self, session: Mapping[str, object]) -> None:
-        super().__init__()
+    def __init__(self, session: Mapping[str, object], extra: Sequence[str] = ()) -> None:
+        super().__init__(extra)
         self._clock = Clock(utc=True)
         self._agent = known(type="rawtp", version=session["version"])
         self._host = known(
@@ -60,7 +73,7 @@ class Ecs(Documents):
 
     def common(self, event: Event) -> dict[str, object]:
         """The process, and the host."""
-        pod = event["pod_id"]
+        pod, more = event["pod_id"], self.more(event)
         return known(
             ecs={"version": _VERSION},
             agent=self._agent,
@@ -73,15 +86,22 @@ class Ecs(Documents):
                 args=words(event["argv"]),
                 start=self._clock.iso(event["start_ns"]),
                 thread={"id": event["tid"]},
-                parent=known(pid=event["ppid"], name=text(event["parent_comm"])),
+                working_directory=text(more["cwd"]),
+                parent=known(
+                    pid=event["ppid"],
+                    name=text(event["parent_comm"]),
+                    args=words(more["parent_argv"]),
+                    command_line=command_line(more["parent_argv"]),
+                ),
             ),
-            user=known(id=str(event["uid"]), effective={"id": str(event["euid"])}),
+            user=known(id=str(event["uid"]), name=text(more["user"]), effective={"id": str(event["euid"])}),
             group={"id": str(event["gid"])},
             container=known(id=event["container_id"]),
             orchestrator={} if pod is None else {"resource": {"id": pod, "type": "pod"}},
         )
 
     def _beside(self, event: Event) -> dict[str, object]:
+        more = self.more(event)
         return known(
             cpu=event["cpu"],
             seq=event["seq"],
@@ -90,13 +110,20 @@ class Ecs(Documents):
             abi=event["abi"],
             via=event["via"],
             ret=event["ret"],
+            range_start=event["range_start"],
+            range_length=event["range_length"],
             filename=text(event["filename"]),
             new_filename=text(event["new_filename"]),
             new_path=whole_new_path(event),
             host_path=text(event["host_path"]),
             path_kind=event["path_kind"],
             name_status=event["name_status"],
+            fsuid=event["fsuid"],
+            fsgid=event["fsgid"],
+            ancestors=[known(pid=pid, name=text(comm), args=words(argv)) for pid, comm, argv in more["ancestors"] or ()]
+            or None,
             auid=event["auid"],
+            login=text(more["login"]),
             session_id=event["session_id"],
             unit=event["unit"],
-        ) | exact_bytes(event)
+        ) | self.exact_bytes(event)

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import re
-import shlex
 from typing import TYPE_CHECKING
 
-from rawtp.formats.schema import Documents, exact_bytes, known, message, parts, text, whole_new_path, whole_path, words
+from rawtp.formats.schema import (
+    Documents,
+    command_line,
+    known,
+    message,
+    parts,
+    text,
+    whole_new_path,
+    whole_path,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
     from rawtp.event import Event
 
 _VERSION = "1.8.0"
 _CATEGORY, _CLASS = 1, 1001
-_ACTIVITIES = {"delete": (4, "Delete"), "rmdir": (4, "Delete"), "rename": (5, "Rename"), "truncate": (3, "Update")}
+_ACTIVITIES = {
+    **dict.fromkeys(("delete", "rmdir"), (4, "Delete")),
+    **dict.fromkeys(("truncate", "punch", "zero", "collapse"), (3, "Update")),
+    "rename": (5, "Rename"),
+}
 _INFORMATIONAL = 1
 _UNKNOWN, _FOLDER = 0, 2  # of file.type_id
 _LINUX = 200  # of device.os.type_id
@@ -29,8 +42,8 @@ class Ocsf(Documents):
     attribute for.
     """
 
-    def __init__(self, session: Mapping[str, object]) -> None:
-        super().__init__()
+    def __init__(self, session: Mapping[str, object], extra: Sequence[str] = ()) -> None:
+        super().__init__(extra)
         product = known(name="rawtp", vendor_name="rawtp", version=session["version"])
         self._metadata = known(version=_VERSION, product=product, profiles=["host", "container", "linux/linux_users"])
         self._device = known(
@@ -62,7 +75,7 @@ class Ocsf(Documents):
             status=status_name,
             status_code=event["errno"],
             status_detail=message(event),
-            unmapped=_unmapped(event),
+            unmapped=_unmapped(event, self.more(event)) | self.exact_bytes(event),
         )
 
     def common(self, event: Event) -> dict[str, object]:
@@ -76,7 +89,7 @@ class Ocsf(Documents):
             severity="Informational",
             metadata=self._metadata,
             device=self._device,
-            actor=_actor(event),
+            actor=_actor(event, self.more(event)),
         )
 
 
@@ -86,9 +99,12 @@ def _file(path: str | None, filename: str | None, *, is_folder: bool = False) ->
     return known(name=name or "", path=path, parent_folder=directory, type_id=_FOLDER if is_folder else _UNKNOWN)
 
 
-def _actor(event: Event) -> dict[str, object]:
-    argv, exe = words(event["argv"]), text(event["exe"])
-    user = {"uid": str(event["uid"])}
+def _actor(event: Event, more: Mapping[str, Any]) -> dict[str, object]:
+    exe = text(event["exe"])
+    user = known(uid=str(event["uid"]), name=text(more["user"]))
+    ancestry = [
+        known(pid=pid, name=text(comm), cmd_line=command_line(argv)) for pid, comm, argv in more["ancestors"] or ()
+    ]
     pod = event["pod_id"]
     process = known(
         pid=event["pid"],
@@ -97,9 +113,13 @@ def _actor(event: Event) -> dict[str, object]:
         name=text(event["comm"]),
         path=exe,
         file=None if exe is None else _file(exe, None) | {"type_id": 1},
-        cmd_line=None if argv is None else shlex.join(argv),
+        cmd_line=command_line(event["argv"]),
+        working_directory=text(more["cwd"]),
         created_time=event["start_ns"] // 1_000_000,
-        parent_process=known(pid=event["ppid"], name=text(event["parent_comm"])),
+        parent_process=known(
+            pid=event["ppid"], name=text(event["parent_comm"]), cmd_line=command_line(more["parent_argv"])
+        ),
+        ancestry=ancestry or None,
         user=user,
         group={"uid": str(event["gid"])},
         euid=event["euid"],
@@ -112,7 +132,7 @@ def _actor(event: Event) -> dict[str, object]:
     return {"process": process, "user": user}
 
 
-def _unmapped(event: Event) -> dict[str, object]:
+def _unmapped(event: Event, more: Mapping[str, Any]) -> dict[str, object]:
     return known(
         ts_ns=event["ts_ns"],
         duration_ns=event["duration_ns"],
@@ -124,6 +144,8 @@ def _unmapped(event: Event) -> dict[str, object]:
         via=event["via"],
         action=event["action"],
         ret=event["ret"],
+        range_start=event["range_start"],
+        range_length=event["range_length"],
         start_ns=event["start_ns"],
         filename=text(event["filename"]),
         new_filename=text(event["new_filename"]),
@@ -131,6 +153,9 @@ def _unmapped(event: Event) -> dict[str, object]:
         host_path=text(event["host_path"]),
         path_kind=event["path_kind"],
         name_status=event["name_status"],
+        fsuid=event["fsuid"],
+        fsgid=event["fsgid"],
+        login=text(more["login"]),
         pod_id=event["pod_id"],
         unit=event["unit"],
-    ) | exact_bytes(event)
+    )

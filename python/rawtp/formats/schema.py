@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from abc import ABC, abstractmethod
 from operator import itemgetter
 from typing import TYPE_CHECKING
@@ -16,15 +17,18 @@ from rawtp.formats.base import Format
 from rawtp.formats.raw_bytes import exact, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
     from rawtp.event import Event
 
 FIELDS = (
     *("ts_ns", "duration_ns", "cpu", "seq", "lost", "pid", "tid", "ppid", "uid", "gid", "comm", "parent_comm", "exe"),
-    *("argv", "euid", "auid", "session_id", "start_ns", "ns_pid", "container_id", "pod_id", "unit", "syscall", "abi"),
-    *("via", "action", "filename", "new_filename", "path", "new_path", "path_kind", "host_path", "name_status", "ret"),
-    "errno",
+    *("argv", "euid", "fsuid", "fsgid", "auid", "session_id", "start_ns", "ns_pid", "container_id", "pod_id", "unit"),
+    *("syscall", "abi", "via", "action", "exchange", "range_start", "range_length", "length", "filename", "new_filename"),
+    *("path", "new_path", "path_kind", "host_path", "real_path", "new_real_path", "real_path_by", "dev", "ino"),
+    *("generation", "nlink", "size", "mode", "file_type", "owner", "mtime_ns", "replaced", "replaced_ino"),
+    *("replaced_size", "replaced_nlink", "name_status", "ret", "errno"),
 )
 """The keys that an object is made of."""
 
@@ -34,23 +38,29 @@ PROCESS = (
 )
 """The keys that stay the same for as long as a thread is what it is."""
 
+EXTRA = ("ancestors", "parent_argv", "cwd", "user", "login")
+"""The keys that an object has when they are asked for."""
+
 _TEXTS = ("comm", "parent_comm", "exe", "argv", "filename", "new_filename", "path", "new_path", "host_path")
 _MAX_KEPT = 1024  # of at most some 20 KB each
 _encode = json.JSONEncoder(separators=(",", ":")).encode
-_process_of = itemgetter(*PROCESS)
 
 
 class Documents(Format, ABC):
-    """A format of one object a line, for events only. It encodes what they have in common once for each process."""
+    """A format of one object a line, for events only. It encodes what they have in common once for each process.
 
-    fields = FIELDS
+    ``extra`` are those of :data:`EXTRA` that the events have, too.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, extra: Sequence[str] = ()) -> None:
+        self.fields = (*FIELDS, *extra)
+        self._extra = tuple(extra)
+        self._process_of = itemgetter(*PROCESS, *extra)
         self._kept: dict[object, str] = {}
 
     @abstractmethod
     def common(self, event: Event) -> dict[str, object]:
-        """The part of an event's object that depends on the keys of :data:`PROCESS` alone."""
+        """The part of an event's object that depends on the keys of :data:`PROCESS` and :data:`EXTRA` alone."""
 
     @abstractmethod
     def own(self, event: Event) -> dict[str, object]:
@@ -58,12 +68,20 @@ class Documents(Format, ABC):
 
     def event(self, event: Event) -> str:
         """One event."""
-        process = _process_of(event)
+        process = self._process_of(event)
         if (common := self._kept.get(process)) is None:
             if len(self._kept) >= _MAX_KEPT:
                 self._kept.clear()
             common = self._kept[process] = _encode(self.common(event))
         return f"{_encode(self.own(event))[:-1]},{common[1:]}\n"
+
+    def more(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        """The values of :data:`EXTRA`: ``None`` for those that were not asked for."""
+        return {key: event[key] if key in self._extra else None for key in EXTRA}
+
+    def exact_bytes(self, event: Mapping[str, object]) -> dict[str, object]:
+        """The bytes of names that are not UTF-8."""
+        return exact(event, (*_TEXTS, *self._extra))
 
 
 def known(**values: object) -> dict[str, object]:
@@ -100,6 +118,11 @@ def words(argv: tuple[str, ...] | None) -> list[str] | None:
     return None if argv is None else [visible(word) for word in argv]
 
 
+def command_line(argv: tuple[str, ...] | None) -> str | None:
+    """The arguments as a shell would take them."""
+    return None if argv is None else shlex.join(map(visible, argv))
+
+
 def text(value: str | None) -> str | None:
     """The value as text that UTF-8 can have."""
     return None if value is None else visible(value)
@@ -109,8 +132,3 @@ def message(event: Event) -> str | None:
     """The errno in words."""
     ret = event["ret"]
     return os.strerror(-ret) if ret is not None and ret < 0 else None
-
-
-def exact_bytes(event: Mapping[str, object]) -> dict[str, object]:
-    """The bytes of names that are not UTF-8."""
-    return exact(event, _TEXTS)

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 _WIDTHS = {
     **dict.fromkeys(("ts_ns", "start_ns"), 19),
     **dict.fromkeys(("pid", "tid", "ppid", "ns_pid", "dfd", "cgroup_id"), 7),
-    **dict.fromkeys(("pid_ns", "mnt_ns", "duration_ns", "syscall"), 11),
+    **dict.fromkeys(("pid_ns", "mnt_ns", "duration_ns", "syscall", "range_start", "range_length"), 11),
+    "action": 8,
     **dict.fromkeys(("comm", "parent_comm", "errno"), 15),
     **dict.fromkeys(("filename", "new_filename", "path", "new_path", "host_path", "exe", "argv", "unit"), 32),
     "seq": 9,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["chart", "load_ipython_extension", "table", "unload_ipython_extension"]
 
-_KEYS = (*ALL_FIELDS, *OPT_IN_FIELDS)
+_KEYS = dict.fromkeys((*ALL_FIELDS, *OPT_IN_FIELDS))
 
 
 def table(events: Sequence[Event] | Batch, rows: int = ROWS, keys: Iterable[str] | None = None) -> Table:
@@ -89,6 +89,6 @@ def unload_ipython_extension(ipython: Any) -> None:
 
 def _html_of_list(values: list[Any]) -> str | None:
     """``None``, and so what it would be otherwise, for a list of anything else."""
-    if not values or not all(type(value) is dict and value and value.keys() <= _KEYS for value in values):
+    if not values or not all(type(value) is dict and value and value.keys() <= _KEYS.keys() for value in values):
         return None
     return table(values)._repr_html_()

@@ -10,13 +10,15 @@ use proptest::prelude::*;
 use rustc_hash::FxBuildHasher;
 
 use super::*;
-use crate::columns::ancestors;
+use crate::columns;
 use crate::columns::schema::schema;
 use crate::event::exec_cache::{ExecCache, ExecInfo};
 use crate::event::values::{Value, texts};
 use crate::fields::{Fields, Key, ValueType};
-use crate::record::segments::{Segments, ancestors};
-use crate::record::testing::{add_segment, walked};
+use crate::lineage::chain::ancestors;
+use crate::lineage::processes::Processes;
+use crate::record::segments::Segments;
+use crate::record::testing::{add_segment, framed, image, reported, walked};
 use crate::record::{Enter, Exit, enter_record, exit_record};
 use crate::skel::types::{name_status, segment_kind, walk_status};
 
@@ -50,11 +52,8 @@ fn sample() -> impl Strategy<Value = Sample> {
     let names = [prop::option::of((any::<bool>(), name())), prop::option::of((any::<bool>(), name()))];
     let ret = prop::option::of(prop::sample::select(vec![0, 3, -2, -4095, i64::MIN]));
     let ancestors = prop::collection::vec(
-        prop::sample::select(vec![
-            *b"\x01\0\0\0init\0\0\0\0\0\0\0\0\0\0\0\0",
-            *b"\x02\0\0\0\xff\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
-        ]),
-        0..3,
+        prop::sample::select(vec![image(1, 0, 0, b"init"), image(2, 5, 1, b"\xff"), image(3, 6, 1, b"sh")]),
+        0..4,
     );
     (numbers, any::<u32>(), ret, names, bytes(), bytes(), ancestors).prop_map(
         |(numbers, other, ret, names, directory, exec, ancestors)| {
@@ -106,6 +105,20 @@ fn with_event<R>(sample: &Sample, then: impl FnOnce(&Event<'_>) -> R) -> R {
     })
 }
 
+fn listed(argv: &[u8]) -> Vec<&[u8]> {
+    texts(argv).collect()
+}
+
+/// Knows what processes 2 and 3 of [`sample`] run, some of which is not text.
+pub(super) fn processes() -> Arc<Processes> {
+    let processes = Processes::new(|| 0);
+    let (init, [two, three]) = (image(1, 0, 0, b"init"), [image(2, 5, 1, b"\xff"), image(3, 6, 1, b"sh")]);
+    for report in [reported(Some(b"a\0\xff\0\0"), &two, &init), reported(Some(b"sh\0x\0"), &three, &init)] {
+        processes.keep(&framed(&report, 0));
+    }
+    Arc::new(processes)
+}
+
 fn shown(value: Value<'_>) -> String {
     match value {
         Value::None => "none".into(),
@@ -117,7 +130,9 @@ fn shown(value: Value<'_>) -> String {
         Value::Keyword(word) => format!("{:?}", word.as_bytes()),
         Value::Bytes(bytes) => format!("{bytes:?}"),
         Value::BytesList(bytes) => format!("{:?}", texts(bytes).collect::<Vec<_>>()),
-        Value::Ancestors(bytes) => format!("{:?}", ancestors(bytes).collect::<Vec<_>>()),
+        Value::Ancestors(bytes) => {
+            format!("{:?}", ancestors(bytes).map(|one| (one.pid, one.comm, one.argv.map(listed))).collect::<Vec<_>>())
+        }
     }
 }
 
@@ -162,8 +177,20 @@ pub(super) fn cell(key: Key, column: &ArrayRef, bytes: Option<&ArrayRef>, row: u
         ValueType::Bytes => one(column.as_string::<i32>().value(row)),
         ValueType::Ancestors => {
             let items = column.as_list::<i32>().value(row);
-            let all: Vec<_> = ancestors::cells(&items).map(|(pid, text, bytes)| (pid, original(text, bytes))).collect();
-            format!("{all:?}")
+            let all = columns::ancestors::cells(&items).map(|cell| {
+                let argv = cell.argv.map(|texts| {
+                    let shown: Vec<_> = texts.as_string::<i32>().iter().map(|text| text.unwrap().to_owned()).collect();
+                    let Some(bytes) = cell.argv_bytes else {
+                        return shown.into_iter().map(String::into_bytes).collect();
+                    };
+                    let bytes: Vec<_> = bytes.as_binary::<i32>().iter().map(|one| one.unwrap().to_vec()).collect();
+                    assert_eq!(bytes.iter().map(|bytes| text_of(bytes)).collect::<Vec<_>>(), shown);
+                    assert!(bytes.iter().any(|bytes| str::from_utf8(bytes).is_err()));
+                    bytes
+                });
+                (cell.pid, original(cell.comm, cell.comm_bytes), argv)
+            });
+            format!("{:?}", all.collect::<Vec<_>>())
         }
         ValueType::BytesList => {
             let items = column.as_list::<i32>().value(row);
@@ -182,6 +209,7 @@ pub(super) fn cell(key: Key, column: &ArrayRef, bytes: Option<&ArrayRef>, row: u
 
 fn check(samples: &[Sample], wanted: Fields) {
     let mut values = Values::new(wanted);
+    values.look_up_in(processes());
     let mut builder = BatchBuilder::new(&values, 3).unwrap();
     for sample in samples {
         with_event(sample, |event| builder.push(event, &mut values).unwrap());
@@ -214,7 +242,7 @@ proptest! {
     }
 
     #[test]
-    fn any_keys(samples in prop::collection::vec(sample(), 0..4), keys in prop::sample::subsequence(Key::ALL, 1..41)) {
+    fn any_keys(samples in prop::collection::vec(sample(), 0..4), keys in prop::sample::subsequence(Key::ALL, 1..=Key::ALL.len())) {
         let names: Vec<String> = keys.iter().map(|key| key.as_str().to_owned()).collect();
         check(&samples, Fields::from_names(&names).unwrap());
     }
@@ -252,7 +280,9 @@ fn texts_are_bounded() {
     cache.learn(&enter).unwrap();
     let exec = cache.get(0).map(|exec| &**exec);
     while !builder.is_full() {
-        builder.push(&Event { enter: &enter, exit: None, offset_ns: 0, exec, lost_before: 0, truth: None }, &mut values).unwrap();
+        builder
+            .push(&Event { enter: &enter, exit: None, offset_ns: 0, exec, lost_before: 0, truth: None }, &mut values)
+            .unwrap();
     }
     assert_eq!(builder.rows(), MAX_TEXT_BYTES / 1024);
 }

@@ -166,7 +166,7 @@ def test_a_loss_comes_before_the_event_that_tells_of_it(tmp_path: Path) -> None:
 def test_a_file_is_appended_to_and_changed_on_sighup(tmp_path: Path) -> None:
     path, old = tmp_path / "out", tmp_path / "out.1"
     path.write_text("before\n")
-    with cli("-O", path, "-p", os.getpid(), "-f", "filename") as process:
+    with cli("-O", path, "-s", "delete", "-p", os.getpid(), "-f", "filename") as process:
         until(lambda: delete(tmp_path / "one"), lambda: "/one" in path.read_text(), process)
         path.rename(old)
         process.send_signal(signal.SIGHUP)

@@ -36,7 +36,7 @@ def test_the_screen_of_120_columns() -> None:
         until(tty, lambda: attempt(LONG), b"the-end")
         tty.press(b"\x03")
     title, row, *_ = drawn(tty, 120)
-    assert title == "TIME             PID    UID COMM            SYSCALL     RESULT       PATH"
+    assert title == "TIME             PID    UID COMM            ACTION   SYSCALL     RESULT       PATH"
     assert len(row) == 120
     assert row.endswith("the-end")
     assert "…" in row

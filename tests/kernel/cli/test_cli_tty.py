@@ -14,7 +14,7 @@ from helpers.terminals import PATIENCE_S, terminal
 
 pytestmark = pytest.mark.kernel
 
-HEADER = "TIME             PID    UID COMM            SYSCALL     RESULT       PATH"
+HEADER = "TIME             PID    UID COMM            ACTION   SYSCALL     RESULT       PATH"
 
 
 def test_a_terminal_gets_a_table(tmp_path: Path) -> None:
@@ -25,7 +25,8 @@ def test_a_terminal_gets_a_table(tmp_path: Path) -> None:
     header, first, *_ = tty.lines()
     assert header == HEADER
     comm = Path("/proc/self/comm").read_text().rstrip("\n")
-    assert first[13:] == f"{os.getpid():>7} {os.getuid():>6} {comm:<15} {UNLINK:<11} ok           {tmp_path}/file"
+    who = f"{os.getpid():>7} {os.getuid():>6} {comm:<15}"
+    assert first[13:] == f"{who} delete   {UNLINK:<11} ok           {tmp_path}/file"
     assert tty.written.count(b"TIME") == 1
 
 

@@ -63,11 +63,13 @@ def test_it_shows_what_the_command_and_its_descendants_delete(tmp_path: Path) ->
     code, out, err = cli("--", "sh", "-c", script)
     assert code == 0
     assert output(out) == ["hello"]
-    assert names(out) == ["child", "daemon", "own"]
-    child, _, own = events(out)
+    # The daemon's `> done` truncates.
+    assert names(out) == ["child", "daemon", "done", "own"]
+    child, _, done, own = events(out)
     assert child["ppid"] == own["pid"]
-    assert [event["comm"] for event in events(out)] == ["rm", "rm", "rm"]
-    assert delivered(err) == 3
+    assert [event["comm"] for event in events(out)] == ["rm", "rm", "sh", "rm"]
+    assert [event["action"] for event in (own, done)] == ["delete", "truncate"]
+    assert delivered(err) == 4
 
 
 def test_everything_after_the_first_two_dashes_is_the_command() -> None:
@@ -78,7 +80,8 @@ def test_everything_after_the_first_two_dashes_is_the_command() -> None:
 
 def test_filters_narrow_it_down_in_the_kernel(tmp_path: Path) -> None:
     script = f"rm -f {tmp_path}/a /nonexistent/b {tmp_path}/c; mv {tmp_path}/d {tmp_path}/e 2>&-; true"
-    assert names(cli("-P", tmp_path, "--", "sh", "-c", script)[1]) == ["a", "c"]
+    assert names(cli("-P", tmp_path, "--", "sh", "-c", script)[1])[:3] == ["a", "c", "d"]
+    assert names(cli("-s", "delete", "-P", tmp_path, "--", "sh", "-c", script)[1]) == ["a", "c"]
     assert names(cli("-s", "rename", "--comm", "mv*", "--", "sh", "-c", script)[1])[0] == "d"
     code, out, err = cli("-u", "nobody", "--", "sh", "-c", script)
     assert (code, names(out), delivered(err)) == (0, [], 0)

@@ -275,4 +275,7 @@ def test_ancestors_are_those_of_get_many() -> None:
         delete(NAMES[1])
         rows = taken(one, 2).to_dicts()
         assert rows == other.get_many(timeout=HANG_S)
-    assert rows[0]["ancestors"][0] == (os.getppid(), Path(f"/proc/{os.getppid()}/comm").read_text().rstrip("\n"))
+    pid, comm, argv = rows[0]["ancestors"][0]
+    assert (pid, comm) == (os.getppid(), Path(f"/proc/{pid}/comm").read_text().rstrip("\n"))
+    shown = Path(f"/proc/{pid}/cmdline").read_bytes()[:1023].removesuffix(b"\0").split(b"\0")
+    assert argv is None or [os.fsencode(word) for word in argv] == shown

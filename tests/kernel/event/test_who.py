@@ -83,6 +83,34 @@ def test_effective_and_real_user(tracer: rawtp.Tracer, tmp_path: Path) -> None:
     assert (event["uid"], event["euid"]) == (0, NOBODY)
 
 
+GROUP = 54_322
+CHANGES = """
+import ctypes, os, sys
+libc = ctypes.CDLL(None)
+{change}
+try:
+    os.unlink(sys.argv[1])
+except OSError:
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("libc.setfsgid(54322); libc.setfsuid(65534)", (0, 0, NOBODY, 0, GROUP)),
+        ("os.setegid(54322); os.seteuid(65534)", (0, NOBODY, NOBODY, 0, GROUP)),
+        ("os.setregid(54322, -1); os.setreuid(65534, -1)", (NOBODY, 0, 0, GROUP, 0)),
+        ("os.setgid(54322); os.setuid(65534)", (NOBODY, NOBODY, NOBODY, GROUP, GROUP)),
+    ],
+)
+def test_the_user_whose_rights_count(tracer: rawtp.Tracer, change: str, expected: tuple[int, ...]) -> None:
+    name = f"/nonexistent/rights-{os.getpid()}"
+    pid = run([sys.executable, "-I", "-c", CHANGES.format(change=change), name])
+    [event] = [event for event in events_of(tracer, pid) if event["filename"] == name]
+    assert (event["uid"], event["euid"], event["fsuid"], event["gid"], event["fsgid"]) == expected
+
+
 def test_the_login_user_survives_a_change_of_user(tracer: rawtp.Tracer) -> None:
     if not os.access("/proc/self/loginuid", os.W_OK):
         pytest.skip("this kernel has no audit (CONFIG_AUDIT)")
@@ -167,9 +195,9 @@ def test_ancestors_up_to_the_first_process() -> None:
         events = [event for event in until_sentinel(tracer) if event["filename"] == "/nonexistent/ancestors"]
     ancestors = only(events)["ancestors"]
     assert ancestors[0][0] == events[0]["ppid"]
-    assert [comm for _, comm in ancestors[: depth + 1]] == ["sh"] * (depth + 1)
+    assert [comm for _, comm, _ in ancestors[: depth + 1]] == ["sh"] * (depth + 1)
     assert ancestors[depth][0] == shell
-    above = dict(ancestors[depth + 1 :])
+    above = {pid: comm for pid, comm, _ in ancestors[depth + 1 :]}
     assert next(iter(above)) == os.getpid()
     assert len(ancestors) <= 16
     for pid, comm in above.items():
@@ -200,7 +228,7 @@ thread.join()
         assert parent.wait() == 0
         [event] = [event for event in until_sentinel(tracer) if event["filename"] == name]
     assert (event["ppid"], event["parent_comm"]) == (parent.pid, "a-process")
-    assert event["ancestors"][0] == (parent.pid, "a-process")
+    assert event["ancestors"][0] == (parent.pid, "a-process", tuple(map(str, command)))
 
 
 def test_a_container_by_its_cgroup_of_version_1(tracer: rawtp.Tracer) -> None:

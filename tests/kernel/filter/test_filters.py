@@ -154,6 +154,34 @@ def test_users() -> None:
         assert names(tracer) == ["of-that", "of-this"]
 
 
+AS = """
+import ctypes, os
+libc = ctypes.CDLL(None)
+{change}
+try:
+    os.unlink("/nonexistent/{name}")
+except OSError:
+    pass
+"""
+
+
+def test_users_by_any_of_their_ids() -> None:
+    """The kernel checks the last of them."""
+    changes = {
+        "real": f"os.setresuid({UID}, 0, 0)",
+        "effective": f"os.setresuid(0, {UID}, 0)",
+        "file-system": f"libc.setfsuid({UID})",
+        "back-again": f"os.setresuid(0, {UID}, 0); os.setresuid(0, 0, 0)",
+        "saved": f"os.setresuid(0, 0, {UID})",
+        "group": f"os.setresgid({UID}, {UID}, {UID})",
+    }
+    with rawtp.Tracer(uid=UID) as tracer:
+        for name, change in changes.items():
+            run([sys.executable, "-I", "-c", AS.format(change=change, name=name)])
+        assert names(tracer) == ["effective", "file-system", "real"]
+        assert tracer.stats().filtered >= 3
+
+
 def test_commands(program: Callable[[str], Path], tmp_path: Path) -> None:
     commands = ["rawtp-f", "rawtp-filter", "rawtp-filter-fo", "rawtp-filter-foo", "rawtp-g"]
     for command in commands:

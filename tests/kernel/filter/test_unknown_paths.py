@@ -189,14 +189,13 @@ def test_files_without_a_name_pass_no_filter(tmp_path: Path) -> None:
         unnamed.append(file.fileno())
 
         def action() -> None:
-            for descriptor in unnamed:
+            for descriptor in (*unnamed, last.fileno()):
+                os.pwrite(descriptor, b"content", 0)
                 os.ftruncate(descriptor, 0)
-            os.ftruncate(last.fileno(), 0)
 
         everything = seen_in_fork(action, syscalls=["ftruncate"])
         assert [shown[4] for shown in everything] == [0] * (len(unnamed) + 1)
         assert everything[0][:4] == (None, None, None, None)
-        named.write_text("content")
         for wanted in ("/", tmp_path, "/tmp", "/**"):
             assert [shown[1] for shown in seen_in_fork(action, syscalls=["ftruncate"], path=wanted)] == [str(named)]
     for descriptor in unnamed[:-1]:

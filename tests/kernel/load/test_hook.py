@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.kernel
 
-EVERYTHING = rawtp.DELETE + rawtp.RENAME + rawtp.TRUNCATE
+EVERYTHING = rawtp.LOSS
 RING_BYTES = 16 << 20
 HOOKS = {
     "raw_tp": ("raw_tp/sys_enter", "tp_btf/sys_exit"),

@@ -71,12 +71,79 @@ def test_own_hides_what_others_delete(package: Path, place: Path, allow: str) ->
                 assert [2345, "/nonexistent/rawtp-own/2345"] in events
 
 
-def test_what_is_handed_out_tells_nothing_of_others_and_cannot_be_changed(package: Path, place: Path) -> None:
+FORKED = (
+    PRELUDE
+    + """
+import ctypes
+libc = ctypes.CDLL(None)
+def done(name, change):
+    if not (pid := os.fork()):
+        change()
+        delete(f"/nonexistent/rawtp-own/{name}")
+        os._exit(0)
+    os.waitpid(pid, 0)
+user = int(sys.argv[1])
+done("own", lambda: os.setresuid(user, user, user))
+done("dropped", lambda: os.setresuid(user, user, 0))
+done("setuid", lambda: os.setresuid(user, 0, 0))
+done("setuid-by-its-own-right", lambda: (os.setresuid(user, 0, 0), libc.setfsuid(user)))
+done("daemon", lambda: os.setresuid(0, user, 0))
+done("file-server", lambda: libc.setfsuid(user))
+"""
+)
+
+
+@pytest.mark.parametrize("named", ["", "uid=os.getuid(), "])
+def test_own_is_who_acts_for_the_user_alone(package: Path, place: Path, named: str) -> None:
+    """By any of its ids the filter finds a process; the broker shows only what has no other's."""
+    with broker(package, place) as running:
+        sees = SEES.replace("ring_bytes=", f"{named}ring_bytes=")
+        process = start(package, sees, *as_user(), arguments=[running.path])
+        assert process.stdout is not None
+        assert process.stdout.readline() == '"watches"\n'
+        subprocess.run([python(), "-c", FORKED, str(NOBODY)], check=True, env=env(package))
+        out, error = process.communicate("\n", timeout=HANG_S)
+        assert (process.returncode, error) == (0, "")
+        events, is_exact = json.loads(out)
+        assert is_exact
+        assert [Path(name).name for _, name in events] == ["own", "dropped", str(NOBODY)]
+
+
+CHAIN = """
+import subprocess
+fields = ("pid", "ppid", "parent_argv", "ancestors", "cwd", "user", "filename")
+with rawtp.Tracer(broker=sys.argv[1], path="/nonexistent/rawtp-chain", fields=fields, ring_bytes=1 << 16) as tracer:
+    script = "cd /; (unlink /nonexistent/rawtp-chain/a; true) & :"
+    shell = subprocess.Popen(["sh", "-c", script], stderr=subprocess.DEVNULL)
+    shell.wait()
+    event = tracer.get(timeout=30)
+ancestors = event["ancestors"]
+parents = [one[1:] for one in ancestors[:2]]
+with open("/proc/self/cmdline") as cmdline:
+    shown = cmdline.read(1023).removesuffix("\\0").split("\\0")
+own = ancestors[2][0] == os.getpid(), list(ancestors[2][2]) == shown, len(ancestors) > 3
+tell([parents, own, event["parent_argv"], event["cwd"], event["user"], tracer.stats().lost_processes])
+"""
+
+
+@pytest.mark.parametrize("allow", ["own", "all"])
+def test_keys_that_must_be_asked_for(package: Path, place: Path, allow: str) -> None:
+    with broker(package, place, "--allow", allow) as running:
+        parents, own, parent_argv, cwd, user, lost = client(package, running, CHAIN)
+    shell = ["sh", "-c", "cd /; (unlink /nonexistent/rawtp-chain/a; true) & :"]
+    assert parents == [["sh", shell], ["sh", shell]]
+    assert (own, parent_argv, cwd, user, lost) == ([True, True, True], shell, "/", "nobody", 0)
+
+
+@pytest.mark.parametrize("fields", ["rawtp.ALL_FIELDS", "(*rawtp.ALL_FIELDS, *rawtp.OPT_IN_FIELDS)"])
+def test_what_is_handed_out_tells_nothing_of_others_and_cannot_be_changed(
+    package: Path, place: Path, fields: str
+) -> None:
     """Every page of every map that a client gets, while another user's calls are seen."""
     program = """
 import mmap
 secret = b"/nonexistent/rawtp-secret"
-tracer = rawtp.Tracer(broker=sys.argv[1], ring_bytes=1 << 16)
+tracer = rawtp.Tracer(broker=sys.argv[1], fields=FIELDS, ring_bytes=1 << 16)
 tell("watches")
 sys.stdin.readline()
 delete("/nonexistent/rawtp-mine")
@@ -109,7 +176,7 @@ tracer.close()
 tell(found)
 """
     with broker(package, place) as running:
-        process = start(package, program, *as_user(), arguments=[running.path])
+        process = start(package, program.replace("FIELDS", fields), *as_user(), arguments=[running.path])
         assert process.stdout is not None
         assert process.stdout.readline() == '"watches"\n'
         told(package, "[delete('/nonexistent/rawtp-secret') for _ in range(100)]; tell(1)", *as_user(OTHER))

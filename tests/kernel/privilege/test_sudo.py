@@ -115,6 +115,7 @@ tell([
     seen(fields=rawtp.BASIC_FIELDS)[1] == basic,
     seen(syscalls=rawtp.RENAME)[0],
     seen(results=False, fields=["filename"])[1],
+    seen(fields=["filename", *rawtp.OPT_IN_FIELDS])[1] == sorted(["filename", *rawtp.OPT_IN_FIELDS]),
 ])
 """
     everything = [0, 1, 2]
@@ -132,6 +133,7 @@ tell([
         True,
         [],
         ["filename"],
+        True,
     ]
 
 
@@ -188,9 +190,10 @@ def test_an_error_of_the_helpers_comes_back_as_what_it_is(package: Path, place: 
 def test_a_load_error_brings_its_log(another: Path, place: Path) -> None:
     source = (another / "rawtp" / "_privilege" / "sudo_helper.py").read_text()
     assert source.count("import _load\n") == 1
-    assert source.count("*_load(**request, without=without, tell_cgroups=True)") == 1
+    load = "*_load(**request, without=without, owner=None, tell_cgroups=True)"
+    assert source.count(load) == 1
     source = source.replace("import _load\n", "import _load_rejected\n")
-    helper_of(another, source.replace("*_load(**request, without=without, tell_cgroups=True)", "*_load_rejected()"))
+    helper_of(another, source.replace(load, "*_load_rejected()"))
     program = """
 try:
     rawtp.Tracer(sudo=True)

@@ -28,7 +28,7 @@ def with_other_hook(source: str) -> str:
 
 EACH: dict[str, str] = {
     "Tracer": "rawtp.Tracer().close()",
-    "Tracer, other hook": "rawtp.Tracer(rawtp.DELETE + rawtp.RENAME + rawtp.TRUNCATE, hook=OTHER).close()",
+    "Tracer, other hook": "rawtp.Tracer(rawtp.LOSS, hook=OTHER).close()",
     "Tracer, follow": "rawtp.Tracer(pid=os.getpid(), follow=True, comm='rm*', path='/srv/**/*.db').close()",
     "check": "assert rawtp.check().ok, rawtp.check()",
     "attempts": "assert not any(step for name, step in rawtp._core._attempts(4 << 20) if name != 'bpf')",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.kernel
 
-EVERYTHING = rawtp.DELETE + rawtp.RENAME + rawtp.TRUNCATE
+EVERYTHING = rawtp.LOSS
 LEGACY = os.uname().machine == "x86_64"
 AT_FDCWD = -100
 
@@ -118,12 +118,16 @@ def test_x32_is_told_by_its_bit(own: rawtp.Tracer) -> None:
 def test_python_s_own(tmp_path: Path) -> None:
     """What people call: os.replace, open(…, "w"), Path.rename, os.truncate, file.truncate."""
     target = tmp_path / "target"
+    for path in (tmp_path / "one", target):
+        path.write_text("content")
     with rawtp.Tracer(EVERYTHING, pid=os.getpid()) as tracer:
         (tmp_path / "one").write_text("1")
         target.write_text("2")
         os.replace(tmp_path / "one", target)  # noqa: PTH105 - what people call
         os.truncate(target, 0)
         with target.open("r+") as file:
+            file.write("content")
+            file.truncate(3)
             file.truncate(10)
         events = until_sentinel(tracer)
     shown = [(event["action"], event["path"], event["new_path"], event["errno"]) for event in events]

@@ -25,4 +25,4 @@ def test_help_lists_them(capsys: pytest.CaptureFixture[str]) -> None:
 def test_groups_and_order() -> None:
     assert names.fields(["path", "pid", "path"]) == ["path", "pid"]
     assert names.fields(["path", "basic"]) == ["path", *rawtp.BASIC_FIELDS]
-    assert names.fields(["all", "ancestors"]) == [*rawtp.ALL_FIELDS, *rawtp.OPT_IN_FIELDS]
+    assert names.fields(["all", *rawtp.OPT_IN_FIELDS]) == [*rawtp.ALL_FIELDS, *rawtp.OPT_IN_FIELDS]

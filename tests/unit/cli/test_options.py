@@ -37,6 +37,7 @@ LEDGER: dict[str, int | None] = {
     "tail_lost": 0,
     "unfollowed": 0,
     "lost_cgroups": 0,
+    "lost_processes": 0,
     "lost_truths": 0,
 }
 IDENTITY = (
@@ -44,7 +45,7 @@ IDENTITY = (
 )
 BESIDE = (
     "rawtp: missed 0, unpaired 0, name_faults 0, truncated 0, lost_exits 0, tail_lost 0, unfollowed 0, lost_cgroups 0, "
-    "lost_truths 0\n"
+    "lost_processes 0, lost_truths 0\n"
 )
 NO_TIME = " is not a time above 0: seconds, or such as 500ms, 2m or 1h30m"
 NO_SIZE = " is not a number of bytes from 1 up, such as 4194304, 4096KiB or 4MiB"
@@ -137,8 +138,16 @@ def refusing(error: Exception) -> Callable[..., None]:
         (["-P", ""], "argument -P/--path: the path is empty"),
         (["-f", "pid,,"], "argument -f/--fields: 'pid,,' has an empty name in it"),
         (["--stats", "0"], "argument --stats: '0'" + NO_TIME),
-        (["-o", "ocsf", "-f", "pid"], "argument -f/--fields: not with -o ocsf, whose schema says what is in an event"),
-        (["-o", "ecs", "-f", "help"], "argument -f/--fields: not with -o ecs, whose schema says what is in an event"),
+        (
+            ["-o", "ocsf", "-f", "pid,cwd"],
+            "argument -f/--fields: with -o ocsf, whose schema says what is in an event, only ancestors,"
+            " parent_argv, cwd, user, login",
+        ),
+        (
+            ["-o", "ecs", "-f", "help"],
+            "argument -f/--fields: with -o ecs, whose schema says what is in an event, only ancestors,"
+            " parent_argv, cwd, user, login",
+        ),
         (["-o", "ecs", "-T"], "argument -T/--time: not with -o ecs, whose schema says what is in an event"),
         (["-o", "ocsf", "--utc"], "argument --utc: not with -o ocsf, whose schema says what is in an event"),
     ],
@@ -182,7 +191,7 @@ def test_help_fits_the_terminal(
 def test_defaults(pretend: type[PretendTracer]) -> None:
     assert main([]) == 0
     sizes = {"ring_bytes": 4 << 20, "queue_bytes": 64 << 20}
-    assert pretend.given == {"syscalls": list(rawtp.DELETE), "fields": rawtp.ALL_FIELDS, **sizes}
+    assert pretend.given == {"syscalls": list(rawtp.LOSS), "fields": rawtp.ALL_FIELDS, **sizes}
 
 
 def test_groups_and_names_of_syscalls(pretend: type[PretendTracer]) -> None:
@@ -218,7 +227,7 @@ def test_the_end_shows_what_came_before_it(pretend: type[PretendTracer], capsys:
         "type": "session",
         "version": rawtp.__version__,
         "pid": os.getpid(),
-        "syscalls": list(rawtp.DELETE),
+        "syscalls": list(rawtp.LOSS),
         "filters": {"pid": [os.getpid()]},
         "fields": ["seq", "lost"],
         "hook": "raw_tp/sys_enter",

@@ -15,7 +15,7 @@ from rawtp.event import Event
 from rawtp.formats.columns import header, row
 from rawtp.formats.escape import printable, width
 
-COMM_AT, SYSCALL_AT, NAME_AT = (header().index(title) for title in ("COMM", "SYSCALL", "PATH"))
+COMM_AT, ACTION_AT, NAME_AT = (header().index(title) for title in ("COMM", "ACTION", "PATH"))
 
 # Where no path is known, the name is shown as it was passed.
 UNRESOLVED: Event = {**RM, "path": None, "path_kind": None}
@@ -36,16 +36,23 @@ def name_of(event: Event) -> str:
 
 def test_the_whole_table() -> None:
     refused: Event = {**RM, "comm": "java", "syscall": "rmdir", "ret": -39, "errno": "ENOTEMPTY", "path": "/a b"}
+    refused["action"] = "rmdir"
     unseen: Event = {**RM, "pid": 4194304, "uid": 65534, "syscall": "unlink", "ret": None, "duration_ns": None}
     renamed: Event = {**RM, "syscall": "renameat2", "action": "rename", "new_filename": "new", "new_path": "/tmp/new"}
     shrunk: Event = {**RM, "syscall": "ftruncate64", "action": "truncate", "filename": None, "path": "/tmp/log"}
-    assert [header(), row(RM), row(refused), row(unseen), row(renamed), row(shrunk)] == [
-        "TIME             PID    UID COMM            SYSCALL     RESULT       PATH",
-        "22:13:20.123   12345   1000 rm              unlinkat    ok           /tmp/test.txt",
-        "22:13:20.123   12345   1000 java            rmdir       ENOTEMPTY    /a b",
-        "22:13:20.123 4194304  65534 rm              unlink      ?            /tmp/test.txt",
-        "22:13:20.123   12345   1000 rm              renameat2   ok           /tmp/test.txt -> /tmp/new",
-        "22:13:20.123   12345   1000 rm              ftruncate64 ok           /tmp/log",
+    moved_up: Event = {**shrunk, "syscall": "fallocate", "action": "collapse"}
+    handled: Event = {**shrunk, "syscall": "open_by_handle_at", "ret": 3, "path": None, "path_kind": None}
+    queue: Event = {**RM, "syscall": "mq_unlink", "filename": "jobs", "path": None, "path_kind": None}
+    assert [header(), *map(row, (RM, refused, unseen, renamed, shrunk, moved_up, handled, queue))] == [
+        "TIME             PID    UID COMM            ACTION   SYSCALL     RESULT       PATH",
+        "22:13:20.123   12345   1000 rm              delete   unlinkat    ok           /tmp/test.txt",
+        "22:13:20.123   12345   1000 java            rmdir    rmdir       ENOTEMPTY    /a b",
+        "22:13:20.123 4194304  65534 rm              delete   unlink      ?            /tmp/test.txt",
+        "22:13:20.123   12345   1000 rm              rename   renameat2   ok           /tmp/test.txt -> /tmp/new",
+        "22:13:20.123   12345   1000 rm              truncate ftruncate64 ok           /tmp/log",
+        "22:13:20.123   12345   1000 rm              collapse fallocate   ok           /tmp/log",
+        "22:13:20.123   12345   1000 rm              truncate open_by_handle_at ok           <fd>",
+        "22:13:20.123   12345   1000 rm              delete   mq_unlink   ok           jobs",
     ]
 
 
@@ -66,7 +73,7 @@ def test_the_time_is_local(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_errno_without_a_name_shows_its_number() -> None:
-    assert row({**RM, "ret": -512, "errno": None}).split()[5] == "-512"
+    assert row({**RM, "ret": -512, "errno": None}).split()[6] == "-512"
 
 
 @pytest.mark.parametrize(
@@ -101,15 +108,15 @@ def test_a_name_longer_than_any_terminal_stays_whole() -> None:
 
 
 def test_comm_is_escaped_and_quoted_like_a_name() -> None:
-    assert row({**RM, "comm": "\x1b[31m"})[COMM_AT:SYSCALL_AT] == r"\x1b[31m".ljust(16)
-    assert row({**RM, "comm": ""})[COMM_AT:SYSCALL_AT] == '""'.ljust(16)
-    assert row({**RM, "comm": "\udcff"})[COMM_AT:SYSCALL_AT] == r"\xff".ljust(16)
+    assert row({**RM, "comm": "\x1b[31m"})[COMM_AT:ACTION_AT] == r"\x1b[31m".ljust(16)
+    assert row({**RM, "comm": ""})[COMM_AT:ACTION_AT] == '""'.ljust(16)
+    assert row({**RM, "comm": "\udcff"})[COMM_AT:ACTION_AT] == r"\xff".ljust(16)
 
 
 @pytest.mark.parametrize("comm", ["rm", "日本", "e\u0301", "\u0301", "\u1112\u1161\u11ab", "é" * 7, "🦀", "a\u200bb"])
 def test_columns_stay_aligned(comm: str) -> None:
-    before, _, _ = row({**RM, "comm": comm}).partition("unlinkat")
-    assert width(before) == SYSCALL_AT
+    before, _, _ = row({**RM, "comm": comm}).partition("delete")
+    assert width(before) == ACTION_AT
 
 
 NAMES = st.one_of(st.binary().map(os.fsdecode), st.sampled_from(["", '"', "<fault>", " a", '""', '"a"<truncated>']))

@@ -36,7 +36,7 @@ def test_the_whole_record() -> None:
     assert made.begin({}) == "time,comm,pid,argv,argv_truncated,new_filename,ancestors,bytes\r\n"
     assert made.event(RM) == (
         '2023-11-14T22:13:20.123999999Z,rm,12345,"[""rm"",""/tmp/test.txt""]",false,,'
-        '"[[12000,""bash""],[1,""systemd""]]",\r\n'
+        '"[[12000,""bash"",[""bash"",""./clean.sh""]],[1,""systemd"",null]]",\r\n'
     )
     assert made.fields == ("comm", "pid", "argv", "argv_truncated", "new_filename", "ancestors", "ts_ns")
     assert made.begin({}, continues=True) == ""
@@ -123,3 +123,14 @@ def test_every_value_comes_back(comm: bytes, filename: bytes | None, argv: list[
         [base64.b64decode(word) for word in words] if words else [word.encode() for word in json.loads(found["argv"])]
     ) == argv
     assert found["ts_ns"] == str(RM["ts_ns"])
+
+
+def test_arguments_of_ancestors_that_are_no_text() -> None:
+    lossy = os.fsdecode(b"\xe9")
+    found = record({**RM, "ancestors": ((7, "sh", ("sh", lossy)), (1, "x", None))}, "ancestors", "cwd", "user")
+    assert json.loads(found["ancestors"]) == [[7, "sh", ["sh", "\\xe9"]], [1, "x", None]]
+    assert json.loads(found["bytes"]) == {"ancestors": [[7, "c2g=", ["c2g=", "6Q=="]], [1, "eA==", None]]}
+    assert (found["cwd"], found["user"]) == ("/home/me", "me")
+    found = record({**RM, "parent_argv": ("a\tb", lossy), "cwd": None, "login": None}, "parent_argv", "cwd", "login")
+    assert (json.loads(found["parent_argv"]), found["cwd"], found["login"]) == (["a\tb", "\\xe9"], "", "")
+    assert json.loads(found["bytes"]) == {"parent_argv": ["YQli", "6Q=="]}

@@ -37,7 +37,8 @@ def as_json(event: Event) -> dict[str, object]:
         "type": "event",
         **event,
         "argv": list(event["argv"] or ()),
-        "ancestors": [list(one) for one in event["ancestors"]],
+        "ancestors": [[pid, comm, argv and list(argv)] for pid, comm, argv in event["ancestors"]],
+        "parent_argv": list(event["parent_argv"] or ()),
     }
 
 
@@ -45,12 +46,13 @@ def test_the_whole_line() -> None:
     assert line(RM) == (
         '{"type":"event","ts_ns":1700000000123999999,"duration_ns":5200,"cpu":1,"seq":7,"lost":0,"pid":12345,"tid":12345,"ppid":12000,'
         '"uid":1000,"gid":1000,"comm":"rm","parent_comm":"bash","exe":"/usr/bin/rm","argv":["rm","/tmp/test.txt"],'
-        '"argv_truncated":false,"euid":1000,"auid":1000,"session_id":3,"start_ns":1700000000100000000,"ns_pid":12345,'
+        '"argv_truncated":false,"euid":1000,"fsuid":1000,"fsgid":1000,"auid":1000,"session_id":3,"start_ns":1700000000100000000,"ns_pid":12345,'
         '"pid_ns":4026531836,"mnt_ns":4026531832,"cgroup_id":4242,"container_id":null,"pod_id":null,'
         '"unit":"session-3.scope","syscall":"unlinkat","abi":"x86_64","via":"syscall","action":"delete","dfd":-100,'
-        '"flags":0,"filename":"/tmp/test.txt","new_filename":null,"path":"/tmp/test.txt","new_path":null,'
+        '"flags":0,"range_start":null,"range_length":null,"filename":"/tmp/test.txt","new_filename":null,"path":"/tmp/test.txt","new_path":null,'
         '"path_kind":"absolute","host_path":null,"name_status":"ok","ret":0,"errno":null,'
-        '"ancestors":[[12000,"bash"],[1,"systemd"]]}'
+        '"ancestors":[[12000,"bash",["bash","./clean.sh"]],[1,"systemd",null]],"parent_argv":["bash","./clean.sh"],'
+        '"cwd":"/home/me","user":"me","login":"me"}'
     )
 
 
@@ -58,9 +60,9 @@ def test_arguments_that_are_no_text_come_in_base64_one_by_one() -> None:
     loaded = json.loads(line({**RM, "argv": ("rm", os.fsdecode(b"caf\xe9"))}))
     assert (loaded["argv"], loaded["argv_bytes"]) == (["rm", "caf\\xe9"], ["cm0=", "Y2Fm6Q=="])
     assert "argv_bytes" not in json.loads(line({**RM, "argv": ("rm", r"\xe9")}))
-    loaded = json.loads(line({**RM, "ancestors": ((7, os.fsdecode(b"\xe9")), (1, "init"))}))
-    assert loaded["ancestors"] == [[7, "\\xe9"], [1, "init"]]
-    assert loaded["ancestors_bytes"] == [[7, "6Q=="], [1, "aW5pdA=="]]
+    loaded = json.loads(line({**RM, "ancestors": ((7, os.fsdecode(b"\xe9"), ("sh", "\udcff")), (1, "init", None))}))
+    assert loaded["ancestors"] == [[7, "\\xe9", ["sh", "\\xff"]], [1, "init", None]]
+    assert loaded["ancestors_bytes"] == [[7, "6Q==", ["c2g=", "/w=="]], [1, "aW5pdA==", None]]
 
 
 def test_the_sample_has_every_key() -> None:

@@ -65,6 +65,7 @@ FAULTY: Event = {
     "action": "truncate",
     "syscall": "truncate",
 }
+EXTRA = ("ancestors", "parent_argv", "cwd", "user", "login")
 CASES = {"deleted": RM, "renamed": RENAMED, "refused": REFUSED, "faulty": FAULTY}
 
 # What OCSF 1.8.0 requires, object by object, and the file of its repository that says so.
@@ -101,8 +102,8 @@ ECS_FIELDS = {
 ECS_CORE = {"@timestamp", "ecs.version", "event.kind", "event.category", "event.type", "event.outcome"}
 
 
-def document(name: str, event: Event, host: dict[str, Any] = HOST) -> dict[str, Any]:
-    text = SCHEMAS[name](host).events([event])
+def document(name: str, event: Event, host: dict[str, Any] = HOST, extra: tuple[str, ...] = ()) -> dict[str, Any]:
+    text = SCHEMAS[name](host, extra).events([event])
     assert text.isascii()
     assert text.count("\n") == 1
     assert text.endswith("}\n")
@@ -136,6 +137,38 @@ def test_whole_documents(name: str, case: str) -> None:
     if os.environ.get("RAWTP_GOLDEN") == "write":
         golden.write_text(json.dumps(found, indent=1) + "\n")
     assert found == json.loads(golden.read_text())
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_keys_that_are_asked_for(name: str) -> None:
+    lossy = os.fsdecode(b"\xff")
+    event: Event = {**RM, "ancestors": ((7, "sh", ("sh", "a b", lossy)), (1, "x", None)), "cwd": f"/{lossy}"}
+    found, plain = document(name, event, extra=EXTRA), document(name, event)
+    if name == "ecs":
+        process, beside, ancestors = found["process"], found["rawtp"], found["rawtp"].pop("ancestors")
+        assert process["parent"].pop("args") == ["bash", "./clean.sh"]
+        assert process["parent"].pop("command_line") == "bash ./clean.sh"
+        assert ancestors == [{"pid": 7, "name": "sh", "args": ["sh", "a b", "\\xff"]}, {"pid": 1, "name": "x"}]
+        assert found["user"].pop("name") == "me"
+    else:
+        process, beside = found["actor"]["process"], found["unmapped"]
+        assert process["parent_process"].pop("cmd_line") == "bash ./clean.sh"
+        assert process.pop("ancestry") == [
+            {"pid": 7, "name": "sh", "cmd_line": "sh 'a b' '\\xff'"},
+            {"pid": 1, "name": "x"},
+        ]
+        assert (process["user"].pop("name"), found["actor"]["user"].get("name", "me")) == ("me", "me")
+        found["actor"]["user"].pop("name", None)
+    assert (process.pop("working_directory"), beside.pop("login")) == ("/\\xff", "me")
+    assert beside.pop("cwd_bytes") == "L/8="
+    assert beside.pop("ancestors_bytes") == [[7, "c2g=", ["c2g=", "YSBi", "/w=="]], [1, "eA==", None]]
+    assert found == plain
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_keys_that_are_asked_for_but_not_known(name: str) -> None:
+    none: Any = {"ancestors": (), "parent_argv": None, "cwd": None, "user": None, "login": None}
+    assert document(name, {**RM, **none}, extra=EXTRA) == document(name, RM)
 
 
 @pytest.mark.parametrize("host", [HOST, NOWHERE])
@@ -223,7 +256,10 @@ def test_what_is_kept_of_a_process_is_only_that_process_s(name: str) -> None:
     events = [
         *CASES.values(),
         *({**RM, key: "other"} for key in ("comm", "parent_comm", "exe", "container_id", "unit")),
-        *({**RM, key: 4242} for key in ("pid", "tid", "ppid", "uid", "gid", "euid", "auid", "start_ns", "ns_pid")),
+        *(
+            {**RM, key: 4242}
+            for key in ("pid", "tid", "ppid", "uid", "gid", "euid", "fsuid", "auid", "start_ns", "ns_pid")
+        ),
     ] * 2
     assert [kept.event(event) for event in events] == [SCHEMAS[name](HOST).event(event) for event in events]  # type: ignore[arg-type]
     assert len({kept.event(event) for event in events}) == len(events) / 2  # type: ignore[arg-type]

@@ -82,7 +82,7 @@ def test_no_name_is_more_than_text(comm: str, path: str, filename: str) -> None:
 
 @given(st.lists(NAMES, min_size=1, max_size=3), NAMES)
 def test_of_arguments_too(words: list[str], parent: str) -> None:
-    event = cast("Event", {"pid": 7, "argv": tuple(words), "ancestors": ((1, parent),), "exe": None})
+    event = cast("Event", {"pid": 7, "argv": tuple(words), "ancestors": ((1, parent, None),), "exe": None})
     html = notebook.table([event])._repr_html_()
     page = Page(html)
     assert set(page.tags) == TAGS

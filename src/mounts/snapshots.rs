@@ -1,0 +1,221 @@
+//! The mounts of the namespaces in which events happened.
+//!
+//! The programs report each namespace with its first event, and again when its mounts have changed. A namespace can be
+//! gone as soon as its last process is, so the drain thread opens its list of mounts at once, which keeps it. It does
+//! not read that: a namespace can have a hundred thousand mounts, whoever made it. A thread of its own does.
+
+use std::collections::VecDeque;
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustc_hash::FxHashMap;
+
+use crate::memory::touch_thread_locals;
+use crate::mounts::table::MountTable;
+use crate::record::{Record, mounts_record, parse, record_at};
+use crate::sys::signals::Blocked;
+
+/// The most namespaces that are kept, and that wait to be read.
+const NAMESPACES: usize = 1024;
+/// The most bytes of another namespace's `mountinfo` that are read: some 5,000 mounts.
+const MOUNTINFO_BYTES: u64 = 1 << 20;
+/// How long a reader waits for a namespace that is being read.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+#[derive(Debug, Default)]
+struct State {
+    tables: FxHashMap<u32, Arc<MountTable>>,
+    /// Namespaces whose mounts are to be read, and those that are being read.
+    waiting: VecDeque<(u32, Option<File>)>,
+    reading: Option<u32>,
+    /// Paths that are to be walked.
+    walks: VecDeque<Vec<u8>>,
+    /// Whether the thread runs.
+    is_started: bool,
+    is_closed: bool,
+}
+
+/// The mounts of namespaces, shared by the drain thread, the reading thread and the readers.
+#[derive(Debug, Default)]
+pub struct Snapshots {
+    state: Mutex<State>,
+    changed: Condvar,
+    own_ns: u32,
+    /// How often this process's own mounts were reported as changed.
+    own_changes: AtomicU64,
+    dropped: AtomicU64,
+}
+
+fn namespace_of(process: &str) -> Option<u32> {
+    // The inode number is the namespace's, which has 32 bits.
+    u32::try_from(fs::metadata(format!("/proc/{process}/ns/mnt")).ok()?.ino()).ok()
+}
+
+/// Opens the list of a namespace's mounts through a process that is in it. `None` when none is any more.
+fn open(record: &mounts_record) -> Option<File> {
+    [record.pid, record.ppid].into_iter().find_map(|pid| {
+        let process = pid.to_string();
+        let is_in_it = || namespace_of(&process) == Some(record.mnt_ns);
+        let file = is_in_it().then(|| File::open(format!("/proc/{process}/mountinfo")).ok())??;
+        // The id can have become another process's before the file was opened.
+        is_in_it().then_some(file)
+    })
+}
+
+/// Reads a list of mounts; `None` when it is too long.
+fn read(file: File) -> Option<MountTable> {
+    let mut text = Vec::new();
+    file.take(MOUNTINFO_BYTES + 1).read_to_end(&mut text).ok()?;
+    (text.len() as u64 <= MOUNTINFO_BYTES).then(|| MountTable::parse(&text))
+}
+
+impl Snapshots {
+    /// Creates the snapshots of a process that is in its own namespace.
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self { own_ns: namespace_of("self").unwrap_or_default(), ..Self::default() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The namespace of this process, as an event has it; 0 if it is not known.
+    #[must_use]
+    pub fn own_ns(&self) -> u32 {
+        self.own_ns
+    }
+
+    /// How often this process's own mounts were reported as changed.
+    #[must_use]
+    pub fn own_changes(&self) -> u64 {
+        self.own_changes.load(Ordering::Acquire)
+    }
+
+    /// The number of reports that were dropped because too many waited.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Takes the mount namespaces among a run's records.
+    pub fn keep(self: &Arc<Self>, run: &[u8]) {
+        let mut position = 0;
+        while let Ok(Some((bytes, end))) = record_at(run, position) {
+            position = end;
+            match parse(bytes) {
+                Ok(Record::Mounts(record)) if record.mnt_ns == self.own_ns => {
+                    self.own_changes.fetch_add(1, Ordering::Release);
+                }
+                Ok(Record::Mounts(record)) => self.ask(record),
+                _ => {}
+            }
+        }
+    }
+
+    fn ask(self: &Arc<Self>, record: &mounts_record) {
+        let file = open(record);
+        let mut state = self.lock();
+        if state.waiting.len() >= NAMESPACES || state.waiting.try_reserve(1).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        state.waiting.push_back((record.mnt_ns, file));
+        if !self.start(&mut state) {
+            state.waiting.clear();
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Has the thread walk paths, so that they are in the kernel's cache. It may wait for a file system that does not
+    /// answer, which a reader must not.
+    pub fn walk(self: &Arc<Self>, paths: &[Vec<u8>]) {
+        let mut state = self.lock();
+        if state.walks.is_empty() && self.start(&mut state) {
+            state.walks.extend(paths.iter().cloned());
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    fn start(self: &Arc<Self>, state: &mut State) -> bool {
+        if !state.is_started {
+            let snapshots = Arc::clone(self);
+            // The drain thread has blocked its signals, which belong to Python's threads. A reader has not.
+            let blocked = Blocked::new();
+            let started = thread::Builder::new().name("rawtp-mounts".into()).spawn(move || snapshots.run());
+            drop(blocked);
+            state.is_started = started.is_ok();
+        }
+        state.is_started
+    }
+
+    /// The reading thread.
+    fn run(&self) {
+        touch_thread_locals();
+        let mut state = self.lock();
+        loop {
+            let Some((mnt_ns, file)) = state.waiting.pop_front() else {
+                if state.is_closed {
+                    return;
+                }
+                if let Some(path) = state.walks.pop_front() {
+                    drop(state);
+                    let _ = fs::metadata(OsStr::from_bytes(&path));
+                    state = self.lock();
+                    continue;
+                }
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            state.reading = Some(mnt_ns);
+            drop(state);
+            let table = file.and_then(read);
+            state = self.lock();
+            state.reading = None;
+            match table {
+                Some(table) => {
+                    if state.tables.len() >= NAMESPACES {
+                        state.tables.clear();
+                    }
+                    state.tables.insert(mnt_ns, Arc::new(table));
+                }
+                // What is known of it is of before the change.
+                None => drop(state.tables.remove(&mnt_ns)),
+            }
+            self.changed.notify_all();
+        }
+    }
+
+    /// Returns the mounts of another namespace. It waits a moment for one that is being read.
+    #[must_use]
+    pub fn table(&self, mnt_ns: u32) -> Option<Arc<MountTable>> {
+        let end = Instant::now() + PATIENCE;
+        let mut state = self.lock();
+        loop {
+            let is_due = state.reading == Some(mnt_ns) || state.waiting.iter().any(|(waiting, _)| *waiting == mnt_ns);
+            let left = end.saturating_duration_since(Instant::now());
+            if !is_due || left.is_zero() {
+                return state.tables.get(&mnt_ns).cloned();
+            }
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Ends the thread once it has read what waits.
+    pub fn close(&self) {
+        let mut state = self.lock();
+        state.is_closed = true;
+        drop(state);
+        self.changed.notify_all();
+    }
+}
