@@ -20,6 +20,7 @@ struct counters {
 	__u32 lost_cgroups;   /* cgroup records that did not fit; only in the CPU's slot for system calls */
 	__u64 lost_processes; /* image records that did not fit; only in the CPU's slot for system calls */
 	__u64 missed;	      /* runs that found another program in the middle of this slot's state */
+	__u64 lost_truths;    /* truth records that did not fit; only in the CPU's slot for system calls */
 };
 
 /* The most values that a filter takes. */

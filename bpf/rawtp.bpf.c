@@ -25,6 +25,7 @@
 #include "hooks/io_uring.bpf.h"
 #include "hooks/process.bpf.h"
 #include "hooks/exec.bpf.h"
+#include "hooks/truth.bpf.h"
 
 /* Variables that only put these types into the object's BTF, from which the skeleton generates the Rust types. */
 struct counters _counters = {0};
@@ -55,5 +56,6 @@ enum fallocate_mode _fallocate_mode = 0;
 enum ioctl_command _ioctl_command = 0;
 enum call_trait _call_trait = 0;
 enum enter_mark _enter_mark = 0;
+enum freed _freed = 0;
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

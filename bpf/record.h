@@ -146,7 +146,15 @@ struct exit_record {
 	__u32 lost_exits; /* exit records that did not fit on this CPU just before this one */
 	__u16 abi;
 	__u16 is_created; /* whether the call made the file that it opened */
-	__u16 reserved[2];
+	__u16 freed;	  /* enum freed */
+	__u16 reserved;
+};
+
+/* Whether the call freed a file: it removed the last link, and nothing else held the file. */
+enum freed {
+	FREED_UNKNOWN = 0,
+	FREED_NOTHING = 1,
+	FREED_FILE = 2,
 };
 
 /* The completion of an io_uring request. */

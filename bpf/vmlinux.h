@@ -326,6 +326,7 @@ struct task_struct {
 	struct sigpending pending;
 	struct css_set *cgroups;
 	unsigned int flags;
+	void *worker_private;
 	char comm[16];
 };
 
@@ -387,6 +388,17 @@ struct io_cqe {
 	int fd;
 };
 
+struct io_wq_work {
+	struct {
+		void *next;
+	} list;
+};
+
+/* A thread of io_uring's that runs requests (io_uring/io-wq.c). */
+struct io_worker {
+	struct io_wq_work *cur_work;
+};
+
 struct io_uring_cqe {
 	__s32 res;
 };
@@ -399,6 +411,7 @@ struct io_kiocb {
 	__u8 opcode;
 	unsigned int flags;
 	struct io_cqe cqe;
+	struct io_wq_work work;
 };
 
 /*

@@ -160,6 +160,7 @@ keys! {
     Cwd = "cwd": Event Bytes or_none,
     User = "user": Thread DictBytes or_none,
     Login = "login": Thread DictBytes or_none,
+    Freed = "freed": Event Bool or_none,
 }
 
 /// The keys for which the programs walk up the directories.
@@ -169,7 +170,7 @@ pub const PATHS: [Key; 4] = [Key::Path, Key::NewPath, Key::PathKind, Key::HostPa
 pub const REAL_PATHS: [Key; 3] = [Key::RealPath, Key::NewRealPath, Key::RealPathBy];
 
 /// The keys that tell what the kernel did.
-pub const TRUTH: [Key; 17] = [
+pub const TRUTH: [Key; 18] = [
     Key::RealPath,
     Key::NewRealPath,
     Key::RealPathBy,
@@ -187,6 +188,7 @@ pub const TRUTH: [Key; 17] = [
     Key::ReplacedSize,
     Key::ReplacedNlink,
     Key::Length,
+    Key::Freed,
 ];
 
 /// The keys that need more of the task's structures than every event reads.

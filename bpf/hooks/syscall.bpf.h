@@ -261,7 +261,7 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 	struct call_state *state, *entry;
 	struct task_struct *task;
 	__u32 cpu, slot, abi, flags;
-	__u8 *decision, decided;
+	__u8 *decision, decided, freed;
 	__u64 bytes;
 
 	task = current_task();
@@ -285,7 +285,8 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 	decision = decision_of(task);
 	if (!decision)
 		return 0;
-	decided = *decision;
+	decided = *decision & ~CALL_FREED;
+	freed = *decision & CALL_FREED ? FREED_FILE : FREED_NOTHING;
 	*decision = CALL_UNSEEN;
 	if (decided == CALL_LEFT_OUT)
 		return 0;
@@ -315,6 +316,7 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 	record->abi = abi;
 	record->lost_exits = state->lost_exits_unreported;
 	record->is_created = 0;
+	record->freed = sees_freed ? freed : FREED_UNKNOWN;
 	segments = &state->segments;
 	segments->end = 0;
 	if (cfg_files && call->traits & CALL_OPENS && ret >= 0)

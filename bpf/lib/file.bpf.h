@@ -5,6 +5,12 @@
 
 #define NS_PER_S 1000000000
 
+/* The kernel's BTF id of `struct inode`, or 0 as for cfg_dentry_type. */
+const volatile __u32 cfg_inode_type = 0;
+
+/* A macro for the same reason as CHAIN. */
+#define INODE(inode, field) (cfg_inode_type ? (inode)->field : BPF_CORE_READ(inode, field))
+
 static __always_inline __s64 mtime_ns_of(struct inode *inode)
 {
 	struct inode___mtime_sec *apart = (void *)inode;
@@ -12,10 +18,10 @@ static __always_inline __s64 mtime_ns_of(struct inode *inode)
 	struct inode___i_mtime *public = (void *)inode;
 
 	if (bpf_core_field_exists(apart->i_mtime_sec))
-		return BPF_CORE_READ(apart, i_mtime_sec) * NS_PER_S + BPF_CORE_READ(apart, i_mtime_nsec);
+		return INODE(apart, i_mtime_sec) * NS_PER_S + INODE(apart, i_mtime_nsec);
 	if (bpf_core_field_exists(private->__i_mtime))
-		return BPF_CORE_READ(private, __i_mtime.tv_sec) * NS_PER_S + BPF_CORE_READ(private, __i_mtime.tv_nsec);
-	return BPF_CORE_READ(public, i_mtime.tv_sec) * NS_PER_S + BPF_CORE_READ(public, i_mtime.tv_nsec);
+		return INODE(private, __i_mtime.tv_sec) * NS_PER_S + INODE(private, __i_mtime.tv_nsec);
+	return INODE(public, i_mtime.tv_sec) * NS_PER_S + INODE(public, i_mtime.tv_nsec);
 }
 
 /* Appends the file of a dentry as a segment of this kind. A dentry without an inode is the name of no file. */
@@ -27,14 +33,16 @@ static __always_inline void append_file(struct segments *segments, __u16 kind, s
 
 	if (!inode)
 		return;
-	file->ino = BPF_CORE_READ(inode, i_ino);
-	file->size = BPF_CORE_READ(inode, i_size);
+	if (cfg_inode_type)
+		inode = untrusted(inode, cfg_inode_type);
+	file->ino = INODE(inode, i_ino);
+	file->size = INODE(inode, i_size);
 	file->mtime_ns = mtime_ns_of(inode);
-	file->dev = BPF_CORE_READ(inode, i_sb, s_dev);
-	file->generation = BPF_CORE_READ(inode, i_generation);
-	file->nlink = BPF_CORE_READ(inode, i_nlink);
-	file->mode = BPF_CORE_READ(inode, i_mode);
-	file->owner = BPF_CORE_READ(inode, i_uid.val);
+	file->dev = cfg_inode_type ? inode->i_sb->s_dev : BPF_CORE_READ(inode, i_sb, s_dev);
+	file->generation = INODE(inode, i_generation);
+	file->nlink = INODE(inode, i_nlink);
+	file->mode = INODE(inode, i_mode);
+	file->owner = INODE(inode, i_uid.val);
 	file->reserved = 0;
 	end_segment(segments, head, kind, NAME_OK, sizeof(*file));
 }

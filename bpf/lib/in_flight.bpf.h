@@ -15,6 +15,12 @@ enum decision {
 	CALL_LEFT_OUT = 3, /* filtered, no event, or lost; an exit record alone would only waste room */
 };
 
+/* A bit beside CALL_SENT and CALL_FAULT: the call has freed a file. */
+#define CALL_FREED 0x80
+
+/* Whether files that are freed are seen. User space sets it when the program for them is attached. */
+volatile __u32 sees_freed = 0;
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);

@@ -79,8 +79,8 @@ struct compared {
 };
 
 /*
- * The state of the call whose record is being filled. It uses the same slots as the counters, and one more per CPU for
- * the exits of system calls.
+ * The state of the call whose record is being filled. It uses the same slots as the counters, one more per CPU for the
+ * exits of system calls, and one more for truths.
  */
 struct call_state {
 	__u64 ring_budget;	     /* bytes of the ring that may be used without asking again */
@@ -96,6 +96,10 @@ struct call_state {
 		struct {
 			__u8 unused[sizeof(struct enter_record) - sizeof(struct exit_record)];
 			struct exit_record exit;
+		};
+		struct {
+			__u8 before_truth[sizeof(struct enter_record) - sizeof(struct truth_record)];
+			struct truth_record truth;
 		};
 	};
 	struct segments segments;

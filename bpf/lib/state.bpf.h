@@ -10,9 +10,9 @@ struct {
 
 /*
  * The counters by slot: one slot per CPU, and one more per CPU for io_uring. call_states and walks have a third one for
- * exits. These are plain arrays, not per-CPU ones: their look-up is inlined on every kernel, and they can be mapped, so
- * user space reads the counters without system calls or privilege. The loader freezes the counters, so only the
- * programs write them.
+ * exits, and a fourth one for truths. These are plain arrays, not per-CPU ones: their look-up is inlined on every
+ * kernel, and they can be mapped, so user space reads the counters without system calls or privilege. The loader
+ * freezes the counters, so only the programs write them.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -42,6 +42,8 @@ struct {
 const volatile __u32 cfg_cpus = 1;
 /* The slot of the first CPU's exits. */
 const volatile __u32 cfg_exit_slots = 0;
+/* The slot of the first CPU's truths. */
+const volatile __u32 cfg_truth_slots = 0;
 /* Whether the exit program is loaded too. */
 const volatile bool cfg_results = true;
 /* Whether one program can begin on a CPU in the middle of another, because programs are preemptible. */
@@ -64,22 +66,33 @@ const volatile enum cgroup_v1 cfg_cgroup_v1 = CGROUP_V1_NONE;
 const volatile __u64 cfg_enter_bytes = 0;
 
 /*
- * Takes the state for one program. The entry of a call and the exit of a call whose entry was not seen use the same
- * one. Returns false when another program is in the middle of it. Two that begin at the same time may both get false,
- * but never both true. Give it back in either case.
+ * Takes the state for one program. Returns false when another program is in the middle of it. Two that begin at the
+ * same time may both get false, but never both true. Give it back in either case.
+ */
+static __always_inline bool begin_use(struct call_state *state)
+{
+	__sync_fetch_and_add(&state->users, 1);
+	return *(volatile __u32 *)&state->users == 1;
+}
+
+static __always_inline void end_use(struct call_state *state)
+{
+	__sync_fetch_and_add(&state->users, -1);
+}
+
+/*
+ * Takes the state of system calls where it can be in use. The entry of a call and the exit of a call whose entry was
+ * not seen use the same one. See begin_use.
  */
 static __always_inline bool take_state(struct call_state *state)
 {
-	if (!cfg_is_preemptible)
-		return true;
-	__sync_fetch_and_add(&state->users, 1);
-	return *(volatile __u32 *)&state->users == 1;
+	return !cfg_is_preemptible || begin_use(state);
 }
 
 static __always_inline void give_back_state(struct call_state *state)
 {
 	if (cfg_is_preemptible)
-		__sync_fetch_and_add(&state->users, -1);
+		end_use(state);
 }
 
 #endif

@@ -39,7 +39,13 @@ fn told(event: &Event<'_>) -> String {
     let times = (event.ts_ns(), event.start_ns(), event.duration_ns());
     let call = (event.call().map(|call| call.name), event.action(), event.name_status(), event.filename());
     let ret = event.exit.map(|exit| exit.record.ret);
-    format!("{times:?} {call:?} {ret:?} {path:?} {new_path:?} {exe:?} {cwd:?} {:?} {ancestors:?}", event.argv())
+    let truth = event.truth.map(|truth| {
+        let places = (truth.real_place(), truth.new_real_place());
+        (truth.file().is_some(), truth.replaced().is_some(), truth.real(), truth.new_real(), places)
+    });
+    let facts = event.file_facts();
+    assert!(facts.replaced.is_none() || facts.is_replacing == Some(true));
+    format!("{times:?} {call:?} {ret:?} {path:?} {new_path:?} {exe:?} {cwd:?} {:?} {ancestors:?} {truth:?} {facts:?}", event.argv())
 }
 
 /// The events of the chunks, and whether there was something malformed: what is behind it in its chunk is passed over.

@@ -203,6 +203,10 @@ class Stats:
         """Reports of a fork or an exec that found no room, and processes that were forgotten while they lived. From
         then on arguments in ``ancestors`` and ``parent_argv`` can be ``None``, and ``ancestors`` can lack processes
         that have ended. 0 when neither key is asked for."""
+    @property
+    def lost_truths(self) -> int:
+        """Records of the kernel's own functions that found no room, in the ring or with open calls. Their events are
+        delivered without what only those functions tell: see ``"truth"`` of :attr:`Tracer.coverage`."""
     def as_dict(self) -> dict[str, int | None]:
         """The counters by name, in the order of the ledger."""
     def _repr_html_(self) -> str:
@@ -504,8 +508,9 @@ class Tracer:
     @property
     def coverage(self) -> dict[str, Hook]:
         """The parts of what this tracer sees, and what it does not: ``"syscalls"``, ``"syscall_results"``,
-        ``"io_uring"``, ``"io_uring_results"`` and ``"cgroup_changes"``, each with its :class:`rawtp.Hook`. A part that
-        this kernel does not let us see has ``hook=None`` and a ``reason``; the others work."""
+        ``"io_uring"``, ``"io_uring_results"``, ``"cgroup_changes"`` and ``"truth"``, each with its
+        :class:`rawtp.Hook`. A part that this kernel does not let us see has ``hook=None`` and a ``reason``; the others
+        work."""
     @property
     def closed(self) -> bool:
         """True when nothing new will come."""

@@ -221,6 +221,12 @@ class Event(_AllFields, total=False):
     :data:`rawtp.ALL_FIELDS`."""
     login: str | None
     """The name of ``auid``, in the same way: who logged in. Not among :data:`rawtp.ALL_FIELDS`."""
+    freed: bool | None
+    """Whether a file was freed in this very call, and its content with it: it lost its last link, and nothing else held
+    it. ``False`` while the file is open or mapped anywhere; what ends that frees it, and is no event. ``None`` where it
+    is not known: for a request of io_uring's, for a truncation, which frees content alone, and where
+    :attr:`Tracer.coverage` says so. Not among :data:`rawtp.ALL_FIELDS`: ask for it by name. It costs a look at every
+    inode that leaves the host's memory."""
 
 
 class Hook(TypedDict):

@@ -18,6 +18,7 @@ COLUMNS = (
     "io_uring",
     "its results",
     "cgroups",
+    "files",
     '`hook="tracepoint"`',
     "32-bit calls",
 )

@@ -25,6 +25,13 @@ KNOWN = (
     ("*", "kernel.event.test_who.test_a_container_by_its_cgroup_of_version_1", "this host has no cgroups of version 1"),
     ("*", "kernel.event.test_exe.test_columns_and_schemas_have_the_same", "could not import '*"),
     ("*", "kernel.event.test_cgroups.*[[]v1*", "no hierarchy of version 1 is mounted here"),
+    ("5.10*", "kernel.truth.test_fanotify.*", "no fanotify of a file system here: No such device"),
+    ("*", "kernel.truth.test_files.test_on_an_overlay", "this kernel has no overlayfs"),
+    ("*", "kernel.truth.test_files.test_on_a_file_system*", "no * can be made and mounted here"),
+    ("*", "kernel.truth.test_hook.test_a_silent_hook_is_none", "kernel.ftrace_enabled cannot be written here: *"),
+    # No kind of hook on functions works there.
+    ("5.10-arm64", "kernel.truth.*", "no hook on the kernel's functions: *"),
+    ("5.10*", "kernel.truth.test_hook.test_requests*", "a thread of this kernel's io_uring does not tell its request"),
     ("6.12-*", "vm.test_variants.*", "another variant"),
     ("6.12-*", "vm.test_variants.test_everything_is_live", "blocked there"),
     ("6.12-cgroup1", "kernel.event.test_who.test_the_container_of_its_cgroup", "no cgroup v2 is mounted here"),

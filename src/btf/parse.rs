@@ -128,13 +128,21 @@ impl<'a> Types<'a> {
         words(head).next().map(|[name, info]| (name, kind(info)))
     }
 
-    /// Finds the first type of this name and kind, as the kernel does.
-    pub(crate) fn find(&self, name: &str, kind: u32) -> Option<u32> {
-        self.ids().find(|&id| {
-            let found = self.head(id).filter(|found| found.1 == kind);
-            let bytes = found.and_then(|found| self.strings.get(found.0 as usize..)?.strip_prefix(name.as_bytes()));
-            bytes.is_some_and(|rest| rest.first() == Some(&0))
-        })
+    /// Finds the first type of each name and kind, as the kernel does. It scans the types once for all of them.
+    pub(crate) fn find<const N: usize>(&self, wanted: [(&str, u32); N]) -> [Option<u32>; N] {
+        let mut found = [None; N];
+        let kinds = wanted.iter().fold(0_u32, |kinds, (_, kind)| kinds | 1 << kind);
+        for id in self.ids() {
+            let Some((at, kind)) = self.head(id).filter(|(_, kind)| kinds >> kind & 1 == 1) else { continue };
+            let Some(strings) = self.strings.get(at as usize..) else { continue };
+            for (found, (name, of_kind)) in found.iter_mut().zip(wanted) {
+                let is_name = || strings.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&0));
+                if kind == of_kind && found.is_none() && is_name() {
+                    *found = Some(id);
+                }
+            }
+        }
+        found
     }
 
     pub(crate) fn name(&self, offset: u32) -> Option<&'a [u8]> {

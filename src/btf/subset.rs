@@ -304,7 +304,7 @@ mod tests {
         let kernel = kernel().bytes();
         let kernel = Types::new(&kernel).unwrap();
         let found = [("task", STRUCT), ("hook", TYPEDEF), ("nobody", FUNC), ("nobody", STRUCT), ("tas", STRUCT)];
-        assert_eq!(found.map(|(name, kind)| kernel.find(name, kind)), [Some(7), Some(11), Some(13), None, None]);
+        assert_eq!(kernel.find(found), [Some(7), Some(11), Some(13), None, None]);
     }
 
     #[test]

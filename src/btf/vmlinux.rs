@@ -1,6 +1,7 @@
 //! The running kernel's BTF for libbpf, reduced to the types it needs. With it, libbpf does not look at the BTF of
 //! modules, which the programs do not need.
 
+use std::ffi::CStr;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::num::NonZeroUsize;
@@ -12,7 +13,7 @@ use std::sync::OnceLock;
 use libbpf_rs::{AsRawLibbpf, OpenObject};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 
-use crate::btf::parse::{FUNC, STRUCT, TYPEDEF, Types};
+use crate::btf::parse::{FUNC, STRUCT, TYPEDEF, Types, words};
 use crate::btf::subset::subset_of;
 use crate::memory::{self, OutOfMemory};
 use crate::sys::fd::owned;
@@ -33,17 +34,66 @@ pub struct TypeIds {
     pub dentry: Option<u32>,
     /// The type `struct mount`.
     pub mount: Option<u32>,
+    /// The type `struct inode`.
+    pub inode: Option<u32>,
+    /// The functions of [`REMOVALS`], in its order.
+    pub removals: [Option<u32>; REMOVALS.len()],
+    /// Whether one link can attach a program to several functions (`kprobe.multi`): since Linux 5.18, with
+    /// `CONFIG_FPROBE`.
+    pub has_kprobe_multi: bool,
+    /// Whether a program's attachment to a perf event is a link: since Linux 5.15.
+    pub has_perf_link: bool,
+    /// Whether RCU's readers can be preempted (`CONFIG_PREEMPT_RCU`).
+    pub has_preemptible_rcu: bool,
 }
+
+/// The kernel's functions for its security modules on the way to a removal. `security_file_truncate` exists since
+/// Linux 6.2. Last the function that ends an inode.
+pub const REMOVALS: [&CStr; 6] = [
+    c"security_path_unlink",
+    c"security_path_rmdir",
+    c"security_path_rename",
+    c"security_path_truncate",
+    c"security_file_truncate",
+    c"evict",
+];
 
 impl TypeIds {
     fn of(kernel: &Types<'_>) -> Option<Self> {
+        let [unlink, rmdir, rename, truncate, file_truncate, evict] =
+            REMOVALS.map(|name| (name.to_str().unwrap_or_default(), FUNC));
+        let [sys_exit, rdonly_cast, task_struct, pt_regs, dentry, mount, inode, kprobe_multi, perf_link, removals @ ..] =
+            kernel.find([
+                ("btf_trace_sys_exit", TYPEDEF),
+                ("bpf_rdonly_cast", FUNC),
+                ("task_struct", STRUCT),
+                ("pt_regs", STRUCT),
+                ("dentry", STRUCT),
+                ("mount", STRUCT),
+                ("inode", STRUCT),
+                ("bpf_kprobe_multi_link", STRUCT),
+                ("bpf_perf_link", STRUCT),
+                unlink,
+                rmdir,
+                rename,
+                truncate,
+                file_truncate,
+                evict,
+            ]);
+        let task_struct = task_struct?;
+        let is_nesting = |[name, _, _]: [u32; 3]| kernel.name(name) == Some(b"rcu_read_lock_nesting");
         Some(Self {
-            sys_exit: kernel.find("btf_trace_sys_exit", TYPEDEF),
-            rdonly_cast: kernel.find("bpf_rdonly_cast", FUNC),
-            task_struct: kernel.find("task_struct", STRUCT)?,
-            pt_regs: kernel.find("pt_regs", STRUCT),
-            dentry: kernel.find("dentry", STRUCT),
-            mount: kernel.find("mount", STRUCT),
+            sys_exit,
+            rdonly_cast,
+            task_struct,
+            pt_regs,
+            dentry,
+            mount,
+            inode,
+            removals,
+            has_kprobe_multi: kprobe_multi.is_some(),
+            has_perf_link: perf_link.is_some(),
+            has_preemptible_rcu: words(kernel.get(task_struct)?.rest).any(is_nesting),
         })
     }
 }

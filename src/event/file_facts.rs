@@ -2,7 +2,7 @@
 
 use crate::event::Event;
 use crate::record::segments::Segments;
-use crate::skel::types::file_info;
+use crate::skel::types::{file_info, freed};
 use crate::syscall::Action;
 
 /// `RENAME_EXCHANGE` of include/uapi/linux/fs.h.
@@ -87,6 +87,17 @@ impl Event<'_> {
             && self.flags().is_some_and(|flags| flags & RENAME_EXCHANGE != 0)
     }
 
+    /// Whether the call freed the file that lost its last link. `None` for a call that frees content alone.
+    #[must_use]
+    pub fn freed(&self) -> Option<bool> {
+        let removes_name = matches!(self.action(), Action::Delete | Action::Rmdir | Action::Rename);
+        match freed(self.exit.filter(|_| removes_name)?.record.freed.into()) {
+            freed::FREED_NOTHING => Some(false),
+            freed::FREED_FILE => Some(true),
+            _ => None,
+        }
+    }
+
     /// Returns what is known of the event's files.
     #[must_use]
     pub fn file_facts(&self) -> FileFacts {
@@ -105,5 +116,30 @@ impl Event<'_> {
             (is_rename && self.truth.is_some()).then(|| replaced.is_some() && !self.is_exchange() && !is_same());
         let length = enter.length().or_else(|| self.opens_to_truncate().then_some(0));
         FileFacts { file, is_replacing, replaced: replaced.filter(|_| is_replacing == Some(true)), length }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Enter, Exit, enter_record, exit_record};
+    use crate::syscall::Abi;
+
+    #[test]
+    fn freed_is_known_of_removals_only() {
+        let of = |name, value: freed| {
+            let record = enter_record { nr: Abi::NATIVE.number(name).unwrap(), ..Default::default() };
+            let enter = Enter { record: &record, segments: Segments::default() };
+            let exit = exit_record { freed: value.0 as u16, ..Default::default() };
+            let exit = Some(Exit::new(&exit));
+            let event =
+                Event { enter: &enter, exit: exit.as_ref(), offset_ns: 0, exec: None, lost_before: 0, truth: None };
+            (event.freed(), Event { exit: None, ..event }.freed())
+        };
+        assert_eq!(of("unlinkat", freed::FREED_FILE), (Some(true), None));
+        assert_eq!(of("renameat2", freed::FREED_NOTHING), (Some(false), None));
+        assert_eq!(of("unlinkat", freed::FREED_UNKNOWN), (None, None));
+        assert_eq!(of("unlinkat", freed(9)), (None, None));
+        assert_eq!(of("truncate", freed::FREED_FILE), (None, None));
     }
 }

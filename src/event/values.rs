@@ -291,6 +291,7 @@ impl Values {
             Key::Cwd => self.cwd.host_path().into(),
             Key::User => self.users.get(record.uid).into(),
             Key::Login => event.auid().and_then(|auid| self.users.get(auid)).into(),
+            Key::Freed => event.freed().into(),
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::fields;
 use crate::load::coverage::{self, HookCoverage};
 use crate::load::libbpf_log::with_log;
 use crate::load::parallel::ParallelPrograms;
+use crate::load::truth::TruthPrograms;
 use crate::skel::RawtpSkel;
 use crate::sys::bpf::attach_raw;
 use crate::sys::close_on_fork::CloseOnForkFd;
@@ -21,7 +22,7 @@ use crate::sys::tracepoint::attach_tracepoint;
 pub struct Attached {
     /// The links: first those of entries, then those of exits.
     pub links: Vec<CloseOnForkFd>,
-    /// The programs, in the same order.
+    /// The programs, in the same order. One program can have several links.
     pub programs: Vec<OwnedFd>,
     /// The hooks that see something, and the gaps.
     pub coverage: Vec<HookCoverage>,
@@ -43,14 +44,22 @@ pub struct Plan {
 }
 
 impl Attached {
-    /// Attaches all programs of the plan. Exits come first: an exit without an entry is dropped, while an entry without
+    /// Attaches all programs of the plan. Exits come before entries: an exit without an entry is dropped, while an entry without
     /// an exit would wait for it. `parallel` has the programs that were not loaded by the skeleton.
     ///
     /// # Errors
     ///
     /// Those of the system call hooks. A tracer cannot work without them.
-    pub fn new(skel: &RawtpSkel<'_>, parallel: &ParallelPrograms, config: &Config, plan: &Plan) -> Result<Self> {
+    pub fn new(
+        skel: &RawtpSkel<'_>,
+        parallel: &ParallelPrograms,
+        truth: TruthPrograms,
+        config: &Config,
+        plan: &Plan,
+    ) -> Result<Self> {
         let mut attached = Self::default();
+        // First, because it makes a call of its own that no other program may see.
+        attached.truth(skel, truth)?;
         let progs = &skel.progs;
         let no_results = (!config.results).then(|| "results=False".to_owned());
         let (enter, exit) = if plan.classic {
@@ -162,6 +171,21 @@ impl Attached {
                 HookCoverage::live(coverage::CGROUP_CHANGES, format!("raw_tp/{name}"))
             }
             Err(reason) => HookCoverage::absent(coverage::CGROUP_CHANGES, reason),
+        };
+        self.coverage.push(coverage);
+        Ok(())
+    }
+
+    /// Attaches the hooks on functions. No event needs them.
+    fn truth(&mut self, skel: &RawtpSkel<'_>, truth: TruthPrograms) -> Result<()> {
+        let coverage = match truth.attach(skel) {
+            Ok(hooks) => {
+                let links: Result<Vec<_>> = hooks.links.into_iter().map(CloseOnForkFd::new).collect();
+                self.links.extend(links?);
+                self.programs.extend(hooks.programs);
+                HookCoverage { name: coverage::TRUTH, hook: Some(hooks.name), reason: hooks.reason }
+            }
+            Err(reason) => HookCoverage::absent(coverage::TRUTH, reason),
         };
         self.coverage.push(coverage);
         Ok(())

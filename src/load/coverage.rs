@@ -35,5 +35,7 @@ pub const IO_URING: &str = "io_uring";
 pub const IO_URING_RESULTS: &str = "io_uring_results";
 /// Cgroups that are made or left. Containers are told by the paths of cgroups.
 pub const CGROUP_CHANGES: &str = "cgroup_changes";
+/// The kernel's own functions that remove, on the way from a call to its file.
+pub const TRUTH: &str = "truth";
 /// All kinds.
-pub const ALL: [&str; 5] = [SYSCALLS, SYSCALL_RESULTS, IO_URING, IO_URING_RESULTS, CGROUP_CHANGES];
+pub const ALL: [&str; 6] = [SYSCALLS, SYSCALL_RESULTS, IO_URING, IO_URING_RESULTS, CGROUP_CHANGES, TRUTH];

@@ -11,8 +11,10 @@
 //! * `parallel`: loads programs in parallel
 //! * `preemptible`: whether the kernel preempts programs
 //! * `probe`: tries single steps of a load
+//! * `program_copy`: copies of programs, which load beside their object
 //! * `rdonly_cast`: patches calls of `bpf_rdonly_cast`
 //! * `rodata`: writes the configuration into the opened object
+//! * `truth`: hooks on the functions that remove
 
 pub mod attach;
 pub mod coverage;
@@ -25,8 +27,10 @@ pub mod loaded;
 pub mod parallel;
 pub mod preemptible;
 pub mod probe;
+mod program_copy;
 pub mod rdonly_cast;
 mod rodata;
+pub mod truth;
 
 use std::fs;
 use std::io;
@@ -50,6 +54,7 @@ use crate::load::loaded::Loaded;
 use crate::load::parallel::{ParallelPrograms, load_parallel};
 use crate::load::preemptible::is_preemptible;
 use crate::load::rodata::{configure, patch, slots};
+use crate::load::truth::TruthPrograms;
 use crate::memory::OutOfMemory;
 use crate::skel::{RawtpSkelBuilder, VERIFIER_REJECTS};
 use crate::sys::fd::copy;
@@ -203,25 +208,27 @@ fn load_once(config: &Config, cpus: u32, plan: &Plan, in_parallel: bool) -> Resu
             drop(open);
             open = RawtpSkelBuilder::default().open(&mut another)?;
         }
-        configure(&mut open, config, plan, cpus)?;
+        let mut truth = TruthPrograms::new(config);
+        configure(&mut open, config, plan, cpus, &truth)?;
         config.filters.configure(&mut open)?;
         patch(&mut open)?;
+        truth.take(&mut open);
         let none = ParallelPrograms { request: None, exit: None };
-        let loaded = if in_parallel { load_parallel(open)? } else { Some((open.load()?, none)) };
+        let loaded = if in_parallel { load_parallel(open, &mut truth)? } else { Some((open.load()?, none)) };
         if let Some((skel, _)) = &loaded {
             config.filters.fill(skel)?;
         }
-        Ok(loaded)
+        Ok(loaded.map(|(skel, parallel)| (skel, parallel, truth)))
     });
     if is_short {
         return Err(Error::Memory(LOADING));
     }
-    let Some((skel, parallel)) = loaded? else {
+    let Some((skel, parallel, truth)) = loaded? else {
         return Ok(None);
     };
     freeze(skel.maps.counters.as_fd())?;
     Ok(Some(Loaded {
-        attached: Attached::new(&skel, &parallel, config, plan)?,
+        attached: Attached::new(&skel, &parallel, truth, config, plan)?,
         ring: copy(&skel.maps.events)?,
         counters: copy(&skel.maps.counters)?,
         live: copy(&skel.maps.data_live)?,

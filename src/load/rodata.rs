@@ -14,6 +14,7 @@ use crate::fields::{self, Key};
 use crate::load::attach::Plan;
 use crate::load::exit_target::set_exit_target;
 use crate::load::rdonly_cast::{cast, patch_calls};
+use crate::load::truth::TruthPrograms;
 use crate::skel::OpenRawtpSkel;
 use crate::skel::types::{call, call_condition, cgroup_v1, decisions};
 use crate::syscall::{MOUNTING, numbers_of, places, requests};
@@ -40,6 +41,7 @@ pub(super) fn configure(
     config: &Config,
     plan: &Plan,
     cpus: u32,
+    truth: &TruthPrograms,
 ) -> libbpf_rs::Result<()> {
     let rodata = open.maps.rodata_data.as_deref_mut().expect("the object has a .rodata section, which is made with it");
     for syscall in &config.syscalls {
@@ -65,6 +67,7 @@ pub(super) fn configure(
         rodata.cfg_regs_type = ids.pt_regs.unwrap_or(0);
         rodata.cfg_dentry_type = ids.dentry.unwrap_or(0);
         rodata.cfg_mount_type = ids.mount.unwrap_or(0);
+        rodata.cfg_inode_type = ids.inode.unwrap_or(0);
     }
     rodata.cfg_cpus = cpus;
     rodata.cfg_paths = config.fields.any(&fields::PATHS) || config.wants_places();
@@ -86,6 +89,7 @@ pub(super) fn configure(
     rodata.cfg_results = config.results;
     rodata.cfg_is_preemptible = plan.is_preemptible;
     rodata.cfg_exit_slots = slots(plan, cpus);
+    rodata.cfg_truth_slots = slots(plan, cpus) + cpus;
     let ring_bytes = u64::from(config.ring_bytes);
     rodata.cfg_enter_bytes = if config.results { ring_bytes - ring_bytes / 8 } else { ring_bytes };
     let with_requests = plan.without_requests.is_none();
@@ -102,7 +106,7 @@ pub(super) fn configure(
     let slots = slots(plan, cpus);
     open.maps.events.set_max_entries(config.ring_bytes)?;
     open.maps.counters.set_max_entries(slots)?;
-    let states = if config.results { slots + cpus } else { slots };
+    let states = slots + cpus * (u32::from(config.results) + u32::from(truth.is_wanted()));
     open.maps.call_states.set_max_entries(states)?;
     open.maps.walks.set_max_entries(states)?;
     if config.results {
@@ -118,6 +122,7 @@ pub(super) fn configure(
     if !plan.classic && config.results {
         set_exit_target(&mut open.progs.handle_sys_exit, ids)?;
     }
+    truth.configure(open);
     if !with_requests || !config.results {
         // A map is created even if no program uses it.
         open.maps.requests.set_max_entries(1)?;

@@ -49,6 +49,8 @@ pub(crate) struct Stats {
     lost_cgroups: u64,
     #[doc = py_doc!("Stats.lost_processes")]
     lost_processes: u64,
+    #[doc = py_doc!("Stats.lost_truths")]
+    lost_truths: u64,
 }
 
 impl From<Ledger> for Stats {
@@ -71,6 +73,7 @@ impl From<Ledger> for Stats {
             unfollowed: ledger.unfollowed,
             lost_cgroups: ledger.lost_cgroups,
             lost_processes: ledger.lost_processes,
+            lost_truths: ledger.lost_truths,
         }
     }
 }
@@ -115,7 +118,7 @@ impl Stats {
 
 impl Stats {
     /// Names and values, in the order of the ledger.
-    fn fields(&self) -> [(&'static str, Option<u64>); 17] {
+    fn fields(&self) -> [(&'static str, Option<u64>); 18] {
         [
             ("matched", Some(self.matched)),
             ("filtered", Some(self.filtered)),
@@ -134,6 +137,7 @@ impl Stats {
             ("unfollowed", Some(self.unfollowed)),
             ("lost_cgroups", Some(self.lost_cgroups)),
             ("lost_processes", Some(self.lost_processes)),
+            ("lost_truths", Some(self.lost_truths)),
         ]
     }
 
@@ -165,6 +169,7 @@ impl Stats {
             unfollowed: one("unfollowed")?,
             lost_cgroups: one("lost_cgroups")?,
             lost_processes: one("lost_processes")?,
+            lost_truths: one("lost_truths")?,
         };
         if counters.len() == stats.fields().len() { Ok(stats) } else { Err(foreign()) }
     }

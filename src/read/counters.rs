@@ -19,6 +19,8 @@ pub struct ReaderCounters {
     pub unreported_losses: AtomicU64,
     /// Exit records of events that were already delivered without them.
     pub unpaired: AtomicU64,
+    /// Truth records that there was no room to keep.
+    pub lost_truths: AtomicU64,
     /// Events whose name could not be read.
     pub name_faults: AtomicU64,
     /// Events whose name was longer than a path can be.

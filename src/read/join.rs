@@ -11,8 +11,11 @@ use crate::event::exec_cache::{ExecCache, ExecInfo};
 use crate::memory::aligned::AlignedBytes;
 use crate::memory::{OutOfMemory, fallible, reserve};
 use crate::read::counters::{ReaderCounters, add, take_off};
-use crate::record::segments::NameStatus;
-use crate::record::{Enter, Exit, Record, completion_record, enter_record, exit_record, fetch_ahead, parse, record_at};
+use crate::record::segments::{NameStatus, Segments};
+use crate::record::{
+    Enter, Exit, Record, Truth, completion_record, enter_record, exit_record, fetch_ahead, parse, record_at,
+    truth_record,
+};
 use crate::ring::chunk::Chunk;
 use crate::skel::types::via;
 
@@ -36,6 +39,14 @@ struct Open {
     ts_ns: u64,
     exec: Option<Arc<ExecInfo>>,
     record: AlignedBytes,
+    /// The last truth record, or nothing.
+    truth: AlignedBytes,
+}
+
+impl Open {
+    fn bytes(&self) -> usize {
+        self.record.len() + self.truth.len()
+    }
 }
 
 /// The identity of a call, by which its exit finds its entry.
@@ -50,6 +61,14 @@ enum CallId {
 impl CallId {
     fn of(record: &enter_record) -> Self {
         if via(record.via.into()) == via::VIA_IO_URING {
+            Self::Request(record.cpu, record.seq)
+        } else {
+            Self::Thread(record.tid)
+        }
+    }
+
+    fn of_truth(record: &truth_record) -> Self {
+        if via(record.via) == via::VIA_IO_URING {
             Self::Request(record.cpu, record.seq)
         } else {
             Self::Thread(record.tid)
@@ -116,18 +135,21 @@ impl Join {
                         return Err(refused.into());
                     }
                     add(&counters.decoded, 1);
-                    let exit = if ends && alone { exit_at(chunk, end, enter) } else { None };
-                    if let Some((_, end)) = &exit {
-                        *position = *end;
-                    }
+                    let rest = if ends && alone { rest_at(chunk, end, enter) } else { None };
+                    let (exit, truth) = match &rest {
+                        Some(rest) => {
+                            *position = rest.end;
+                            (Some(&rest.exit), rest.truth.as_ref())
+                        }
+                        None => (None, None),
+                    };
                     let full = self.open_bytes + bytes.len() > OPEN_BYTES;
                     if exit.is_some() || !ends || (alone && full) {
                         let returned = returned_at_exit(enter);
                         let returned = returned.as_ref().map(Exit::new);
-                        let exit = exit.as_ref().map(|(exit, _)| exit).or(returned.as_ref());
+                        let exit = exit.or(returned.as_ref());
                         let exec = self.exec_cache.get(enter.record.pid).map(|exec| &**exec);
-                        let event =
-                            Event { enter, exit, offset_ns: chunk.offset_ns, exec, lost_before: 0, truth: None };
+                        let event = Event { enter, exit, offset_ns: chunk.offset_ns, exec, lost_before: 0, truth };
                         let result = deliver(&event, counters, make);
                         if result.is_err() {
                             take_off(&counters.decoded, 1);
@@ -172,8 +194,14 @@ impl Join {
                         return result.map(Some);
                     }
                 }
+                Record::Truth(truth) => {
+                    if let Err(refused) = self.keep_truth(truth, bytes, counters) {
+                        *position = start;
+                        return Err(refused.into());
+                    }
+                }
                 // The drain thread has read the reports already.
-                Record::Cgroup(_) | Record::Mounts(_) | Record::Fork(_) | Record::Exec(_) | Record::Truth(_) => {}
+                Record::Cgroup(_) | Record::Mounts(_) | Record::Fork(_) | Record::Exec(_) => {}
             }
         }
     }
@@ -225,18 +253,36 @@ impl Join {
         add(&counters.pending, 1);
         let call = (enter.record.abi, enter.record.nr);
         let exec = self.exec_cache.get(enter.record.pid).cloned();
-        let open = Open { offset_ns, call, ts_ns: enter.record.ts_ns, exec, record };
+        let truth = AlignedBytes::default();
+        let open = Open { offset_ns, call, ts_ns: enter.record.ts_ns, exec, record, truth };
         if let Some(earlier) = self.open.insert(key, open) {
             // The thread is in its next call, so the exit of the one before was lost.
-            self.open_bytes -= earlier.record.len();
+            self.open_bytes -= earlier.bytes();
             self.ready.push_back(earlier);
         }
         Ok(())
     }
 
+    /// Keeps a truth record with its call. A call's truth can come more than once, and then the last one counts. A
+    /// truth of no open call is of one that was already delivered, whose exit counts as unpaired.
+    fn keep_truth(&mut self, truth: &Truth<'_>, bytes: &[u8], counters: &ReaderCounters) -> Refusable<()> {
+        let Some(open) = self.open.get_mut(&CallId::of_truth(truth.record)) else { return Ok(()) };
+        let other_bytes = self.open_bytes - open.truth.len();
+        if other_bytes + bytes.len() > OPEN_BYTES {
+            add(&counters.lost_truths, 1);
+            return Ok(());
+        }
+        // In new memory, so that a lack of it leaves the truth before.
+        let mut kept = self.spare.pop().unwrap_or_default();
+        kept.extend_from_slice(bytes)?;
+        open.truth = kept;
+        self.open_bytes = other_bytes + bytes.len();
+        Ok(())
+    }
+
     fn take(&mut self, key: CallId) -> Option<Open> {
         let open = self.open.remove(&key)?;
-        self.open_bytes -= open.record.len();
+        self.open_bytes -= open.bytes();
         Some(open)
     }
 
@@ -279,7 +325,7 @@ impl Join {
         };
         let result = finish(&open, exit, counters, make);
         Some(self.done(open, result, |join, open| {
-            join.open_bytes += open.record.len();
+            join.open_bytes += open.bytes();
             join.open.insert(key, open);
         }))
     }
@@ -287,16 +333,20 @@ impl Join {
     /// Keeps the memory of a call whose event was made, or puts back a call whose event was refused.
     fn done<R>(
         &mut self,
-        mut open: Open,
+        open: Open,
         result: Result<Refusable<R>>,
         put_back: impl FnOnce(&mut Self, Open),
     ) -> Result<R> {
         let result = result?;
         if result.is_err() {
             put_back(self, open);
-        } else if self.spare.len() < SPARE_RECORDS && reserve(&mut self.spare, 1).is_ok() {
-            open.record.clear();
-            self.spare.push(open.record);
+        } else {
+            for mut used in [open.record, open.truth] {
+                if used.capacity() > 0 && self.spare.len() < SPARE_RECORDS && reserve(&mut self.spare, 1).is_ok() {
+                    used.clear();
+                    self.spare.push(used);
+                }
+            }
         }
         Ok(result?)
     }
@@ -313,13 +363,21 @@ fn finish<R>(
     let Record::Enter(enter) = &parse(&open.record)? else {
         return Err(Malformed("an open call that is no enter record").into());
     };
-    let event =
-        Event { enter, exit, offset_ns: open.offset_ns, exec: open.exec.as_deref(), lost_before: 0, truth: None };
+    let truth = if open.truth.is_empty() { None } else { Some(truth_of(&open.truth)?) };
+    let truth = truth.as_ref();
+    let event = Event { enter, exit, offset_ns: open.offset_ns, exec: open.exec.as_deref(), lost_before: 0, truth };
     let result = deliver(&event, counters, make);
     if result.is_err() {
         add(&counters.pending, 1);
     }
     Ok(result)
+}
+
+fn truth_of(bytes: &[u8]) -> Result<Segments<'_>> {
+    match parse(bytes)? {
+        Record::Truth(truth) => Ok(truth.segments),
+        _ => Err(Malformed("a kept truth that is none").into()),
+    }
 }
 
 /// Converts the completion of a request to an exit; `None` when it ended without a result.
@@ -337,16 +395,34 @@ fn returned_at_exit(enter: &Enter<'_>) -> Option<exit_record> {
     enter.segments.result().map(|ret| exit_record { ts_ns: enter.record.ts_ns, ret, ..Default::default() })
 }
 
-/// Returns the exit that directly follows its own entry. That is the usual case and needs no table. A malformed record
-/// there is reported when its turn comes, because the enter record is sound.
+/// The records of a call after its entry.
+struct Rest<'a> {
+    truth: Option<Segments<'a>>,
+    exit: Exit<'a>,
+    end: usize,
+}
+
+/// Returns the exit that directly follows its own entry, or its truth. That is the usual case and needs no table. A
+/// malformed record there is reported when its turn comes, because the enter record is sound.
 #[inline(always)]
-fn exit_at<'a>(chunk: &'a Chunk, position: usize, enter: &Enter<'_>) -> Option<(Exit<'a>, usize)> {
-    let Ok(Some((bytes, end))) = record_at(&chunk.bytes, position) else { return None };
-    let Ok(Record::Exit(exit)) = parse(bytes) else { return None };
-    let own = CallId::of(enter.record) == CallId::Thread(exit.record.tid)
-        && (exit.record.abi, exit.record.nr) == (enter.record.abi, enter.record.nr)
-        && exit.record.lost_exits == 0;
-    own.then_some((exit, end))
+fn rest_at<'a>(chunk: &'a Chunk, position: usize, enter: &Enter<'_>) -> Option<Rest<'a>> {
+    let (mut truth, mut position) = (None, position);
+    loop {
+        let Ok(Some((bytes, end))) = record_at(&chunk.bytes, position) else { return None };
+        match parse(bytes) {
+            Ok(Record::Exit(exit)) => {
+                let own = CallId::of(enter.record) == CallId::Thread(exit.record.tid)
+                    && (exit.record.abi, exit.record.nr) == (enter.record.abi, enter.record.nr)
+                    && exit.record.lost_exits == 0;
+                return own.then_some(Rest { truth, exit, end });
+            }
+            Ok(Record::Truth(found)) if CallId::of(enter.record) == CallId::of_truth(found.record) => {
+                truth = Some(found.segments);
+                position = end;
+            }
+            _ => return None,
+        }
+    }
 }
 
 #[inline(always)]
@@ -369,7 +445,7 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
-    use crate::record::testing::{aligned, cgroup, completion, enter, exit, framed, named, request, unseen};
+    use crate::record::testing::{aligned, cgroup, completion, enter, exit, framed, named, request, truth, unseen};
     use crate::skel::types::name_status;
 
     fn begin(tid: u32, name: &str) -> Vec<u8> {
@@ -441,6 +517,116 @@ mod tests {
         let run = [told.clone(), begin(1, "a"), told.clone(), end(1, 0), told];
         assert_eq!(feed(&mut join, &counters, &run), ["a:0"]);
         assert_eq!((value(&counters.decoded), value(&counters.unpaired), value(&counters.pending)), (1, 0, 0));
+    }
+
+    /// Feeds chunks, and gives the inode numbers of the truths of what comes out.
+    fn inodes(join: &mut Join, counters: &ReaderCounters, records: &[Vec<u8>]) -> Vec<Option<u64>> {
+        let chunk = Chunk { bytes: aligned(&records.concat()), ..Chunk::default() };
+        let mut make = |event: &Event<'_>| Ok(event.truth.map(|truth| truth.file().expect("a truth has a file").ino));
+        let mut position = 0;
+        std::iter::from_fn(|| join.next(&chunk, &mut position, counters, &mut make).unwrap()).collect()
+    }
+
+    fn of_thread(tid: u32, ino: u64) -> Vec<u8> {
+        framed(&truth(tid, None, ino), 0)
+    }
+
+    #[test]
+    fn a_truth_in_a_row_with_its_call_takes_no_table() {
+        let (mut join, counters) = (Join::default(), ReaderCounters::default());
+        let row = [begin(1, "a"), of_thread(1, 7), end(1, 0), begin(1, "b"), end(1, 0)];
+        assert_eq!(inodes(&mut join, &counters, &row), [Some(7), None]);
+        // The last one counts.
+        let row = [begin(1, "c"), of_thread(1, 7), of_thread(1, 8), end(1, 0)];
+        assert_eq!(inodes(&mut join, &counters, &row), [Some(8)]);
+        assert_eq!((join.open.capacity(), join.spare.len()), (0, 0));
+        assert_eq!((value(&counters.decoded), value(&counters.pending), value(&counters.unpaired)), (3, 0, 0));
+    }
+
+    #[test]
+    fn truths_of_open_calls_interleaved_and_across_chunks() {
+        let (mut join, counters) = (Join::default(), ReaderCounters::default());
+        let begun = [begin(1, "a"), begin(2, "b"), of_thread(2, 20), of_thread(1, 9), begin(3, "c")];
+        assert!(inodes(&mut join, &counters, &begun).is_empty());
+        let before = join.open_bytes;
+        assert!(inodes(&mut join, &counters, &[of_thread(1, 10)]).is_empty());
+        assert_eq!(join.open_bytes, before, "another truth in place of the one before");
+        let ended = [end(2, 0), end(3, 0), end(1, 0)];
+        assert_eq!(inodes(&mut join, &counters, &ended), [Some(20), None, Some(10)]);
+        assert_eq!((join.open_bytes, value(&counters.unpaired), value(&counters.lost_truths)), (0, 0, 0));
+        // What a thread's call before has left in memory is none of this one's.
+        assert_eq!(inodes(&mut join, &counters, &[begin(1, "d"), begin(2, "e"), end(1, 0), end(2, 0)]), [None, None]);
+    }
+
+    #[test]
+    fn a_truth_of_a_request_and_one_of_its_thread() {
+        let (mut join, counters) = (Join::default(), ReaderCounters::default());
+        let of_request = |cpu, seq, ino| framed(&truth(0, Some((cpu, seq)), ino), 0);
+        let run = [
+            framed(&named(request(0, 1, 5, false), name_status::NAME_OK, b"a"), 0),
+            framed(&named(request(1, 1, 5, false), name_status::NAME_OK, b"b"), 0),
+            begin(0, "call"),
+            of_request(1, 1, 11),
+            of_thread(0, 12),
+            of_request(0, 1, 13),
+            framed(&completion(1, 1, 0), 0),
+            framed(&completion(0, 1, 0), 0),
+            end(0, 0),
+        ];
+        assert_eq!(inodes(&mut join, &counters, &run), [Some(11), Some(13), Some(12)]);
+    }
+
+    #[test]
+    fn a_truth_without_its_exit_is_delivered_at_the_end() {
+        let (mut join, counters) = (Join::default(), ReaderCounters::default());
+        assert!(inodes(&mut join, &counters, &[begin(1, "a"), of_thread(1, 7)]).is_empty());
+        assert!(join.give_up().unwrap());
+        assert_eq!(inodes(&mut join, &counters, &[]), [Some(7)]);
+        assert_eq!(join.open_bytes, 0);
+    }
+
+    #[test]
+    fn a_truth_of_another_call_separates_no_call_and_belongs_to_none() {
+        let (mut join, counters) = (Join::default(), ReaderCounters::default());
+        let run = [of_thread(1, 1), begin(1, "a"), of_thread(2, 2), end(1, 0), of_thread(1, 3)];
+        assert_eq!(inodes(&mut join, &counters, &run), [None]);
+        // The exit of a call that was already delivered counts as unpaired. Its truth does not count once more.
+        assert!(inodes(&mut join, &counters, &[of_thread(1, 4), end(1, 0)]).is_empty());
+        assert_eq!((value(&counters.unpaired), value(&counters.lost_truths), value(&counters.pending)), (1, 0, 0));
+    }
+
+    #[test]
+    fn truths_of_open_calls_are_bounded() {
+        let (mut join, counters) = (Join::default(), ReaderCounters::default());
+        let long = "x".repeat(4000);
+        let calls = (OPEN_BYTES / begin(1, &long).len()) as u32;
+        for tid in 1..=calls {
+            assert!(feed(&mut join, &counters, &[begin(tid, &long)]).is_empty());
+        }
+        for tid in 1..=calls {
+            assert!(inodes(&mut join, &counters, &[of_thread(tid, tid.into())]).is_empty());
+        }
+        let lost = value(&counters.lost_truths);
+        assert!(join.open_bytes <= OPEN_BYTES && lost > 0, "{} {lost}", join.open_bytes);
+        let ended: Vec<_> = (1..=calls).map(|tid| end(tid, 0)).collect();
+        let found = inodes(&mut join, &counters, &ended);
+        assert_eq!((found.len() as u32, found[0]), (calls, Some(1)));
+        assert_eq!(found.iter().filter(|ino| ino.is_none()).count() as u64, lost);
+    }
+
+    #[test]
+    fn a_malformed_truth_is_reported_after_the_event_before_it() {
+        let (mut join, counters) = (Join::default(), ReaderCounters::default());
+        let mut bad = truth(1, None, 7);
+        let at = size_of::<truth_record>() + 4;
+        bad[at..at + 4].copy_from_slice(&u32::MAX.to_ne_bytes());
+        let bytes = aligned(&[begin(2, "a"), end(2, 0), begin(1, "b"), framed(&bad, 0), end(1, 0)].concat());
+        let chunk = Chunk { bytes, ..Chunk::default() };
+        let mut position = 0;
+        let mut next = || join.next(&chunk, &mut position, &counters, &mut |event| Ok(event.truth.is_some()));
+        assert_eq!(next().unwrap(), Some(false));
+        assert!(next().unwrap_err().to_string().contains("a segment longer than its record"));
+        assert_eq!(inodes(&mut join, &counters, &[end(1, 0)]), [None]);
     }
 
     #[test]

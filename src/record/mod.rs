@@ -258,7 +258,7 @@ mod tests {
     use super::*;
     use crate::record::segments::{Directory, Name, NameStatus, WalkStatus, images};
     use crate::record::testing::{
-        add_segment, aligned, cgroup, completion, enter, exit, framed, image, named, reported, walked,
+        add_segment, aligned, cgroup, completion, enter, exit, framed, image, named, reported, truth, walked,
     };
     use crate::skel::types::{name_status, segment_kind};
 
@@ -359,6 +359,28 @@ mod tests {
         let cut = Directory { status: WalkStatus::Partial, root_bytes: None, names: b"" };
         assert_eq!(found.new_directory(), Some(cut));
         assert_eq!(Directory { root_bytes: Some(9), ..directory }.split().0, None, "more than there is");
+    }
+
+    #[test]
+    fn truths() {
+        let whole = truth(8, Some((3, 5)), 77);
+        let bytes = aligned(&whole);
+        let Record::Truth(found) = parse(&bytes).unwrap() else { panic!("not a truth record") };
+        assert_eq!((found.record.tid, found.record.cpu, found.record.seq), (8, 3, 5));
+        assert_eq!(found.segments.file().map(|file| file.ino), Some(77));
+        assert_eq!(message(&whole[..8]), "malformed record: a truth record cut short");
+        for bytes in (0..whole.len()).filter(|bytes| *bytes != size_of::<truth_record>()) {
+            assert!(parse(&aligned(&whole[..bytes])).is_err(), "{bytes} of {} bytes", whole.len());
+        }
+        let mut bad = truth(8, None, 77);
+        add_segment(&mut bad, segment_kind::SEGMENT_REAL.0, 0, b"short");
+        assert_eq!(message(&bad), "malformed record: a directory cut short");
+        // A file cut short is none.
+        let mut short = truth(8, None, 77);
+        add_segment(&mut short, segment_kind::SEGMENT_FILE.0, 0, b"short");
+        let bytes = aligned(&short);
+        let Record::Truth(found) = parse(&bytes).unwrap() else { panic!("not a truth record") };
+        assert!(found.segments.file().is_none());
     }
 
     #[test]

@@ -3,8 +3,10 @@
 use std::ptr;
 
 use crate::memory::aligned::AlignedBytes;
-use crate::record::{cgroup_record, completion_record, enter_record, exit_record, image_record, mounts_record};
-use crate::skel::types::{self, directory, name_status, record_kind, segment, segment_kind};
+use crate::record::{
+    cgroup_record, completion_record, enter_record, exit_record, image_record, mounts_record, truth_record,
+};
+use crate::skel::types::{self, directory, file_info, name_status, record_kind, segment, segment_kind};
 
 fn bytes_of<T: Copy>(value: &T) -> Vec<u8> {
     // SAFETY: the function is only called with types of integers and arrays of integers, which have no padding.
@@ -66,6 +68,16 @@ pub(crate) fn request(cpu: u32, seq: u64, ts_ns: u64, no_exit: bool) -> Vec<u8> 
 
 pub(crate) fn completion(cpu: u32, seq: u64, ret: i64) -> Vec<u8> {
     bytes_of(&completion_record { kind: record_kind::RECORD_COMPLETION.0, cpu, seq, ts_ns: 900, ret })
+}
+
+/// Returns a record of the kernel's own function, with the file's inode number in it. `request` is the CPU and number of
+/// a request's enter record.
+pub(crate) fn truth(tid: u32, request: Option<(u32, u64)>, ino: u64) -> Vec<u8> {
+    let (cpu, seq) = request.unwrap_or_default();
+    let via = if request.is_some() { types::via::VIA_IO_URING } else { types::via::VIA_SYSCALL };
+    let mut record = bytes_of(&truth_record { kind: record_kind::RECORD_TRUTH.0, tid, seq, cpu, via: via.0 });
+    add_segment(&mut record, segment_kind::SEGMENT_FILE.0, 0, &bytes_of(&file_info { ino, ..Default::default() }));
+    record
 }
 
 pub(crate) fn cgroup(version: u16, id: u64, is_new: bool, path: &[u8]) -> Vec<u8> {

@@ -32,6 +32,8 @@ pub struct Totals {
     pub lost_processes: u64,
     /// Runs of a program that began in the middle of another one's.
     pub missed: u64,
+    /// Truth records that found no room.
+    pub lost_truths: u64,
 }
 
 /// The size of one element of the counters' map.
@@ -125,6 +127,7 @@ impl KernelCounters {
             totals.tail_lost += self.one_word(slot, offset_of!(counters, lost));
             totals.lost_processes += self.one(slot, offset_of!(counters, lost_processes));
             totals.missed += self.one(slot, offset_of!(counters, missed));
+            totals.lost_truths += self.one(slot, offset_of!(counters, lost_truths));
             totals.lost_cgroups += self.one_word(slot, offset_of!(counters, lost_cgroups));
         }
         totals

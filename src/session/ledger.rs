@@ -38,4 +38,6 @@ pub struct Ledger {
     pub lost_cgroups: u64,
     /// Reports about forks and execs that found no room, and processes that were forgotten while they lived.
     pub lost_processes: u64,
+    /// Records of the kernel's own functions that found no room.
+    pub lost_truths: u64,
 }

@@ -1,11 +1,11 @@
-//! bpf(2): loads and attaches programs for raw tracepoints.
+//! bpf(2): loads programs, and attaches those of raw tracepoints.
 
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr;
 
-use libbpf_sys::{BPF_PROG_TYPE_RAW_TRACEPOINT, bpf_insn, bpf_prog_load, bpf_prog_load_opts};
+use libbpf_sys::{BPF_PROG_TYPE_RAW_TRACEPOINT, bpf_insn, bpf_prog_load, bpf_prog_load_opts, bpf_prog_type};
 
 use crate::sys::fd::owned;
 use crate::sys::signals::uninterrupted;
@@ -18,13 +18,22 @@ pub(crate) fn nothing() -> [bpf_insn; 2] {
 
 /// Loads a program for raw tracepoints.
 pub(crate) fn load(instructions: &[bpf_insn], prog_flags: u32) -> io::Result<OwnedFd> {
-    let mut options =
-        bpf_prog_load_opts { sz: size_of::<bpf_prog_load_opts>() as u64, prog_flags, ..Default::default() };
+    let options = bpf_prog_load_opts { prog_flags, ..Default::default() };
+    load_as(BPF_PROG_TYPE_RAW_TRACEPOINT, instructions, options)
+}
+
+/// Loads a program of any type.
+pub(crate) fn load_as(
+    kind: bpf_prog_type,
+    instructions: &[bpf_insn],
+    mut options: bpf_prog_load_opts,
+) -> io::Result<OwnedFd> {
+    options.sz = size_of::<bpf_prog_load_opts>() as u64;
     uninterrupted(|| {
         // SAFETY: all pointers are to values that outlive the call; the license is a C string, and NULL means no name.
         let fd = unsafe {
             bpf_prog_load(
-                BPF_PROG_TYPE_RAW_TRACEPOINT,
+                kind,
                 ptr::null(),
                 c"Dual BSD/GPL".as_ptr(),
                 instructions.as_ptr(),

@@ -85,7 +85,7 @@ fn missed_by_text(program: &OwnedFd) -> Option<u64> {
 }
 
 /// Whether the file is in procfs. Reading any other file could block the reader.
-fn is_of_proc(file: &File) -> bool {
+pub(crate) fn is_of_proc(file: &File) -> bool {
     let mut found = MaybeUninit::<libc::statfs>::uninit();
     // SAFETY: a descriptor, and room for what the kernel writes.
     let failed = unsafe { libc::fstatfs(file.as_raw_fd(), found.as_mut_ptr()) };

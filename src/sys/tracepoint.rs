@@ -22,22 +22,26 @@ pub fn attach_tracepoint(program: BorrowedFd<'_>, name: &str) -> io::Result<Owne
     owned(link.into())
 }
 
-/// Opens a perf event of the tracepoint. It is disabled, so it counts nothing, but programs attached to it run all the
-/// same.
+/// Opens a perf event of the tracepoint.
 fn open_tracepoint(name: &str) -> io::Result<OwnedFd> {
     // SAFETY: a structure of integers, all of which may be zero.
     let mut attributes: libbpf_sys::perf_event_attr = unsafe { mem::zeroed() };
     attributes.type_ = libbpf_sys::PERF_TYPE_TRACEPOINT;
-    attributes.size = size_of_val(&attributes) as u32;
     attributes.config = tracepoint_id(name)?;
+    open_event(&mut attributes)
+}
+
+/// Opens a perf event. It is disabled, so it counts nothing, but programs attached to it run all the same.
+pub(super) fn open_event(attributes: &mut libbpf_sys::perf_event_attr) -> io::Result<OwnedFd> {
+    attributes.size = size_of_val(attributes) as u32;
     attributes.set_disabled(1);
-    // The event is of every process. A tracepoint's programs run on every CPU, no matter which CPU the event names.
+    // The event is of every process. The programs run on every CPU, no matter which CPU the event names.
     let (pid, cpu, group) = (-1, 0, -1);
     // SAFETY: the attributes outlive the call, and have the size that they say.
     owned(unsafe {
         libc::syscall(
             libc::SYS_perf_event_open,
-            &raw const attributes,
+            &raw const *attributes,
             pid,
             cpu,
             group,

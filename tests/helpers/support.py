@@ -162,7 +162,13 @@ def hook_refusal(hook: Literal["raw_tp", "tracepoint"]) -> str | None:
 def _named_hooks(tracer: rawtp.Tracer) -> int:
     live = [name for name, part in tracer.coverage.items() if part["hook"] is not None]
     # Cgroups are told of when they are made and when they are left.
-    return len(live) + live.count("cgroup_changes")
+    return len(live) + live.count("cgroup_changes") + _hooks_on_removals(tracer)
+
+
+def _hooks_on_removals(tracer: rawtp.Tracer) -> int:
+    """How many links more than one there are for the deletions: one for each function, unless one takes several."""
+    hook = tracer.coverage["truth"]["hook"]
+    return hook is not None and not hook.startswith("kprobe.multi/")
 
 
 @functools.cache

@@ -17,24 +17,25 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.kernel
 
-PARTS = ("syscalls", "syscall_results", "io_uring", "io_uring_results", "cgroup_changes")
+PARTS = ("syscalls", "syscall_results", "io_uring", "io_uring_results", "cgroup_changes", "truth")
 RAW = ("raw_tp/sys_enter", "tp_btf/sys_exit")
 CLASSIC = ("tracepoint/raw_syscalls/sys_enter", "tracepoint/raw_syscalls/sys_exit")
 OLD_URING = ("raw_tp/io_uring_submit_sqe", "raw_tp/io_uring_complete")
 URING = ("raw_tp/io_uring_submit_req", "raw_tp/io_uring_complete")
 CGROUPS = "raw_tp/cgroup_mkdir"
+KPROBE_MULTI, KPROBE, FENTRY = (f"{kind}/security_path_*" for kind in ("kprobe.multi", "kprobe", "fentry"))
 
-# The hooks of the five parts, whether hook="tracepoint" works, and the ABI of a 32-bit program's deletions.
+# The hooks of the six parts, whether hook="tracepoint" works, and the ABI of a 32-bit program's deletions.
 EXPECTED: dict[str, tuple[tuple[str | None, ...], bool, str | None]] = {
-    "5.10": ((*RAW, *OLD_URING, CGROUPS), False, "i386"),
-    "6.1": ((*RAW, *OLD_URING, CGROUPS), True, "i386"),
-    "6.12": ((*RAW, *URING, CGROUPS), True, "i386"),
-    "6.18": ((*RAW, *URING, CGROUPS), True, "i386"),
-    "newest": ((*CLASSIC, *URING, CGROUPS), True, "i386"),
-    "5.10-arm64": ((*RAW, *OLD_URING, CGROUPS), False, None),
-    "6.1-arm64": ((*RAW, *OLD_URING, CGROUPS), True, None),
-    "6.12-arm64": ((*RAW, *URING, CGROUPS), True, None),
-    "newest-arm64": ((*RAW, *URING, CGROUPS), True, None),
+    "5.10": ((*RAW, *OLD_URING, CGROUPS, FENTRY), False, "i386"),
+    "6.1": ((*RAW, *OLD_URING, CGROUPS, KPROBE), True, "i386"),
+    "6.12": ((*RAW, *URING, CGROUPS, KPROBE_MULTI), True, "i386"),
+    "6.18": ((*RAW, *URING, CGROUPS, KPROBE_MULTI), True, "i386"),
+    "newest": ((*CLASSIC, *URING, CGROUPS, KPROBE_MULTI), True, "i386"),
+    "5.10-arm64": ((*RAW, *OLD_URING, CGROUPS, None), False, None),
+    "6.1-arm64": ((*RAW, *OLD_URING, CGROUPS, FENTRY), True, None),
+    "6.12-arm64": ((*RAW, *URING, CGROUPS, FENTRY), True, None),
+    "newest-arm64": ((*RAW, *URING, CGROUPS, KPROBE_MULTI), True, None),
 }
 
 

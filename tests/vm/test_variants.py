@@ -18,6 +18,7 @@ LIVE = {
     "io_uring": "raw_tp/io_uring_submit_req",
     "io_uring_results": "raw_tp/io_uring_complete",
     "cgroup_changes": "raw_tp/cgroup_mkdir",
+    "truth": "kprobe.multi/security_path_*",
 }
 
 

@@ -65,7 +65,7 @@ def check() -> Check:
     ``io_uring``,                  the tracer's coverage; where there is none, the kernel's types
     ``syscall_results``,
     ``io_uring_results``,
-    ``cgroup_changes``
+    ``cgroup_changes``, ``truth``
     =============================  =================================================================================
 
     What was tried outweighs what was read: where a tracer works, nothing that was read is ``"blocked"``, and where none

@@ -19,13 +19,15 @@ _LOST = {
     "syscall_results": "ret, errno and duration_ns are None",
     "io_uring_results": "ret, errno and duration_ns of io_uring's requests are None",
     "cgroup_changes": "container_id, pod_id and unit are None where the cgroup is gone when the event is read",
+    "truth": "the keys of the file itself are None where only the kernel's own functions tell it",
 }
-# For each part, the hooks that kernels have for it. A kernel with one of them has a type of its name.
+# For each part, the hooks that kernels have for it. A kernel with one of them has a type or a function of its name.
 _HOOKS = {
     "io_uring": ("raw_tp/io_uring_submit_req", "raw_tp/io_uring_submit_sqe"),
     "syscall_results": ("tp_btf/sys_exit",),
     "io_uring_results": ("raw_tp/io_uring_complete",),
     "cgroup_changes": ("raw_tp/cgroup_mkdir",),
+    "truth": ("security_path_unlink",),
 }
 
 
@@ -96,6 +98,8 @@ def findings_with_tracer(coverage: dict[str, Hook], environment: Environment) ->
         hook, reason = part["hook"], part["reason"]
         if hook is None:
             findings.append(Finding(name, "degraded", f"{_LOST[name]}: {reason}", None))
+        elif reason is not None and name == "truth":
+            findings.append(Finding(name, "degraded", f"{hook}; it can be missed: {reason}", None))
         elif reason is not None and not hook.startswith("tracepoint/"):
             # It fell back to raw tracepoints where the classic ones would be exact.
             advice = environment.command() if environment.engine is None else _tracefs(environment)
@@ -109,13 +113,19 @@ def findings_without_tracer(reason: str, advice: str | None, btf: bytes | None) 
     """Describe what a tracer would see, by the kernel's types, where none could be made."""
     findings = [Finding("syscalls", "blocked", reason, advice)]
     for name, hooks in _HOOKS.items():
-        present = [hook for hook in hooks if has_type(btf or b"", f"btf_trace_{hook.partition('/')[2]}")]
+        present = [hook for hook in hooks if has_type(btf or b"", _type_of(hook))]
         if present:
             findings.append(Finding(name, "ok", f"this kernel has {present[0]}", None))
         else:
             why = "not known without the kernel's types" if btf is None else f"this kernel has no {' or '.join(hooks)}"
             findings.append(Finding(name, "degraded", f"{_LOST[name]}: {why}", None))
     return findings
+
+
+def _type_of(hook: str) -> str:
+    """Give the name that the kernel's types have where it has the hook: a tracepoint's, or the function's own."""
+    kind, _, tracepoint = hook.partition("/")
+    return f"btf_trace_{tracepoint}" if tracepoint else kind
 
 
 def downgrade(finding: Finding) -> Finding:

@@ -13,8 +13,8 @@ PENDING_OF_USER = 64
 
 MAX_RING_BYTES = 16 << 20
 MIN_RING_BYTES = os.sysconf("SC_PAGE_SIZE")
-_DESCRIPTORS_OF_TRACER = 13
-"""The connection, a link for each of up to eleven programs, and what ends the reading of their fdinfo."""
+_DESCRIPTORS_OF_TRACER = 20
+"""The connection, up to eighteen links of programs, and what ends the reading of their fdinfo."""
 _DESCRIPTORS_OF_BROKER = 128
 """Its own, and those of a load."""
 _STATE_BYTES, _STATE_BYTES_OF_CPU = 5 << 20, 64 << 10

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.kernel
 NAMES = (
     *("kernel", "architecture", "btf", "capabilities", "unprivileged_bpf_disabled", "user_namespace", "container"),
     *("cgroup", "lockdown", "seccomp", "lsm", "memlock", "memory", "ring_buffer", "raw_tp"),
-    *("syscalls", "io_uring", "syscall_results", "io_uring_results", "cgroup_changes"),
+    *("syscalls", "io_uring", "syscall_results", "io_uring_results", "cgroup_changes", "truth"),
 )
 PYTHON = python()
 LACKS = (
@@ -249,7 +249,7 @@ def test_it_says_what_a_tracer_covers(own: rawtp.Tracer) -> None:
     for name, part in own.coverage.items():
         assert part["hook"] is None or check[name].detail.startswith(part["hook"])
         assert (part["hook"] is None) <= (check[name].state == "degraded")
-    assert list(own.coverage) == list(NAMES[-5:])
+    assert list(own.coverage) == list(NAMES[-6:])
 
 
 def test_nothing_is_left_behind() -> None:

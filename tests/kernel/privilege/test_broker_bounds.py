@@ -209,7 +209,7 @@ def test_without_room_for_that_many_it_does_not_start(package: Path, place: Path
     )
     assert (done.returncode, done.stderr) == (
         1,
-        "rawtp: the broker cannot run: that many tracers take 1472 descriptors, and this process may open 600: lower "
+        "rawtp: the broker cannot run: that many tracers take 1920 descriptors, and this process may open 600: lower "
         "--max-tracers, or raise the limit (ulimit -Hn; LimitNOFILE= in a unit)\n",
     )
 

@@ -152,9 +152,21 @@ def test_what_a_tracer_sees() -> None:
     ]
 
 
+def test_a_hook_on_functions_is_whole_absent_or_preempted() -> None:
+    def finding(hook: str | None, reason: str | None) -> Finding:
+        [found] = attempts.findings_with_tracer({"truth": {"hook": hook, "reason": reason}}, USER)
+        return found
+
+    assert finding("kprobe/security_path_*", None) == Finding("truth", "ok", "kprobe/security_path_*", None)
+    missing = "fentry/security_path_*; it can be missed: it is preempted"
+    assert finding("fentry/security_path_*", "it is preempted") == Finding("truth", "degraded", missing, None)
+    none = "the keys of the file itself are None where only the kernel's own functions tell it: EPERM"
+    assert finding(None, "EPERM") == Finding("truth", "degraded", none, None)
+
+
 def test_without_a_tracer_the_kernels_types_tell() -> None:
     # Linux 6.1 and before have the older name of the tracepoint.
-    btf = b"\0btf_trace_sys_exit\0btf_trace_io_uring_submit_sqe\0"
+    btf = b"\0btf_trace_sys_exit\0btf_trace_io_uring_submit_sqe\0security_path_unlink\0"
     assert attempts.findings_without_tracer("it is so", "do that", btf) == [
         Finding("syscalls", "blocked", "it is so", "do that"),
         Finding("io_uring", "ok", "this kernel has raw_tp/io_uring_submit_sqe", None),
@@ -172,9 +184,10 @@ def test_without_a_tracer_the_kernels_types_tell() -> None:
             "no raw_tp/cgroup_mkdir",
             None,
         ),
+        Finding("truth", "ok", "this kernel has security_path_unlink", None),
     ]
     unknown = attempts.findings_without_tracer("it is so", None, None)
-    assert [finding.state for finding in unknown] == ["blocked", "degraded", "degraded", "degraded", "degraded"]
+    assert [finding.state for finding in unknown] == ["blocked", *["degraded"] * 5]
     assert unknown[1].detail.endswith("is not seen: not known without the kernel's types")
 
 

@@ -36,7 +36,7 @@ io_uring      degraded  not seen
 NAMES = (
     *("kernel", "architecture", "btf", "capabilities", "unprivileged_bpf_disabled", "user_namespace", "container"),
     *("cgroup", "lockdown", "seccomp", "lsm", "memlock", "memory", "ring_buffer", "raw_tp"),
-    *("syscalls", "io_uring", "syscall_results", "io_uring_results", "cgroup_changes"),
+    *("syscalls", "io_uring", "syscall_results", "io_uring_results", "cgroup_changes", "truth"),
 )
 HOST = {
     "/proc/thread-self/status": "CapEff:\t000001ffffffffff\nCapBnd:\t000001ffffffffff\nNoNewPrivs:\t0\nSeccomp:\t0\n",
@@ -65,6 +65,7 @@ class PretendTracer:
         "syscall_results": {"hook": "tp_btf/sys_exit", "reason": None},
         "io_uring_results": {"hook": "raw_tp/io_uring_complete", "reason": None},
         "cgroup_changes": {"hook": "raw_tp/cgroup_mkdir", "reason": None},
+        "truth": {"hook": "kprobe.multi/security_path_*", "reason": None},
     }
 
     def __init__(self, *_: object, **options: object) -> None:

@@ -187,7 +187,7 @@ def test_descriptors_are_raised_or_refused(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(resource, "getrlimit", lambda _: limit[0])
     monkeypatch.setattr(resource, "setrlimit", lambda _, wanted: made.append(wanted))
     needed = Limits(64, 8, MIB).descriptors
-    assert needed == 512 + 128 + 832
+    assert needed == 512 + 128 + 1280
     allow_descriptors(1000)
     assert made == []
     allow_descriptors(needed)
