@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
     from rawtp.event import Event
 
-VARYING = ("ts_ns", "duration_ns", "seq", "filename", "new_filename", "path", "new_path", "host_path")
+VARYING = (
+    *("ts_ns", "duration_ns", "seq", "filename", "new_filename", "path", "new_path", "host_path", "real_path"),
+    *("new_real_path", "ino", "generation", "size", "mtime_ns", "replaced_ino", "replaced_size"),
+)
 """The keys whose values differ from event to event. The others stay while a process does the same thing."""
 
 _MAX_KEPT = 1024  # of at most some 20 KB each
