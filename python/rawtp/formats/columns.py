@@ -210,4 +210,6 @@ def _filename(filename: str | None, name_status: str) -> str:
 
 def _name(name: str) -> str:
     """A name, in quotes where it holds what reads like a mark of ours."""
-    return quoted(name) if _MARK.search(name) else quoted_name(name)
+    # Nearly all names have none of these, and the expression is slow.
+    is_suspect = ">" in name or FACT in name or name.endswith(")")
+    return quoted(name) if is_suspect and _MARK.search(name) else quoted_name(name)

@@ -105,14 +105,14 @@ class Ecs(Documents):
     def _file(self, event: Event) -> dict[str, object]:
         path = file_path(event)
         directory, name = parts(path, event["filename"])
-        dev, ino, mode, owner, mtime_ns = (event[key] for key in ("dev", "ino", "mode", "owner", "mtime_ns"))
-        return known(
-            path=path,
-            directory=directory,
-            name=name,
+        file = known(path=path, directory=directory, name=name)
+        dev, ino, mode, owner, mtime_ns = event["dev"], event["ino"], event["mode"], event["owner"], event["mtime_ns"]
+        if ino is None:
+            return file
+        return file | known(
             type="dir" if event["file_type"] == "directory" else event["file_type"],
             device=None if dev is None else f"{os.major(dev)}:{os.minor(dev)}",
-            inode=None if ino is None else str(ino),
+            inode=str(ino),
             size=event["size"],
             mode=None if mode is None else f"{stat.S_IMODE(mode):04o}",
             uid=None if owner is None else str(owner),

@@ -112,12 +112,14 @@ def _named(path: str | None, filename: str | None) -> dict[str, object]:
 def _facts(event: Event) -> dict[str, object]:
     """The part of a file's object that does not depend on its name."""
     ino, owner, mtime_ns = event["ino"], event["owner"], event["mtime_ns"]
-    is_folder = event["file_type"] is None and event["action"] == "rmdir" and event["ret"] == 0
-    type_id, name = _FILE_TYPES.get("directory" if is_folder else event["file_type"] or "", (_UNKNOWN, None))
+    if ino is None:
+        is_folder = event["action"] == "rmdir" and event["ret"] == 0
+        return {"type_id": _FOLDER if is_folder else _UNKNOWN}
+    type_id, name = _FILE_TYPES.get(event["file_type"] or "", (_UNKNOWN, None))
     return known(
         type_id=type_id,
         type=name,
-        uid=None if ino is None else str(ino),
+        uid=str(ino),
         size=event["size"],
         owner=None if owner is None else {"uid": str(owner)},
         modified_time=None if mtime_ns is None else mtime_ns // 1_000_000,

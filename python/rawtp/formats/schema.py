@@ -121,28 +121,31 @@ def new_file_path(event: Event) -> str | None:
 
 def claims_and_facts(event: Event) -> dict[str, object]:
     """What the process said, and what neither schema has a name for of what the kernel did."""
-    is_rename = event["action"] == "rename"
-    return known(
-        range_start=event["range_start"],
-        range_length=event["range_length"],
-        length=event["length"],
-        filename=text(event["filename"]),
-        new_filename=text(event["new_filename"]),
-        path=whole_path(event),
-        new_path=whole_new_path(event),
-        host_path=text(event["host_path"]),
-        path_kind=event["path_kind"],
-        name_status=event["name_status"],
-        new_real_path=text(event["new_real_path"]),
-        real_path_by=event["real_path_by"],
-        generation=event["generation"],
-        nlink=event["nlink"],
-        exchange=event["exchange"] if is_rename else None,
-        replaced=event["replaced"],
-        replaced_ino=event["replaced_ino"],
-        replaced_size=event["replaced_size"],
-        replaced_nlink=event["replaced_nlink"],
-    )
+    found: dict[str, object] = {
+        "range_start": event["range_start"],
+        "range_length": event["range_length"],
+        "length": event["length"],
+        "filename": text(event["filename"]),
+        "new_filename": text(event["new_filename"]),
+        "path": whole_path(event),
+        "new_path": whole_new_path(event),
+        "host_path": text(event["host_path"]),
+        "path_kind": event["path_kind"],
+        "name_status": event["name_status"],
+        "real_path_by": event["real_path_by"],
+    }
+    if event["ino"] is not None:
+        found |= {"generation": event["generation"], "nlink": event["nlink"]}
+    if event["action"] == "rename":
+        found |= {
+            "new_real_path": text(event["new_real_path"]),
+            "exchange": event["exchange"],
+            "replaced": event["replaced"],
+            "replaced_ino": event["replaced_ino"],
+            "replaced_size": event["replaced_size"],
+            "replaced_nlink": event["replaced_nlink"],
+        }
+    return found
 
 
 def parts(path: str | None, filename: str | None) -> tuple[str | None, str | None]:
