@@ -25,6 +25,7 @@ from benches.peers import Peer, peers
 from benches.reader import dicts
 from benches.scale import FULL, QUICK
 from benches.start import starts
+from benches.truth import truth
 from benches.witness import WITNESS
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ THEMES: dict[str, Callable[[Programs, Scale], Iterator[Row]]] = {
     "filters": filtered,
     "burst": bursts,
     "dicts": dicts,
+    "truth": truth,
     "latency": latency,
     "start": starts,
 }

@@ -53,6 +53,25 @@ impl RealName {
         self.state = State::Unknown;
     }
 
+    /// Takes over a look-up, and the name in the directory that was found.
+    fn take(&mut self, found: &Found, own: &MountTable, entry: Option<&[u8]>) {
+        self.place.clone_from(&found.place);
+        self.state = State::LookUp;
+        if let Some(path) = &found.path {
+            self.path.extend_from_slice(path);
+            self.has_path = true;
+        }
+        let Some(entry) = entry else { return };
+        push_name(self, entry);
+        // A mount can show a file without showing its directory.
+        if !self.has_path
+            && let Some(path) = own.paths_of(&self.place).next()
+        {
+            self.path = path;
+            self.has_path = true;
+        }
+    }
+
     /// The place of the file in its file system, if it is known.
     #[must_use]
     pub fn place(&self) -> Option<&Place> {
@@ -96,6 +115,70 @@ struct Kept {
     ts_ns: u64,
 }
 
+/// The look-up of the last name. It is known by what the record says, which costs less than to put a path together.
+#[derive(Debug, Default)]
+struct Last {
+    is_set: bool,
+    ts_ns: u64,
+    mnt_ns: u32,
+    prefix: Vec<u8>,
+    directory: Walked,
+    root: Walked,
+    found: Option<Found>,
+}
+
+/// A copy of a walk.
+#[derive(Debug, Default)]
+struct Walked(Option<(WalkStatus, Option<u32>)>, Vec<u8>);
+
+impl Walked {
+    fn set(&mut self, walk: Option<Directory<'_>>) {
+        self.0 = walk.map(|walk| (walk.status, walk.root_bytes));
+        self.1.clear();
+        self.1.extend_from_slice(walk.map_or(&[], |walk| walk.names));
+    }
+
+    fn is(&self, walk: Option<Directory<'_>>) -> bool {
+        self.0 == walk.map(|walk| (walk.status, walk.root_bytes)) && self.1 == walk.map_or(&[][..], |walk| walk.names)
+    }
+}
+
+impl Last {
+    fn is_of(
+        &self,
+        event: &Event<'_>,
+        prefix: &[u8],
+        directory: Option<Directory<'_>>,
+        root: Option<Directory<'_>>,
+    ) -> bool {
+        let record = event.enter.record;
+        self.is_set
+            && self.mnt_ns == record.mnt_ns
+            && self.ts_ns.abs_diff(record.ts_ns) <= LIFE_NS
+            && self.prefix == prefix
+            && self.directory.is(directory)
+            && self.root.is(root)
+    }
+
+    fn set(
+        &mut self,
+        event: &Event<'_>,
+        prefix: &[u8],
+        directory: Option<Directory<'_>>,
+        root: Option<Directory<'_>>,
+        found: Option<Found>,
+    ) {
+        self.is_set = true;
+        self.ts_ns = event.enter.record.ts_ns;
+        self.mnt_ns = event.enter.record.mnt_ns;
+        self.prefix.clear();
+        self.prefix.extend_from_slice(prefix);
+        self.directory.set(directory);
+        self.root.set(root);
+        self.found = found;
+    }
+}
+
 /// Finds real paths. It keeps its buffers, and look-ups for a short time.
 #[derive(Debug, Default)]
 pub struct RealPaths {
@@ -113,6 +196,7 @@ struct Looker {
     root: Option<Arc<OwnedFd>>,
     kept: FxHashMap<Box<[u8]>, Kept>,
     key: Vec<u8>,
+    last: Last,
     outside: Paths,
 }
 
@@ -127,7 +211,8 @@ fn is_entry(name: &[u8]) -> bool {
 }
 
 /// Whether the call failed before it reached a file.
-fn missed_its_file(event: &Event<'_>) -> bool {
+#[must_use]
+pub fn missed_its_file(event: &Event<'_>) -> bool {
     let errno = event.errno().map(i32::from);
     errno.is_some_and(|errno| {
         [libc::ENOENT, libc::ENOTDIR, libc::ELOOP, libc::ENAMETOOLONG, libc::EFAULT, libc::EBADF, libc::EINVAL]
@@ -255,6 +340,7 @@ impl Looker {
         self.own_changes = Some(changes);
         self.own = MountTable::parse(&std::fs::read("/proc/self/mountinfo").unwrap_or_default());
         self.kept.clear();
+        self.last.is_set = false;
         true
     }
 
@@ -317,37 +403,61 @@ impl Looker {
         }
     }
 
+    /// Looks up a name. Most have the directory of the name before.
     fn look_up_name(&mut self, out: &mut RealName, event: &Event<'_>, passed: &Passed<'_>, name: &[u8]) {
+        let (prefix, entry) = name.split_at(name.iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1));
+        let is_plain = !passed.follows && !matches!(entry, b"" | b"." | b"..");
+        let root = event.enter.segments.root();
+        if is_plain && self.last.is_of(event, prefix, passed.directory, root) {
+            if let Some(found) = &self.last.found {
+                out.take(found, &self.own, Some(entry));
+            }
+            return;
+        }
+        let found = self.look_up_directory(event, passed, name);
+        let entry = found.as_ref().and_then(|(_, entry)| *entry);
+        let found = found.map(|(found, _)| found);
+        if let Some(found) = &found {
+            out.take(found, &self.own, entry);
+        }
+        if is_plain {
+            self.last.set(event, prefix, passed.directory, root, found);
+        }
+    }
+
+    /// Looks up the directory of a name. Returns it with the name's last component, or without if the name is that of
+    /// the directory, or of a file whose link is followed.
+    fn look_up_directory<'n>(
+        &mut self,
+        event: &Event<'_>,
+        passed: &Passed<'_>,
+        name: &'n [u8],
+    ) -> Option<(Found, Option<&'n [u8]>)> {
         let is_known = |walk: &Directory<'_>| !walk.is_cut() && walk.status != WalkStatus::Internal;
-        let own_root = event.enter.segments.root().or(passed.directory).filter(is_known);
-        let Some((_, above)) = own_root.map(|root| root.split()).filter(|(below, _)| below.is_some()) else { return };
+        let (below, above) = event.enter.segments.root().or(passed.directory).filter(is_known)?.split();
+        below?;
         let (mut root, mut target) = (Vec::new(), Vec::new());
-        let mut name = name;
-        let outside;
         push_upwards(&mut root, above);
+        let outside;
+        let mut spelled = name;
         if name[0] != b'/' {
-            let Some(directory) = passed.directory.filter(is_known) else { return };
-            if let (Some(below), _) = directory.split() {
+            if let (Some(below), _) = passed.directory.filter(is_known)?.split() {
                 push_upwards(&mut target, below);
             } else {
                 // The process works outside of its root, and no call that looks a path up can. Where `..` leads is
                 // known without one.
                 self.outside.resolve(passed.name, passed.directory, event.enter.segments.root(), false);
-                let Some(path) = self.outside.host_path() else { return };
                 root.clear();
-                outside = path.to_vec();
-                name = &outside;
+                outside = self.outside.host_path()?.to_vec();
+                spelled = &outside;
             }
         }
+        // A name that ends with `.` or `..` is that of the directory it leads to.
         let last = parts(name).next_back();
-        // A name that ends with `.`, `..` or a slash is that of the directory it leads to.
         let is_whole = passed.follows || matches!(last, None | Some(b"..")) || name.ends_with(b"/.") || name == b".";
         let entry = last.filter(|_| !is_whole);
-        let mut passed_parts: Vec<_> = parts(name).collect();
-        if entry.is_some() {
-            passed_parts.pop();
-        }
-        for part in passed_parts {
+        let count = parts(spelled).count() - usize::from(entry.is_some());
+        for part in parts(spelled).take(count) {
             target.push(b'/');
             target.extend_from_slice(part);
         }
@@ -358,22 +468,7 @@ impl Looker {
             target: &target,
             is_directory: !passed.follows,
         };
-        let Some(found) = self.look_up_kept(&request, event.enter.record.ts_ns) else { return };
-        out.place.clone_from(&found.place);
-        out.state = State::LookUp;
-        if let Some(path) = &found.path {
-            out.path.extend_from_slice(path);
-            out.has_path = true;
-        }
-        if let Some(entry) = entry {
-            push_name(out, entry);
-            let shown = out.has_path || out.place.path.is_empty();
-            // A mount can show the file without showing its directory.
-            if !shown && let Some(path) = self.own.paths_of(&out.place).next() {
-                out.path = path;
-                out.has_path = true;
-            }
-        }
+        Some((self.look_up_kept(&request, event.enter.record.ts_ns)?.clone(), entry))
     }
 
     fn look_up_kept(&mut self, request: &Request<'_>, ts_ns: u64) -> Option<&Found> {
@@ -480,5 +575,92 @@ fn push_name(out: &mut RealName, name: &[u8]) {
     for path in [&mut out.place.path, &mut out.path] {
         path.push(b'/');
         path.extend_from_slice(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::segments::Segments;
+    use crate::record::testing::{add_segment, placed};
+    use crate::record::{Enter, enter_record, exit_record};
+    use crate::skel::types::{name_status, segment_kind, walk_status};
+    use crate::syscall::{by_name, numbers};
+
+    /// What is found of a call with this name, in a directory with this content.
+    fn found(
+        call: &str,
+        name: &[u8],
+        directory: &[u8],
+        status: walk_status,
+        ret: i64,
+    ) -> (String, String, Option<&'static str>) {
+        let nr = numbers(by_name(call).unwrap())[0].unwrap();
+        let mut run = Vec::new();
+        add_segment(&mut run, segment_kind::SEGMENT_FILENAME.0, name_status::NAME_OK.0, name);
+        add_segment(&mut run, segment_kind::SEGMENT_DIRECTORY.0, status.0, directory);
+        let mut real_paths = RealPaths::default();
+        let record = enter_record { nr, mnt_ns: 0, dfd: libc::AT_FDCWD, ..Default::default() };
+        let exit = exit_record { ret, ..Default::default() };
+        let event = Event {
+            enter: &Enter { record: &record, segments: Segments::read(&run).unwrap() },
+            exit: Some(&Exit::new(&exit)),
+            offset_ns: 0,
+            exec: None,
+            lost_before: 0,
+            truth: None,
+        };
+        real_paths.resolve(&event);
+        let text =
+            |bytes: Option<&[u8]>| bytes.map_or("None".into(), |bytes| String::from_utf8_lossy(bytes).into_owned());
+        let place =
+            real_paths.name().place().map(|place| format!("{}:{}", place.dev, String::from_utf8_lossy(&place.path)));
+        (place.unwrap_or("None".into()), text(real_paths.path(&event)), real_paths.by(&event))
+    }
+
+    const WHOLE: walk_status = walk_status::WALK_WHOLE;
+
+    #[test]
+    fn one_component_is_where_the_kernel_walked() {
+        let in_bind = placed(9, 2, b"b\0point\0", b"mounted\0srv\0");
+        let unlink = |name, ret| found("unlinkat", name, &in_bind, WHOLE, ret);
+        assert_eq!(unlink(b"x", 0), ("9:/srv/mounted/b/x".into(), "/point/b/x".into(), Some("kernel")));
+        assert_eq!(unlink(b"...", 0).0, "9:/srv/mounted/b/...");
+        // Nothing was there to be reached, and yet that is where it would have been.
+        assert_eq!(unlink(b"x", -2), ("9:/srv/mounted/b/x".into(), "None".into(), None));
+        assert_eq!(unlink(b"x", -13).2, Some("kernel"));
+        let cut = found("unlinkat", b"x", &in_bind, walk_status::WALK_PARTIAL, 0);
+        assert_eq!(cut.0, "None");
+        let unknown = placed(0, 0, b"b\0", b"");
+        assert_ne!(found("unlinkat", b"x", &unknown, WHOLE, 0).2, Some("kernel"), "an unknown file system");
+    }
+
+    #[test]
+    fn a_link_at_the_end_may_be_followed() {
+        let top = placed(9, 0, b"", b"");
+        assert_eq!(found("unlinkat", b"x", &top, WHOLE, 0).2, Some("kernel"));
+        assert_ne!(found("truncate", b"x", &top, WHOLE, 0).2, Some("kernel"));
+    }
+
+    #[test]
+    fn names_that_are_no_entry_of_their_directory() {
+        for name in [b"".as_slice(), b".", b"..", b"a/b", b"/x", b"x/"] {
+            assert!(!is_entry(name), "{name:?}");
+        }
+        assert!([b"x".as_slice(), b"...", b".x", b"\xff"].iter().all(|name| is_entry(name)));
+        assert_eq!(parts(b"//a/./b/../c/").collect::<Vec<_>>(), [b"a".as_slice(), b"b", b"..", b"c"]);
+    }
+
+    #[test]
+    fn what_is_gone_is_told_by_what_is_left() {
+        let root = cached_path::open_root().unwrap();
+        let find = |target: &[u8]| {
+            find_from(root.as_fd(), &Request { tid: 1, mnt_ns: 1, root: b"", target, is_directory: true })
+        };
+        // The kernel keeps in its cache that there is no such name.
+        std::fs::metadata("/nonexistent-rawtp").unwrap_err();
+        assert_eq!(find(b"/nonexistent-rawtp/a/b").as_deref(), Some(b"/nonexistent-rawtp/a/b".as_slice()));
+        assert_eq!(find(b"/nonexistent-rawtp/a/../b"), None);
+        assert_eq!(find(b"").as_deref(), Some(b"".as_slice()));
     }
 }

@@ -7,7 +7,7 @@ use crate::cgroup::reports::CgroupReports;
 use crate::cgroup::resolver::WorkloadResolver;
 use crate::event::file_facts::{FileFacts, FileInfo};
 use crate::event::names::UserNames;
-use crate::event::real_paths::RealPaths;
+use crate::event::real_paths::{RealPaths, missed_its_file};
 use crate::event::{Event, command};
 use crate::fields::{CGROUP, Fields, Key, LINEAGE, PATHS, REAL_PATHS, Scope, TRUTH};
 use crate::lineage::chain::Chain;
@@ -190,7 +190,8 @@ impl Values {
     }
 
     fn resolve(&mut self, event: &Event<'_>) {
-        if self.fields.any(&REAL_PATHS) {
+        // A call that reached no file has no real path.
+        if self.fields.any(&REAL_PATHS) && !missed_its_file(event) {
             self.real_paths.resolve(event);
         }
         if !self.fields.any(&PATHS) {

@@ -114,9 +114,9 @@ mod tests {
                 }
             }
         }
-        // `begin_record` and `begin_walks` have one each, and RAW_ARGUMENT two. Those in functions are only among a
+        // `begin_record`, `begin_walks` and `append_ancestors` have one each, and RAW_ARGUMENT two. Those in functions are only among a
         // prepared program's.
-        assert_eq!(patched.get("handle_sys_enter"), Some(&4), "{patched:?}");
+        assert_eq!(patched.get("handle_sys_enter"), Some(&5), "{patched:?}");
         assert!(!patched.contains_key("handle_completion"), "{patched:?}");
     }
 }

@@ -219,3 +219,81 @@ impl Snapshots {
         self.changed.notify_all();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::testing::{enter, framed, mounts};
+
+    /// A pid that no process has.
+    const NOBODY: u32 = u32::MAX;
+
+    fn report(mnt_ns: u32, pid: u32, ppid: u32) -> Vec<u8> {
+        [framed(&enter(1, 263, 1), 0), framed(&mounts(mnt_ns, pid, ppid), 0)].concat()
+    }
+
+    fn own() -> u32 {
+        namespace_of("self").unwrap()
+    }
+
+    #[test]
+    fn a_namespace_is_read_through_a_process_in_it() {
+        // As if this process were in another one.
+        for (pid, ppid) in [(std::process::id(), NOBODY), (NOBODY, std::process::id())] {
+            let snapshots = Arc::new(Snapshots::default());
+            assert_eq!(snapshots.table(own()), None);
+            snapshots.keep(&report(own(), pid, ppid));
+            let table = snapshots.table(own()).unwrap();
+            assert_eq!(table.place_of(b"/proc/self").unwrap().path, b"/self");
+            assert_eq!(snapshots.own_changes(), 0);
+            snapshots.close();
+        }
+    }
+
+    #[test]
+    fn a_namespace_whose_processes_are_gone_is_not_known() {
+        let snapshots = Arc::new(Snapshots::default());
+        snapshots.keep(&report(own(), std::process::id(), NOBODY));
+        assert!(snapshots.table(own()).is_some());
+        snapshots.keep(&report(own(), NOBODY, NOBODY));
+        // What was known is of before the change.
+        assert_eq!(snapshots.table(own()), None);
+        // This process is in no namespace of this number.
+        snapshots.keep(&report(7, std::process::id(), NOBODY));
+        assert_eq!(snapshots.table(7), None);
+        snapshots.close();
+    }
+
+    #[test]
+    fn a_change_of_the_own_namespace_is_counted() {
+        let snapshots = Snapshots::new();
+        assert_eq!((snapshots.own_ns(), snapshots.own_changes()), (own(), 0));
+        snapshots.keep(&report(own(), NOBODY, NOBODY));
+        assert_eq!(snapshots.own_changes(), 1);
+        // Nothing is read for that.
+        assert!(!snapshots.lock().is_started);
+    }
+
+    #[test]
+    fn too_many_reports_are_dropped_and_counted() {
+        let snapshots = Arc::new(Snapshots::default());
+        // No thread takes them.
+        snapshots.lock().is_started = true;
+        for number in 0..NAMESPACES as u32 + 5 {
+            snapshots.keep(&report(number + 1, NOBODY, NOBODY));
+        }
+        assert_eq!((snapshots.lock().waiting.len(), snapshots.dropped()), (NAMESPACES, 5));
+    }
+
+    #[test]
+    fn a_path_is_walked_by_the_thread() {
+        let snapshots = Arc::new(Snapshots::default());
+        snapshots.walk(&[b"/nonexistent/x".to_vec()]);
+        let end = Instant::now() + Duration::from_secs(60);
+        while !snapshots.lock().walks.is_empty() {
+            assert!(Instant::now() < end);
+            thread::yield_now();
+        }
+        snapshots.close();
+    }
+}

@@ -3,7 +3,7 @@
 use std::ptr;
 
 use crate::memory::aligned::AlignedBytes;
-use crate::record::{cgroup_record, completion_record, enter_record, exit_record, image_record};
+use crate::record::{cgroup_record, completion_record, enter_record, exit_record, image_record, mounts_record};
 use crate::skel::types::{self, directory, name_status, record_kind, segment, segment_kind};
 
 fn bytes_of<T: Copy>(value: &T) -> Vec<u8> {
@@ -89,6 +89,17 @@ pub(crate) fn reported(argv: Option<&[u8]>, image: &[u8], parent: &[u8]) -> Vec<
         add_segment(&mut record, segment_kind::SEGMENT_ARGV.0, name_status::NAME_OK.0, argv);
     }
     record
+}
+
+pub(crate) fn mounts(mnt_ns: u32, pid: u32, ppid: u32) -> Vec<u8> {
+    bytes_of(&mounts_record { kind: record_kind::RECORD_MOUNTS.0, mnt_ns, pid, ppid })
+}
+
+/// Returns the content of a directory segment with a place. `above` are the names above its mount.
+pub(crate) fn placed(dev: u32, mount_bytes: u32, names: &[u8], above: &[u8]) -> Vec<u8> {
+    let above_bytes = above.len() as u32;
+    let fixed = directory { dev, mount_bytes, above_bytes, ..Default::default() };
+    [bytes_of(&directory { root_bytes: names.len() as u32, ..fixed }).as_slice(), names, above].concat()
 }
 
 /// Returns a copy that is aligned as in a chunk.

@@ -352,10 +352,7 @@ mod tests {
         fn drain(&self) -> (Drain, Arc<Queue>) {
             let queue = Arc::new(Queue::new(1 << 20).unwrap());
             let ring = Ring::new(self.file.try_clone().unwrap().into(), RING_BYTES).unwrap();
-            (Drain::start(ring, Arc::clone(&queue), Reports::default(), None).unwrap(), queue)(
-                Drain::start(ring, Arc::clone(&queue), Reports::default(), None).unwrap(),
-                queue,
-            )
+            (Drain::start(ring, Arc::clone(&queue), Reports::default(), None).unwrap(), queue)
         }
     }
 

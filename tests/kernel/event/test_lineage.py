@@ -248,7 +248,7 @@ def test_the_working_directory_in_a_chroot(tmp_path: Path) -> None:
     jail = tmp_path / "jail"
     (jail / "in").mkdir(parents=True)
     source = f"import os; os.chroot({str(jail)!r}); os.chdir('/in')\ntry: os.unlink('x')\nexcept OSError: pass"
-    with rawtp.Tracer(path="/in/x", fields=("cwd", "path", "host_path")) as tracer:
+    with rawtp.Tracer(path=jail / "in/x", fields=("cwd", "path", "host_path")) as tracer:
         run([sys.executable, "-I", "-c", source])
     [event] = [event for event in tracer if event["path"] == "/in/x"]
     assert (event["cwd"], event["host_path"]) == (f"{jail}/in", f"{jail}/in/x")
