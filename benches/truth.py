@@ -72,4 +72,6 @@ def truth(programs: Programs, scale: Scale) -> Iterator[Row]:
         "wanted": ("path=, compared by the place that a link leads to", "less"),
     }
     for key, (shown, base) in names.items():
-        yield Row(f"truth_{key}", "truth", f"added to a dict: {shown}", "ns CPU", differences(rounds[key], rounds[base]))
+        yield Row(
+            f"truth_{key}", "truth", f"added to a dict: {shown}", "ns CPU", differences(rounds[key], rounds[base])
+        )

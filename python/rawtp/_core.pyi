@@ -277,17 +277,20 @@ class Tracer:
             keeps 15 bytes of a name.
         cgroup: of processes in this cgroup of version 2, or below it: its directory, its path as ``/proc/PID/cgroup``
             has it, or its id.
-        path: of this absolute path and what is below it, as an event's ``path`` or ``host_path`` (of a rename: or
-            ``new_path``) says it: names are compared, and it need not exist yet. A ``RuntimeWarning`` tells when it
-            runs through a symbolic link, as what is deleted by the file's other name is not seen then. ``*``, ``?`` and
-            ``[a-z]`` match within a name and ``**`` any number of directories, and beside any of them ``{a,b}`` either
-            name; a backslash takes their meaning away. What is there under that very name is meant as it stands, such
-            as ``"/x/[2024] photos"``; where others than root and this user can have put it there, as a glob as well.
-            With a backslash anywhere it is a pattern in any case: :func:`rawtp.escape` makes one of a name. A glob
-            costs each event at most a time in proportion to its path's length. The kernel leaves out what surely is
-            elsewhere, and what it cannot tell is looked at when it is read. A path that is not known, or of which a
-            part is not (``path_kind``), is let through, unless the kernel found none either (EBADF, EFAULT). A file
-            without a name (a memfd, ``O_TMPFILE``) is not.
+        path: of the file at this absolute path, and of what is below it. The path is this host's. It is followed
+            through symbolic links and mounts, and it means the place where they end, so a file is found whatever name,
+            link, bind mount or mount namespace led to it. The path need not exist yet, and its links are looked at
+            again while the tracer runs. A rename passes by either name, and when it moves a directory above the path;
+            a truncation also when it takes the content of a hard link of the very file. In a chroot or another mount
+            namespace a name that only reads like the path does not pass. The kernel leaves out what surely is
+            elsewhere, and the rest is decided when it is read. A call whose place is not known is let through, but one
+            that failed only where its name reads like the path. A file without a name (a memfd, ``O_TMPFILE``) is not.
+            ``*``, ``?`` and ``[a-z]`` match within a name and ``**`` any number of directories, and beside any of them
+            ``{a,b}`` either name; a backslash takes their meaning away. They are compared with real paths. What is
+            there under that very name is meant as it stands, such as ``"/x/[2024] photos"``; where others than root
+            and this user can have put it there, as a glob as well. With a backslash anywhere it is a pattern in any
+            case: :func:`rawtp.escape` makes one of a name. A glob costs each event at most a time in proportion to its
+            path's length.
         exclude_self: all but this process.
         outcome: ``"ok"``, what did not fail; ``"failed"``; or ``"any"``. Looked at when an event is read, as only the
             call's end tells. A result that is not known is let through. Where events are left out when they are read,

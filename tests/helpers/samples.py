@@ -1,4 +1,4 @@
-"""An event for the tests that need no kernel."""
+"""Events for the tests that need no kernel."""
 
 from __future__ import annotations
 
@@ -50,6 +50,24 @@ RM: Event = {
     "new_path": None,
     "path_kind": "absolute",
     "host_path": None,
+    "real_path": "/tmp/test.txt",
+    "new_real_path": None,
+    "real_path_by": "kernel",
+    "dev": 0x801,
+    "ino": 131074,
+    "generation": 3735928559,
+    "nlink": 1,
+    "size": 4096,
+    "mode": 0o100644,
+    "file_type": "file",
+    "owner": 1000,
+    "mtime_ns": 1_699_999_999_000_000_001,
+    "replaced": None,
+    "replaced_ino": None,
+    "replaced_size": None,
+    "replaced_nlink": None,
+    "length": None,
+    "exchange": False,
     "name_status": "ok",
     "ret": 0,
     "errno": None,
@@ -59,3 +77,85 @@ RM: Event = {
     "user": "me",
     "login": "me",
 }
+
+WITHOUT_FACTS: Event = {
+    **RM,
+    "real_path": None,
+    "real_path_by": None,
+    "dev": None,
+    "ino": None,
+    "generation": None,
+    "nlink": None,
+    "size": None,
+    "mode": None,
+    "file_type": None,
+    "owner": None,
+    "mtime_ns": None,
+}
+"""The same deletion where the kernel's own functions cannot be watched, and the path was not found either."""
+
+LINKED: Event = {
+    **RM,
+    "filename": "link/x",
+    "path": "/home/me/link/x",
+    "path_kind": "cwd",
+    "real_path": "/srv/data/x",
+    "real_path_by": "lookup",
+}
+"""A deletion by a name that leads through a symbolic link."""
+
+MOVED: Event = {
+    **RM,
+    "comm": "mv",
+    "syscall": "renameat2",
+    "action": "rename",
+    "filename": "/srv/new",
+    "path": "/srv/new",
+    "real_path": "/srv/new",
+    "new_filename": "/srv/db",
+    "new_path": "/srv/db",
+    "new_real_path": "/srv/db",
+    "replaced": True,
+    "replaced_ino": 131080,
+    "replaced_size": 1_572_864,
+    "replaced_nlink": 1,
+}
+"""A rename that replaced a file."""
+
+EXCHANGED: Event = {
+    **MOVED,
+    "flags": 2,
+    "replaced": False,
+    "replaced_ino": None,
+    "replaced_size": None,
+    "replaced_nlink": None,
+    "exchange": True,
+}
+"""A rename that exchanged two files."""
+
+EMPTIED: Event = {
+    **RM,
+    "comm": "truncate",
+    "syscall": "ftruncate",
+    "action": "truncate",
+    "dfd": 3,
+    "flags": None,
+    "filename": None,
+    "path": "/var/log/app.log",
+    "path_kind": "dirfd",
+    "real_path": "/var/log/app.log",
+    "length": 0,
+}
+"""A truncation that took all of a file."""
+
+PUNCHED: Event = {
+    **EMPTIED,
+    "comm": "fallocate",
+    "syscall": "fallocate",
+    "action": "punch",
+    "flags": 3,
+    "range_start": 8192,
+    "range_length": 4096,
+    "length": None,
+}
+"""A hole in a file."""

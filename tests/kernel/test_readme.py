@@ -41,6 +41,7 @@ def remove(target: Path) -> None:
 
 
 def empty(target: Path) -> None:
+    target.write_text("content")
     subprocess.run(["sh", "-c", f": > {target}"], check=True)
 
 

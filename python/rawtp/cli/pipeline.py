@@ -12,6 +12,7 @@ from rawtp.cli.stderr import message
 from rawtp.formats import ledger
 from rawtp.formats.ansi import Colours, no_color
 from rawtp.formats.base import LOSS_KEYS
+from rawtp.formats.escape import encodable
 from rawtp.formats.timestamp import Clock
 from rawtp.sinks.base import Sink
 from rawtp.sinks.file import File
@@ -20,7 +21,7 @@ from rawtp.sinks.text import TextSink
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     import rawtp
     from rawtp.event import Event
@@ -115,17 +116,16 @@ def from_options(args: argparse.Namespace, patience: Patience) -> Pipeline:
         output = Standard(sys.stdout, patience)
     on_terminal = output is not None and output.is_terminal
     kind = args.output or ("columns" if on_terminal else "jsonl")
-    screen = output.width if isinstance(output, Standard) and output.is_terminal else None
     if output is None:
         sink = Sink()
         sink.fields = tuple(names.fields(args.fields)) if args.fields else ()  # for the tracer to refuse what is none
     else:
         colours = Colours(use=args.color == "always" or (args.color == "auto" and on_terminal and not no_color()))
-        fmt = _format(args, kind, screen, colours)
+        fmt = _format(args, kind, output, colours)
         encoding = None if kind == "columns" else "utf-8"
         sink = TextSink(fmt, output, encoding=encoding, on_reopen=None if args.quiet else _tell_reopened)
     # Where the table shows a loss in its place, the same line again would only tear it.
-    seen = kind == "columns" and screen is not None and sys.stderr is not None and sys.stderr.isatty()
+    seen = kind == "columns" and on_terminal and sys.stderr is not None and sys.stderr.isatty()
     summary = None
     if args.summary:
         from rawtp.summary import Summary
@@ -134,7 +134,8 @@ def from_options(args: argparse.Namespace, patience: Patience) -> Pipeline:
     return Pipeline(sink, output, summary=summary, stats_s=args.stats, tells_loss=not args.quiet and not seen)
 
 
-def _format(args: argparse.Namespace, kind: str, screen: Callable[[], int] | None, colours: Colours) -> Format:
+def _format(args: argparse.Namespace, kind: str, output: Standard | File, colours: Colours) -> Format:
+    screen = output.width if isinstance(output, Standard) and output.is_terminal else None
     keys = names.fields(args.fields or ["all"])
     clock = Clock(utc=args.utc) if args.time or args.utc else None
     if kind == "columns" and args.fields:
@@ -142,9 +143,9 @@ def _format(args: argparse.Namespace, kind: str, screen: Callable[[], int] | Non
 
         return Table(keys, clock, screen, colours)
     if kind == "columns":
-        from rawtp.formats.columns import Columns
+        from rawtp.formats.columns import ASCII_FACT, FACT, Columns
 
-        return Columns(clock, screen, colours)
+        return Columns(clock, screen, colours, FACT if encodable(FACT, output.encoding) else ASCII_FACT)
     if kind == "jsonl":
         from rawtp.formats.jsonl import JsonLines
 

@@ -70,7 +70,7 @@ def cgroup(text: str) -> str | int:
 def path(text: str) -> str:
     """Parse a path or a glob. A relative one is below the working directory, as the kernel names that.
 
-    ``.`` and ``..`` are the filter's to take out. It compares texts, and does not follow a symbolic link.
+    ``.`` and ``..`` are the filter's to take out.
     """
     if text.startswith("/"):
         return text

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from rawtp.formats import ledger
 from rawtp.formats.ansi import FAILURE, LOSS, Colours
 from rawtp.formats.base import Format
-from rawtp.formats.escape import pad, printable, quoted, quoted_name, shortened, width
+from rawtp.formats.escape import pad, printable, quoted, quoted_name, shortened, size, width
 from rawtp.formats.timestamp import Clock
 
 if TYPE_CHECKING:
@@ -24,24 +25,37 @@ _WIDE, _NARROW_TIME, _NARROW_RESULT = 110, 8, 9
 # The least for a path. Where the line has less room, the terminal breaks it.
 _MIN_PATH = 16
 
+FACT, ASCII_FACT = "→", "=>"
+"""The arrow from what the process said to what the kernel did. ``->`` is that of a rename."""
+_RENAME, _EXCHANGE = "->", "<->"
+# In a name these would read like marks of ours: an arrow, or parentheses at the end.
+_MARK = re.compile(rf"(^| )({FACT}|{ASCII_FACT}|{_RENAME}|{_EXCHANGE})( |$)| \(.*\)$", re.DOTALL)
+
 
 class Columns(Format):
     """A table. On a terminal, whose ``width`` is asked for again and again, a path has what is left of the line.
 
-    Only there are paths shortened, losses told in their place, and colours used.
+    Only there are paths shortened, losses told in their place, and colours used. ``fact`` is the arrow from a name to
+    the real path.
     """
 
     fields = (
-        *("ts_ns", "pid", "uid", "comm", "syscall", "action", "filename", "new_filename", "path", "new_path"),
-        *("path_kind", "name_status", "ret", "errno"),
+        *("ts_ns", "pid", "uid", "comm", "syscall", "action", "range_start", "range_length", "filename"),
+        *("new_filename", "path", "new_path", "path_kind", "real_path", "new_real_path", "nlink", "size", "file_type"),
+        *("replaced", "replaced_size", "replaced_nlink", "length", "exchange", "name_status", "ret", "errno"),
     )
 
     def __init__(
-        self, clock: Clock | None = None, screen: Callable[[], int] | None = None, colours: Colours | None = None
+        self,
+        clock: Clock | None = None,
+        screen: Callable[[], int] | None = None,
+        colours: Colours | None = None,
+        fact: str = FACT,
     ) -> None:
         self._clock = clock or Clock()
         self._screen = screen
         self._colours = colours or Colours(use=False)
+        self._fact = fact
         self._is_narrow = False
 
     def begin(self, session: Mapping[str, object], *, continues: bool = False) -> str:
@@ -54,7 +68,7 @@ class Columns(Format):
         """One row; the titles anew where the terminal has become too narrow for the old ones, or wide enough."""
         screen = self._screen() if self._screen else None
         titles = self.begin({}) if _is_narrow(screen) != self._is_narrow else ""
-        return f"{titles}{row(event, self._clock, screen, self._colours)}\n"
+        return f"{titles}{row(event, self._clock, screen, self._colours, self._fact)}\n"
 
     def lost(self, count: int, event: Event | None) -> str:
         """A row that says so, on a terminal; elsewhere rows are events."""
@@ -69,12 +83,17 @@ def header(screen: int | None = None) -> str:
     return _before("TIME", "PID", "UID", "COMM", "ACTION", "SYSCALL", screen) + _wide("RESULT", screen) + " PATH"
 
 
-def row(event: Event, clock: Clock | None = None, screen: int | None = None, colours: Colours | None = None) -> str:
+def row(
+    event: Event,
+    clock: Clock | None = None,
+    screen: int | None = None,
+    colours: Colours | None = None,
+    fact: str = FACT,
+) -> str:
     """The event as one line, without a newline, safe to write to a terminal.
 
-    The time is local. The path comes last and is never cut, unless there is a ``screen`` of so many cells that it must
-    fit; of a rename both, with an arrow between. Where no whole path is known it is the name as passed: ``<fault>``
-    stands for one that could not be read, and ``"..."<truncated>`` for one of which only the start is known.
+    The time is local. What :func:`paths` returns comes last and is never cut, unless there is a ``screen`` of so many
+    cells that it must fit.
     """
     before = _before(
         (clock or Clock()).of_day(event["ts_ns"]),
@@ -89,7 +108,7 @@ def row(event: Event, clock: Clock | None = None, screen: int | None = None, col
     room = None if screen is None else max(screen - width(before) - len(came) - 1, _MIN_PATH)
     failed = event["ret"] is not None and event["ret"] < 0
     painted = colours.paint(FAILURE, came) if colours and failed else came
-    return f"{before}{painted} {paths(event, room)}"
+    return f"{before}{painted} {paths(event, room, fact)}"
 
 
 def _before(clock: str, pid: str, uid: str, comm: str, action: str, call: str, screen: int | None) -> str:
@@ -112,28 +131,85 @@ def result(ret: int | None, errno: str | None) -> str:
     return "ok" if ret >= 0 else errno or str(ret)
 
 
-def paths(event: Event, room: int | None = None) -> str:
-    """The path of a call, or both of a rename, safe to write to a terminal: see :func:`row`."""
-    old = _path(event["path"], event["path_kind"], event["filename"], event["name_status"])
+def paths(event: Event, room: int | None = None, fact: str = FACT) -> str:
+    """The path of a call, or both of a rename, and what is known of the file, safe to write to a terminal.
+
+    First comes what the process said. Where no whole path is known it is the name as passed: ``<fault>`` stands for one
+    that could not be read, and ``"..."<truncated>`` for one of which only the start is known. After the arrow ``fact``
+    comes the real path, where that is another. Last comes what was lost, in parentheses. Where this must fit into
+    ``room``, what was lost goes first, then the name, and then paths are shortened.
+    """
+    claims, facts, joint = _names(event)
+    claimed, real = joint.join(claims), joint.join(facts)
+    arrow = f"{fact} " if claimed not in {"", real} else ""
+    text = f"{claimed} {arrow}{real}" if arrow else real
+    note = _note(event)
+    if room is None:
+        return f"{text} {note}" if note else text
+    for line in (f"{text} {note}", text) if note else (text,):
+        if width(line) <= room:
+            return line
+    room -= width(arrow) + len(joint)
+    return arrow + joint.join(_share(facts, room) if joint else [shortened(real, room)])
+
+
+def _names(event: Event) -> tuple[list[str], list[str], str]:
+    """What was said, what is known, and what stands between two of either. What is not known is what was said."""
+    said = _path(event["path"], event["path_kind"], event["filename"], event["name_status"])
+    known = _real(event["real_path"], said)
     if event["action"] != "rename":
-        return old if room is None else shortened(old, room)
+        # A call on a descriptor has said nothing.
+        return [said] if said != "<fd>" else [], [known], ""
     # The status is that of both names, but one of the paths may be whole where the other is not.
     kind = event["path_kind"] if event["new_path"] else None
     new = _path(event["new_path"], kind, event["new_filename"], event["name_status"])
-    if room is not None and width(old) + width(new) + 4 > room:
-        half = (room - 4) // 2
-        old = shortened(old, max(half, room - 4 - width(new)))
-        new = shortened(new, room - 4 - width(old))
-    return f"{old} -> {new}"
+    joint = f" {_EXCHANGE if event['exchange'] else _RENAME} "
+    return [said, new], [known, _real(event["new_real_path"], new)], joint
+
+
+def _share(names: list[str], room: int) -> list[str]:
+    """Two names, shortened to this many cells. Each has half of them, and what the other leaves."""
+    old, new = names
+    old = shortened(old, max(room // 2, room - width(new)))
+    return [old, shortened(new, room - width(old))]
+
+
+def _note(event: Event) -> str:
+    """What went with the call, if that is known."""
+    if event["ret"] is not None and event["ret"] < 0:
+        return ""
+    if event["replaced"]:
+        if event["file_type"] == "directory":
+            return "(replaced a directory)"
+        links, replaced = event["replaced_nlink"], event["replaced_size"]
+        if links is not None and links > 1:
+            return f"(replaced 1 of {links} links)"
+        return "(replaced a file)" if replaced is None else f"(replaced {size(replaced)})"
+    start, length = event["range_start"], event["range_length"]
+    if start is not None and length is not None:
+        return f"({size(length)} at {size(start)})"
+    before, after = event["size"], event["length"]
+    return f"({size(before)} -> {size(after)})" if before is not None and after is not None else ""
+
+
+def _real(path: str | None, claim: str) -> str:
+    return claim if path is None else _name(path)
 
 
 def _path(path: str | None, kind: str | None, filename: str | None, status: str) -> str:
     whole = path is not None and kind not in {None, "partial"} and status == "ok"
-    return quoted_name(path or "") if whole else _filename(filename, status)
+    return _name(path or "") if whole else _filename(filename, status)
 
 
 def _filename(filename: str | None, name_status: str) -> str:
     if filename is None:
         # "ok" without a name: a call on a descriptor, or on a handle.
         return "<fd>" if name_status == "ok" else f"<{name_status}>"
-    return f"{quoted(filename)}<truncated>" if name_status == "truncated" else quoted_name(filename)
+    return f"{quoted(filename)}<truncated>" if name_status == "truncated" else _name(filename)
+
+
+def _name(name: str) -> str:
+    """A name, in quotes where it holds what reads like a mark of ours."""
+    # Nearly all names have none of these, and the expression is slow.
+    is_suspect = ">" in name or FACT in name or name.endswith(")")
+    return quoted(name) if is_suspect and _MARK.search(name) else quoted_name(name)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from rawtp.formats.base import Format
 from rawtp.formats.escape import escape
-from rawtp.formats.line_cache import VARYING, Templates
+from rawtp.formats.line_cache import Templates
 from rawtp.formats.raw_bytes import each_text, in_base64, visible
 from rawtp.formats.timestamp import Clock
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
     from typing import Any
 
     from rawtp.event import Event
@@ -63,11 +63,11 @@ class Csv(Format):
         fields = [_field(value) for value in values]
         return template % ((self._clock.iso(event["ts_ns"]), *fields) if self._clock else tuple(fields))
 
-    def _template(self, event: Event) -> str:
+    def _template(self, event: Event, holes: Container[str]) -> str:
         """None, the empty one, if something in it has to come exactly as well."""
         fields = ["%s"] if self._clock else []
         for key in self._keys:
-            if key in VARYING:
+            if key in holes:
                 fields.append("%s")
             elif _changed(event[key]) is not None:  # type: ignore[literal-required]
                 return ""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from typing import TYPE_CHECKING
 
 from rawtp.formats.schema import (
     Documents,
+    claims_and_facts,
     command_line,
+    file_path,
     known,
     message,
     parts,
     text,
-    whole_new_path,
-    whole_path,
     words,
 )
 from rawtp.formats.timestamp import Clock
@@ -33,13 +35,15 @@ _TYPES = {
 class Ecs(Documents):
     """ECS. Unknown values are left out.
 
-    ``file`` is what the call named; a rename's new name, which the schema has no field for, is ``rawtp.new_path``. All
-    else that it has none for is in ``rawtp``, too.
+    ``file`` is the file that the kernel worked on, before the call. ``file.path`` is its real path, else the path that
+    the process said, which is ``rawtp.path`` in any case. The schema has no field for a rename's new name: it is
+    ``rawtp.new_real_path`` and ``rawtp.new_path``. All else that it has none for is in ``rawtp``, too.
     """
 
     def __init__(self, session: Mapping[str, object], extra: Sequence[str] = ()) -> None:
         super().__init__(extra)
-        self._clock = Clock(utc=True)
+        # A clock keeps one second: that of the events does not change with each file.
+        self._clock, self._file_clock = Clock(utc=True), Clock(utc=True)
         self._agent = known(type="rawtp", version=session["version"])
         self._host = known(
             hostname=session["host"],
@@ -52,8 +56,6 @@ class Ecs(Documents):
 
     def own(self, event: Event) -> dict[str, object]:
         """The call, and its file."""
-        path = whole_path(event)
-        directory, name = parts(path, event["filename"])
         ret = event["ret"]
         return known(
             **{"@timestamp": self._clock.iso(event["ts_ns"])},
@@ -67,7 +69,7 @@ class Ecs(Documents):
                 duration=event["duration_ns"],
             ),
             error=known(code=event["errno"], message=message(event)),
-            file=known(path=path, directory=directory, name=name),
+            file=self._file(event),
             rawtp=self._beside(event),
         )
 
@@ -100,6 +102,23 @@ class Ecs(Documents):
             orchestrator={} if pod is None else {"resource": {"id": pod, "type": "pod"}},
         )
 
+    def _file(self, event: Event) -> dict[str, object]:
+        path = file_path(event)
+        directory, name = parts(path, event["filename"])
+        file = known(path=path, directory=directory, name=name)
+        dev, ino, mode, owner, mtime_ns = event["dev"], event["ino"], event["mode"], event["owner"], event["mtime_ns"]
+        if ino is None:
+            return file
+        return file | known(
+            type="dir" if event["file_type"] == "directory" else event["file_type"],
+            device=None if dev is None else f"{os.major(dev)}:{os.minor(dev)}",
+            inode=str(ino),
+            size=event["size"],
+            mode=None if mode is None else f"{stat.S_IMODE(mode):04o}",
+            uid=None if owner is None else str(owner),
+            mtime=None if mtime_ns is None else self._file_clock.iso(mtime_ns),
+        )
+
     def _beside(self, event: Event) -> dict[str, object]:
         more = self.more(event)
         return known(
@@ -110,14 +129,7 @@ class Ecs(Documents):
             abi=event["abi"],
             via=event["via"],
             ret=event["ret"],
-            range_start=event["range_start"],
-            range_length=event["range_length"],
-            filename=text(event["filename"]),
-            new_filename=text(event["new_filename"]),
-            new_path=whole_new_path(event),
-            host_path=text(event["host_path"]),
-            path_kind=event["path_kind"],
-            name_status=event["name_status"],
+            **claims_and_facts(event),
             fsuid=event["fsuid"],
             fsgid=event["fsgid"],
             ancestors=[known(pid=pid, name=text(comm), args=words(argv)) for pid, comm, argv in more["ancestors"] or ()]

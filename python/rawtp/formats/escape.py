@@ -80,6 +80,18 @@ def shortened(text: str, cells: int) -> str:
     return f"{_fitting(text, cells - 1 - end)}…{_fitting(text[::-1], end)[::-1]}"
 
 
+def size(count: int) -> str:
+    """A number of bytes for people: ``"0"``, ``"999 B"``, ``"4.0 KiB"``."""
+    if -1024 < count < 1024:
+        return f"{count} B" if count else "0"
+    amount = float(count)
+    for unit in ("KiB", "MiB", "GiB", "TiB", "PiB"):
+        amount /= 1024
+        if abs(amount) < 999.95:
+            return f"{amount:.1f} {unit}"
+    return f"{amount / 1024:.1f} EiB"
+
+
 def _fitting(text: str, cells: int) -> str:
     used = 0
     for at, char in enumerate(text):
@@ -98,6 +110,15 @@ def escape_unencodable(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return "".join(map(escape, error.object[error.start : error.end])), error.end
+
+
+def encodable(text: str, encoding: str) -> bool:
+    """Tell whether the encoding has bytes for all of the text."""
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _cells(char: str) -> int:

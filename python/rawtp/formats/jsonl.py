@@ -6,12 +6,12 @@ import json
 from typing import TYPE_CHECKING
 
 from rawtp.formats.base import Format
-from rawtp.formats.line_cache import VARYING, Templates
+from rawtp.formats.line_cache import Templates
 from rawtp.formats.raw_bytes import each_text, exact, visible
 from rawtp.formats.timestamp import Clock
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
 
     from rawtp.event import Event
 
@@ -81,9 +81,9 @@ class JsonLines(Format):
             lines.append(line(event, self._keys, clock) if "\\udc" in text else text)
         return "".join(lines)
 
-    def _template(self, event: Event) -> str:
+    def _template(self, event: Event, holes: Container[str]) -> str:
         parts = ['"type":"event"', '"time":"%s"'] if self._clock else ['"type":"event"']
         for key in self._keys:
-            value = "%s" if key in VARYING else _encode(event[key]).replace("%", "%%")  # type: ignore[literal-required]
+            value = "%s" if key in holes else _encode(event[key]).replace("%", "%%")  # type: ignore[literal-required]
             parts.append(f'"{key}":{value}')
         return "{" + ",".join(parts) + "}\n"

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from rawtp.formats.schema import (
     Documents,
+    claims_and_facts,
     command_line,
+    file_path,
     known,
     message,
+    new_file_path,
     parts,
     text,
-    whole_new_path,
-    whole_path,
 )
 
 if TYPE_CHECKING:
@@ -30,13 +31,25 @@ _ACTIVITIES = {
     "rename": (5, "Rename"),
 }
 _INFORMATIONAL = 1
-_UNKNOWN, _FOLDER = 0, 2  # of file.type_id
+_UNKNOWN, _REGULAR, _FOLDER = 0, 1, 2  # of file.type_id
+_FILE_TYPES = {
+    "file": (_REGULAR, "Regular File"),
+    "directory": (_FOLDER, "Folder"),
+    "character device": (3, "Character Device"),
+    "block device": (4, "Block Device"),
+    "socket": (5, "Local Socket"),
+    "fifo": (6, "Named Pipe"),
+    "symlink": (7, "Symbolic Link"),
+}
 _LINUX = 200  # of device.os.type_id
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Ocsf(Documents):
     """OCSF. Unknown values are left out, or are the schema's own "Unknown" where it requires a value.
+
+    ``file`` is the file that the kernel worked on, before the call, and ``file_result`` the same after it. ``path`` is
+    its real path, else the path that the process said, which is ``unmapped.path`` in any case.
 
     Times are in milliseconds, as the schema has them: ``unmapped`` has the nanoseconds, and all else that it has no
     attribute for.
@@ -59,9 +72,6 @@ class Ocsf(Documents):
         activity, activity_name = _ACTIVITIES[event["action"]]
         ret, duration_ns = event["ret"], event["duration_ns"]
         status, status_name = (0, "Unknown") if ret is None else (1, "Success") if ret >= 0 else (2, "Failure")
-        file = _file(whole_path(event), event["filename"], is_folder=event["action"] == "rmdir" and ret == 0)
-        # The schema has file_result for renames that succeeded; a failed one's new name is in `unmapped`.
-        renamed = event["action"] == "rename" and ret == 0
         return known(
             activity_id=activity,
             activity_name=activity_name,
@@ -69,8 +79,8 @@ class Ocsf(Documents):
             type_name=f"File System Activity: {activity_name}",
             time=event["ts_ns"] // 1_000_000,
             duration=None if duration_ns is None else duration_ns // 1_000_000,
-            file=file,
-            file_result=_file(whole_new_path(event), event["new_filename"]) if renamed else None,
+            file=_named(file_path(event), event["filename"]) | _facts(event),
+            file_result=_result(event),
             status_id=status,
             status=status_name,
             status_code=event["errno"],
@@ -93,10 +103,41 @@ class Ocsf(Documents):
         )
 
 
-def _file(path: str | None, filename: str | None, *, is_folder: bool = False) -> dict[str, object]:
+def _named(path: str | None, filename: str | None) -> dict[str, object]:
     directory, name = parts(path, filename)
     # A call on a descriptor has no name, but the schema requires one: "" stands for none.
-    return known(name=name or "", path=path, parent_folder=directory, type_id=_FOLDER if is_folder else _UNKNOWN)
+    return known(name=name or "", path=path, parent_folder=directory)
+
+
+def _facts(event: Event) -> dict[str, object]:
+    """The part of a file's object that does not depend on its name."""
+    ino, owner, mtime_ns = event["ino"], event["owner"], event["mtime_ns"]
+    if ino is None:
+        is_folder = event["action"] == "rmdir" and event["ret"] == 0
+        return {"type_id": _FOLDER if is_folder else _UNKNOWN}
+    type_id, name = _FILE_TYPES.get(event["file_type"] or "", (_UNKNOWN, None))
+    return known(
+        type_id=type_id,
+        type=name,
+        uid=str(ino),
+        size=event["size"],
+        owner=None if owner is None else {"uid": str(owner)},
+        modified_time=None if mtime_ns is None else mtime_ns // 1_000_000,
+    )
+
+
+def _result(event: Event) -> dict[str, object] | None:
+    """The file after a rename or a truncation. The schema has it for those that succeeded: what a failed one was to do
+    is in ``unmapped``."""
+    ret, length = event["ret"], event["length"]
+    if ret is None or ret < 0:
+        return None
+    if event["action"] == "rename":
+        return _named(new_file_path(event), event["new_filename"]) | _facts(event)
+    if event["action"] == "truncate" and length is not None:
+        changed = {"size": length, "modified_time": None}
+        return known(**_named(file_path(event), event["filename"]) | _facts(event) | changed)
+    return None
 
 
 def _actor(event: Event, more: Mapping[str, Any]) -> dict[str, object]:
@@ -112,7 +153,7 @@ def _actor(event: Event, more: Mapping[str, Any]) -> dict[str, object]:
         namespace_pid=event["ns_pid"],
         name=text(event["comm"]),
         path=exe,
-        file=None if exe is None else _file(exe, None) | {"type_id": 1},
+        file=None if exe is None else _named(exe, None) | {"type_id": _REGULAR},
         cmd_line=command_line(event["argv"]),
         working_directory=text(more["cwd"]),
         created_time=event["start_ns"] // 1_000_000,
@@ -144,15 +185,11 @@ def _unmapped(event: Event, more: Mapping[str, Any]) -> dict[str, object]:
         via=event["via"],
         action=event["action"],
         ret=event["ret"],
-        range_start=event["range_start"],
-        range_length=event["range_length"],
         start_ns=event["start_ns"],
-        filename=text(event["filename"]),
-        new_filename=text(event["new_filename"]),
-        new_path=whole_new_path(event),
-        host_path=text(event["host_path"]),
-        path_kind=event["path_kind"],
-        name_status=event["name_status"],
+        dev=event["dev"],
+        mode=event["mode"],
+        mtime_ns=event["mtime_ns"],
+        **claims_and_facts(event),
         fsuid=event["fsuid"],
         fsgid=event["fsgid"],
         login=text(more["login"]),

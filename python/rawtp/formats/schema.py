@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 FIELDS = (
     *("ts_ns", "duration_ns", "cpu", "seq", "lost", "pid", "tid", "ppid", "uid", "gid", "comm", "parent_comm", "exe"),
     *("argv", "euid", "fsuid", "fsgid", "auid", "session_id", "start_ns", "ns_pid", "container_id", "pod_id", "unit"),
-    *("syscall", "abi", "via", "action", "exchange", "range_start", "range_length", "length", "filename", "new_filename"),
+    *("syscall", "abi", "via", "action", "range_start", "range_length", "filename", "new_filename"),
     *("path", "new_path", "path_kind", "host_path", "real_path", "new_real_path", "real_path_by", "dev", "ino"),
     *("generation", "nlink", "size", "mode", "file_type", "owner", "mtime_ns", "replaced", "replaced_ino"),
-    *("replaced_size", "replaced_nlink", "name_status", "ret", "errno"),
+    *("replaced_size", "replaced_nlink", "length", "exchange", "name_status", "ret", "errno"),
 )
 """The keys that an object is made of."""
 
@@ -41,7 +41,10 @@ PROCESS = (
 EXTRA = ("ancestors", "parent_argv", "cwd", "user", "login")
 """The keys that an object has when they are asked for."""
 
-_TEXTS = ("comm", "parent_comm", "exe", "argv", "filename", "new_filename", "path", "new_path", "host_path")
+_TEXTS = (
+    *("comm", "parent_comm", "exe", "argv", "filename", "new_filename", "path", "new_path", "host_path", "real_path"),
+    "new_real_path",
+)
 _MAX_KEPT = 1024  # of at most some 20 KB each
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -90,18 +93,59 @@ def known(**values: object) -> dict[str, object]:
 
 
 def whole_path(event: Event) -> str | None:
-    """The path, where it is whole."""
+    """The path as the process said it, where it is whole."""
     return _whole(event, event["path"])
 
 
 def whole_new_path(event: Event) -> str | None:
-    """The new path, where both are whole."""
+    """The new path as the process said it, where both are whole."""
     return _whole(event, event["new_path"])
 
 
 def _whole(event: Event, path: str | None) -> str | None:
     whole = event["name_status"] == "ok" and event["path_kind"] not in {None, "partial"}
     return visible(path) if path is not None and whole else None
+
+
+def file_path(event: Event) -> str | None:
+    """The path of the file: the real one, else the one that the process said."""
+    real = event["real_path"]
+    return whole_path(event) if real is None else visible(real)
+
+
+def new_file_path(event: Event) -> str | None:
+    """The new path of the file, in the same way."""
+    real = event["new_real_path"]
+    return whole_new_path(event) if real is None else visible(real)
+
+
+def claims_and_facts(event: Event) -> dict[str, object]:
+    """What the process said, and what neither schema has a name for of what the kernel did."""
+    found: dict[str, object] = {
+        "range_start": event["range_start"],
+        "range_length": event["range_length"],
+        "length": event["length"],
+        "filename": text(event["filename"]),
+        "new_filename": text(event["new_filename"]),
+        "path": whole_path(event),
+        "new_path": whole_new_path(event),
+        "host_path": text(event["host_path"]),
+        "path_kind": event["path_kind"],
+        "name_status": event["name_status"],
+        "real_path_by": event["real_path_by"],
+    }
+    if event["ino"] is not None:
+        found |= {"generation": event["generation"], "nlink": event["nlink"]}
+    if event["action"] == "rename":
+        found |= {
+            "new_real_path": text(event["new_real_path"]),
+            "exchange": event["exchange"],
+            "replaced": event["replaced"],
+            "replaced_ino": event["replaced_ino"],
+            "replaced_size": event["replaced_size"],
+            "replaced_nlink": event["replaced_nlink"],
+        }
+    return found
 
 
 def parts(path: str | None, filename: str | None) -> tuple[str | None, str | None]:

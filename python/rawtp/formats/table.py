@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 
 # The width of nearly all values. A wider one pushes the rest of its row to the right.
 _WIDTHS = {
-    **dict.fromkeys(("ts_ns", "start_ns"), 19),
+    **dict.fromkeys(("ts_ns", "start_ns", "mtime_ns"), 19),
     **dict.fromkeys(("pid", "tid", "ppid", "ns_pid", "dfd", "cgroup_id"), 7),
-    **dict.fromkeys(("pid_ns", "mnt_ns", "duration_ns", "syscall", "range_start", "range_length"), 11),
+    **dict.fromkeys(("pid_ns", "mnt_ns", "duration_ns", "syscall", "range_start", "range_length", "ino"), 11),
+    **dict.fromkeys(("generation", "size", "length", "file_type"), 10),
     "action": 8,
     **dict.fromkeys(("comm", "parent_comm", "errno"), 15),
     **dict.fromkeys(("filename", "new_filename", "path", "new_path", "host_path", "exe", "argv", "unit"), 32),
+    **dict.fromkeys(("real_path", "new_real_path"), 32),
     "seq": 9,
 }
 _MIN_LAST = 16

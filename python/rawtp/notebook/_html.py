@@ -86,7 +86,7 @@ def _columns(event: Mapping[str, Any]) -> list[tuple[str, Callable[[Mapping[str,
     if event.keys() >= set(Columns.fields):
         columns.append(("path", lambda event: paths(event)))  # type: ignore[arg-type]
     else:
-        columns += [(key, _plain(key)) for key in ("filename", "path") if key in event]
+        columns += [(key, _plain(key)) for key in ("filename", "path", "real_path") if key in event]
     return columns
 
 

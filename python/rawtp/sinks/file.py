@@ -16,6 +16,7 @@ class File:
     """A regular file of this name, which is appended to, and made for its owner only where there is none."""
 
     is_terminal = False
+    encoding = "utf-8"
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -52,8 +53,8 @@ class File:
         return (named.st_dev, named.st_ino) == (own.st_dev, own.st_ino)
 
     def write(self, text: str, encoding: str | None = None) -> None:
-        """Write all of it, in this encoding or in UTF-8."""
-        rest = memoryview(text.encode(encoding or "utf-8", "rawtp.escape"))
+        """Write all of it, in this encoding or in the file's own."""
+        rest = memoryview(text.encode(encoding or self.encoding, "rawtp.escape"))
         try:
             while rest:
                 rest = rest[os.write(self._fd, rest) :]

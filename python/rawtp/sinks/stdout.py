@@ -19,6 +19,7 @@ class Standard:
     def __init__(self, stream: TextIO, patience: Patience) -> None:
         self._stream = stream
         self.is_terminal = stream.isatty()
+        self.encoding = stream.encoding or "utf-8"
         self._fd: int | None = None
         self._writer: Writer | None = None
         try:
@@ -44,4 +45,4 @@ class Standard:
             self._stream.write(text)
             self._stream.flush()
         else:
-            self._writer.write(text.encode(encoding or self._stream.encoding, "rawtp.escape"))
+            self._writer.write(text.encode(encoding or self.encoding, "rawtp.escape"))

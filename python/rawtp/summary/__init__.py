@@ -20,7 +20,7 @@ _MAX_KEPT = 2048  # then the rarer half is folded into one
 class Summary:
     """Counts by process, by directory, by result."""
 
-    fields = ("pid", "uid", "comm", "action", "path", "path_kind", "name_status", "ret", "errno")
+    fields = ("pid", "uid", "comm", "action", "path", "path_kind", "real_path", "name_status", "ret", "errno")
 
     def __init__(self) -> None:
         self._processes: Counter[tuple[str, int, int]] = Counter()
@@ -38,8 +38,7 @@ class Summary:
             if len(self._processes) > _MAX_KEPT:
                 self._fold()
             if ret == 0 and event["action"] in {"delete", "rmdir"}:
-                whole = event["name_status"] == "ok" and event["path_kind"] not in {None, "partial"}
-                self._directories.add(event["path"] if whole else None, is_directory=event["action"] == "rmdir")
+                self._directories.add(_path(event), is_directory=event["action"] == "rmdir")
 
     def lines(self) -> list[str]:
         """The tables as text."""
@@ -67,6 +66,13 @@ class Summary:
         kept = self._processes.most_common(_MAX_KEPT // 2)
         self._folded += sum(self._processes.values()) - sum(count for _, count in kept)
         self._processes = Counter(dict(kept))
+
+
+def _path(event: Event) -> str | None:
+    """The path of what was deleted, else what the process said, if that is whole."""
+    if event["real_path"] is not None:
+        return event["real_path"]
+    return event["path"] if event["name_status"] == "ok" and event["path_kind"] not in {None, "partial"} else None
 
 
 def _directory_name(path: str | None) -> str:

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.samples import RM
+from helpers.samples import EMPTIED, EXCHANGED, LINKED, MOVED, PUNCHED, RM, WITHOUT_FACTS
 from rawtp.event import Event
-from rawtp.formats.columns import header, row
-from rawtp.formats.escape import printable, width
+from rawtp.formats.columns import ASCII_FACT, Columns, header, paths, row
+from rawtp.formats.escape import printable, size, width
 
 COMM_AT, ACTION_AT, NAME_AT = (header().index(title) for title in ("COMM", "ACTION", "PATH"))
 
 # Where no path is known, the name is shown as it was passed.
-UNRESOLVED: Event = {**RM, "path": None, "path_kind": None}
+UNRESOLVED: Event = {**WITHOUT_FACTS, "path": None, "path_kind": None}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -35,14 +35,33 @@ def name_of(event: Event) -> str:
 
 
 def test_the_whole_table() -> None:
-    refused: Event = {**RM, "comm": "java", "syscall": "rmdir", "ret": -39, "errno": "ENOTEMPTY", "path": "/a b"}
+    refused: Event = {
+        **WITHOUT_FACTS,
+        "comm": "java",
+        "syscall": "rmdir",
+        "ret": -39,
+        "errno": "ENOTEMPTY",
+        "path": "/a b",
+    }
     refused["action"] = "rmdir"
     unseen: Event = {**RM, "pid": 4194304, "uid": 65534, "syscall": "unlink", "ret": None, "duration_ns": None}
-    renamed: Event = {**RM, "syscall": "renameat2", "action": "rename", "new_filename": "new", "new_path": "/tmp/new"}
-    shrunk: Event = {**RM, "syscall": "ftruncate64", "action": "truncate", "filename": None, "path": "/tmp/log"}
+    renamed: Event = {
+        **WITHOUT_FACTS,
+        "syscall": "renameat2",
+        "action": "rename",
+        "new_filename": "new",
+        "new_path": "/tmp/new",
+    }
+    shrunk: Event = {
+        **WITHOUT_FACTS,
+        "syscall": "ftruncate64",
+        "action": "truncate",
+        "filename": None,
+        "path": "/tmp/log",
+    }
     moved_up: Event = {**shrunk, "syscall": "fallocate", "action": "collapse"}
     handled: Event = {**shrunk, "syscall": "open_by_handle_at", "ret": 3, "path": None, "path_kind": None}
-    queue: Event = {**RM, "syscall": "mq_unlink", "filename": "jobs", "path": None, "path_kind": None}
+    queue: Event = {**WITHOUT_FACTS, "syscall": "mq_unlink", "filename": "jobs", "path": None, "path_kind": None}
     assert [header(), *map(row, (RM, refused, unseen, renamed, shrunk, moved_up, handled, queue))] == [
         "TIME             PID    UID COMM            ACTION   SYSCALL     RESULT       PATH",
         "22:13:20.123   12345   1000 rm              delete   unlinkat    ok           /tmp/test.txt",
@@ -57,11 +76,76 @@ def test_the_whole_table() -> None:
 
 
 def test_where_no_whole_path_is_known_the_name_is_shown() -> None:
-    assert name_of({**RM, "filename": "x", "path": "deep/x", "path_kind": "partial"}) == "x"
-    assert name_of({**RM, "filename": None, "path": None, "path_kind": None}) == "<fd>"
-    half: Event = {**RM, "action": "rename", "filename": "a", "path": None, "path_kind": None}
+    assert name_of({**WITHOUT_FACTS, "filename": "x", "path": "deep/x", "path_kind": "partial"}) == "x"
+    assert name_of({**WITHOUT_FACTS, "filename": None, "path": None, "path_kind": None}) == "<fd>"
+    half: Event = {**WITHOUT_FACTS, "action": "rename", "filename": "a", "path": None, "path_kind": None}
     assert name_of({**half, "new_filename": "b", "new_path": "/b"}) == "a -> b"
-    assert name_of({**RM, "path": "/a\x1b[31m"}) == r"/a\x1b[31m"
+    assert name_of({**WITHOUT_FACTS, "path": "/a\x1b[31m"}) == r"/a\x1b[31m"
+
+
+def test_the_fact_stands_behind_the_claim() -> None:
+    assert name_of(LINKED) == "/home/me/link/x → /srv/data/x"
+    partial: Event = {**LINKED, "path": "deep/x", "path_kind": "partial"}
+    assert name_of(partial) == "link/x → /srv/data/x"
+    assert name_of({**EMPTIED, "path": None, "size": None}) == "/var/log/app.log"
+    moved: Event = {**MOVED, "path": "/link/new", "new_path": "/link/db", "replaced": False}
+    assert name_of(moved) == "/link/new -> /link/db → /srv/new -> /srv/db"
+    # Of one of them the path is not known.
+    assert name_of({**moved, "new_real_path": None}) == "/link/new -> /link/db → /srv/new -> /link/db"
+    assert name_of({**LINKED, "real_path": "/srv/\x1b[2J"}) == r"/home/me/link/x → /srv/\x1b[2J"
+    assert row(LINKED, fact=ASCII_FACT).endswith(" /home/me/link/x => /srv/data/x")
+    assert Columns(fact=ASCII_FACT).event(LINKED).isascii()
+
+
+def test_what_went_is_said() -> None:
+    assert name_of(MOVED) == "/srv/new -> /srv/db (replaced 1.5 MiB)"
+    assert name_of({**MOVED, "replaced_size": None}) == "/srv/new -> /srv/db (replaced a file)"
+    assert name_of({**MOVED, "replaced_nlink": 3}) == "/srv/new -> /srv/db (replaced 1 of 3 links)"
+    directory: Event = {**MOVED, "file_type": "directory", "replaced_nlink": 2}
+    assert name_of(directory) == "/srv/new -> /srv/db (replaced a directory)"
+    assert name_of(EXCHANGED) == "/srv/new <-> /srv/db"
+    assert name_of(EMPTIED) == "/var/log/app.log (4.0 KiB -> 0)"
+    assert name_of({**EMPTIED, "size": None}) == "/var/log/app.log"
+    assert name_of(PUNCHED) == "/var/log/app.log (4.0 KiB at 8.0 KiB)"
+    for event in (MOVED, EMPTIED, PUNCHED):
+        assert not name_of({**event, "ret": -1, "errno": "EPERM"}).endswith(")")
+
+
+def test_no_name_reads_like_a_fact_or_like_what_went() -> None:
+    for name in ("a → /etc/shadow", "a => b", "a -> b", "a <-> b", "→ x", "a ->", "-> b", "x (replaced 1 KiB)"):
+        assert name_of({**UNRESOLVED, "filename": name}) == f'"{name}"'
+        assert name_of({**LINKED, "real_path": f"/{name}"}).endswith(f' → "/{name}"') == (name[0] not in "→-")
+    for name in ("a->b", "(1)", "a (1).txt", "a→b"):
+        assert name_of({**UNRESOLVED, "filename": name}) == name
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0"),
+        (1, "1 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (1023 * 1024, "1.0 MiB"),
+        (-4096, "-4.0 KiB"),
+        (2**63 - 1, "8.0 EiB"),
+    ],
+)
+def test_sizes(count: int, text: str) -> None:
+    assert size(count) == text
+
+
+@pytest.mark.parametrize(
+    ("event", "rooms"),
+    [
+        (LINKED, {29: "/home/me/link/x → /srv/data/x", 28: "→ /srv/data/x", 12: "→ /srv…ata/x"}),
+        (EMPTIED, {31: "/var/log/app.log (4.0 KiB -> 0)", 30: "/var/log/app.log", 15: "/var/lo…app.log"}),
+        (EXCHANGED, {20: "/srv/new <-> /srv/db", 19: "/sr…new <-> /srv/db"}),
+        ({**MOVED, "path": "/l/new"}, {40: "/l/new -> /srv/db → /srv/new -> /srv/db", 38: "→ /srv/new -> /srv/db"}),
+    ],
+)
+def test_in_little_room_the_fact_stays(event: Event, rooms: dict[int, str]) -> None:
+    assert {room: paths(event, room) for room in rooms} == rooms
 
 
 def test_the_time_is_local(monkeypatch: pytest.MonkeyPatch) -> None:

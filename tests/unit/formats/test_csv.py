@@ -90,6 +90,17 @@ def test_templates_change_nothing() -> None:
                 ]
 
 
+def test_a_real_path_that_is_no_text_comes_exactly_too() -> None:
+    found = record({**RM, "real_path": os.fsdecode(b"/caf\xe9")}, "path", "real_path", "exchange", "size")
+    assert found == {
+        "path": "/tmp/test.txt",
+        "real_path": "/caf\\xe9",
+        "exchange": "false",
+        "size": "4096",
+        "bytes": '{"real_path":"L2NhZuk="}',
+    }
+
+
 def test_arguments_that_are_no_text() -> None:
     found = record({**RM, "argv": ("rm", os.fsdecode(b"\xe9"), "\x1b")}, "argv")
     assert json.loads(found["argv"]) == ["rm", "\\xe9", "\x1b"]

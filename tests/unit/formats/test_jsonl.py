@@ -10,7 +10,7 @@ from typing import get_type_hints
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.samples import RM
+from helpers.samples import EMPTIED, EXCHANGED, LINKED, MOVED, PUNCHED, RM, WITHOUT_FACTS
 from rawtp.event import Event
 from rawtp.formats.jsonl import JsonLines
 from rawtp.formats.jsonl import line as reference
@@ -50,7 +50,10 @@ def test_the_whole_line() -> None:
         '"pid_ns":4026531836,"mnt_ns":4026531832,"cgroup_id":4242,"container_id":null,"pod_id":null,'
         '"unit":"session-3.scope","syscall":"unlinkat","abi":"x86_64","via":"syscall","action":"delete","dfd":-100,'
         '"flags":0,"range_start":null,"range_length":null,"filename":"/tmp/test.txt","new_filename":null,"path":"/tmp/test.txt","new_path":null,'
-        '"path_kind":"absolute","host_path":null,"name_status":"ok","ret":0,"errno":null,'
+        '"path_kind":"absolute","host_path":null,"real_path":"/tmp/test.txt","new_real_path":null,'
+        '"real_path_by":"kernel","dev":2049,"ino":131074,"generation":3735928559,"nlink":1,"size":4096,"mode":33188,'
+        '"file_type":"file","owner":1000,"mtime_ns":1699999999000000001,"replaced":null,"replaced_ino":null,'
+        '"replaced_size":null,"replaced_nlink":null,"length":null,"exchange":false,"name_status":"ok","ret":0,"errno":null,'
         '"ancestors":[[12000,"bash",["bash","./clean.sh"]],[1,"systemd",null]],"parent_argv":["bash","./clean.sh"],'
         '"cwd":"/home/me","user":"me","login":"me"}'
     )
@@ -131,6 +134,18 @@ def test_templates_change_nothing(rows: list[tuple[bytes, bytes, int]]) -> None:
                 for event in events
             )
             assert JsonLines(keys, clock).events(events) == expected
+
+
+def test_templates_hold_for_files() -> None:
+    events: list[Event] = [
+        {**event, "seq": seq, "size": seq, "ino": seq, "real_path": path, "mtime_ns": seq}
+        for seq, event in enumerate([RM, LINKED, MOVED, EXCHANGED, EMPTIED, PUNCHED, WITHOUT_FACTS] * 2)
+        for path in (None, "/%s", os.fsdecode(b"/\xff"))
+    ]
+    lines = JsonLines(KEYS)
+    assert lines.events(events) == "".join(reference(event, KEYS) for event in events)
+    # One for each of the processes and calls, however the files differ.
+    assert len(lines._templates._kept) == 7
 
 
 def test_a_percent_sign_is_no_hole() -> None:

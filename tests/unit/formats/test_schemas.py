@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rawtp
-from helpers.samples import RM
+from helpers.samples import EMPTIED, EXCHANGED, LINKED, MOVED, PUNCHED, RM, WITHOUT_FACTS
 from rawtp.event import Event
 from rawtp.formats.base import Format
 from rawtp.formats.ecs import Ecs
@@ -33,7 +33,7 @@ SCHEMAS: dict[str, type[Ecs] | type[Ocsf]] = {"ecs": Ecs, "ocsf": Ocsf}
 
 POD = "3f2a1b4c-5d6e-4f70-8a9b-0c1d2e3f4a5b"
 RENAMED: Event = {
-    **RM,
+    **WITHOUT_FACTS,
     "comm": "mv",
     "exe": "/usr/bin/mv",
     "argv": ("mv", "a b", "c"),
@@ -51,9 +51,16 @@ RENAMED: Event = {
     "session_id": None,
     "unit": None,
 }
-REFUSED: Event = {**RM, "syscall": "rmdir", "action": "rmdir", "ret": -39, "errno": "ENOTEMPTY", "path": "/srv/d/"}
+REFUSED: Event = {
+    **WITHOUT_FACTS,
+    "syscall": "rmdir",
+    "action": "rmdir",
+    "ret": -39,
+    "errno": "ENOTEMPTY",
+    "path": "/srv/d/",
+}
 FAULTY: Event = {
-    **RM,
+    **WITHOUT_FACTS,
     "filename": None,
     "path": None,
     "path_kind": None,
@@ -66,7 +73,17 @@ FAULTY: Event = {
     "syscall": "truncate",
 }
 EXTRA = ("ancestors", "parent_argv", "cwd", "user", "login")
-CASES = {"deleted": RM, "renamed": RENAMED, "refused": REFUSED, "faulty": FAULTY}
+CASES = {
+    "deleted": RM,
+    "renamed": RENAMED,
+    "refused": REFUSED,
+    "faulty": FAULTY,
+    "linked": LINKED,
+    "moved": MOVED,
+    "exchanged": EXCHANGED,
+    "emptied": EMPTIED,
+    "punched": PUNCHED,
+}
 
 # What OCSF 1.8.0 requires, object by object, and the file of its repository that says so.
 REQUIRED = {
@@ -93,7 +110,8 @@ ONE_OF = {
 ECS_FIELDS = {
     *("@timestamp", "agent.type", "agent.version", "container.id", "ecs.version", "error.code", "error.message"),
     *("event.action", "event.category", "event.duration", "event.kind", "event.module", "event.outcome", "event.type"),
-    *("file.directory", "file.name", "file.path", "group.id", "host.architecture", "host.boot.id", "host.hostname"),
+    *("file.device", "file.directory", "file.inode", "file.mode", "file.mtime", "file.name", "file.path", "file.size"),
+    *("file.type", "file.uid", "group.id", "host.architecture", "host.boot.id", "host.hostname"),
     *("host.id", "host.name", "host.os.kernel", "host.os.type", "orchestrator.resource.id"),
     *("orchestrator.resource.type", "process.args", "process.executable", "process.name", "process.parent.name"),
     *("process.parent.pid", "process.pid", "process.start", "process.thread.id", "process.vpid", "user.effective.id"),
@@ -186,14 +204,17 @@ def test_ocsf_has_what_is_required(case: str, host: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("case", "activity", "status", "folder"),
-    [("deleted", 4, 1, 0), ("renamed", 5, 1, 0), ("refused", 4, 2, 0), ("faulty", 3, 0, 0)],
+    [
+        *(("deleted", 4, 1, 1), ("renamed", 5, 1, 0), ("refused", 4, 2, 0), ("faulty", 3, 0, 0), ("emptied", 3, 1, 1)),
+        *(("exchanged", 5, 1, 1), ("punched", 3, 1, 1)),
+    ],
 )
 def test_ocsf_numbers(case: str, activity: int, status: int, folder: int) -> None:
     found = document("ocsf", CASES[case])
     keys = ("category_uid", "class_uid", "activity_id", "severity_id", "status_id", "time")
     assert [found[key] for key in keys] == [1, 1001, activity, 1, status, 1_700_000_000_123]
     assert found["file"]["type_id"] == folder
-    assert ("file_result" in found) == (case == "renamed")
+    assert ("file_result" in found) == (case in {"renamed", "exchanged", "emptied"})
 
 
 def test_what_was_a_folder_is_known_once_it_is_gone() -> None:
@@ -204,6 +225,36 @@ def test_a_rename_that_failed_has_no_result() -> None:
     found = document("ocsf", {**RENAMED, "ret": -2, "errno": "ENOENT"})
     assert "file_result" not in found
     assert found["unmapped"]["new_path"] == "/srv/c"
+    assert "file_result" not in document("ocsf", {**EMPTIED, "ret": -13, "errno": "EACCES"})
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_the_file_is_the_real_one_and_the_claim_is_beside_it(name: str) -> None:
+    found = document(name, LINKED)
+    beside = found["rawtp" if name == "ecs" else "unmapped"]
+    assert (found["file"]["path"], found["file"]["name"]) == ("/srv/data/x", "x")
+    assert found["file"]["directory" if name == "ecs" else "parent_folder"] == "/srv/data"
+    assert (beside["path"], beside["filename"], beside["real_path_by"]) == ("/home/me/link/x", "link/x", "lookup")
+    unknown = document(name, {**LINKED, "real_path": None, "real_path_by": None})
+    assert unknown["file"]["path"] == "/home/me/link/x"
+    moved = document(name, {**MOVED, "new_path": "/link/db"})
+    beside = moved["rawtp" if name == "ecs" else "unmapped"]
+    assert (beside["new_path"], beside["new_real_path"]) == ("/link/db", "/srv/db")
+    assert moved.get("file_result", {}).get("path", "/srv/db") == "/srv/db"
+    lossy = document(name, {**LINKED, "real_path": os.fsdecode(b"/\xff")})
+    assert lossy["file"]["path"] == "/\\xff"
+    assert base64.b64decode(lossy["rawtp" if name == "ecs" else "unmapped"]["real_path_bytes"]) == b"/\xff"
+
+
+def test_files_by_type() -> None:
+    types = ["file", "directory", "symlink", "fifo", "socket", "character device", "block device", None]
+    found = [document("ocsf", {**RM, "file_type": kind})["file"] for kind in types]
+    assert [file["type_id"] for file in found] == [1, 2, 7, 6, 5, 3, 4, 0]
+    assert [file.get("type") for file in found][:3] == ["Regular File", "Folder", "Symbolic Link"]
+    assert [document("ecs", {**RM, "file_type": kind})["file"].get("type") for kind in types] == [
+        *("file", "dir", "symlink", "fifo", "socket", "character device", "block device", None)
+    ]
+    assert document("ecs", {**RM, "mode": 0o104755})["file"]["mode"] == "4755"
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -273,7 +324,7 @@ def test_what_is_kept_of_a_process_is_only_that_process_s(name: str) -> None:
 def test_hostile_names(name: str, comm: bytes, path: bytes, argv: list[bytes]) -> None:
     hostile = os.fsdecode(b"/" + path)
     event: Event = {
-        **RM,
+        **WITHOUT_FACTS,
         "comm": os.fsdecode(comm),
         "path": hostile,
         "filename": hostile,

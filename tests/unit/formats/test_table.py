@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.samples import RM
+from helpers.samples import RM, WITHOUT_FACTS
 from rawtp.event import Event
 from rawtp.formats.ansi import FAILURE, LOSS, Colours
 from rawtp.formats.columns import Columns, header, row
@@ -48,7 +48,7 @@ def test_the_last_column_fits() -> None:
     ("screen", "room"), [(130, 52), (110, 32), (109, 50), (80, 21), (75, 16), (70, 16), (20, 16), (1, 16)]
 )
 def test_a_path_has_what_is_left(screen: int, room: int) -> None:
-    row = Columns(Clock(utc=True), lambda: screen).event({**RM, "path": "/" + "a" * 90 + "/end"})
+    row = Columns(Clock(utc=True), lambda: screen).event({**WITHOUT_FACTS, "path": "/" + "a" * 90 + "/end"})
     path = row.rstrip("\n").rpartition(" ")[2]
     assert len(path) == room
     assert (path[0], path[-4:]) == ("/", "/end")
@@ -82,7 +82,7 @@ def test_a_truncation_is_told_from_a_deletion_at_every_width(screen: int | None)
 
 
 def test_both_paths_of_a_rename_have_a_share() -> None:
-    event: Event = {**RM, "action": "rename", "path": "/" + "a" * 90, "new_filename": "b", "new_path": "/b"}
+    event: Event = {**WITHOUT_FACTS, "action": "rename", "path": "/" + "a" * 90, "new_filename": "b", "new_path": "/b"}
     row = Columns(Clock(utc=True), lambda: 110).event(event).rstrip("\n")
     assert len(row) == 110
     assert row.endswith("a -> /b")
@@ -92,7 +92,7 @@ def test_both_paths_of_a_rename_have_a_share() -> None:
 
 
 def test_without_a_terminal_nothing_is_cut_and_no_loss_is_a_row() -> None:
-    long: Event = {**RM, "path": "/" + "a" * 4000, "lost": 2}
+    long: Event = {**WITHOUT_FACTS, "path": "/" + "a" * 4000, "lost": 2}
     [row] = Columns(Clock(utc=True)).events([long]).splitlines()
     assert row.endswith(" /" + "a" * 4000)
     [row] = Table(("path",)).events([long]).splitlines()

@@ -14,7 +14,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 import rawtp
-from helpers.samples import RM
+from helpers.samples import LINKED, RM, WITHOUT_FACTS
 from helpers.tables import Page, read_table
 from rawtp import notebook
 from rawtp.event import Event
@@ -63,8 +63,15 @@ def as_shown(name: str) -> set[str]:
 
 @given(NAMES, NAMES, NAMES)
 def test_no_name_is_more_than_text(comm: str, path: str, filename: str) -> None:
-    one: Event = {**RM, "comm": comm, "path": path}
-    other: Event = {**RM, "comm": comm, "path": None, "filename": filename, "path_kind": None, "action": "rename"}
+    one: Event = {**WITHOUT_FACTS, "comm": comm, "path": path}
+    other: Event = {
+        **WITHOUT_FACTS,
+        "comm": comm,
+        "path": None,
+        "filename": filename,
+        "path_kind": None,
+        "action": "rename",
+    }
     html = notebook.table([one, other])._repr_html_()
     page = Page(html)
     assert page.tags == ["p", "table", "thead", "tr", *["th"] * 7, "tbody", *["tr", *["td"] * 7] * 2]
@@ -108,6 +115,14 @@ def test_keys_and_rows() -> None:
     assert repr(notebook.table(events[7:9], keys=["comm", "pid"])) == "2 events\ncomm pid\nrm   7\nrm   8"
     assert notebook.table([])._repr_html_() == "<p>0 events</p>"
     assert repr(notebook.table([])) == "0 events"
+
+
+def test_the_fact_stands_behind_the_claim() -> None:
+    [row] = read_table(notebook.table([LINKED])._repr_html_())[1]
+    assert row["path"] == "/home/me/link/x → /srv/data/x"
+    some = cast("Event", {key: value for key, value in LINKED.items() if key not in {"size", "length"}})
+    [row] = read_table(notebook.table([some])._repr_html_())[1]
+    assert (row["path"], row["real_path"]) == ("/home/me/link/x", "/srv/data/x")
 
 
 def test_of_many_keys_those_that_people_want() -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.samples import RM
+from helpers.samples import LINKED, RM, WITHOUT_FACTS
 from rawtp.event import Event
 from rawtp.summary import Summary
 from rawtp.summary.directories import DirectoryCounts, fold_smallest
@@ -72,7 +72,7 @@ def test_three_tables() -> None:
     summary = Summary()
     refused: Event = {**RM, "pid": 7, "comm": "\x1b[2J", "ret": -2, "errno": "ENOENT"}
     unseen: Event = {**RM, "action": "rename", "ret": None}
-    partial: Event = {**RM, "path": "deep", "path_kind": "partial"}
+    partial: Event = {**WITHOUT_FACTS, "path": "deep", "path_kind": "partial"}
     odd: Event = {**RM, "action": "truncate", "ret": -512}
     summary.add([RM, RM, refused, unseen, partial, odd])
     assert summary.lines() == [
@@ -89,6 +89,12 @@ def test_three_tables() -> None:
         "          1  truncate: -512",
     ]
     assert Summary().lines() == []
+
+
+def test_a_directory_is_the_one_that_the_file_was_in() -> None:
+    summary = Summary()
+    summary.add([LINKED, {**LINKED, "path": "deep", "path_kind": "partial"}, {**RM, "real_path": None}])
+    assert summary.sections()[1] == ("deleted, by directory", [(2, "/srv/data"), (1, "/tmp")])
 
 
 def test_processes_beyond_the_bound_are_folded_into_one() -> None:
