@@ -45,7 +45,10 @@ fn told(event: &Event<'_>) -> String {
     });
     let facts = event.file_facts();
     assert!(facts.replaced.is_none() || facts.is_replacing == Some(true));
-    format!("{times:?} {call:?} {ret:?} {path:?} {new_path:?} {exe:?} {cwd:?} {:?} {ancestors:?} {truth:?} {facts:?}", event.argv())
+    format!(
+        "{times:?} {call:?} {ret:?} {path:?} {new_path:?} {exe:?} {cwd:?} {:?} {ancestors:?} {truth:?} {facts:?}",
+        event.argv()
+    )
 }
 
 /// The events of the chunks, and whether there was something malformed: what is behind it in its chunk is passed over.

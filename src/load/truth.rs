@@ -21,7 +21,7 @@ use libbpf_sys::{
 
 use crate::btf::vmlinux::{REMOVALS, TypeIds, VmlinuxBtf};
 use crate::config::Config;
-use crate::fields::{self, Key};
+use crate::fields::Key;
 use crate::load::program_copy::{Kind, ProgramCopy, btf_fd, take};
 use crate::skel::{OpenRawtpSkel, RawtpSkel};
 use crate::sys::bpf::{attach_raw, load_as, nothing};
@@ -199,8 +199,8 @@ impl TruthPrograms {
     }
 
     fn choose(&mut self, config: &Config) -> Result<(), String> {
-        if !config.fields.any(&fields::TRUTH) {
-            return Err("fields names no key of the file itself".into());
+        if !config.wants_places() {
+            return Err("fields names no key of the file itself, and there is no filter by path".into());
         }
         if !config.results {
             return Err("results=False".into());

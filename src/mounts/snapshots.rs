@@ -228,8 +228,8 @@ mod tests {
     /// A pid that no process has.
     const NOBODY: u32 = u32::MAX;
 
-    fn report(mnt_ns: u32, pid: u32, ppid: u32) -> Vec<u8> {
-        [framed(&enter(1, 263, 1), 0), framed(&mounts(mnt_ns, pid, ppid), 0)].concat()
+    fn report(mnt_ns: u32, pid: u32, parent: u32) -> Vec<u8> {
+        [framed(&enter(1, 263, 1), 0), framed(&mounts(mnt_ns, pid, parent), 0)].concat()
     }
 
     fn own() -> u32 {
@@ -239,10 +239,10 @@ mod tests {
     #[test]
     fn a_namespace_is_read_through_a_process_in_it() {
         // As if this process were in another one.
-        for (pid, ppid) in [(std::process::id(), NOBODY), (NOBODY, std::process::id())] {
+        for (pid, parent) in [(std::process::id(), NOBODY), (NOBODY, std::process::id())] {
             let snapshots = Arc::new(Snapshots::default());
             assert_eq!(snapshots.table(own()), None);
-            snapshots.keep(&report(own(), pid, ppid));
+            snapshots.keep(&report(own(), pid, parent));
             let table = snapshots.table(own()).unwrap();
             assert_eq!(table.place_of(b"/proc/self").unwrap().path, b"/self");
             assert_eq!(snapshots.own_changes(), 0);

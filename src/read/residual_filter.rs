@@ -18,7 +18,7 @@ use crate::event::real_paths::RealPaths;
 use crate::mounts::snapshots::Snapshots;
 use crate::path::resolve::Paths;
 use crate::ring::counters::KernelCounters;
-use crate::sys::cached_path::{Follow, look_up};
+use crate::sys::cached_path::{Follow, is_supported, look_up};
 use crate::syscall::Action;
 
 /// How often the meaning of the path filters is found out again, by the times of the events. A symbolic link can change
@@ -156,12 +156,14 @@ impl ResidualFilter {
                 return true;
             }
         }
-        event.file_facts().file.filter(|_| !is_rename).is_some_and(|file| is_linked(wanted, &file, root.as_deref()))
+        let takes_name = matches!(event.action(), Action::Delete | Action::Rmdir | Action::Rename);
+        event.file_facts().file.filter(|_| !takes_name).is_some_and(|file| is_linked(wanted, &file, root.as_deref()))
     }
 }
 
 /// Whether an event whose place is not known passes the filter by path. It could be any place, so it passes, unless the
-/// kernel did not reach a file either. A call that failed is compared by what it said.
+/// kernel did not reach a file either. A call that failed is compared by what it said, and so is every call where the
+/// kernel's cache alone cannot be looked at.
 fn is_unknown_wanted(wanted: &mut WantedPlaces, paths: &mut Paths, event: &Event<'_>, is_new: bool) -> bool {
     let segments = &event.enter.segments;
     let (name, directory, is_cwd) = if is_new {
@@ -180,6 +182,7 @@ fn is_unknown_wanted(wanted: &mut WantedPlaces, paths: &mut Paths, event: &Event
     match errno {
         Some(libc::EBADF | libc::EFAULT) => return false,
         Some(_) if !paths.is_cut() => {}
+        None if !paths.is_cut() && !is_supported() => {}
         _ => return true,
     }
     [paths.path(), paths.host_path()].into_iter().flatten().any(|path| wanted.reads_like(path))

@@ -103,8 +103,8 @@ pub(crate) fn reported(argv: Option<&[u8]>, image: &[u8], parent: &[u8]) -> Vec<
     record
 }
 
-pub(crate) fn mounts(mnt_ns: u32, pid: u32, ppid: u32) -> Vec<u8> {
-    bytes_of(&mounts_record { kind: record_kind::RECORD_MOUNTS.0, mnt_ns, pid, ppid })
+pub(crate) fn mounts(mnt_ns: u32, pid: u32, parent: u32) -> Vec<u8> {
+    bytes_of(&mounts_record { kind: record_kind::RECORD_MOUNTS.0, mnt_ns, pid, ppid: parent })
 }
 
 /// Returns the content of a directory segment with a place. `above` are the names above its mount.

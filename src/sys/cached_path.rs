@@ -6,8 +6,9 @@
 
 use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
+use std::sync::OnceLock;
 
 /// Flags of include/uapi/linux/openat2.h.
 const RESOLVE_NO_MAGICLINKS: u64 = 0x02;
@@ -70,6 +71,14 @@ pub fn look_up(
     }
 }
 
+/// Whether the kernel can look at its cache alone: `RESOLVE_CACHED` is known since Linux 5.12.
+#[must_use]
+pub fn is_supported() -> bool {
+    static IS_SUPPORTED: OnceLock<bool> = OnceLock::new();
+    *IS_SUPPORTED
+        .get_or_init(|| open_root().is_ok_and(|root| look_up(root.as_fd(), b"", Follow::Nothing, true).is_ok()))
+}
+
 /// Opens this process's root.
 ///
 /// # Errors
@@ -122,8 +131,6 @@ pub fn push_path_of(fd: &OwnedFd, path: &mut Vec<u8>) -> std::result::Result<(),
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::AsFd;
-
     use super::*;
 
     fn found(root: &OwnedFd, path: &[u8], follow: Follow) -> std::result::Result<Vec<u8>, NotFound> {

@@ -207,5 +207,5 @@ def test_no_request_does_what_is_watched() -> None:
         for part in ("io_uring", "io_uring_results"):
             assert tracer.coverage[part] == {"hook": None, "reason": reason}
         assert list(tracer.coverage) == [
-            *("syscalls", "io_uring", "syscall_results", "io_uring_results", "cgroup_changes")
+            *("syscalls", "io_uring", "syscall_results", "io_uring_results", "cgroup_changes", "truth")
         ]

@@ -37,7 +37,7 @@ def test_its_start_is_no_event() -> None:
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"fields": ["pid", "path", "ret"]}, "fields names no key of the file itself"),
+        ({"fields": ["pid", "path", "ret"]}, "fields names no key of the file itself, and there is no filter by path"),
         ({"results": False}, "results=False"),
     ],
 )
