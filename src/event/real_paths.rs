@@ -163,13 +163,14 @@ impl Last {
     fn set(
         &mut self,
         event: &Event<'_>,
+        ts_ns: u64,
         prefix: &[u8],
         directory: Option<Directory<'_>>,
         root: Option<Directory<'_>>,
         found: Option<Found>,
     ) {
         self.is_set = true;
-        self.ts_ns = event.enter.record.ts_ns;
+        self.ts_ns = ts_ns;
         self.mnt_ns = event.enter.record.mnt_ns;
         self.prefix.clear();
         self.prefix.extend_from_slice(prefix);
@@ -415,13 +416,12 @@ impl Looker {
             return;
         }
         let found = self.look_up_directory(event, passed, name);
-        let entry = found.as_ref().and_then(|(_, entry)| *entry);
-        let found = found.map(|(found, _)| found);
-        if let Some(found) = &found {
-            out.take(found, &self.own, entry);
+        if let Some((found, _, entry)) = &found {
+            out.take(found, &self.own, *entry);
         }
         if is_plain {
-            self.last.set(event, prefix, passed.directory, root, found);
+            let ts_ns = found.as_ref().map_or(event.enter.record.ts_ns, |(_, ts_ns, _)| *ts_ns);
+            self.last.set(event, ts_ns, prefix, passed.directory, root, found.map(|(found, ..)| found));
         }
     }
 
@@ -432,7 +432,7 @@ impl Looker {
         event: &Event<'_>,
         passed: &Passed<'_>,
         name: &'n [u8],
-    ) -> Option<(Found, Option<&'n [u8]>)> {
+    ) -> Option<(Found, u64, Option<&'n [u8]>)> {
         let is_known = |walk: &Directory<'_>| !walk.is_cut() && walk.status != WalkStatus::Internal;
         let (below, above) = event.enter.segments.root().or(passed.directory).filter(is_known)?.split();
         below?;
@@ -468,10 +468,12 @@ impl Looker {
             target: &target,
             is_directory: !passed.follows,
         };
-        Some((self.look_up_kept(&request, event.enter.record.ts_ns)?.clone(), entry))
+        let (found, ts_ns) = self.look_up_kept(&request, event.enter.record.ts_ns);
+        Some((found?.clone(), ts_ns, entry))
     }
 
-    fn look_up_kept(&mut self, request: &Request<'_>, ts_ns: u64) -> Option<&Found> {
+    /// Returns a look-up, and the time of the event for which it was made.
+    fn look_up_kept(&mut self, request: &Request<'_>, ts_ns: u64) -> (Option<&Found>, u64) {
         let mut key = mem::take(&mut self.key);
         key.clear();
         key.extend(request.mnt_ns.to_ne_bytes());
@@ -486,11 +488,14 @@ impl Looker {
                 self.kept.clear();
             }
             // It stays, so its memory must not come from the reserve.
-            probe_step().ok()?;
+            if probe_step().is_err() {
+                self.key = key;
+                return (None, ts_ns);
+            }
             self.kept.insert(key.clone().into(), Kept { found, ts_ns });
         }
         self.key = key;
-        self.kept.get(&*self.key)?.found.as_ref()
+        self.kept.get(&*self.key).map_or((None, ts_ns), |kept| (kept.found.as_ref(), kept.ts_ns))
     }
 
     fn look_up(&mut self, request: &Request<'_>) -> Option<Found> {
