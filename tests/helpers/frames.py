@@ -39,7 +39,7 @@ def expected(events: Sequence[Mapping[str, Any]]) -> Rows:
 
 WITH_BYTES = {
     *("comm", "parent_comm", "exe", "argv"),
-    *("filename", "new_filename", "path", "new_path", "host_path"),
+    *("filename", "new_filename", "path", "new_path", "host_path", "real_path", "new_real_path"),
 }
 
 

@@ -76,6 +76,7 @@ RM: Event = {
     "cwd": "/home/me",
     "user": "me",
     "login": "me",
+    "freed": True,
 }
 
 WITHOUT_FACTS: Event = {

@@ -186,10 +186,10 @@ tell(found)
         found = json.loads(out)
         # The drain thread has the ring, mapped: no descriptor of another map is left.
         assert found["kinds"] == [[27, 1 << 16]]
-        assert len(found["seen"]) == 4  # consumer, producer and data, counters, switch
+        assert len(found["seen"]) == 4  # consumer, producer and data, counters, live configuration
         assert not any(secret for secret, _ in found["seen"])
         assert any(mine for _, mine in found["seen"])
-        assert found["writable_pages"] == 2  # the consumer's, and the switch
+        assert found["writable_pages"] == 10  # the consumer's, and 9 of the live configuration
         assert found["links"] == 0
 
 

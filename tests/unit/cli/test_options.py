@@ -141,12 +141,12 @@ def refusing(error: Exception) -> Callable[..., None]:
         (
             ["-o", "ocsf", "-f", "pid,cwd"],
             "argument -f/--fields: with -o ocsf, whose schema says what is in an event, only ancestors,"
-            " parent_argv, cwd, user, login",
+            " parent_argv, cwd, user, login, freed",
         ),
         (
             ["-o", "ecs", "-f", "help"],
             "argument -f/--fields: with -o ecs, whose schema says what is in an event, only ancestors,"
-            " parent_argv, cwd, user, login",
+            " parent_argv, cwd, user, login, freed",
         ),
         (["-o", "ecs", "-T"], "argument -T/--time: not with -o ecs, whose schema says what is in an event"),
         (["-o", "ocsf", "--utc"], "argument --utc: not with -o ocsf, whose schema says what is in an event"),

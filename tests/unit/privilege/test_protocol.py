@@ -56,7 +56,7 @@ def test_a_request_comes_through() -> None:
     [
         ("syscalls", []),
         ("syscalls", "unlink"),
-        ("syscalls", ["x"] * 65),
+        ("syscalls", ["x"] * 129),
         ("results", 1),
         ("pid", [True]),
         ("pid", [-1]),
