@@ -207,6 +207,10 @@ class Stats:
     def lost_truths(self) -> int:
         """Records of the kernel's own functions that found no room, in the ring or with open calls. Their events are
         delivered without what only those functions tell: see ``"truth"`` of :attr:`Tracer.coverage`."""
+    @property
+    def lost_mounts(self) -> int:
+        """Mount namespaces whose mounts were not read because too many waited. Names of several components in them
+        have no ``real_path``, and ``path=`` lets them through."""
     def as_dict(self) -> dict[str, int | None]:
         """The counters by name, in the order of the ledger."""
     def _repr_html_(self) -> str:

@@ -22,8 +22,10 @@ use crate::mounts::table::MountTable;
 use crate::record::{Record, mounts_record, parse, record_at};
 use crate::sys::signals::Blocked;
 
-/// The most namespaces that are kept, and that wait to be read.
+/// The most namespaces that are kept.
 const NAMESPACES: usize = 1024;
+/// The most namespaces that wait to be read. Each takes a descriptor.
+const WAITING: usize = 64;
 /// The most bytes of another namespace's `mountinfo` that are read: some 5,000 mounts.
 const MOUNTINFO_BYTES: u64 = 1 << 20;
 /// How long a reader waits for a namespace that is being read.
@@ -121,9 +123,17 @@ impl Snapshots {
     }
 
     fn ask(self: &Arc<Self>, record: &mounts_record) {
-        let file = open(record);
+        let state = self.lock();
+        // The list is made when it is read, so it will have the change.
+        if state.waiting.iter().any(|(waiting, file)| *waiting == record.mnt_ns && file.is_some()) {
+            return;
+        }
+        let is_full = state.waiting.len() >= WAITING;
+        drop(state);
+        // Only the drain thread adds to those that wait.
+        let file = if is_full { None } else { open(record) };
         let mut state = self.lock();
-        if state.waiting.len() >= NAMESPACES || state.waiting.try_reserve(1).is_err() {
+        if is_full || state.waiting.try_reserve(1).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
@@ -279,10 +289,20 @@ mod tests {
         let snapshots = Arc::new(Snapshots::default());
         // No thread takes them.
         snapshots.lock().is_started = true;
-        for number in 0..NAMESPACES as u32 + 5 {
+        for number in 0..WAITING as u32 + 5 {
             snapshots.keep(&report(number + 1, NOBODY, NOBODY));
         }
-        assert_eq!((snapshots.lock().waiting.len(), snapshots.dropped()), (NAMESPACES, 5));
+        assert_eq!((snapshots.lock().waiting.len(), snapshots.dropped()), (WAITING, 5));
+    }
+
+    #[test]
+    fn a_namespace_that_waits_takes_one_descriptor() {
+        let snapshots = Arc::new(Snapshots::default());
+        snapshots.lock().is_started = true;
+        for _ in 0..3 {
+            snapshots.keep(&report(own(), std::process::id(), NOBODY));
+        }
+        assert_eq!((snapshots.lock().waiting.len(), snapshots.dropped()), (1, 0));
     }
 
     #[test]

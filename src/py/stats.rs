@@ -51,6 +51,8 @@ pub(crate) struct Stats {
     lost_processes: u64,
     #[doc = py_doc!("Stats.lost_truths")]
     lost_truths: u64,
+    #[doc = py_doc!("Stats.lost_mounts")]
+    lost_mounts: u64,
 }
 
 impl From<Ledger> for Stats {
@@ -74,6 +76,7 @@ impl From<Ledger> for Stats {
             lost_cgroups: ledger.lost_cgroups,
             lost_processes: ledger.lost_processes,
             lost_truths: ledger.lost_truths,
+            lost_mounts: ledger.lost_mounts,
         }
     }
 }
@@ -118,7 +121,7 @@ impl Stats {
 
 impl Stats {
     /// Names and values, in the order of the ledger.
-    fn fields(&self) -> [(&'static str, Option<u64>); 18] {
+    fn fields(&self) -> [(&'static str, Option<u64>); 19] {
         [
             ("matched", Some(self.matched)),
             ("filtered", Some(self.filtered)),
@@ -138,6 +141,7 @@ impl Stats {
             ("lost_cgroups", Some(self.lost_cgroups)),
             ("lost_processes", Some(self.lost_processes)),
             ("lost_truths", Some(self.lost_truths)),
+            ("lost_mounts", Some(self.lost_mounts)),
         ]
     }
 
@@ -170,6 +174,7 @@ impl Stats {
             lost_cgroups: one("lost_cgroups")?,
             lost_processes: one("lost_processes")?,
             lost_truths: one("lost_truths")?,
+            lost_mounts: one("lost_mounts")?,
         };
         if counters.len() == stats.fields().len() { Ok(stats) } else { Err(foreign()) }
     }

@@ -40,4 +40,6 @@ pub struct Ledger {
     pub lost_processes: u64,
     /// Records of the kernel's own functions that found no room.
     pub lost_truths: u64,
+    /// Mount namespaces that were not read because too many waited.
+    pub lost_mounts: u64,
 }

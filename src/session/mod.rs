@@ -247,6 +247,7 @@ impl Session {
             lost_cgroups: totals.lost_cgroups + self.reports.dropped(),
             lost_processes: totals.lost_processes + self.processes.as_ref().map_or(0, |processes| processes.dropped()),
             lost_truths: totals.lost_truths + read.lost_truths.load(Ordering::Relaxed),
+            lost_mounts: self.mounts.dropped(),
         }
     }
 }

@@ -39,13 +39,14 @@ LEDGER: dict[str, int | None] = {
     "lost_cgroups": 0,
     "lost_processes": 0,
     "lost_truths": 0,
+    "lost_mounts": 0,
 }
 IDENTITY = (
     "rawtp: matched 3 = filtered 0 + lost_ring 0 + lost_state 0 + pending 0 + buffered 0 + delivered 3 + discarded 0\n"
 )
 BESIDE = (
     "rawtp: missed 0, unpaired 0, name_faults 0, truncated 0, lost_exits 0, tail_lost 0, unfollowed 0, lost_cgroups 0, "
-    "lost_processes 0, lost_truths 0\n"
+    "lost_processes 0, lost_truths 0, lost_mounts 0\n"
 )
 NO_TIME = " is not a time above 0: seconds, or such as 500ms, 2m or 1h30m"
 NO_SIZE = " is not a number of bytes from 1 up, such as 4194304, 4096KiB or 4MiB"
