@@ -197,8 +197,8 @@ fn is_linked(wanted: &WantedPlaces, file: &FileInfo, root: Option<&OwnedFd>) -> 
     })
 }
 
-/// Whether a truncation takes no content away: of a device, of a file that it has just made, or of one that is no larger
-/// than what is left.
+/// Whether a truncation takes no content away: of a device, of a file that it has just made, or of one that grows. One
+/// that leaves a file as large as it is stays an event, because without a hook its size is not known.
 fn loses_nothing(event: &Event<'_>) -> bool {
     if event.action() != Action::Truncate || event.ret().is_none_or(|ret| ret < 0) {
         return false;
@@ -207,7 +207,7 @@ fn loses_nothing(event: &Event<'_>) -> bool {
     let is_created = event.exit.is_some_and(|exit| exit.record.is_created != 0);
     let is_no_file = facts.file.is_some_and(|file| file.mode & libc::S_IFMT != libc::S_IFREG);
     let size = facts.file.and_then(|file| file.size);
-    is_created || is_no_file || size.zip(facts.length).is_some_and(|(size, length)| length >= size)
+    is_created || is_no_file || size.zip(facts.length).is_some_and(|(size, length)| length > size)
 }
 
 /// Lets the kernel walk the paths once, so that they are in its cache from then on. A file system that does not answer

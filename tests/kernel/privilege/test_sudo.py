@@ -229,7 +229,10 @@ null = os.open("/dev/null", os.O_RDWR)
         ("answer(b'{')", "MalformedError: a message that is no JSON"),
         ("answer(b'[' * 100000)", "MalformedError: a message that is no JSON"),
         ("answer(b' ' * 140000)", "MalformedError: a message of more than 131072 bytes"),
-        ("answer(good, *[null] * 100)", "MalformedError: not all descriptors of a message came through: there are more"),
+        (
+            "answer(good, *[null] * 100)",
+            "MalformedError: not all descriptors of a message came through: there are more",
+        ),
         ("answer({**good, 'rawtp': '9.9'})", "MalformedError: the other side is rawtp 9.9, and this is "),
         ("answer(good, null, null)", "MalformedError: an answer with 2 descriptors in place of 3"),
         ("answer({**good, 'links': -1}, null, null)", "MalformedError: an answer with numbers that none has"),

@@ -146,7 +146,8 @@ def test_the_exit_of_with_is_quick_in_a_flood(program: Callable[[str], Path]) ->
                 tracer.get(timeout=10)
                 start = time.monotonic()
             quickest = min(quickest, time.monotonic() - start)
-    assert quickest < 0.1 * SLOWER
+    # On an emulated processor only a hang tells anything.
+    assert quickest < (0.1 if SLOWER == 1 else 5)
 
 
 def test_filtered_is_counted_in_the_kernel(program: Callable[[str], Path]) -> None:
