@@ -300,8 +300,10 @@ def test_requests_of_io_uring(program: Callable[[str], Path], tree: Path) -> Non
             stats = tracer.stats()
             assert_ledger(stats)
             assert (stats.unpaired, stats.pending, stats.lost_exits) == (0, 0, 0)
-            # What is relative could be any path by the time that the request runs. The absolute name is elsewhere.
-            assert len(events) >= 3
+            # What is relative could be any path by the time that the request runs, unless a hook on the kernel's
+            # functions tells where it went. The absolute name is elsewhere.
+            has_hook = tracer.coverage["truth"]["hook"] is not None
+            assert len(events) >= (3 if wanted or not has_hook else 0)
             assert {event["path_kind"] for event in events} <= {"partial", None}
             assert stats.filtered > 0
 

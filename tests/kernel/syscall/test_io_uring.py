@@ -142,14 +142,17 @@ def test_a_chain_that_fails_leaves_nothing(program: Callable[[str], Path], tmp_p
 
 
 def test_a_name_that_is_resolved_later(program: Callable[[str], Path], tmp_path: Path) -> None:
-    """The working directory is another one by then: a filter by path lets the request through, whatever it asks for."""
+    """The working directory is another one by then: a filter by path lets the request through, whatever it asks for,
+    unless a hook on the kernel's functions tells where it went."""
     for path in (tmp_path / "secret", tmp_path, "/elsewhere"):
         command: list[str | Path] = [program("uring"), tmp_path, "late"]
         with stopped(command) as process, rawtp.Tracer(pid=process.pid, path=path) as tracer:
-            [event], _ = seen(tracer, process)
+            events, _ = seen(tracer, process)
+            has_hook = tracer.coverage["truth"]["hook"] is not None
         assert process.returncode == 0
         assert not (tmp_path / "secret/x").exists()
-        assert (event["filename"], event["ret"], event["path_kind"]) == ("x", 0, "partial")
+        assert {(event["filename"], event["ret"], event["path_kind"]) for event in events} <= {("x", 0, "partial")}
+        assert len(events) == 1 or (has_hook and path == "/elsewhere" and not events)
 
 
 def test_completions_that_nobody_waits_for(program: Callable[[str], Path], tmp_path: Path) -> None:
