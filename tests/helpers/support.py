@@ -201,3 +201,13 @@ def assert_ledger(stats: rawtp.Stats) -> None:
     """The identity of the ledger, at rest."""
     there = stats.filtered + stats.lost_ring + stats.lost_state + stats.pending + stats.buffered
     assert stats.matched == there + stats.delivered + stats.discarded, stats
+
+
+@contextmanager
+def mounted(target: Path, *arguments: str | Path) -> Iterator[None]:
+    """With something mounted there, as mount(8) is told."""
+    subprocess.run(["mount", *arguments, target], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", target], check=True)

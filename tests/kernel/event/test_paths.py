@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import subprocess
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 import rawtp
-from helpers.support import events_of, of_own_family, run, until_sentinel
+from helpers.support import events_of, mounted, of_own_family, run, until_sentinel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 pytestmark = pytest.mark.kernel
 
@@ -45,15 +45,6 @@ def in_child(action: Callable[[], object]) -> list[Shown]:
     with of_own_family() as tracer:
         pid = in_fork(action)
         return [shown(event) for event in events_of(tracer, pid)]
-
-
-@contextmanager
-def mounted(target: Path, *arguments: str | Path) -> Iterator[None]:
-    subprocess.run(["mount", *arguments, target], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", target], check=True)
 
 
 def delete(name: str | bytes, **where: int) -> None:

@@ -6,17 +6,16 @@ from __future__ import annotations
 import ctypes
 import os
 import subprocess
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from helpers.files import EVERYTHING, Facts, facts, in_fork, told
-from helpers.support import events_of, of_own_family
+from helpers.support import events_of, mounted, of_own_family
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     import rawtp
 
@@ -25,15 +24,6 @@ pytestmark = pytest.mark.kernel
 NOBODY = 65534
 AT_FDCWD = -100
 RENAME_EXCHANGE = 2
-
-
-@contextmanager
-def mounted(target: Path, *arguments: str | Path) -> Iterator[None]:
-    subprocess.run(["mount", *arguments, target], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", target], check=True)
 
 
 def events(action: Callable[[], object]) -> list[rawtp.Event]:
