@@ -131,6 +131,8 @@ def take(tracer: rawtp.Tracer, chance: random.Random, *, is_late: bool = False) 
             return []
 
 
+TRUNCATE = set(rawtp.LOSS) - set(rawtp.DELETE)
+
 FILTERS: list[dict[str, object]] = [
     {"pid": os.getpid(), "follow": True},
     {"uid": 0},
@@ -173,7 +175,8 @@ def trace(chance: random.Random, end: float) -> int:
     tracers = 0
     while time.monotonic() < end:
         asked = options(chance)
-        is_late = "path" in asked or "outcome" in asked
+        # With results, what a truncation has lost is decided when it is read.
+        is_late = "path" in asked or "outcome" in asked or bool(asked["results"] and TRUNCATE & set(asked["syscalls"]))  # type: ignore[call-overload]
         stop = min(end, time.monotonic() + chance.random() * 2)
         events: list[rawtp.Event] = []
         tracer = rawtp.Tracer(**asked)  # type: ignore[arg-type]
