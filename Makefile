@@ -85,6 +85,7 @@ lint: setup-lint .venv/.test .venv/.audit ## formats, clippy, rustdoc, types, im
 	RUSTDOCFLAGS="-D warnings" cargo doc --release --no-deps $(LOCKED)
 	$(if $(FORMATTED),clang-format --dry-run -Werror $(FORMATTED))
 	.venv/bin/python -m scripts.layers
+	.venv/bin/python -m scripts.bpf_stack
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy

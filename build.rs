@@ -95,6 +95,7 @@ fn build() -> Result<(), String> {
     write_docs(&out)?;
     let clang = clang()?;
     builder("rawtp.bpf.c", &clang, &out)
+        .obj(out.join("rawtp.bpf.o"))
         .build_and_generate(out.join("rawtp.skel.rs"))
         .map_err(|error| format!("bpf/rawtp.bpf.c: {error:#}"))?;
     builder("probes/cost.bpf.c", &clang, &out)

@@ -3,14 +3,17 @@
 //! * `changes`: what an event shares with the one before
 //! * `exec_cache`: exe and argv of the processes
 //! * `file_facts`: what is known of the file itself
-//! * `real_paths`: the paths that the kernel found
+//! * `real_name`, `real_paths`: the paths that the kernel found
+//! * `directory_lookup`: the directories of names that it did not show
 //! * `names`: names of users
 //! * `values`: the value of each key
 
 pub mod changes;
+mod directory_lookup;
 pub mod exec_cache;
 pub mod file_facts;
 mod names;
+pub mod real_name;
 pub mod real_paths;
 pub mod values;
 

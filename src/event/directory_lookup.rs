@@ -1,0 +1,366 @@
+//! Look-ups of directories in user space, in the kernel's cache of names alone (see [`cached_path`]).
+//!
+//! A process's name is looked up from its own root, in its own mount namespace, as far as that can be reached.
+
+use std::mem;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::event::Event;
+use crate::event::real_name::{RealName, State};
+use crate::memory::probe_step;
+use crate::mounts::snapshots::Snapshots;
+use crate::mounts::table::{MountTable, Place, push_upwards};
+use crate::path::resolve::Paths;
+use crate::record::segments::{Directory, Name, WalkStatus};
+use crate::sys::cached_path::{self, Follow, NotFound, look_up, push_path_of};
+
+/// How long a look-up serves other events, by their own times. Links and mounts can change without an event.
+const LIFE_NS: u64 = 5_000_000;
+/// The most look-ups that are kept.
+const LOOK_UPS: usize = 1024;
+
+/// A name whose directory is looked up.
+pub(super) struct Sought<'a> {
+    /// The name as it was passed. It is not empty.
+    pub(super) name: Name<'a>,
+    /// The walk from the working directory, or from the descriptor's.
+    pub(super) directory: Option<Directory<'a>>,
+    /// Whether the call follows a symbolic link at the end.
+    pub(super) follows: bool,
+}
+
+/// A directory, or a file whose link is followed, that was looked up.
+#[derive(Debug, Clone)]
+struct Found {
+    place: Place,
+    /// The path on this host.
+    path: Option<Vec<u8>>,
+}
+
+impl Found {
+    /// Gives what was found to `out`, with the name in the directory that it is.
+    fn give(&self, out: &mut RealName, own: &MountTable, entry: Option<&[u8]>) {
+        out.place.clone_from(&self.place);
+        out.state = State::LookUp;
+        if let Some(path) = &self.path {
+            out.path.extend_from_slice(path);
+            out.has_path = true;
+        }
+        let Some(entry) = entry else { return };
+        out.push(entry);
+        // A mount can show a file without showing its directory.
+        if !out.has_path {
+            out.take_path_of_place(own);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Kept {
+    found: Option<Found>,
+    ts_ns: u64,
+}
+
+/// The look-up of the last name. It is known by what the record says, which costs less than to put a path together.
+#[derive(Debug, Default)]
+struct Last {
+    is_set: bool,
+    ts_ns: u64,
+    mnt_ns: u32,
+    prefix: Vec<u8>,
+    directory: Walked,
+    root: Walked,
+    found: Option<Found>,
+}
+
+/// A copy of a walk.
+#[derive(Debug, Default)]
+struct Walked(Option<(WalkStatus, Option<u32>)>, Vec<u8>);
+
+impl Walked {
+    fn set(&mut self, walk: Option<Directory<'_>>) {
+        self.0 = walk.map(|walk| (walk.status, walk.root_bytes));
+        self.1.clear();
+        self.1.extend_from_slice(walk.map_or(&[], |walk| walk.names));
+    }
+
+    fn is(&self, walk: Option<Directory<'_>>) -> bool {
+        self.0 == walk.map(|walk| (walk.status, walk.root_bytes)) && self.1 == walk.map_or(&[][..], |walk| walk.names)
+    }
+}
+
+impl Last {
+    fn is_of(
+        &self,
+        event: &Event<'_>,
+        prefix: &[u8],
+        directory: Option<Directory<'_>>,
+        root: Option<Directory<'_>>,
+    ) -> bool {
+        let record = event.enter.record;
+        self.is_set
+            && self.mnt_ns == record.mnt_ns
+            && self.ts_ns.abs_diff(record.ts_ns) <= LIFE_NS
+            && self.prefix == prefix
+            && self.directory.is(directory)
+            && self.root.is(root)
+    }
+
+    fn set(
+        &mut self,
+        event: &Event<'_>,
+        ts_ns: u64,
+        prefix: &[u8],
+        directory: Option<Directory<'_>>,
+        root: Option<Directory<'_>>,
+        found: Option<Found>,
+    ) {
+        self.is_set = true;
+        self.ts_ns = ts_ns;
+        self.mnt_ns = event.enter.record.mnt_ns;
+        self.prefix.clear();
+        self.prefix.extend_from_slice(prefix);
+        self.directory.set(directory);
+        self.root.set(root);
+        self.found = found;
+    }
+}
+
+/// Looks up directories, and keeps what it finds for a short time.
+#[derive(Debug, Default)]
+pub(super) struct DirectoryLookup {
+    pub(super) snapshots: Arc<Snapshots>,
+    pub(super) own: MountTable,
+    own_changes: Option<u64>,
+    root: Option<Arc<OwnedFd>>,
+    kept: FxHashMap<Box<[u8]>, Kept>,
+    key: Vec<u8>,
+    last: Last,
+    outside: Paths,
+}
+
+/// Returns the components of a name, without empty ones and `.`.
+fn parts(name: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
+    name.split(|byte| *byte == b'/').filter(|part| !matches!(*part, b"" | b"."))
+}
+
+impl DirectoryLookup {
+    /// This process's own root.
+    pub(super) fn root(&mut self) -> Option<Arc<OwnedFd>> {
+        if self.root.is_none() {
+            self.root = cached_path::open_root().ok().map(Arc::new);
+        }
+        self.root.clone()
+    }
+
+    /// Reads this process's own mounts if they have changed. Returns true if it did.
+    pub(super) fn refresh(&mut self) -> bool {
+        let changes = self.snapshots.own_changes();
+        if self.own_changes == Some(changes) {
+            return false;
+        }
+        self.own_changes = Some(changes);
+        self.own = MountTable::parse(&std::fs::read("/proc/self/mountinfo").unwrap_or_default());
+        self.kept.clear();
+        self.last.is_set = false;
+        true
+    }
+
+    /// Looks up a name. Most have the directory of the name before.
+    pub(super) fn look_up_name(&mut self, out: &mut RealName, event: &Event<'_>, sought: &Sought<'_>) {
+        let name = sought.name.bytes;
+        let (prefix, entry) = name.split_at(name.iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1));
+        let is_plain = !sought.follows && !matches!(entry, b"" | b"." | b"..");
+        let root = event.enter.segments.root();
+        if is_plain && self.last.is_of(event, prefix, sought.directory, root) {
+            if let Some(found) = &self.last.found {
+                found.give(out, &self.own, Some(entry));
+            }
+            return;
+        }
+        let found = self.look_up_directory(event, sought);
+        if let Some((found, _, entry)) = &found {
+            found.give(out, &self.own, *entry);
+        }
+        if is_plain {
+            let ts_ns = found.as_ref().map_or(event.enter.record.ts_ns, |(_, ts_ns, _)| *ts_ns);
+            self.last.set(event, ts_ns, prefix, sought.directory, root, found.map(|(found, ..)| found));
+        }
+    }
+
+    /// Looks up the directory of a name. Returns it with the name's last component, or without if the name is that of
+    /// the directory, or of a file whose link is followed.
+    fn look_up_directory<'n>(
+        &mut self,
+        event: &Event<'_>,
+        sought: &Sought<'n>,
+    ) -> Option<(Found, u64, Option<&'n [u8]>)> {
+        let name = sought.name.bytes;
+        let is_known = |walk: &Directory<'_>| !walk.is_cut() && walk.status != WalkStatus::Internal;
+        let (below, above) = event.enter.segments.root().or(sought.directory).filter(is_known)?.split();
+        below?;
+        let (mut root, mut target) = (Vec::new(), Vec::new());
+        push_upwards(&mut root, above);
+        let outside;
+        let mut spelled = name;
+        if name[0] != b'/' {
+            if let (Some(below), _) = sought.directory.filter(is_known)?.split() {
+                push_upwards(&mut target, below);
+            } else {
+                // The process works outside of its root, and no call that looks a path up can. Where `..` leads is
+                // known without one.
+                self.outside.resolve(Some(sought.name), sought.directory, event.enter.segments.root(), false);
+                root.clear();
+                outside = self.outside.host_path()?.to_vec();
+                spelled = &outside;
+            }
+        }
+        // A name that ends with `.` or `..` is that of the directory it leads to.
+        let last = parts(name).next_back();
+        let is_whole = sought.follows || matches!(last, None | Some(b"..")) || name.ends_with(b"/.") || name == b".";
+        let entry = last.filter(|_| !is_whole);
+        let count = parts(spelled).count() - usize::from(entry.is_some());
+        for part in parts(spelled).take(count) {
+            target.push(b'/');
+            target.extend_from_slice(part);
+        }
+        let request = Request {
+            tid: event.enter.record.tid,
+            mnt_ns: event.enter.record.mnt_ns,
+            root: &root,
+            target: &target,
+            is_directory: !sought.follows,
+        };
+        let (found, ts_ns) = self.look_up_kept(&request, event.enter.record.ts_ns);
+        Some((found?.clone(), ts_ns, entry))
+    }
+
+    /// Returns a look-up, and the time of the event for which it was made.
+    fn look_up_kept(&mut self, request: &Request<'_>, ts_ns: u64) -> (Option<&Found>, u64) {
+        let mut key = mem::take(&mut self.key);
+        key.clear();
+        key.extend(request.mnt_ns.to_ne_bytes());
+        key.push(request.is_directory.into());
+        key.extend_from_slice(request.root);
+        key.push(0);
+        key.extend_from_slice(request.target);
+        let is_fresh = self.kept.get(&*key).is_some_and(|kept| kept.ts_ns.abs_diff(ts_ns) <= LIFE_NS);
+        if !is_fresh {
+            let found = self.look_up(request);
+            if self.kept.len() >= LOOK_UPS {
+                self.kept.clear();
+            }
+            // It stays, so its memory must not come from the reserve.
+            if probe_step().is_err() {
+                self.key = key;
+                return (None, ts_ns);
+            }
+            self.kept.insert(key.clone().into(), Kept { found, ts_ns });
+        }
+        self.key = key;
+        self.kept.get(&*self.key).map_or((None, ts_ns), |kept| (kept.found.as_ref(), kept.ts_ns))
+    }
+
+    fn look_up(&mut self, request: &Request<'_>) -> Option<Found> {
+        if request.mnt_ns == self.snapshots.own_ns() { self.look_up_here(request) } else { self.look_up_there(request) }
+    }
+
+    /// Looks up a target in this process's own namespace.
+    fn look_up_here(&mut self, request: &Request<'_>) -> Option<Found> {
+        let own_root = self.root()?;
+        let chroot = match request.root {
+            b"" => None,
+            root => Some(look_up(own_root.as_fd(), root, Follow::Nothing, true).ok()?),
+        };
+        let path = find_from(chroot.as_ref().unwrap_or(&own_root).as_fd(), request)?;
+        Some(Found { place: self.own.place_of(&path)?, path: Some(path) })
+    }
+
+    /// Looks up a target in another namespace: from the root of the thread, if it still lives, else by the namespace's
+    /// mounts and this namespace's view of the same file systems.
+    fn look_up_there(&mut self, request: &Request<'_>) -> Option<Found> {
+        let table = self.snapshots.table(request.mnt_ns)?;
+        if let Some(path) =
+            cached_path::open_root_of(request.tid, request.mnt_ns).and_then(|root| find_from(root.as_fd(), request))
+        {
+            let place = table.place_of(&path)?;
+            let path = self.own.paths_of(&place).next();
+            return Some(Found { place, path });
+        }
+        if parts(request.target).any(|part| part == b"..") {
+            return None;
+        }
+        let place = table.place_of(&[request.root, request.target].concat())?;
+        let path = self.own.paths_of(&place).next();
+        if let Some(path) = &path {
+            match look_up(self.root()?.as_fd(), path, Follow::Nothing, false) {
+                Ok(_) | Err(NotFound::Gone) => {}
+                // It runs through a link, which means another path there.
+                Err(NotFound::Unknown) => return None,
+            }
+        }
+        Some(Found { place, path })
+    }
+}
+
+/// Returns the path of a target, from the root of the namespace that `root` is in. Directories can be gone when the
+/// event is read. What is left of the path tells the rest, unless `..` is in that.
+fn find_from(root: BorrowedFd<'_>, request: &Request<'_>) -> Option<Vec<u8>> {
+    let mut left = request.target;
+    let mut path = Vec::new();
+    let mut is_directory = request.is_directory;
+    loop {
+        let found = look_up(root, left, Follow::All, is_directory).and_then(|fd| push_path_of(&fd, &mut path));
+        match found {
+            Ok(()) => break,
+            Err(NotFound::Unknown) => return None,
+            Err(NotFound::Gone) => {}
+        }
+        path.clear();
+        is_directory = true;
+        let end = left.iter().rposition(|byte| *byte == b'/')?;
+        if &left[end..] == b"/.." {
+            return None;
+        }
+        left = &left[..end];
+    }
+    path.extend_from_slice(&request.target[left.len()..]);
+    Some(path)
+}
+
+/// What is to be looked up.
+struct Request<'a> {
+    tid: u32,
+    mnt_ns: u32,
+    /// The process's own root; "" for that of its namespace.
+    root: &'a [u8],
+    /// The path from there; "" for the root itself.
+    target: &'a [u8],
+    is_directory: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn components_without_empty_ones_and_dots() {
+        assert_eq!(parts(b"//a/./b/../c/").collect::<Vec<_>>(), [b"a".as_slice(), b"b", b"..", b"c"]);
+    }
+
+    #[test]
+    fn what_is_gone_is_told_by_what_is_left() {
+        let root = cached_path::open_root().unwrap();
+        let find = |target: &[u8]| {
+            find_from(root.as_fd(), &Request { tid: 1, mnt_ns: 1, root: b"", target, is_directory: true })
+        };
+        // The kernel keeps in its cache that there is no such name.
+        std::fs::metadata("/nonexistent-rawtp").unwrap_err();
+        assert_eq!(find(b"/nonexistent-rawtp/a/b").as_deref(), Some(b"/nonexistent-rawtp/a/b".as_slice()));
+        assert_eq!(find(b"/nonexistent-rawtp/a/../b"), None);
+        assert_eq!(find(b"").as_deref(), Some(b"".as_slice()));
+    }
+}
