@@ -170,7 +170,7 @@ impl BatchBuilder {
         let changes = if let Some(last) = &mut self.last {
             last.update(event)
         } else {
-            self.last = Some(Previous::new(event));
+            self.last = Some(Previous::new(event, !values.keys(Scope::File).is_empty()));
             Changes::ALL
         };
         // Including this row.

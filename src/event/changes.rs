@@ -93,13 +93,14 @@ pub struct Previous {
     identity: Identity,
     call: Call,
     exec: ExecInfo,
-    file: FileFacts,
+    /// `None` where no value of [`Scope::File`] is wanted: to find them out takes as long as all the rest.
+    file: Option<FileFacts>,
 }
 
 impl Previous {
-    /// Stores the first event.
+    /// Stores the first event. `with_file` compares the values of [`Scope::File`] too.
     #[must_use]
-    pub fn new(event: &Event<'_>) -> Self {
+    pub fn new(event: &Event<'_>, with_file: bool) -> Self {
         let mut exec = ExecInfo::default();
         exec.update(event);
         Self {
@@ -107,7 +108,7 @@ impl Previous {
             identity: *event.enter.identity(),
             call: Call::of(event),
             exec,
-            file: event.file_facts(),
+            file: with_file.then(|| event.file_facts()),
         }
     }
 
@@ -125,11 +126,14 @@ impl Previous {
         if differs {
             self.call = call;
         }
-        let file = event.file_facts();
-        let has_other_file = self.file != file;
-        if has_other_file {
-            self.file = file;
-        }
+        let has_other_file = self.file.as_mut().is_some_and(|file| {
+            let next = event.file_facts();
+            let differs = *file != next;
+            if differs {
+                *file = next;
+            }
+            differs
+        });
         let exec = self.exec.update(event);
         Changes::of(&[
             (Scope::Call, differs),
@@ -157,8 +161,10 @@ mod tests {
     fn a_difference_is_reported_once_and_by_its_scope() {
         let mut record = enter_record::default();
         let enter = Enter { record: &record, segments: Segments::default() };
-        let mut last =
-            Previous::new(&Event { enter: &enter, exit: None, offset_ns: 0, exec: None, lost_before: 0, truth: None });
+        let mut last = Previous::new(
+            &Event { enter: &enter, exit: None, offset_ns: 0, exec: None, lost_before: 0, truth: None },
+            true,
+        );
         let mut see = |record, segments: &[u8], ret: Option<i64>, parts: &[Scope]| {
             let segments = Segments::read(segments).unwrap();
             let exit = ret.map(|ret| exit_record { ret, ..Default::default() });
@@ -205,8 +211,10 @@ mod tests {
         let mut argv = Vec::new();
         add_segment(&mut argv, segment_kind::SEGMENT_ARGV.0, name_status::NAME_OK.0, b"a\0");
         let enter = Enter { record: &enter_record::default(), segments: Segments::read(&argv).unwrap() };
-        let mut last =
-            Previous::new(&Event { enter: &enter, exit: None, offset_ns: 0, exec: None, lost_before: 0, truth: None });
+        let mut last = Previous::new(
+            &Event { enter: &enter, exit: None, offset_ns: 0, exec: None, lost_before: 0, truth: None },
+            true,
+        );
         for _ in 0..2 {
             cache.learn(&enter).unwrap();
             let exec = cache.get(0).map(|exec| &**exec);

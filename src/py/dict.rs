@@ -166,7 +166,10 @@ impl Dicts {
             // A template stays, so that its memory must not come from the reserve.
             probe_step()?;
             let dict = self.nothing.bind(py).copy()?.unbind();
-            (Box::new(Template { last: Previous::new(event), dict }), Changes::ALL)
+            (
+                Box::new(Template { last: Previous::new(event, !values.keys(Scope::File).is_empty()), dict }),
+                Changes::ALL,
+            )
         };
         for scope in [Scope::Call, Scope::Thread, Scope::Exec, Scope::File] {
             if changed.contains(scope) {

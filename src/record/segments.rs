@@ -133,8 +133,9 @@ pub struct Segments<'a> {
     statuses: u16,
 }
 
-/// The offset at which a segment's head ends; 0 if there is no such segment.
-type Offset = u32;
+/// The offset at which a segment's head ends, in units of [`SEGMENT_ALIGN`]; 0 if there is no such segment. It is small
+/// because each event has all of them: with 32 bits they were copied by calls of memmove, a third of a batch's time.
+type Offset = u16;
 
 impl<'a> Segments<'a> {
     /// Scans the segments. Unknown kinds are skipped. Of two segments of one kind the last one counts.
@@ -153,8 +154,7 @@ impl<'a> Segments<'a> {
             if length > bytes.len() - at {
                 return Err(Malformed("a segment longer than its record"));
             }
-            // A record is far shorter than the 4 GiB that an offset can hold.
-            let offset = at as Offset;
+            let offset = Offset::try_from(at / SEGMENT_ALIGN).map_err(|_| Malformed("a segment too far behind"))?;
             match segment_kind(head.kind.into()) {
                 segment_kind::SEGMENT_FILENAME => {
                     found.filename = offset;
@@ -188,7 +188,7 @@ impl<'a> Segments<'a> {
     /// Returns the status and the content of the segment at an offset.
     #[inline(always)]
     fn content(&self, offset: Offset) -> Option<(u32, &'a [u8])> {
-        let at = offset as usize;
+        let at = usize::from(offset) * SEGMENT_ALIGN;
         let head = head_at(self.bytes, at.checked_sub(size_of::<segment>())?)?;
         let content = self.bytes.get(at..)?.get(..head.bytes as usize)?;
         Some((head.status.into(), content))
