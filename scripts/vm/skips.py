@@ -38,6 +38,7 @@ KNOWN = (
     ("*", "kernel.event.test_walk.*", "no FUSE here: *"),
     ("*", "kernel.syscall.test_in_flight.test_calls_that_hang_*", "no ext4 can be made and mounted here"),
     ("5.10*", "kernel.syscall.test_in_flight.*tracepoint*", 'hook="tracepoint" needs *'),
+    ("5.10*", "kernel.syscall.test_loss.test_native[[]tracepoint]", 'hook="tracepoint" needs *'),
     ("5.10*", "kernel.filter.test_unknown_paths.*tracepoint]", 'hook="tracepoint" needs *'),
     ("6.12-cgroup1", "kernel.event.test_cgroups.*[[]v2*", "no hierarchy of version 2 is mounted here"),
     ("5.10*", "kernel.session.test_close.*-tracepoint]", 'hook="tracepoint" needs *'),
@@ -59,6 +60,8 @@ KNOWN = (
     ("newest", "kernel.load.test_hook.test_both_see_the_same[[]*", "raw tracepoints miss events on this kernel: *"),
     ("*-arm64", "kernel.load.test_hook.test_both_see_the_same[[]compat]", "int 0x80 is x86's"),
     ("*-arm64", "kernel.syscall.test_ways.test_of_a_32_bit_program", "int 0x80 is x86's"),
+    ("*-arm64", "kernel.syscall.test_loss.test_of_a_32_bit_program", "int 0x80 is x86's"),
+    ("*-arm64", "kernel.syscall.test_loss.test_x32_has_an_ioctl_of_its_own", "x32 is x86's"),
     ("*-arm64", "kernel.syscall.test_ways.test_x32_is_told_by_its_bit", "x32 is x86's"),
 )
 
