@@ -151,7 +151,7 @@ mod tests {
     use crate::record::segments::Segments;
     use crate::record::testing::add_segment;
     use crate::record::{Enter, Exit, enter_record, exit_record};
-    use crate::skel::types::{name_status, segment_kind};
+    use crate::skel::types::{file_info, name_status, segment_kind};
 
     fn changed(scopes: &[Scope]) -> Changes {
         Changes::of(&scopes.iter().map(|scope| (*scope, true)).collect::<Vec<_>>())
@@ -221,6 +221,33 @@ mod tests {
             let event = Event { enter: &enter, exit: None, offset_ns: 0, exec, lost_before: 0, truth: None };
             assert_eq!(last.update(&event), changed(&[Scope::Exec]));
             assert_eq!(last.update(&event), changed(&[]));
+        }
+    }
+
+    #[test]
+    fn files_are_compared_only_where_they_are_wanted() {
+        let record = enter_record::default();
+        let file = |bytes: u8| {
+            let mut segments = Vec::new();
+            add_segment(&mut segments, segment_kind::SEGMENT_FILE.0, 0, &[bytes; size_of::<file_info>()]);
+            segments
+        };
+        let (one, other) = (file(1), file(2));
+        for (with_file, expected) in [(true, &[Scope::File][..]), (false, &[])] {
+            let enters =
+                [&one, &other].map(|bytes| Enter { record: &record, segments: Segments::read(bytes).unwrap() });
+            let [first, second] = enters.each_ref().map(|enter| Event {
+                enter,
+                exit: None,
+                offset_ns: 0,
+                exec: None,
+                lost_before: 0,
+                truth: None,
+            });
+            let mut last = Previous::new(&first, with_file);
+            assert_eq!(last.update(&first), changed(&[]));
+            assert_eq!(last.update(&second), changed(expected));
+            assert_eq!(last.update(&second), changed(&[]));
         }
     }
 }
