@@ -544,8 +544,8 @@ class Recorder:
 
     Two threads work for it, and no Python object is made for any event. The writer reads the tracer at least every
     ``sync_s`` seconds, appends the events to a log and has the kernel write it to the disk (fdatasync(2)). From then on
-    they are acknowledged: no kill and no crash of the machine loses them, and none of them appears twice. The sealer, at
-    nice 19, turns each finished log into Parquet files and removes what is too old. The layout is in
+    they are acknowledged: no kill and no crash of the machine loses them, and none of them appears twice. The sealer,
+    at nice 19, turns each finished log into Parquet files and removes what is too old. The layout is in
     ``docs/reference/history-layout.md``.
 
     At its start it recovers what a recorder before it left in the directory: it seals logs, moves damaged files to
@@ -612,7 +612,8 @@ class Recorder:
 
         * ``running`` (bool), ``session`` (int): the number of this session, which is the time of its start.
         * ``events`` (int): read from the tracer. ``acknowledged`` (int): of them, in the log and on the disk.
-          ``in_memory`` (int): of them, waiting. ``dropped`` (int): of them, lost because neither log nor memory had room.
+          ``in_memory`` (int): of them, waiting. ``dropped`` (int): of them, lost because neither log nor memory had
+          room.
         * ``last_ack_ns`` (int or None): when something was acknowledged last. ``last_event_ns`` (int or None): the time
           of the latest event. ``through_ns`` (int): all calls that had ended by then are recorded, or counted as lost.
         * ``heartbeats`` (int), ``last_heartbeat_ns`` (int or None): see ``heartbeat``.
@@ -764,7 +765,7 @@ class HistoryReader:
         since_ns: int | None = None,
         until_ns: int | None = None,
         limit: int | None = None,
-        all: bool = False,
+        failed: bool = False,
     ) -> list[dict[str, Any]]:
         """Finds what happened to the name, or to the content behind it, the latest first.
 
@@ -781,7 +782,7 @@ class HistoryReader:
             since_ns: as for :meth:`scan`.
             until_ns: as for :meth:`scan`.
             limit: the most events; ``None`` has no bound.
-            all: whether to give what failed as well.
+            failed: whether to give what failed as well.
 
         Raises:
             ValueError: the path is not absolute, or the limit below 1.
@@ -810,8 +811,8 @@ class HistoryReader:
         watched, as far as is known; ``closed`` (bool); ``host``, ``boot_id``, ``machine_id`` (str); ``info`` (str): the
         JSON object that the recorder was given."""
     def coverage(self) -> list[tuple[int, int]]:
-        """The stretches of time that were watched, as Unix times in ns, the earliest first. Adjacent ones are one. Those
-        whose events were removed because they were too old are not among them."""
+        """The stretches of time that were watched, as Unix times in ns, the earliest first. Adjacent ones are one.
+        Those whose events were removed because they were too old are not among them."""
     def is_recording(self) -> bool:
         """Whether a recorder records into the directory now."""
     def stats(self) -> dict[str, Any]:
