@@ -35,6 +35,12 @@ class Notifier:
         with suppress(OSError):
             self._socket.sendto("\n".join(lines).encode(errors="replace"), socket.MSG_DONTWAIT, self._address)
 
+    def close(self) -> None:
+        """Close the socket. Nothing is told any more."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
 
 def _watchdog_s(environment: Mapping[str, str]) -> float | None:
     text, pid = environment.get("WATCHDOG_USEC", ""), environment.get("WATCHDOG_PID", "")

@@ -107,6 +107,7 @@ class Service:
             finally:
                 self._write(self._recorder.status())
                 self._file.close()
+                self._notifier.close()
         return not has_stopped
 
     def _watch(self) -> bool:

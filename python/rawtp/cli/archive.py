@@ -25,8 +25,8 @@ DIRECTORY = "/var/lib/rawtp"
 
 # The keys whose text is made of the kernel's bytes: a column of their own has those that are no UTF-8.
 _OF_BYTES = (
-    *("comm", "parent_comm", "exe", "argv", "ancestors", "parent_argv", "cwd", "unit", "container_id", "pod_id"),
-    *("filename", "new_filename", "path", "new_path", "host_path", "real_path", "new_real_path", "user", "login"),
+    *("comm", "parent_comm", "exe", "argv", "parent_argv", "cwd", "filename", "new_filename", "path", "new_path"),
+    *("host_path", "real_path", "new_real_path", "user", "login"),
 )
 
 

@@ -27,17 +27,17 @@ _EXAMPLES = """\
 It reads what rawtp record has recorded, the earliest first.
 
 examples:
-  rawtp history --since yesterday --under /srv
+  sudo rawtp history --since yesterday --under /srv
       what went below a directory
-  rawtp history --since 2h --user www-data --outcome failed
+  sudo rawtp history --since 2h --user www-data --outcome failed
       what a user tried in vain
-  rawtp history --top 10 --since 7d
+  sudo rawtp history --top 10 --since 7d
       which processes, users and directories had the most
-  rawtp history --gaps
+  sudo rawtp history --gaps
       when nothing was watched, and what was lost
-  rawtp history -o csv -f ts_ns,comm,real_path
+  sudo rawtp history -o csv -f ts_ns,comm,real_path
       for a program to read
-  rawtp history --stats
+  sudo rawtp history --stats
       how much there is, and since when
 """
 

@@ -24,8 +24,9 @@ _BEAT_S = 10.0
 _HEARTBEAT = ".heartbeat"
 
 _EXAMPLES = """\
-It runs until Ctrl-C or SIGTERM. SIGHUP has it seal the log at once. Every 10 s a deletion of its own must come back, or
-it says so, and systemd's watchdog restarts it. --status exits with 0 when all is well, else with 1.
+It runs until Ctrl-C or SIGTERM. SIGHUP has it seal the log at once. Every
+10 s a deletion of its own must come back, or it says so, and systemd's
+watchdog restarts it. --status exits with 0 when all is well, else with 1.
 
 examples:
   sudo rawtp record --max-age 90d --max-bytes 10GiB
@@ -34,7 +35,7 @@ examples:
       does it record?
   rawtp record --install --max-age 90d
       the unit for systemd, on standard output
-  rawtp who /srv/data/report.txt
+  sudo rawtp who /srv/data/report.txt
       who deleted it?
 """
 

@@ -18,18 +18,20 @@ if TYPE_CHECKING:
     from rawtp.formats.story import Answer
 
 _EXAMPLES = """\
-It reads what rawtp record has recorded. PATH need not exist any more. The events come newest first: those of the path
-itself, of directories above it, and of the file under the names that it had before and after. At the end it says when
-nothing was watched. Exits with 0 when something was found, 4 when nothing was, 1 when it cannot read.
+It reads what rawtp record has recorded. PATH need not exist any more. The
+events come newest first: those of the path itself, of directories above it,
+and of the file under the names that it had before and after. At the end it
+says when nothing was watched. Exits with 0 when something was found, 4 when
+nothing was, 1 when it cannot read.
 
 examples:
-  rawtp who /srv/data/report.txt
+  sudo rawtp who /srv/data/report.txt
       who deleted, renamed, replaced or emptied it?
-  rawtp who --since yesterday --until 06:00 /srv/data
+  sudo rawtp who --since yesterday --until 06:00 /srv/data
       last night
-  rawtp who --all --limit 100 /etc/passwd
+  sudo rawtp who --all --limit 100 /etc/passwd
       attempts that failed, too
-  rawtp who --json /srv/data/report.txt
+  sudo rawtp who --json /srv/data/report.txt
       for a program to read
 """
 
