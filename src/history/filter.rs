@@ -113,7 +113,8 @@ impl<'a> NameColumn<'a> {
 impl Filter {
     /// What the columns of names are compared with.
     pub(crate) fn wanted(&self) -> Vec<Wanted> {
-        let exactly = self.paths.iter().map(|paths| Wanted::Exactly(paths.iter().map(|path| Name::new(path)).collect()));
+        let exactly =
+            self.paths.iter().map(|paths| Wanted::Exactly(paths.iter().map(|path| Name::new(path)).collect()));
         let under = self.under.iter().map(|under| Wanted::Under(Name::new(under)));
         exactly.chain(under).collect()
     }

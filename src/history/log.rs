@@ -373,15 +373,11 @@ mod tests {
     use crate::history::layout::testing::Scratch;
 
     fn batch(first: i64, rows: i64) -> RecordBatch {
-        let schema = Schema::new(vec![
-            Field::new("ts_ns", DataType::Int64, false),
-            Field::new("path", DataType::Utf8, true),
-        ]);
+        let schema =
+            Schema::new(vec![Field::new("ts_ns", DataType::Int64, false), Field::new("path", DataType::Utf8, true)]);
         let paths = (first..first + rows).map(|row| (row % 3 != 0).then(|| format!("/tmp/é/{row}")));
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new((first..first + rows).collect::<Int64Array>()),
-            Arc::new(paths.collect::<StringArray>()),
-        ];
+        let columns: Vec<ArrayRef> =
+            vec![Arc::new((first..first + rows).collect::<Int64Array>()), Arc::new(paths.collect::<StringArray>())];
         RecordBatch::try_new(Arc::new(schema), columns).unwrap()
     }
 

@@ -58,10 +58,6 @@ impl Reader {
         take(&self.layout)
     }
 
-    pub(crate) fn layout(&self) -> &Layout {
-        &self.layout
-    }
-
     /// Finds events.
     ///
     /// # Errors
@@ -102,7 +98,9 @@ impl Reader {
         let latest = sessions.len().saturating_sub(1);
         for (at, info) in sessions.iter_mut().enumerate() {
             // The state of a session that has not ended, or that ended without a word and has had no successor.
-            if at == latest && let Some(state) = through::read(&self.layout.through(info.session)).map_err(os)? {
+            if at == latest
+                && let Some(state) = through::read(&self.layout.through(info.session)).map_err(os)?
+            {
                 info.through_ns = info.through_ns.max(state.through_ns);
             }
         }
@@ -217,7 +215,9 @@ impl Reader {
         for source in self.snapshot()?.sources {
             let name = source.name();
             let is_whole = match source {
-                Source::Log { stem: _, file, on_disk, .. } => log::read_file(&file, on_disk).map_err(os)?.damaged.is_empty(),
+                Source::Log { stem: _, file, on_disk, .. } => {
+                    log::read_file(&file, on_disk).map_err(os)?.damaged.is_empty()
+                }
                 Source::Segment { file, known: Some(known) } => match File::open(self.layout.root().join(&file)) {
                     Ok(mut file) => checksum_of_file(&mut file).map_err(os)? == (known.sum, known.bytes),
                     Err(error) if error.kind() == io::ErrorKind::NotFound => false,

@@ -201,7 +201,8 @@ fn read_segment(
         check_tail(&mut file, known).map_err(os)?.then_some(()).ok_or_else(|| damaged(name, "the checksum differs"))?;
     }
     // A panic of the decoder would be one more way in which a file without a line in the journal is damaged.
-    let read = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| read_rows(name, &file, known, filter, columns)));
+    let read =
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| read_rows(name, &file, known, filter, columns)));
     match read {
         Ok(Err(error @ (Error::Os { .. } | Error::Damaged(_)))) => Err(error),
         Ok(Err(error)) => Err(damaged(name, &error.to_string())),
@@ -236,7 +237,8 @@ fn read_rows(
         let schema = metadata.parquet_schema();
         let names = columns.iter().map(String::as_str).filter(|name| *name != HOST);
         let mask = ProjectionMask::columns(schema, names);
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file.try_clone().map_err(os)?, metadata.clone());
+        let builder =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(file.try_clone().map_err(os)?, metadata.clone());
         Ok(builder.with_projection(mask).with_batch_size(DECODED_ROWS))
     };
     let mut selection = if wanted.is_empty() { None } else { Some(select(&builder(&[])?, &wanted)?) };
@@ -296,9 +298,11 @@ fn select(builder: &ParquetRecordBatchReaderBuilder<File>, wanted: &[Wanted]) ->
                     _ => false,
                 };
                 if !is_absent {
-                    ranges.extend(pages(&metadata, group, *column, rows, wanted).into_iter().map(|page| {
-                        base + page.start..base + page.end
-                    }));
+                    ranges.extend(
+                        pages(&metadata, group, *column, rows, wanted)
+                            .into_iter()
+                            .map(|page| base + page.start..base + page.end),
+                    );
                 }
             }
         }
@@ -330,9 +334,8 @@ fn pages(
         return vec![0..rows];
     };
     let locations = offsets.page_locations();
-    let row = |at: usize| {
-        locations.get(at).map_or(rows, |page| usize::try_from(page.first_row_index).unwrap_or_default())
-    };
+    let row =
+        |at: usize| locations.get(at).map_or(rows, |page| usize::try_from(page.first_row_index).unwrap_or_default());
     let is_wanted = |at: &usize| match (ranges.min_value(*at), ranges.max_value(*at)) {
         // A page of nulls.
         (None, None) => false,

@@ -68,9 +68,7 @@ pub(crate) fn take(layout: &Layout) -> Result<Snapshot> {
     let known = catalogue.segments.values().cloned();
     sources.extend(known.map(|segment| Source::Segment { file: segment.file.clone(), known: Some(segment) }));
     sources.sort_by_key(|source| match source {
-        Source::Segment { file, known } => {
-            (known.as_ref().map_or(i64::MIN, |segment| segment.first_ns), stem_of(file))
-        }
+        Source::Segment { file, known } => (known.as_ref().map_or(i64::MIN, |segment| segment.first_ns), stem_of(file)),
         Source::Log { .. } => (i64::MAX, None),
     });
     let mut made = Vec::new();

@@ -171,9 +171,8 @@ pub fn who(reader: &Reader, question: &Question, limit: Option<usize>) -> Result
         hits.push(hit);
     }
     // Forwards: the file left the name, or a directory above took it along.
-    let leaves = |facts: &&Facts| {
-        facts.is_move() && facts.old.as_ref().is_some_and(|old| carried(path, old, b"").is_some())
-    };
+    let leaves =
+        |facts: &&Facts| facts.is_move() && facts.old.as_ref().is_some_and(|old| carried(path, old, b"").is_some());
     for facts in found.iter().rev().filter(leaves).take(DEPARTURES) {
         let (Some(old), Some(new)) = (&facts.old, &facts.new) else { continue };
         let ino = facts.ino.filter(|_| old == path);

@@ -4,9 +4,9 @@
 //! and reads once the queue has caught up with it. It asks nothing of the drain thread when the queue has caught up
 //! already, or holds as much as the reader wants.
 
-use std::os::fd::AsFd;
 #[cfg(feature = "history")]
 use std::mem;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -30,7 +30,12 @@ use crate::py::errors::check_memory;
 use crate::py::objects;
 
 /// The names of a list of bytes.
-fn text_list<'py>(py: Python<'py>, decoder: Decoder, texts: &ArrayRef, raw: Option<&ArrayRef>) -> PyResult<Bound<'py, PyTuple>> {
+fn text_list<'py>(
+    py: Python<'py>,
+    decoder: Decoder,
+    texts: &ArrayRef,
+    raw: Option<&ArrayRef>,
+) -> PyResult<Bound<'py, PyTuple>> {
     match raw {
         Some(raw) => decoder.texts(py, raw.as_binary::<i32>().iter().flatten()),
         None => decoder.texts(py, texts.as_string::<i32>().iter().flatten().map(str::as_bytes)),
@@ -64,7 +69,9 @@ fn value<'py>(
     }
     let raw = raw.filter(|raw| raw.is_valid(row));
     match key.value_type() {
-        ValueType::I32 => objects::signed(py, column.as_primitive::<Int32Type>().value(row).into())?.into_bound_py_any(py),
+        ValueType::I32 => {
+            objects::signed(py, column.as_primitive::<Int32Type>().value(row).into())?.into_bound_py_any(py)
+        }
         ValueType::U64 => {
             objects::unsigned(py, column.as_primitive::<Int64Type>().value(row).cast_unsigned())?.into_bound_py_any(py)
         }
@@ -93,7 +100,12 @@ fn to_dicts<'py>(py: Python<'py>, batch: &RecordBatch) -> PyResult<Bound<'py, Py
     let decoder = Decoder::new(py)?;
     let known = Key::ALL.iter().filter_map(|key| {
         let column = batch.column_by_name(key.as_str())?;
-        Some((*key, PyString::intern(py, key.as_str()), column, batch.column_by_name(&format!("{}_bytes", key.as_str()))))
+        Some((
+            *key,
+            PyString::intern(py, key.as_str()),
+            column,
+            batch.column_by_name(&format!("{}_bytes", key.as_str())),
+        ))
     });
     let known: Vec<_> = known.collect();
     let session = batch.column_by_name(SESSION).map(AsArray::as_primitive::<Int64Type>);

@@ -34,7 +34,9 @@ fn json_arg(value: OptArg<'_, '_>) -> PyResult<String> {
     let Some(value) = value else { return Ok("{}".into()) };
     let wrong = || PyTypeError::new_err("session must be JSON, as a str or bytes");
     match value.cast::<PyBytes>() {
-        Ok(bytes) => String::from_utf8(bytes.as_bytes().to_vec()).map_err(|_| PyValueError::new_err("session is not UTF-8")),
+        Ok(bytes) => {
+            String::from_utf8(bytes.as_bytes().to_vec()).map_err(|_| PyValueError::new_err("session is not UTF-8"))
+        }
         Err(_) => value.extract().map_err(|_| wrong()),
     }
 }
