@@ -84,8 +84,7 @@ pub(crate) struct Catalogue {
 
 impl Catalogue {
     pub(crate) fn new(contents: &Contents) -> Self {
-        let mut made =
-            Self { lines: contents.lines.len() as u64, damaged_lines: contents.damaged, ..Self::default() };
+        let mut made = Self { lines: contents.lines.len() as u64, damaged_lines: contents.damaged, ..Self::default() };
         for line in &contents.lines {
             // A line of a later version that lacks something tells nothing.
             let _ = made.add(line);

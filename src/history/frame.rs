@@ -97,8 +97,8 @@ pub(crate) fn schema_message(schema: &Schema) -> Result<Vec<u8>> {
 
 /// Makes the message of a batch, with `pairs` as its metadata.
 pub(crate) fn batch_message(batch: &RecordBatch, pairs: &[(&str, String)]) -> Result<Vec<u8>> {
-    let options =
-        IpcWriteOptions::try_new(8, false, MetadataVersion::V5)?.try_with_compression(Some(CompressionType::LZ4_FRAME))?;
+    let options = IpcWriteOptions::try_new(8, false, MetadataVersion::V5)?
+        .try_with_compression(Some(CompressionType::LZ4_FRAME))?;
     let mut dictionaries = DictionaryTracker::new(true);
     let (_, encoded) =
         IpcDataGenerator::default().encode(batch, &mut dictionaries, &options, &mut Default::default())?;

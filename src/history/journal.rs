@@ -189,11 +189,6 @@ impl Journal {
         self.pending.clear();
         Ok(())
     }
-
-    /// Whether the file has no name any more.
-    pub(crate) fn is_removed(&self) -> bool {
-        is_removed(&self.file)
-    }
 }
 
 /// Whether an open file has no name any more.
@@ -229,7 +224,10 @@ mod tests {
             assert_eq!(read.lines.last().and_then(|line| line.int("session")), Some(8));
         }
         let line = &contents(&bytes).lines[0];
-        assert_eq!((line.int("from_ns"), line.text("reason"), line.get("to_ns")), (Some(1), Some("a\"\n"), Some(&Json::Null)));
+        assert_eq!(
+            (line.int("from_ns"), line.text("reason"), line.get("to_ns")),
+            (Some(1), Some("a\"\n"), Some(&Json::Null))
+        );
     }
 
     #[test]

@@ -207,7 +207,8 @@ mod tests {
 
     #[test]
     fn values() {
-        let value = parse(" {\"a\": [1, -2.5, true, null, {}], \"b\\u00e9\\ud83d\\ude00\\udc80\": \"\\n\\\"\"} ").unwrap();
+        let value =
+            parse(" {\"a\": [1, -2.5, true, null, {}], \"b\\u00e9\\ud83d\\ude00\\udc80\": \"\\n\\\"\"} ").unwrap();
         assert_eq!(
             value.get("a"),
             Some(&Json::List(vec![
@@ -224,7 +225,9 @@ mod tests {
 
     #[test]
     fn what_is_no_json_is_none() {
-        for text in ["", "{", "{\"a\"}", "[1,]", "{\"a\":1,}", "\"\n\"", "\"\\x\"", "\"\\u12\"", "1 2", "tru", "-", "+1"] {
+        for text in
+            ["", "{", "{\"a\"}", "[1,]", "{\"a\":1,}", "\"\n\"", "\"\\x\"", "\"\\u12\"", "1 2", "tru", "-", "+1"]
+        {
             assert_eq!(parse(text), None, "{text}");
         }
         assert_eq!(parse(&"[".repeat(100_000)), None);

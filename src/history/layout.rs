@@ -313,7 +313,10 @@ mod tests {
     #[test]
     fn dates() {
         let day = |days: i64| date(days * DAY_NS);
-        assert_eq!([day(0), day(-1), day(11_016), day(20_000)], ["1970-01-01", "1969-12-31", "2000-02-29", "2024-10-04"]);
+        assert_eq!(
+            [day(0), day(-1), day(11_016), day(20_000)],
+            ["1970-01-01", "1969-12-31", "2000-02-29", "2024-10-04"]
+        );
         assert_eq!((date(DAY_NS - 1), date(i64::MAX)), ("1970-01-01".into(), "2262-04-11".into()));
     }
 

@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -26,6 +26,9 @@ use crate::history::schema::VERSION;
 pub(crate) const FIRST_BATCH: &str = "rawtp.first_batch";
 const BATCH: &str = "batch";
 const THROUGH_NS: &str = "through_ns";
+
+/// More than the first message of a log takes.
+const BEGINNING_BYTES: usize = 1 << 20;
 
 /// A batch that is not acknowledged yet.
 #[derive(Debug)]
@@ -256,12 +259,27 @@ pub(crate) struct Contents {
 
 /// Reads a log. `on_disk` is the number of bytes that are known to have been acknowledged.
 pub(crate) fn read(path: &Path, on_disk: u64) -> io::Result<Contents> {
+    read_file(&File::open(path)?, on_disk)
+}
+
+/// Reads an open log from its beginning.
+pub(crate) fn read_file(mut file: &File, on_disk: u64) -> io::Result<Contents> {
     let mut bytes = Vec::new();
-    File::open(path)?.read_to_end(&mut bytes)?;
+    file.seek(SeekFrom::Start(0))?;
+    file.read_to_end(&mut bytes)?;
     Ok(contents(bytes, on_disk))
 }
 
-fn contents(bytes: Vec<u8>, on_disk: u64) -> Contents {
+/// The number of the first batch of a log. `None` when its beginning is not whole.
+pub(crate) fn first_batch(file: &File) -> io::Result<Option<u64>> {
+    let mut beginning = vec![0; BEGINNING_BYTES];
+    let read = file.read_at(&mut beginning, 0)?;
+    let schema = message_at(&beginning[..read], 0).and_then(|message| message.schema());
+    Ok(schema.and_then(|schema| schema.metadata().get(FIRST_BATCH)?.parse().ok()))
+}
+
+/// Finds the batches in a log's bytes.
+pub(crate) fn contents(bytes: Vec<u8>, on_disk: u64) -> Contents {
     let bytes = Buffer::from_vec(bytes);
     let mut found = Contents {
         bytes: bytes.clone(),
@@ -355,15 +373,11 @@ mod tests {
     use crate::history::layout::testing::Scratch;
 
     fn batch(first: i64, rows: i64) -> RecordBatch {
-        let schema = Schema::new(vec![
-            Field::new("ts_ns", DataType::Int64, false),
-            Field::new("path", DataType::Utf8, true),
-        ]);
+        let schema =
+            Schema::new(vec![Field::new("ts_ns", DataType::Int64, false), Field::new("path", DataType::Utf8, true)]);
         let paths = (first..first + rows).map(|row| (row % 3 != 0).then(|| format!("/tmp/é/{row}")));
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new((first..first + rows).collect::<Int64Array>()),
-            Arc::new(paths.collect::<StringArray>()),
-        ];
+        let columns: Vec<ArrayRef> =
+            vec![Arc::new((first..first + rows).collect::<Int64Array>()), Arc::new(paths.collect::<StringArray>())];
         RecordBatch::try_new(Arc::new(schema), columns).unwrap()
     }
 

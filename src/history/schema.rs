@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampMicrosecondType, TimestampNanosecondType, UInt32Type, UInt64Type};
 use arrow_array::{
-    Array, ArrayRef, Int32Array, Int64Array, ListArray, PrimitiveArray, RecordBatch, StringArray, StructArray,
+    Array, ArrayRef, Int64Array, ListArray, PrimitiveArray, RecordBatch, StringArray, StructArray,
     new_null_array,
 };
 use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
@@ -47,7 +47,11 @@ fn columns(key: Key) -> Vec<Field> {
     let bytes = |kind| Field::new(format!("{name}_bytes"), kind, true);
     match key.value_type() {
         ValueType::Time => vec![
-            Field::new(name.trim_end_matches("_ns"), DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), false),
+            Field::new(
+                name.trim_end_matches("_ns"),
+                DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+                false,
+            ),
             Field::new(name, DataType::Int64, false),
         ],
         ValueType::I32 => vec![one(DataType::Int32)],
@@ -130,9 +134,7 @@ impl Converter {
             ValueType::U32 => arrays.push(Arc::new(widened(column))),
             // Device and inode numbers of some file systems use the highest bit.
             ValueType::U64 => {
-                arrays.push(Arc::new(
-                    column.as_primitive::<UInt64Type>().unary::<_, Int64Type>(u64::cast_signed),
-                ));
+                arrays.push(Arc::new(column.as_primitive::<UInt64Type>().unary::<_, Int64Type>(u64::cast_signed)));
             }
             ValueType::Keyword | ValueType::DictBytes => {
                 arrays.push(Arc::new(plain(column)?));
@@ -203,7 +205,8 @@ pub(crate) fn conform(batch: &RecordBatch, wanted: &SchemaRef, host: &str) -> Re
 pub(crate) fn projection(columns: Option<&[String]>) -> Result<SchemaRef> {
     let host = Field::new(HOST, DataType::Utf8, false);
     let all = full().fields().iter().map(|field| field.as_ref().clone());
-    let known: Vec<_> = all.take(1).chain([host]).chain(full().fields().iter().skip(1).map(|it| it.as_ref().clone())).collect();
+    let known: Vec<_> =
+        all.take(1).chain([host]).chain(full().fields().iter().skip(1).map(|it| it.as_ref().clone())).collect();
     let Some(columns) = columns else { return Ok(Arc::new(Schema::new(known))) };
     let mut chosen: Vec<Field> = Vec::new();
     for name in columns {
@@ -230,9 +233,4 @@ pub(crate) fn ints<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a Int64Ar
 /// The texts of a column.
 pub(crate) fn texts<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a StringArray> {
     batch.column_by_name(name)?.as_string_opt::<i32>()
-}
-
-/// The 32-bit numbers of a column.
-pub(crate) fn small_ints<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a Int32Array> {
-    batch.column_by_name(name)?.as_primitive_opt::<arrow_array::types::Int32Type>()
 }

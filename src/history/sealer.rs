@@ -199,10 +199,8 @@ impl Sealer {
             Some(_) => (quarantine(&shared.layout, &path)?, "the checksum differs"),
             None => (format!("{stem}.parquet"), "the file is gone"),
         };
-        let gap = Line::new("gap")
-            .int("from_ns", segment.first_ns)
-            .int("to_ns", segment.last_ns)
-            .text("reason", "damaged");
+        let gap =
+            Line::new("gap").int("from_ns", segment.first_ns).int("to_ns", segment.last_ns).text("reason", "damaged");
         shared.append(vec![quarantined(&segment.file, &name, reason), gap])?;
         shared.remove_segment(&segment.file);
         shared.note_error(&format!("{} is damaged: {reason}", segment.file));

@@ -24,6 +24,7 @@ use parquet::schema::types::ColumnPath;
 use twox_hash::XxHash64;
 
 use crate::error::{Error, Result};
+use crate::history::filter::NAMES;
 use crate::history::json::{Json, quote};
 use crate::history::layout::{
     DAY_NS, Layout, Stem, checksum, checksum_of_file, create_file, date, make_directory, remove, sync_directory,
@@ -161,7 +162,7 @@ fn properties(schema: &SchemaRef, rows: usize, metadata: Vec<KeyValue>) -> Write
         .set_bloom_filter_position(BloomFilterPosition::End)
         .set_sorting_columns(Some(sorting.collect()))
         .set_key_value_metadata(Some(metadata));
-    for name in ["real_path", "ts_ns"] {
+    for name in NAMES.into_iter().chain(["ts_ns"]) {
         properties = properties.set_column_statistics_enabled(column(name), EnabledStatistics::Page);
     }
     for name in BLOOM {

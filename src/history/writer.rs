@@ -438,7 +438,9 @@ impl Writer {
         let is_closed = self.session.queue().is_closed();
         let settled = if is_closed { remainder } else { remainder.min(losses.remainder) };
         if settled > 0 {
-            lines.push(line("ring", settled, session.max(from_ns.min(now_ns)), now_ns).int("cpu", None).text("via", None));
+            lines.push(
+                line("ring", settled, session.max(from_ns.min(now_ns)), now_ns).int("cpu", None).text("via", None),
+            );
             losses.told_ring += settled;
             losses.placeless += settled;
             told += settled;

@@ -85,8 +85,8 @@ impl Session {
     ///
     /// [`crate::error::Error::Os`] when descriptors, memory or threads run out.
     pub fn start(loaded: Loaded, config: &Config, broker: Option<OwnedFd>) -> Result<(Self, Reader)> {
-        let started_ns = clock_gettime(ClockId::CLOCK_REALTIME)
-            .map_or(i64::MAX, |now| now.tv_sec() * 1_000_000_000 + now.tv_nsec());
+        let started_ns =
+            clock_gettime(ClockId::CLOCK_REALTIME).map_or(i64::MAX, |now| now.tv_sec() * 1_000_000_000 + now.tv_nsec());
         let queue = Arc::new(Queue::new(config.queue_bytes)?);
         let counters = Arc::new(KernelCounters::new(&loaded.counters, &loaded.live, loaded.slots)?);
         let ring = Ring::new(loaded.ring, loaded.ring_bytes)?;
