@@ -671,6 +671,8 @@ class HistoryBatch:
     def to_dicts(self) -> list[dict[str, Any]]:
         """The events as dicts, with the keys and values of :class:`rawtp.Event` as far as the batch has their columns,
         and ``session`` and ``host``. A key that was not recorded is ``None``."""
+    def _dicts(self, first: int, count: int) -> list[dict[str, Any]]:
+        """So many of them, from that one on."""
     def __arrow_c_schema__(self) -> object:
         """A capsule ``arrow_schema``."""
     def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]:

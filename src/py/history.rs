@@ -143,6 +143,12 @@ impl HistoryBatch {
         to_dicts(py, &self.0)
     }
 
+    #[doc = py_doc!("HistoryBatch._dicts")]
+    fn _dicts<'py>(&self, py: Python<'py>, first: usize, count: usize) -> PyResult<Bound<'py, PyList>> {
+        let first = first.min(self.0.num_rows());
+        to_dicts(py, &self.0.slice(first, count.min(self.0.num_rows() - first)))
+    }
+
     #[doc = py_doc!("HistoryBatch.__arrow_c_schema__")]
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
         schema_capsule(py, self.0.schema_ref())

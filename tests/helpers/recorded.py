@@ -107,5 +107,8 @@ class PretendBatch:
     def __init__(self, events: list[dict[str, Any]]) -> None:
         self._events = events
 
-    def to_dicts(self) -> list[dict[str, Any]]:
-        return self._events
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def _dicts(self, first: int, count: int) -> list[dict[str, Any]]:
+        return self._events[first : first + count]

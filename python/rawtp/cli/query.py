@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 PATHS = ("real_path", "new_real_path", "path", "new_path")
 """The keys that a glob is compared with."""
 
+_AT_ONCE = 2048
+
 
 def add_filters(parser: argparse.ArgumentParser) -> None:
     """Add the filters, as a group."""
@@ -99,14 +101,16 @@ class Query:
                 self.damaged += 1
                 message(reason(error))
                 continue
-            found = batch.to_dicts()
-            if self.glob is not None:
-                found = [event for event in found if self.matches(event)][:left]
-                left = None if left is None else left - len(found)
-            if found:
-                yield found
-            if left == 0:
-                return
+            # A batch has up to 65,536 events. As dicts of all keys these would take some hundred MB.
+            for first in range(0, len(batch), _AT_ONCE):
+                found = batch._dicts(first, _AT_ONCE)
+                if self.glob is not None:
+                    found = [event for event in found if self.matches(event)][:left]
+                    left = None if left is None else left - len(found)
+                if found:
+                    yield found
+                if left == 0:
+                    return
 
     def matches(self, event: dict[str, Any]) -> bool:
         """Whether the glob matches one of the event's paths."""
