@@ -235,11 +235,11 @@ fn write_file(
     let schema = batches.first().ok_or_else(|| Error::Columns("a sealed file of nothing".into()))?.schema();
     let metadata = metadata.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone())).collect();
     let file = create_file(path).map_err(Error::os(context))?;
-    let summed = Summed { file, hasher: XxHash64::with_seed(0), bytes: 0 };
+    let mut summed = Summed { file, hasher: XxHash64::with_seed(0), bytes: 0 };
     let options = ArrowWriterOptions::new()
         .with_properties(properties(&schema, places.len(), metadata))
         .with_skip_arrow_metadata(true);
-    let mut writer = ArrowWriter::try_new_with_options(summed, schema, options)?;
+    let mut writer = ArrowWriter::try_new_with_options(&mut summed, schema, options)?;
     let all: Vec<_> = batches.iter().collect();
     let (mut first_ns, mut last_ns) = (i64::MAX, i64::MIN);
     for places in places.chunks(CHUNK_ROWS) {
@@ -249,8 +249,8 @@ fn write_file(
         }
         writer.write(&rows)?;
     }
-    let tail = tail_of(&writer.finish()?);
-    let Summed { mut file, hasher, bytes } = writer.into_inner()?;
+    let tail = tail_of(&writer.close()?);
+    let Summed { mut file, hasher, bytes } = summed;
     let mut end = Vec::new();
     file.seek(SeekFrom::Start(tail)).and_then(|_| file.read_to_end(&mut end)).map_err(Error::os(context))?;
     let segment = Segment {

@@ -162,12 +162,15 @@ class Service:
         self._notifier.send(STATUS=", ".join(parts))
 
     def _seal(self) -> None:
+        before = self._recorder.status()["errors"]
         try:
             self._recorder.seal(_SEAL_S)
         except (OSError, RawtpError) as error:  # TimeoutError is an OSError
             self._say(f"SIGHUP: the log was not sealed: {reason(error)}")
-        else:
-            self._say("SIGHUP: the log is sealed")
+            return
+        status = self._recorder.status()
+        failed = status["errors"] > before
+        self._say(f"SIGHUP: the log was not sealed: {status['last_error']}" if failed else "SIGHUP: the log is sealed")
 
     def _write(self, status: Mapping[str, Any]) -> None:
         last_s = self._heartbeat.last_s
