@@ -144,11 +144,10 @@ def run(arguments: Sequence[str]) -> int:
 def _record(
     parser: argparse.ArgumentParser, args: argparse.Namespace, filters: dict[str, Any], arguments: Sequence[str]
 ) -> int:
-    from rawtp import _session
-    from rawtp._record import heartbeat, notify, service
+    from rawtp._record import heartbeat, signals
 
-    signals = service.Signals()
-    signals.take()
+    handlers = signals.Signals()
+    handlers.take()
     heartbeat.name_thread()
     # As the recorder's own calls name it, and as the kernel finds it.
     place = os.path.realpath(args.directory)
@@ -168,6 +167,10 @@ def _record(
         raise refusal(error, arguments) from None
     except ValueError as error:
         parser.error(reason(error))
+    # From here on nothing is missed. What the tracer needs not is imported now.
+    from rawtp import _session
+    from rawtp._record import notify, service
+
     with tracer:
         described = _session.described({**asked, **filters}, tracer.coverage)
         described |= {"sync_s": args.sync, "redact": [args.redact] if args.redact else [], "heartbeat": why_not is None}
@@ -194,7 +197,7 @@ def _record(
         beat = heartbeat.Heartbeat(call, why_not, _BEAT_S, patience_s=max(5.0, 2 * args.sync + 3))
         session = {key: described[key] for key in ("version", "host", "kernel", "start_ns", "syscalls", "filters")}
         running = service.Service(
-            recorder, beat, notify.Notifier(os.environ), signals, session, message, args.directory
+            recorder, beat, notify.Notifier(os.environ), handlers, session, message, args.directory
         )
         try:
             is_as_asked = running.run()
