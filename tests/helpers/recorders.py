@@ -39,7 +39,7 @@ class Recording:
 
 @contextmanager
 def recording(directory: Path, *options: object, **changes: str) -> Iterator[Recording]:
-    """A recorder of this process's and its children's calls, from its first moment on. Killed at the end."""
+    """A recorder of this process's and its children's calls, from its first moment on. Ended at the end."""
     messages = directory.with_name(f"{directory.name}.messages")
     command = [*CLI, "record", "--directory", str(directory), "--sync", "50ms", *map(str, options)]
     with (
@@ -61,7 +61,11 @@ def recording(directory: Path, *options: object, **changes: str) -> Iterator[Rec
             )
             yield found
         finally:
-            process.kill()
+            process.terminate()
+            try:
+                process.wait(HANG_S)
+            finally:
+                process.kill()
 
 
 def asked(*arguments: object, **changes: str) -> tuple[int, str, str]:

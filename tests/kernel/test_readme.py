@@ -252,7 +252,7 @@ def said_by(line: str) -> str:
     if re.search(r"rawtp (record|who)\b", line):
         return "^$"
     if "rawtp history" in line:
-        return r"^(rawtp: \d+ events?\n)?$"
+        return r"^(rawtp: \d+ events?\n(not watched:\n(  .*\n)+)?)?$"
     if " broker " in line:
         return "rawtp: broker: stopped\n"
     # The rest gives figures, on standard output; -q nothing, where nothing was deleted.
