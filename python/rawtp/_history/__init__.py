@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from rawtp._core import HistoryReader
@@ -10,7 +11,7 @@ from rawtp._history import paths
 from rawtp._history.moment import window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from typing import Any, Literal, TypeVar
 
     from rawtp._core import HistoryScan
@@ -168,12 +169,12 @@ class History:
             until_ns=until_ns,
             path=None if path is None else paths.names(path)[0],
             under=None if under is None else paths.names(under)[0],
-            pid=_several(pid, int),
-            uid=_several(uid, int),
-            comm=_several(comm, str),
-            container=_several(container, str),
-            syscall=_several(syscall, str),
-            action=_several(action, str),
+            pid=_several("pid", pid, int),
+            uid=_several("uid", uid, int),
+            comm=_several("comm", comm, str),
+            container=_several("container", container, str),
+            syscall=_several("syscall", syscall, str),
+            action=_several("action", action, str),
             outcome=outcome,
             limit=limit,
             newest_first=newest_first,
@@ -245,8 +246,13 @@ def merge(answers: Iterable[list[dict[str, Any]]]) -> list[dict[str, Any]]:
     return sorted(found.values(), key=lambda event: event["ts_ns"], reverse=True)
 
 
-def _several(value: T | Iterable[T] | None, one: type) -> list[T] | None:
+def _several(name: str, value: T | Iterable[T] | None, one: type) -> list[T] | None:
     """The value, or the values, as a list."""
     if value is None:
         return None
-    return [value] if isinstance(value, one) else list(value)  # type: ignore[arg-type, list-item]
+    if isinstance(value, one):
+        return [value]  # type: ignore[list-item]
+    if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
+        return list(value)
+    kind = type(value).__name__
+    raise TypeError(f"{name} must be {'a str' if one is str else 'an int'}, or several, not {kind}")
