@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
-use arrow_ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteOptions};
+use arrow_ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions};
 use arrow_ipc::{
     BodyCompressionBuilder, CompressionType, KeyValue, KeyValueBuilder, MessageBuilder, MessageHeader, MetadataVersion,
     RecordBatchBuilder, convert, reader, root_as_message,
@@ -101,7 +101,7 @@ pub(crate) fn batch_message(batch: &RecordBatch, pairs: &[(&str, String)]) -> Re
         .try_with_compression(Some(CompressionType::LZ4_FRAME))?;
     let mut dictionaries = DictionaryTracker::new(true);
     let (_, encoded) =
-        IpcDataGenerator::default().encode(batch, &mut dictionaries, &options, &mut Default::default())?;
+        IpcDataGenerator::default().encode(batch, &mut dictionaries, &options, &mut IpcWriteContext::default())?;
     let wrong = || Error::Columns("arrow-ipc made no batch".into());
     let made = root_as_message(&encoded.ipc_message).map_err(|_| wrong())?;
     let content = made.header_as_record_batch().ok_or_else(wrong)?;

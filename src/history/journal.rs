@@ -158,7 +158,9 @@ impl Journal {
     /// Then the lines are not kept, but they may be in the file all the same.
     pub(crate) fn append(&mut self, lines: Vec<Line>) -> io::Result<()> {
         let count = lines.len();
-        lines.into_iter().for_each(|line| self.note(line));
+        for line in lines {
+            self.note(line);
+        }
         self.flush().inspect_err(|_| self.pending.truncate(self.pending.len().saturating_sub(count)))
     }
 

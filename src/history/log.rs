@@ -434,7 +434,7 @@ mod tests {
         let (bytes, ends) = sample();
         for cut in 0..bytes.len() {
             let contents = contents(bytes[..cut].to_vec(), 0);
-            let whole = ends.iter().filter(|end| **end <= cut).count() as i64;
+            let whole = ends.iter().filter(|end| **end <= cut).count().cast_signed() as i64;
             assert_eq!(rows(&contents), (0..20 * whole).collect::<Vec<_>>(), "{cut}");
             assert!(contents.damaged.is_empty(), "{cut}");
         }

@@ -21,7 +21,7 @@ use crate::history::recovery::{Recovered, recover};
 use crate::history::retention::Bounds;
 use crate::history::schema::{Converter, REQUIRED, VERSION};
 use crate::history::sealer::Sealer;
-use crate::history::shared::{Shared, Status, now_ns};
+use crate::history::shared::{Failure, Shared, Status, now_ns};
 use crate::history::through::Through;
 use crate::history::writer::{Limits, Writer};
 use crate::read::Reader;
@@ -140,7 +140,7 @@ pub fn prepare(directory: &Path, session: &Session, fields: Fields, options: Opt
         .text("info", options.info.as_str());
     let gaps = u64::from(recovery.found.gap.is_some());
     // The sealer counts the logs.
-    let is_segment = |name: &&String| name.ends_with(".parquet");
+    let is_segment = |name: &&String| name.strip_suffix(".parquet").is_some();
     let quarantined = recovery.found.quarantined.iter().filter(is_segment).count() as u64;
     let lines = recovery.lines.into_iter().chain([line]).collect();
     journal.append(lines).map_err(os("cannot write the journal"))?;
@@ -309,10 +309,16 @@ impl Recorder {
         Some(failure.map_or(Ok(()), |failure| Err(not_written(failure))))
     }
 
-    /// Waits until the recorder has stopped. `None` at the timeout; else why the writer gave up, if it did, once.
+    /// Waits until the recorder has stopped. Returns false at the timeout.
     #[must_use]
-    pub fn wait_stopped(&self, timeout: Duration) -> Option<Option<String>> {
+    pub fn wait_stopped(&self, timeout: Duration) -> bool {
         self.shared.wait_stopped(timeout)
+    }
+
+    /// Takes the reason why the writer gave up, if it did.
+    #[must_use]
+    pub fn take_defect(&self) -> Option<String> {
+        self.shared.take_defect()
     }
 
     /// Closes the session, records what is left and ends the threads.
@@ -321,7 +327,7 @@ impl Recorder {
     ///
     /// [`Error::Os`] when events could not be written.
     pub fn close(&self) -> Result<()> {
-        self.shared.close();
+        // The end of the queue wakes the writer.
         self.session.close();
         let thread = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
@@ -329,7 +335,7 @@ impl Recorder {
             let _ = thread.join();
         } else {
             // Another thread closes it.
-            while self.shared.wait_stopped(Duration::from_secs(1)).is_none() {}
+            while !self.shared.wait_stopped(Duration::from_secs(1)) {}
             return Ok(());
         }
         let status = self.shared.status();
@@ -341,7 +347,7 @@ impl Recorder {
     }
 }
 
-fn not_written((errno, text): (Option<i32>, String)) -> Error {
+fn not_written((errno, text): Failure) -> Error {
     let source = errno.map_or_else(|| io::Error::other(text), io::Error::from_raw_os_error);
     Error::os("cannot write the log")(source)
 }

@@ -70,7 +70,7 @@ pub(crate) fn recover(layout: &Layout, start_ns: i64) -> Result<Recovery> {
     let mut made = Recovery { catalogue: Catalogue::new(&contents), ..Recovery::default() };
     made.found.first = contents.lines.is_empty();
     made.found.journal_damaged_lines = contents.damaged;
-    for name in names(&layout.wal()).map_err(os())?.iter().filter(|name| name.ends_with(".tmp")) {
+    for name in names(&layout.wal()).map_err(os())?.iter().filter(|name| name.strip_suffix(".tmp").is_some()) {
         remove(&layout.wal().join(name)).map_err(os())?;
     }
     let through = made.logs(layout)?;

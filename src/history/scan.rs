@@ -331,7 +331,7 @@ fn pages(
     let (Some(ColumnIndexMetaData::BYTE_ARRAY(ranges)), Some(offsets)) =
         (index.column_index(column), index.offset_index(column))
     else {
-        return vec![0..rows];
+        return std::iter::once(0..rows).collect();
     };
     let locations = offsets.page_locations();
     let row =

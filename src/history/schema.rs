@@ -8,8 +8,7 @@ use std::sync::{Arc, OnceLock};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampMicrosecondType, TimestampNanosecondType, UInt32Type, UInt64Type};
 use arrow_array::{
-    Array, ArrayRef, Int64Array, ListArray, PrimitiveArray, RecordBatch, StringArray, StructArray,
-    new_null_array,
+    Array, ArrayRef, Int64Array, ListArray, PrimitiveArray, RecordBatch, StringArray, StructArray, new_null_array,
 };
 use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 

@@ -145,6 +145,9 @@ impl Sealer {
 
     /// Removes the sealed files that are beyond the bounds, the oldest first.
     fn expire(&mut self) {
+        if self.bounds.max_bytes.is_none() && self.bounds.max_age_ns.is_none() {
+            return;
+        }
         let segments = self.shared.segments();
         for (segment, reason) in too_many(&segments, &self.bounds, now_ns()) {
             if let Err(error) = self.expire_one(segment, reason) {

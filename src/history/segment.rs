@@ -10,7 +10,7 @@ use std::hash::Hasher;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use arrow_array::{Array, RecordBatch};
+use arrow_array::{Array, PrimitiveArray, RecordBatch};
 use arrow_schema::SchemaRef;
 use arrow_select::interleave::interleave_record_batch;
 use parquet::arrow::ArrowWriter;
@@ -18,7 +18,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{KeyValue, ParquetMetaData, SortingColumn};
+use parquet::file::metadata::{ColumnChunkMetaData, KeyValue, ParquetMetaData, RowGroupMetaData, SortingColumn};
 use parquet::file::properties::{BloomFilterPosition, EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use twox_hash::XxHash64;
@@ -145,7 +145,7 @@ fn properties(schema: &SchemaRef, rows: usize, metadata: Vec<KeyValue>) -> Write
     let sorting = ["real_path", "ts_ns"].map(|name| schema.index_of(name).ok());
     let sorting = sorting.into_iter().flatten().map(|at| SortingColumn {
         // Columns before these have no members.
-        column_idx: at as i32,
+        column_idx: i32::try_from(at).unwrap_or_default(),
         descending: false,
         nulls_first: true,
     });
@@ -176,8 +176,8 @@ fn properties(schema: &SchemaRef, rows: usize, metadata: Vec<KeyValue>) -> Write
 
 /// The offset behind the last page: where the tail begins.
 fn tail_of(metadata: &ParquetMetaData) -> u64 {
-    let chunks = metadata.row_groups().iter().flat_map(|group| group.columns());
-    chunks.map(|chunk| chunk.byte_range()).map(|(start, bytes)| start + bytes).max().unwrap_or_default()
+    let chunks = metadata.row_groups().iter().flat_map(RowGroupMetaData::columns);
+    chunks.map(ColumnChunkMetaData::byte_range).map(|(start, bytes)| start + bytes).max().unwrap_or_default()
 }
 
 /// Writes batches into files, and has those written to the disk. Files of the same names are replaced.
@@ -210,9 +210,12 @@ fn write(
         make_directory(directory).map_err(os(context))?;
     }
     let temporary = layout.wal().join(format!("{}.tmp", file.rsplit('/').next().unwrap_or(file)));
-    remove(&temporary).map_err(os(context))?;
+    if temporary.exists() {
+        // Of an attempt that failed.
+        remove(&temporary).map_err(os(context))?;
+    }
     let written = write_file(&temporary, batches, places, metadata).and_then(|(mut segment, made)| {
-        segment.file = file.to_owned();
+        file.clone_into(&mut segment.file);
         made.sync_all().and_then(|()| fs::rename(&temporary, &path)).map_err(os(context))?;
         for directory in path.ancestors().skip(1).take(3) {
             sync_directory(directory).map_err(os(context))?;
@@ -244,7 +247,7 @@ fn write_file(
     let (mut first_ns, mut last_ns) = (i64::MAX, i64::MIN);
     for places in places.chunks(CHUNK_ROWS) {
         let rows = interleave_record_batch(&all, places)?;
-        for ts_ns in ints(&rows, "ts_ns").into_iter().flat_map(|times| times.values()) {
+        for ts_ns in ints(&rows, "ts_ns").into_iter().flat_map(PrimitiveArray::values) {
             (first_ns, last_ns) = (first_ns.min(*ts_ns), last_ns.max(*ts_ns));
         }
         writer.write(&rows)?;
@@ -259,7 +262,7 @@ fn write_file(
         sum: hasher.finish(),
         tail,
         tail_sum: checksum(&end),
-        rows: places.len() as i64,
+        rows: places.len().cast_signed() as i64,
         first_ns,
         last_ns,
     };
@@ -272,13 +275,13 @@ pub(crate) fn adopt(layout: &Layout, file: &str) -> Result<Segment> {
     let context = "cannot read a sealed file";
     let mut opened = File::open(layout.root().join(file)).map_err(os(context))?;
     let (sum, bytes) = checksum_of_file(&mut opened).map_err(os(context))?;
-    let content = ParquetRecordBatchReaderBuilder::try_new(opened.try_clone().map_err(os(context))?)?;
-    let tail = tail_of(content.metadata());
+    let builder = ParquetRecordBatchReaderBuilder::try_new(opened.try_clone().map_err(os(context))?)?;
+    let tail = tail_of(builder.metadata());
     let (mut rows, mut first_ns, mut last_ns) = (0, i64::MAX, i64::MIN);
-    for batch in content.build()? {
+    for batch in builder.build()? {
         let batch = batch?;
-        rows += batch.num_rows() as i64;
-        for ts_ns in ints(&batch, "ts_ns").into_iter().flat_map(|times| times.values()) {
+        rows += batch.num_rows().cast_signed() as i64;
+        for ts_ns in ints(&batch, "ts_ns").into_iter().flat_map(PrimitiveArray::values) {
             (first_ns, last_ns) = (first_ns.min(*ts_ns), last_ns.max(*ts_ns));
         }
     }

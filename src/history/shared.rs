@@ -54,6 +54,9 @@ pub struct Status {
     pub failing: bool,
 }
 
+/// The errno and the text of a failure to write.
+pub(crate) type Failure = (Option<i32>, String);
+
 /// The state of requests. A ticket is done once the number of the same name has reached it.
 #[derive(Debug, Default)]
 struct Progress {
@@ -61,13 +64,12 @@ struct Progress {
     done: u64,
     /// Whether the log is to be finished with the next cycle.
     finishes: bool,
-    is_closing: bool,
     /// Logs that were handed to the sealer, and those that it is done with.
     jobs: u64,
     jobs_done: u64,
     stopped: bool,
     /// The errno and the text of the last cycle's failure.
-    failure: Option<(Option<i32>, String)>,
+    failure: Option<Failure>,
     /// Why the writer gave up.
     defect: Option<String>,
 }
@@ -188,7 +190,7 @@ impl Shared {
     }
 
     /// Notes that the requests up to a ticket are done, or have failed.
-    pub(crate) fn done(&self, ticket: u64, failure: Option<(Option<i32>, String)>) {
+    pub(crate) fn done(&self, ticket: u64, failure: Option<Failure>) {
         let mut progress = lock(&self.progress);
         progress.done = progress.done.max(ticket);
         progress.failure = failure;
@@ -204,15 +206,6 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    pub(crate) fn close(&self) {
-        lock(&self.progress).is_closing = true;
-        let _ = self.wake.write(1);
-    }
-
-    pub(crate) fn is_closing(&self) -> bool {
-        lock(&self.progress).is_closing
-    }
-
     pub(crate) fn stopped(&self, defect: Option<String>) {
         self.update(|status| status.running = false);
         let mut progress = lock(&self.progress);
@@ -223,12 +216,7 @@ impl Shared {
 
     /// Waits until a ticket is done, and with `seals` until the sealer has nothing to do. Returns `None` at the deadline,
     /// and else whether the recorder has stopped and the failure.
-    pub(crate) fn wait(
-        &self,
-        ticket: u64,
-        seals: bool,
-        timeout: Duration,
-    ) -> Option<(bool, Option<(Option<i32>, String)>)> {
+    pub(crate) fn wait(&self, ticket: u64, seals: bool, timeout: Duration) -> Option<(bool, Option<Failure>)> {
         let deadline = Instant::now() + timeout;
         let mut progress = lock(&self.progress);
         loop {
@@ -244,17 +232,15 @@ impl Shared {
         }
     }
 
-    /// Waits until the writer has stopped. `None` at the deadline, and else why it gave up, once.
-    pub(crate) fn wait_stopped(&self, timeout: Duration) -> Option<Option<String>> {
-        let deadline = Instant::now() + timeout;
-        let mut progress = lock(&self.progress);
-        while !progress.stopped {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return None;
-            }
-            progress = self.changed.wait_timeout(progress, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
-        Some(progress.defect.take())
+    /// Waits until the writer has stopped. Returns false at the deadline.
+    pub(crate) fn wait_stopped(&self, timeout: Duration) -> bool {
+        let progress = lock(&self.progress);
+        let waited = self.changed.wait_timeout_while(progress, timeout, |progress| !progress.stopped);
+        waited.unwrap_or_else(PoisonError::into_inner).0.stopped
+    }
+
+    /// Takes the reason why the writer gave up.
+    pub(crate) fn take_defect(&self) -> Option<String> {
+        lock(&self.progress).defect.take()
     }
 }

@@ -27,7 +27,7 @@ use crate::history::layout::remove;
 use crate::history::log::{Finished, Log};
 use crate::history::recorder::ready;
 use crate::history::schema::Converter;
-use crate::history::shared::{Shared, clock_ns, now_ns};
+use crate::history::shared::{Failure, Shared, clock_ns, now_ns};
 use crate::history::through::{State, Through};
 use crate::read::Reader;
 use crate::read::in_flight::InFlight;
@@ -143,6 +143,9 @@ pub(crate) struct Writer {
     limits: Limits,
     losses: Losses,
     own_pid: u32,
+    /// The beginning of the names of the recorder's own files. What it removes itself is not recorded: each sealed log
+    /// would be an event in the next.
+    root: Vec<u8>,
     clock_offset_ns: i64,
     last_ns: i64,
 }
@@ -161,7 +164,9 @@ impl Writer {
         limits: Limits,
     ) -> Self {
         let through_ns = shared.status().through_ns;
+        let root = [shared.layout.root().as_os_str().as_encoded_bytes(), b"/"].concat();
         Self {
+            root,
             raw_schema: raw_schema(values.fields()),
             shared,
             session,
@@ -224,19 +229,17 @@ impl Writer {
             let wake = self.shared.wake().as_fd();
             // While events wait, their descriptor is readable, and only the wake-up is worth waiting for.
             let [has_events, _] = ready([queue, &wake], Duration::ZERO);
-            if has_events {
-                ready([&wake, &wake], left.min(LOOK));
-            } else {
-                ready([queue, &wake], left);
-            }
-            if self.shared.is_closing() && queue.is_closed() {
+            let is_woken =
+                if has_events { ready([&wake, &wake], left.min(LOOK))[0] } else { ready([queue, &wake], left)[1] };
+            // The cycle makes the descriptor unreadable.
+            if is_woken {
                 return;
             }
         }
     }
 
     /// Reads everything that had happened, and has it acknowledged. Returns the failure to do so.
-    fn cycle(&mut self, sender: &Sender<Finished>) -> Option<(Option<i32>, String)> {
+    fn cycle(&mut self, sender: &Sender<Finished>) -> Option<Failure> {
         let mut failure = None;
         let until_ns = now_ns();
         let position = self.session.control().written();
@@ -265,7 +268,7 @@ impl Writer {
             if let Some(batch) = batch {
                 self.push(&batch, through_ns, &seen);
             }
-            if self.log.waiting().1 >= COMMIT_BYTES || is_last {
+            if is_last || failure.is_none() && self.log.waiting().1 >= COMMIT_BYTES {
                 failure = self.commit(sender);
             }
             if is_last {
@@ -301,18 +304,16 @@ impl Writer {
 
     /// Reads a batch. `None` when nothing is queued but heartbeats.
     fn read(&mut self, seen: &mut Seen) -> Result<Option<RecordBatch>> {
-        let Self { reader, values, losses, limits, own_pid, .. } = self;
+        let Self { reader, values, losses, limits, own_pid, root, .. } = self;
         let mut builder = BatchBuilder::new(values, reader.waiting().min(BATCH_ROWS))?;
         let mut in_flight = InFlight::new(self.session.reader_counters());
         while builder.rows() < BATCH_ROWS && !builder.is_full() {
             let read = reader.next(|event| {
-                let is_heartbeat = limits.heartbeat.as_ref().is_some_and(|path| {
-                    event.enter.record.pid == *own_pid && event.filename().is_some_and(|name| name.bytes == path)
-                });
-                if is_heartbeat {
+                let own = event.filename().filter(|_| event.enter.record.pid == *own_pid);
+                if own.is_some_and(|name| limits.heartbeat.as_deref() == Some(name.bytes)) {
                     seen.heartbeats += 1;
                     seen.last_heartbeat_ns = Some(event.ts_ns());
-                } else {
+                } else if own.is_none_or(|name| !name.bytes.starts_with(root)) {
                     builder.push(event, values)?;
                     seen.events += 1;
                     seen.last_ns = seen.last_ns.max(Some(event.ts_ns()));
@@ -367,7 +368,7 @@ impl Writer {
         self.shared.update(|status| status.dropped += rows);
     }
 
-    fn commit(&mut self, sender: &Sender<Finished>) -> Option<(Option<i32>, String)> {
+    fn commit(&mut self, sender: &Sender<Finished>) -> Option<Failure> {
         let (committed, given_up) = self.log.commit();
         if let Some(finished) = given_up {
             self.send(finished, sender);
@@ -465,7 +466,9 @@ impl Writer {
             told += count;
         }
         let mut journal = self.shared.journal();
-        lines.into_iter().for_each(|line| journal.note(line));
+        for line in lines {
+            journal.note(line);
+        }
         let flushed = journal.flush();
         drop(journal);
         if told > 0 {

@@ -211,11 +211,10 @@ impl Recorder {
     fn wait(&self, py: Python<'_>, timeout: OptArg<'_, '_>) -> PyResult<bool> {
         self.check_process()?;
         let end = deadline(timeout_arg("timeout", timeout)?);
-        match Self::until(py, end, |step| self.0.wait_stopped(step))? {
-            Some(Some(defect)) => Err(RawtpError::new_err(defect)),
-            Some(None) => Ok(true),
-            None => Ok(false),
+        if Self::until(py, end, |step| self.0.wait_stopped(step).then_some(()))?.is_none() {
+            return Ok(false);
         }
+        self.0.take_defect().map_or(Ok(true), |defect| Err(RawtpError::new_err(defect)))
     }
 
     #[doc = py_doc!("Recorder.close")]
