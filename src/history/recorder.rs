@@ -182,7 +182,8 @@ pub struct Recorder {
     session: Arc<Session>,
     recovered: Recovered,
     writer: Mutex<Option<JoinHandle<()>>>,
-    _lock: CloseOnForkFd,
+    /// `None` once it is closed.
+    lock: Mutex<Option<CloseOnForkFd>>,
 }
 
 impl Prepared {
@@ -223,7 +224,7 @@ impl Prepared {
         let sealer = spawn("rawtp-sealer", move || sealer.run(&finished))?;
         let writer = spawn("rawtp-writer", move || writer.run(sender, sealer));
         drop(blocked);
-        Ok(Recorder { shared, session, recovered, writer: Mutex::new(Some(writer?)), _lock: lock })
+        Ok(Recorder { shared, session, recovered, writer: Mutex::new(Some(writer?)), lock: Mutex::new(Some(lock)) })
     }
 
     /// What was found.
@@ -333,6 +334,7 @@ impl Recorder {
         if let Some(thread) = thread {
             // It catches its own panics and tells of them.
             let _ = thread.join();
+            *self.lock.lock().unwrap_or_else(PoisonError::into_inner) = None;
         } else {
             // Another thread closes it.
             while !self.shared.wait_stopped(Duration::from_secs(1)) {}
