@@ -78,7 +78,7 @@ def told(answer: Answer, clock: Clock, arrow: str = BY) -> str:
     for event in answer.events:
         lines += [*entry(event, clock, arrow), ""]
     if answer.has_more:
-        lines += ["there are earlier events: --limit", ""]
+        lines += ["there are earlier events; --limit shows more", ""]
     blind = blind_spots(answer.gaps, answer.losses, clock)
     seen = watched(answer.coverage, clock)
     if not answer.events:

@@ -69,7 +69,7 @@ def test_what_is_asked(pretend: type[PretendHistory], capsys: pytest.CaptureFixt
     assert pretend.asked[1] == ("gaps", (since, until), {})
     assert pretend.directory == "/x"
     out = capsys.readouterr().out
-    assert "there are earlier events: --limit" in out
+    assert "there are earlier events; --limit shows more" in out
     assert out.count("    by ") == 1
 
 
