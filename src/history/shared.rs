@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -86,6 +87,8 @@ pub(crate) struct Shared {
     progress: Mutex<Progress>,
     changed: Condvar,
     wake: EventFd,
+    /// The ids of the writer's and the sealer's thread.
+    own_threads: [AtomicU32; 2],
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -122,7 +125,23 @@ impl Shared {
             progress: Mutex::default(),
             changed: Condvar::new(),
             wake: EventFd::from_value_and_flags(0, flags).map_err(Error::os("cannot make an eventfd"))?,
+            own_threads: Default::default(),
         })
+    }
+
+    /// Notes the calling thread as one of the recorder's own.
+    pub(crate) fn add_own_thread(&self) {
+        // SAFETY: it takes nothing.
+        let tid = unsafe { libc::gettid() }.cast_unsigned();
+        let _ = self
+            .own_threads
+            .iter()
+            .find(|slot| slot.compare_exchange(0, tid, Ordering::Relaxed, Ordering::Relaxed).is_ok());
+    }
+
+    /// Whether it is one of the recorder's own threads, by its id in the host's pid namespace.
+    pub(crate) fn is_own_thread(&self, tid: u32) -> bool {
+        self.own_threads.iter().any(|slot| slot.load(Ordering::Relaxed) == tid)
     }
 
     pub(crate) fn journal(&self) -> MutexGuard<'_, Journal> {

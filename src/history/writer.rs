@@ -143,8 +143,8 @@ pub(crate) struct Writer {
     limits: Limits,
     losses: Losses,
     own_pid: u32,
-    /// The beginning of the names of the recorder's own files. What it removes itself is not recorded: each sealed log
-    /// would be an event in the next.
+    /// The beginning of the names of the recorder's own files. What a recorder does itself is not recorded: each sealed
+    /// log that it removes would be an event in the next.
     root: Vec<u8>,
     clock_offset_ns: i64,
     last_ns: i64,
@@ -186,6 +186,7 @@ impl Writer {
 
     /// Works until the session is closed, and then ends the sealer.
     pub(crate) fn run(mut self, sender: Sender<Finished>, sealer: JoinHandle<()>) {
+        self.shared.add_own_thread();
         let worked = catch_unwind(AssertUnwindSafe(|| self.work(&sender)));
         let failure = self.session.queue().take_failure().map(|failure| format!("the drain thread gave up: {failure}"));
         let defect = match worked {
@@ -304,13 +305,16 @@ impl Writer {
 
     /// Reads a batch. `None` when nothing is queued but heartbeats.
     fn read(&mut self, seen: &mut Seen) -> Result<Option<RecordBatch>> {
-        let Self { reader, values, losses, limits, own_pid, root, .. } = self;
+        let Self { reader, values, losses, limits, own_pid, root, shared, .. } = self;
         let mut builder = BatchBuilder::new(values, reader.waiting().min(BATCH_ROWS))?;
         let mut in_flight = InFlight::new(self.session.reader_counters());
         while builder.rows() < BATCH_ROWS && !builder.is_full() {
             let read = reader.next(|event| {
-                let own = event.filename().filter(|_| event.enter.record.pid == *own_pid);
-                if own.is_some_and(|name| limits.heartbeat.as_deref() == Some(name.bytes)) {
+                let record = event.enter.record;
+                let own = event.filename().filter(|_| record.pid == *own_pid);
+                if record.pid == *own_pid && shared.is_own_thread(record.tid) {
+                    // Not worth recording.
+                } else if own.is_some_and(|name| limits.heartbeat.as_deref() == Some(name.bytes)) {
                     seen.heartbeats += 1;
                     seen.last_heartbeat_ns = Some(event.ts_ns());
                 } else if own.is_none_or(|name| !name.bytes.starts_with(root)) {

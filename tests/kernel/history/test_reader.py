@@ -16,6 +16,7 @@ import pytest
 
 import rawtp
 from helpers.recordings import HANG_S, delete, events, key, paths, recording, sealed
+from helpers.unprivileged import python
 from rawtp import _core
 
 pytestmark = pytest.mark.kernel
@@ -110,7 +111,7 @@ def test_engines_read_the_files_as_they_are(history: Path) -> None:
     found = duckdb.sql(
         f"select count(*), min(ts_ns), max(ts_ns), count(distinct real_path), any_value(host) from read_parquet('{files}', "
         "hive_partitioning = true)"
-    ).fetchone()
+    ).fetchall()[0]
     frame = polars.scan_parquet(files, hive_partitioning=True).collect()
     expected = [event["ts_ns"] for event in events(history)]
     assert found[:3] == (603, min(expected), max(expected)) == (len(frame), frame["ts_ns"].min(), frame["ts_ns"].max())
@@ -206,7 +207,7 @@ def test_another_user_reads_where_the_group_may(history: Path, package: Path) ->
     program = "import sys; from rawtp import _core; print(sum(map(len, _core.HistoryReader(sys.argv[1]).scan())))"
     copy = package / "history-copy"
     shutil.copytree(history, copy)
-    command = [sys.executable, "-c", program, copy]
+    command = [python(), "-c", program, copy]
     for path in [copy, *copy.rglob("*")]:
         os.chown(path, 0, 65534)
     environment = {"PYTHONPATH": str(package)}
