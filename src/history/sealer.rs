@@ -13,7 +13,7 @@ use arrow_array::RecordBatch;
 
 use crate::error::{Error, Result};
 use crate::history::journal::Line;
-use crate::history::layout::{checksum_of_file, remove, stem_of, sync_directory};
+use crate::history::layout::{Stem, checksum_of_file, remove, stem_of, sync_directory};
 use crate::history::log::{self, Finished};
 use crate::history::recovery::{quarantine, quarantined, sealed};
 use crate::history::retention::{Bounds, too_many};
@@ -133,6 +133,11 @@ impl Sealer {
             remove(&path).map_err(os("cannot remove a sealed log"))?;
         } else {
             quarantine(&shared.layout, &path).map_err(os("cannot move a damaged log"))?;
+        }
+        let is_same = |log: &Stem| log.session == stem.session;
+        if stem.session != shared.session && !shared.layout.logs().map_err(os("cannot read a log"))?.iter().any(is_same)
+        {
+            remove(&shared.layout.through(stem.session)).map_err(os("cannot remove a sealed log"))?;
         }
         sync_directory(&shared.layout.wal()).map_err(os("cannot remove a sealed log"))?;
         shared.update(|status| {

@@ -81,7 +81,8 @@ pub(crate) struct Shared {
     pub(crate) layout: Layout,
     pub(crate) host: String,
     pub(crate) session: i64,
-    journal: Mutex<Journal>,
+    /// `None` once the recorder has stopped.
+    journal: Mutex<Option<Journal>>,
     status: Mutex<Status>,
     segments: Mutex<BTreeMap<String, Segment>>,
     progress: Mutex<Progress>,
@@ -119,7 +120,7 @@ impl Shared {
             layout,
             host,
             session,
-            journal: Mutex::new(journal),
+            journal: Mutex::new(Some(journal)),
             status: Mutex::new(status),
             segments: Mutex::new(segments),
             progress: Mutex::default(),
@@ -144,13 +145,24 @@ impl Shared {
         self.own_threads.iter().any(|slot| slot.load(Ordering::Relaxed) == tid)
     }
 
-    pub(crate) fn journal(&self) -> MutexGuard<'_, Journal> {
-        lock(&self.journal)
+    fn in_journal(&self, write: impl FnOnce(&mut Journal) -> io::Result<()>) -> io::Result<()> {
+        let closed = || Err(io::Error::other("the journal is closed"));
+        lock(&self.journal).as_mut().map_or_else(closed, write)
     }
 
-    /// Writes lines to the disk.
+    /// Writes lines to the disk. After an error they are not kept.
     pub(crate) fn append(&self, lines: Vec<Line>) -> io::Result<()> {
-        self.journal().append(lines)
+        self.in_journal(|journal| journal.append(lines))
+    }
+
+    /// Writes lines to the disk, with those that wait. After an error they wait, too.
+    pub(crate) fn note(&self, lines: Vec<Line>) -> io::Result<()> {
+        self.in_journal(|journal| {
+            for line in lines {
+                journal.note(line);
+            }
+            journal.flush()
+        })
     }
 
     pub(crate) fn status(&self) -> Status {
@@ -226,6 +238,7 @@ impl Shared {
     }
 
     pub(crate) fn stopped(&self, defect: Option<String>) {
+        *lock(&self.journal) = None;
         self.update(|status| status.running = false);
         let mut progress = lock(&self.progress);
         progress.stopped = true;

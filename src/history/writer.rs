@@ -196,7 +196,9 @@ impl Writer {
         drop(sender);
         // It catches its own panics and tells of them.
         let _ = sealer.join();
-        let _ = self.shared.journal().flush();
+        if let Err(error) = self.shared.note(Vec::new()) {
+            self.shared.note_error(&format!("cannot write the journal: {error}"));
+        }
         self.shared.stopped(defect);
     }
 
@@ -469,12 +471,7 @@ impl Writer {
             lines.push(line("memory", count, from_ns, to_ns).int("cpu", None).text("via", None));
             told += count;
         }
-        let mut journal = self.shared.journal();
-        for line in lines {
-            journal.note(line);
-        }
-        let flushed = journal.flush();
-        drop(journal);
+        let flushed = self.shared.note(lines);
         if told > 0 {
             self.shared.update(|status| status.lost += told);
         }
@@ -490,7 +487,8 @@ impl Writer {
         if step_ns.abs() > STEP_NS {
             let now_ns = now_ns();
             let line = Line::new("clock").int("before_ns", now_ns - step_ns).int("after_ns", now_ns);
-            self.shared.journal().note(line);
+            // The next cycle writes it otherwise.
+            let _ = self.shared.note(vec![line]);
         }
         self.clock_offset_ns = offset_ns;
     }
@@ -522,7 +520,8 @@ impl Writer {
             let (count, from_ns, to_ns) = self.losses.dropped.take().unwrap_or((0, self.last_ns, self.last_ns));
             let line = Line::new("loss").text("kind", "memory").int("count", (count + rows).cast_signed());
             let line = line.int("from_ns", from_ns.min(self.through_ns)).int("to_ns", to_ns.max(self.last_ns));
-            self.shared.journal().note(line.int("cpu", None).text("via", None));
+            // Tried again at the very end.
+            let _ = self.shared.note(vec![line.int("cpu", None).text("via", None)]);
             self.shared.update(|status| {
                 status.dropped += rows;
                 status.lost += count + rows;
