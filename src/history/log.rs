@@ -55,6 +55,8 @@ pub(crate) struct Finished {
     pub(crate) stem: Stem,
     /// Batches from this number on are void.
     pub(crate) end_batch: u64,
+    /// The bytes that are known to have been on the disk.
+    pub(crate) on_disk: u64,
 }
 
 /// The log of a session.
@@ -113,6 +115,8 @@ impl Log {
         let Some(frame) = self.frames.pop_back() else { return 0 };
         self.waiting_bytes -= frame.bytes.len();
         self.waiting_rows -= frame.rows;
+        // A number that is missing is a damaged batch.
+        self.next_batch = frame.number;
         frame.rows
     }
 
@@ -226,7 +230,7 @@ impl Log {
             let _ = remove(&self.layout.log(stem));
             return None;
         }
-        Some(Finished { stem, end_batch })
+        Some(Finished { stem, end_batch, on_disk: open.acknowledged_bytes })
     }
 
     /// The number of the current log and the bytes of it that are on the disk.
@@ -409,7 +413,7 @@ mod tests {
         assert_eq!((commit(&mut log), commit(&mut log)), (5, 0));
         assert!(log.is_due(1, 1e9) && !log.is_due(1 << 30, 1e9) && log.is_due(1 << 30, 0.0));
         let finished = log.finish().unwrap();
-        assert_eq!(finished, Finished { stem: Stem { session: 5, number: 1 }, end_batch: 3 });
+        assert_eq!((finished.stem, finished.end_batch), (Stem { session: 5, number: 1 }, 3));
         let contents = read(&log.layout.log(finished.stem), u64::MAX).unwrap();
         assert_eq!(rows(&contents), (0..16).collect::<Vec<_>>());
         assert_eq!(contents.batches().next().unwrap().unwrap(), batch(0, 10));
@@ -453,6 +457,20 @@ mod tests {
             assert!(lost.len() == 20 || lost.len() == 80 && at / 8 < bytes.len() / 2, "{at}: {}", lost.len());
             assert!(!contents.damaged.is_empty(), "{at}");
         }
+    }
+
+    #[test]
+    fn a_batch_that_is_given_up_leaves_no_hole() {
+        let scratch = Scratch::new("log-drop");
+        let mut log = log(&scratch);
+        log.push(&batch(0, 3), 1).unwrap();
+        log.push(&batch(3, 3), 2).unwrap();
+        assert_eq!((log.drop_latest(), log.waiting().0), (3, 3));
+        log.push(&batch(6, 3), 3).unwrap();
+        commit(&mut log);
+        let finished = log.finish().unwrap();
+        let contents = read(&log.layout.log(finished.stem), finished.on_disk).unwrap();
+        assert_eq!((rows(&contents), contents.damaged.len()), (vec![0, 1, 2, 6, 7, 8], 0));
     }
 
     #[test]

@@ -98,7 +98,8 @@ impl Recovery {
                 continue;
             }
             let state = through::read(&layout.through(stem.session)).map_err(os())?.unwrap_or_default();
-            let mut contents = log::read(&path, on_disk(&state, stem)).map_err(os())?;
+            let on_disk = on_disk(&state, stem);
+            let mut contents = log::read(&path, on_disk).map_err(os())?;
             contents.end_at(end_batch);
             self.found.torn_bytes += contents.torn_bytes;
             if let Some(through_ns) = contents.through_ns {
@@ -112,7 +113,7 @@ impl Recovery {
             if !contents.damaged.is_empty() {
                 self.found.quarantined.push(format!("quarantine/{stem}.arrows"));
             }
-            self.logs.push(Finished { stem, end_batch });
+            self.logs.push(Finished { stem, end_batch, on_disk });
         }
         self.logs.reverse();
         Ok(through)
@@ -155,7 +156,10 @@ impl Recovery {
             let Some(session) = session else { continue };
             let path = layout.through(session);
             states.extend(through::read(&path)?.map(|state| (session, state)));
-            self.obsolete.push(path);
+            // As long as there are logs it tells how much of them was on the disk.
+            if self.logs.iter().all(|finished| finished.stem.session != session) {
+                self.obsolete.push(path);
+            }
         }
         for (session, state) in &states {
             let untold = state.lost_ring - self.catalogue.told(*session, "ring");

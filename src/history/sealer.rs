@@ -13,9 +13,9 @@ use arrow_array::RecordBatch;
 
 use crate::error::{Error, Result};
 use crate::history::journal::Line;
-use crate::history::layout::{checksum_of_file, remove, stem_of, sync_directory};
+use crate::history::layout::{Stem, checksum_of_file, remove, stem_of, sync_directory};
 use crate::history::log::{self, Finished};
-use crate::history::recovery::{on_disk, quarantine, quarantined, sealed};
+use crate::history::recovery::{quarantine, quarantined, sealed};
 use crate::history::retention::{Bounds, too_many};
 use crate::history::segment::{Segment, seal};
 use crate::history::shared::{Shared, now_ns};
@@ -46,6 +46,7 @@ impl Sealer {
         // The lowest priority there is. Without it the work is done all the same.
         // SAFETY: numbers only; 0 is the calling thread.
         unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 19) };
+        self.shared.add_own_thread();
         let (mut next_try, mut last_check) = (Instant::now(), Instant::now());
         loop {
             let wait = if self.unchecked.is_empty() { IDLE } else { IDLE / 100 };
@@ -96,7 +97,7 @@ impl Sealer {
         let (shared, stem) = (&*self.shared, finished.stem);
         let path = shared.layout.log(stem);
         let state = through::read(&shared.layout.through(stem.session)).map_err(os("cannot read a log"))?;
-        let mut contents = match log::read(&path, on_disk(&state.unwrap_or_default(), stem)) {
+        let mut contents = match log::read(&path, finished.on_disk) {
             Ok(contents) => contents,
             // Somebody has removed it. There is nothing to try again.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -132,6 +133,11 @@ impl Sealer {
             remove(&path).map_err(os("cannot remove a sealed log"))?;
         } else {
             quarantine(&shared.layout, &path).map_err(os("cannot move a damaged log"))?;
+        }
+        let is_same = |log: &Stem| log.session == stem.session;
+        if stem.session != shared.session && !shared.layout.logs().map_err(os("cannot read a log"))?.iter().any(is_same)
+        {
+            remove(&shared.layout.through(stem.session)).map_err(os("cannot remove a sealed log"))?;
         }
         sync_directory(&shared.layout.wal()).map_err(os("cannot remove a sealed log"))?;
         shared.update(|status| {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -80,12 +81,15 @@ pub(crate) struct Shared {
     pub(crate) layout: Layout,
     pub(crate) host: String,
     pub(crate) session: i64,
-    journal: Mutex<Journal>,
+    /// `None` once the recorder has stopped.
+    journal: Mutex<Option<Journal>>,
     status: Mutex<Status>,
     segments: Mutex<BTreeMap<String, Segment>>,
     progress: Mutex<Progress>,
     changed: Condvar,
     wake: EventFd,
+    /// The ids of the writer's and the sealer's thread.
+    own_threads: [AtomicU32; 2],
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -116,22 +120,49 @@ impl Shared {
             layout,
             host,
             session,
-            journal: Mutex::new(journal),
+            journal: Mutex::new(Some(journal)),
             status: Mutex::new(status),
             segments: Mutex::new(segments),
             progress: Mutex::default(),
             changed: Condvar::new(),
             wake: EventFd::from_value_and_flags(0, flags).map_err(Error::os("cannot make an eventfd"))?,
+            own_threads: Default::default(),
         })
     }
 
-    pub(crate) fn journal(&self) -> MutexGuard<'_, Journal> {
-        lock(&self.journal)
+    /// Notes the calling thread as one of the recorder's own.
+    pub(crate) fn add_own_thread(&self) {
+        // SAFETY: it takes nothing.
+        let tid = unsafe { libc::gettid() }.cast_unsigned();
+        let _ = self
+            .own_threads
+            .iter()
+            .find(|slot| slot.compare_exchange(0, tid, Ordering::Relaxed, Ordering::Relaxed).is_ok());
     }
 
-    /// Writes lines to the disk.
+    /// Whether it is one of the recorder's own threads, by its id in the host's pid namespace.
+    pub(crate) fn is_own_thread(&self, tid: u32) -> bool {
+        self.own_threads.iter().any(|slot| slot.load(Ordering::Relaxed) == tid)
+    }
+
+    fn in_journal(&self, write: impl FnOnce(&mut Journal) -> io::Result<()>) -> io::Result<()> {
+        let closed = || Err(io::Error::other("the journal is closed"));
+        lock(&self.journal).as_mut().map_or_else(closed, write)
+    }
+
+    /// Writes lines to the disk. After an error they are not kept.
     pub(crate) fn append(&self, lines: Vec<Line>) -> io::Result<()> {
-        self.journal().append(lines)
+        self.in_journal(|journal| journal.append(lines))
+    }
+
+    /// Writes lines to the disk, with those that wait. After an error they wait, too.
+    pub(crate) fn note(&self, lines: Vec<Line>) -> io::Result<()> {
+        self.in_journal(|journal| {
+            for line in lines {
+                journal.note(line);
+            }
+            journal.flush()
+        })
     }
 
     pub(crate) fn status(&self) -> Status {
@@ -207,6 +238,7 @@ impl Shared {
     }
 
     pub(crate) fn stopped(&self, defect: Option<String>) {
+        *lock(&self.journal) = None;
         self.update(|status| status.running = false);
         let mut progress = lock(&self.progress);
         progress.stopped = true;

@@ -143,8 +143,8 @@ pub(crate) struct Writer {
     limits: Limits,
     losses: Losses,
     own_pid: u32,
-    /// The beginning of the names of the recorder's own files. What it removes itself is not recorded: each sealed log
-    /// would be an event in the next.
+    /// The beginning of the names of the recorder's own files. What a recorder does itself is not recorded: each sealed
+    /// log that it removes would be an event in the next.
     root: Vec<u8>,
     clock_offset_ns: i64,
     last_ns: i64,
@@ -186,6 +186,7 @@ impl Writer {
 
     /// Works until the session is closed, and then ends the sealer.
     pub(crate) fn run(mut self, sender: Sender<Finished>, sealer: JoinHandle<()>) {
+        self.shared.add_own_thread();
         let worked = catch_unwind(AssertUnwindSafe(|| self.work(&sender)));
         let failure = self.session.queue().take_failure().map(|failure| format!("the drain thread gave up: {failure}"));
         let defect = match worked {
@@ -195,7 +196,9 @@ impl Writer {
         drop(sender);
         // It catches its own panics and tells of them.
         let _ = sealer.join();
-        let _ = self.shared.journal().flush();
+        if let Err(error) = self.shared.note(Vec::new()) {
+            self.shared.note_error(&format!("cannot write the journal: {error}"));
+        }
         self.shared.stopped(defect);
     }
 
@@ -304,13 +307,16 @@ impl Writer {
 
     /// Reads a batch. `None` when nothing is queued but heartbeats.
     fn read(&mut self, seen: &mut Seen) -> Result<Option<RecordBatch>> {
-        let Self { reader, values, losses, limits, own_pid, root, .. } = self;
+        let Self { reader, values, losses, limits, own_pid, root, shared, .. } = self;
         let mut builder = BatchBuilder::new(values, reader.waiting().min(BATCH_ROWS))?;
         let mut in_flight = InFlight::new(self.session.reader_counters());
         while builder.rows() < BATCH_ROWS && !builder.is_full() {
             let read = reader.next(|event| {
-                let own = event.filename().filter(|_| event.enter.record.pid == *own_pid);
-                if own.is_some_and(|name| limits.heartbeat.as_deref() == Some(name.bytes)) {
+                let record = event.enter.record;
+                let own = event.filename().filter(|_| record.pid == *own_pid);
+                if record.pid == *own_pid && shared.is_own_thread(record.tid) {
+                    // Not worth recording.
+                } else if own.is_some_and(|name| limits.heartbeat.as_deref() == Some(name.bytes)) {
                     seen.heartbeats += 1;
                     seen.last_heartbeat_ns = Some(event.ts_ns());
                 } else if own.is_none_or(|name| !name.bytes.starts_with(root)) {
@@ -465,12 +471,7 @@ impl Writer {
             lines.push(line("memory", count, from_ns, to_ns).int("cpu", None).text("via", None));
             told += count;
         }
-        let mut journal = self.shared.journal();
-        for line in lines {
-            journal.note(line);
-        }
-        let flushed = journal.flush();
-        drop(journal);
+        let flushed = self.shared.note(lines);
         if told > 0 {
             self.shared.update(|status| status.lost += told);
         }
@@ -486,7 +487,8 @@ impl Writer {
         if step_ns.abs() > STEP_NS {
             let now_ns = now_ns();
             let line = Line::new("clock").int("before_ns", now_ns - step_ns).int("after_ns", now_ns);
-            self.shared.journal().note(line);
+            // The next cycle writes it otherwise.
+            let _ = self.shared.note(vec![line]);
         }
         self.clock_offset_ns = offset_ns;
     }
@@ -518,7 +520,8 @@ impl Writer {
             let (count, from_ns, to_ns) = self.losses.dropped.take().unwrap_or((0, self.last_ns, self.last_ns));
             let line = Line::new("loss").text("kind", "memory").int("count", (count + rows).cast_signed());
             let line = line.int("from_ns", from_ns.min(self.through_ns)).int("to_ns", to_ns.max(self.last_ns));
-            self.shared.journal().note(line.int("cpu", None).text("via", None));
+            // Tried again at the very end.
+            let _ = self.shared.note(vec![line.int("cpu", None).text("via", None)]);
             self.shared.update(|status| {
                 status.dropped += rows;
                 status.lost += count + rows;

@@ -35,7 +35,7 @@ def delete(directory: Path, *names: str | int) -> list[str]:
     paths = [str(directory / str(name)) for name in names]
     for path in paths:
         os.close(os.open(path, os.O_CREAT))
-        os.unlink(path)
+        Path(path).unlink()
     return paths
 
 

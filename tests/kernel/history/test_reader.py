@@ -6,7 +6,6 @@ import os
 import random
 import shutil
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 
 import rawtp
 from helpers.recordings import HANG_S, delete, events, key, paths, recording, sealed
+from helpers.unprivileged import python
 from rawtp import _core
 
 pytestmark = pytest.mark.kernel
@@ -37,7 +37,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
         delete(work, *range(300))
         raw = os.fsencode(work) + b"/" + RAW
         os.close(os.open(raw, os.O_CREAT))
-        os.unlink(raw)
+        Path(os.fsdecode(raw)).unlink()
         recorder.seal(HANG_S)
         delete(work / "sub", *range(300))
         (work / "missing").unlink(missing_ok=True)
@@ -78,7 +78,7 @@ def test_filters(history: Path) -> None:
 @pytest.mark.parametrize(
     ("filters", "error", "text"),
     [
-        ({"columns": ["pidd"]}, ValueError, "unknown column \"pidd\""),
+        ({"columns": ["pidd"]}, ValueError, 'unknown column "pidd"'),
         ({"columns": []}, ValueError, "columns is empty"),
         ({"columns": "pid"}, TypeError, "not a str"),
         ({"path": "x"}, ValueError, "path must be an absolute path"),
@@ -107,17 +107,15 @@ def test_engines_read_the_files_as_they_are(history: Path) -> None:
 
     duckdb, polars = pytest.importorskip("duckdb"), pytest.importorskip("polars")
     files = f"{history}/events/*/*/*.parquet"
-    found = duckdb.sql(
-        f"select count(*), min(ts_ns), max(ts_ns), count(distinct real_path), any_value(host) from read_parquet('{files}', "
-        "hive_partitioning = true)"
-    ).fetchone()
+    read = duckdb.read_parquet(files, hive_partitioning=True)
+    found = read.aggregate("count(*), min(ts_ns), max(ts_ns), count(distinct real_path), any_value(host)").fetchall()[0]
     frame = polars.scan_parquet(files, hive_partitioning=True).collect()
     expected = [event["ts_ns"] for event in events(history)]
     assert found[:3] == (603, min(expected), max(expected)) == (len(frame), frame["ts_ns"].min(), frame["ts_ns"].max())
     assert found[4] == os.uname().nodename
     assert polars.DataFrame(_core.HistoryReader(history).scan()).height == 603
     with pyarrow.OSFile(str(next(iter(sealed(history)))), "rb") as file:
-        assert b"PAR1" == file.read(4)
+        assert file.read(4) == b"PAR1"
 
 
 def test_the_log_is_a_stream_of_arrow(tmp_path: Path) -> None:
@@ -141,7 +139,7 @@ def test_damage_never_makes_a_wrong_value(history: Path, tmp_path: Path) -> None
     work = os.fsencode(history.parent / "work")
     whole, one = events(directory), events(directory, path=work + b"/77")
     assert len(one) == 1
-    chance = random.Random(1)
+    chance = random.Random(1)  # noqa: S311
     told = 0
     for number in range(150):
         damaged = bytearray(content)
@@ -206,15 +204,19 @@ def test_another_user_reads_where_the_group_may(history: Path, package: Path) ->
     program = "import sys; from rawtp import _core; print(sum(map(len, _core.HistoryReader(sys.argv[1]).scan())))"
     copy = package / "history-copy"
     shutil.copytree(history, copy)
-    command = [sys.executable, "-c", program, copy]
+    command: list[str | Path] = [python(), "-c", program, copy]
     for path in [copy, *copy.rglob("*")]:
         os.chown(path, 0, 65534)
     environment = {"PYTHONPATH": str(package)}
-    done = subprocess.run(command, user=65534, group=65534, extra_groups=[], env=environment, capture_output=True, check=False)
+    done = subprocess.run(
+        command, user=65534, group=65534, extra_groups=[], env=environment, capture_output=True, check=False
+    )
     assert (done.stdout, done.returncode) == (b"603\n", 0), done.stderr
     for path in copy.rglob("*.jsonl"):
         os.chown(path, 0, 0)
-    done = subprocess.run(command, user=65534, group=65534, extra_groups=[], env=environment, capture_output=True, check=False)
+    done = subprocess.run(
+        command, user=65534, group=65534, extra_groups=[], env=environment, capture_output=True, check=False
+    )
     assert b"PermissionError" in done.stderr
     shutil.rmtree(copy)
 
@@ -224,12 +226,12 @@ def test_who(tmp_path: Path) -> None:
     (work / "a" / "b").mkdir(parents=True)
     with recording(directory) as recorder:
         (work / "a" / "b" / "x").write_text("1")
-        os.rename(work / "a" / "b" / "x", work / "a" / "b" / "y")
-        os.rename(work / "a" / "b", work / "c")
-        os.rename(work / "c" / "y", work / "z")
+        (work / "a" / "b" / "x").rename(work / "a" / "b" / "y")
+        (work / "a" / "b").rename(work / "c")
+        (work / "c" / "y").rename(work / "z")
         (work / "z").unlink()
         (work / "z").unlink(missing_ok=True)
-        os.rename(work / "c", work / "a" / "b")
+        (work / "c").rename(work / "a" / "b")
         shutil.rmtree(work / "a")
         recorder.seal(HANG_S)
         reader = _core.HistoryReader(directory)

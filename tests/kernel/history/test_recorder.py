@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,6 +17,9 @@ import rawtp
 from helpers.recordings import HANG_S, delete, events, key, paths, recording, sealed
 from helpers.support import mounted, wait_for
 from rawtp import _core
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 pytestmark = pytest.mark.kernel
 
@@ -25,33 +29,29 @@ def test_events_are_as_they_were(tmp_path: Path) -> None:
     work, directory = tmp_path / "work", tmp_path / "h"
     work.mkdir()
     fields = (*rawtp.ALL_FIELDS, "ancestors", "parent_argv", "cwd", "user", "login", "freed")
-    with rawtp.Tracer(rawtp.LOSS, pid=os.getpid(), fields=fields) as reference:
-        with rawtp.Tracer(rawtp.LOSS, pid=os.getpid(), fields=fields) as tracer:
-            recorder = _core.Recorder(tracer, directory)
-            delete(work, *range(20))
-            raw = os.fsencode(work) + b"/\xff\x1b[31m"
-            os.close(os.open(raw, os.O_CREAT))
-            os.rename(raw, raw + b"\xfe")
-            os.unlink(raw + b"\xfe")
-            recorder.sync(HANG_S)
-            expected = [event for event in reference.get_many() if str(work) in event["path"]]
-            assert len(expected) == 22
-            of_log = [event for event in events(directory) if str(work) in event["path"]]
-            recorder.close()
+    options: Any = {"pid": os.getpid(), "fields": fields}
+    with rawtp.Tracer(rawtp.LOSS, **options) as reference, rawtp.Tracer(rawtp.LOSS, **options) as tracer:
+        recorder = _core.Recorder(tracer, directory)
+        delete(work, *range(20))
+        raw = os.fsencode(work) + b"/\xff\x1b[31m"
+        os.close(os.open(raw, os.O_CREAT))
+        moved = Path(os.fsdecode(raw)).rename(os.fsdecode(raw + b"\xfe"))
+        moved.unlink()
+        recorder.sync(HANG_S)
+        expected = [event for event in reference.get_many() if str(work) in str(event["path"])]
+        assert len(expected) == 22
+        of_log = [event for event in events(directory) if str(work) in event["path"]]
+        recorder.close()
     of_segment = [event for event in events(directory) if str(work) in event["path"]]
     assert of_log == of_segment
-    for event in of_segment:
-        assert event.pop("host") == os.uname().nodename
-        assert event.pop("session") == recorder.status()["session"]
-        # What differs from one tracer to another.
-        for there in (event, *(it for it in expected if it["filename"] == event["filename"])):
-            there.pop("lost", None), there.pop("seq", None), there.pop("real_path_by", None)
-    by_time = lambda event: event["ts_ns"]  # noqa: E731
+    # What differs from one tracer to another.
+    other = {"ts_ns", "duration_ns", "start_ns", "seq", "lost", "real_path_by", "freed"}
 
-    def plain(event: dict[str, object]) -> dict[str, object]:
-        return {name: value for name, value in event.items() if name not in ("ts_ns", "duration_ns", "start_ns", "freed")}
+    def plain(event: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in event.items() if name not in other}
 
-    assert [plain(it) for it in sorted(of_segment, key=by_time)] == [plain(dict(it)) for it in sorted(expected, key=by_time)]
+    of_recorder = {"host": os.uname().nodename, "session": recorder.status()["session"]}
+    assert [plain(event) for event in of_segment] == [plain(event) | of_recorder for event in expected]
 
 
 def test_layout_and_modes(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_layout_and_modes(tmp_path: Path) -> None:
     assert first.parent.name in (f"date={today}", first.parent.name)
     assert first.parent.parent.name == f"host={os.uname().nodename}"
     lines = [json.loads(line) for line in (directory / "journal.jsonl").read_text().splitlines()]
-    assert [line["type"] for line in lines] == ["session", "sealed", "sealed", "through"]
+    assert [line["type"] for line in lines] == ["session", "sealed", "through", "sealed"]
     assert json.loads(lines[0]["info"]) == {"why": "a test"}
     assert list((directory / "wal").iterdir()) == []
 
@@ -91,7 +91,7 @@ def test_one_recorder_a_directory(tmp_path: Path) -> None:
             with pytest.raises(BlockingIOError, match="another recorder records into this directory"):
                 _core.Recorder(tracer, directory)
             delete(tmp_path, "still-read")
-            assert tracer.get_many(timeout=5)[0]["path"].endswith("/still-read")
+            assert str(tracer.get_many(timeout=5)[0]["path"]).endswith("/still-read")
     assert not reader.is_recording()
     with recording(directory) as again:
         assert not again.recovered["first"]
@@ -135,7 +135,7 @@ def test_arguments(tmp_path: Path, options: dict[str, object], error: type[Excep
 
 
 def test_what_cannot_be_recorded(tmp_path: Path) -> None:
-    with rawtp.Tracer(fields=["pid", "path"]) as tracer, pytest.raises(ValueError, match="lack \"ts_ns\""):
+    with rawtp.Tracer(fields=["pid", "path"]) as tracer, pytest.raises(ValueError, match='lack "ts_ns"'):
         _core.Recorder(tracer, tmp_path / "h")
     with pytest.raises(ValueError, match="the tracer is closed"):
         _core.Recorder(tracer, tmp_path / "h")
@@ -219,7 +219,8 @@ def test_a_full_disk_keeps_events_in_memory_and_counts_the_rest(tmp_path: Path) 
             recorder.seal(HANG_S)
             status = recorder.status()
             assert status["in_memory"] == 0
-            assert status["acknowledged"] + status["dropped"] == status["events"] == 64_002
+            assert status["acknowledged"] + status["dropped"] == status["events"]
+            assert status["events"] >= 64_002
             assert status["lost"] == status["dropped"]
         recorded = events(disk / "h")
         assert len(recorded) == len({key(event) for event in recorded}) == status["acknowledged"]
