@@ -252,9 +252,14 @@ def _status(args: argparse.Namespace) -> int:
 def _install(parser: argparse.ArgumentParser, args: argparse.Namespace, arguments: Sequence[str]) -> int:
     from rawtp._record import install, unit
 
-    kept = [word for word in arguments[1:] if word not in {"--install", "--now"}]
+    words = [word for word in arguments[1:] if word not in {"--install", "--now"}]
+    # A service does not begin where this shell is: what is relative is given as it was taken.
+    words = _without(_without(words, "--directory"), "--path", "-P")
+    if args.directory != _DIRECTORY:
+        words += ["--directory", args.directory]
+    words += [word for path in args.path or () for word in ("--path", path)]
     try:
-        text = unit.text(sys.executable, kept, args.directory)
+        text = unit.text(sys.executable, words, args.directory)
     except ValueError as error:
         parser.error(reason(error))
     if not args.now:
@@ -265,3 +270,15 @@ def _install(parser: argparse.ArgumentParser, args: argparse.Namespace, argument
     except OSError as error:
         raise CommandError(reason(error)) from None
     return OK
+
+
+def _without(words: list[str], long: str, short: str | None = None) -> list[str]:
+    """The words without this option and its values."""
+    kept = []
+    rest = iter(words)
+    for word in rest:
+        if word in {long, short}:
+            next(rest, None)
+        elif not (word.startswith(f"{long}=") or (short and word.startswith(short))):
+            kept.append(word)
+    return kept

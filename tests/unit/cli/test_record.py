@@ -439,6 +439,19 @@ def test_the_unit_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["record", "--install", "--directory", "/a\nb"]) == 2
 
 
+def test_a_unit_has_no_relative_paths(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    here = Path.cwd()
+    options = ["--directory", "h", "-P", "x", "-Py", "--path=z", "--sync", "2s"]
+    assert main(["record", *options, "--install"]) == 0
+    words = f" record --sync 2s --directory {here}/h --path {here}/x --path {here}/y --path {here}/z\n"
+    assert words in capsys.readouterr().out
+    assert main(["record", "--directory=k", "--install"]) == 0
+    assert f"\nReadWritePaths={here}/k\n" in capsys.readouterr().out
+
+
 def test_only_root_installs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     assert main(["record", "--install", "--now"]) == 1
