@@ -4,6 +4,7 @@
 .SUFFIXES:
 PYTHON ?= python3
 ARGS ?=
+CRASHES ?= 200
 FUZZ_S ?= 60
 SOAK_S ?= 600
 KERNEL ?= 6.12
@@ -34,7 +35,7 @@ SOURCES := $(shell find src bpf -type f) build.rs Cargo.toml Cargo.lock pyprojec
 PACKAGED := $(wildcard python/rawtp/*.py* python/rawtp/*/*.py* python/rawtp/py.typed LICENSE-* README.md)
 FORMATTED := $(filter-out bpf/vmlinux.h,$(wildcard bpf/*.[ch] bpf/*/*.[ch] benches/programs/*.c benches/programs/*.h))
 
-.PHONY: help run test test-quick test-vm test-fresh test-asan test-miri vm build wheel wheels sdist lint fmt docs lock audit fuzz soak bench bench-deps clean \
+.PHONY: help run test test-quick test-vm test-fresh test-asan test-crash test-miri vm build wheel wheels sdist lint fmt docs lock audit fuzz soak bench bench-deps clean \
 	setup-wheel setup-test setup-wheels setup-fresh setup-lint setup-vm test-rust
 
 help: ## these lines
@@ -56,6 +57,9 @@ test-vm: setup-vm dist/.wheel ## the kernel tests from the wheel on other kernel
 test-asan: .venv/.test .venv/.build ## the Rust and the kernel tests under AddressSanitizer; ARGS go to pytest
 	@scripts/setup.sh build
 	scripts/asan.sh $(PYTEST_CACHE) $(or $(ARGS),tests/unit tests/kernel)
+
+test-crash: .venv/.test .venv/.develop ## a recorder that is killed at 200 random moments, as root; CRASHES=1000 is more
+	scripts/as_root.sh $(TEST_ENV) RAWTP_CRASHES=$(CRASHES) .venv/bin/python -m pytest $(PYTEST_CACHE) -s $(or $(ARGS),tests/kernel/history/test_crash.py)
 
 test-miri: .venv/.build ## the Rust tests of what is pure, unsafe parts too, under Miri: needs a nightly toolchain with it
 	@scripts/setup.sh build

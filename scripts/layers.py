@@ -21,6 +21,7 @@ LAYERS = (
     ("load", "read"),
     ("columns",),
     ("session", "cost"),
+    ("history",),
     ("py",),
     ("lib",),
 )

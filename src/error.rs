@@ -41,6 +41,9 @@ pub enum Error {
     /// A record in the ring or a chunk cannot be one that our programs wrote.
     #[error(transparent)]
     Malformed(#[from] Malformed),
+    /// A recorded file is damaged.
+    #[error("{0}")]
+    Damaged(String),
     /// The columns do not fit together. No events make such columns.
     #[error("cannot make columns: {0}")]
     Columns(String),

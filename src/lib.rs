@@ -18,6 +18,8 @@ pub mod cost;
 pub mod error;
 pub mod event;
 pub mod fields;
+#[cfg(feature = "history")]
+pub mod history;
 pub mod lineage;
 pub mod load;
 pub mod memory;

@@ -41,7 +41,9 @@ if TYPE_CHECKING:
     from rawtp import notebook as notebook
     from rawtp._check import check
     from rawtp._check.finding import Check, Finding
+    from rawtp._core import HistoryBatch, HistoryScan, Recorder
     from rawtp._cost import Cost, CostFigure, CostRow, cost
+    from rawtp._history import History
     from rawtp._run import RunResult, run
     from rawtp.event import Event, Hook
 
@@ -67,9 +69,13 @@ __all__ = [
     "CostRow",
     "Event",
     "Finding",
+    "History",
+    "HistoryBatch",
+    "HistoryScan",
     "Hook",
     "LoadError",
     "RawtpError",
+    "Recorder",
     "RunResult",
     "Stats",
     "Tracer",
@@ -89,6 +95,8 @@ _LATE = {
     **dict.fromkeys(("Check", "Finding"), "rawtp._check.finding"),
     **dict.fromkeys(("Cost", "CostFigure", "CostRow", "cost"), "rawtp._cost"),
     **dict.fromkeys(("Event", "Hook"), "rawtp.event"),
+    **dict.fromkeys(("HistoryBatch", "HistoryScan", "Recorder"), "rawtp._core"),
+    "History": "rawtp._history",
     **dict.fromkeys(("RunResult", "run"), "rawtp._run"),
     "notebook": "rawtp.notebook",
     **dict.fromkeys(("load_ipython_extension", "unload_ipython_extension"), "rawtp.notebook"),  # what %load_ext calls

@@ -1,6 +1,6 @@
 """The extension module. Import its names from :mod:`rawtp`."""
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from os import PathLike
 from types import TracebackType
 from typing import Any, Final, Literal, final
@@ -16,8 +16,12 @@ __all__ = [
     "TRUNCATE",
     "_NATIVE_ABI",
     "Batch",
+    "HistoryBatch",
+    "HistoryReader",
+    "HistoryScan",
     "LoadError",
     "RawtpError",
+    "Recorder",
     "Stats",
     "Tracer",
     "UnsupportedKernelError",
@@ -529,6 +533,299 @@ class Tracer:
 
         Raises:
             ValueError: the tracer is closed.
+        """
+
+@final
+class Recorder:
+    """Records the events of a tracer into a directory, until it or the tracer is closed.
+
+    It takes over the reading of the tracer: from then on iteration, :meth:`Tracer.get` and the like raise RuntimeError.
+    :meth:`Tracer.stats`, :attr:`Tracer.coverage` and :meth:`Tracer.close` work as before.
+
+    Two threads work for it, and no Python object is made for any event. The writer reads the tracer at least every
+    ``sync_s`` seconds, appends the events to a log and has the kernel write it to the disk (fdatasync(2)). From then on
+    they are acknowledged: no kill and no crash of the machine loses them, and none of them appears twice. The sealer,
+    at nice 19, turns each finished log into Parquet files and removes what is too old. The layout is in
+    ``docs/reference/history-layout.md``.
+
+    At its start it recovers what a recorder before it left in the directory: it seals logs, moves damaged files to
+    ``quarantine/``, and writes down the gap in which nothing was watched.
+
+    When the disk is full or fails, events are kept in memory, up to ``memory_bytes``. What finds no room there is
+    counted, and written down as a loss once that is possible. The recorder goes on trying.
+
+    Args:
+        tracer: an open tracer, made with ``fields`` that have ``"ts_ns"``, ``"cpu"``, ``"seq"``, ``"lost"`` and
+            ``"via"``. What it watches, and the fields that it has, are what is recorded.
+        directory: where to record. It is made, with mode 0750, when it does not exist; its parent must exist.
+        session: a JSON object that is written into the journal at the start: who records what, for those who read it.
+        sync_s: seconds until an event is acknowledged, at the latest: 0.01 to 60.
+        segment_bytes: a log of this size is finished and sealed: 64 KiB to 1 GiB. While sealing the recorder takes
+            about ten times as much memory.
+        segment_s: a log that is this many seconds old is finished and sealed: 0.1 to 86,400.
+        max_bytes: the bytes that sealed files may take in all. The oldest are removed first. ``None`` has no bound.
+        max_age_s: sealed files whose events are all older than this are removed. ``None`` has no bound.
+        memory_bytes: the bytes that may wait in memory while the log cannot be written, at least 1 MiB.
+        redact_argv: whether to leave out the arguments of all processes: ``argv``, ``parent_argv`` and those in
+            ``ancestors`` are ``None``.
+        heartbeat: a path. Calls of this very process that name it are counted in :meth:`status`, and not recorded.
+
+    Raises:
+        BlockingIOError: another recorder records into the directory.
+        OSError: the directory cannot be written.
+        ValueError: an argument outside its rule, a tracer without the fields, or a closed one; ``session`` is no JSON
+            object.
+        TypeError: an argument of the wrong type.
+        RuntimeError: another recorder or a reader has this tracer, or it belongs to the parent of a fork.
+    """
+
+    def __new__(
+        cls,
+        tracer: Tracer,
+        directory: str | PathLike[str],
+        *,
+        session: str | bytes = "{}",
+        sync_s: float = 1.0,
+        segment_bytes: int = 16777216,
+        segment_s: float = 3600.0,
+        max_bytes: int | None = None,
+        max_age_s: float | None = None,
+        memory_bytes: int = 67108864,
+        redact_argv: bool = False,
+        heartbeat: str | bytes | PathLike[str] | None = None,
+    ) -> Recorder: ...
+    @property
+    def recovered(self) -> dict[str, Any]:
+        """What was found at the start:
+
+        * ``first`` (bool): nobody has recorded here before.
+        * ``logs`` (int): logs that are sealed now.
+        * ``sealed_logs`` (int): logs that had been sealed already, and are removed.
+        * ``torn_bytes`` (int): bytes at the end of logs that were never acknowledged, and are left out.
+        * ``quarantined`` (list of str): damaged files, by their names in ``quarantine/``.
+        * ``gap`` (tuple of two int, or None): the Unix times in ns between which nothing was watched.
+        * ``journal_damaged_lines`` (int): lines of the journal that cannot be used.
+        """
+    def status(self) -> dict[str, Any]:
+        """How the recording goes. Works after the close too. All counts are those of this recorder, unless they say
+        "in the directory". Times are Unix times in ns.
+
+        * ``running`` (bool), ``session`` (int): the number of this session, which is the time of its start.
+        * ``events`` (int): read from the tracer. ``acknowledged`` (int): of them, in the log and on the disk.
+          ``in_memory`` (int): of them, waiting. ``dropped`` (int): of them, lost because neither log nor memory had
+          room.
+        * ``last_ack_ns`` (int or None): when something was acknowledged last. ``last_event_ns`` (int or None): the time
+          of the latest event. ``through_ns`` (int): all calls that had ended by then are recorded, or counted as lost.
+        * ``heartbeats`` (int), ``last_heartbeat_ns`` (int or None): see ``heartbeat``.
+        * ``lost`` (int): events that the journal has as lost. ``gaps`` (int): gaps written by this recorder.
+        * ``wal_files``, ``wal_bytes`` (int): logs in the directory that are not sealed yet.
+        * ``segments``, ``segment_bytes`` (int): sealed files in the directory.
+        * ``sealed``, ``expired``, ``quarantined`` (int): files.
+        * ``errors`` (int), ``last_error`` (str or None): failures to write, whether they have passed or not.
+          ``failing`` (bool): the last attempt to write the log failed.
+        """
+    def sync(self, timeout: float | None = None) -> None:
+        """Has everything that had happened by the call acknowledged. It waits until then.
+
+        Raises:
+            TimeoutError: it took more than ``timeout`` seconds.
+            OSError: the log cannot be written now. The events wait in memory.
+            ValueError: the recorder is closed.
+        """
+    def seal(self, timeout: float | None = None) -> None:
+        """Finishes the log and seals it now. It waits until then. Raises as :meth:`sync`."""
+    def wait(self, timeout: float | None = None) -> bool:
+        """Waits until the recorder has stopped: it or its tracer was closed. False after ``timeout`` seconds.
+
+        Raises:
+            RawtpError: the tracer's drain thread or the writer gave up, which is a defect. Raised once.
+            KeyboardInterrupt: or whatever a signal's handler raises.
+        """
+    def close(self) -> None:
+        """Closes the tracer, records what is left, seals the log and ends the threads. May be called again.
+
+        What cannot be sealed or removed now is for the next recorder. Nothing that was acknowledged is lost.
+
+        Raises:
+            OSError: events in memory could not be written. They are counted as dropped.
+            RuntimeError: in a forked child.
+        """
+    def __enter__(self) -> Recorder: ...
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None:
+        """Closes the recorder; in a forked child, does nothing."""
+
+@final
+class HistoryBatch:
+    """Recorded events as columns, by Arrow's PyCapsule interface. ``len()`` is how many.
+
+    The columns are those of :class:`HistoryScan`.
+    """
+
+    def __len__(self) -> int: ...
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """The events as dicts, with the keys and values of :class:`rawtp.Event` as far as the batch has their columns,
+        and ``session`` and ``host``. A key that was not recorded is ``None``."""
+    def _dicts(self, first: int, count: int) -> list[dict[str, Any]]:
+        """So many of them, from that one on."""
+    def __arrow_c_schema__(self) -> object:
+        """A capsule ``arrow_schema``."""
+    def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]:
+        """Capsules ``arrow_schema`` and ``arrow_array``."""
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """A capsule ``arrow_array_stream``, of one array."""
+
+@final
+class HistoryScan:
+    """The events that a :meth:`HistoryReader.scan` finds, read as they are asked for. An iterator of
+    :class:`HistoryBatch`, and an Arrow stream, which takes what iteration has left.
+
+    Iteration raises RawtpError for a damaged file, once, and goes on behind it. The stream leaves such files out;
+    :attr:`damaged` names them.
+    """
+
+    def __iter__(self) -> HistoryScan: ...
+    def __next__(self) -> HistoryBatch: ...
+    @property
+    def damaged(self) -> list[str]:
+        """The files that could not be read so far, relative to the directory."""
+    def __arrow_c_schema__(self) -> object:
+        """A capsule ``arrow_schema``."""
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """A capsule ``arrow_array_stream``."""
+
+@final
+class HistoryReader:
+    """Reads what a :class:`Recorder` has recorded, also while it records. It takes no lock and writes nothing, so it
+    needs no privilege but to read the files.
+
+    Args:
+        directory: the directory of a recorder.
+
+    Raises:
+        FileNotFoundError: it does not exist, or nobody has recorded there.
+        PermissionError: this user may not read it.
+        OSError: it cannot be read.
+    """
+
+    def __new__(cls, directory: str | PathLike[str]) -> HistoryReader: ...
+    def scan(
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        since_ns: int | None = None,
+        until_ns: int | None = None,
+        path: bytes | None = None,
+        under: bytes | None = None,
+        pid: Sequence[int] | None = None,
+        uid: Sequence[int] | None = None,
+        comm: Sequence[str] | None = None,
+        container: Sequence[str] | None = None,
+        syscall: Sequence[str] | None = None,
+        action: Sequence[str] | None = None,
+        outcome: Literal["any", "ok", "failed"] = "any",
+        limit: int | None = None,
+        newest_first: bool = False,
+    ) -> HistoryScan:
+        """Finds events. All filters that are given must hold; of a list any value will do.
+
+        The events of one file come by their time, the files one after the other: a call that took long can come after
+        later ones of the file before.
+
+        Args:
+            columns: their names, in the order that is wanted; ``None`` is all. Those of an event's keys, with
+                ``ts`` (timestamp in microseconds, UTC) before ``ts_ns`` (int64), ``KEY_bytes`` for text that is made of
+                bytes, ``session`` and ``host``.
+            since_ns: Unix time in ns of the earliest event.
+            until_ns: Unix time in ns that all events are before.
+            path: an absolute path. Events that have it as one of ``real_path``, ``new_real_path``, ``path`` and
+                ``new_path``.
+            under: a directory: the same for the paths below it, and itself.
+            pid: processes.
+            uid: real, effective or file-system user ids.
+            comm: names of threads; ``"rm*"`` is all that begin so.
+            container: container ids, or beginnings of them.
+            syscall: names of system calls.
+            action: ``"delete"``, ``"rmdir"``, ``"rename"``, ``"truncate"`` and so on.
+            outcome: ``"ok"``: what did not fail, or is not known to have; ``"failed"``: what did.
+            limit: the number of events at which it ends.
+            newest_first: begin with the latest.
+
+        Raises:
+            ValueError: an unknown column, a path that is not absolute, a limit below 1.
+            OSError: the directory cannot be read.
+        """
+    def who(
+        self,
+        path: bytes,
+        *,
+        since_ns: int | None = None,
+        until_ns: int | None = None,
+        limit: int | None = None,
+        failed: bool = False,
+    ) -> list[dict[str, Any]]:
+        """Finds what happened to the name, or to the content behind it, the latest first.
+
+        The dicts are those of :meth:`HistoryBatch.to_dicts`, with two keys more. ``name`` (str) is the path that the
+        event is here for. ``relation`` (str) says why:
+
+        * ``"path"``: it was done to the path itself.
+        * ``"above"``: a directory above the path was removed, renamed or replaced.
+        * ``"before"``: the file came to this name by a rename; this happened to it under an earlier name.
+        * ``"after"``: the file left this name by a rename; this happened to it under a later name.
+
+        Args:
+            path: absolute, without ``.``, ``..`` and double slashes.
+            since_ns: as for :meth:`scan`.
+            until_ns: as for :meth:`scan`.
+            limit: the most events; ``None`` has no bound.
+            failed: whether to give what failed as well.
+
+        Raises:
+            ValueError: the path is not absolute, or the limit below 1.
+            RawtpError: a damaged file.
+            OSError: the directory cannot be read.
+        """
+    def gaps(self, since_ns: int | None = None, until_ns: int | None = None) -> list[dict[str, Any]]:
+        """The stretches of time in which nothing was watched, the earliest first: between the first session and now.
+
+        * ``from_ns`` (int), ``to_ns`` (int or None): ``None`` when nothing is watched now.
+        * ``reason`` (str): ``"closed"``: the recorder was closed before; ``"died"``: it ended without; ``"damaged"``:
+          what was recorded cannot be read; ``"stopped"``: nothing is recorded now.
+        * ``session`` (int or None): the session after it.
+        """
+    def losses(self, since_ns: int | None = None, until_ns: int | None = None) -> list[dict[str, Any]]:
+        """The losses, the earliest first.
+
+        * ``from_ns``, ``to_ns`` (int): when. ``count`` (int): how many events.
+        * ``kind`` (str): ``"ring"``: the kernel's ring buffer was full; ``"memory"``: the log could not be written for
+          too long; ``"discarded"``: no memory to read them; ``"missed"``: the kernel skipped a program.
+        * ``cpu`` (int or None), ``via`` (str or None): where, as far as that is known.
+        * ``session`` (int).
+        """
+    def sessions(self) -> list[dict[str, Any]]:
+        """The sessions, the earliest first: ``session`` (int), ``start_ns`` (int), ``through_ns`` (int): up to when it
+        watched, as far as is known; ``closed`` (bool); ``host``, ``boot_id``, ``machine_id`` (str); ``info`` (str): the
+        JSON object that the recorder was given."""
+    def coverage(self) -> list[tuple[int, int]]:
+        """The stretches of time that were watched, as Unix times in ns, the earliest first. Adjacent ones are one.
+        Those whose events were removed because they were too old are not among them."""
+    def is_recording(self) -> bool:
+        """Whether a recorder records into the directory now."""
+    def stats(self) -> dict[str, Any]:
+        """``segments``, ``segment_bytes``, ``wal_files``, ``wal_bytes``, ``events`` (sealed), ``first_ns``,
+        ``last_ns`` (int or None; of what is sealed), ``quarantined``, ``expired``, ``journal_lines``,
+        ``journal_damaged_lines`` (int)."""
+    def verify(self) -> list[str]:
+        """Reads everything, and names the damaged files, relative to the directory. Takes a second for about 1 GB.
+
+        Raises:
+            OSError: the directory cannot be read.
         """
 
 def escape(path: str | PathLike[str]) -> str:

@@ -21,4 +21,4 @@ mod dictionary;
 mod list;
 mod raw_bytes;
 pub mod schema;
-mod text;
+pub(crate) mod text;

@@ -118,7 +118,9 @@ impl From<Error> for PyErr {
                 Some(errno) => PyOSError::new_err((errno, message)),
                 None => PyOSError::new_err(message),
             },
-            Error::HandedOver(_) | Error::Malformed(_) | Error::Columns(_) => RawtpError::new_err(message),
+            Error::HandedOver(_) | Error::Damaged(_) | Error::Malformed(_) | Error::Columns(_) => {
+                RawtpError::new_err(message)
+            }
         }
     }
 }

@@ -4,7 +4,10 @@
 //! and reads once the queue has caught up with it. It asks nothing of the drain thread when the queue has caught up
 //! already, or holds as much as the reader wants.
 
+#[cfg(feature = "history")]
+use std::mem;
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
@@ -22,13 +25,20 @@ use crate::py::errors::RawtpError;
 use crate::py::reader_lock::{ReadState, ReaderLock};
 use crate::read::in_flight::InFlight;
 use crate::session::Session;
+#[cfg(feature = "history")]
+use crate::{
+    config::outcome::Outcome,
+    event::values::Values,
+    read::{Reader, residual_filter::ResidualFilter},
+    ring::{chunk::CHUNK_BYTES, queue::Queue},
+};
 
 /// The time for which a reader that may wait leaves the drain thread alone, which gathers for a millisecond at most. To
 /// wake it more often would cost the traced process more and bring this reader nothing.
 const PATIENCE: Duration = Duration::from_millis(2);
 
 /// The longest delay of a signal that comes between the check for signals and the wait.
-const SIGNAL_CHECK: Duration = Duration::from_millis(250);
+pub(crate) const SIGNAL_CHECK: Duration = Duration::from_millis(250);
 
 /// The result that a reader fills.
 pub(crate) trait Sink<'py> {
@@ -52,7 +62,7 @@ pub(crate) enum Next<T> {
 
 /// A session, and the lock of its readers.
 pub(crate) struct Feed {
-    pub(crate) session: Session,
+    pub(crate) session: Arc<Session>,
     pub(crate) lock: ReaderLock,
     pub(crate) schema: SchemaRef,
 }
@@ -72,6 +82,19 @@ impl Feed {
             Some(failure) => Err(RawtpError::new_err(format!("the drain thread gave up: {failure}"))),
             None => Ok(()),
         }
+    }
+
+    /// Gives the reader to somebody who reads without Python. From then on nobody else may read.
+    #[cfg(feature = "history")]
+    pub(crate) fn take_over(&self, py: Python<'_>) -> PyResult<(Reader, Values)> {
+        let mut guard = self.lock.take(py)?;
+        // Nobody reads from these.
+        let queue = Arc::new(Queue::new(CHUNK_BYTES)?);
+        let reader = Reader::new(queue, Arc::default(), ResidualFilter::new(Outcome::Any, Vec::new()));
+        let values = Values::new(guard.values.fields());
+        let taken = (mem::replace(&mut guard.reader, reader), mem::replace(&mut guard.values, values));
+        guard.give_away();
+        Ok(taken)
     }
 
     /// Reads until `read` gives something, the deadline comes, or the tracer is closed.

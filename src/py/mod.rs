@@ -13,8 +13,10 @@
 //! * `feed`: the events of one tracer, as its readers take them
 //! * `functions`: functions of the module
 //! * `handover`: a tracer in two processes: one loads, the other reads
+//! * `history`: `rawtp._core.HistoryReader`
 //! * `late`: Python functions that the package hands in
 //! * `objects`: Python objects, or `MemoryError`
+//! * `recorder`: `rawtp._core.Recorder`
 //! * `reader_lock`: threads that read one tracer take lock
 //! * `sinks`: the results that readers fill
 //! * `stats`: `rawtp.Stats`
@@ -34,9 +36,13 @@ pub(crate) mod errors;
 pub(crate) mod feed;
 pub(crate) mod functions;
 pub(crate) mod handover;
+#[cfg(feature = "history")]
+pub(crate) mod history;
 pub(crate) mod late;
 pub(crate) mod objects;
 pub(crate) mod reader_lock;
+#[cfg(feature = "history")]
+pub(crate) mod recorder;
 pub(crate) mod sinks;
 pub(crate) mod stats;
 pub(crate) mod to_dicts;
@@ -67,8 +73,14 @@ mod _core {
     use super::functions::{escape, load_rejected, stats, syscall_name, syscall_number};
     #[pymodule_export]
     use super::handover::load;
+    #[cfg(feature = "history")]
+    #[pymodule_export]
+    use super::history::{HistoryBatch, HistoryReader, HistoryScan};
     #[pymodule_export]
     use super::late::set_late;
+    #[cfg(feature = "history")]
+    #[pymodule_export]
+    use super::recorder::Recorder;
     #[pymodule_export]
     use super::stats::Stats;
     #[pymodule_export]

@@ -1,7 +1,7 @@
 //! The lock that threads take to read one tracer.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::exceptions::PyRuntimeError;
@@ -24,6 +24,8 @@ pub(crate) struct ReaderLock {
     state: Mutex<ReadState>,
     /// The address of a thread-local variable of the holder; 0 when nobody holds the lock.
     holder: AtomicUsize,
+    /// Whether a recorder reads instead. It is only set, and with the lock held.
+    is_given_away: AtomicBool,
 }
 
 fn this_thread() -> usize {
@@ -33,7 +35,7 @@ fn this_thread() -> usize {
 
 impl ReaderLock {
     pub(crate) fn new(state: ReadState) -> Self {
-        Self { state: Mutex::new(state), holder: AtomicUsize::new(0) }
+        Self { state: Mutex::new(state), holder: AtomicUsize::new(0), is_given_away: AtomicBool::new(false) }
     }
 
     /// Takes the lock. Making a dict can run the garbage collector, and with it any finalizer. A finalizer that reads from
@@ -43,15 +45,32 @@ impl ReaderLock {
             return Err(PyRuntimeError::new_err("this thread is already reading from this tracer"));
         }
         let state = self.state.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
+        if self.is_given_away.load(Ordering::Relaxed) {
+            return Err(PyRuntimeError::new_err("a recorder reads this tracer"));
+        }
         self.holder.store(this_thread(), Ordering::Relaxed);
-        Ok(ReaderGuard { state, holder: &self.holder })
+        Ok(ReaderGuard { state, lock: self })
+    }
+
+    /// Checks that nobody else reads for good.
+    #[cfg(feature = "history")]
+    pub(crate) fn check_free(&self, py: Python<'_>) -> PyResult<()> {
+        self.take(py).map(drop)
     }
 }
 
 /// The held lock. Dropping it releases the lock.
 pub(crate) struct ReaderGuard<'a> {
     state: MutexGuard<'a, ReadState>,
-    holder: &'a AtomicUsize,
+    lock: &'a ReaderLock,
+}
+
+#[cfg(feature = "history")]
+impl ReaderGuard<'_> {
+    /// Refuses everybody from now on.
+    pub(crate) fn give_away(&self) {
+        self.lock.is_given_away.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Deref for ReaderGuard<'_> {
@@ -70,6 +89,6 @@ impl DerefMut for ReaderGuard<'_> {
 
 impl Drop for ReaderGuard<'_> {
     fn drop(&mut self) {
-        self.holder.store(0, Ordering::Relaxed);
+        self.lock.holder.store(0, Ordering::Relaxed);
     }
 }

@@ -40,7 +40,7 @@ pub(crate) struct Tracer {
     pub(crate) feed: Arc<Feed>,
     /// The filters, as [`Tracer::__repr__`] shows them.
     filters: String,
-    fields: Fields,
+    pub(crate) fields: Fields,
     awaited: Awaited,
 }
 
@@ -130,7 +130,7 @@ impl Tracer {
         }
         Ok(Self {
             feed: Arc::new(Feed {
-                session,
+                session: Arc::new(session),
                 lock: ReaderLock::new(ReadState { reader, values, dicts }),
                 schema: schema(config.fields),
             }),

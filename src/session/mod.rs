@@ -8,6 +8,8 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use nix::time::{ClockId, clock_gettime};
+
 use crate::cgroup::reports::CgroupReports;
 use crate::config::Config;
 use crate::error::Result;
@@ -62,6 +64,8 @@ pub struct Session {
     generation: u64,
     coverage: Vec<HookCoverage>,
     end: EndReason,
+    /// Unix time at which the programs were attached.
+    started_ns: i64,
 }
 
 impl Session {
@@ -81,6 +85,8 @@ impl Session {
     ///
     /// [`crate::error::Error::Os`] when descriptors, memory or threads run out.
     pub fn start(loaded: Loaded, config: &Config, broker: Option<OwnedFd>) -> Result<(Self, Reader)> {
+        let started_ns =
+            clock_gettime(ClockId::CLOCK_REALTIME).map_or(i64::MAX, |now| now.tv_sec() * 1_000_000_000 + now.tv_nsec());
         let queue = Arc::new(Queue::new(config.queue_bytes)?);
         let counters = Arc::new(KernelCounters::new(&loaded.counters, &loaded.live, loaded.slots)?);
         let ring = Ring::new(loaded.ring, loaded.ring_bytes)?;
@@ -118,6 +124,7 @@ impl Session {
             generation: generation(),
             coverage,
             end,
+            started_ns,
         };
         Ok((session, reader))
     }
@@ -126,6 +133,14 @@ impl Session {
     #[must_use]
     pub fn is_forked(&self) -> bool {
         self.generation != generation()
+    }
+
+    /// Returns the Unix time from which on all events are still to be read. `None` when some were read already.
+    #[must_use]
+    pub fn watched_since_ns(&self) -> Option<i64> {
+        let read = &*self.reader_counters;
+        let is_untouched = read.decoded.load(Ordering::Relaxed) == 0;
+        is_untouched.then_some(self.started_ns)
     }
 
     /// The queue that the reader reads.

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ import pytest
 
 import rawtp
 from helpers.pages import PAGES, PYTHON, SHELL, called, section
+from helpers.recorders import recording
 from helpers.support import HANG_S, attached_programs, live_hooks, settle, wait_for
 
 if TYPE_CHECKING:
@@ -84,9 +86,15 @@ def test_the_endless_examples(block: Block, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("block", ENDING, ids=str)
-def test_the_examples_that_end(block: Block) -> None:
+def test_the_examples_that_end(block: Block, tmp_path: Path) -> None:
     """They print what the page says, and nothing where it says nothing."""
-    done = subprocess.run([sys.executable, "-c", block.source], capture_output=True, text=True, check=False)
+    with ExitStack() as stack:
+        source = block.source
+        if "rawtp.History()" in source:
+            history = tmp_path / "history"
+            stack.enter_context(recording(history, "-p", os.getpid()))
+            source = source.replace("rawtp.History()", f"rawtp.History({str(history)!r})")
+        done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     if "coverage" in block.source:
         assert [line.split()[0] for line in done.stdout.splitlines()] == list(rawtp_coverage())
@@ -137,9 +145,16 @@ def test_the_keys_are_all_named() -> None:
 
 
 def test_every_command_line_parses() -> None:
+    from rawtp.cli import history, record, who
     from rawtp.cli.watch import add_parser, parse
 
     commands = [command for command in called() if not {"cost", "check", "broker"}.intersection(command)]
+    modules = {"record": record, "who": who, "history": history}
+    recorded = [command for command in commands if command[:1] and command[0] in modules]
+    assert {command[0] for command in recorded} == {*modules}
+    for command in recorded:
+        modules[command[0]].add_parser().parse_args(command)
+        commands.remove(command)
     assert len(commands) >= 10
     assert ["-d", "2m", "-O", "gone.jsonl"] in commands
     for command in commands:
@@ -189,9 +204,18 @@ def here(tmp_path: Path) -> Path:
 
 def ended(line: str, here: Path) -> tuple[int, str]:
     """Run it as it stands, and end it once it watches; the exit code, and what it said."""
+    # A socket and a history of this test's alone.
+    own = re.sub(r"rawtp (record|who|history)\b", rf"rawtp \1 --directory {here}/history", line)
+    if own != line and not records(line) and "--install" not in line:
+        with recording(here / "history", "-p", os.getpid()):
+            done = subprocess.run(
+                ["sh", "-c", own], cwd=here, env=ENVIRONMENT, capture_output=True, text=True, check=False
+            )
+        # Nothing was deleted by the names of the examples.
+        assert done.returncode == (4 if "rawtp who" in line else 0), done.stderr
+        return 0, done.stderr
     with subprocess.Popen(
-        # A socket of this test's alone.
-        ["sh", "-c", line.replace("/run/", f"{here}/")],
+        ["sh", "-c", own.replace("/run/", f"{here}/")],
         cwd=here,
         env=ENVIRONMENT,
         stdin=subprocess.DEVNULL,
@@ -216,8 +240,19 @@ def ended(line: str, here: Path) -> tuple[int, str]:
     return shell.returncode, err
 
 
+def records(line: str) -> bool:
+    """Whether it is a recorder."""
+    return "rawtp record" in line and not re.search(r"--(status|install)\b", line)
+
+
 def said_by(line: str) -> str:
     """What is said at its end."""
+    if records(line):
+        return r"rawtp: recorded \d+ events, \d+ lost\n"
+    if re.search(r"rawtp (record|who)\b", line):
+        return "^$"
+    if "rawtp history" in line:
+        return r"^(rawtp: \d+ events?\n(not watched:\n(  .*\n)+)?)?$"
     if " broker " in line:
         return "rawtp: broker: stopped\n"
     # The rest gives figures, on standard output; -q nothing, where nothing was deleted.
@@ -238,7 +273,7 @@ def test_the_command_lines_run_as_they_stand(line: str, here: Path) -> None:
 
 
 @needs_sudo
-@pytest.mark.parametrize("command", ["", "check", "cost", "broker"])
+@pytest.mark.parametrize("command", ["", "check", "cost", "broker", "record", "who", "history"])
 @pytest.mark.slow
 def test_the_examples_of_the_help_run_as_they_stand(command: str, here: Path) -> None:
     (here / "Makefile").write_text("clean:\n\trm -f gone\n")
@@ -252,7 +287,7 @@ def test_the_examples_of_the_help_run_as_they_stand(command: str, here: Path) ->
     )
     examples = helped.stdout.partition("examples:\n")[2]
     lines = re.findall(r"^  ((?:sudo )?\.venv/bin/rawtp.*)$", examples, re.MULTILINE)
-    assert len(lines) == {"": 10, "check": 2, "cost": 3, "broker": 2}[command]
+    assert len(lines) == {"": 12, "check": 2, "cost": 3, "broker": 2, "record": 4, "who": 4, "history": 6}[command]
     for line in lines:
         if " -- make " in line and shutil.which("make") is None:
             continue
@@ -268,5 +303,5 @@ def minds_signals(pid: int) -> bool:
         status = Path(f"/proc/{pid}/status").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return False
-    caught = re.search(r"^Name:\trawtp$.*^SigCgt:\t(\w+)$", status, re.MULTILINE | re.DOTALL)
+    caught = re.search(r"^Name:\trawtp(?:-record)?$.*^SigCgt:\t(\w+)$", status, re.MULTILINE | re.DOTALL)
     return caught is not None and bool(int(caught[1], 16) & 1 << (signal.SIGTERM - 1))

@@ -7,12 +7,12 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from helpers.brokers import WATCH
-from helpers.support import HANG_S
+from helpers.support import HANG_S, wait_for
 from helpers.unprivileged import python, start, told
 
 if TYPE_CHECKING:
@@ -104,3 +104,88 @@ def test_its_end_is_its_clients_end_and_the_next_one_starts_it_again(package: Pa
     found = told(package, WATCH, *as_user(GROUP), arguments=[SOCKET])
     assert found["final"] == [1001, 1001, 0, 0, True]
     assert main_pid() not in {0, before}
+
+
+RECORDER = "rawtp-record.service"
+HISTORY = Path("/var/lib/rawtp")
+
+
+def shown(name: str) -> str:
+    return systemctl("show", f"--property={name}", "--value", RECORDER).strip()
+
+
+def found(*arguments: object) -> tuple[int, list[dict[str, Any]]]:
+    """What a subcommand prints as JSON lines."""
+    command = ["/opt/rawtp/bin/python", "-I", "-m", "rawtp", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=HANG_S)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def deleted(path: Path) -> list[dict[str, Any]]:
+    """Deletes a file by rm, and gives what the recorder says of it, once it does."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    subprocess.run(["rm", path], check=True)
+    wait_for(lambda: found("who", "--json", path)[0] == 0, f"{path} is recorded")
+    return [line for line in found("who", "--json", path)[1] if line["type"] == "event"]
+
+
+@pytest.fixture(scope="module")
+def recorder() -> Iterator[None]:
+    systemctl("enable", "--now", RECORDER)
+    assert shown("ActiveState") == "active"
+    yield
+    systemctl("disable", "--now", RECORDER)
+
+
+def is_well() -> bool:
+    code, lines = found("record", "--status", "--json")
+    return code == 0 and lines[0]["recorder"]["heartbeat"]["state"] == "ok"
+
+
+@pytest.mark.usefixtures("recorder")
+def test_the_recorder_records_in_its_sandbox() -> None:
+    """Also where a sandbox could hide or move something: the real paths are those of the host."""
+    for path in (Path("/tmp/rawtp-victim"), Path("/root/rawtp-victim"), Path("/run/rawtp-victim"), HISTORY / "victim"):
+        [event] = deleted(path)
+        assert (event["comm"], event["real_path"]) == ("rm", str(path))
+        assert event["ancestors"][0][2] is not None
+    wait_for(is_well, "the heartbeat comes back")
+    status = HISTORY.stat()
+    assert (status.st_mode & 0o777, status.st_uid, status.st_gid) == (0o750, 0, GROUP)
+    assert {path.stat().st_gid for path in HISTORY.rglob("*")} == {GROUP}
+    assert {path.stat().st_mode & 0o027 for path in HISTORY.rglob("*") if path.is_file()} == {0}
+
+
+@pytest.mark.usefixtures("recorder")
+def test_what_the_recorder_may_do() -> None:
+    pid = shown("MainPID")
+    status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    # CAP_DAC_READ_SEARCH, CAP_SYS_PTRACE, CAP_PERFMON, CAP_BPF: include/uapi/linux/capability.h
+    capabilities = 1 << 2 | 1 << 19 | 1 << 38 | 1 << 39
+    assert int(status["CapEff"], 16) == capabilities
+    assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+
+
+@pytest.mark.usefixtures("recorder")
+def test_a_killed_recorder_is_started_again_and_the_gap_is_known() -> None:
+    deleted(Path("/tmp/rawtp-before"))
+    before = shown("MainPID")
+    systemctl("kill", "--signal=KILL", RECORDER)
+    wait_for(lambda: shown("MainPID") not in {"0", before} and shown("ActiveState") == "active", "it runs again")
+    deleted(Path("/tmp/rawtp-after"))
+    assert len([line for line in found("who", "--json", "/tmp/rawtp-before")[1] if line["type"] == "event"]) == 1
+    gaps = [line for line in found("history", "--gaps")[1] if line["type"] == "gap"]
+    assert "died" in {gap["reason"] for gap in gaps}
+
+
+@pytest.mark.usefixtures("recorder")
+def test_a_reload_seals_and_a_stop_ends_it_well() -> None:
+    deleted(Path("/tmp/rawtp-sealed"))
+    systemctl("reload", RECORDER)
+    wait_for(lambda: list(HISTORY.glob("events/host=*/date=*/*.parquet")) != [], "it seals")
+    systemctl("stop", RECORDER)
+    assert shown("Result") == "success"
+    assert found("record", "--status", "--json")[0] == 1
+    assert found("who", "--json", "/tmp/rawtp-sealed")[1][-2]["reason"] == "stopped"

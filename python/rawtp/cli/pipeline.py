@@ -143,7 +143,8 @@ def _format(args: argparse.Namespace, kind: str, output: Standard | File, colour
 
         return Table(keys, clock, screen, colours)
     if kind == "columns":
-        from rawtp.formats.columns import ASCII_FACT, FACT, Columns
+        from rawtp.formats.columns import Columns
+        from rawtp.formats.names import ASCII_FACT, FACT
 
         return Columns(clock, screen, colours, FACT if encodable(FACT, output.encoding) else ASCII_FACT)
     if kind == "jsonl":

@@ -32,6 +32,10 @@ examples:
       who deletes or empties app.log, or renames something over it?
   sudo rawtp -s delete -c 1 -o csv -f comm,path
       who deletes next?
+  sudo rawtp record
+      all of that into a history, always; record --help says more
+  sudo rawtp who /srv/data/report.txt
+      who deleted it last night? who and history read what was recorded
   sudo rawtp cost
       what watching costs here; cost --help says more
   rawtp check
@@ -44,7 +48,8 @@ examples:
 def add_parser() -> Parser:
     """Make the parser: it exits with 2 and names the value that is wrong."""
     parser = Parser(
-        usage="%(prog)s [OPTION]... [-- COMMAND [ARG]...]\n       %(prog)s check|cost|broker [OPTION]...",
+        usage="%(prog)s [OPTION]... [-- COMMAND [ARG]...]\n       %(prog)s record|who|history [OPTION]...\n"
+        "       %(prog)s check|cost|broker [OPTION]...",
         description="Show who deletes or empties which file, live.",
         epilog=_EXAMPLES,
     )

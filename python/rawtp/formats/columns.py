@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from rawtp.formats import ledger
 from rawtp.formats.ansi import FAILURE, LOSS, Colours
 from rawtp.formats.base import Format
-from rawtp.formats.escape import pad, printable, quoted, quoted_name, shortened, size, width
+from rawtp.formats.escape import pad, printable, quoted_name, shortened, width
+from rawtp.formats.names import FACT, claims_and_facts, note
 from rawtp.formats.timestamp import Clock
 
 if TYPE_CHECKING:
@@ -24,12 +24,6 @@ _TIME, _PID, _UID, _COMM, _ACTION, _SYSCALL, _RESULT = 12, 7, 6, 15, 8, 11, 12
 _WIDE, _NARROW_TIME, _NARROW_RESULT = 110, 8, 9
 # The least for a path. Where the line has less room, the terminal breaks it.
 _MIN_PATH = 16
-
-FACT, ASCII_FACT = "→", "=>"
-"""The arrow from what the process said to what the kernel did. ``->`` is that of a rename."""
-_RENAME, _EXCHANGE = "->", "<->"
-# In a name these would read like marks of ours: an arrow, or parentheses at the end.
-_MARK = re.compile(rf"(^| )({FACT}|{ASCII_FACT}|{_RENAME}|{_EXCHANGE})( |$)| \(.*\)$", re.DOTALL)
 
 
 class Columns(Format):
@@ -139,32 +133,18 @@ def paths(event: Event, room: int | None = None, fact: str = FACT) -> str:
     comes the real path, where that is another. Last comes what was lost, in parentheses. Where this must fit into
     ``room``, what was lost goes first, then the name, and then paths are shortened.
     """
-    claims, facts, joint = _names(event)
+    claims, facts, joint = claims_and_facts(event)
     claimed, real = joint.join(claims), joint.join(facts)
     arrow = f"{fact} " if claimed not in {"", real} else ""
     text = f"{claimed} {arrow}{real}" if arrow else real
-    note = _note(event)
+    lost = note(event)
     if room is None:
-        return f"{text} {note}" if note else text
-    for line in (f"{text} {note}", text) if note else (text,):
+        return f"{text} {lost}" if lost else text
+    for line in (f"{text} {lost}", text) if lost else (text,):
         if width(line) <= room:
             return line
     room -= width(arrow) + len(joint)
     return arrow + joint.join(_share(facts, room) if joint else [shortened(real, room)])
-
-
-def _names(event: Event) -> tuple[list[str], list[str], str]:
-    """What was said, what is known, and what stands between two of either. What is not known is what was said."""
-    said = _path(event["path"], event["path_kind"], event["filename"], event["name_status"])
-    known = _real(event["real_path"], said)
-    if event["action"] != "rename":
-        # A call on a descriptor has said nothing.
-        return [said] if said != "<fd>" else [], [known], ""
-    # The status is that of both names, but one of the paths may be whole where the other is not.
-    kind = event["path_kind"] if event["new_path"] else None
-    new = _path(event["new_path"], kind, event["new_filename"], event["name_status"])
-    joint = f" {_EXCHANGE if event['exchange'] else _RENAME} "
-    return [said, new], [known, _real(event["new_real_path"], new)], joint
 
 
 def _share(names: list[str], room: int) -> list[str]:
@@ -172,44 +152,3 @@ def _share(names: list[str], room: int) -> list[str]:
     old, new = names
     old = shortened(old, max(room // 2, room - width(new)))
     return [old, shortened(new, room - width(old))]
-
-
-def _note(event: Event) -> str:
-    """What went with the call, if that is known."""
-    if event["ret"] is not None and event["ret"] < 0:
-        return ""
-    if event["replaced"]:
-        if event["file_type"] == "directory":
-            return "(replaced a directory)"
-        links, replaced = event["replaced_nlink"], event["replaced_size"]
-        if links is not None and links > 1:
-            return f"(replaced 1 of {links} links)"
-        return "(replaced a file)" if replaced is None else f"(replaced {size(replaced)})"
-    start, length = event["range_start"], event["range_length"]
-    if start is not None and length is not None:
-        return f"({size(length)} at {size(start)})"
-    before, after = event["size"], event["length"]
-    return f"({size(before)} -> {size(after)})" if before is not None and after is not None else ""
-
-
-def _real(path: str | None, claim: str) -> str:
-    return claim if path is None else _name(path)
-
-
-def _path(path: str | None, kind: str | None, filename: str | None, status: str) -> str:
-    whole = path is not None and kind not in {None, "partial"} and status == "ok"
-    return _name(path or "") if whole else _filename(filename, status)
-
-
-def _filename(filename: str | None, name_status: str) -> str:
-    if filename is None:
-        # "ok" without a name: a call on a descriptor, or on a handle.
-        return "<fd>" if name_status == "ok" else f"<{name_status}>"
-    return f"{quoted(filename)}<truncated>" if name_status == "truncated" else _name(filename)
-
-
-def _name(name: str) -> str:
-    """A name, in quotes where it holds what reads like a mark of ours."""
-    # Nearly all names have none of these, and the expression is slow.
-    is_suspect = ">" in name or FACT in name or name.endswith(")")
-    return quoted(name) if is_suspect and _MARK.search(name) else quoted_name(name)

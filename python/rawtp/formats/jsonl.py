@@ -35,6 +35,15 @@ def line(event: Mapping[str, object], keys: Sequence[str], clock: Clock | None =
     return _encode(values) + "\n"
 
 
+def document(kind: str, values: Mapping[str, object]) -> str:
+    """A line that is no event: ``type``, and these values, whose text may have undecoded bytes."""
+    return _encode({"type": kind, **{key: _visible(value) for key, value in values.items()}}) + "\n"
+
+
+def _visible(value: object) -> object:
+    return each_text(visible, tuple(value) if isinstance(value, list) else value)
+
+
 class JsonLines(Format):
     """Each line is ASCII, and an object whose first key is ``type``: session, event, lost or ledger.
 

@@ -23,6 +23,20 @@ class Clock:
             self._turn(second)
         return f"{self._day}.{rest_ns // 1_000_000:03d}"
 
+    def of_date(self, ts_ns: int) -> str:
+        """``"2023-11-14 22:13:20.123"``."""
+        second, rest_ns = divmod(ts_ns, _NS)
+        if second != self._second:
+            self._turn(second)
+        return f"{self._iso[:-9]} {self._day}.{rest_ns // 1_000_000:03d}"
+
+    def date(self, ts_ns: int) -> str:
+        """``"2023-11-14"``."""
+        second = ts_ns // _NS
+        if second != self._second:
+            self._turn(second)
+        return self._iso[:-9]
+
     def iso(self, ts_ns: int) -> str:
         """ISO 8601 with all nanoseconds: ``"2023-11-14T22:13:20.123999999Z"``, or with an offset such as ``+01:00``."""
         second, rest_ns = divmod(ts_ns, _NS)

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from rawtp import __version__
-from rawtp.cli import broker, check, cost, main, stderr, types, watch
+from rawtp.cli import broker, check, cost, history, main, record, stderr, types, watch, who
+from rawtp.cli.invocation import SUBCOMMANDS
 
 HOSTILE = "ma\x1b[2J\x07\u202eke"
 SEEN = "ma\\x1b[2J\\x07\\u202eke"
@@ -221,20 +222,21 @@ def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 0
     out, err = capsys.readouterr()
     assert out.startswith(
-        "usage: rawtp [OPTION]... [-- COMMAND [ARG]...]\n       rawtp check|cost|broker [OPTION]...\n"
+        "usage: rawtp [OPTION]... [-- COMMAND [ARG]...]\n       rawtp record|who|history [OPTION]...\n"
+        "       rawtp check|cost|broker [OPTION]...\n"
     )
     assert f"\n  sudo {PROGRAM} -p 1234\n" in out
     assert err == ""
 
 
-@pytest.mark.parametrize("command", ["check", "cost", "broker"])
+@pytest.mark.parametrize("command", SUBCOMMANDS)
 def test_help_on_a_command(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["help", command]) == 0
     helped = capsys.readouterr()
     assert main([command, "--help"]) == 0
     assert helped == capsys.readouterr()
     assert helped.out.startswith(f"usage: rawtp {command} [")
-    assert "positional" not in helped.out
+    assert ("positional" in helped.out) == (command == "who")
     assert f"\n  {'' if command == 'check' else 'sudo '}{PROGRAM} {command}" in helped.out
     assert "python -m" not in helped.out.replace(PROGRAM, "")
 
@@ -243,7 +245,7 @@ def test_help_on_a_command(command: str, capsys: pytest.CaptureFixture[str]) -> 
 def test_no_help(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["help", *words]) == 2
     shown = repr(" ".join(words))
-    assert capsys.readouterr() == ("", f"rawtp: there is no help on {shown}, only on broker, check, cost\n")
+    assert capsys.readouterr() == ("", f"rawtp: there is no help on {shown}, only on {', '.join(SUBCOMMANDS)}\n")
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -254,9 +256,10 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_every_example_parses(capsys: pytest.CaptureFixture[str]) -> None:
     """What stands behind the program in each example of each help."""
-    parsers = {"check": check.add_parser, "cost": cost.add_parser, "broker": broker.add_parser}
+    modules = {"check": check, "cost": cost, "broker": broker, "record": record, "who": who, "history": history}
+    parsers = {name: module.add_parser for name, module in modules.items()}
     seen = []
-    for command in ("", "check", "cost", "broker"):
+    for command in ("", *SUBCOMMANDS):
         assert main(["help", command]) == 0
         for line in capsys.readouterr().out.partition("examples:\n")[2].splitlines():
             if PROGRAM not in line:

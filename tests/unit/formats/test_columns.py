@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from helpers.samples import EMPTIED, EXCHANGED, LINKED, MOVED, PUNCHED, RM, WITHOUT_FACTS
 from rawtp.event import Event
-from rawtp.formats.columns import ASCII_FACT, Columns, header, paths, row
+from rawtp.formats.columns import Columns, header, paths, row
 from rawtp.formats.escape import printable, size, width
+from rawtp.formats.names import ASCII_FACT
 
 COMM_AT, ACTION_AT, NAME_AT = (header().index(title) for title in ("COMM", "ACTION", "PATH"))
 

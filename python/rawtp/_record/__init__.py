@@ -1,0 +1,1 @@
+"""``rawtp record``: the life of a recorder as a service."""

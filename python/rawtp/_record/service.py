@@ -1,0 +1,141 @@
+"""Runs a recorder until a signal ends it: its heartbeat, what it tells systemd, and its account."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from rawtp._core import RawtpError
+from rawtp._errors import reason
+from rawtp._record.status_file import StatusFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from rawtp._core import Recorder
+    from rawtp._record.heartbeat import Heartbeat
+    from rawtp._record.notify import Notifier
+    from rawtp._record.signals import Signals
+
+_TICK_S = 1.0
+_ACCOUNT_S = 10.0  # between accounts where nothing changes
+_SEAL_S = 30.0
+
+
+class Service:
+    """A recorder that records. ``say`` writes a line for the journal."""
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        heartbeat: Heartbeat,
+        notifier: Notifier,
+        signals: Signals,
+        account: Mapping[str, Any],
+        say: Callable[[str], None],
+        directory: str,
+    ) -> None:
+        self._recorder = recorder
+        self._heartbeat = heartbeat
+        self._notifier = notifier
+        self._signals = signals
+        self._account = account
+        self._say = say
+        self._file = StatusFile(directory)
+        self._told: tuple[object, ...] | None = None
+        self._accounted_s = float("-inf")
+
+    def run(self) -> bool:
+        """Record until a signal asks for the end, and close; False when the recorder has stopped by itself.
+
+        Raises:
+            OSError: events in memory could not be written.
+            RawtpError: the recorder gave up.
+        """
+        self._notifier.send(READY=1, STATUS="recording")
+        try:
+            has_stopped = self._watch()
+        finally:
+            self._notifier.send(STOPPING=1, STATUS="closing")
+            try:
+                self._recorder.close()
+            finally:
+                self._write(self._recorder.status())
+                self._file.close()
+                self._notifier.close()
+        return not has_stopped
+
+    def _watch(self) -> bool:
+        while not self._signals.is_end:
+            if self._signals.is_hangup:
+                self._signals.is_hangup = False
+                self._seal()
+            self._tick()
+            if self._signals.wait(self._recorder.wait, _TICK_S):
+                return not self._signals.is_end
+        return False
+
+    def _tick(self) -> None:
+        status = self._recorder.status()
+        now_s = time.monotonic()
+        came_back = self._heartbeat.tick(now_s, status["heartbeats"])
+        # Without a heartbeat the writer's thread, which reads the tracer, is what can be seen to live.
+        if came_back or (self._heartbeat.state == "none" and status["running"]):
+            self._notifier.send(WATCHDOG=1)
+        told = (self._heartbeat.state, status["failing"], status["dropped"] > 0)
+        if told != self._told:
+            self._tell(told, status)
+        if told != self._told or came_back or now_s >= self._accounted_s + _ACCOUNT_S:
+            self._accounted_s = now_s
+            self._write(status)
+        self._told = told
+
+    def _tell(self, told: tuple[object, ...], status: Mapping[str, Any]) -> None:
+        """Say what has changed, once."""
+        before = self._told or ("waiting", False, False)
+        state, failing, dropped = told
+        if state != before[0]:
+            text = {
+                "late": "the heartbeat does not come back: what happens now may not be recorded",
+                "ok": "the heartbeat comes back again" if before[0] == "late" else None,
+                "none": f"there is no heartbeat: {self._heartbeat.reason}",
+            }.get(str(state))
+            if text:
+                self._say(text)
+        if failing != before[1]:
+            error = status["last_error"] or "unknown"
+            self._say(
+                f"the log cannot be written: {error}; events wait in memory" if failing else "the log is written again"
+            )
+        if dropped and not before[2]:
+            self._say("memory is full as well: events are lost, and counted")
+        parts = ["recording"]
+        if state == "late":
+            parts = ["the heartbeat does not come back"]
+        if failing:
+            parts.append(f"the log cannot be written: {status['last_error']}")
+        self._notifier.send(STATUS=", ".join(parts))
+
+    def _seal(self) -> None:
+        before = self._recorder.status()["errors"]
+        try:
+            self._recorder.seal(_SEAL_S)
+        except (OSError, RawtpError) as error:  # TimeoutError is an OSError
+            self._say(f"SIGHUP: the log was not sealed: {reason(error)}")
+            return
+        status = self._recorder.status()
+        failed = status["errors"] > before
+        self._say(f"SIGHUP: the log was not sealed: {status['last_error']}" if failed else "SIGHUP: the log is sealed")
+
+    def _write(self, status: Mapping[str, Any]) -> None:
+        last_s = self._heartbeat.last_s
+        beat = {
+            "state": self._heartbeat.state,
+            "reason": self._heartbeat.reason,
+            "last_ns": None if last_s is None else time.time_ns() - int((time.monotonic() - last_s) * 1e9),
+        }
+        self._file.write(
+            {"pid": os.getpid(), "written_ns": time.time_ns(), "heartbeat": beat, **self._account, "status": status}
+        )

@@ -1,0 +1,62 @@
+"""The recorder's own account, in a file that other processes read: the heartbeat, and what it does right now.
+
+The file has one size, and is overwritten in its place: so a full disk does not hide how the recorder is doing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+NAME = "status.json"
+_SIZE = 8192
+_TRIES = 5
+
+
+class StatusFile:
+    """The file in a recorder's directory. Without one, when it cannot be made, it takes no account."""
+
+    def __init__(self, directory: str) -> None:
+        self._path = os.path.join(directory, NAME)  # noqa: PTH118 - start-up time
+        self._fd: int | None = None
+
+    def write(self, account: Mapping[str, Any]) -> None:
+        """Write the account. What fails is not told: the journal and the log have all that matters."""
+        text = json.dumps(account, separators=(",", ":")).encode("ascii")
+        if len(text) >= _SIZE:
+            return
+        try:
+            if self._fd is None:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+                self._fd = os.open(self._path, flags, 0o640)
+            # One write(2): a reader takes the old or the new one, or finds that it is neither.
+            os.pwrite(self._fd, text.ljust(_SIZE - 1) + b"\n", 0)
+        except OSError:
+            self.close()
+
+    def close(self) -> None:
+        """Close it. The last account stays."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+
+def read(directory: str) -> dict[str, Any] | None:
+    """The last account; None where there is none, or it cannot be read."""
+    for _ in range(_TRIES):
+        try:
+            with open(os.path.join(directory, NAME), "rb") as file:  # noqa: PTH118, PTH123
+                account = json.loads(file.read(_SIZE))
+        except OSError:
+            return None
+        except ValueError:  # half written
+            time.sleep(0.01)
+            continue
+        return account if isinstance(account, dict) else None
+    return None

@@ -1,0 +1,137 @@
+"""What the subcommands that read a history have in common."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import rawtp
+from rawtp.cli import invocation
+from rawtp.cli.errors import CommandError
+from rawtp.cli.moments import moment
+from rawtp.cli.stderr import reason
+from rawtp.sinks.stdout import Standard
+from rawtp.sinks.writer import Patience
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any
+
+DIRECTORY = "/var/lib/rawtp"
+
+# The keys whose text is made of the kernel's bytes: a column of their own has those that are no UTF-8.
+_OF_BYTES = (
+    *("comm", "parent_comm", "exe", "argv", "parent_argv", "cwd", "filename", "new_filename", "path", "new_path"),
+    *("host_path", "real_path", "new_real_path", "user", "login"),
+)
+
+
+def add_directory(parser: argparse.ArgumentParser) -> None:
+    """Add ``--directory``."""
+    parser.add_argument(
+        "--directory", default=DIRECTORY, metavar="DIR", help="where rawtp record records (default: %(default)s)"
+    )
+
+
+def add_window(parser: argparse.ArgumentParser) -> None:
+    """Add ``--since``, ``--until`` and ``--utc``."""
+    parser.add_argument(
+        "--since", type=moment, metavar="TIME", help="from then on: yesterday, 2h (ago), 02:30, 2026-11-26T02:30"
+    )
+    parser.add_argument("--until", type=moment, metavar="TIME", help="up to then")
+    parser.add_argument("--utc", action="store_true", help="show times in UTC")
+
+
+def check_window(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Refuse a window that ends before it begins."""
+    if args.since is not None and args.until is not None and args.until < args.since:
+        parser.error("--until is before --since")
+
+
+def opened(directory: str) -> rawtp.History:
+    """Open the history.
+
+    Raises:
+        CommandError: it cannot be read; it says what to do.
+    """
+    try:
+        return rawtp.History(directory)
+    except FileNotFoundError:
+        record = invocation.command("record", *_where(directory), as_root=True)
+        raise CommandError(f"{directory} has no history. To record one, run: {record}") from None
+    except PermissionError as error:
+        again = invocation.command(*sys.argv[1:], as_root=True)
+        raise CommandError(f"{reason(error)}. Root may read it, and the group of {directory}: {again}") from None
+    except (rawtp.RawtpError, OSError) as error:
+        raise CommandError(reason(error)) from None
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Translate the errors of a history that cannot be read."""
+    try:
+        yield
+    except (rawtp.RawtpError, OSError) as error:
+        raise CommandError(reason(error)) from None
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Take the leaving of the output's reader for an end like any other."""
+    with suppress(BrokenPipeError):
+        yield
+
+
+def standard_output() -> Standard:
+    """Standard output.
+
+    Raises:
+        CommandError: it is closed.
+    """
+    if sys.stdout is None:
+        raise CommandError("standard output is closed")
+    return Standard(sys.stdout, Patience())
+
+
+def columns(keys: Sequence[str]) -> list[str]:
+    """The columns that have the exact values of these keys."""
+    exact = ((key, f"{key}_bytes") if key in _OF_BYTES else (key,) for key in keys)
+    return list(dict.fromkeys(column for both in exact for column in both))
+
+
+def within(coverage: Sequence[tuple[int, int]], since_ns: int, until_ns: int) -> list[tuple[int, int]]:
+    """The stretches that were watched, as far as they are in the window."""
+    return [
+        (max(begin, since_ns), min(end, until_ns)) for begin, end in coverage if end > since_ns and begin < until_ns
+    ]
+
+
+def named(event: Mapping[str, Any]) -> dict[str, Any]:
+    """The event with the names of its users, as this host has them now, where they were not recorded."""
+    is_own = event["host"] == os.uname().nodename
+    named = {
+        key: event.get(key) if event.get(key) is not None or not is_own else user_name(event[of])
+        for key, of in (("user", "uid"), ("login", "auid"))
+    }
+    return {**event, **named}
+
+
+@lru_cache(maxsize=1024)
+def user_name(uid: object) -> str | None:
+    """The name of a user, as this host has it now."""
+    if not isinstance(uid, int):
+        return None
+    from pwd import getpwuid
+
+    try:
+        return getpwuid(uid).pw_name
+    except (KeyError, OverflowError):
+        return None
+
+
+def _where(directory: str) -> list[str]:
+    return [] if directory == DIRECTORY else ["--directory", directory]

@@ -1,0 +1,118 @@
+"""The filters of ``rawtp history``, and the events that they let through."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import rawtp
+from rawtp.cli import archive, globs, names, types
+from rawtp.cli.stderr import message, reason
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Sequence
+
+PATHS = ("real_path", "new_real_path", "path", "new_path")
+"""The keys that a glob is compared with."""
+
+_AT_ONCE = 2048
+
+
+def add_filters(parser: argparse.ArgumentParser) -> None:
+    """Add the filters, as a group."""
+    group = parser.add_argument_group("filters: all that are given must hold; of several values of one, any")
+    group.add_argument("-p", "--pid", type=types.pids, action="extend", metavar="PIDS", help="these processes")
+    group.add_argument(
+        "-u", "--user", type=types.users, action="extend", dest="uid", metavar="USERS", help="by name or number"
+    )
+    group.add_argument("--comm", action="append", metavar="NAME", help="tasks of this name; 'NAME*': of this beginning")
+    group.add_argument("--container", action="append", metavar="ID", help="containers, by their ids or the beginning")
+    group.add_argument("--under", metavar="DIR", help="this directory and all below")
+    group.add_argument(
+        "--glob", type=types.path, metavar="PATTERN", help="paths that this matches, such as '/srv/**/*.log'"
+    )
+    group.add_argument(
+        "-s",
+        "--syscalls",
+        type=types.names,
+        action="extend",
+        metavar="NAMES",
+        help="delete, rename, truncate, loss, or system calls",
+    )
+    group.add_argument(
+        "--action",
+        type=types.names,
+        action="extend",
+        metavar="NAMES",
+        help="delete, rmdir, rename, truncate, punch, zero or collapse",
+    )
+    group.add_argument("--outcome", choices=("any", "ok", "failed"), default="any", help="by the result")
+
+
+class Query:
+    """The events that the options ask for, read as they are asked for. Damaged files are told, and counted."""
+
+    def __init__(self, parser: argparse.ArgumentParser, args: argparse.Namespace, history: rawtp.History) -> None:
+        self.history = history
+        self.damaged = 0
+        self.glob = None
+        self._parser = parser
+        self.limit = args.limit
+        if args.glob is not None:
+            try:
+                self.glob = globs.compiled(args.glob)
+            except ValueError as error:
+                parser.error(f"argument --glob: {error}")
+            if args.under is not None:
+                parser.error("argument --glob: not with --under; the pattern says where it looks")
+        self._filters: dict[str, Any] = {
+            "since": args.since,
+            "until": args.until,
+            "under": globs.directory(args.glob) if args.glob is not None else args.under,
+            "pid": args.pid,
+            "uid": args.uid,
+            "comm": args.comm,
+            "container": args.container,
+            "syscall": names.syscalls(args.syscalls) if args.syscalls else None,
+            "action": args.action,
+            "outcome": args.outcome,
+            "newest_first": args.newest_first,
+            # What the glob leaves out does not count.
+            "limit": None if self.glob else args.limit,
+        }
+
+    def scan(self, keys: Sequence[str] | None) -> rawtp.HistoryScan:
+        """Begin."""
+        try:
+            return self.history.scan(keys, **self._filters)
+        except (ValueError, TypeError) as error:
+            self._parser.error(reason(error))
+
+    def events(self, keys: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
+        """The events, with these keys and those of their paths."""
+        scan = self.scan(archive.columns((*keys, *(PATHS if self.glob else ()))))
+        left = self.limit
+        while True:
+            try:
+                batch = next(scan)
+            except StopIteration:
+                return
+            except rawtp.RawtpError as error:
+                self.damaged += 1
+                message(reason(error))
+                continue
+            # A batch has up to 65,536 events. As dicts of all keys these would take some hundred MB.
+            for first in range(0, len(batch), _AT_ONCE):
+                found = batch._dicts(first, _AT_ONCE)
+                if self.glob is not None:
+                    found = [event for event in found if self.matches(event)][:left]
+                    left = None if left is None else left - len(found)
+                if found:
+                    yield found
+                if left == 0:
+                    return
+
+    def matches(self, event: dict[str, Any]) -> bool:
+        """Whether the glob matches one of the event's paths."""
+        assert self.glob is not None  # noqa: S101 - for the type checker
+        return any(path is not None and self.glob.fullmatch(path) for path in (event[key] for key in PATHS))

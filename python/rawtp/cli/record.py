@@ -1,0 +1,284 @@
+"""``rawtp record``: the flight recorder."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import rawtp
+from rawtp.cli import invocation, names, options, types
+from rawtp.cli.errors import CANNOT_RUN, OK, CommandError, refusal
+from rawtp.cli.parser import Parser
+from rawtp.cli.stderr import message, reason, show, with_warnings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+_DIRECTORY = "/var/lib/rawtp"
+_BEAT_S = 10.0
+_HEARTBEAT = ".heartbeat"
+
+_EXAMPLES = """\
+It runs until Ctrl-C or SIGTERM. SIGHUP has it seal the log at once. Every
+10 s a deletion of its own must come back, or it says so, and systemd's
+watchdog restarts it. --status exits with 0 when all is well, else with 1.
+
+examples:
+  sudo rawtp record --max-age 90d --max-bytes 10GiB
+      all that makes names or content go, into /var/lib/rawtp
+  sudo rawtp record --status
+      does it record?
+  rawtp record --install --max-age 90d
+      the unit for systemd, on standard output
+  sudo rawtp who /srv/data/report.txt
+      who deleted it?
+"""
+
+
+def add_parser() -> Parser:
+    """Make the parser of ``record``, which is the first of the arguments."""
+    parser = Parser(
+        usage="%(prog)s record [OPTION]...",
+        description="Record who deletes or empties which file, for rawtp who and rawtp history.",
+        epilog=_EXAMPLES,
+    )
+    parser.add_argument("command", choices=("record",), help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--directory",
+        type=_directory,
+        default=_DIRECTORY,
+        metavar="DIR",
+        help="where to; it is made, with mode 0750 (default: %(default)s)",
+    )
+    options.add_syscalls(parser)
+    parser.add_argument(
+        "-f",
+        "--fields",
+        type=types.names,
+        action="extend",
+        metavar="KEYS",
+        help=f"keys to record besides the usual ones, with commas between: {', '.join(_extra())}",
+    )
+    parser.add_argument(
+        "--max-bytes", type=types.size, metavar="SIZE", help="remove the oldest files when all take more than this"
+    )
+    parser.add_argument(
+        "--max-age", type=types.seconds, metavar="TIME", help="remove files with nothing younger, such as 90d"
+    )
+    parser.add_argument(
+        "--sync",
+        type=types.seconds,
+        default=1.0,
+        metavar="TIME",
+        help="the longest time until an event is on the disk (default: 1s)",
+    )
+    parser.add_argument(
+        "--segment-bytes",
+        type=types.size,
+        default=16 << 20,
+        metavar="SIZE",
+        help="seal the log at this size (default: 16MiB)",
+    )
+    parser.add_argument(
+        "--segment-age", type=types.seconds, default=3600.0, metavar="TIME", help="and at this age (default: 1h)"
+    )
+    parser.add_argument(
+        "--redact", choices=("argv",), help="argv: leave out what processes were called with, which can be secret"
+    )
+    parser.add_argument(
+        "--ring-bytes",
+        type=types.size,
+        default=4 << 20,
+        metavar="SIZE",
+        help="the kernel's buffer; larger rides out longer bursts (default: 4MiB)",
+    )
+    options.add_filters(parser)
+    group = parser.add_argument_group("in place of recording")
+    group.add_argument("--status", action="store_true", help="say how the recorder of the directory is doing")
+    group.add_argument("--json", action="store_true", help="with --status: one JSON object")
+    group.add_argument(
+        "--install", action="store_true", help="print a unit for systemd that records with the other options"
+    )
+    group.add_argument(
+        "--now", action="store_true", help="with --install: make the group rawtp, write the unit, enable and start it"
+    )
+    return parser
+
+
+def _extra() -> list[str]:
+    return [key for key in rawtp.OPT_IN_FIELDS if key != "ancestors"]
+
+
+def _directory(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty")
+    return os.path.abspath(text)  # noqa: PTH100 - start-up time
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Record until a signal ends it; the exit code: 0, 1 when it cannot go on, 2 for wrong usage."""
+    parser = add_parser()
+    args = parser.parse_args(arguments)
+    filters = options.filters(parser, args)
+    if args.json and not args.status:
+        parser.error("--json needs --status")
+    if args.now and not args.install:
+        parser.error("--now needs --install")
+    if args.status and args.install:
+        parser.error("--status: not with --install")
+    for key in args.fields or ():
+        if key not in _extra():
+            parser.error(f"argument -f/--fields: {key!r} is none of {', '.join(_extra())}")
+    if args.status:
+        return _status(args)
+    if args.install:
+        return _install(parser, args, arguments)
+    return _record(parser, args, filters, arguments)
+
+
+def _record(
+    parser: argparse.ArgumentParser, args: argparse.Namespace, filters: dict[str, Any], arguments: Sequence[str]
+) -> int:
+    from rawtp._record import heartbeat, signals
+
+    handlers = signals.Signals()
+    handlers.take()
+    heartbeat.name_thread()
+    # As the recorder's own calls name it, and as the kernel finds it.
+    place = os.path.realpath(args.directory)
+    beat_path = f"{place}/{_HEARTBEAT}"
+    asked: dict[str, Any] = {
+        "syscalls": names.syscalls(args.syscalls or ["loss"]),
+        # `who` shows who stood behind a process, which nothing can tell afterwards. Names of users it looks up itself.
+        "fields": (*rawtp.ALL_FIELDS, "ancestors", *dict.fromkeys(args.fields or ())),
+        "ring_bytes": args.ring_bytes,
+        "queue_bytes": 64 << 20,
+    }
+    call, why_not = heartbeat.choose(asked["syscalls"], filters, beat_path)
+    let_through = heartbeat.admitted(filters, beat_path) if call else filters
+    try:
+        tracer = with_warnings(lambda: rawtp.Tracer(**asked, **let_through))
+    except (rawtp.RawtpError, OSError) as error:
+        raise refusal(error, arguments) from None
+    except ValueError as error:
+        parser.error(reason(error))
+    # From here on nothing is missed. What the tracer needs not is imported now.
+    from rawtp import _session
+    from rawtp._record import notify, service
+
+    with tracer:
+        described = _session.described({**asked, **filters}, tracer.coverage)
+        described |= {"sync_s": args.sync, "redact": [args.redact] if args.redact else [], "heartbeat": why_not is None}
+        try:
+            recorder = rawtp.Recorder(
+                tracer,
+                args.directory,
+                session=json.dumps(described),
+                sync_s=args.sync,
+                segment_bytes=args.segment_bytes,
+                segment_s=args.segment_age,
+                max_bytes=args.max_bytes,
+                max_age_s=args.max_age,
+                redact_argv=args.redact == "argv",
+                heartbeat=beat_path if call else None,
+            )
+        except BlockingIOError:
+            raise CommandError(f"another recorder records into {args.directory}") from None
+        except ValueError as error:
+            parser.error(reason(error))
+        except (rawtp.RawtpError, OSError) as error:
+            raise CommandError(f"cannot record into {args.directory}: {reason(error)}") from None
+        _tell_start(args, tracer, recorder.recovered)
+        beat = heartbeat.Heartbeat(call, why_not, _BEAT_S, patience_s=max(5.0, 2 * args.sync + 3))
+        session = {key: described[key] for key in ("version", "host", "kernel", "start_ns", "syscalls", "filters")}
+        running = service.Service(
+            recorder, beat, notify.Notifier(os.environ), handlers, session, message, args.directory
+        )
+        try:
+            is_as_asked = running.run()
+        except (rawtp.RawtpError, OSError) as error:
+            raise CommandError(f"the recorder ended: {reason(error)}") from None
+    status = recorder.status()
+    message(f"recorded {status['acknowledged']} events, {status['lost']} lost")
+    if is_as_asked:
+        return OK
+    raise CommandError(f"the watching was ended: {tracer.coverage['syscalls']['reason'] or 'the tracer was closed'}")
+
+
+def _tell_start(args: argparse.Namespace, tracer: rawtp.Tracer, recovered: dict[str, Any]) -> None:
+    """Say what was found, and what is not seen."""
+    parts = [f"recording into {args.directory}"]
+    if recovered["logs"]:
+        parts.append(f"{recovered['logs']} logs of the recorder before are sealed")
+    if recovered["gap"]:
+        begin, end = recovered["gap"]
+        parts.append(f"nothing was watched for {(end - begin) / 1e9:.1f} s before")
+    message("; ".join(parts))
+    for name in recovered["quarantined"]:
+        message(f"damaged, and moved to quarantine: {name}")
+    if lines := recovered["journal_damaged_lines"]:
+        message(f"damaged lines of the journal: {lines}")
+    for part, hook in tracer.coverage.items():
+        if hook["hook"] is None:
+            message(f"not seen: {part}: {hook['reason']}")
+
+
+def _status(args: argparse.Namespace) -> int:
+    from rawtp._record import status
+
+    try:
+        found = status.read(args.directory, time.time_ns())
+    except FileNotFoundError:
+        raise CommandError(f"nobody has recorded into {args.directory}") from None
+    except PermissionError as error:
+        again = invocation.command(*sys.argv[1:], as_root=True)
+        raise CommandError(f"{reason(error)}. Root may read it, and the group of {args.directory}: {again}") from None
+    except (rawtp.RawtpError, OSError) as error:
+        raise CommandError(reason(error)) from None
+    if args.json:
+        text = json.dumps(found)
+    else:
+        from rawtp.formats.timestamp import Clock
+
+        text = "\n".join(status.lines(found, time.time_ns(), Clock()))
+    return show(text + "\n") or (OK if found["is_well"] else CANNOT_RUN)
+
+
+def _install(parser: argparse.ArgumentParser, args: argparse.Namespace, arguments: Sequence[str]) -> int:
+    from rawtp._record import install, unit
+
+    words = [word for word in arguments[1:] if word not in {"--install", "--now"}]
+    # A service does not begin where this shell is: what is relative is given as it was taken.
+    words = _without(_without(words, "--directory"), "--path", "-P")
+    if args.directory != _DIRECTORY:
+        words += ["--directory", args.directory]
+    words += [word for path in args.path or () for word in ("--path", path)]
+    try:
+        text = unit.text(sys.executable, words, args.directory)
+    except ValueError as error:
+        parser.error(reason(error))
+    if not args.now:
+        return show(text)
+    try:
+        for line in install.install(text, args.directory):
+            message(line)
+    except OSError as error:
+        raise CommandError(reason(error)) from None
+    return OK
+
+
+def _without(words: list[str], long: str, short: str | None = None) -> list[str]:
+    """The words without this option and its values."""
+    kept = []
+    rest = iter(words)
+    for word in rest:
+        if word in {long, short}:
+            next(rest, None)
+        elif not (word.startswith(f"{long}=") or (short and word.startswith(short))):
+            kept.append(word)
+    return kept

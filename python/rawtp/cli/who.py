@@ -1,0 +1,116 @@
+"""``rawtp who``: who made a file go, as far as it was recorded."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import TYPE_CHECKING
+
+import rawtp
+from rawtp.cli import archive, types
+from rawtp.cli.errors import NOTHING_FOUND, OK
+from rawtp.cli.parser import Parser
+from rawtp.cli.stderr import reason
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rawtp.formats.story import Answer
+
+_EXAMPLES = """\
+It reads what rawtp record has recorded. PATH need not exist any more. The
+events come newest first: those of the path itself, of directories above it,
+and of the file under the names that it had before and after. At the end it
+says when nothing was watched. Exits with 0 when something was found, 4 when
+nothing was, 1 when it cannot read.
+
+examples:
+  sudo rawtp who /srv/data/report.txt
+      who deleted, renamed, replaced or emptied it?
+  sudo rawtp who --since yesterday --until 06:00 /srv/data
+      last night
+  sudo rawtp who --all --limit 100 /etc/passwd
+      attempts that failed, too
+  sudo rawtp who --json /srv/data/report.txt
+      for a program to read
+"""
+
+
+def add_parser() -> Parser:
+    """Make the parser of ``who``, which is the first of the arguments."""
+    parser = Parser(
+        usage="%(prog)s who [OPTION]... PATH",
+        description="Say who deleted, renamed, replaced or emptied a file: out of the history.",
+        epilog=_EXAMPLES,
+    )
+    parser.add_argument("command", choices=("who",), help=argparse.SUPPRESS)
+    parser.add_argument("path", metavar="PATH", help="absolute, or relative to the working directory")
+    archive.add_window(parser)
+    parser.add_argument(
+        "--limit", type=types.positive, default=10, metavar="N", help="the latest so many events (default: %(default)s)"
+    )
+    parser.add_argument("--all", action="store_true", help="attempts that failed, too")
+    parser.add_argument("--json", action="store_true", help="JSON lines in place of text")
+    archive.add_directory(parser)
+    return parser
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Show what was found; the exit code: 0, 4 when nothing was, 1 when the history cannot be read, 2 for wrong
+    usage."""
+    parser = add_parser()
+    args = parser.parse_args(arguments)
+    archive.check_window(parser, args)
+    output = archive.standard_output()
+    history = archive.opened(args.directory)
+    with archive.reading():
+        try:
+            answer = _answer(history, args)
+        except (ValueError, TypeError) as error:
+            parser.error(reason(error))
+    if args.json:
+        text = _documents(args, answer)
+    else:
+        from rawtp.formats import story
+        from rawtp.formats.escape import encodable
+        from rawtp.formats.timestamp import Clock
+
+        arrow = story.BY if encodable(story.BY, output.encoding) else story.ASCII_BY
+        text = story.told(answer, Clock(utc=args.utc), arrow)
+    with archive.writing():
+        output.write(text, "utf-8" if args.json else None)
+    return OK if answer.events else NOTHING_FOUND
+
+
+def _answer(history: rawtp.History, args: argparse.Namespace) -> Answer:
+    from rawtp.formats.story import Answer
+
+    now_ns = time.time_ns()
+    # One more than is shown tells whether there are more.
+    found = history.who(args.path, since=args.since, until=args.until, limit=args.limit + 1, failed=args.all)
+    return Answer(
+        path=args.path,
+        events=[archive.named(event) for event in found[: args.limit]],
+        has_more=len(found) > args.limit,
+        with_failed=args.all,
+        gaps=history.gaps(args.since, args.until),
+        losses=history.losses(args.since, args.until),
+        coverage=archive.within(history.coverage(), args.since or 0, now_ns if args.until is None else args.until),
+    )
+
+
+def _documents(args: argparse.Namespace, answer: Answer) -> str:
+    from rawtp.formats.jsonl import document, line
+
+    window = {"since_ns": args.since, "until_ns": args.until}
+    query = {"version": rawtp.__version__, "path": args.path, **window, "limit": args.limit, "failed": args.all}
+    keys = ("relation", "name", *rawtp.ALL_FIELDS, *rawtp.OPT_IN_FIELDS, "session", "host")
+    return "".join(
+        [
+            document("query", {**query, "directory": args.directory}),
+            *(line({**dict.fromkeys(keys), **event}, keys) for event in answer.events),
+            *(document("gap", gap) for gap in answer.gaps),
+            *(document("loss", loss) for loss in answer.losses),
+            document("end", {"events": len(answer.events), "has_more": answer.has_more, "watched_ns": answer.coverage}),
+        ]
+    )

@@ -1,0 +1,192 @@
+//! Messages of Arrow's IPC stream, each with a checksum in its metadata.
+//!
+//! arrow-ipc writes no metadata for single messages, so the message that it made is built again with some. The checksum
+//! covers all of a message but the eight bytes before it, which have its size. It is computed with zeros in its place.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_buffer::Buffer;
+use arrow_ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions};
+use arrow_ipc::{
+    BodyCompressionBuilder, CompressionType, KeyValue, KeyValueBuilder, MessageBuilder, MessageHeader, MetadataVersion,
+    RecordBatchBuilder, convert, reader, root_as_message,
+};
+use arrow_schema::{ArrowError, Schema, SchemaRef};
+use flatbuffers::{FlatBufferBuilder, ForwardsUOffset, Vector, WIPOffset};
+
+use crate::error::{Error, Result};
+use crate::history::layout::checksum;
+
+/// The key of the checksum in a message's metadata, and its value until it is computed.
+const SUM: &str = "xxh64";
+const NO_SUM: &str = "0000000000000000";
+
+/// The beginning of a message, and all of the one that ends a stream.
+const CONTINUATION: [u8; 4] = [0xff; 4];
+pub(crate) const END: [u8; 8] = [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
+
+/// The bytes before a message: the mark and the size of its header.
+const PREFIX_BYTES: usize = 8;
+
+/// The most bytes of a message's header.
+const HEADER_MAX: usize = 16 << 20;
+
+/// A message, and where it is.
+#[derive(Debug)]
+pub(crate) struct Message<'a> {
+    header: &'a [u8],
+    pub(crate) body: Range<usize>,
+    pub(crate) end: usize,
+}
+
+type Metadata<'a> = WIPOffset<Vector<'a, ForwardsUOffset<KeyValue<'a>>>>;
+
+fn metadata<'a>(builder: &mut FlatBufferBuilder<'a>, pairs: &[(&str, String)]) -> Metadata<'a> {
+    let mut made = Vec::new();
+    for (key, value) in pairs.iter().map(|(key, value)| (*key, value.as_str())).chain([(SUM, NO_SUM)]) {
+        let (key, value) = (builder.create_string(key), builder.create_string(value));
+        let mut pair = KeyValueBuilder::new(builder);
+        pair.add_key(key);
+        pair.add_value(value);
+        made.push(pair.finish());
+    }
+    builder.create_vector(&made)
+}
+
+/// The position of the checksum in a header.
+fn sum_range(header: &[u8]) -> Option<Range<usize>> {
+    let metadata = root_as_message(header).ok()?.custom_metadata()?;
+    let value = metadata.iter().find(|pair| pair.key() == Some(SUM))?.value()?;
+    let start = value.as_ptr().addr().checked_sub(header.as_ptr().addr())?;
+    (value.len() == NO_SUM.len()).then_some(start..start + NO_SUM.len())
+}
+
+fn framed(header: &[u8], body: &[u8]) -> Result<Vec<u8>> {
+    let padded = header.len().next_multiple_of(8);
+    let mut message = Vec::with_capacity(PREFIX_BYTES + padded + body.len());
+    message.extend_from_slice(&CONTINUATION);
+    message.extend_from_slice(&(padded as u32).to_le_bytes());
+    message.extend_from_slice(header);
+    message.resize(PREFIX_BYTES + padded, 0);
+    message.extend_from_slice(body);
+    let at = sum_range(&message[PREFIX_BYTES..PREFIX_BYTES + padded])
+        .ok_or_else(|| Error::Columns("a message without room for its checksum".into()))?;
+    let sum = format!("{:016x}", checksum(&message[PREFIX_BYTES..]));
+    message[PREFIX_BYTES..][at].copy_from_slice(sum.as_bytes());
+    Ok(message)
+}
+
+/// Makes the message that begins a stream.
+pub(crate) fn schema_message(schema: &Schema) -> Result<Vec<u8>> {
+    let mut builder = FlatBufferBuilder::new();
+    let schema = convert::schema_to_fb_offset(&mut builder, schema);
+    let metadata = metadata(&mut builder, &[]);
+    let mut message = MessageBuilder::new(&mut builder);
+    message.add_version(MetadataVersion::V5);
+    message.add_header_type(MessageHeader::Schema);
+    message.add_bodyLength(0);
+    message.add_header(schema.as_union_value());
+    message.add_custom_metadata(metadata);
+    let root = message.finish();
+    builder.finish(root, None);
+    framed(builder.finished_data(), &[])
+}
+
+/// Makes the message of a batch, with `pairs` as its metadata.
+pub(crate) fn batch_message(batch: &RecordBatch, pairs: &[(&str, String)]) -> Result<Vec<u8>> {
+    let options = IpcWriteOptions::try_new(8, false, MetadataVersion::V5)?
+        .try_with_compression(Some(CompressionType::LZ4_FRAME))?;
+    let mut dictionaries = DictionaryTracker::new(true);
+    let (_, encoded) =
+        IpcDataGenerator::default().encode(batch, &mut dictionaries, &options, &mut IpcWriteContext::default())?;
+    let wrong = || Error::Columns("arrow-ipc made no batch".into());
+    let made = root_as_message(&encoded.ipc_message).map_err(|_| wrong())?;
+    let content = made.header_as_record_batch().ok_or_else(wrong)?;
+    let nodes: Vec<_> = content.nodes().ok_or_else(wrong)?.iter().copied().collect();
+    let buffers: Vec<_> = content.buffers().ok_or_else(wrong)?.iter().copied().collect();
+    let mut builder = FlatBufferBuilder::new();
+    let (nodes, buffers) = (builder.create_vector(&nodes), builder.create_vector(&buffers));
+    let compression = content.compression().map(|from| {
+        let mut compression = BodyCompressionBuilder::new(&mut builder);
+        compression.add_method(from.method());
+        compression.add_codec(from.codec());
+        compression.finish()
+    });
+    let mut record_batch = RecordBatchBuilder::new(&mut builder);
+    record_batch.add_length(content.length());
+    record_batch.add_nodes(nodes);
+    record_batch.add_buffers(buffers);
+    if let Some(compression) = compression {
+        record_batch.add_compression(compression);
+    }
+    let record_batch = record_batch.finish();
+    let metadata = metadata(&mut builder, pairs);
+    let mut message = MessageBuilder::new(&mut builder);
+    message.add_version(MetadataVersion::V5);
+    message.add_header_type(MessageHeader::RecordBatch);
+    message.add_bodyLength(made.bodyLength());
+    message.add_header(record_batch.as_union_value());
+    message.add_custom_metadata(metadata);
+    let root = message.finish();
+    builder.finish(root, None);
+    let mut body = encoded.arrow_data;
+    body.resize(usize::try_from(made.bodyLength()).map_err(|_| wrong())?, 0);
+    framed(builder.finished_data(), &body)
+}
+
+/// Reads the message at `at`. `None` when none is there, or one that is not whole.
+pub(crate) fn message_at(bytes: &[u8], at: usize) -> Option<Message<'_>> {
+    let rest = bytes.get(at..)?.strip_prefix(&CONTINUATION)?;
+    let (size, rest) = rest.split_first_chunk()?;
+    let size = u32::from_le_bytes(*size) as usize;
+    let header = rest.get(..size).filter(|_| size > 0 && size <= HEADER_MAX)?;
+    let body_bytes = usize::try_from(root_as_message(header).ok()?.bodyLength()).ok()?;
+    let message = rest.get(..size.checked_add(body_bytes)?)?;
+    let at_sum = sum_range(header)?;
+    let mut zeroed = header.to_vec();
+    zeroed[at_sum.clone()].copy_from_slice(NO_SUM.as_bytes());
+    let mut hasher = twox_hash::XxHash64::with_seed(0);
+    for part in [&zeroed, &message[size..]] {
+        std::hash::Hasher::write(&mut hasher, part);
+    }
+    let sum = format!("{:016x}", std::hash::Hasher::finish(&hasher));
+    if header[at_sum] != *sum.as_bytes() {
+        return None;
+    }
+    let body = at + PREFIX_BYTES + size..at + PREFIX_BYTES + message.len();
+    Some(Message { header, end: body.end, body })
+}
+
+/// The position of the next message that is whole, from `at` on.
+pub(crate) fn next_message(bytes: &[u8], at: usize) -> Option<usize> {
+    (at.next_multiple_of(8)..bytes.len()).step_by(8).find(|at| message_at(bytes, *at).is_some())
+}
+
+impl Message<'_> {
+    /// The metadata.
+    pub(crate) fn metadata(&self) -> HashMap<String, String> {
+        let metadata = root_as_message(self.header).ok().and_then(|message| message.custom_metadata());
+        let pairs = metadata.into_iter().flatten();
+        pairs.filter_map(|pair| Some((pair.key()?.to_owned(), pair.value()?.to_owned()))).collect()
+    }
+
+    /// The schema, in a message that has one.
+    pub(crate) fn schema(&self) -> Option<SchemaRef> {
+        let message = root_as_message(self.header).ok()?;
+        convert::try_fb_to_schema(message.header_as_schema()?).ok().map(Arc::new)
+    }
+
+    /// The batch, in a message that has one. `bytes` are those that it was found in.
+    pub(crate) fn batch(&self, bytes: &Buffer, schema: &SchemaRef) -> Result<RecordBatch> {
+        let message = root_as_message(self.header).map_err(|error| Error::Columns(error.to_string()))?;
+        let content = message
+            .header_as_record_batch()
+            .ok_or_else(|| Error::from(ArrowError::IpcError("a message that is no batch".into())))?;
+        let body = bytes.slice_with_length(self.body.start, self.body.len());
+        let none = HashMap::new();
+        Ok(reader::read_record_batch(&body, content, Arc::clone(schema), &none, None, &message.version())?)
+    }
+}

@@ -1,0 +1,251 @@
+//! The journal: one JSON object a line, each with a checksum of its own.
+//!
+//! A line ends in its checksum, so a torn or damaged line is known by itself and harms no other. A line has the session
+//! that wrote it and its number in that: after a failed write, lines may stand there twice.
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::fd::AsRawFd;
+use std::path::Path;
+
+use crate::history::json::{Json, parse, quote};
+use crate::history::layout::{checksum, open_or_create};
+
+/// What stands before the 16 digits of the checksum, and behind them.
+const BEFORE_SUM: &str = ",\"xxh64\":\"";
+const AFTER_SUM: &str = "\"}";
+const SUM_BYTES: usize = BEFORE_SUM.len() + 16 + AFTER_SUM.len();
+
+/// The most lines that wait for the journal to be writable again.
+const PENDING: usize = 4096;
+
+/// A line as it is made.
+#[derive(Debug, Clone)]
+pub(crate) struct Line(String);
+
+impl Line {
+    pub(crate) fn new(kind: &str) -> Self {
+        Self(format!("{{\"type\":{}", quote(kind)))
+    }
+
+    /// Adds a value that is JSON already.
+    pub(crate) fn raw(mut self, key: &str, value: impl std::fmt::Display) -> Self {
+        // Writing to a string cannot fail.
+        let _ = write!(self.0, ",{}:{value}", quote(key));
+        self
+    }
+
+    pub(crate) fn int(self, key: &str, value: impl Into<Option<i64>>) -> Self {
+        match value.into() {
+            Some(value) => self.raw(key, value),
+            None => self.raw(key, "null"),
+        }
+    }
+
+    pub(crate) fn text<'a>(self, key: &str, value: impl Into<Option<&'a str>>) -> Self {
+        match value.into() {
+            Some(value) => self.raw(key, quote(value)),
+            None => self.raw(key, "null"),
+        }
+    }
+
+    /// The line with its checksum and the newline.
+    pub(crate) fn finish(self) -> String {
+        let sum = checksum(self.0.as_bytes());
+        format!("{}{BEFORE_SUM}{sum:016x}{AFTER_SUM}\n", self.0)
+    }
+}
+
+/// Reads a line, without its newline. `None` when it is not whole.
+pub(crate) fn read_line(line: &[u8]) -> Option<Json> {
+    let (content, end) = line.split_at_checked(line.len().checked_sub(SUM_BYTES)?)?;
+    let sum = end.strip_prefix(BEFORE_SUM.as_bytes())?.strip_suffix(AFTER_SUM.as_bytes())?;
+    if format!("{:016x}", checksum(content)).as_bytes() != sum {
+        return None;
+    }
+    parse(str::from_utf8(line).ok()?)
+}
+
+/// The content of a journal.
+#[derive(Debug, Default)]
+pub(crate) struct Contents {
+    pub(crate) lines: Vec<Json>,
+    /// The number of lines that are not whole.
+    pub(crate) damaged: u64,
+}
+
+/// Reads a journal. One that does not exist is empty.
+pub(crate) fn read(path: &Path) -> io::Result<Contents> {
+    let mut bytes = Vec::new();
+    match File::open(path) {
+        Ok(mut file) => file.read_to_end(&mut bytes)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+        Err(error) => return Err(error),
+    };
+    Ok(contents(&bytes))
+}
+
+fn contents(bytes: &[u8]) -> Contents {
+    let mut contents = Contents::default();
+    let mut seen = std::collections::HashSet::new();
+    for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        match read_line(line) {
+            Some(line) => {
+                let id = line.int("session").zip(line.int("line"));
+                if id.is_none_or(|id| seen.insert(id)) {
+                    contents.lines.push(line);
+                }
+            }
+            None => contents.damaged += 1,
+        }
+    }
+    contents
+}
+
+/// An open journal. Its lines wait in memory while it cannot be written.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    file: File,
+    session: i64,
+    next_line: i64,
+    /// The size up to which it is known to be on the disk.
+    synced_bytes: u64,
+    /// Whether there may be a part of a line at the end.
+    is_torn: bool,
+    pending: VecDeque<String>,
+    /// Lines that were given up because too many waited.
+    pub(crate) dropped_lines: u64,
+}
+
+impl Journal {
+    /// Opens a journal for appending.
+    pub(crate) fn open(path: &Path, session: i64) -> io::Result<Self> {
+        let mut file = open_or_create(path)?;
+        let end = file.seek(SeekFrom::End(0))?;
+        let mut last = [b'\n'];
+        if end > 0 {
+            file.seek(SeekFrom::End(-1))?;
+            file.read_exact(&mut last)?;
+        }
+        Ok(Self {
+            file,
+            session,
+            next_line: 1,
+            synced_bytes: end,
+            is_torn: last != [b'\n'],
+            pending: VecDeque::new(),
+            dropped_lines: 0,
+        })
+    }
+
+    /// Adds a line, which is written by the next [`Journal::flush`].
+    pub(crate) fn note(&mut self, line: Line) {
+        let line = line.int("session", self.session).int("line", self.next_line);
+        self.next_line += 1;
+        if self.pending.len() >= PENDING {
+            self.pending.pop_front();
+            self.dropped_lines += 1;
+        }
+        self.pending.push_back(line.finish());
+    }
+
+    /// Adds lines and has them written to the disk.
+    ///
+    /// # Errors
+    ///
+    /// Then the lines are not kept, but they may be in the file all the same.
+    pub(crate) fn append(&mut self, lines: Vec<Line>) -> io::Result<()> {
+        let count = lines.len();
+        for line in lines {
+            self.note(line);
+        }
+        self.flush().inspect_err(|_| self.pending.truncate(self.pending.len().saturating_sub(count)))
+    }
+
+    /// Writes the lines that wait to the disk.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let written = self.write();
+        if written.is_err() {
+            // What a failed write has left is unknown. Without a shorter file the next line begins a new one.
+            self.is_torn = self.file.set_len(self.synced_bytes).is_err();
+        }
+        written
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        let mut bytes = String::new();
+        if self.is_torn {
+            bytes.push('\n');
+        }
+        bytes.extend(self.pending.iter().map(String::as_str));
+        self.file.seek(SeekFrom::End(0))?;
+        self.file.write_all(bytes.as_bytes())?;
+        self.file.sync_data()?;
+        self.synced_bytes = self.file.stream_position()?;
+        self.is_torn = false;
+        self.pending.clear();
+        Ok(())
+    }
+}
+
+/// Whether an open file has no name any more.
+pub(crate) fn is_removed(file: &File) -> bool {
+    let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: a descriptor, and room for the answer.
+    let result = unsafe { libc::fstat(file.as_raw_fd(), stat.as_mut_ptr()) };
+    // SAFETY: the call that succeeded has filled it.
+    result == 0 && unsafe { stat.assume_init() }.st_nlink == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::layout::testing::Scratch;
+
+    #[test]
+    fn lines_come_back_and_a_torn_one_harms_no_other() {
+        let scratch = Scratch::new("journal");
+        let path = scratch.0.join("journal.jsonl");
+        let mut journal = Journal::open(&path, 7).unwrap();
+        journal.append(vec![Line::new("gap").int("from_ns", 1).text("reason", "a\"\n").int("to_ns", None)]).unwrap();
+        journal.note(Line::new("loss").raw("cpu", 3));
+        journal.flush().unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        for cut in 0..bytes.len() {
+            std::fs::write(&path, &bytes[..cut]).unwrap();
+            let mut journal = Journal::open(&path, 8).unwrap();
+            journal.append(vec![Line::new("session")]).unwrap();
+            let read = read(&path).unwrap();
+            let whole = bytes[..cut].split(|byte| *byte == b'\n').filter(|line| read_line(line).is_some()).count();
+            assert_eq!(read.lines.len(), whole + 1);
+            assert_eq!(read.lines.last().and_then(|line| line.int("session")), Some(8));
+        }
+        let line = &contents(&bytes).lines[0];
+        assert_eq!(
+            (line.int("from_ns"), line.text("reason"), line.get("to_ns")),
+            (Some(1), Some("a\"\n"), Some(&Json::Null))
+        );
+    }
+
+    #[test]
+    fn no_flipped_bit_goes_unseen() {
+        let line = Line::new("sealed").text("file", "x").int("session", 5).finish();
+        let line = line.trim_end().as_bytes();
+        for at in 0..line.len() * 8 {
+            let mut flipped = line.to_vec();
+            flipped[at / 8] ^= 1 << (at % 8);
+            assert_eq!(read_line(&flipped), None, "{at}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_was_written_twice_counts_once() {
+        let line = Line::new("loss").int("session", 1).int("line", 1).finish();
+        assert_eq!(contents(format!("{line}{line}").as_bytes()).lines.len(), 1);
+    }
+}

@@ -1,0 +1,495 @@
+//! The log of a session: an Arrow IPC stream whose batches are on the disk before they count as recorded.
+//!
+//! Batches have numbers that rise through all logs of a session. A log begins with the number of its first batch. After
+//! a failed flush nobody knows what is on the disk, so the batches that were not acknowledged go into the next log too:
+//! a batch of an earlier log whose number is not below the first one of a later log is void.
+
+use std::collections::{HashMap, VecDeque};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow_array::RecordBatch;
+use arrow_buffer::Buffer;
+use arrow_schema::{Schema, SchemaRef};
+
+use crate::error::{Error, Result};
+use crate::history::frame::{END, batch_message, message_at, next_message, schema_message};
+use crate::history::journal::is_removed;
+use crate::history::layout::{Layout, Stem, create_file, remove, sync_directory};
+use crate::history::schema::VERSION;
+
+/// The keys of a log's schema and of its batches.
+pub(crate) const FIRST_BATCH: &str = "rawtp.first_batch";
+const BATCH: &str = "batch";
+const THROUGH_NS: &str = "through_ns";
+
+/// More than the first message of a log takes.
+const BEGINNING_BYTES: usize = 1 << 20;
+
+/// A batch that is not acknowledged yet.
+#[derive(Debug)]
+struct Frame {
+    bytes: Vec<u8>,
+    rows: u64,
+    number: u64,
+}
+
+/// A log that is being written.
+#[derive(Debug)]
+struct Open {
+    file: File,
+    number: u32,
+    created: Instant,
+    first_batch: u64,
+    rows: u64,
+    acknowledged_bytes: u64,
+}
+
+/// A log to which nothing is added any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Finished {
+    pub(crate) stem: Stem,
+    /// Batches from this number on are void.
+    pub(crate) end_batch: u64,
+    /// The bytes that are known to have been on the disk.
+    pub(crate) on_disk: u64,
+}
+
+/// The log of a session.
+#[derive(Debug)]
+pub(crate) struct Log {
+    layout: Layout,
+    session: i64,
+    schema: SchemaRef,
+    metadata: HashMap<String, String>,
+    open: Option<Open>,
+    next_number: u32,
+    next_batch: u64,
+    frames: VecDeque<Frame>,
+    waiting_bytes: usize,
+    waiting_rows: u64,
+}
+
+impl Log {
+    /// Creates a log without a file. `metadata` goes into the schema of each file.
+    pub(crate) fn new(layout: Layout, session: i64, schema: SchemaRef, mut metadata: HashMap<String, String>) -> Self {
+        metadata.insert("rawtp.schema_version".into(), VERSION.to_string());
+        metadata.insert("rawtp.session".into(), session.to_string());
+        Self {
+            layout,
+            session,
+            schema,
+            metadata,
+            open: None,
+            next_number: 1,
+            next_batch: 0,
+            frames: VecDeque::new(),
+            waiting_bytes: 0,
+            waiting_rows: 0,
+        }
+    }
+
+    /// The events and the bytes that wait for [`Log::commit`].
+    pub(crate) fn waiting(&self) -> (u64, usize) {
+        (self.waiting_rows, self.waiting_bytes)
+    }
+
+    /// Adds a batch, which waits in memory until [`Log::commit`].
+    pub(crate) fn push(&mut self, batch: &RecordBatch, through_ns: i64) -> Result<()> {
+        let pairs = [(BATCH, self.next_batch.to_string()), (THROUGH_NS, through_ns.to_string())];
+        let frame =
+            Frame { bytes: batch_message(batch, &pairs)?, rows: batch.num_rows() as u64, number: self.next_batch };
+        self.next_batch += 1;
+        self.waiting_bytes += frame.bytes.len();
+        self.waiting_rows += frame.rows;
+        self.frames.push_back(frame);
+        Ok(())
+    }
+
+    /// Gives up the latest batch that waits. Returns the number of its events.
+    pub(crate) fn drop_latest(&mut self) -> u64 {
+        let Some(frame) = self.frames.pop_back() else { return 0 };
+        self.waiting_bytes -= frame.bytes.len();
+        self.waiting_rows -= frame.rows;
+        // A number that is missing is a damaged batch.
+        self.next_batch = frame.number;
+        frame.rows
+    }
+
+    /// Writes what waits and has it flushed to the disk. Returns the number of events that are acknowledged by that. The
+    /// second value is a log that had to be given up.
+    pub(crate) fn commit(&mut self) -> (io::Result<u64>, Option<Finished>) {
+        if self.frames.is_empty() {
+            return (Ok(0), None);
+        }
+        let abandoned = self.abandon_removed();
+        match self.write() {
+            Ok(()) => {
+                let rows = self.waiting_rows;
+                self.frames.clear();
+                (self.waiting_rows, self.waiting_bytes) = (0, 0);
+                (Ok(rows), abandoned)
+            }
+            Err(error) => {
+                let again = self.recover();
+                (Err(error), abandoned.or(again))
+            }
+        }
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        let first = self.frames.front().map_or(self.next_batch, |frame| frame.number);
+        if self.open.is_none() {
+            self.open = Some(self.create(first)?);
+        }
+        let Some(open) = &mut self.open else { return Ok(()) };
+        let mut end = open.acknowledged_bytes;
+        for frame in &self.frames {
+            open.file.write_all_at(&frame.bytes, end)?;
+            end += frame.bytes.len() as u64;
+        }
+        open.file.sync_data()?;
+        open.acknowledged_bytes = end;
+        open.rows += self.waiting_rows;
+        Ok(())
+    }
+
+    fn create(&mut self, first_batch: u64) -> io::Result<Open> {
+        let stem = Stem { session: self.session, number: self.next_number };
+        let mut metadata = self.metadata.clone();
+        metadata.insert(FIRST_BATCH.into(), first_batch.to_string());
+        let schema = Schema::new_with_metadata(self.schema.fields().clone(), metadata);
+        let header = schema_message(&schema).map_err(io::Error::other)?;
+        let path = self.layout.log(stem);
+        let made = create_file(&path).and_then(|file| {
+            file.write_all_at(&header, 0)?;
+            sync_directory(&self.layout.wal())?;
+            Ok(file)
+        });
+        let file = made.inspect_err(|_| {
+            // An empty log is none.
+            let _ = remove(&path);
+        })?;
+        self.next_number += 1;
+        Ok(Open {
+            file,
+            number: stem.number,
+            created: Instant::now(),
+            first_batch,
+            rows: 0,
+            acknowledged_bytes: header.len() as u64,
+        })
+    }
+
+    /// After a failed write: cuts off what was not acknowledged, or gives the file up.
+    fn recover(&mut self) -> Option<Finished> {
+        let open = self.open.as_ref()?;
+        // A flush that failed may have lost any page that was not flushed, and a later one would not tell.
+        let cut = open.file.set_len(open.acknowledged_bytes).and_then(|()| open.file.sync_all());
+        if cut.is_ok() && open.rows > 0 {
+            return None;
+        }
+        let first = self.frames.front().map_or(self.next_batch, |frame| frame.number);
+        self.end(first)
+    }
+
+    /// Gives up a file that has no name any more.
+    fn abandon_removed(&mut self) -> Option<Finished> {
+        if self.open.as_ref().is_some_and(|open| is_removed(&open.file)) {
+            self.open = None;
+        }
+        None
+    }
+
+    /// Whether the current log is larger or older than that, so that it should be finished.
+    pub(crate) fn is_due(&self, bytes: u64, age_s: f64) -> bool {
+        self.open.as_ref().is_some_and(|open| {
+            open.rows > 0 && (open.acknowledged_bytes >= bytes || open.created.elapsed().as_secs_f64() >= age_s)
+        })
+    }
+
+    /// Ends the current log. Everything in it is acknowledged, and what waits goes into the next.
+    pub(crate) fn finish(&mut self) -> Option<Finished> {
+        if let Some(open) = &self.open {
+            // Without the mark the stream is whole, too.
+            let _ = open.file.write_all_at(&END, open.acknowledged_bytes);
+        }
+        let end = self.frames.front().map_or(self.next_batch, |frame| frame.number);
+        self.end(end)
+    }
+
+    fn end(&mut self, end_batch: u64) -> Option<Finished> {
+        let open = self.open.take()?;
+        let stem = Stem { session: self.session, number: open.number };
+        if end_batch <= open.first_batch {
+            // It has nothing that was acknowledged. Should it stay, its batches are void.
+            let _ = remove(&self.layout.log(stem));
+            return None;
+        }
+        Some(Finished { stem, end_batch, on_disk: open.acknowledged_bytes })
+    }
+
+    /// The number of the current log and the bytes of it that are on the disk.
+    pub(crate) fn position(&self) -> (u32, u64) {
+        self.open.as_ref().map_or((self.next_number, 0), |open| (open.number, open.acknowledged_bytes))
+    }
+}
+
+/// A batch in a log.
+#[derive(Debug)]
+struct Entry {
+    number: u64,
+    at: usize,
+}
+
+/// The content of a log.
+#[derive(Debug)]
+pub(crate) struct Contents {
+    bytes: Buffer,
+    schema: Option<SchemaRef>,
+    entries: Vec<Entry>,
+    pub(crate) first_batch: u64,
+    /// The last watermark.
+    pub(crate) through_ns: Option<i64>,
+    /// The bytes at the end that are no whole batch.
+    pub(crate) torn_bytes: u64,
+    /// Stretches of time whose batches are damaged, as far as the batches before and after tell.
+    pub(crate) damaged: Vec<(Option<i64>, Option<i64>)>,
+}
+
+/// Reads a log. `on_disk` is the number of bytes that are known to have been acknowledged.
+pub(crate) fn read(path: &Path, on_disk: u64) -> io::Result<Contents> {
+    read_file(&File::open(path)?, on_disk)
+}
+
+/// Reads an open log from its beginning.
+pub(crate) fn read_file(mut file: &File, on_disk: u64) -> io::Result<Contents> {
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(0))?;
+    file.read_to_end(&mut bytes)?;
+    Ok(contents(bytes, on_disk))
+}
+
+/// The number of the first batch of a log. `None` when its beginning is not whole.
+pub(crate) fn first_batch(file: &File) -> io::Result<Option<u64>> {
+    let mut beginning = vec![0; BEGINNING_BYTES];
+    let read = file.read_at(&mut beginning, 0)?;
+    let schema = message_at(&beginning[..read], 0).and_then(|message| message.schema());
+    Ok(schema.and_then(|schema| schema.metadata().get(FIRST_BATCH)?.parse().ok()))
+}
+
+/// Finds the batches in a log's bytes.
+pub(crate) fn contents(bytes: Vec<u8>, on_disk: u64) -> Contents {
+    let bytes = Buffer::from_vec(bytes);
+    let mut found = Contents {
+        bytes: bytes.clone(),
+        schema: None,
+        entries: Vec::new(),
+        first_batch: 0,
+        through_ns: None,
+        torn_bytes: 0,
+        damaged: Vec::new(),
+    };
+    let (mut at, mut last, mut is_damaged) = (0, None, false);
+    while at < bytes.len() {
+        let Some(message) = message_at(&bytes, at) else {
+            if bytes[at..] == END {
+                break;
+            }
+            if let Some(next) = next_message(&bytes, at + 1) {
+                (at, is_damaged) = (next, true);
+                continue;
+            }
+            if (at as u64) < on_disk {
+                found.damaged.push((found.through_ns, None));
+            } else {
+                found.torn_bytes = (bytes.len() - at) as u64;
+            }
+            break;
+        };
+        let metadata = message.metadata();
+        let number = |key: &str| metadata.get(key).and_then(|value| value.parse::<i64>().ok());
+        if let Some(schema) = message.schema() {
+            let first = schema.metadata().get(FIRST_BATCH).and_then(|first| first.parse().ok());
+            found.first_batch = first.unwrap_or_default();
+            found.schema = Some(schema);
+        } else if let Some(batch) = number(BATCH).map(i64::cast_unsigned) {
+            let through_ns = number(THROUGH_NS);
+            // A number that is missing is a batch of which not even the beginning is left.
+            let expected = last.map_or(found.first_batch, |last| last + 1);
+            if found.schema.is_some() && (is_damaged || batch != expected) {
+                found.damaged.push((found.through_ns, through_ns));
+            }
+            if last.is_none_or(|last| batch > last) {
+                found.entries.push(Entry { number: batch, at });
+                (last, found.through_ns, is_damaged) = (Some(batch), through_ns.or(found.through_ns), false);
+            }
+        }
+        at = message.end;
+    }
+    if found.schema.is_none() && !found.entries.is_empty() {
+        // Without the schema no batch can be read.
+        found.damaged = vec![(None, found.through_ns)];
+        found.entries.clear();
+    }
+    found
+}
+
+impl Contents {
+    /// The metadata of the schema.
+    pub(crate) fn metadata(&self) -> HashMap<String, String> {
+        self.schema.as_ref().map(|schema| schema.metadata().clone().into()).unwrap_or_default()
+    }
+
+    /// Forgets the batches from this number on.
+    pub(crate) fn end_at(&mut self, end_batch: u64) {
+        self.entries.retain(|entry| entry.number < end_batch);
+    }
+
+    /// The batches, decoded as they are asked for.
+    pub(crate) fn batches(&self) -> impl Iterator<Item = Result<RecordBatch>> {
+        self.entries.iter().map(|entry| {
+            let message = message_at(&self.bytes, entry.at).zip(self.schema.as_ref());
+            let (message, schema) = message.ok_or_else(|| Error::Columns("a log that has changed".into()))?;
+            // Without the metadata, so that batches of several logs are alike.
+            message.batch(&self.bytes, &Arc::new(Schema::new(schema.fields().clone())))
+        })
+    }
+
+    /// The number of batches.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::Int64Type;
+    use arrow_array::{ArrayRef, Int64Array, StringArray};
+    use arrow_schema::{DataType, Field};
+
+    use super::*;
+    use crate::history::layout::testing::Scratch;
+
+    fn batch(first: i64, rows: i64) -> RecordBatch {
+        let schema =
+            Schema::new(vec![Field::new("ts_ns", DataType::Int64, false), Field::new("path", DataType::Utf8, true)]);
+        let paths = (first..first + rows).map(|row| (row % 3 != 0).then(|| format!("/tmp/é/{row}")));
+        let columns: Vec<ArrayRef> =
+            vec![Arc::new((first..first + rows).collect::<Int64Array>()), Arc::new(paths.collect::<StringArray>())];
+        RecordBatch::try_new(Arc::new(schema), columns).unwrap()
+    }
+
+    fn log(scratch: &Scratch) -> Log {
+        let layout = Layout::new(&scratch.0.join("d"));
+        layout.create().unwrap();
+        Log::new(layout, 5, batch(0, 1).schema(), HashMap::from([("rawtp.host".into(), "h".into())]))
+    }
+
+    fn commit(log: &mut Log) -> u64 {
+        let (rows, abandoned) = log.commit();
+        assert_eq!(abandoned, None);
+        rows.unwrap()
+    }
+
+    fn rows(contents: &Contents) -> Vec<i64> {
+        let batches = contents.batches().map(Result::unwrap);
+        batches.flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec()).collect()
+    }
+
+    #[test]
+    fn batches_come_back() {
+        let scratch = Scratch::new("log");
+        let mut log = log(&scratch);
+        log.push(&batch(0, 10), 100).unwrap();
+        log.push(&batch(10, 1), 101).unwrap();
+        assert_eq!(commit(&mut log), 11);
+        log.push(&batch(11, 5), 102).unwrap();
+        assert_eq!((commit(&mut log), commit(&mut log)), (5, 0));
+        assert!(log.is_due(1, 1e9) && !log.is_due(1 << 30, 1e9) && log.is_due(1 << 30, 0.0));
+        let finished = log.finish().unwrap();
+        assert_eq!((finished.stem, finished.end_batch), (Stem { session: 5, number: 1 }, 3));
+        let contents = read(&log.layout.log(finished.stem), u64::MAX).unwrap();
+        assert_eq!(rows(&contents), (0..16).collect::<Vec<_>>());
+        assert_eq!(contents.batches().next().unwrap().unwrap(), batch(0, 10));
+        assert_eq!((contents.through_ns, contents.torn_bytes, contents.damaged.len()), (Some(102), 0, 0));
+        assert_eq!(contents.metadata()["rawtp.host"], "h");
+    }
+
+    fn sample() -> (Vec<u8>, Vec<usize>) {
+        let scratch = Scratch::new("log-sample");
+        let mut log = log(&scratch);
+        let mut ends = Vec::new();
+        for number in 0..4 {
+            log.push(&batch(number * 20, 20), 100 + number).unwrap();
+            commit(&mut log);
+            ends.push(log.position().1 as usize);
+        }
+        (std::fs::read(log.layout.log(Stem { session: 5, number: 1 })).unwrap(), ends)
+    }
+
+    #[test]
+    fn a_torn_log_has_its_whole_batches() {
+        let (bytes, ends) = sample();
+        for cut in 0..bytes.len() {
+            let contents = contents(bytes[..cut].to_vec(), 0);
+            let whole = ends.iter().filter(|end| **end <= cut).count().cast_signed() as i64;
+            assert_eq!(rows(&contents), (0..20 * whole).collect::<Vec<_>>(), "{cut}");
+            assert!(contents.damaged.is_empty(), "{cut}");
+        }
+    }
+
+    #[test]
+    fn no_damage_makes_a_wrong_value_or_goes_unseen() {
+        let (bytes, _) = sample();
+        for at in (0..bytes.len() * 8).step_by(5) {
+            let mut flipped = bytes.clone();
+            flipped[at / 8] ^= 1 << (at % 8);
+            let contents = contents(flipped, bytes.len() as u64);
+            let rows = rows(&contents);
+            let lost: Vec<i64> = (0..80).filter(|row| !rows.contains(row)).collect();
+            assert!(rows.is_sorted() && rows.iter().all(|row| (0..80).contains(row)));
+            assert!(lost.len() == 20 || lost.len() == 80 && at / 8 < bytes.len() / 2, "{at}: {}", lost.len());
+            assert!(!contents.damaged.is_empty(), "{at}");
+        }
+    }
+
+    #[test]
+    fn a_batch_that_is_given_up_leaves_no_hole() {
+        let scratch = Scratch::new("log-drop");
+        let mut log = log(&scratch);
+        log.push(&batch(0, 3), 1).unwrap();
+        log.push(&batch(3, 3), 2).unwrap();
+        assert_eq!((log.drop_latest(), log.waiting().0), (3, 3));
+        log.push(&batch(6, 3), 3).unwrap();
+        commit(&mut log);
+        let finished = log.finish().unwrap();
+        let contents = read(&log.layout.log(finished.stem), finished.on_disk).unwrap();
+        assert_eq!((rows(&contents), contents.damaged.len()), (vec![0, 1, 2, 6, 7, 8], 0));
+    }
+
+    #[test]
+    fn what_was_not_acknowledged_is_void_once_it_is_in_a_later_log() {
+        let scratch = Scratch::new("log-void");
+        let mut log = log(&scratch);
+        log.push(&batch(0, 3), 1).unwrap();
+        commit(&mut log);
+        // As if a flush had failed after the bytes had reached the disk.
+        log.push(&batch(3, 3), 2).unwrap();
+        log.write().unwrap();
+        let finished = log.finish().unwrap();
+        assert_eq!(finished.end_batch, 1);
+        assert_eq!(commit(&mut log), 3);
+        let stems = log.layout.logs().unwrap();
+        let mut logs: Vec<_> = stems.into_iter().map(|stem| read(&log.layout.log(stem), 0).unwrap()).collect();
+        assert_eq!(rows(&logs[0]), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(logs[1].first_batch, 1);
+        logs[0].end_at(1);
+        assert_eq!((rows(&logs[0]), rows(&logs[1])), (vec![0, 1, 2], vec![3, 4, 5]));
+    }
+}

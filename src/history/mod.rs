@@ -1,0 +1,46 @@
+//! The flight recorder, and the reader of what it has recorded.
+//!
+//! Events go one way: the writer makes batches of them and appends these to a log, and the sealer turns finished logs into
+//! Parquet files. The journal tells which files count, so that each event is in exactly one of them at any moment.
+//!
+//! * `catalogue`: the content of the journal, in order
+//! * `filter`: which events are wanted
+//! * `frame`: messages of Arrow's IPC stream, with checksums
+//! * `journal`: lines of JSON, with checksums
+//! * `json`: JSON
+//! * `layout`: names of files, and what is done with files
+//! * `log`: the log
+//! * `reader`: a directory's events, gaps and losses
+//! * `recorder`: a recorder's life
+//! * `recovery`: what a recorder finds at its start
+//! * `retention`: which files are too many
+//! * `scan`: reads files
+//! * `schema`: the columns
+//! * `sealer`: the thread that seals
+//! * `segment`: sealed files
+//! * `shared`: the state that the threads share
+//! * `snapshot`: the files that count at one moment
+//! * `through`: up to when a session watched
+//! * `who`: what happened to one path
+//! * `writer`: the thread that writes
+
+pub mod catalogue;
+pub mod filter;
+mod frame;
+mod journal;
+mod json;
+mod layout;
+mod log;
+pub mod reader;
+pub mod recorder;
+pub mod recovery;
+mod retention;
+pub mod scan;
+pub mod schema;
+mod sealer;
+mod segment;
+pub mod shared;
+mod snapshot;
+mod through;
+pub mod who;
+mod writer;

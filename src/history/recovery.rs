@@ -1,0 +1,207 @@
+//! The start of a recorder in a directory where another one may have ended at any moment.
+
+use std::collections::HashSet;
+use std::io;
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::history::catalogue::{Catalogue, SessionInfo};
+use crate::history::journal::{self, Line};
+use crate::history::json::quote;
+use crate::history::layout::{Layout, Stem, names, remove, stem_of, sync_directory};
+use crate::history::log::{self, Finished};
+use crate::history::segment::adopt;
+use crate::history::through::{self, State};
+
+/// What a recorder found at its start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Nobody has recorded here before.
+    pub first: bool,
+    /// Logs that are to be sealed.
+    pub logs: u64,
+    /// Logs that had been sealed and not yet removed.
+    pub sealed_logs: u64,
+    /// Bytes at the end of logs that were never acknowledged.
+    pub torn_bytes: u64,
+    /// Damaged files, by their names in the quarantine.
+    pub quarantined: Vec<String>,
+    /// The stretch in which nothing was watched.
+    pub gap: Option<(i64, i64)>,
+    /// Lines of the journal that cannot be used.
+    pub journal_damaged_lines: u64,
+}
+
+/// The work that is left, and the lines that the new session has to write.
+#[derive(Debug, Default)]
+pub(crate) struct Recovery {
+    pub(crate) found: Recovered,
+    pub(crate) catalogue: Catalogue,
+    pub(crate) logs: Vec<Finished>,
+    pub(crate) lines: Vec<Line>,
+    /// Files that are removed once the lines are written.
+    pub(crate) obsolete: Vec<std::path::PathBuf>,
+}
+
+/// Describes a file that was moved to the quarantine.
+pub(crate) fn quarantined(file: &str, name: &str, reason: &str) -> Line {
+    Line::new("quarantined").text("file", file).text("as", format!("quarantine/{name}").as_str()).text("reason", reason)
+}
+
+/// Moves a damaged file to the quarantine. Returns its name there.
+pub(crate) fn quarantine(layout: &Layout, file: &Path) -> io::Result<String> {
+    let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    // A file of one date has the name of one of another.
+    let date = file.parent().and_then(Path::file_name).and_then(|name| name.to_str());
+    let date = date.and_then(|name| name.strip_prefix("date=")).map(|date| format!("{date}-")).unwrap_or_default();
+    let name = format!("{date}{name}");
+    std::fs::rename(file, layout.quarantine().join(&name))?;
+    sync_directory(&layout.quarantine())?;
+    if let Some(directory) = file.parent() {
+        sync_directory(directory)?;
+    }
+    Ok(name)
+}
+
+/// Looks at a directory whose lock is held, for a session that watches from `start_ns` on.
+pub(crate) fn recover(layout: &Layout, start_ns: i64) -> Result<Recovery> {
+    let os = || Error::os::<io::Error>("cannot read the recorder's directory");
+    let contents = journal::read(&layout.journal()).map_err(os())?;
+    let mut made = Recovery { catalogue: Catalogue::new(&contents), ..Recovery::default() };
+    made.found.first = contents.lines.is_empty();
+    made.found.journal_damaged_lines = contents.damaged;
+    for name in names(&layout.wal()).map_err(os())?.iter().filter(|name| name.strip_suffix(".tmp").is_some()) {
+        remove(&layout.wal().join(name)).map_err(os())?;
+    }
+    let through = made.logs(layout)?;
+    made.segments(layout)?;
+    made.last_session(layout, start_ns, through).map_err(os())?;
+    made.found.first &= made.logs.is_empty();
+    made.found.logs = made.logs.len() as u64;
+    Ok(made)
+}
+
+impl Recovery {
+    /// Looks at the logs. Returns the last watermark of the latest session that has one.
+    fn logs(&mut self, layout: &Layout) -> Result<Option<(i64, i64)>> {
+        let os = || Error::os::<io::Error>("cannot read a log");
+        let mut through: Option<(i64, i64)> = None;
+        // Of the log behind, because it says where this one ends.
+        let mut behind: Option<(i64, u64)> = None;
+        for stem in layout.logs().map_err(os())?.into_iter().rev() {
+            let path = layout.log(stem);
+            let end_batch = behind.filter(|(session, _)| *session == stem.session).map_or(u64::MAX, |(_, first)| first);
+            if let Some(first) = self.catalogue.sealed_logs.get(&stem) {
+                behind = Some((stem.session, *first));
+                self.found.sealed_logs += 1;
+                self.obsolete.push(path);
+                continue;
+            }
+            let state = through::read(&layout.through(stem.session)).map_err(os())?.unwrap_or_default();
+            let on_disk = on_disk(&state, stem);
+            let mut contents = log::read(&path, on_disk).map_err(os())?;
+            contents.end_at(end_batch);
+            self.found.torn_bytes += contents.torn_bytes;
+            if let Some(through_ns) = contents.through_ns {
+                through = through.max(Some((stem.session, through_ns)));
+            }
+            if contents.len() == 0 && contents.damaged.is_empty() {
+                self.obsolete.push(path);
+                continue;
+            }
+            behind = Some((stem.session, contents.first_batch));
+            if !contents.damaged.is_empty() {
+                self.found.quarantined.push(format!("quarantine/{stem}.arrows"));
+            }
+            self.logs.push(Finished { stem, end_batch, on_disk });
+        }
+        self.logs.reverse();
+        Ok(through)
+    }
+
+    /// Looks for sealed files that the journal does not know, and for removed ones that are still there.
+    fn segments(&mut self, layout: &Layout) -> Result<()> {
+        let os = || Error::os::<io::Error>("cannot read the recorder's directory");
+        let logs: HashSet<_> = self.logs.iter().map(|finished| finished.stem).collect();
+        for file in layout.segments().map_err(os())? {
+            let path = layout.root().join(&file);
+            if self.catalogue.expired.contains_key(&file) {
+                self.obsolete.push(path);
+            } else if !self.catalogue.segments.contains_key(&file)
+                && stem_of(&file).is_none_or(|stem| !logs.contains(&stem))
+            {
+                match adopt(layout, &file) {
+                    Ok(segment) => {
+                        let files = format!("[{}]", segment.to_json());
+                        self.lines.push(Line::new("sealed").text("log", None).raw("files", files));
+                        self.catalogue.segments.insert(file, segment);
+                    }
+                    Err(Error::Os { context, source }) => return Err(Error::Os { context, source }),
+                    Err(error) => {
+                        let name = quarantine(layout, &path).map_err(os())?;
+                        self.lines.push(quarantined(&file, &name, &error.to_string()));
+                        self.found.quarantined.push(format!("quarantine/{name}"));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds out up to when the session before watched, and what it lost without telling.
+    fn last_session(&mut self, layout: &Layout, start_ns: i64, through: Option<(i64, i64)>) -> io::Result<()> {
+        let mut states = Vec::new();
+        for name in names(&layout.wal())? {
+            let session = name.strip_suffix(".through").and_then(|name| name.parse::<i64>().ok());
+            let Some(session) = session else { continue };
+            let path = layout.through(session);
+            states.extend(through::read(&path)?.map(|state| (session, state)));
+            // As long as there are logs it tells how much of them was on the disk.
+            if self.logs.iter().all(|finished| finished.stem.session != session) {
+                self.obsolete.push(path);
+            }
+        }
+        for (session, state) in &states {
+            let untold = state.lost_ring - self.catalogue.told(*session, "ring");
+            if untold > 0 {
+                let from_ns = self.info(*session).map_or(state.through_ns, |info| info.start_ns);
+                let line = Line::new("loss").text("kind", "ring").int("count", untold).int("cpu", None);
+                let line = line.text("via", None).int("from_ns", from_ns).int("to_ns", state.through_ns);
+                self.lines.push(line.int("of", *session));
+            }
+        }
+        // The latest by the order of the journal: the clock may have been set back.
+        let of_journal = self.catalogue.sessions.last();
+        let latest = of_journal.map(|info| info.session).or(through.map(|(session, _)| session));
+        let Some(latest) = latest else { return Ok(()) };
+        let of_log = through.filter(|(session, _)| *session == latest).map(|(_, through_ns)| through_ns);
+        let of_state = states.iter().find(|(session, _)| *session == latest).map(|(_, state)| state.through_ns);
+        let known = [of_journal.map(|info| info.through_ns), of_log, of_state];
+        let Some(from_ns) = known.into_iter().flatten().max() else { return Ok(()) };
+        let closed = of_journal.is_some_and(|info| info.closed);
+        let reason = if closed { "closed" } else { "died" };
+        self.lines.push(
+            Line::new("gap").int("from_ns", from_ns).int("to_ns", start_ns).text("reason", reason).int("after", latest),
+        );
+        self.found.gap = Some((from_ns, start_ns));
+        Ok(())
+    }
+
+    fn info(&self, session: i64) -> Option<&SessionInfo> {
+        self.catalogue.sessions.iter().find(|info| info.session == session)
+    }
+}
+
+/// The bytes of a log that are known to have been on the disk.
+pub(crate) fn on_disk(state: &State, stem: Stem) -> u64 {
+    if state.log == i64::from(stem.number) { state.log_bytes.cast_unsigned() } else { 0 }
+}
+
+/// The line of a sealed log.
+pub(crate) fn sealed(stem: Stem, first_batch: u64, segments: &[crate::history::segment::Segment]) -> Line {
+    let files: Vec<_> = segments.iter().map(crate::history::segment::Segment::to_json).collect();
+    Line::new("sealed")
+        .raw("log", quote(&stem.to_string()))
+        .int("first_batch", first_batch.cast_signed())
+        .raw("files", format!("[{}]", files.join(",")))
+}

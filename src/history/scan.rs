@@ -1,0 +1,345 @@
+//! Reads events out of sealed files and logs.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow_array::{BooleanArray, RecordBatch};
+use arrow_schema::SchemaRef;
+use arrow_select::filter::filter_record_batch;
+use arrow_select::interleave::interleave_record_batch;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
+};
+use parquet::file::metadata::PageIndexPolicy;
+use parquet::file::page_index::column_index::ColumnIndexMetaData;
+
+use crate::error::{Error, Result};
+use crate::history::filter::{Filter, NAMES, Wanted};
+use crate::history::layout::{Layout, checksum, checksum_of_file, host_of};
+use crate::history::log;
+use crate::history::schema::{HOST, conform, ints};
+use crate::history::segment::{BLOOM, Segment};
+use crate::history::snapshot::Source;
+
+/// The rows of a batch that a scan gives.
+const ROWS: usize = 65_536;
+
+/// The rows that are decoded at once.
+const DECODED_ROWS: usize = 8192;
+
+/// A scan, which reads a source when its turn comes.
+#[derive(Debug)]
+pub struct Scan {
+    layout: Layout,
+    schema: SchemaRef,
+    filter: Filter,
+    sources: VecDeque<Source>,
+    ready: VecDeque<RecordBatch>,
+    left: Option<usize>,
+    newest_first: bool,
+    damaged: Vec<String>,
+    /// The damage of the source whose events are given first.
+    error: Option<Error>,
+}
+
+fn os(error: io::Error) -> Error {
+    Error::Os { context: "cannot read the history", source: error }
+}
+
+fn damaged(file: &str, reason: &str) -> Error {
+    Error::Damaged(format!("{file} is damaged: {reason}"))
+}
+
+impl Scan {
+    /// Creates a scan of sources, which come the earliest first.
+    pub(crate) fn new(
+        layout: Layout,
+        schema: SchemaRef,
+        filter: Filter,
+        mut sources: Vec<Source>,
+        limit: Option<usize>,
+        newest_first: bool,
+    ) -> Self {
+        if newest_first {
+            sources.reverse();
+        }
+        Self {
+            layout,
+            schema,
+            filter,
+            sources: sources.into(),
+            ready: VecDeque::new(),
+            left: limit,
+            newest_first,
+            damaged: Vec::new(),
+            error: None,
+        }
+    }
+
+    /// The columns.
+    #[must_use]
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// The damaged files so far.
+    #[must_use]
+    pub fn damaged(&self) -> &[String] {
+        &self.damaged
+    }
+
+    /// Returns the next batch; `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Damaged`] for a damaged file; the next call goes on behind it. [`Error::Os`].
+    pub fn read(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            if self.left == Some(0) {
+                return Ok(None);
+            }
+            if let Some(batch) = self.ready.pop_front() {
+                let batch = match self.left {
+                    Some(left) if batch.num_rows() > left => batch.slice(0, left),
+                    _ => batch,
+                };
+                self.left = self.left.map(|left| left - batch.num_rows());
+                return Ok(Some(batch));
+            }
+            if let Some(error) = self.error.take() {
+                return Err(error);
+            }
+            let Some(source) = self.sources.pop_front() else { return Ok(None) };
+            let name = source.name();
+            let (batches, host) = self.read_source(source).inspect_err(|error| {
+                if matches!(error, Error::Damaged(_)) {
+                    self.damaged.push(name.clone());
+                }
+            })?;
+            self.ready = self.ordered(&batches, &host)?;
+            if self.error.is_some() {
+                self.damaged.push(name);
+            }
+        }
+    }
+
+    fn read_source(&mut self, source: Source) -> Result<(Vec<RecordBatch>, String)> {
+        let mut columns: Vec<String> = self.schema.fields().iter().map(|field| field.name().clone()).collect();
+        // For the order.
+        columns.push("ts_ns".into());
+        match source {
+            Source::Segment { file, known } => {
+                let batches = read_segment(&self.layout, &file, known.as_ref(), &self.filter, &columns)?;
+                Ok((batches, host_of(&file)))
+            }
+            Source::Log { stem, mut file, end_batch, on_disk } => {
+                let mut bytes = Vec::new();
+                file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_end(&mut bytes)).map_err(os)?;
+                let mut contents = log::contents(bytes, on_disk);
+                contents.end_at(end_batch);
+                let host = contents.metadata().remove("rawtp.host").unwrap_or_default();
+                let wanted = self.filter.wanted();
+                let mut batches = Vec::new();
+                for batch in contents.batches() {
+                    let batch = batch?;
+                    let mask = self.filter.mask(&batch, &wanted);
+                    if mask.true_count() > 0 {
+                        batches.push(filter_record_batch(&batch, &mask)?);
+                    }
+                }
+                if !contents.damaged.is_empty() {
+                    self.error = Some(damaged(&format!("wal/{stem}.arrows"), "a checksum differs"));
+                }
+                Ok((batches, host))
+            }
+        }
+    }
+
+    /// Puts the events of one source in the order of their time.
+    fn ordered(&self, batches: &[RecordBatch], host: &str) -> Result<VecDeque<RecordBatch>> {
+        let mut places = Vec::new();
+        for (at, batch) in batches.iter().enumerate() {
+            let times = ints(batch, "ts_ns");
+            places.extend((0..batch.num_rows()).map(|row| (times.map_or(0, |times| times.value(row)), (at, row))));
+        }
+        places.sort_unstable();
+        if self.newest_first {
+            places.reverse();
+        }
+        places.truncate(self.left.unwrap_or(usize::MAX));
+        let places: Vec<_> = places.into_iter().map(|(_, place)| place).collect();
+        let all: Vec<_> = batches.iter().collect();
+        let made = places.chunks(ROWS).map(|places| {
+            let batch = interleave_record_batch(&all, places)?;
+            conform(&batch, &self.schema, host)
+        });
+        made.collect()
+    }
+}
+
+/// Reads the wanted events of a sealed file. One that is gone has none: retention has removed it.
+fn read_segment(
+    layout: &Layout,
+    name: &str,
+    known: Option<&Segment>,
+    filter: &Filter,
+    columns: &[String],
+) -> Result<Vec<RecordBatch>> {
+    if known.is_some_and(|known| !filter.may_be_between(known.first_ns, known.last_ns)) {
+        return Ok(Vec::new());
+    }
+    let mut file = match File::open(layout.root().join(name)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(os(error)),
+    };
+    if let Some(known) = known {
+        check_tail(&mut file, known).map_err(os)?.then_some(()).ok_or_else(|| damaged(name, "the checksum differs"))?;
+    }
+    // A panic of the decoder would be one more way in which a file without a line in the journal is damaged.
+    let read =
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| read_rows(name, &file, known, filter, columns)));
+    match read {
+        Ok(Err(error @ (Error::Os { .. } | Error::Damaged(_)))) => Err(error),
+        Ok(Err(error)) => Err(damaged(name, &error.to_string())),
+        Ok(Ok(batches)) => Ok(batches),
+        Err(_) => Err(damaged(name, "it cannot be decoded")),
+    }
+}
+
+/// Whether the tail of a file is as the journal says.
+fn check_tail(file: &mut File, known: &Segment) -> io::Result<bool> {
+    if file.metadata()?.len() != known.bytes {
+        return Ok(false);
+    }
+    file.seek(SeekFrom::Start(known.tail))?;
+    let mut tail = Vec::new();
+    file.read_to_end(&mut tail)?;
+    Ok(checksum(&tail) == known.tail_sum)
+}
+
+fn read_rows(
+    name: &str,
+    file: &File,
+    known: Option<&Segment>,
+    filter: &Filter,
+    columns: &[String],
+) -> Result<Vec<RecordBatch>> {
+    let wanted = filter.wanted();
+    let options = ArrowReaderOptions::new();
+    let options = if wanted.is_empty() { options } else { options.with_page_index_policy(PageIndexPolicy::Optional) };
+    let metadata = ArrowReaderMetadata::load(file, options)?;
+    let builder = |columns: &[String]| -> Result<ParquetRecordBatchReaderBuilder<File>> {
+        let schema = metadata.parquet_schema();
+        let names = columns.iter().map(String::as_str).filter(|name| *name != HOST);
+        let mask = ProjectionMask::columns(schema, names);
+        let builder =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(file.try_clone().map_err(os)?, metadata.clone());
+        Ok(builder.with_projection(mask).with_batch_size(DECODED_ROWS))
+    };
+    let mut selection = if wanted.is_empty() { None } else { Some(select(&builder(&[])?, &wanted)?) };
+    if selection.as_ref().is_some_and(|selection| !selection.selects_any()) {
+        return Ok(Vec::new());
+    }
+    if !filter.is_off() {
+        let mut reader = builder(&filter.columns())?;
+        if let Some(selection) = &selection {
+            reader = reader.with_row_selection(selection.clone());
+        }
+        let mut masks: Vec<BooleanArray> = Vec::new();
+        for batch in reader.build()? {
+            masks.push(filter.mask(&batch?, &wanted));
+        }
+        if masks.iter().all(|mask| mask.true_count() == 0) {
+            return Ok(Vec::new());
+        }
+        let matching = RowSelection::from_filters(&masks);
+        selection = Some(selection.map_or(matching.clone(), |selection| selection.and_then(&matching)));
+    }
+    if let Some(known) = known {
+        let mut file = file.try_clone().map_err(os)?;
+        file.seek(SeekFrom::Start(0)).map_err(os)?;
+        let found = checksum_of_file(&mut file).map_err(os)?;
+        if found != (known.sum, known.bytes) {
+            return Err(damaged(name, "the checksum differs"));
+        }
+    }
+    let mut reader = builder(columns)?;
+    if let Some(selection) = selection {
+        reader = reader.with_row_selection(selection);
+    }
+    let mut batches = Vec::new();
+    for batch in reader.build()? {
+        batches.push(batch?);
+    }
+    Ok(batches)
+}
+
+/// Selects the pages that may have a wanted name, by the ranges of each column of names, and by the Bloom filters.
+fn select(builder: &ParquetRecordBatchReaderBuilder<File>, wanted: &[Wanted]) -> Result<RowSelection> {
+    let metadata = Arc::clone(builder.metadata());
+    let schema = metadata.file_metadata().schema_descr();
+    let leaf = |name: &str| (0..schema.num_columns()).find(|at| schema.column(*at).path().string() == name);
+    let columns: Vec<_> = NAMES.iter().filter_map(|name| Some((*name, leaf(name)?))).collect();
+    let (mut ranges, mut base): (Vec<Range<usize>>, usize) = (Vec::new(), 0);
+    for (group, content) in metadata.row_groups().iter().enumerate() {
+        let rows = usize::try_from(content.num_rows()).unwrap_or_default();
+        // Each of them must hold, so that the first one is enough to choose by.
+        if let Some(wanted) = wanted.first() {
+            for (name, column) in &columns {
+                let is_absent = match wanted {
+                    Wanted::Exactly(names) if BLOOM.contains(name) => builder
+                        .get_row_group_column_bloom_filter(group, *column)?
+                        .is_some_and(|filter| !names.iter().any(|name| filter.check(name.text.as_str()))),
+                    _ => false,
+                };
+                if !is_absent {
+                    ranges.extend(
+                        pages(&metadata, group, *column, rows, wanted)
+                            .into_iter()
+                            .map(|page| base + page.start..base + page.end),
+                    );
+                }
+            }
+        }
+        base += rows;
+    }
+    ranges.sort_unstable_by_key(|range| (range.start, range.end));
+    let mut merged: Vec<Range<usize>> = Vec::new();
+    for range in ranges {
+        match merged.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => merged.push(range),
+        }
+    }
+    Ok(RowSelection::from_consecutive_ranges(merged.into_iter(), base))
+}
+
+/// The rows of the pages of a column that may have a wanted name. All rows, where there is no index.
+fn pages(
+    metadata: &parquet::file::metadata::ParquetMetaData,
+    group: usize,
+    column: usize,
+    rows: usize,
+    wanted: &Wanted,
+) -> Vec<Range<usize>> {
+    let index = metadata.page_index_for_row_group(group);
+    let (Some(ColumnIndexMetaData::BYTE_ARRAY(ranges)), Some(offsets)) =
+        (index.column_index(column), index.offset_index(column))
+    else {
+        return std::iter::once(0..rows).collect();
+    };
+    let locations = offsets.page_locations();
+    let row =
+        |at: usize| locations.get(at).map_or(rows, |page| usize::try_from(page.first_row_index).unwrap_or_default());
+    let is_wanted = |at: &usize| match (ranges.min_value(*at), ranges.max_value(*at)) {
+        // A page of nulls.
+        (None, None) => false,
+        (least, most) => wanted.may_be_within(least, most),
+    };
+    (0..locations.len()).filter(is_wanted).map(|at| row(at)..row(at + 1)).collect()
+}

@@ -1,0 +1,235 @@
+//! The columns of recorded events, and the conversion from those of a batch.
+//!
+//! Engines read the files as they are. So there are no dictionaries, no unsigned integers and no timestamps in
+//! nanoseconds: Spark, Iceberg and Delta know none of one or the other.
+
+use std::sync::{Arc, OnceLock};
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int64Type, TimestampMicrosecondType, TimestampNanosecondType, UInt32Type, UInt64Type};
+use arrow_array::{
+    Array, ArrayRef, Int64Array, ListArray, PrimitiveArray, RecordBatch, StringArray, StructArray, new_null_array,
+};
+use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
+
+use crate::columns::schema::fields as raw_fields;
+use crate::error::{Error, Result};
+use crate::fields::{Fields, Key, ValueType};
+
+/// The version of the schema. It rises when a column changes its type or its meaning, not when one is added.
+pub(crate) const VERSION: i64 = 1;
+
+/// The keys without which nothing can be recorded: an event's time, identity and losses.
+pub const REQUIRED: [Key; 5] = [Key::TsNs, Key::Cpu, Key::Seq, Key::Lost, Key::Via];
+
+/// The column with the session's start, a part of an event's identity.
+pub(crate) const SESSION: &str = "session";
+
+/// The column with the host. Files do not have it: their directory does.
+pub(crate) const HOST: &str = "host";
+
+/// The columns of all keys.
+pub(crate) fn full() -> &'static SchemaRef {
+    static FULL: OnceLock<SchemaRef> = OnceLock::new();
+    FULL.get_or_init(|| schema(Key::ALL.iter().copied()))
+}
+
+/// The columns of some keys.
+pub(crate) fn schema(keys: impl Iterator<Item = Key>) -> SchemaRef {
+    let session = Field::new(SESSION, DataType::Int64, false);
+    Arc::new(Schema::new([session].into_iter().chain(keys.flat_map(columns)).collect::<Vec<_>>()))
+}
+
+fn columns(key: Key) -> Vec<Field> {
+    let name = key.as_str();
+    let one = |kind| Field::new(name, kind, true);
+    let bytes = |kind| Field::new(format!("{name}_bytes"), kind, true);
+    match key.value_type() {
+        ValueType::Time => vec![
+            Field::new(
+                name.trim_end_matches("_ns"),
+                DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+                false,
+            ),
+            Field::new(name, DataType::Int64, false),
+        ],
+        ValueType::I32 => vec![one(DataType::Int32)],
+        ValueType::I64 | ValueType::U32 | ValueType::U64 => vec![one(DataType::Int64)],
+        ValueType::Bool => vec![one(DataType::Boolean)],
+        ValueType::Keyword => vec![one(DataType::Utf8)],
+        ValueType::DictBytes | ValueType::Bytes => vec![one(DataType::Utf8), bytes(DataType::Binary)],
+        ValueType::BytesList => vec![one(list_of(DataType::Utf8)), bytes(list_of(DataType::Binary))],
+        ValueType::Ancestors => vec![one(DataType::List(ancestor()))],
+    }
+}
+
+fn item(kind: DataType) -> FieldRef {
+    Arc::new(Field::new("item", kind, false))
+}
+
+fn list_of(kind: DataType) -> DataType {
+    DataType::List(item(kind))
+}
+
+fn ancestor_members() -> arrow_schema::Fields {
+    let members = [
+        ("pid", DataType::Int64, false),
+        ("comm", DataType::Utf8, false),
+        ("comm_bytes", DataType::Binary, true),
+        ("argv", list_of(DataType::Utf8), true),
+        ("argv_bytes", list_of(DataType::Binary), true),
+    ];
+    members.into_iter().map(|(name, kind, or_none)| Field::new(name, kind, or_none)).collect()
+}
+
+fn ancestor() -> FieldRef {
+    item(DataType::Struct(ancestor_members()))
+}
+
+/// Converts batches of a tracer to recorded ones.
+#[derive(Debug)]
+pub(crate) struct Converter {
+    fields: Fields,
+    schema: SchemaRef,
+    session: i64,
+    redacts_argv: bool,
+}
+
+impl Converter {
+    pub(crate) fn new(fields: Fields, session: i64, redacts_argv: bool) -> Self {
+        Self { fields, schema: schema(fields.keys()), session, redacts_argv }
+    }
+
+    pub(crate) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Converts a batch that has the columns of the fields.
+    pub(crate) fn convert(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let rows = batch.num_rows();
+        let mut arrays: Vec<ArrayRef> = vec![Arc::new(Int64Array::from_value(self.session, rows))];
+        let mut columns = batch.columns().iter();
+        for key in self.fields.keys() {
+            let taken: Vec<_> = columns.by_ref().take(raw_fields(key).count()).collect();
+            self.add(key, &taken, &mut arrays)?;
+        }
+        Ok(RecordBatch::try_new(Arc::clone(&self.schema), arrays)?)
+    }
+
+    fn add(&self, key: Key, columns: &[&ArrayRef], arrays: &mut Vec<ArrayRef>) -> Result<()> {
+        let Some((column, bytes)) = columns.split_first() else {
+            return Err(Error::Columns(format!("no column of {}", key.as_str())));
+        };
+        match key.value_type() {
+            ValueType::Time => {
+                let ns = column.as_primitive::<TimestampNanosecondType>();
+                let us = ns.unary::<_, TimestampMicrosecondType>(|ns| ns.div_euclid(1000)).with_timezone("UTC");
+                arrays.push(Arc::new(us));
+                arrays.push(Arc::new(ns.reinterpret_cast::<Int64Type>()));
+            }
+            ValueType::I32 | ValueType::I64 | ValueType::Bool | ValueType::Bytes => {
+                arrays.extend(columns.iter().map(|column| Arc::clone(column)));
+            }
+            ValueType::U32 => arrays.push(Arc::new(widened(column))),
+            // Device and inode numbers of some file systems use the highest bit.
+            ValueType::U64 => {
+                arrays.push(Arc::new(column.as_primitive::<UInt64Type>().unary::<_, Int64Type>(u64::cast_signed)));
+            }
+            ValueType::Keyword | ValueType::DictBytes => {
+                arrays.push(Arc::new(plain(column)?));
+                arrays.extend(bytes.iter().map(|bytes| Arc::clone(bytes)));
+            }
+            ValueType::BytesList if self.redacts_argv => {
+                arrays.extend(columns.iter().map(|column| new_null_array(column.data_type(), column.len())));
+            }
+            ValueType::BytesList => arrays.extend(columns.iter().map(|column| Arc::clone(column))),
+            ValueType::Ancestors => arrays.push(self.ancestors(column)?),
+        }
+        Ok(())
+    }
+
+    fn ancestors(&self, column: &ArrayRef) -> Result<ArrayRef> {
+        let lists = column.as_list::<i32>();
+        let items = lists.values().as_struct();
+        let mut members = items.columns().to_vec();
+        members[0] = Arc::new(widened(&members[0]));
+        if self.redacts_argv {
+            for argv in &mut members[3..] {
+                *argv = new_null_array(argv.data_type(), argv.len());
+            }
+        }
+        let items = StructArray::try_new(ancestor_members(), members, items.nulls().cloned())?;
+        let nulls = lists.nulls().cloned();
+        Ok(Arc::new(ListArray::try_new(ancestor(), lists.offsets().clone(), Arc::new(items), nulls)?))
+    }
+}
+
+fn widened(column: &ArrayRef) -> PrimitiveArray<Int64Type> {
+    column.as_primitive::<UInt32Type>().unary(i64::from)
+}
+
+/// A dictionary's texts, one for each row.
+fn plain(column: &ArrayRef) -> Result<StringArray> {
+    let dictionary = column.as_dictionary::<arrow_array::types::Int32Type>();
+    let texts = dictionary
+        .downcast_dict::<StringArray>()
+        .ok_or_else(|| Error::Columns("a dictionary of something else than texts".into()))?;
+    Ok(texts.into_iter().collect())
+}
+
+/// Gives a batch of a file the wanted columns. Those that the file lacks are null, and the host is the file's.
+pub(crate) fn conform(batch: &RecordBatch, wanted: &SchemaRef, host: &str) -> Result<RecordBatch> {
+    let rows = batch.num_rows();
+    let column = |field: &FieldRef| -> ArrayRef {
+        if field.name() == HOST {
+            return Arc::new(StringArray::from_iter_values(std::iter::repeat_n(host, rows)));
+        }
+        let found = batch.column_by_name(field.name()).filter(|column| column.data_type() == field.data_type());
+        match found {
+            Some(column) => Arc::clone(column),
+            None if field.is_nullable() => new_null_array(field.data_type(), rows),
+            None => Arc::new(Int64Array::from_value(0, rows)),
+        }
+    };
+    let columns = wanted.fields().iter().map(column).collect();
+    let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(rows));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(wanted), columns, &options)?)
+}
+
+/// The columns that a scan gives: those that are named, or all.
+///
+/// # Errors
+///
+/// [`Error::Value`] for an unknown column.
+pub(crate) fn projection(columns: Option<&[String]>) -> Result<SchemaRef> {
+    let host = Field::new(HOST, DataType::Utf8, false);
+    let all = full().fields().iter().map(|field| field.as_ref().clone());
+    let known: Vec<_> =
+        all.take(1).chain([host]).chain(full().fields().iter().skip(1).map(|it| it.as_ref().clone())).collect();
+    let Some(columns) = columns else { return Ok(Arc::new(Schema::new(known))) };
+    let mut chosen: Vec<Field> = Vec::new();
+    for name in columns {
+        let Some(field) = known.iter().find(|field| field.name() == name) else {
+            let names: Vec<_> = known.iter().map(|field| field.name().as_str()).collect();
+            return Err(Error::Value(format!("unknown column {name:?}: there are {}", names.join(", "))));
+        };
+        if chosen.iter().any(|field| field.name() == name) {
+            return Err(Error::Value(format!("the column {name:?} is named twice")));
+        }
+        chosen.push(field.clone());
+    }
+    if chosen.is_empty() {
+        return Err(Error::Value("columns is empty: name at least one".into()));
+    }
+    Ok(Arc::new(Schema::new(chosen)))
+}
+
+/// The numbers of a column; `None` where the batch has no such column.
+pub(crate) fn ints<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a Int64Array> {
+    batch.column_by_name(name)?.as_primitive_opt::<Int64Type>()
+}
+
+/// The texts of a column.
+pub(crate) fn texts<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a StringArray> {
+    batch.column_by_name(name)?.as_string_opt::<i32>()
+}

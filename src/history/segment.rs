@@ -1,0 +1,292 @@
+//! Sealed files: Parquet, sorted by the real path and by time, a file for each date of a log.
+//!
+//! Rust's parquet writes no checksums of pages, and without them a flipped bit becomes a wrong value that no reader
+//! notices. So the journal has two checksums of each file: of all of it, and of its tail, which is the filters, indexes
+//! and the footer. Readers check the tail before they decide by it which pages to read, and the file before they give
+//! values out of it.
+
+use std::fs::{self, File};
+use std::hash::Hasher;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use arrow_array::{Array, PrimitiveArray, RecordBatch};
+use arrow_schema::SchemaRef;
+use arrow_select::interleave::interleave_record_batch;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ColumnChunkMetaData, KeyValue, ParquetMetaData, RowGroupMetaData, SortingColumn};
+use parquet::file::properties::{BloomFilterPosition, EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+use twox_hash::XxHash64;
+
+use crate::error::{Error, Result};
+use crate::history::filter::NAMES;
+use crate::history::json::{Json, quote};
+use crate::history::layout::{
+    DAY_NS, Layout, Stem, checksum, checksum_of_file, create_file, date, make_directory, remove, sync_directory,
+};
+use crate::history::schema::{ints, texts};
+
+/// The rows of a row group, and those of a page at most. A look-up reads single pages of single groups.
+const GROUP_ROWS: usize = 131_072;
+const PAGE_ROWS: usize = 8192;
+
+/// The rows that are handed to the writer at once.
+const CHUNK_ROWS: usize = 8192;
+
+/// The bytes to which statistics are cut, far more than most paths have.
+const STATISTICS_BYTES: usize = 256;
+
+/// The columns with a Bloom filter: names that the file is not sorted by.
+pub(crate) const BLOOM: [&str; 3] = ["path", "new_path", "new_real_path"];
+
+impl From<ParquetError> for Error {
+    fn from(error: ParquetError) -> Self {
+        match error {
+            ParquetError::External(inner) => match inner.downcast::<io::Error>() {
+                Ok(source) => Self::Os { context: "cannot read or write a sealed file", source: *source },
+                Err(inner) => Self::Columns(inner.to_string()),
+            },
+            error => Self::Columns(error.to_string()),
+        }
+    }
+}
+
+/// A sealed file, as the journal has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Segment {
+    /// Its name, relative to the root.
+    pub(crate) file: String,
+    pub(crate) bytes: u64,
+    pub(crate) sum: u64,
+    /// The offset of the tail, and its checksum.
+    pub(crate) tail: u64,
+    pub(crate) tail_sum: u64,
+    pub(crate) rows: i64,
+    /// The times of the first and the last event.
+    pub(crate) first_ns: i64,
+    pub(crate) last_ns: i64,
+}
+
+impl Segment {
+    /// The description as JSON.
+    pub(crate) fn to_json(&self) -> String {
+        let Self { file, bytes, sum, tail, tail_sum, rows, first_ns, last_ns } = self;
+        format!(
+            "{{\"file\":{},\"bytes\":{bytes},\"xxh64\":\"{sum:016x}\",\"tail\":{tail},\"tail_xxh64\":\"{tail_sum:016x}\",\
+             \"rows\":{rows},\"first_ns\":{first_ns},\"last_ns\":{last_ns}}}",
+            quote(file)
+        )
+    }
+
+    /// Reads a description.
+    pub(crate) fn parse(json: &Json) -> Option<Self> {
+        let sum = |key| u64::from_str_radix(json.text(key)?, 16).ok();
+        let number = |key| json.int(key)?.try_into().ok();
+        Some(Self {
+            file: json.text("file")?.to_owned(),
+            bytes: number("bytes")?,
+            sum: sum("xxh64")?,
+            tail: number("tail")?,
+            tail_sum: sum("tail_xxh64")?,
+            rows: json.int("rows")?,
+            first_ns: json.int("first_ns")?,
+            last_ns: json.int("last_ns")?,
+        })
+    }
+}
+
+/// A file with the checksum of what was written to it.
+struct Summed {
+    file: File,
+    hasher: XxHash64,
+    bytes: u64,
+}
+
+impl Write for Summed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hasher.write(&bytes[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The row's place among the batches.
+type Place = (usize, usize);
+
+/// Returns the rows of each date, in the order of the file.
+fn sorted(batches: &[RecordBatch]) -> Vec<(String, Vec<Place>)> {
+    let mut rows = Vec::with_capacity(batches.iter().map(RecordBatch::num_rows).sum());
+    for (at, batch) in batches.iter().enumerate() {
+        let times = ints(batch, "ts_ns");
+        let names = ["real_path", "path"].map(|name| texts(batch, name));
+        for row in 0..batch.num_rows() {
+            let name = names.iter().flatten().find(|names| names.is_valid(row)).map(|names| names.value(row));
+            let ts_ns = times.map_or(0, |times| times.value(row));
+            rows.push((ts_ns.div_euclid(DAY_NS), name, ts_ns, (at, row)));
+        }
+    }
+    rows.sort_unstable();
+    let days = rows.chunk_by(|(one, ..), (other, ..)| one == other);
+    days.map(|rows| (date(rows[0].2), rows.iter().map(|row| row.3).collect())).collect()
+}
+
+fn properties(schema: &SchemaRef, rows: usize, metadata: Vec<KeyValue>) -> WriterProperties {
+    let column = |name: &str| ColumnPath::from(name);
+    let sorting = ["real_path", "ts_ns"].map(|name| schema.index_of(name).ok());
+    let sorting = sorting.into_iter().flatten().map(|at| SortingColumn {
+        // Columns before these have no members.
+        column_idx: i32::try_from(at).unwrap_or_default(),
+        descending: false,
+        nulls_first: true,
+    });
+    let level = ZstdLevel::try_new(1).unwrap_or_default();
+    let mut properties = WriterProperties::builder()
+        .set_created_by(format!("rawtp {}", env!("CARGO_PKG_VERSION")))
+        .set_compression(Compression::ZSTD(level))
+        .set_max_row_group_row_count(Some(GROUP_ROWS))
+        .set_data_page_row_count_limit(PAGE_ROWS)
+        .set_write_batch_size(1024)
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_statistics_truncate_length(Some(STATISTICS_BYTES))
+        .set_column_index_truncate_length(Some(STATISTICS_BYTES))
+        .set_bloom_filter_position(BloomFilterPosition::End)
+        .set_sorting_columns(Some(sorting.collect()))
+        .set_key_value_metadata(Some(metadata));
+    for name in NAMES.into_iter().chain(["ts_ns"]) {
+        properties = properties.set_column_statistics_enabled(column(name), EnabledStatistics::Page);
+    }
+    for name in BLOOM {
+        properties = properties
+            .set_column_bloom_filter_enabled(column(name), true)
+            .set_column_bloom_filter_fpp(column(name), 0.01)
+            .set_column_bloom_filter_max_ndv(column(name), rows.clamp(1, GROUP_ROWS) as u64);
+    }
+    properties.build()
+}
+
+/// The offset behind the last page: where the tail begins.
+fn tail_of(metadata: &ParquetMetaData) -> u64 {
+    let chunks = metadata.row_groups().iter().flat_map(RowGroupMetaData::columns);
+    chunks.map(ColumnChunkMetaData::byte_range).map(|(start, bytes)| start + bytes).max().unwrap_or_default()
+}
+
+/// Writes batches into files, and has those written to the disk. Files of the same names are replaced.
+pub(crate) fn seal(
+    layout: &Layout,
+    host: &str,
+    stem: Stem,
+    batches: &[RecordBatch],
+    metadata: &[(String, String)],
+) -> Result<Vec<Segment>> {
+    let mut segments = Vec::new();
+    for (date, places) in sorted(batches) {
+        let file = Layout::segment(host, &date, stem);
+        segments.push(write(layout, &file, batches, &places, metadata)?);
+    }
+    Ok(segments)
+}
+
+fn write(
+    layout: &Layout,
+    file: &str,
+    batches: &[RecordBatch],
+    places: &[Place],
+    metadata: &[(String, String)],
+) -> Result<Segment> {
+    let os = Error::os::<io::Error>;
+    let context = "cannot write a sealed file";
+    let path = layout.root().join(file);
+    for directory in [path.parent().and_then(Path::parent), path.parent()].into_iter().flatten() {
+        make_directory(directory).map_err(os(context))?;
+    }
+    let temporary = layout.wal().join(format!("{}.tmp", file.rsplit('/').next().unwrap_or(file)));
+    if temporary.exists() {
+        // Of an attempt that failed.
+        remove(&temporary).map_err(os(context))?;
+    }
+    let written = write_file(&temporary, batches, places, metadata).and_then(|(mut segment, made)| {
+        file.clone_into(&mut segment.file);
+        made.sync_all().and_then(|()| fs::rename(&temporary, &path)).map_err(os(context))?;
+        for directory in path.ancestors().skip(1).take(3) {
+            sync_directory(directory).map_err(os(context))?;
+        }
+        Ok(segment)
+    });
+    written.inspect_err(|_| {
+        // The next recorder removes it otherwise.
+        let _ = remove(&temporary);
+    })
+}
+
+fn write_file(
+    path: &Path,
+    batches: &[RecordBatch],
+    places: &[Place],
+    metadata: &[(String, String)],
+) -> Result<(Segment, File)> {
+    let context = "cannot write a sealed file";
+    let schema = batches.first().ok_or_else(|| Error::Columns("a sealed file of nothing".into()))?.schema();
+    let metadata = metadata.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone())).collect();
+    let file = create_file(path).map_err(Error::os(context))?;
+    let mut summed = Summed { file, hasher: XxHash64::with_seed(0), bytes: 0 };
+    let options = ArrowWriterOptions::new()
+        .with_properties(properties(&schema, places.len(), metadata))
+        .with_skip_arrow_metadata(true);
+    let mut writer = ArrowWriter::try_new_with_options(&mut summed, schema, options)?;
+    let all: Vec<_> = batches.iter().collect();
+    let (mut first_ns, mut last_ns) = (i64::MAX, i64::MIN);
+    for places in places.chunks(CHUNK_ROWS) {
+        let rows = interleave_record_batch(&all, places)?;
+        for ts_ns in ints(&rows, "ts_ns").into_iter().flat_map(PrimitiveArray::values) {
+            (first_ns, last_ns) = (first_ns.min(*ts_ns), last_ns.max(*ts_ns));
+        }
+        writer.write(&rows)?;
+    }
+    let tail = tail_of(&writer.close()?);
+    let Summed { mut file, hasher, bytes } = summed;
+    let mut end = Vec::new();
+    file.seek(SeekFrom::Start(tail)).and_then(|_| file.read_to_end(&mut end)).map_err(Error::os(context))?;
+    let segment = Segment {
+        file: String::new(),
+        bytes,
+        sum: hasher.finish(),
+        tail,
+        tail_sum: checksum(&end),
+        rows: places.len().cast_signed() as i64,
+        first_ns,
+        last_ns,
+    };
+    Ok((segment, file))
+}
+
+/// Describes a sealed file that the journal does not know, if it can be read to its end.
+pub(crate) fn adopt(layout: &Layout, file: &str) -> Result<Segment> {
+    let os = Error::os::<io::Error>;
+    let context = "cannot read a sealed file";
+    let mut opened = File::open(layout.root().join(file)).map_err(os(context))?;
+    let (sum, bytes) = checksum_of_file(&mut opened).map_err(os(context))?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(opened.try_clone().map_err(os(context))?)?;
+    let tail = tail_of(builder.metadata());
+    let (mut rows, mut first_ns, mut last_ns) = (0, i64::MAX, i64::MIN);
+    for batch in builder.build()? {
+        let batch = batch?;
+        rows += batch.num_rows().cast_signed() as i64;
+        for ts_ns in ints(&batch, "ts_ns").into_iter().flat_map(PrimitiveArray::values) {
+            (first_ns, last_ns) = (first_ns.min(*ts_ns), last_ns.max(*ts_ns));
+        }
+    }
+    let mut end = Vec::new();
+    opened.seek(SeekFrom::Start(tail)).and_then(|_| opened.read_to_end(&mut end)).map_err(os(context))?;
+    let file = file.to_owned();
+    Ok(Segment { file, bytes, sum, tail, tail_sum: checksum(&end), rows, first_ns, last_ns })
+}

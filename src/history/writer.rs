@@ -1,0 +1,542 @@
+//! The thread that reads the tracer and writes the log.
+//!
+//! A cycle notes the time T and the position of the ring, reads until the queue has caught up with that position, and
+//! commits. Every call that had returned by T had written its records before that position. So T is the watermark of the
+//! batch that ends the reading, and no earlier batch may have it: "now" after the reading would cover calls that are
+//! still in the ring.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use nix::time::ClockId;
+
+use crate::columns::builder::BatchBuilder;
+use crate::columns::schema::schema as raw_schema;
+use crate::error::{Error, Result};
+use crate::event::Event;
+use crate::event::values::Values;
+use crate::history::journal::Line;
+use crate::history::layout::remove;
+use crate::history::log::{Finished, Log};
+use crate::history::recorder::ready;
+use crate::history::schema::Converter;
+use crate::history::shared::{Failure, Shared, clock_ns, now_ns};
+use crate::history::through::{State, Through};
+use crate::read::Reader;
+use crate::read::in_flight::InFlight;
+use crate::session::Session;
+
+/// The rows of a batch in the log.
+const BATCH_ROWS: usize = 16_384;
+
+/// The bytes after which a cycle commits before it reads on.
+const COMMIT_BYTES: usize = 8 << 20;
+
+/// How long the drain thread may gather before it is asked to hurry, and how long a record may be half written.
+const GATHER: Duration = Duration::from_millis(3);
+const STUCK: Duration = Duration::from_millis(900);
+
+/// The time between two looks at how full the queue is, while events wait for the next cycle.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// A larger change of the wall clock against the time since boot is a step.
+const STEP_NS: i64 = 10_000_000;
+
+/// How often a closed recorder tries to write what it still has.
+const LAST_TRIES: u32 = 3;
+
+/// The bounds of a writer.
+#[derive(Debug)]
+pub(crate) struct Limits {
+    pub(crate) sync: Duration,
+    pub(crate) segment_bytes: u64,
+    pub(crate) segment_s: f64,
+    pub(crate) memory_bytes: usize,
+    pub(crate) heartbeat: Option<Vec<u8>>,
+}
+
+/// Losses on one CPU of one kind of call.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    cpu: u32,
+    is_request: bool,
+    /// The time of the last event.
+    last_ns: i64,
+    lost: u64,
+    from_ns: i64,
+    to_ns: i64,
+}
+
+/// The losses of events, and what the journal was told of them.
+#[derive(Debug, Default)]
+struct Losses {
+    places: Vec<Place>,
+    /// The events that the journal has as lost in the ring.
+    told_ring: u64,
+    /// Of them, those without a place, whose place an event may still tell.
+    placeless: u64,
+    /// The untold losses of the cycle before.
+    remainder: u64,
+    missed: u64,
+    discarded: u64,
+    /// The events that found no room in memory: how many, from when, until when.
+    dropped: Option<(u64, i64, i64)>,
+}
+
+impl Losses {
+    /// Notes an event, and the losses before it.
+    fn see(&mut self, event: &Event<'_>) {
+        let (cpu, is_request, ts_ns) = (event.enter.record.cpu, event.is_request(), event.ts_ns());
+        let at = cpu as usize * 2 + usize::from(is_request);
+        if at >= self.places.len() {
+            let empty = |at: usize| Place {
+                cpu: (at / 2) as u32,
+                is_request: at % 2 == 1,
+                last_ns: i64::MIN,
+                lost: 0,
+                from_ns: 0,
+                to_ns: 0,
+            };
+            let made = self.places.len()..at + 1;
+            self.places.extend(made.map(empty));
+        }
+        let place = &mut self.places[at];
+        let lost = event.lost();
+        if lost > 0 {
+            if place.lost == 0 {
+                place.from_ns = place.last_ns;
+            }
+            place.lost += u64::from(lost);
+            place.to_ns = ts_ns;
+        }
+        place.last_ns = place.last_ns.max(ts_ns);
+    }
+}
+
+/// The latest events that were read, and the heartbeats among them.
+#[derive(Debug, Default)]
+struct Seen {
+    events: u64,
+    last_ns: Option<i64>,
+    heartbeats: u64,
+    last_heartbeat_ns: Option<i64>,
+}
+
+/// The thread's state.
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+    session: Arc<Session>,
+    reader: Reader,
+    values: Values,
+    raw_schema: SchemaRef,
+    converter: Converter,
+    log: Log,
+    through: Through,
+    through_ns: i64,
+    limits: Limits,
+    losses: Losses,
+    own_pid: u32,
+    /// The beginning of the names of the recorder's own files. What a recorder does itself is not recorded: each sealed
+    /// log that it removes would be an event in the next.
+    root: Vec<u8>,
+    clock_offset_ns: i64,
+    last_ns: i64,
+}
+
+fn clock_offset_ns() -> i64 {
+    now_ns() - clock_ns(ClockId::CLOCK_BOOTTIME)
+}
+
+impl Writer {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        session: Arc<Session>,
+        (reader, values): (Reader, Values),
+        (converter, log): (Converter, Log),
+        through: Through,
+        limits: Limits,
+    ) -> Self {
+        let through_ns = shared.status().through_ns;
+        let root = [shared.layout.root().as_os_str().as_encoded_bytes(), b"/"].concat();
+        Self {
+            root,
+            raw_schema: raw_schema(values.fields()),
+            shared,
+            session,
+            reader,
+            values,
+            converter,
+            log,
+            through,
+            through_ns,
+            limits,
+            losses: Losses::default(),
+            own_pid: std::process::id(),
+            clock_offset_ns: clock_offset_ns(),
+            last_ns: through_ns,
+        }
+    }
+
+    /// Works until the session is closed, and then ends the sealer.
+    pub(crate) fn run(mut self, sender: Sender<Finished>, sealer: JoinHandle<()>) {
+        self.shared.add_own_thread();
+        let worked = catch_unwind(AssertUnwindSafe(|| self.work(&sender)));
+        let failure = self.session.queue().take_failure().map(|failure| format!("the drain thread gave up: {failure}"));
+        let defect = match worked {
+            Ok(()) => failure,
+            Err(_) => Some("the writer panicked, which is a defect".into()),
+        };
+        drop(sender);
+        // It catches its own panics and tells of them.
+        let _ = sealer.join();
+        if let Err(error) = self.shared.note(Vec::new()) {
+            self.shared.note_error(&format!("cannot write the journal: {error}"));
+        }
+        self.shared.stopped(defect);
+    }
+
+    fn work(&mut self, sender: &Sender<Finished>) {
+        let mut last_cycle: Option<Instant> = None;
+        loop {
+            self.wait(last_cycle);
+            last_cycle = Some(Instant::now());
+            let (ticket, finishes) = self.shared.requests();
+            let is_closed = self.session.queue().is_closed();
+            let failure = self.cycle(sender);
+            if finishes || self.log.is_due(self.limits.segment_bytes, self.limits.segment_s) {
+                self.finish_log(sender);
+            }
+            self.shared.done(ticket, failure);
+            if is_closed {
+                return self.end(sender);
+            }
+        }
+    }
+
+    /// Waits until the next cycle is due: after the time of a cycle, earlier when the queue fills or somebody asks.
+    fn wait(&self, last_cycle: Option<Instant>) {
+        let due = last_cycle.map_or_else(Instant::now, |last| last + self.limits.sync);
+        let queue = self.session.queue();
+        loop {
+            let left = due.saturating_duration_since(Instant::now());
+            if left.is_zero() || queue.is_closed() || self.shared.has_requests() || queue.is_filling() {
+                return;
+            }
+            let wake = self.shared.wake().as_fd();
+            // While events wait, their descriptor is readable, and only the wake-up is worth waiting for.
+            let [has_events, _] = ready([queue, &wake], Duration::ZERO);
+            let is_woken =
+                if has_events { ready([&wake, &wake], left.min(LOOK))[0] } else { ready([queue, &wake], left)[1] };
+            // The cycle makes the descriptor unreadable.
+            if is_woken {
+                return;
+            }
+        }
+    }
+
+    /// Reads everything that had happened, and has it acknowledged. Returns the failure to do so.
+    fn cycle(&mut self, sender: &Sender<Finished>) -> Option<Failure> {
+        let mut failure = None;
+        let until_ns = now_ns();
+        let position = self.session.control().written();
+        let mut is_sure = self.catch_up(position);
+        let mut last_event_ns = self.last_ns;
+        loop {
+            // Looked at before the read: what was queued by then is part of it.
+            let queue = self.session.queue();
+            let (closed, complete) = (queue.is_closed(), queue.has_reached(position));
+            let mut seen = Seen::default();
+            let batch = match self.read(&mut seen) {
+                Ok(batch) => batch,
+                Err(error) => {
+                    // Without memory the events stay to be read. A malformed record is skipped, and counted.
+                    self.shared.note_error(&format!("cannot read events: {error}"));
+                    is_sure &= !matches!(error, Error::Memory(_));
+                    thread::sleep(LOOK);
+                    None
+                }
+            };
+            let rows = batch.as_ref().map_or(0, RecordBatch::num_rows);
+            let is_last = rows < BATCH_ROWS && (complete || closed);
+            last_event_ns = seen.last_ns.map_or(last_event_ns, |last| last_event_ns.max(last));
+            let through_ns = if is_last && is_sure { until_ns } else { self.through_ns };
+            self.note_seen(&seen);
+            if let Some(batch) = batch {
+                self.push(&batch, through_ns, &seen);
+            }
+            if is_last || failure.is_none() && self.log.waiting().1 >= COMMIT_BYTES {
+                failure = self.commit(sender);
+            }
+            if is_last {
+                break;
+            }
+            if rows < BATCH_ROWS {
+                is_sure &= self.catch_up(position);
+            }
+        }
+        self.last_ns = last_event_ns;
+        if failure.is_none() && is_sure {
+            self.through_ns = until_ns;
+        }
+        self.tell_losses(until_ns);
+        self.tell_clock();
+        self.write_state();
+        failure
+    }
+
+    /// Waits until the queue has what the ring had up to a position, or is full. Returns false when that was given up.
+    fn catch_up(&self, position: u64) -> bool {
+        let queue = self.session.queue();
+        let start = Instant::now();
+        if !queue.wait_for(position, GATHER, || false) {
+            self.session.control().flush(position);
+            if !queue.wait_for(position, 2 * STUCK, || false) {
+                return false;
+            }
+        }
+        // A reader that waits for too long is let go although the record is still being written.
+        start.elapsed() < STUCK
+    }
+
+    /// Reads a batch. `None` when nothing is queued but heartbeats.
+    fn read(&mut self, seen: &mut Seen) -> Result<Option<RecordBatch>> {
+        let Self { reader, values, losses, limits, own_pid, root, shared, .. } = self;
+        let mut builder = BatchBuilder::new(values, reader.waiting().min(BATCH_ROWS))?;
+        let mut in_flight = InFlight::new(self.session.reader_counters());
+        while builder.rows() < BATCH_ROWS && !builder.is_full() {
+            let read = reader.next(|event| {
+                let record = event.enter.record;
+                let own = event.filename().filter(|_| record.pid == *own_pid);
+                if record.pid == *own_pid && shared.is_own_thread(record.tid) {
+                    // Not worth recording.
+                } else if own.is_some_and(|name| limits.heartbeat.as_deref() == Some(name.bytes)) {
+                    seen.heartbeats += 1;
+                    seen.last_heartbeat_ns = Some(event.ts_ns());
+                } else if own.is_none_or(|name| !name.bytes.starts_with(root)) {
+                    builder.push(event, values)?;
+                    seen.events += 1;
+                    seen.last_ns = seen.last_ns.max(Some(event.ts_ns()));
+                }
+                losses.see(event);
+                in_flight.events += 1;
+                Ok(())
+            });
+            match read {
+                Ok(Some(())) => {}
+                Ok(None) => break,
+                Err(_) if builder.rows() > 0 => break,
+                Err(error) => return Err(error),
+            }
+        }
+        if builder.rows() == 0 {
+            in_flight.deliver();
+            return Ok(None);
+        }
+        let batch = builder.finish(Arc::clone(&self.raw_schema))?;
+        let converted = self.converter.convert(&batch)?;
+        in_flight.deliver();
+        Ok(Some(converted))
+    }
+
+    fn note_seen(&self, seen: &Seen) {
+        if seen.events + seen.heartbeats == 0 {
+            return;
+        }
+        self.shared.update(|status| {
+            status.events += seen.events;
+            status.last_event_ns = status.last_event_ns.max(seen.last_ns);
+            status.heartbeats += seen.heartbeats;
+            status.last_heartbeat_ns = status.last_heartbeat_ns.max(seen.last_heartbeat_ns);
+        });
+    }
+
+    /// Adds a batch to the log, or counts it as lost when too much waits already.
+    fn push(&mut self, batch: &RecordBatch, through_ns: i64, seen: &Seen) {
+        let pushed = self.log.push(batch, through_ns);
+        if let Err(error) = &pushed {
+            self.shared.note_error(&format!("cannot write a batch: {error}"));
+        }
+        let has_room = self.log.waiting().1 <= self.limits.memory_bytes;
+        if pushed.is_ok() && has_room {
+            return;
+        }
+        let rows = if pushed.is_ok() { self.log.drop_latest() } else { batch.num_rows() as u64 };
+        let (count, from_ns, to_ns) = self.losses.dropped.unwrap_or((0, self.last_ns, i64::MIN));
+        let last_ns = seen.last_ns.unwrap_or(self.last_ns);
+        self.losses.dropped = Some((count + rows, from_ns, to_ns.max(last_ns)));
+        self.shared.update(|status| status.dropped += rows);
+    }
+
+    fn commit(&mut self, sender: &Sender<Finished>) -> Option<Failure> {
+        let (committed, given_up) = self.log.commit();
+        if let Some(finished) = given_up {
+            self.send(finished, sender);
+        }
+        let (waiting, _) = self.log.waiting();
+        match committed {
+            Ok(rows) => {
+                self.shared.update(|status| {
+                    status.acknowledged += rows;
+                    status.in_memory = waiting;
+                    status.failing = false;
+                    if rows > 0 {
+                        status.last_ack_ns = Some(now_ns());
+                    }
+                });
+                None
+            }
+            Err(error) => {
+                let text = format!("cannot write the log: {error}");
+                self.shared.note_error(&text);
+                self.shared.update(|status| {
+                    status.in_memory = waiting;
+                    status.failing = true;
+                });
+                Some((error.raw_os_error(), text))
+            }
+        }
+    }
+
+    fn finish_log(&mut self, sender: &Sender<Finished>) {
+        if let Some(finished) = self.log.finish() {
+            self.send(finished, sender);
+        }
+    }
+
+    fn send(&self, finished: Finished, sender: &Sender<Finished>) {
+        self.shared.job_sent();
+        // Without the sealer the log stays for the next recorder.
+        let _ = sender.send(finished);
+    }
+
+    /// Writes losses into the journal, as far as it does not have them yet.
+    fn tell_losses(&mut self, now_ns: i64) {
+        let ledger = self.session.ledger();
+        let (from_ns, session) = (self.through_ns.min(now_ns), self.shared.session);
+        let losses = &mut self.losses;
+        let mut lines = Vec::new();
+        let line = |kind: &str, count: u64, from_ns: i64, to_ns: i64| {
+            let line = Line::new("loss").text("kind", kind).int("count", count.cast_signed());
+            line.int("from_ns", from_ns).int("to_ns", to_ns)
+        };
+        let mut told = 0;
+        for place in losses.places.iter_mut().filter(|place| place.lost > 0) {
+            // Those were told before it was known where they happened.
+            let known = place.lost.min(losses.placeless);
+            losses.placeless -= known;
+            let count = std::mem::take(&mut place.lost) - known;
+            if count > 0 {
+                let from_ns = if place.from_ns == i64::MIN { session } else { place.from_ns };
+                let via = if place.is_request { "io_uring" } else { "syscall" };
+                lines.push(line("ring", count, from_ns, place.to_ns).int("cpu", i64::from(place.cpu)).text("via", via));
+                told += count;
+            }
+        }
+        losses.told_ring += told;
+        // The place of a loss is known with the next event on its CPU, which most often comes at once.
+        let remainder = ledger.lost_ring.saturating_sub(losses.told_ring);
+        let is_closed = self.session.queue().is_closed();
+        let settled = if is_closed { remainder } else { remainder.min(losses.remainder) };
+        if settled > 0 {
+            lines.push(
+                line("ring", settled, session.max(from_ns.min(now_ns)), now_ns).int("cpu", None).text("via", None),
+            );
+            losses.told_ring += settled;
+            losses.placeless += settled;
+            told += settled;
+        }
+        losses.remainder = remainder - settled;
+        let missed = ledger.missed.unwrap_or_default();
+        // Before the close what nobody has read yet is not lost.
+        let discarded = self.session.reader_counters().discarded.load(std::sync::atomic::Ordering::Relaxed);
+        for (kind, total, told_before) in
+            [("missed", missed, &mut losses.missed), ("discarded", discarded, &mut losses.discarded)]
+        {
+            let count = total.saturating_sub(*told_before);
+            if count > 0 {
+                *told_before = total;
+                lines.push(line(kind, count, from_ns, now_ns).int("cpu", None).text("via", None));
+                told += count;
+            }
+        }
+        if let Some((count, from_ns, to_ns)) = losses.dropped.filter(|_| !self.shared.status().failing) {
+            losses.dropped = None;
+            lines.push(line("memory", count, from_ns, to_ns).int("cpu", None).text("via", None));
+            told += count;
+        }
+        let flushed = self.shared.note(lines);
+        if told > 0 {
+            self.shared.update(|status| status.lost += told);
+        }
+        if let Err(error) = flushed {
+            self.shared.note_error(&format!("cannot write the journal: {error}"));
+        }
+    }
+
+    /// Writes down that the wall clock was set.
+    fn tell_clock(&mut self) {
+        let offset_ns = clock_offset_ns();
+        let step_ns = offset_ns - self.clock_offset_ns;
+        if step_ns.abs() > STEP_NS {
+            let now_ns = now_ns();
+            let line = Line::new("clock").int("before_ns", now_ns - step_ns).int("after_ns", now_ns);
+            // The next cycle writes it otherwise.
+            let _ = self.shared.note(vec![line]);
+        }
+        self.clock_offset_ns = offset_ns;
+    }
+
+    fn write_state(&mut self) {
+        let (log, log_bytes) = self.log.position();
+        let state = State {
+            through_ns: self.through_ns,
+            log: log.into(),
+            log_bytes: log_bytes.cast_signed(),
+            lost_ring: self.session.ledger().lost_ring.cast_signed(),
+        };
+        if let Err(error) = self.through.write(&state) {
+            self.shared.note_error(&format!("cannot write the state: {error}"));
+        }
+        self.shared.update(|status| status.through_ns = self.through_ns);
+    }
+
+    /// Writes the end of the session.
+    fn end(&mut self, sender: &Sender<Finished>) {
+        for _ in 0..LAST_TRIES {
+            if self.log.waiting().0 == 0 || self.commit(sender).is_none() {
+                break;
+            }
+            thread::sleep(self.limits.sync.min(Duration::from_millis(500)));
+        }
+        let (rows, _) = self.log.waiting();
+        if rows > 0 {
+            let (count, from_ns, to_ns) = self.losses.dropped.take().unwrap_or((0, self.last_ns, self.last_ns));
+            let line = Line::new("loss").text("kind", "memory").int("count", (count + rows).cast_signed());
+            let line = line.int("from_ns", from_ns.min(self.through_ns)).int("to_ns", to_ns.max(self.last_ns));
+            // Tried again at the very end.
+            let _ = self.shared.note(vec![line.int("cpu", None).text("via", None)]);
+            self.shared.update(|status| {
+                status.dropped += rows;
+                status.lost += count + rows;
+                status.in_memory = 0;
+            });
+        }
+        self.finish_log(sender);
+        let line = Line::new("through").int("through_ns", self.through_ns).raw("closed", true);
+        let written: io::Result<()> = self.shared.append(vec![line]);
+        match written {
+            // The journal has it from here on.
+            Ok(()) => {
+                let _ = remove(&self.shared.layout.through(self.shared.session));
+            }
+            Err(error) => self.shared.note_error(&format!("cannot write the journal: {error}")),
+        }
+    }
+}

@@ -1,0 +1,298 @@
+"""``rawtp record``, ``who`` and ``history`` on the live kernel."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import rawtp
+from helpers.recorders import CLI, asked, events, recording, until_found, who
+from helpers.support import HANG_S, wait_for
+
+pytestmark = pytest.mark.kernel
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A directory whose paths have no links in them."""
+    real = Path(os.path.realpath(tmp_path)) / "place"
+    real.mkdir()
+    return real
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> Path:
+    return Path(os.path.realpath(tmp_path)) / "history"
+
+
+def test_who_says_who_it_was(place: Path, history: Path) -> None:
+    victim = place / "victim"
+    with recording(history) as recorder:
+        victim.write_text("content")
+        script = place / "clean.sh"
+        script.write_text(f"rm {victim}\nexit 0\n")
+        with subprocess.Popen(["sh", str(script)]) as shell:
+            shell.wait(HANG_S)
+        [event] = until_found(history, victim)
+        assert event["name"] == str(victim)
+        assert (event["relation"], event["comm"], event["argv"]) == ("path", "rm", ["rm", str(victim)])
+        assert event["ancestors"][0] == [shell.pid, "sh", ["sh", str(script)]]
+        assert event["user"] == pwd.getpwuid(os.getuid()).pw_name
+        code, out, err = asked("who", "--directory", history, victim)
+        assert (code, err) == (0, "")
+        lines = out.splitlines()
+        assert lines[0].endswith(f"  deleted {victim}")
+        assert lines[1].startswith(f"    by    rm {victim} ← sh {script} ← ")
+        assert f"    user  {event['user']} ({os.getuid()}), pid {event['pid']}" in lines
+        assert lines[-1].startswith("watched from ")
+        assert recorder.end() == 0
+        assert " 0 lost\n" in recorder.messages
+    # Nothing is lost by the end, and now nothing is watched.
+    code, lines = who(history, victim)  # type: ignore[assignment]
+    assert code == 0
+    assert [line["type"] for line in lines] == ["query", "event", "gap", "end"]  # type: ignore[index]
+    assert lines[2]["reason"] == "stopped"  # type: ignore[index]
+
+
+def test_nothing_found(place: Path, history: Path) -> None:
+    with recording(history):
+        code, out, err = asked("who", "--directory", history, place / "never")
+        assert (code, err) == (4, "")
+        assert out.startswith(f"{place}/never: nothing that succeeded was recorded; ")
+        Path(place / "missing").unlink(missing_ok=True)
+        [event] = until_found(history, place / "missing", 1, "--all")
+        assert event["errno"] == "ENOENT"
+        assert who(history, place / "missing")[0] == 4
+
+
+def test_no_history(tmp_path: Path) -> None:
+    code, out, err = asked("who", "--directory", tmp_path / "none", "/x")
+    assert (code, out) == (1, "")
+    assert err.startswith(f"rawtp: {tmp_path}/none has no history. To record one, run: ")
+    assert asked("history", "--directory", tmp_path / "none")[0] == 1
+    assert asked("record", "--status", "--directory", tmp_path / "none")[0] == 1
+    assert asked("who", "--since", "soon", "/x")[0] == 2
+
+
+def test_a_second_recorder_is_refused(history: Path) -> None:
+    with recording(history) as recorder:
+        code, out, err = asked("record", "--directory", history)
+        assert (code, out, err) == (1, "", f"rawtp: another recorder records into {history}\n")
+        assert recorder.end(signal.SIGINT) == 0
+
+
+def test_a_file_is_followed_through_renames(place: Path, history: Path) -> None:
+    with recording(history):
+        (place / "d").mkdir()
+        (place / "d" / "x").touch()
+        (place / "d" / "x").rename(place / "d" / "y")
+        (place / "d" / "y").unlink()
+        (place / "d").rmdir()
+        found = until_found(history, place / "d" / "x", 3)
+    assert [(event["action"], event["relation"]) for event in found] == [
+        ("rmdir", "above"),
+        ("delete", "after"),
+        ("rename", "path"),
+    ]
+
+
+def test_links_above_the_path_are_followed(place: Path, history: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (place / "real").mkdir()
+    (place / "link").symlink_to("real")
+    with recording(history):
+        (place / "real" / "x").touch()
+        (place / "real" / "x").unlink()
+        assert until_found(history, place / "link" / "x")[0]["name"] == str(place / "real" / "x")
+        monkeypatch.chdir(place / "real")
+        assert len(until_found(history, "x")) == 1
+
+
+def test_hostile_names(place: Path, history: Path) -> None:
+    name = b"\x1b[2J\n\xff\xe2\x80\xae"
+    victim = os.fsencode(place) + b"/" + name
+    with recording(history):
+        os.close(os.open(victim, os.O_CREAT | os.O_WRONLY))
+        Path(os.fsdecode(victim)).unlink()
+        until_found(history, os.fsdecode(victim))
+        code, out, _ = asked("who", "--directory", history, os.fsdecode(victim))
+    assert code == 0
+    assert f"deleted {place}/\\x1b[2J\\x0a\\xff\\u202e\n" in out
+    assert all(line.isprintable() for line in out.splitlines())
+
+
+def test_a_kill_leaves_a_gap(place: Path, history: Path) -> None:
+    with recording(history) as recorder:
+        (place / "before").touch()
+        (place / "before").unlink()
+        until_found(history, place / "before")
+        recorder.end(signal.SIGKILL)
+    (place / "unseen").touch()
+    (place / "unseen").unlink()
+    with recording(history):
+        (place / "after").touch()
+        (place / "after").unlink()
+        until_found(history, place / "after")
+        assert len(until_found(history, place / "before")) == 1
+        code, lines = who(history, place / "unseen")
+        assert code == 4
+        [gap] = [line for line in lines if line["type"] == "gap"]
+        assert gap["reason"] == "died"
+        assert gap["from_ns"] < gap["to_ns"]
+        code, out, _ = asked("history", "--gaps", "-o", "columns", "--directory", history)
+        assert code == 0
+        assert ": the recorder or the host went down\n" in out
+
+
+def test_the_status(place: Path, history: Path) -> None:
+    with recording(history) as recorder:
+        found: dict[str, object] = {}
+
+        def has_heartbeat() -> bool:
+            code, out, _ = asked("record", "--status", "--json", "--directory", history)
+            found.update(json.loads(out), code=code)
+            account = found["recorder"]
+            return isinstance(account, dict) and account["heartbeat"]["state"] == "ok"
+
+        wait_for(has_heartbeat, "a heartbeat comes back")
+        assert (found["code"], found["is_well"], found["problems"]) == (0, True, [])
+        code, out, _ = asked("record", "--status", "--directory", history)
+        assert code == 0
+        assert f", pid {recorder.process.pid}\n" in out
+        assert "\nheartbeat: came back " in out
+        # Heartbeats are counted, and no events.
+        assert who(history, history / ".heartbeat", "--all")[0] == 4
+        recorder.end()
+    code, out, _ = asked("record", "--status", "--directory", history)
+    assert (code, out.splitlines()[-1]) == (1, "problem: nothing is recorded now")
+
+
+def test_systemd_is_told(history: Path, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(HANG_S)
+        with recording(history, NOTIFY_SOCKET=str(tmp_path / "notify")) as recorder:
+            told = [manager.recv(1000)]
+            assert told[0] == b"READY=1\nSTATUS=recording"
+            while b"WATCHDOG=1" not in told:
+                told.append(manager.recv(1000))
+            recorder.end()
+            while not told[-1].startswith(b"STOPPING=1"):
+                told.append(manager.recv(1000))
+
+
+@pytest.mark.parametrize("filters", [("-P", "{}"), ("-p", str(os.getpid())), ("--comm", "x"), ("--outcome", "ok")])
+def test_filters_let_the_heartbeat_through(filters: tuple[str, str], place: Path, history: Path) -> None:
+    with recording(history, filters[0], filters[1].format(place)):
+
+        def is_well() -> bool:
+            return "heartbeat: came back" in asked("record", "--status", "--directory", history)[1]
+
+        wait_for(is_well, "a heartbeat comes back")
+
+
+def test_a_hangup_seals(place: Path, history: Path) -> None:
+    with recording(history) as recorder:
+        (place / "x").touch()
+        (place / "x").unlink()
+        until_found(history, place / "x")
+        recorder.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: "SIGHUP: the log is sealed" in recorder.messages, "it seals")
+        assert len(list(history.glob("events/host=*/date=*/*.parquet"))) >= 1
+        assert len(until_found(history, place / "x")) == 1
+
+
+def test_arguments_can_be_left_out(place: Path, history: Path) -> None:
+    with recording(history, "--redact", "argv"):
+        (place / "secret").touch()
+        subprocess.run(["sh", "-c", 'rm "$1"; exit 0', "sh", place / "secret", "--password=x"], check=True)
+        [event] = until_found(history, place / "secret")
+        assert event["argv"] is None
+        assert {argv for _, _, argv in event["ancestors"]} == {None}
+        _, out, _ = asked("who", "--directory", history, place / "secret")
+        assert "\n    by    rm ← " in out
+    assert b"password=x" not in b"".join(path.read_bytes() for path in history.rglob("*") if path.is_file())
+
+
+def test_history(place: Path, history: Path) -> None:
+    with recording(history):
+        for name in ("a.log", "b.txt"):
+            (place / name).touch()
+            subprocess.run(["rm", place / name], check=True)
+        until_found(history, place / "b.txt")
+        read = ("history", "--directory", history)
+        code, out, err = asked(*read, "--under", place, "-o", "csv", "-f", "comm,real_path")
+        assert code == 0
+        assert [tuple(row.values())[:2] for row in csv.DictReader(io.StringIO(out))] == [
+            ("rm", str(place / "a.log")),
+            ("rm", str(place / "b.txt")),
+        ]
+        assert "2 events" in err
+        code, out, _ = asked(*read, "--glob", f"{place}/*.log")
+        assert [event["real_path"] for event in events(list(map(json.loads, out.splitlines())))] == [
+            str(place / "a.log")
+        ]
+        code, out, _ = asked(*read, "--under", place, "-o", "columns", "--comm", "rm", "-r", "--limit", "1")
+        assert out.splitlines()[1] == time.strftime("%Y-%m-%d", time.gmtime())
+        assert out.splitlines()[2].endswith(str(place / "b.txt"))
+        code, out, _ = asked(*read, "--under", place, "--top", "3", "-o", "columns")
+        assert "by process:\n          2  rm\n" in out
+        assert f"deleted, by directory:\n          2  {place}\n" in out
+        code, out, _ = asked(*read, "--sessions")
+        [session] = map(json.loads, out.splitlines())
+        assert json.loads(session["info"])["kernel"] == os.uname().release
+        assert asked(*read, "--verify")[:2] == (0, "nothing is damaged\n")
+        assert asked(*read, "-f", "nothing")[0] == 2
+
+
+@pytest.mark.parametrize("kind", ["arrow", "parquet"])
+def test_columns_on_a_pipe(kind: str, place: Path, history: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    with recording(history):
+        (place / "x").touch()
+        (place / "x").unlink()
+        until_found(history, place / "x")
+        command = [*CLI, "history", "--directory", str(history), "-o", kind, "--glob", f"{place}/?"]
+        done = subprocess.run(command, capture_output=True, check=True)
+    source = io.BytesIO(done.stdout)
+    table = pyarrow.ipc.open_stream(source).read_all() if kind == "arrow" else parquet.read_table(source)
+    assert table["real_path"].to_pylist() == [str(place / "x")]
+
+
+def test_whoever_may_read_it_needs_no_privilege(place: Path, history: Path) -> None:
+    setpriv = shutil.which("setpriv")
+    if setpriv is None or os.geteuid():
+        pytest.skip("it needs setpriv and root")
+    victim = place / "x"
+    with recording(history):
+        victim.touch()
+        victim.unlink()
+        until_found(history, victim)
+        assert history.stat().st_mode & 0o777 == 0o750
+        files = [path for path in history.rglob("*") if path.is_file()]
+        assert {path.stat().st_mode & 0o007 for path in files} == {0}
+        assert rawtp.History(history).who(victim)[0]["comm"] == Path(sys.executable).name[:15]
+
+
+def test_the_reader_of_the_output_may_leave(place: Path, history: Path) -> None:
+    with recording(history):
+        for number in range(2000):
+            (place / str(number)).touch()
+            (place / str(number)).unlink()
+        until_found(history, place / "1999")
+        line = f"{sys.executable} -m rawtp history --directory {history} | head -n 1"
+        done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["type"] == "query"
+    assert done.stderr == ""
