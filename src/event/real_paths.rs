@@ -270,12 +270,14 @@ impl RealPaths {
         };
         self.looker.find(&mut self.name, event, &passed);
         self.new_name.clear();
-        if let Some(name) = event.new_filename() {
+        let new_real = event.truth.and_then(|truth| Some((truth.new_real()?, truth.new_real_place())));
+        let new_filename = event.new_filename();
+        if new_filename.is_some() || new_real.is_some() {
             let passed = Passed {
-                name: Some(name),
+                name: new_filename,
                 directory: enter.new_directory(),
                 place: enter.new_directory_place(),
-                real: event.truth.and_then(|truth| Some((truth.new_real()?, truth.new_real_place()))),
+                real: new_real,
                 follows: false,
             };
             self.looker.find(&mut self.new_name, event, &passed);
@@ -391,7 +393,8 @@ impl Looker {
             (WalkStatus::Whole, Some(place)) => {
                 out.place.set(&place);
                 out.state = State::Kernel;
-                if event.enter.record.mnt_ns == self.snapshots.own_ns() {
+                // What the kernel does by itself need not go through any mount.
+                if event.enter.record.mnt_ns == self.snapshots.own_ns() && !event.is_by_kernel() {
                     push_upwards(&mut out.path, file.names);
                     out.has_path = true;
                 } else if let Some(path) = self.own.paths_of(&out.place).next() {

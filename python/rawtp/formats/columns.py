@@ -101,7 +101,7 @@ def row(
         str(event["uid"]),
         quoted_name(event["comm"]),
         event["action"],
-        printable(event["syscall"]),
+        printable(event["syscall"] or "-"),
         screen,
     )
     came = _wide(result(event["ret"], event["errno"]), screen)
@@ -164,7 +164,8 @@ def _names(event: Event) -> tuple[list[str], list[str], str]:
     kind = event["path_kind"] if event["new_path"] else None
     new = _path(event["new_path"], kind, event["new_filename"], event["name_status"])
     joint = f" {_EXCHANGE if event['exchange'] else _RENAME} "
-    return [said, new], [known, _real(event["new_real_path"], new)], joint
+    # Nor has what is no call.
+    return [said, new] if said != "<fd>" else [], [known, _real(event["new_real_path"], new)], joint
 
 
 def _share(names: list[str], room: int) -> list[str]:
