@@ -263,6 +263,8 @@ static __always_inline bool fill_kernel(struct call_state *state, struct counter
 	set_operands(&state->operands, flags_of(arguments));
 	begin_record(state, counted, cpu, task);
 	state->exec.is_sent = 1;
+	if (arguments->work == WORK_TRUNCATE)
+		append_length(segments, arguments->length);
 	append_file(segments, SEGMENT_FILE, arguments->dentry);
 	if (arguments->new_dentry)
 		append_file(segments, SEGMENT_REPLACED, arguments->new_dentry);
@@ -400,9 +402,10 @@ static __always_inline int on_end(__s32 ret)
 		.work = WORK_RENAME, .flags = (flags_), .dentry = (struct dentry *)(dentry_),                          \
 		.new_dentry = (struct dentry *)(new_dentry_)                                                           \
 	}
-#define KERNEL_TRUNCATES(dentry_)                                                                                      \
+#define KERNEL_TRUNCATES(dentry_, attributes_)                                                                         \
 	{                                                                                                              \
-		.work = WORK_TRUNCATE, .dentry = (struct dentry *)(dentry_)                                            \
+		.work = WORK_TRUNCATE, .dentry = (struct dentry *)(dentry_),                                           \
+		.length = BPF_CORE_READ((struct iattr *)(attributes_), ia_size)                                        \
 	}
 
 /* security_path_unlink and security_path_rmdir */
@@ -461,10 +464,13 @@ int kprobe_kernel_rename(struct pt_regs *ctx)
 	return on_kernel_work(false, &arguments);
 }
 
-/* Whether a change of attributes is one of the size. */
-static __always_inline bool sets_size(__u64 attributes)
+/* Whether a change of attributes makes a file shorter, or leaves it as long as it is. */
+static __always_inline bool shortens(__u64 dentry, __u64 attributes)
 {
-	return BPF_CORE_READ((struct iattr *)attributes, ia_valid) & ATTR_SIZE;
+	struct iattr *attrs = (struct iattr *)attributes;
+
+	return BPF_CORE_READ(attrs, ia_valid) & ATTR_SIZE &&
+	       BPF_CORE_READ(attrs, ia_size) <= BPF_CORE_READ((struct dentry *)dentry, d_inode, i_size);
 }
 
 /* security_inode_setattr */
@@ -472,9 +478,10 @@ SEC("kprobe")
 int kprobe_kernel_truncate(struct pt_regs *ctx)
 {
 	__u64 first = PT_REGS_PARM1(ctx), second = PT_REGS_PARM2(ctx), third = PT_REGS_PARM3(ctx);
-	const struct work_arguments arguments = KERNEL_TRUNCATES(cfg_setattr_dentry ? second : first);
+	__u64 dentry = cfg_setattr_dentry ? second : first, attributes = cfg_setattr_dentry ? third : second;
+	const struct work_arguments arguments = KERNEL_TRUNCATES(dentry, attributes);
 
-	return sets_size(cfg_setattr_dentry ? third : second) ? on_kernel_work(false, &arguments) : 0;
+	return shortens(dentry, attributes) ? on_kernel_work(false, &arguments) : 0;
 }
 
 /* vfs_unlink, vfs_rmdir, vfs_rename, do_truncate */
@@ -552,9 +559,9 @@ int fentry_kernel_truncate(__u64 *ctx)
 		dentry = ARGUMENT_AT(ctx, 0);
 		attributes = ARGUMENT_AT(ctx, 1);
 	}
-	const struct work_arguments arguments = KERNEL_TRUNCATES(dentry);
+	const struct work_arguments arguments = KERNEL_TRUNCATES(dentry, attributes);
 
-	return sets_size(attributes) ? on_kernel_work(true, &arguments) : 0;
+	return shortens(dentry, attributes) ? on_kernel_work(true, &arguments) : 0;
 }
 
 SEC("raw_tp")

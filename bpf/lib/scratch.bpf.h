@@ -84,8 +84,9 @@ struct work_arguments {
 	struct vfsmount *mnt;
 	struct dentry *new_dentry;
 	struct vfsmount *new_mnt;
-	__u32 work;  /* enum work */
-	__u32 flags; /* of a rename */
+	__s64 length; /* of a truncation by a kernel thread */
+	__u32 work;   /* enum work */
+	__u32 flags;  /* of a rename */
 };
 
 /*

@@ -76,12 +76,6 @@ impl ProgramCopy {
             line_info_rec_size: size_of::<bpf_line_info>() as u32,
             ..Default::default()
         };
-        let mut debug_log = vec![0_u8; if std::env::var_os("RAWTP_DEBUG").is_some() { 16 << 20 } else { 0 }];
-        if !debug_log.is_empty() {
-            options.log_level = 1;
-            options.log_size = debug_log.len() as u32;
-            options.log_buf = debug_log.as_mut_ptr().cast();
-        }
         // SAFETY: all pointers are to values that outlive the call, with their true sizes.
         let program = unsafe {
             libbpf_sys::bpf_prog_load(
@@ -93,11 +87,6 @@ impl ProgramCopy {
                 &raw mut options,
             )
         };
-        if !debug_log.is_empty() && program < 0 {
-            let end = debug_log.iter().position(|byte| *byte == 0).unwrap_or(0);
-            let text = String::from_utf8_lossy(&debug_log[end.saturating_sub(900)..end]);
-            eprintln!("DEBUG {:?} {program}\n{text}", kind.name);
-        }
         owned(program.into())
     }
 }

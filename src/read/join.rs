@@ -459,7 +459,9 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
-    use crate::record::testing::{aligned, cgroup, completion, enter, exit, framed, named, request, truth, unseen};
+    use crate::record::testing::{
+        aligned, at_function, cgroup, completion, end_of_function, enter, exit, framed, named, request, truth, unseen,
+    };
     use crate::skel::types::name_status;
 
     fn begin(tid: u32, name: &str) -> Vec<u8> {
@@ -597,6 +599,22 @@ mod tests {
         assert!(join.give_up().unwrap());
         assert_eq!(inodes(&mut join, &counters, &[]), [Some(7)]);
         assert_eq!(join.open_bytes, 0);
+    }
+
+    #[test]
+    fn what_a_function_made_has_its_truth_in_it_and_its_result_by_the_thread() {
+        let (mut join, counters) = (Join::default(), ReaderCounters::default());
+        let made = |tid, by, ino| framed(&at_function(tid, 263, by, ino), 0);
+        let end = |tid, ret| framed(&end_of_function(tid, ret), 0);
+        let run = [made(1, via::VIA_SYSCALL, 7), end(1, 0)];
+        assert_eq!(inodes(&mut join, &counters, &run), [Some(7)]);
+        // Requests and kernel threads are in one function at a time too.
+        let run = [made(1, via::VIA_IO_URING, 8), made(2, via::VIA_KERNEL, 9), end(2, 0), end(1, -2)];
+        assert_eq!(inodes(&mut join, &counters, &run), [Some(9), Some(8)]);
+        // The exit of a call is not that of a function.
+        let run = [made(3, via::VIA_SYSCALL, 5), framed(&exit(3, 263, 0, 0), 0)];
+        assert_eq!(inodes(&mut join, &counters, &run), [Some(5)]);
+        assert_eq!((value(&counters.unpaired), value(&counters.pending)), (1, 0));
     }
 
     #[test]

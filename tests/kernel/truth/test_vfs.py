@@ -17,7 +17,6 @@ from helpers.files import EVERYTHING, facts, in_fork, told
 from helpers.support import (
     UNLINK,
     assert_ledger,
-    events_of,
     mounted,
     of_own_family,
     on_one_cpu,
@@ -49,7 +48,9 @@ def tracer(syscalls: Sequence[str] = EVERYTHING, **options: Any) -> rawtp.Tracer
 def seen(action: Callable[[], object], **options: Any) -> list[rawtp.Event]:
     """The events of a fork that does this."""
     with tracer(**options) as watching:
-        events = events_of(watching, in_fork(action))
+        pid = in_fork(action)
+        # No name of a missing file ends them: such a deletion is not seen.
+        events = [event for event in watching.get_many(timeout=0) if event["pid"] == pid]
         stats = watching.stats()
     assert (stats.lost_ring, stats.lost_truths, stats.unpaired, stats.lost_exits) == (0, 0, 0, 0)
     return events
@@ -92,7 +93,10 @@ def test_its_start_is_no_event() -> None:
 
 
 def in_directory(program: Path, directory: Path, **options: Any) -> list[dict[str, Any]]:
-    directory.mkdir()
+    # For compat, most of whose calls fail otherwise.
+    (directory / "second").mkdir(parents=True)
+    for name in ("first", "native"):
+        (directory / name).touch()
     with stopped([program, directory]) as process, rawtp.Tracer(EVERYTHING, pid=process.pid, **options) as watching:
         release(process)
         events = read_to_end(watching, process)
@@ -100,7 +104,7 @@ def in_directory(program: Path, directory: Path, **options: Any) -> list[dict[st
             pytest.skip("this kernel has no 32-bit system calls (CONFIG_IA32_EMULATION)")
         assert_ledger(watching.stats())
     for left in directory.iterdir():
-        left.unlink()
+        left.rmdir() if left.is_dir() else left.unlink()
     directory.rmdir()
     of_process = {"pid", "tid"}
     return [
@@ -119,7 +123,7 @@ def test_each_call_is_seen_as_by_its_own_hook(program: Callable[[str], Path], tm
     expected = in_directory(program(name), tmp_path / "same")
     found = in_directory(program(name), tmp_path / "same", hook="vfs")
     assert found == expected
-    assert len(found) >= 1
+    assert len(found) >= 3
 
 
 def test_deletions_and_their_results(tmp_path: Path) -> None:
@@ -170,8 +174,8 @@ def test_an_open_has_the_result_of_its_truncation(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"content")
     [event] = seen(lambda: os.open(tmp_path / "file", os.O_WRONLY | os.O_TRUNC))
     assert (event["ret"], event["length"], event["size"], event["action"]) == (0, 0, 7, "truncate")
-    # Nothing is lost of an empty one.
-    assert seen(lambda: os.open(tmp_path / "file", os.O_WRONLY | os.O_TRUNC)) == []
+    # Nothing is lost when a file grows.
+    assert seen(lambda: os.truncate(tmp_path / "file", 100)) == []
 
 
 def test_without_results(tmp_path: Path) -> None:
@@ -289,6 +293,8 @@ def test_requests(program: Callable[[str], Path], tmp_path: Path, mode: str) -> 
             pytest.skip("this kernel has no io_uring, or forbids it (kernel.io_uring_disabled)")
         assert_ledger(watching.stats())
     events = [event for event in events if event["via"] == "io_uring"]
+    if not events and os.uname().release.startswith("5."):
+        pytest.skip("a thread of this kernel's io_uring is none of the process")
     here = os.path.realpath(tmp_path)
     done = [(event["syscall"], event["action"], event["real_path"], event["ret"]) for event in events]
     assert ("unlinkat", "delete", f"{here}/c", 0) in done, done
