@@ -130,6 +130,19 @@ struct request_call {
 	__u8 reserved[3];
 };
 
+/* The kinds of work that functions of the kernel's do. */
+enum work {
+	WORK_REMOVE = 0,
+	WORK_RENAME = 1,
+	WORK_TRUNCATE = 2,
+};
+
+/* A bound on the kinds, and a power of two. */
+#define WORKS_MAX 4
+
+/* No call has this number. */
+#define NO_NR 0xffffffff
+
 /* A bound above the opcodes of all watched requests. */
 #define OPCODES_MAX 64
 

@@ -26,6 +26,7 @@
 #include "hooks/process.bpf.h"
 #include "hooks/exec.bpf.h"
 #include "hooks/truth.bpf.h"
+#include "hooks/function.bpf.h"
 
 /* Variables that only put these types into the object's BTF, from which the skeleton generates the Rust types. */
 struct counters _counters = {0};
@@ -50,6 +51,7 @@ enum segment_kind _segment_kind = 0;
 enum name_status _name_status = 0;
 enum walk_status _walk_status = 0;
 enum abi _abi = 0;
+enum work _work = 0;
 enum via _via = 0;
 enum call_condition _call_condition = 0;
 enum fallocate_mode _fallocate_mode = 0;

@@ -4,11 +4,13 @@
  * the Rust types from this object's BTF.
  *
  * A matched call gives one enter_record, followed by its segments, and later one exit_record with the same tid. A call
- * whose entry was not seen gives one enter_record at its exit (ENTER_AT_EXIT). An io_uring request gives an
- * enter_record too, and later one completion_record with the same cpu and seq. A truth_record comes between a call's
- * enter record and its exit or completion. If it comes more than once, the last one counts. A cgroup_record, an
- * image_record and a mounts_record belong to no call and are no events. A new field of variable length is a new kind of
- * segment, because a reader skips unknown kinds.
+ * whose entry was not seen gives one enter_record at its exit (ENTER_AT_EXIT). A call that was seen only by a function
+ * of the kernel's gives one enter_record there, with the segments of a truth_record in it (ENTER_AT_FUNCTION), and
+ * later an exit_record with the same tid and ABI_FUNCTION. An io_uring request gives an enter_record too, and later one
+ * completion_record with the same cpu and seq. A truth_record comes between a call's enter record and its exit or
+ * completion. If it comes more than once, the last one counts. A cgroup_record, an image_record and a mounts_record
+ * belong to no call and are no events. A new field of variable length is a new kind of segment, because a reader skips
+ * unknown kinds.
  */
 #ifndef RAWTP_RECORD_H
 #define RAWTP_RECORD_H
@@ -88,6 +90,9 @@ enum enter_mark {
 	/* Written at the exit from the registers, which still hold the arguments, because the entry was not seen. */
 	ENTER_AT_EXIT = 2,
 	ENTER_NO_FLAGS = 4, /* the flags could not be read */
+	/* Written by a function of the kernel's. It has the segments of a truth_record, and its exit is by the thread.
+	 */
+	ENTER_AT_FUNCTION = 8,
 };
 
 /* The table that `nr` belongs to. */
@@ -95,12 +100,14 @@ enum abi {
 	ABI_NATIVE = 0,
 	ABI_COMPAT = 1, /* i386, 32-bit arm */
 	ABI_X32 = 2,
+	ABI_FUNCTION = 3, /* none: the exit_record of a function, which does not know the call */
 };
 
-/* The way the call entered the kernel. A request has the number of the call that does the same. */
+/* The way the call entered the kernel. What is no call has the number of the call that does the same. */
 enum via {
 	VIA_SYSCALL = 0,
 	VIA_IO_URING = 1,
+	VIA_KERNEL = 2, /* not by a call: a thread of the kernel did it */
 };
 
 struct enter_record {

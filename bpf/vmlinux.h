@@ -67,6 +67,7 @@ struct pt_regs {
 	unsigned long di;
 	unsigned long bp;
 	unsigned long bx;
+	unsigned long ax;
 	unsigned long cx;
 	unsigned long orig_ax;
 };
@@ -207,6 +208,11 @@ struct inode___mtime_sec {
 	__u32 i_mtime_nsec;
 };
 
+struct iattr {
+	unsigned int ia_valid;
+	__s64 ia_size;
+};
+
 struct dentry {
 	unsigned int d_flags;
 	seqcount_spinlock_t d_seq;
@@ -326,6 +332,7 @@ struct task_struct {
 	struct sigpending pending;
 	struct css_set *cgroups;
 	unsigned int flags;
+	void *stack;
 	void *worker_private;
 	char comm[16];
 };

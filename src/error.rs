@@ -24,6 +24,9 @@ pub enum Error {
         /// The verifier's output, or "".
         verifier_log: String,
     },
+    /// No hook of the kind that was asked for is possible here.
+    #[error("{0}")]
+    NoHook(String),
     /// A system call of this process failed.
     #[error("{context}: {source}")]
     Os {

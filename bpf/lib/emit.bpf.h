@@ -130,7 +130,7 @@ static __always_inline bool append_segments(struct call_state *state, struct cou
 	if (cfg_files && state->operands.has_length)
 		append_length(&state->segments, state->operands.length);
 	/* A call by a descriptor alone says whose content goes. */
-	if (cfg_files && !state->operands.has_name && !state->operands.has_no_dfd)
+	if (cfg_files && !cfg_by_functions && !state->operands.has_name && !state->operands.has_no_dfd)
 		append_file_of(slot);
 	if (cfg_exe && !state->exec.is_sent)
 		append_exe(&state->segments, slot, &state->exec, task);

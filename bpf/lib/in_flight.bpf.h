@@ -18,6 +18,14 @@ enum decision {
 /* A bit beside CALL_SENT and CALL_FAULT: the call has freed a file. */
 #define CALL_FREED 0x80
 
+/*
+ * The bits beside CALL_SENT of an event that a function made: how many of the functions that do the work the thread is
+ * in, one inside the other. A file system that is made of others does its work by the same functions.
+ */
+#define WORK_DEPTH(depth) ((depth) << 2)
+#define DEPTH_OF(decision) ((decision) >> 2 & 31)
+#define DECISION_OF(decision) ((decision)&3)
+
 /* Whether files that are freed are seen. User space sets it when the program for them is attached. */
 volatile __u32 sees_freed = 0;
 

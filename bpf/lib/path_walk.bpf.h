@@ -467,11 +467,8 @@ static __always_inline void append_above(__u32 slot, struct walk *walk, struct d
 	directory->dev = BPF_CORE_READ(from, d_sb, s_dev);
 }
 
-/*
- * Walks up from the directory of walk_from and appends the names as a segment of this kind. Returns false if the walk
- * surely did not meet the process's root. It is global.
- */
-__noinline int append_walk(__u32 slot, __u32 kind)
+/* Does the work of append_walk, or of append_place. */
+static __always_inline int append_names(__u32 slot, __u32 kind, bool is_above)
 {
 	struct walk *walk = bpf_map_lookup_elem(&walks, &slot);
 	struct call_state *state = bpf_map_lookup_elem(&call_states, &slot);
@@ -488,7 +485,7 @@ __noinline int append_walk(__u32 slot, __u32 kind)
 	directory = (struct directory *)(head + 1);
 	walk->start = segments->end + sizeof(*head) + sizeof(*directory);
 	walk->names_at = walk->start;
-	walk->is_above = 0;
+	walk->is_above = is_above;
 	for (int i = 0; i < WALK_TRIES && !is_path; i++)
 		is_path = walk_up(slot);
 	if (!is_path) {
@@ -508,6 +505,21 @@ __noinline int append_walk(__u32 slot, __u32 kind)
 		append_above(slot, walk, directory);
 	end_segment(segments, head, kind, status, sizeof(*directory) + walk->at - walk->start);
 	return root_bytes != NO_ROOT || status == WALK_PARTIAL;
+}
+
+/*
+ * Walks up from the directory of walk_from and appends the names as a segment of this kind. Returns false if the walk
+ * surely did not meet the process's root. It is global.
+ */
+__noinline int append_walk(__u32 slot, __u32 kind)
+{
+	return append_names(slot, kind, false);
+}
+
+/* Does the same up to the root of the file system, for a file whose mount is not known. It is global. */
+__noinline int append_place(__u32 slot, __u32 kind)
+{
+	return append_names(slot, kind, true);
 }
 
 #endif

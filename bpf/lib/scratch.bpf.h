@@ -78,6 +78,17 @@ struct compared {
 	__u32 reserved;
 };
 
+/* What a function is about to do, by its arguments. */
+struct work_arguments {
+	struct dentry *dentry;
+	struct vfsmount *mnt;
+	struct dentry *new_dentry;
+	struct vfsmount *new_mnt;
+	__s64 length; /* of a truncation by a kernel thread */
+	__u32 work;   /* enum work */
+	__u32 flags;  /* of a rename */
+};
+
 /*
  * The state of the call whose record is being filled. It uses the same slots as the counters, one more per CPU for the
  * exits of system calls, and one more for truths.
@@ -90,6 +101,7 @@ struct call_state {
 	struct operands operands;
 	struct exec_source exec;
 	struct compared compared;
+	struct work_arguments work;
 	union {
 		struct enter_record record;
 		/* At the end, because the segments directly follow whichever record it is. */

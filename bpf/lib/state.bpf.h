@@ -9,10 +9,10 @@ struct {
 } events SEC(".maps");
 
 /*
- * The counters by slot: one slot per CPU, and one more per CPU for io_uring. call_states and walks have a third one for
- * exits, and a fourth one for truths. These are plain arrays, not per-CPU ones: their look-up is inlined on every
- * kernel, and they can be mapped, so user space reads the counters without system calls or privilege. The loader
- * freezes the counters, so only the programs write them.
+ * The counters by slot: one slot per CPU, one more per CPU for io_uring, and one more for kernel threads. call_states
+ * and walks have another one for exits, and one for truths. These are plain arrays, not per-CPU ones: their look-up is
+ * inlined on every kernel, and they can be mapped, so user space reads the counters without system calls or privilege.
+ * The loader freezes the counters, so only the programs write them.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -44,8 +44,12 @@ const volatile __u32 cfg_cpus = 1;
 const volatile __u32 cfg_exit_slots = 0;
 /* The slot of the first CPU's truths. */
 const volatile __u32 cfg_truth_slots = 0;
+/* The slot of the first CPU's kernel threads. */
+const volatile __u32 cfg_kernel_slots = 0;
 /* Whether the exit program is loaded too. */
 const volatile bool cfg_results = true;
+/* Whether functions of the kernel's make the events, and no system call is hooked. */
+const volatile bool cfg_by_functions = false;
 /* Whether one program can begin on a CPU in the middle of another, because programs are preemptible. */
 const volatile bool cfg_is_preemptible = false;
 /* Whether directories are resolved. */

@@ -15,7 +15,9 @@
 #define TASK(task, field) (HAS_TYPED_TASK ? (task)->field : BPF_CORE_READ(task, field))
 #define ARGUMENT(regs, n) (HAS_TYPED_REGS ? PT_REGS_PARM##n##_SYSCALL(regs) : PT_REGS_PARM##n##_CORE_SYSCALL(regs))
 
-#define PF_IO_WORKER 0x10 /* include/linux/sched.h: io_uring's threads, which are workers or poll a queue */
+/* include/linux/sched.h */
+#define PF_IO_WORKER 0x10 /* io_uring's threads, which are workers or poll a queue */
+#define PF_KTHREAD 0x00200000
 
 #define SIGSYS 31 /* include/uapi/asm-generic/signal.h, and the same on x86 */
 
@@ -62,6 +64,36 @@ static __always_inline struct pt_regs *typed_regs(struct task_struct *task, stru
 	if (HAS_TYPED_REGS)
 		return (struct pt_regs *)bpf_task_pt_regs(task);
 	return regs;
+}
+
+/*
+ * The size of a kernel stack where no helper finds the registers at its end, which is so before Linux 5.15
+ * (THREAD_SIZE). A kernel with KASAN has a larger one. Then what is read there names no watched call.
+ */
+#define THREAD_BYTES 16384
+
+/* Returns the registers with which the task entered the kernel, for programs that are not handed them. */
+static __always_inline struct pt_regs *entry_regs(struct task_struct *task)
+{
+	if (HAS_TYPED_REGS)
+		return typed_regs(task, NULL);
+	return BPF_CORE_READ(task, stack) + THREAD_BYTES - bpf_core_type_size(struct pt_regs);
+}
+
+/* Returns the number of the call with which the task entered the kernel. */
+static __always_inline __u32 entered_nr(struct pt_regs *regs)
+{
+#if defined(__TARGET_ARCH_x86)
+	return REGISTER(regs, orig_ax);
+#elif defined(__TARGET_ARCH_arm64)
+	return REGISTER(regs, syscallno);
+#endif
+}
+
+/* Whether the task is a thread of the kernel's own. Until Linux 5.12 those of io_uring's were such threads too. */
+static __always_inline bool is_kernel_thread(struct task_struct *task)
+{
+	return (TASK(task, flags) & (PF_KTHREAD | PF_IO_WORKER)) == PF_KTHREAD;
 }
 
 /*

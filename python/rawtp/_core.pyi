@@ -303,11 +303,14 @@ class Tracer:
         outcome: ``"ok"``, what did not fail; ``"failed"``; or ``"any"``. Looked at when an event is read, as only the
             call's end tells. A result that is not known is let through. Where events are left out when they are read,
             ``seq`` has gaps that are no loss.
-        hook: by which tracepoints system calls are seen. ``"raw_tp"`` is the cheapest; but where the kernel can preempt
+        hook: by which hooks system calls are seen. ``"raw_tp"`` is the cheapest; but where the kernel can preempt
             such a program (Linux 7 on x86_64), it skips it for whatever else runs on that CPU meanwhile, and
             ``stats().missed`` is all that tells. ``"tracepoint"``, the classic ones of ``raw_syscalls``, is exact there
             too; it needs Linux 5.15 and tracefs, which need not be mounted. ``"auto"`` takes the cheapest that is
-            exact.
+            exact. ``"vfs"`` hooks no system call, so that no other call of the host gets any slower, but the kernel's
+            own functions that remove. It sees only what reaches a file: not what fails before that, as with
+            ``ENOENT``, nor fallocate, ioctl and mq_unlink; :attr:`coverage` says so. ``ret`` is then what the function
+            returned: 0 for an open that truncates.
         ring_bytes: size of the kernel's ring buffer, in bytes: a power of two and a multiple of the page size. With
             ``results`` an eighth of it is kept for returns.
         queue_bytes: how much may wait in this process before records are left in the ring, in bytes: a positive
@@ -330,8 +333,8 @@ class Tracer:
         MemoryError: this process has too little memory, or address space (``RLIMIT_AS``), for the load, the queue or
             the thread.
         OSError: descriptors, threads or the kernel's memory ran out; or nobody listens at ``broker``; or the load was
-            interrupted again and again (``BlockingIOError``), by SIGSTOP, a debugger or a cgroup's freezer. No
-            other signal interrupts it: the thread has them blocked until the programs are loaded, and handlers run
+            interrupted again and again (``BlockingIOError``), by SIGSTOP, a debugger or a cgroup's freezer; or
+            ``hook="vfs"`` is not possible here, and the message says why. No other signal interrupts it: the thread has them blocked until the programs are loaded, and handlers run
             after that.
         TimeoutError: the helper, or the broker, does not answer.
         RawtpError: it answers with what is no tracer, or is of another version.
@@ -351,7 +354,7 @@ class Tracer:
         path: str | PathLike[str] | Iterable[str | PathLike[str]] | None = None,
         exclude_self: bool = False,
         outcome: Literal["any", "ok", "failed"] = "any",
-        hook: Literal["auto", "raw_tp", "tracepoint"] = "auto",
+        hook: Literal["auto", "raw_tp", "tracepoint", "vfs"] = "auto",
         ring_bytes: int = 4194304,
         queue_bytes: int = 67108864,
         sudo: bool = False,

@@ -22,7 +22,7 @@ class RunOptions(TypedDict, total=False):
     path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None
     exclude_self: bool
     outcome: Literal["any", "ok", "failed"]
-    hook: Literal["auto", "raw_tp", "tracepoint"]
+    hook: Literal["auto", "raw_tp", "tracepoint", "vfs"]
     ring_bytes: int
     queue_bytes: int
     sudo: bool

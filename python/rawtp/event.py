@@ -79,14 +79,17 @@ class _AllFields(TypedDict):
     """The Kubernetes pod's uid, or podman's pod id; by the cgroup's name, too."""
     unit: str | None
     """systemd's innermost unit that is not a slice, ``"nginx.service"``; by the cgroup's name, too."""
-    syscall: str
-    """The system call's name: ``"unlinkat"``."""
+    syscall: str | None
+    """The system call's name: ``"unlinkat"``. ``None`` where there is no call (``via="kernel"``)."""
     abi: str
     """The table that the call came through: ``"x86_64"``, ``"i386"``, ``"x32"``, ``"aarch64"`` or ``"arm"``."""
-    via: Literal["syscall", "io_uring"]
+    via: Literal["syscall", "io_uring", "kernel"]
     """The way on which the call reached the kernel. A request of io_uring's has the name of the system call that does
     the same (``io_uring_enter(2)``); its entry is its submission, its return its completion. ``tid`` is the thread that
-    submitted it: with ``IORING_SETUP_SQPOLL`` one of the kernel's, whose ``comm`` is the process's here."""
+    submitted it: with ``IORING_SETUP_SQPOLL`` one of the kernel's, whose ``comm`` is the process's here.
+    ``"kernel"`` is no call at all: one of the kernel's own threads did it, such as a server of NFS (``comm`` is
+    ``"nfsd"``), for whoever asked it to. Such an event has no names as passed, only ``real_path``. Its ``ret`` is
+    that of the function that does the work, and ``None`` for a truncation."""
     action: Literal["delete", "rmdir", "rename", "truncate", "punch", "zero", "collapse"]
     """The operation that was asked for. ``"delete"`` removes a name: that of a file, of a message queue, or of a btrfs
     subvolume with all that is in it. ``"rmdir"``: rmdir(2), and unlinkat(2) with ``AT_REMOVEDIR``. ``"rename"`` may
@@ -233,6 +236,7 @@ class Hook(TypedDict):
     """The hook that sees a part of what a tracer covers: a value of :attr:`rawtp.Tracer.coverage`."""
 
     hook: str | None
-    """The program's type and the tracepoint: ``"raw_tp/sys_enter"``; ``None`` when nothing sees that part."""
+    """The program's type, and the tracepoint or functions: ``"raw_tp/sys_enter"``, ``"fentry/security_path_*"``;
+    ``None`` when nothing sees that part."""
     reason: str | None
     """The reason why nothing does, or why it is this hook; ``None`` where there is nothing to say."""

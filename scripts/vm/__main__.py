@@ -106,7 +106,7 @@ def test(cache: Path, kernel: Kernel, wheel: Path | None, arguments: str | None,
             return absent(kernel, NO_KERNEL)
         package, linux = found
         print(f"\n== {kernel.name}: {package}, {kernel.release}'s Python", flush=True)
-        initrd = initial(cache, kernel, wheel, TEST.format(name=kernel.name, **asked))
+        initrd = initial(cache, kernel, package, wheel, TEST.format(name=kernel.name, **asked))
     said, took_s = machine.boot(machine.command(kernel, linux, initrd), TIMEOUT_S, quiet=quiet)
     initrd.unlink()
     (guest.BUILT / f"{kernel.name}.log").write_text(said)
@@ -123,15 +123,15 @@ def shell(cache: Path, kernel: Kernel, wheel: Path | None) -> int:
     if wheel is None or found is None:
         print(f"no {kernel.name}: {NO_KERNEL if wheel else guest.NO_WHEEL}", file=sys.stderr)
         return 1
-    qemu = machine.command(kernel, found[1], initial(cache, kernel, wheel, SHELL))
+    qemu = machine.command(kernel, found[1], initial(cache, kernel, found[0], wheel, SHELL))
     return subprocess.run([*qemu, "-serial", "mon:stdio"], check=False).returncode
 
 
-def initial(cache: Path, kernel: Kernel, wheel: Path, task: str) -> Path:
+def initial(cache: Path, kernel: Kernel, package: str, wheel: Path, task: str) -> Path:
     """The userland and what is laid over it: the kernel unpacks one after the other."""
     made = guest.BUILT / f"initrd-{kernel.name}"
     with made.open("wb") as file:
-        for part in (userland(cache, kernel), guest.guest(kernel, wheel, task)):
+        for part in (userland(cache, kernel), guest.guest(kernel, machine.unpacked(cache, package), wheel, task)):
             file.write(part.read_bytes())
     return made
 

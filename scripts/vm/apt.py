@@ -55,6 +55,10 @@ class Apt:
                 found[tuple(map(int, re.findall(r"\d+", match[2].split("+")[0])))] = name
         return [name for _, name in sorted(found.items(), reverse=True)]
 
+    def modules(self, package: str) -> str:
+        """The package with a kernel's modules: since 6.19 they are apart from its binary."""
+        return package.replace("linux-binary-", "linux-modules-")
+
     def download(self, package: str) -> Path | None:
         """One package without those that it needs; ``None`` when the mirror has it no longer."""
         uris = self._run("apt-get", "--print-uris", "download", package, check=False).split()

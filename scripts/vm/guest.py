@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from scripts.vm.archive import Archive
 from scripts.vm.kernels import PYTHONS
+from scripts.vm.modules import add_modules
 from scripts.wheels import build, targets
 
 if TYPE_CHECKING:
@@ -57,8 +58,8 @@ def programs(arch: str) -> Path:
     return out
 
 
-def guest(kernel: Kernel, built: Path, task: str) -> Path:
-    """An archive to lay over a userland."""
+def guest(kernel: Kernel, unpacked: Path, built: Path, task: str) -> Path:
+    """An archive to lay over a userland. ``unpacked`` is the kernel, with its modules."""
     packages = BUILT / f"packages-{kernel.release}-{kernel.arch}"
     _install(kernel, built, packages)
     archive = Archive()
@@ -70,6 +71,7 @@ def guest(kernel: Kernel, built: Path, task: str) -> Path:
             archive.tree(path, f"opt/rawtp/{name}")
         else:
             archive.file(f"opt/rawtp/{name}", path.read_bytes())
+    add_modules(archive, unpacked)
     archive.file("init", Path(__file__).with_name("init").read_bytes(), 0o755)
     archive.file("task", task.encode(), 0o755)
     archive.file("etc/systemd/system/task.service", Path(__file__).with_name("task.service").read_bytes())

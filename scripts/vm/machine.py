@@ -23,21 +23,34 @@ ARGUMENTS = "rdinit=/init quiet loglevel=4 mitigations=off panic=-1"
 
 
 def image(cache: Path, kernel: Kernel) -> tuple[str, Path] | None:
-    """A kernel's package and its image, fetched once; ``None`` when the mirror has none."""
+    """A kernel's package and its image, fetched once with its modules; ``None`` when the mirror has none."""
     apt = Apt(cache / f"apt-kernels-{kernel.arch}", kernel.arch, SUITES)
     apt.update()
     # A mirror's list can name what the mirror has no longer.
     for package in apt.kernels(kernel.version)[:TRIES]:
-        unpacked = cache / "kernels" / package
-        if found := _image_in(unpacked):
+        place = unpacked(cache, package)
+        if (found := _image_in(place)) and any(place.rglob("*.ko*")):
             return package, found
-        if archive := apt.download(package):
-            unpacked.mkdir(parents=True, exist_ok=True)
-            subprocess.run(["dpkg-deb", "-x", archive, unpacked], check=True)
-            archive.unlink()
-            if found := _image_in(unpacked):
-                return package, found
+        # The modules first: where there is an image, all is there.
+        names = dict.fromkeys((apt.modules(package), package))
+        if all(_unpack(apt, name, place) for name in names) and (found := _image_in(place)):
+            return package, found
     return None
+
+
+def _unpack(apt: Apt, package: str, to: Path) -> bool:
+    archive = apt.download(package)
+    if archive is None:
+        return False
+    to.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["dpkg-deb", "-x", archive, to], check=True)
+    archive.unlink()
+    return True
+
+
+def unpacked(cache: Path, package: str) -> Path:
+    """Where a package of :func:`image` is."""
+    return cache / "kernels" / package
 
 
 def _image_in(unpacked: Path) -> Path | None:

@@ -73,7 +73,7 @@ impl<'a> Type<'a> {
         kind(self.info)
     }
 
-    fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         (self.info & 0xffff) as usize
     }
 

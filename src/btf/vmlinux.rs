@@ -36,8 +36,8 @@ pub struct TypeIds {
     pub mount: Option<u32>,
     /// The type `struct inode`.
     pub inode: Option<u32>,
-    /// The functions of [`REMOVALS`], in its order.
-    pub removals: [Option<u32>; REMOVALS.len()],
+    /// The functions of [`FUNCTIONS`], in its order.
+    pub functions: [Option<Function>; FUNCTIONS.len()],
     /// Whether one link can attach a program to several functions (`kprobe.multi`): since Linux 5.18, with
     /// `CONFIG_FPROBE`.
     pub has_kprobe_multi: bool,
@@ -47,40 +47,72 @@ pub struct TypeIds {
     pub has_preemptible_rcu: bool,
 }
 
-/// The kernel's functions for its security modules on the way to a removal. `security_file_truncate` exists since
-/// Linux 6.2. Last the function that ends an inode.
-pub const REMOVALS: [&CStr; 6] = [
+/// A function of the kernel's.
+#[derive(Debug, Clone, Copy)]
+pub struct Function {
+    /// Its BTF id.
+    pub id: u32,
+    /// The number of its parameters.
+    pub parameters: usize,
+}
+
+/// The kernel's functions on the way to a removal. First those for its security modules, for calls and for whatever
+/// removes; `security_file_truncate` exists since Linux 6.2. Then the functions that do the work, and the one that ends
+/// an inode.
+pub const FUNCTIONS: [&CStr; 14] = [
     c"security_path_unlink",
     c"security_path_rmdir",
     c"security_path_rename",
     c"security_path_truncate",
     c"security_file_truncate",
+    c"security_inode_unlink",
+    c"security_inode_rmdir",
+    c"security_inode_rename",
+    c"security_inode_setattr",
+    c"vfs_unlink",
+    c"vfs_rmdir",
+    c"vfs_rename",
+    c"do_truncate",
     c"evict",
+];
+
+/// The names and kinds of the other types and functions, in the order of [`TypeIds`].
+const NAMED: [(&str, u32); 9] = [
+    ("btf_trace_sys_exit", TYPEDEF),
+    ("bpf_rdonly_cast", FUNC),
+    ("task_struct", STRUCT),
+    ("pt_regs", STRUCT),
+    ("dentry", STRUCT),
+    ("mount", STRUCT),
+    ("inode", STRUCT),
+    ("bpf_kprobe_multi_link", STRUCT),
+    ("bpf_perf_link", STRUCT),
 ];
 
 impl TypeIds {
     fn of(kernel: &Types<'_>) -> Option<Self> {
-        let [unlink, rmdir, rename, truncate, file_truncate, evict] =
-            REMOVALS.map(|name| (name.to_str().unwrap_or_default(), FUNC));
-        let [sys_exit, rdonly_cast, task_struct, pt_regs, dentry, mount, inode, kprobe_multi, perf_link, removals @ ..] =
-            kernel.find([
-                ("btf_trace_sys_exit", TYPEDEF),
-                ("bpf_rdonly_cast", FUNC),
-                ("task_struct", STRUCT),
-                ("pt_regs", STRUCT),
-                ("dentry", STRUCT),
-                ("mount", STRUCT),
-                ("inode", STRUCT),
-                ("bpf_kprobe_multi_link", STRUCT),
-                ("bpf_perf_link", STRUCT),
-                unlink,
-                rmdir,
-                rename,
-                truncate,
-                file_truncate,
-                evict,
-            ]);
+        let mut wanted = [("", FUNC); NAMED.len() + FUNCTIONS.len()];
+        wanted[..NAMED.len()].copy_from_slice(&NAMED);
+        for (wanted, name) in wanted[NAMED.len()..].iter_mut().zip(FUNCTIONS) {
+            wanted.0 = name.to_str().unwrap_or_default();
+        }
+        let [
+            sys_exit,
+            rdonly_cast,
+            task_struct,
+            pt_regs,
+            dentry,
+            mount,
+            inode,
+            kprobe_multi,
+            perf_link,
+            functions @ ..,
+        ] = kernel.find(wanted);
         let task_struct = task_struct?;
+        let function = |id: Option<u32>| {
+            let id = id?;
+            Some(Function { id, parameters: kernel.get(kernel.get(id)?.size)?.count() })
+        };
         let is_nesting = |[name, _, _]: [u32; 3]| kernel.name(name) == Some(b"rcu_read_lock_nesting");
         Some(Self {
             sys_exit,
@@ -90,7 +122,7 @@ impl TypeIds {
             dentry,
             mount,
             inode,
-            removals,
+            functions: functions.map(function),
             has_kprobe_multi: kprobe_multi.is_some(),
             has_perf_link: perf_link.is_some(),
             has_preemptible_rcu: words(kernel.get(task_struct)?.rest).any(is_nesting),

@@ -1,8 +1,8 @@
-//! The choice between raw and classic tracepoints for system calls.
+//! The choice of the hooks that see system calls.
 
 use crate::error::{Error, Result};
 
-/// The tracepoints a caller asked for.
+/// The hooks a caller asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Hook {
     /// Raw tracepoints where they see every call, else classic ones.
@@ -12,6 +12,8 @@ pub enum Hook {
     RawTp,
     /// `tracepoint/raw_syscalls`.
     Tracepoint,
+    /// The kernel's own functions that remove, and no system call.
+    Vfs,
 }
 
 impl Hook {
@@ -25,7 +27,10 @@ impl Hook {
             "auto" => Ok(Self::Auto),
             "raw_tp" => Ok(Self::RawTp),
             "tracepoint" => Ok(Self::Tracepoint),
-            _ => Err(Error::Value(format!("hook must be \"auto\", \"raw_tp\" or \"tracepoint\", not {name:?}"))),
+            "vfs" => Ok(Self::Vfs),
+            _ => {
+                Err(Error::Value(format!("hook must be \"auto\", \"raw_tp\", \"tracepoint\" or \"vfs\", not {name:?}")))
+            }
         }
     }
 
@@ -36,6 +41,7 @@ impl Hook {
             Self::Auto => "auto",
             Self::RawTp => "raw_tp",
             Self::Tracepoint => "tracepoint",
+            Self::Vfs => "vfs",
         }
     }
 }
@@ -47,12 +53,12 @@ mod tests {
     #[test]
     fn names() {
         assert_eq!(
-            ["auto", "raw_tp", "tracepoint"].map(|name| Hook::from_name(name).unwrap()),
-            [Hook::Auto, Hook::RawTp, Hook::Tracepoint]
+            ["auto", "raw_tp", "tracepoint", "vfs"].map(|name| Hook::from_name(name).unwrap()),
+            [Hook::Auto, Hook::RawTp, Hook::Tracepoint, Hook::Vfs]
         );
         assert_eq!(
             Hook::from_name("kprobe").unwrap_err().to_string(),
-            "hook must be \"auto\", \"raw_tp\" or \"tracepoint\", not \"kprobe\""
+            "hook must be \"auto\", \"raw_tp\", \"tracepoint\" or \"vfs\", not \"kprobe\""
         );
     }
 }

@@ -1,7 +1,7 @@
 //! A caller's configuration, checked before anything is loaded.
 //!
 //! * `filters`: the filters by process, user, command, cgroup and path
-//! * `hook`: raw or classic tracepoints
+//! * `hook`: tracepoints, or functions of the kernel's
 //! * `outcome`: the filter by result
 //! * `path_filter`: one path or glob of the filter by path
 //! * `wanted_places`: the places that the path filters lead to
@@ -30,7 +30,7 @@ pub struct Config {
     pub results: bool,
     /// The keys that an event has.
     pub fields: Fields,
-    /// The tracepoints to use.
+    /// The hooks to use.
     pub hook: Hook,
     /// The filters.
     pub filters: Filters,
@@ -115,8 +115,15 @@ impl Config {
             let asked = filters.outcome().as_str();
             return Err(Error::Value(format!("outcome={asked:?} needs results=True: without them it is not known")));
         }
+        let syscalls = check_syscalls(syscalls)?;
+        if hook == Hook::Vfs && !syscalls.iter().any(|call| call.is_seen_by_functions()) {
+            let names: Vec<_> = syscalls.iter().map(|call| call.name).collect();
+            return Err(Error::Value(format!(
+                "hook=\"vfs\" sees none of the syscalls {names:?}: the kernel has no function for them"
+            )));
+        }
         Ok(Self {
-            syscalls: check_syscalls(syscalls)?,
+            syscalls,
             results,
             fields,
             hook,

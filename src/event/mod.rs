@@ -169,10 +169,26 @@ impl<'a> Event<'a> {
         via(self.enter.record.via.into()) == via::VIA_IO_URING
     }
 
+    /// Whether a thread of the kernel's did it, without a call.
+    #[must_use]
+    pub fn is_by_kernel(&self) -> bool {
+        via(self.enter.record.via.into()) == via::VIA_KERNEL
+    }
+
     /// How the call reached the kernel.
     #[must_use]
     pub fn via(&self) -> &'static str {
-        if self.is_request() { "io_uring" } else { "syscall" }
+        match via(self.enter.record.via.into()) {
+            via::VIA_IO_URING => "io_uring",
+            via::VIA_KERNEL => "kernel",
+            _ => "syscall",
+        }
+    }
+
+    /// The name of the call. What the kernel does by itself is none.
+    #[must_use]
+    pub fn syscall(&self) -> Option<&'static str> {
+        self.call().filter(|_| !self.is_by_kernel()).map(|call| call.name)
     }
 
     /// The login user.

@@ -87,12 +87,14 @@ impl RealPaths {
         };
         find(&mut self.lookup, &mut self.name, event, &passed);
         self.new_name.clear();
-        if let Some(name) = event.new_filename() {
+        let new_real = event.truth.and_then(|truth| Some((truth.new_real()?, truth.new_real_place())));
+        let new_filename = event.new_filename();
+        if new_filename.is_some() || new_real.is_some() {
             let passed = Passed {
-                name: Some(name),
+                name: new_filename,
                 directory: enter.new_directory(),
                 place: enter.new_directory_place(),
-                real: event.truth.and_then(|truth| Some((truth.new_real()?, truth.new_real_place()))),
+                real: new_real,
                 follows: false,
             };
             find(&mut self.lookup, &mut self.new_name, event, &passed);
@@ -190,7 +192,8 @@ fn take_file(
         (WalkStatus::Whole, Some(place)) => {
             out.place.set(&place);
             out.state = State::Kernel;
-            if event.enter.record.mnt_ns == lookup.snapshots.own_ns() {
+            // What the kernel does by itself need not go through any mount.
+            if event.enter.record.mnt_ns == lookup.snapshots.own_ns() && !event.is_by_kernel() {
                 push_upwards(&mut out.path, file.names);
                 out.has_path = true;
             } else {

@@ -251,7 +251,7 @@ impl Values {
             Key::ContainerId => self.workload.container_id.as_deref().into(),
             Key::PodId => self.workload.pod_id.as_deref().into(),
             Key::Unit => self.workload.unit.as_deref().into(),
-            Key::Syscall => event.call().map(|call| call.name).into(),
+            Key::Syscall => event.syscall().into(),
             Key::Abi => event.abi().as_str().into(),
             Key::Via => event.via().into(),
             Key::Action => event.action().as_str().into(),

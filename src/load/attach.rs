@@ -8,9 +8,10 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::fields;
 use crate::load::coverage::{self, HookCoverage};
+use crate::load::functions::{FunctionHooks, FunctionPrograms};
 use crate::load::libbpf_log::with_log;
+use crate::load::no_function_hook;
 use crate::load::parallel::ParallelPrograms;
-use crate::load::truth::TruthPrograms;
 use crate::skel::RawtpSkel;
 use crate::sys::bpf::attach_raw;
 use crate::sys::close_on_fork::CloseOnForkFd;
@@ -31,6 +32,8 @@ pub struct Attached {
 /// The choice of programs to load.
 #[derive(Debug, Clone)]
 pub struct Plan {
+    /// Whether functions of the kernel's make the events, and no system call is hooked.
+    pub by_functions: bool,
     /// Whether to use classic tracepoints instead of raw ones.
     pub classic: bool,
     /// The reason for that choice.
@@ -49,17 +52,17 @@ impl Attached {
     ///
     /// # Errors
     ///
-    /// Those of the system call hooks. A tracer cannot work without them.
+    /// Those of the hooks that see calls. A tracer cannot work without them.
     pub fn new(
         skel: &RawtpSkel<'_>,
         parallel: &ParallelPrograms,
-        truth: TruthPrograms,
+        functions: FunctionPrograms,
         config: &Config,
         plan: &Plan,
     ) -> Result<Self> {
         let mut attached = Self::default();
         // First, because it makes a call of its own that no other program may see.
-        attached.truth(skel, truth)?;
+        let by_functions = attached.functions(skel, functions, plan)?;
         let progs = &skel.progs;
         let no_results = (!config.results).then(|| "results=False".to_owned());
         let (enter, exit) = if plan.classic {
@@ -79,6 +82,11 @@ impl Attached {
             }
         }
         attached.cgroups(skel, plan)?;
+        if plan.by_functions {
+            attached.coverage.extend(by_functions);
+            attached.reverse();
+            return Ok(attached);
+        }
         let no_completions = plan.without_requests.clone().or_else(|| no_results.clone());
         let completion = no_completions.map_or_else(|| Ok(progs.handle_completion.as_fd()), Err);
         let has_completions = completion.is_ok();
@@ -113,10 +121,15 @@ impl Attached {
             plan,
             ["raw_tp/sys_enter", "raw_syscalls/sys_enter"],
         )?;
-        attached.links.reverse();
-        attached.programs.reverse();
-        attached.coverage.reverse();
+        attached.reverse();
         Ok(attached)
+    }
+
+    /// Puts entries first.
+    fn reverse(&mut self) {
+        self.links.reverse();
+        self.programs.reverse();
+        self.coverage.reverse();
     }
 
     /// Attaches a program to system calls, by a raw tracepoint or by the classic one. A `tp_btf` program knows the name
@@ -176,25 +189,60 @@ impl Attached {
         Ok(())
     }
 
-    /// Attaches the hooks on functions. No event needs them.
-    fn truth(&mut self, skel: &RawtpSkel<'_>, truth: TruthPrograms) -> Result<()> {
-        let coverage = match truth.attach(skel) {
-            Ok(hooks) => {
-                let links: Result<Vec<_>> = hooks.links.into_iter().map(CloseOnForkFd::new).collect();
+    /// Attaches the hooks on functions. No event of a system call's hook needs them. Returns what they see of calls by
+    /// themselves.
+    fn functions(
+        &mut self,
+        skel: &RawtpSkel<'_>,
+        functions: FunctionPrograms,
+        plan: &Plan,
+    ) -> Result<[HookCoverage; 4]> {
+        let (name, reason, results) = match functions.attach(skel) {
+            Ok(FunctionHooks { name, reason, results, kernel, programs, links }) => {
+                let links: Result<Vec<_>> = links.into_iter().map(CloseOnForkFd::new).collect();
                 self.links.extend(links?);
-                self.programs.extend(hooks.programs);
-                HookCoverage { name: coverage::TRUTH, hook: Some(hooks.name), reason: hooks.reason }
+                self.programs.extend(programs);
+                self.coverage.push(covered(coverage::KERNEL_THREADS, kernel));
+                (Some(name), reason, results)
             }
-            Err(reason) => HookCoverage::absent(coverage::TRUTH, reason),
+            Err(refusals) if plan.by_functions => return Err(no_function_hook(&refusals)),
+            Err(refusals) => {
+                self.coverage.push(HookCoverage::absent(coverage::KERNEL_THREADS, refusals.clone()));
+                (None, Some(refusals.clone()), Err(refusals))
+            }
         };
-        self.coverage.push(coverage);
-        Ok(())
+        let seen = |name_of_part, seen: &str| HookCoverage {
+            name: name_of_part,
+            hook: name.clone(),
+            reason: Some(reason.as_ref().map_or_else(|| seen.to_owned(), |reason| format!("{seen}; {reason}"))),
+        };
+        let by_functions = [
+            covered(coverage::IO_URING_RESULTS, results.clone()),
+            covered(coverage::SYSCALL_RESULTS, results),
+            seen(coverage::IO_URING, REQUESTS_BY_FUNCTIONS),
+            seen(coverage::SYSCALLS, CALLS_BY_FUNCTIONS),
+        ];
+        self.coverage.push(HookCoverage { name: coverage::TRUTH, hook: name, reason });
+        Ok(by_functions)
     }
 
     fn keep(&mut self, program: &impl AsFd, link: OwnedFd) -> Result<()> {
         self.links.push(CloseOnForkFd::new(link)?);
         self.programs.push(copy(program)?);
         Ok(())
+    }
+}
+
+/// The gaps of calls that are seen by functions alone.
+const CALLS_BY_FUNCTIONS: &str = "only what reaches the file: not what fails before, such as ENOENT; nor fallocate, \
+                                  ioctl and mq_unlink";
+/// The gaps of requests that are seen by functions alone.
+const REQUESTS_BY_FUNCTIONS: &str = "only what reaches the file, and without the names that were passed";
+
+fn covered(name: &'static str, hook: std::result::Result<String, String>) -> HookCoverage {
+    match hook {
+        Ok(hook) => HookCoverage::live(name, hook),
+        Err(reason) => HookCoverage::absent(name, reason),
     }
 }
 

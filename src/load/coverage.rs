@@ -37,5 +37,8 @@ pub const IO_URING_RESULTS: &str = "io_uring_results";
 pub const CGROUP_CHANGES: &str = "cgroup_changes";
 /// The kernel's own functions that remove, on the way from a call to its file.
 pub const TRUTH: &str = "truth";
+/// Removals by the kernel's own threads, such as an NFS server's.
+pub const KERNEL_THREADS: &str = "kernel_threads";
 /// All kinds.
-pub const ALL: [&str; 6] = [SYSCALLS, SYSCALL_RESULTS, IO_URING, IO_URING_RESULTS, CGROUP_CHANGES, TRUTH];
+pub const ALL: [&str; 7] =
+    [SYSCALLS, SYSCALL_RESULTS, IO_URING, IO_URING_RESULTS, CGROUP_CHANGES, TRUTH, KERNEL_THREADS];

@@ -5,6 +5,8 @@
 //! * `cve_2024_41009`: tests whether rings are safe on this kernel
 //! * `diagnose`: finds out why the kernel refused a load
 //! * `exit_target`: spares libbpf the search for the exit program's target
+//! * `function_kind`: the kinds of hooks on functions
+//! * `functions`: hooks on the kernel's functions that remove
 //! * `libbpf_log`: captures libbpf's output
 //! * `live_maps`: lists the host's BPF maps
 //! * `loaded`: the descriptors a session needs
@@ -14,13 +16,14 @@
 //! * `program_copy`: copies of programs, which load beside their object
 //! * `rdonly_cast`: patches calls of `bpf_rdonly_cast`
 //! * `rodata`: writes the configuration into the opened object
-//! * `truth`: hooks on the functions that remove
 
 pub mod attach;
 pub mod coverage;
 pub mod cve_2024_41009;
 pub mod diagnose;
 pub mod exit_target;
+mod function_kind;
+pub mod functions;
 pub mod libbpf_log;
 pub mod live_maps;
 pub mod loaded;
@@ -30,7 +33,6 @@ pub mod probe;
 mod program_copy;
 pub mod rdonly_cast;
 mod rodata;
-pub mod truth;
 
 use std::fs;
 use std::io;
@@ -49,14 +51,15 @@ use crate::fields;
 use crate::load::attach::{Attached, Plan};
 use crate::load::diagnose::{LOAD_BYTES, LOADING, diagnose, verifier_reason};
 use crate::load::exit_target::handle_exit_program;
+use crate::load::functions::FunctionPrograms;
 use crate::load::libbpf_log::{keep_off_stderr, with_log};
 use crate::load::loaded::Loaded;
 use crate::load::parallel::{ParallelPrograms, load_parallel};
 use crate::load::preemptible::is_preemptible;
-use crate::load::rodata::{configure, patch, slots};
-use crate::load::truth::TruthPrograms;
+use crate::load::rodata::{Slots, configure, patch};
 use crate::memory::OutOfMemory;
 use crate::skel::{RawtpSkelBuilder, VERIFIER_REJECTS};
+use crate::sys::bpf::{self, nothing};
 use crate::sys::fd::copy;
 use crate::sys::mmap::probe_mapping;
 use crate::sys::signals::{Interrupted, uninterrupted};
@@ -94,6 +97,28 @@ fn no_cgroups(config: &Config) -> Option<String> {
 
 const PREEMPTIBLE: &str = "this kernel preempts programs of raw tracepoints, and skips them meanwhile for other tasks";
 
+/// Why `hook="vfs"` loads no programs for `io_uring` requests.
+const BY_FUNCTIONS: &str = "hook=\"vfs\" sees what the kernel's functions do";
+
+/// Checks that this process may load programs at all. Otherwise each kind of hook would be refused for the same reason.
+fn check_permission() -> Result<()> {
+    match bpf::load(&nothing(), 0) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Err(diagnose(&libbpf_rs::Error::from_raw_os_error(libc::EPERM), ""))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The error of `hook="vfs"` where the kernel lets no hook be attached to its functions.
+pub(crate) fn no_function_hook(refusals: &str) -> Error {
+    Error::NoHook(format!(
+        "hook=\"vfs\" needs hooks on the kernel's functions, and none is possible here ({refusals}); hook=\"auto\" needs \
+         none. A kernel has them with CONFIG_KPROBES, CONFIG_FPROBE or CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS, where no \
+         security module or hypervisor forbids them"
+    ))
+}
+
 /// Checks for the helper that classic tracepoints need: `bpf_task_pt_regs`, since Linux 5.15.
 fn check_classic() -> Result<()> {
     let (kind, helper) = (libbpf_sys::BPF_PROG_TYPE_TRACEPOINT, libbpf_sys::BPF_FUNC_task_pt_regs);
@@ -123,6 +148,7 @@ fn load_best(config: &Config) -> Result<Loaded> {
     check_descriptors()?;
     check_memory(config.ring_bytes as usize)?;
     let mut plan = Plan {
+        by_functions: config.hook == Hook::Vfs,
         classic: false,
         reason: None,
         is_preemptible: false,
@@ -133,6 +159,10 @@ fn load_best(config: &Config) -> Result<Loaded> {
         Hook::Tracepoint => {
             plan.classic = true;
             return load_optional(config, cpus, &plan).or_else(|error| check_classic().and(Err(error)));
+        }
+        Hook::Vfs => {
+            plan.without_requests = Some(BY_FUNCTIONS.into());
+            check_permission()?;
         }
         Hook::RawTp => plan.is_preemptible = is_preemptible(),
         Hook::Auto if is_preemptible() => {
@@ -192,6 +222,7 @@ fn load_once(config: &Config, cpus: u32, plan: &Plan, in_parallel: bool) -> Resu
     let (mut storage, mut another) = (MaybeUninit::uninit(), MaybeUninit::uninit());
     let mut btf = VmlinuxBtf::new();
     let mut is_short = false;
+    let mut refusals = None;
     let loaded = with_log(|| {
         handle_exit_program();
         let mut builder = RawtpSkelBuilder::default();
@@ -208,32 +239,41 @@ fn load_once(config: &Config, cpus: u32, plan: &Plan, in_parallel: bool) -> Resu
             drop(open);
             open = RawtpSkelBuilder::default().open(&mut another)?;
         }
-        let mut truth = TruthPrograms::new(config);
-        configure(&mut open, config, plan, cpus, &truth)?;
+        let mut functions = FunctionPrograms::new(config);
+        if plan.by_functions && !functions.has_kinds() {
+            refusals = Some(functions.refusals());
+            return Ok(None);
+        }
+        let slots = Slots::new(plan, cpus, &functions);
+        configure(&mut open, config, plan, &slots, &functions)?;
         config.filters.configure(&mut open)?;
         patch(&mut open)?;
-        truth.take(&mut open);
+        functions.take(&mut open);
         let none = ParallelPrograms { request: None, exit: None };
-        let loaded = if in_parallel { load_parallel(open, &mut truth)? } else { Some((open.load()?, none)) };
+        let loaded = if in_parallel { load_parallel(open, &mut functions)? } else { Some((open.load()?, none)) };
         if let Some((skel, _)) = &loaded {
             config.filters.fill(skel)?;
         }
-        Ok(loaded.map(|(skel, parallel)| (skel, parallel, truth)))
+        Ok(loaded.map(|(skel, parallel)| (skel, parallel, functions, slots)))
     });
     if is_short {
         return Err(Error::Memory(LOADING));
     }
-    let Some((skel, parallel, truth)) = loaded? else {
+    let loaded = loaded?;
+    if let Some(refusals) = refusals {
+        return Err(no_function_hook(&refusals));
+    }
+    let Some((skel, parallel, functions, slots)) = loaded else {
         return Ok(None);
     };
     freeze(skel.maps.counters.as_fd())?;
     Ok(Some(Loaded {
-        attached: Attached::new(&skel, &parallel, truth, config, plan)?,
+        attached: Attached::new(&skel, &parallel, functions, config, plan)?,
         ring: copy(&skel.maps.events)?,
         counters: copy(&skel.maps.counters)?,
         live: copy(&skel.maps.data_live)?,
         ring_bytes: config.ring_bytes as usize,
-        slots: slots(plan, cpus) as usize,
+        slots: slots.counters() as usize,
     }))
 }
 

@@ -7,8 +7,8 @@ use libbpf_rs::skel::OpenSkel;
 use libbpf_sys::{BPF_PROG_TYPE_RAW_TRACEPOINT, BPF_PROG_TYPE_TRACEPOINT, BPF_PROG_TYPE_TRACING, BPF_TRACE_RAW_TP};
 
 use crate::load::exit_target::exit_target;
+use crate::load::functions::FunctionPrograms;
 use crate::load::program_copy::{Kind, btf_fd, take};
-use crate::load::truth::TruthPrograms;
 use crate::skel::{OpenRawtpSkel, RawtpSkel};
 use crate::sys::signals::Blocked;
 
@@ -22,7 +22,7 @@ pub struct ParallelPrograms {
 }
 
 /// Loads the prepared object. The programs for `io_uring` requests and for exits load in threads of their own, if the
-/// plan has them, and so do those of the truth. `None` when a thread cannot be started or the kernel refuses its program; libbpf gives the reason
+/// plan has them, and so do those for functions. `None` when a thread cannot be started or the kernel refuses its program; libbpf gives the reason
 /// when it loads that program itself.
 ///
 /// # Errors
@@ -30,7 +30,7 @@ pub struct ParallelPrograms {
 /// Those of libbpf.
 pub fn load_parallel<'a>(
     mut open: OpenRawtpSkel<'a>,
-    truth: &mut TruthPrograms,
+    functions: &mut FunctionPrograms,
 ) -> libbpf_rs::Result<Option<(RawtpSkel<'a>, ParallelPrograms)>> {
     let btf_fd = btf_fd(&open);
     let raw = BPF_PROG_TYPE_RAW_TRACEPOINT;
@@ -53,13 +53,13 @@ pub fn load_parallel<'a>(
             Some(thread::Builder::new().name("rawtp-load".into()).spawn_scoped(scope, || copied.load()))
         });
         // It is no matter if this thread cannot start: those programs are loaded later then.
-        let truth = truth.is_wanted().then(|| {
+        let functions = functions.has_kinds().then(|| {
             let thread = thread::Builder::new().name("rawtp-load".into());
-            thread.spawn_scoped(scope, || truth.load_first())
+            thread.spawn_scoped(scope, || functions.load_first())
         });
         drop(blocked);
         let skel = open.load()?;
-        drop(truth);
+        drop(functions);
         // The descriptor of the BTF is open until the skeleton is dropped.
         let loaded = threads.map(|thread| thread.map(|thread| thread.ok().and_then(|thread| thread.join().ok()?)));
         let all_loaded = loaded.iter().flatten().all(Option::is_some);

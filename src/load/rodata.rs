@@ -13,18 +13,38 @@ use crate::config::filters::{INITIAL_PID_NS, PID_MAX};
 use crate::fields::{self, Key};
 use crate::load::attach::Plan;
 use crate::load::exit_target::set_exit_target;
+use crate::load::functions::FunctionPrograms;
 use crate::load::rdonly_cast::{cast, patch_calls};
-use crate::load::truth::TruthPrograms;
 use crate::skel::OpenRawtpSkel;
 use crate::skel::types::{call, call_condition, cgroup_v1, decisions};
-use crate::syscall::{MOUNTING, numbers_of, places, requests};
+use crate::syscall::{MOUNTING, Work, numbers_of, places, requests};
 
 /// The most ancestors that the programs send (`ANCESTORS_MAX`).
 const ANCESTORS_MAX: u32 = 16;
 
-/// Returns the number of elements of `counters`.
-pub(super) fn slots(plan: &Plan, cpus: u32) -> u32 {
-    if plan.without_requests.is_some() { cpus } else { 2 * cpus }
+/// The slots of the programs' counters and states: one per CPU for each of these groups.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Slots {
+    cpus: u32,
+    has_requests: bool,
+    has_kernel: bool,
+}
+
+impl Slots {
+    pub(super) fn new(plan: &Plan, cpus: u32, functions: &FunctionPrograms) -> Self {
+        let has_requests = plan.without_requests.is_none() || plan.by_functions;
+        Self { cpus, has_requests, has_kernel: functions.has_kernel() }
+    }
+
+    /// Returns the first slot of kernel threads, which come after system calls and requests.
+    fn kernel(&self) -> u32 {
+        if self.has_requests { 2 * self.cpus } else { self.cpus }
+    }
+
+    /// Returns the number of slots of `counters`, after which come those of exits and of truths.
+    pub(super) fn counters(&self) -> u32 {
+        self.kernel() + if self.has_kernel { self.cpus } else { 0 }
+    }
 }
 
 /// Returns the number of possible thread ids. Each has a byte in the programs' `in_flight`.
@@ -40,9 +60,10 @@ pub(super) fn configure(
     open: &mut OpenRawtpSkel<'_>,
     config: &Config,
     plan: &Plan,
-    cpus: u32,
-    truth: &TruthPrograms,
+    slots: &Slots,
+    functions: &FunctionPrograms,
 ) -> libbpf_rs::Result<()> {
+    let cpus = slots.cpus;
     let rodata = open.maps.rodata_data.as_deref_mut().expect("the object has a .rodata section, which is made with it");
     for syscall in &config.syscalls {
         for (table, nr) in places(syscall) {
@@ -53,7 +74,7 @@ pub(super) fn configure(
             rodata.cfg_requests[opcode] = request;
         }
     }
-    if config.wants_places() && config.results {
+    if config.wants_places() && config.results && !plan.by_functions {
         let shape = call { condition: call_condition::CALL_MOUNTS.0 as u8, ..Default::default() };
         for (table, nr) in MOUNTING.iter().flat_map(|name| numbers_of(name).into_iter().enumerate()) {
             let Some(nr) = nr.map(|nr| nr as usize) else { continue };
@@ -88,8 +109,19 @@ pub(super) fn configure(
     }
     rodata.cfg_results = config.results;
     rodata.cfg_is_preemptible = plan.is_preemptible;
-    rodata.cfg_exit_slots = slots(plan, cpus);
-    rodata.cfg_truth_slots = slots(plan, cpus) + cpus;
+    rodata.cfg_by_functions = plan.by_functions;
+    rodata.cfg_kernel_slots = slots.kernel();
+    rodata.cfg_exit_slots = slots.counters();
+    rodata.cfg_truth_slots = slots.counters() + cpus;
+    rodata.cfg_setattr_dentry = functions.setattr_dentry();
+    for (at, work) in Work::ALL.into_iter().enumerate() {
+        let mut calls = config.syscalls.iter().filter(|call| call.work() == Some(work)).peekable();
+        let Some(nr) = work.number().filter(|_| calls.peek().is_some()) else { continue };
+        rodata.cfg_kernel_nrs[at] = nr;
+        if calls.any(|call| requests(call).next().is_some()) {
+            rodata.cfg_request_nrs[at] = nr;
+        }
+    }
     let ring_bytes = u64::from(config.ring_bytes);
     rodata.cfg_enter_bytes = if config.results { ring_bytes - ring_bytes / 8 } else { ring_bytes };
     let with_requests = plan.without_requests.is_none();
@@ -103,26 +135,26 @@ pub(super) fn configure(
     open.progs.report_exec.set_autoload(with_lineage);
     open.maps.exec_states.set_autocreate(with_lineage)?;
     open.maps.exec_states.set_max_entries(cpus)?;
-    let slots = slots(plan, cpus);
     open.maps.events.set_max_entries(config.ring_bytes)?;
-    open.maps.counters.set_max_entries(slots)?;
-    let states = slots + cpus * (u32::from(config.results) + u32::from(truth.is_wanted()));
+    open.maps.counters.set_max_entries(slots.counters())?;
+    let states = slots.counters() + cpus * (u32::from(config.results) + u32::from(functions.has_kinds()));
     open.maps.call_states.set_max_entries(states)?;
     open.maps.walks.set_max_entries(states)?;
     if config.results {
         open.maps.in_flight.set_max_entries(thread_ids().div_ceil(size_of::<decisions>() as u32))?;
     }
-    open.progs.handle_sys_enter.set_autoload(!plan.classic);
-    open.progs.handle_sys_exit.set_autoload(!plan.classic && config.results);
+    let raw = !plan.classic && !plan.by_functions;
+    open.progs.handle_sys_enter.set_autoload(raw);
+    open.progs.handle_sys_exit.set_autoload(raw && config.results);
     open.progs.trace_sys_enter.set_autoload(plan.classic);
     open.progs.trace_sys_exit.set_autoload(plan.classic && config.results);
     open.progs.handle_request.set_autoload(with_requests);
     open.progs.handle_completion.set_autoload(with_requests && config.results);
     open.progs.handle_cancelled.set_autoload(with_requests && config.results);
-    if !plan.classic && config.results {
+    if raw && config.results {
         set_exit_target(&mut open.progs.handle_sys_exit, ids)?;
     }
-    truth.configure(open);
+    functions.configure(open);
     if !with_requests || !config.results {
         // A map is created even if no program uses it.
         open.maps.requests.set_max_entries(1)?;

@@ -103,6 +103,7 @@ impl From<Error> for PyErr {
             Error::Value(_) => PyValueError::new_err(message),
             Error::Permission(_) => advised(sudo_or_check, &message, PyPermissionError::new_err),
             Error::UnsupportedKernel(_) => advised(check, &message, UnsupportedKernelError::new_err),
+            Error::NoHook(_) => advised(check, &message, |text| PyOSError::new_err((libc::EOPNOTSUPP, text))),
             Error::Load { verifier_log, .. } => Python::attach(|py| {
                 let see = if verifier_log.is_empty() { "" } else { "; see verifier_log" };
                 let error = LoadError::new_err(format!("{message}{see}"));

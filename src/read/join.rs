@@ -17,7 +17,7 @@ use crate::record::{
     truth_record,
 };
 use crate::ring::chunk::Chunk;
-use crate::skel::types::via;
+use crate::skel::types::{abi, enter_mark, via};
 
 /// The bytes that the records of open calls may take. A call beyond that is delivered at once, without its result.
 const OPEN_BYTES: usize = 16 << 20;
@@ -60,7 +60,8 @@ enum CallId {
 
 impl CallId {
     fn of(record: &enter_record) -> Self {
-        if via(record.via.into()) == via::VIA_IO_URING {
+        let is_at_function = u32::from(record.marks) & enter_mark::ENTER_AT_FUNCTION.0 != 0;
+        if via(record.via.into()) == via::VIA_IO_URING && !is_at_function {
             Self::Request(record.cpu, record.seq)
         } else {
             Self::Thread(record.tid)
@@ -149,6 +150,7 @@ impl Join {
                         let returned = returned.as_ref().map(Exit::new);
                         let exit = exit.or(returned.as_ref());
                         let exec = self.exec_cache.get(enter.record.pid).map(|exec| &**exec);
+                        let truth = truth.or_else(|| own_truth(enter));
                         let event = Event { enter, exit, offset_ns: chunk.offset_ns, exec, lost_before: 0, truth };
                         let result = deliver(&event, counters, make);
                         if result.is_err() {
@@ -251,7 +253,7 @@ impl Join {
         record.extend_from_slice(bytes)?;
         self.open_bytes += bytes.len();
         add(&counters.pending, 1);
-        let call = (enter.record.abi, enter.record.nr);
+        let call = call_of(enter);
         let exec = self.exec_cache.get(enter.record.pid).cloned();
         let truth = AlignedBytes::default();
         let open = Open { offset_ns, call, ts_ns: enter.record.ts_ns, exec, record, truth };
@@ -364,7 +366,7 @@ fn finish<R>(
         return Err(Malformed("an open call that is no enter record").into());
     };
     let truth = if open.truth.is_empty() { None } else { Some(truth_of(&open.truth)?) };
-    let truth = truth.as_ref();
+    let truth = truth.as_ref().or_else(|| own_truth(enter));
     let event = Event { enter, exit, offset_ns: open.offset_ns, exec: open.exec.as_deref(), lost_before: 0, truth };
     let result = deliver(&event, counters, make);
     if result.is_err() {
@@ -378,6 +380,18 @@ fn truth_of(bytes: &[u8]) -> Result<Segments<'_>> {
         Record::Truth(truth) => Ok(truth.segments),
         _ => Err(Malformed("a kept truth that is none").into()),
     }
+}
+
+/// Returns the table and the number that the call's exit record has. The exit of a function does not know them.
+#[inline(always)]
+fn call_of(enter: &Enter<'_>) -> (u16, u32) {
+    if enter.is_at_function() { (abi::ABI_FUNCTION.0 as u16, 0) } else { (enter.record.abi, enter.record.nr) }
+}
+
+/// Returns the segments of a truth in the enter record itself.
+#[inline(always)]
+fn own_truth<'a>(enter: &'a Enter<'a>) -> Option<&'a Segments<'a>> {
+    enter.is_at_function().then_some(&enter.segments)
 }
 
 /// Converts the completion of a request to an exit; `None` when it ended without a result.
@@ -412,7 +426,7 @@ fn rest_at<'a>(chunk: &'a Chunk, position: usize, enter: &Enter<'_>) -> Option<R
         match parse(bytes) {
             Ok(Record::Exit(exit)) => {
                 let own = CallId::of(enter.record) == CallId::Thread(exit.record.tid)
-                    && (exit.record.abi, exit.record.nr) == (enter.record.abi, enter.record.nr)
+                    && (exit.record.abi, exit.record.nr) == call_of(enter)
                     && exit.record.lost_exits == 0;
                 return own.then_some(Rest { truth, exit, end });
             }
@@ -445,7 +459,9 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
-    use crate::record::testing::{aligned, cgroup, completion, enter, exit, framed, named, request, truth, unseen};
+    use crate::record::testing::{
+        aligned, at_function, cgroup, completion, end_of_function, enter, exit, framed, named, request, truth, unseen,
+    };
     use crate::skel::types::name_status;
 
     fn begin(tid: u32, name: &str) -> Vec<u8> {
@@ -583,6 +599,22 @@ mod tests {
         assert!(join.give_up().unwrap());
         assert_eq!(inodes(&mut join, &counters, &[]), [Some(7)]);
         assert_eq!(join.open_bytes, 0);
+    }
+
+    #[test]
+    fn what_a_function_made_has_its_truth_in_it_and_its_result_by_the_thread() {
+        let (mut join, counters) = (Join::default(), ReaderCounters::default());
+        let made = |tid, by, ino| framed(&at_function(tid, 263, by, ino), 0);
+        let end = |tid, ret| framed(&end_of_function(tid, ret), 0);
+        let run = [made(1, via::VIA_SYSCALL, 7), end(1, 0)];
+        assert_eq!(inodes(&mut join, &counters, &run), [Some(7)]);
+        // Requests and kernel threads are in one function at a time too.
+        let run = [made(1, via::VIA_IO_URING, 8), made(2, via::VIA_KERNEL, 9), end(2, 0), end(1, -2)];
+        assert_eq!(inodes(&mut join, &counters, &run), [Some(9), Some(8)]);
+        // The exit of a call is not that of a function.
+        let run = [made(3, via::VIA_SYSCALL, 5), framed(&exit(3, 263, 0, 0), 0)];
+        assert_eq!(inodes(&mut join, &counters, &run), [Some(5)]);
+        assert_eq!((value(&counters.unpaired), value(&counters.pending)), (1, 0));
     }
 
     #[test]

@@ -63,6 +63,12 @@ impl Enter<'_> {
         self.has(enter_mark::ENTER_AT_EXIT)
     }
 
+    /// Whether a function of the kernel's wrote the record. Its segments are those of a truth record too.
+    #[must_use]
+    pub fn is_at_function(&self) -> bool {
+        self.has(enter_mark::ENTER_AT_FUNCTION)
+    }
+
     /// Whether the flags could not be read.
     #[must_use]
     pub fn has_no_flags(&self) -> bool {

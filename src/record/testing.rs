@@ -66,6 +66,21 @@ pub(crate) fn request(cpu: u32, seq: u64, ts_ns: u64, no_exit: bool) -> Vec<u8> 
     bytes_of(&enter_record { kind, via, cpu, seq, ts_ns, marks, nr: 263, ..Default::default() })
 }
 
+/// Returns a record that a function of the kernel's wrote, with the file's inode number in it.
+pub(crate) fn at_function(tid: u32, nr: u32, by: types::via, ino: u64) -> Vec<u8> {
+    let (kind, via) = (record_kind::RECORD_ENTER.0, by.0 as u8);
+    let marks = types::enter_mark::ENTER_AT_FUNCTION.0 as u8;
+    let mut record = bytes_of(&enter_record { kind, tid, nr, via, marks, pid: 7, ..Default::default() });
+    add_segment(&mut record, segment_kind::SEGMENT_FILE.0, 0, &bytes_of(&file_info { ino, ..Default::default() }));
+    record
+}
+
+/// Returns the exit of a function, which does not know the call.
+pub(crate) fn end_of_function(tid: u32, ret: i64) -> Vec<u8> {
+    let (kind, abi) = (record_kind::RECORD_EXIT.0, types::abi::ABI_FUNCTION.0 as u16);
+    bytes_of(&exit_record { kind, tid, ts_ns: 900, ret, abi, ..Default::default() })
+}
+
 pub(crate) fn completion(cpu: u32, seq: u64, ret: i64) -> Vec<u8> {
     bytes_of(&completion_record { kind: record_kind::RECORD_COMPLETION.0, cpu, seq, ts_ns: 900, ret })
 }

@@ -153,6 +153,55 @@ impl Call {
     }
 }
 
+/// The work of a function of the kernel's that removes (`enum work`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// Removes a name.
+    Remove,
+    /// Gives a file another name.
+    Rename,
+    /// Sets a file's size.
+    Truncate,
+}
+
+impl Work {
+    /// All kinds, in the order of the programs'.
+    pub const ALL: [Self; 3] = [Self::Remove, Self::Rename, Self::Truncate];
+
+    /// Returns the number of the native call that the work is reported as where there is no call.
+    #[must_use]
+    pub fn number(self) -> Option<u32> {
+        Abi::NATIVE.number(match self {
+            Self::Remove => "unlinkat",
+            Self::Rename => "renameat2",
+            Self::Truncate => "ftruncate",
+        })
+    }
+}
+
+impl Call {
+    /// Returns the work of the function that carries the call out; `None` for a call that has no such function.
+    #[must_use]
+    pub fn work(&self) -> Option<Work> {
+        let condition = call_condition(self.shape.condition.into());
+        if matches!(condition, call_condition::CALL_FALLOCATE | call_condition::CALL_IOCTL) {
+            return None;
+        }
+        match self.action {
+            Action::Delete if u32::from(self.shape.traits) & call_trait::CALL_PATHLESS.0 != 0 => None,
+            Action::Delete | Action::Rmdir => Some(Work::Remove),
+            Action::Rename => Some(Work::Rename),
+            _ => Some(Work::Truncate),
+        }
+    }
+
+    /// Whether a function carries the call out that `hook="vfs"` sees.
+    #[must_use]
+    pub fn is_seen_by_functions(&self) -> bool {
+        self.work().is_some()
+    }
+}
+
 /// Returns the action of fallocate(2). The kernel refuses more than one of these modes.
 fn action_of_mode(mode: u32) -> Action {
     let has = |one: fallocate_mode| mode & one.0 != 0;

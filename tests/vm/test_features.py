@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.kernel
 
-PARTS = ("syscalls", "syscall_results", "io_uring", "io_uring_results", "cgroup_changes", "truth")
+PARTS = ("syscalls", "syscall_results", "io_uring", "io_uring_results", "cgroup_changes", "truth", "kernel_threads")
 RAW = ("raw_tp/sys_enter", "tp_btf/sys_exit")
 CLASSIC = ("tracepoint/raw_syscalls/sys_enter", "tracepoint/raw_syscalls/sys_exit")
 OLD_URING = ("raw_tp/io_uring_submit_sqe", "raw_tp/io_uring_complete")
@@ -25,7 +25,7 @@ URING = ("raw_tp/io_uring_submit_req", "raw_tp/io_uring_complete")
 CGROUPS = "raw_tp/cgroup_mkdir"
 KPROBE_MULTI, KPROBE, FENTRY = (f"{kind}/security_path_*" for kind in ("kprobe.multi", "kprobe", "fentry"))
 
-# The hooks of the six parts, whether hook="tracepoint" works, and the ABI of a 32-bit program's deletions.
+# The hooks of the parts but the last, which has the last but one's kind, whether hook="tracepoint" works, and the ABI of a 32-bit program's deletions.
 EXPECTED: dict[str, tuple[tuple[str | None, ...], bool, str | None]] = {
     "5.10": ((*RAW, *OLD_URING, CGROUPS, FENTRY), False, "i386"),
     "6.1": ((*RAW, *OLD_URING, CGROUPS, KPROBE), True, "i386"),
@@ -64,10 +64,13 @@ def test_exactly_these_are_live(
 ) -> None:
     with rawtp.Tracer() as tracer:
         coverage = tracer.coverage
-    found = (tuple(coverage[part]["hook"] for part in PARTS), tracepoints_work(), abi_of_32_bit(program, tmp_path))
+    hooks = tuple(coverage[part]["hook"] for part in PARTS[:-1])
+    found = (hooks, tracepoints_work(), abi_of_32_bit(program, tmp_path))
     record_testsuite_property("features", json.dumps([os.uname().release, *found]))
     assert set(coverage) == set(PARTS)
     assert found == EXPECTED[os.environ["RAWTP_VM_KERNEL"]]
+    truth, kernel_threads = (coverage[part]["hook"] for part in PARTS[-2:])
+    assert kernel_threads == (truth and truth.replace("path", "inode"))
 
 
 def test_what_is_not_live_says_so() -> None:

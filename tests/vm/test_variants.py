@@ -19,6 +19,7 @@ LIVE = {
     "io_uring_results": "raw_tp/io_uring_complete",
     "cgroup_changes": "raw_tp/cgroup_mkdir",
     "truth": "kprobe.multi/security_path_*",
+    "kernel_threads": "kprobe.multi/security_inode_*",
 }
 
 

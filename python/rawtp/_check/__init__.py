@@ -65,8 +65,11 @@ def check() -> Check:
     ``io_uring``,                  the tracer's coverage; where there is none, the kernel's types
     ``syscall_results``,
     ``io_uring_results``,
-    ``cgroup_changes``, ``truth``
+    ``cgroup_changes``, ``truth``,
+    ``kernel_threads``
     =============================  =================================================================================
+
+    ``truth`` also says whether ``Tracer(hook="vfs")`` is possible.
 
     What was tried outweighs what was read: where a tracer works, nothing that was read is ``"blocked"``, and where none
     does, at least ``syscalls`` is.

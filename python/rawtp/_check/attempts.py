@@ -20,7 +20,9 @@ _LOST = {
     "io_uring_results": "ret, errno and duration_ns of io_uring's requests are None",
     "cgroup_changes": "container_id, pod_id and unit are None where the cgroup is gone when the event is read",
     "truth": "the keys of the file itself are None where only the kernel's own functions tell it",
+    "kernel_threads": "what the kernel's own threads remove, such as an NFS server's, is not seen",
 }
+_VFS = ', as of hook="vfs"'
 # For each part, the hooks that kernels have for it. A kernel with one of them has a type or a function of its name.
 _HOOKS = {
     "io_uring": ("raw_tp/io_uring_submit_req", "raw_tp/io_uring_submit_sqe"),
@@ -28,6 +30,7 @@ _HOOKS = {
     "io_uring_results": ("raw_tp/io_uring_complete",),
     "cgroup_changes": ("raw_tp/cgroup_mkdir",),
     "truth": ("security_path_unlink",),
+    "kernel_threads": ("security_inode_unlink",),
 }
 
 
@@ -96,10 +99,15 @@ def findings_with_tracer(coverage: dict[str, Hook], environment: Environment) ->
     findings = []
     for name, part in coverage.items():
         hook, reason = part["hook"], part["reason"]
-        if hook is None:
+        if hook is None and name == "truth":
+            why = f"{_LOST[name]}, and hook=\"vfs\" is not possible: {reason}"
+            findings.append(Finding(name, "degraded", why, None))
+        elif hook is None:
             findings.append(Finding(name, "degraded", f"{_LOST[name]}: {reason}", None))
         elif reason is not None and name == "truth":
-            findings.append(Finding(name, "degraded", f"{hook}; it can be missed: {reason}", None))
+            findings.append(Finding(name, "degraded", f"{hook}{_VFS}; it can be missed: {reason}", None))
+        elif name == "truth":
+            findings.append(Finding(name, "ok", f"{hook}{_VFS}", None))
         elif reason is not None and not hook.startswith("tracepoint/"):
             # It fell back to raw tracepoints where the classic ones would be exact.
             advice = environment.command() if environment.engine is None else _tracefs(environment)

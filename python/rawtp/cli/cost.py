@@ -50,12 +50,7 @@ def add_parser() -> Parser:
     )
     parser.add_argument("--no-results", action="store_true", help="without what the calls return")
     options.add_filters(parser)
-    parser.add_argument(
-        "--hook",
-        choices=("auto", "raw_tp", "tracepoint"),
-        default="auto",
-        help="by which tracepoints (default: %(default)s)",
-    )
+    options.add_hook(parser)
     return parser
 
 

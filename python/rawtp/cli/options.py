@@ -25,6 +25,17 @@ def add_syscalls(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_hook(parser: argparse.ArgumentParser) -> None:
+    """Add ``--hook``."""
+    parser.add_argument(
+        "--hook",
+        choices=("auto", "raw_tp", "tracepoint", "vfs"),
+        default="auto",
+        help="by which hooks: tracepoints of system calls, or with vfs only the kernel's functions that remove, which"
+        " see what reaches a file and slow down no other call (default: %(default)s)",
+    )
+
+
 def add_filters(parser: argparse.ArgumentParser) -> None:
     """Add the filters, as a group."""
     group = parser.add_argument_group("filters: all that are given must hold")

@@ -52,6 +52,7 @@ def run(
     asked = {
         "syscalls": names.syscalls(args.syscalls or ["loss"]),
         "fields": pipeline.fields,
+        "hook": args.hook,
         "ring_bytes": args.ring_bytes,
         "queue_bytes": args.queue_bytes,
         **filters,

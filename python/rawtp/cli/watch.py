@@ -80,6 +80,7 @@ def add_parser() -> Parser:
     parser.add_argument(
         "--broker", metavar="PATH", help="without root: by the broker that listens there (broker --help says more)"
     )
+    options.add_hook(parser)
     output.add_arguments(parser)
     parser.add_argument("-V", "--version", action="store_true", help="show the version and exit")
     return parser

@@ -95,7 +95,7 @@ def row(
         str(event["uid"]),
         quoted_name(event["comm"]),
         event["action"],
-        printable(event["syscall"]),
+        printable(event["syscall"] or "-"),
         screen,
     )
     came = _wide(result(event["ret"], event["errno"]), screen)

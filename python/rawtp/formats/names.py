@@ -28,7 +28,8 @@ def claims_and_facts(event: Event) -> tuple[list[str], list[str], str]:
     kind = event["path_kind"] if event["new_path"] else None
     new = _path(event["new_path"], kind, event["new_filename"], event["name_status"])
     joint = f" {EXCHANGE if event['exchange'] else RENAME} "
-    return [said, new], [known, _real(event["new_real_path"], new)], joint
+    # Nor has what is no call.
+    return [said, new] if said != "<fd>" else [], [known, _real(event["new_real_path"], new)], joint
 
 
 def note(event: Event) -> str:

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.kernel
 NAMES = (
     *("kernel", "architecture", "btf", "capabilities", "unprivileged_bpf_disabled", "user_namespace", "container"),
     *("cgroup", "lockdown", "seccomp", "lsm", "memlock", "memory", "ring_buffer", "raw_tp"),
-    *("syscalls", "io_uring", "syscall_results", "io_uring_results", "cgroup_changes", "truth"),
+    *("syscalls", "io_uring", "syscall_results", "io_uring_results", "cgroup_changes", "truth", "kernel_threads"),
 )
 PYTHON = python()
 LACKS = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING
 
@@ -109,8 +110,23 @@ def test_auto_takes_one_that_misses_nothing(own: rawtp.Tracer) -> None:
     assert reason is None or reason.startswith("this kernel preempts programs of raw tracepoints")
 
 
+def test_functions_alone_or_an_error_that_says_why() -> None:
+    """tests/kernel/truth has what they see."""
+    with rawtp.Tracer(pid=1) as tracer:
+        truth = tracer.coverage["truth"]
+    if truth["hook"] is None:
+        with pytest.raises(OSError, match=r'^\[Errno 95\] hook="vfs" needs hooks on the kernel\'s functions') as refused:
+            rawtp.Tracer(hook="vfs")
+        assert refused.value.errno == errno.EOPNOTSUPP
+        assert (truth["reason"] or "no reason") in str(refused.value)
+        assert refused.value.command.endswith("-m rawtp check")  # type: ignore[attr-defined]
+    else:
+        with rawtp.Tracer(hook="vfs", pid=1) as tracer:
+            assert (tracer.coverage["syscalls"]["hook"] or "").endswith("/security_path_*")
+
+
 def test_wrong_values() -> None:
-    with pytest.raises(ValueError, match=r'^hook must be "auto", "raw_tp" or "tracepoint", not "kprobe"$'):
+    with pytest.raises(ValueError, match=r'^hook must be "auto", "raw_tp", "tracepoint" or "vfs", not "kprobe"$'):
         rawtp.Tracer(hook="kprobe")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"^hook must be a str, not NoneType$"):
         rawtp.Tracer(hook=None)  # type: ignore[arg-type]

@@ -157,7 +157,8 @@ def test_a_hook_on_functions_is_whole_absent_or_preempted() -> None:
         [found] = attempts.findings_with_tracer({"truth": {"hook": hook, "reason": reason}}, USER)
         return found
 
-    assert finding("kprobe/security_path_*", None) == Finding("truth", "ok", "kprobe/security_path_*", None)
+    detail = 'kprobe/security_path_*, as of hook="vfs"'
+    assert finding("kprobe/security_path_*", None) == Finding("truth", "ok", detail, None)
     missing = "fentry/security_path_*; it can be missed: it is preempted"
     assert finding("fentry/security_path_*", "it is preempted") == Finding("truth", "degraded", missing, None)
     none = "the keys of the file itself are None where only the kernel's own functions tell it: EPERM"

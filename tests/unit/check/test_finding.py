@@ -36,7 +36,7 @@ io_uring      degraded  not seen
 NAMES = (
     *("kernel", "architecture", "btf", "capabilities", "unprivileged_bpf_disabled", "user_namespace", "container"),
     *("cgroup", "lockdown", "seccomp", "lsm", "memlock", "memory", "ring_buffer", "raw_tp"),
-    *("syscalls", "io_uring", "syscall_results", "io_uring_results", "cgroup_changes", "truth"),
+    *("syscalls", "io_uring", "syscall_results", "io_uring_results", "cgroup_changes", "truth", "kernel_threads"),
 )
 HOST = {
     "/proc/thread-self/status": "CapEff:\t000001ffffffffff\nCapBnd:\t000001ffffffffff\nNoNewPrivs:\t0\nSeccomp:\t0\n",

@@ -98,6 +98,22 @@ def test_the_fact_stands_behind_the_claim() -> None:
     assert Columns(fact=ASCII_FACT).event(LINKED).isascii()
 
 
+def test_what_the_kernel_does_by_itself_is_the_fact_alone() -> None:
+    removed: Event = {
+        **RM,
+        "comm": "nfsd",
+        "syscall": None,
+        "via": "kernel",
+        "filename": None,
+        "path": None,
+        "path_kind": None,
+        "real_path": "/srv/x",
+    }
+    assert name_of(removed) == "/srv/x"
+    assert row(removed)[ACTION_AT:].split()[:2] == ["delete", "-"]
+    assert name_of({**removed, "action": "rename", "new_real_path": "/srv/y"}) == "/srv/x -> /srv/y"
+
+
 def test_what_went_is_said() -> None:
     assert name_of(MOVED) == "/srv/new -> /srv/db (replaced 1.5 MiB)"
     assert name_of({**MOVED, "replaced_size": None}) == "/srv/new -> /srv/db (replaced a file)"
