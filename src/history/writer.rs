@@ -52,6 +52,9 @@ const STEP_NS: i64 = 10_000_000;
 /// How often a closed recorder tries to write what it still has.
 const LAST_TRIES: u32 = 3;
 
+/// The ways to the kernel that have numbers of their own on each CPU (`enum via`).
+const VIAS: usize = 3;
+
 /// The bounds of a writer.
 #[derive(Debug)]
 pub(crate) struct Limits {
@@ -66,7 +69,7 @@ pub(crate) struct Limits {
 #[derive(Debug, Clone, Copy)]
 struct Place {
     cpu: u32,
-    is_request: bool,
+    via: &'static str,
     /// The time of the last event.
     last_ns: i64,
     lost: u64,
@@ -93,12 +96,12 @@ struct Losses {
 impl Losses {
     /// Notes an event, and the losses before it.
     fn see(&mut self, event: &Event<'_>) {
-        let (cpu, is_request, ts_ns) = (event.enter.record.cpu, event.is_request(), event.ts_ns());
-        let at = cpu as usize * 2 + usize::from(is_request);
+        let (record, ts_ns) = (event.enter.record, event.ts_ns());
+        let at = record.cpu as usize * VIAS + usize::from(record.via).min(VIAS - 1);
         if at >= self.places.len() {
             let empty = |at: usize| Place {
-                cpu: (at / 2) as u32,
-                is_request: at % 2 == 1,
+                cpu: (at / VIAS) as u32,
+                via: "",
                 last_ns: i64::MIN,
                 lost: 0,
                 from_ns: 0,
@@ -108,6 +111,7 @@ impl Losses {
             self.places.extend(made.map(empty));
         }
         let place = &mut self.places[at];
+        place.via = event.via();
         let lost = event.lost();
         if lost > 0 {
             if place.lost == 0 {
@@ -434,8 +438,8 @@ impl Writer {
             let count = std::mem::take(&mut place.lost) - known;
             if count > 0 {
                 let from_ns = if place.from_ns == i64::MIN { session } else { place.from_ns };
-                let via = if place.is_request { "io_uring" } else { "syscall" };
-                lines.push(line("ring", count, from_ns, place.to_ns).int("cpu", i64::from(place.cpu)).text("via", via));
+                let line = line("ring", count, from_ns, place.to_ns);
+                lines.push(line.int("cpu", i64::from(place.cpu)).text("via", place.via));
                 told += count;
             }
         }
