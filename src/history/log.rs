@@ -23,7 +23,7 @@ use crate::history::layout::{Layout, Stem, create_file, remove, sync_directory};
 use crate::history::schema::VERSION;
 
 /// The keys of a log's schema and of its batches.
-pub(crate) const FIRST_BATCH: &str = "rawtp.first_batch";
+pub(crate) const FIRST_BATCH: &str = "rawtp:first_batch";
 const BATCH: &str = "batch";
 const THROUGH_NS: &str = "through_ns";
 
@@ -77,8 +77,8 @@ pub(crate) struct Log {
 impl Log {
     /// Creates a log without a file. `metadata` goes into the schema of each file.
     pub(crate) fn new(layout: Layout, session: i64, schema: SchemaRef, mut metadata: HashMap<String, String>) -> Self {
-        metadata.insert("rawtp.schema_version".into(), VERSION.to_string());
-        metadata.insert("rawtp.session".into(), session.to_string());
+        metadata.insert("rawtp:schema_version".into(), VERSION.to_string());
+        metadata.insert("rawtp:session".into(), session.to_string());
         Self {
             layout,
             session,
@@ -388,7 +388,7 @@ mod tests {
     fn log(scratch: &Scratch) -> Log {
         let layout = Layout::new(&scratch.0.join("d"));
         layout.create().unwrap();
-        Log::new(layout, 5, batch(0, 1).schema(), HashMap::from([("rawtp.host".into(), "h".into())]))
+        Log::new(layout, 5, batch(0, 1).schema(), HashMap::from([("rawtp:host".into(), "h".into())]))
     }
 
     fn commit(log: &mut Log) -> u64 {
@@ -418,7 +418,7 @@ mod tests {
         assert_eq!(rows(&contents), (0..16).collect::<Vec<_>>());
         assert_eq!(contents.batches().next().unwrap().unwrap(), batch(0, 10));
         assert_eq!((contents.through_ns, contents.torn_bytes, contents.damaged.len()), (Some(102), 0, 0));
-        assert_eq!(contents.metadata()["rawtp.host"], "h");
+        assert_eq!(contents.metadata()["rawtp:host"], "h");
     }
 
     fn sample() -> (Vec<u8>, Vec<usize>) {

@@ -3,7 +3,6 @@
 use std::collections::{HashMap, VecDeque};
 use std::fs;
 use std::io;
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -152,7 +151,7 @@ pub fn prepare(directory: &Path, session: &Session, fields: Fields, options: Opt
     sync_directory(&layout.wal()).map_err(os("cannot remove an old file"))?;
     let status = Status { running: true, through_ns: start_ns, gaps, quarantined, ..Status::default() };
     let metadata = [("host", host.clone()), ("boot_id", boot_id), ("machine_id", machine_id)];
-    let metadata = metadata.into_iter().map(|(key, value)| (format!("rawtp.{key}"), value)).collect();
+    let metadata = metadata.into_iter().map(|(key, value)| (format!("rawtp:{key}"), value)).collect();
     let shared = Shared::new(layout, host, name, journal, recovery.catalogue.segments, status)?;
     Ok(Prepared { lock, shared, through, options, recovered: recovery.found, logs: recovery.logs, metadata })
 }
@@ -364,15 +363,4 @@ impl Drop for Recorder {
             let _ = self.close();
         }
     }
-}
-
-/// Whether events wait in a queue, or at an eventfd.
-pub(crate) fn ready(fds: [&dyn AsFd; 2], timeout: Duration) -> [bool; 2] {
-    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-    let mut polled = fds.map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN));
-    // Rounded up: a rest below a millisecond must not become a busy loop.
-    let timeout = PollTimeout::try_from(timeout + Duration::from_micros(999)).unwrap_or(PollTimeout::MAX);
-    // All signals are blocked, and after any other error the cycle looks at everything.
-    let _ = poll(&mut polled, timeout);
-    polled.map(|fd| fd.any().unwrap_or(false))
 }

@@ -141,7 +141,7 @@ impl Scan {
                 file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_end(&mut bytes)).map_err(os)?;
                 let mut contents = log::contents(bytes, on_disk);
                 contents.end_at(end_batch);
-                let host = contents.metadata().remove("rawtp.host").unwrap_or_default();
+                let host = contents.metadata().remove("rawtp:host").unwrap_or_default();
                 let wanted = self.filter.wanted();
                 let mut batches = Vec::new();
                 for batch in contents.batches() {

@@ -110,7 +110,7 @@ impl Sealer {
         let batches = contents.batches().collect::<Result<Vec<RecordBatch>>>()?;
         let mut metadata: Vec<_> = contents.metadata().into_iter().filter(|(key, _)| key != log::FIRST_BATCH).collect();
         metadata.sort_unstable();
-        let of_host = metadata.iter().find(|(key, _)| key == "rawtp.host");
+        let of_host = metadata.iter().find(|(key, _)| key == "rawtp:host");
         let host = of_host.map_or(shared.host.as_str(), |(_, host)| host.as_str());
         let segments = seal(&shared.layout, host, stem, &batches, &metadata)?;
         let (damaged, first_batch) = (contents.damaged.clone(), contents.first_batch);

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::time::ClockId;
 
 use crate::columns::builder::BatchBuilder;
@@ -25,7 +26,6 @@ use crate::event::values::Values;
 use crate::history::journal::Line;
 use crate::history::layout::remove;
 use crate::history::log::{Finished, Log};
-use crate::history::recorder::ready;
 use crate::history::schema::Converter;
 use crate::history::shared::{Failure, Shared, clock_ns, now_ns};
 use crate::history::through::{State, Through};
@@ -156,6 +156,16 @@ pub(crate) struct Writer {
 
 fn clock_offset_ns() -> i64 {
     now_ns() - clock_ns(ClockId::CLOCK_BOOTTIME)
+}
+
+/// Waits until one of two descriptors is readable. Returns which of them are.
+fn ready(fds: [&dyn AsFd; 2], timeout: Duration) -> [bool; 2] {
+    let mut polled = fds.map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN));
+    // Rounded up: a rest below a millisecond must not become a busy loop.
+    let timeout = PollTimeout::try_from(timeout + Duration::from_micros(999)).unwrap_or(PollTimeout::MAX);
+    // All signals are blocked, and after any other error the cycle looks at everything.
+    let _ = poll(&mut polled, timeout);
+    polled.map(|fd| fd.any().unwrap_or(false))
 }
 
 impl Writer {

@@ -19,19 +19,22 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::columns::builder;
+#[cfg(feature = "history")]
+use crate::config::outcome::Outcome;
 use crate::error::Error;
+#[cfg(feature = "history")]
+use crate::event::values::Values;
 use crate::memory::{OutOfMemory, hold_step};
 use crate::py::errors::RawtpError;
 use crate::py::reader_lock::{ReadState, ReaderLock};
-use crate::read::in_flight::InFlight;
-use crate::session::Session;
 #[cfg(feature = "history")]
-use crate::{
-    config::outcome::Outcome,
-    event::values::Values,
-    read::{Reader, residual_filter::ResidualFilter},
-    ring::{chunk::CHUNK_BYTES, queue::Queue},
-};
+use crate::read::Reader;
+use crate::read::in_flight::InFlight;
+#[cfg(feature = "history")]
+use crate::read::residual_filter::ResidualFilter;
+#[cfg(feature = "history")]
+use crate::ring::{chunk::CHUNK_BYTES, queue::Queue};
+use crate::session::Session;
 
 /// The time for which a reader that may wait leaves the drain thread alone, which gathers for a millisecond at most. To
 /// wake it more often would cost the traced process more and bring this reader nothing.

@@ -33,12 +33,14 @@ class Signals:
     def wait(self, wait: Callable[[float], bool], seconds: float) -> bool:
         """Wait, or return False when a signal comes, or has come."""
         try:
-            self._waits = True
-            if self.is_end or self.is_hangup:
-                return False
-            return wait(seconds)
-        except _WokenError:
+            return self._wait(wait, seconds)
+        except _WokenError:  # also one that the handler raises in the `finally` below
             return False
+
+    def _wait(self, wait: Callable[[float], bool], seconds: float) -> bool:
+        try:
+            self._waits = True
+            return False if self.is_end or self.is_hangup else wait(seconds)
         finally:
             self._waits = False
 
