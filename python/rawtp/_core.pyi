@@ -332,10 +332,10 @@ class Tracer:
         LoadError: the kernel's verifier rejected a program; ``verifier_log`` has its reasons.
         MemoryError: this process has too little memory, or address space (``RLIMIT_AS``), for the load, the queue or
             the thread.
-        OSError: descriptors, threads or the kernel's memory ran out; or nobody listens at ``broker``; or the load was
-            interrupted again and again (``BlockingIOError``), by SIGSTOP, a debugger or a cgroup's freezer; or
-            ``hook="vfs"`` is not possible here, and the message says why. No other signal interrupts it: the thread has them blocked until the programs are loaded, and handlers run
-            after that.
+        OSError: descriptors, threads or the kernel's memory ran out; or nobody listens at ``broker``; or
+            ``hook="vfs"`` is not possible here, and the message says why; or the load was interrupted again and again
+            (``BlockingIOError``), by SIGSTOP, a debugger or a cgroup's freezer. No other signal interrupts it: the
+            thread has them blocked until the programs are loaded, and handlers run after that.
         TimeoutError: the helper, or the broker, does not answer.
         RawtpError: it answers with what is no tracer, or is of another version.
     """

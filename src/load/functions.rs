@@ -19,6 +19,7 @@ use libbpf_sys::BPF_PROG_TYPE_KPROBE;
 use crate::btf::vmlinux::{FUNCTIONS, Function, VmlinuxBtf};
 use crate::config::Config;
 use crate::config::hook::Hook;
+use crate::error::Error;
 use crate::fields::Key;
 use crate::load::function_kind::{HookKind, named};
 use crate::load::program_copy::{Kind, ProgramCopy, btf_fd, take};
@@ -486,6 +487,15 @@ impl FunctionPrograms {
                 && functions.iter().any(|&function| work_of(function) == Some(work))
         })
     }
+}
+
+/// The error of `hook="vfs"` where the kernel lets no hook be attached to its functions.
+pub(super) fn no_function_hook(refusals: &str) -> Error {
+    Error::NoHook(format!(
+        "hook=\"vfs\" needs hooks on the kernel's functions, and none is possible here ({refusals}); hook=\"auto\" needs \
+         none. A kernel has them with CONFIG_KPROBES, CONFIG_FPROBE or CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS, where no \
+         security module or hypervisor forbids them"
+    ))
 }
 
 fn point_of(purpose: Purpose) -> Point {

@@ -51,7 +51,7 @@ use crate::fields;
 use crate::load::attach::{Attached, Plan};
 use crate::load::diagnose::{LOAD_BYTES, LOADING, diagnose, verifier_reason};
 use crate::load::exit_target::handle_exit_program;
-use crate::load::functions::FunctionPrograms;
+use crate::load::functions::{FunctionPrograms, no_function_hook};
 use crate::load::libbpf_log::{keep_off_stderr, with_log};
 use crate::load::loaded::Loaded;
 use crate::load::parallel::{ParallelPrograms, load_parallel};
@@ -108,15 +108,6 @@ fn check_permission() -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-/// The error of `hook="vfs"` where the kernel lets no hook be attached to its functions.
-pub(crate) fn no_function_hook(refusals: &str) -> Error {
-    Error::NoHook(format!(
-        "hook=\"vfs\" needs hooks on the kernel's functions, and none is possible here ({refusals}); hook=\"auto\" needs \
-         none. A kernel has them with CONFIG_KPROBES, CONFIG_FPROBE or CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS, where no \
-         security module or hypervisor forbids them"
-    ))
 }
 
 /// Checks for the helper that classic tracepoints need: `bpf_task_pt_regs`, since Linux 5.15.
@@ -245,7 +236,7 @@ fn load_once(config: &Config, cpus: u32, plan: &Plan, in_parallel: bool) -> Resu
             return Ok(None);
         }
         let slots = Slots::new(plan, cpus, &functions);
-        configure(&mut open, config, plan, &slots, &functions)?;
+        configure(&mut open, config, plan, slots, &functions)?;
         config.filters.configure(&mut open)?;
         patch(&mut open)?;
         functions.take(&mut open);

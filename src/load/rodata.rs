@@ -37,12 +37,12 @@ impl Slots {
     }
 
     /// Returns the first slot of kernel threads, which come after system calls and requests.
-    fn kernel(&self) -> u32 {
+    fn kernel(self) -> u32 {
         if self.has_requests { 2 * self.cpus } else { self.cpus }
     }
 
     /// Returns the number of slots of `counters`, after which come those of exits and of truths.
-    pub(super) fn counters(&self) -> u32 {
+    pub(super) fn counters(self) -> u32 {
         self.kernel() + if self.has_kernel { self.cpus } else { 0 }
     }
 }
@@ -60,7 +60,7 @@ pub(super) fn configure(
     open: &mut OpenRawtpSkel<'_>,
     config: &Config,
     plan: &Plan,
-    slots: &Slots,
+    slots: Slots,
     functions: &FunctionPrograms,
 ) -> libbpf_rs::Result<()> {
     let cpus = slots.cpus;

@@ -25,7 +25,8 @@ URING = ("raw_tp/io_uring_submit_req", "raw_tp/io_uring_complete")
 CGROUPS = "raw_tp/cgroup_mkdir"
 KPROBE_MULTI, KPROBE, FENTRY = (f"{kind}/security_path_*" for kind in ("kprobe.multi", "kprobe", "fentry"))
 
-# The hooks of the parts but the last, which has the last but one's kind, whether hook="tracepoint" works, and the ABI of a 32-bit program's deletions.
+# The hooks of the parts but the last, which has the kind of the one before; whether hook="tracepoint" works; and the
+# ABI of a 32-bit program's deletions.
 EXPECTED: dict[str, tuple[tuple[str | None, ...], bool, str | None]] = {
     "5.10": ((*RAW, *OLD_URING, CGROUPS, FENTRY), False, "i386"),
     "6.1": ((*RAW, *OLD_URING, CGROUPS, KPROBE), True, "i386"),

@@ -100,7 +100,7 @@ def findings_with_tracer(coverage: dict[str, Hook], environment: Environment) ->
     for name, part in coverage.items():
         hook, reason = part["hook"], part["reason"]
         if hook is None and name == "truth":
-            why = f"{_LOST[name]}, and hook=\"vfs\" is not possible: {reason}"
+            why = f'{_LOST[name]}, and hook="vfs" is not possible: {reason}'
             findings.append(Finding(name, "degraded", why, None))
         elif hook is None:
             findings.append(Finding(name, "degraded", f"{_LOST[name]}: {reason}", None))

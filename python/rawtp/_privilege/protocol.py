@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 MESSAGE_BYTES = 128 << 10
 """The longest message. The kernel's own limit is near 200 KiB, unless it was lowered."""
-_DESCRIPTORS = 64
-ANSWER_DESCRIPTORS = 51
+_DESCRIPTORS = 80
+ANSWER_DESCRIPTORS = 67
 _LOG_BYTES = 64 << 10
 _NAMES, _VALUES, _TEXT_BYTES = 128, 32, 4096
-_PARTS, _PROGRAMS = 8, 24
+_PARTS, _PROGRAMS = 8, 32
 
 
 class LoadedFds(NamedTuple):

@@ -249,7 +249,7 @@ def test_it_says_what_a_tracer_covers(own: rawtp.Tracer) -> None:
     for name, part in own.coverage.items():
         assert part["hook"] is None or check[name].detail.startswith(part["hook"])
         assert (part["hook"] is None) <= (check[name].state == "degraded")
-    assert list(own.coverage) == list(NAMES[-6:])
+    assert list(own.coverage) == list(NAMES[-7:])
 
 
 def test_nothing_is_left_behind() -> None:

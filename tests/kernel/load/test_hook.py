@@ -115,7 +115,9 @@ def test_functions_alone_or_an_error_that_says_why() -> None:
     with rawtp.Tracer(pid=1) as tracer:
         truth = tracer.coverage["truth"]
     if truth["hook"] is None:
-        with pytest.raises(OSError, match=r'^\[Errno 95\] hook="vfs" needs hooks on the kernel\'s functions') as refused:
+        with pytest.raises(
+            OSError, match=r'^\[Errno 95\] hook="vfs" needs hooks on the kernel\'s functions'
+        ) as refused:
             rawtp.Tracer(hook="vfs")
         assert refused.value.errno == errno.EOPNOTSUPP
         assert (truth["reason"] or "no reason") in str(refused.value)

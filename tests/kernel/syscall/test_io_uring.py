@@ -54,7 +54,7 @@ def test_each_request(program: Callable[[str], Path], tmp_path: Path, mode: str)
             event["syscall"],
             event["action"],
             event["dfd"],
-            flag_names(event["syscall"], event["flags"]),
+            flag_names(str(event["syscall"]), event["flags"]),
             event["filename"],
             event["new_filename"],
             event["path"],

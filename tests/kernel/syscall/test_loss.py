@@ -49,7 +49,7 @@ def shown(events: list[rawtp.Event]) -> list[tuple[object, ...]]:
         (
             event["syscall"],
             event["action"],
-            flag_names(event["syscall"], event["flags"]),
+            flag_names(str(event["syscall"]), event["flags"]),
             event["filename"],
             event["path"],
             event["range_start"],

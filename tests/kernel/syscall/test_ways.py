@@ -49,7 +49,7 @@ def test_native(program: Callable[[str], Path], tmp_path: Path) -> None:
             event["syscall"],
             event["action"],
             event["dfd"],
-            flag_names(event["syscall"], event["flags"]),
+            flag_names(str(event["syscall"]), event["flags"]),
             event["filename"],
             event["new_filename"],
             event["ret"],

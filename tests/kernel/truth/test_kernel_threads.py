@@ -1,6 +1,6 @@
 """Removals by the kernel's own threads, which make no calls: ``via="kernel"``."""
 
-# ruff: noqa: PTH104, PTH106, PTH108, PTH116 - the tests are about these very calls
+# ruff: noqa: PTH104, PTH106, PTH108 - the tests are about these very calls
 from __future__ import annotations
 
 import contextlib
@@ -35,8 +35,8 @@ def events_at(tracer: rawtp.Tracer, place: str, count: int) -> list[rawtp.Event]
     return found
 
 
-@pytest.mark.parametrize("hook", ["auto", "vfs"])
-def test_a_device_that_goes(hook: str) -> None:
+@pytest.mark.parametrize("by", ["auto", "vfs"])
+def test_a_device_that_goes(by: str) -> None:
     """The kernel removes its node in /dev itself, in the thread kdevtmpfs."""
     if subprocess.run(["modprobe", "loop"], check=False, capture_output=True).returncode:
         pytest.skip("this kernel has no loop devices")
@@ -46,7 +46,7 @@ def test_a_device_that_goes(hook: str) -> None:
         if not node.exists() or subprocess.run(["mountpoint", "-q", "/dev"], check=False).returncode:
             pytest.skip("the kernel does not keep /dev here")
         stat = node.lstat()
-        options: dict[str, Any] = {"comm": "kdevtmpfs", "hook": hook}
+        options: dict[str, Any] = {"comm": "kdevtmpfs", "hook": by}
         with rawtp.Tracer(rawtp.LOSS, path="/dev", **options) as tracer, rawtp.Tracer(path="/srv", **options) as other:
             fcntl.ioctl(control, LOOP_CTL_REMOVE, LOOP)
             [event] = events_at(tracer, str(node), 1)
@@ -80,6 +80,10 @@ def run(*command: str | Path) -> None:
         pytest.skip(f"no NFS server here: {' '.join(map(str, command))}: {done.stderr.strip()}")
 
 
+def end(*command: str | Path) -> None:
+    subprocess.run(command, check=False, timeout=HANG_S)
+
+
 def prepare_host() -> None:
     """Files that the packages' installation makes."""
     for name in ("/var/lib/nfs/v4recovery", "/var/lib/nfs/rpc_pipefs", "/run"):
@@ -106,7 +110,7 @@ def share(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Share]:
     prepare_host()
     with contextlib.ExitStack() as stack:
         run("mount", "-t", "tmpfs", "served", served)
-        stack.callback(subprocess.run, ["umount", served], check=False)
+        stack.callback(end, "umount", served)
         Path("/etc/exports").write_text(f"{served} *(rw,fsid=0,no_root_squash,insecure,no_subtree_check)\n")
         if not Path("/proc/fs/nfsd/threads").exists():
             run("modprobe", "nfsd")
@@ -119,22 +123,22 @@ def share(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Share]:
         run("exportfs", "-ra")
         run("rpc.mountd", "-N", "3")
         run("rpc.nfsd", "-N", "3", "2")
-        stack.callback(subprocess.run, ["rpc.nfsd", "0"], check=False)
+        stack.callback(end, "rpc.nfsd", "0")
         run("mount.nfs4", "127.0.0.1:/", mounted, "-o", "vers=4.2,soft,timeo=100")
-        stack.callback(subprocess.run, ["umount", "-l", mounted], check=False)
+        stack.callback(end, "umount", "-l", mounted)
         yield Share(served, mounted)
 
 
-@pytest.mark.parametrize("hook", ["auto", "vfs"])
-def test_a_server_of_nfs(share: Share, hook: str) -> None:
+@pytest.mark.parametrize("by", ["auto", "vfs"])
+def test_a_server_of_nfs(share: Share, by: str) -> None:
     # A client remembers for a while which names there are not.
-    served, mounted = share.served / hook, share.mounted / hook
+    served, mounted = share.served / by, share.mounted / by
     served.mkdir()
     for name in ("a", "b", "victim", "open"):
         (served / name).write_bytes(name.encode())
     (served / "directory").mkdir()
     inodes = {path.name: path.lstat().st_ino for path in served.iterdir()}
-    options: dict[str, Any] = {"comm": "nfsd", "hook": hook}
+    options: dict[str, Any] = {"comm": "nfsd", "hook": by}
     with rawtp.Tracer(rawtp.LOSS, path=served, **options) as tracer:
         assert (tracer.coverage["kernel_threads"]["hook"] or "").endswith("/security_inode_*")
         os.unlink(mounted / "a")

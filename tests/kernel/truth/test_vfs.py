@@ -1,6 +1,6 @@
 """``hook="vfs"``: events by the kernel's functions alone, beside those of a hook on system calls."""
 
-# ruff: noqa: PTH104, PTH106, PTH108 - the tests are about these very calls
+# ruff: noqa: PTH104, PTH108 - the tests are about these very calls
 from __future__ import annotations
 
 import contextlib

@@ -159,15 +159,16 @@ def test_a_hook_on_functions_is_whole_absent_or_preempted() -> None:
 
     detail = 'kprobe/security_path_*, as of hook="vfs"'
     assert finding("kprobe/security_path_*", None) == Finding("truth", "ok", detail, None)
-    missing = "fentry/security_path_*; it can be missed: it is preempted"
+    missing = 'fentry/security_path_*, as of hook="vfs"; it can be missed: it is preempted'
     assert finding("fentry/security_path_*", "it is preempted") == Finding("truth", "degraded", missing, None)
-    none = "the keys of the file itself are None where only the kernel's own functions tell it: EPERM"
+    none = "the keys of the file itself are None where only the kernel's own functions tell it"
+    none += ', and hook="vfs" is not possible: EPERM'
     assert finding(None, "EPERM") == Finding("truth", "degraded", none, None)
 
 
 def test_without_a_tracer_the_kernels_types_tell() -> None:
     # Linux 6.1 and before have the older name of the tracepoint.
-    btf = b"\0btf_trace_sys_exit\0btf_trace_io_uring_submit_sqe\0security_path_unlink\0"
+    btf = b"\0btf_trace_sys_exit\0btf_trace_io_uring_submit_sqe\0security_path_unlink\0security_inode_unlink\0"
     assert attempts.findings_without_tracer("it is so", "do that", btf) == [
         Finding("syscalls", "blocked", "it is so", "do that"),
         Finding("io_uring", "ok", "this kernel has raw_tp/io_uring_submit_sqe", None),
@@ -186,9 +187,10 @@ def test_without_a_tracer_the_kernels_types_tell() -> None:
             None,
         ),
         Finding("truth", "ok", "this kernel has security_path_unlink", None),
+        Finding("kernel_threads", "ok", "this kernel has security_inode_unlink", None),
     ]
     unknown = attempts.findings_without_tracer("it is so", None, None)
-    assert [finding.state for finding in unknown] == ["blocked", *["degraded"] * 5]
+    assert [finding.state for finding in unknown] == ["blocked", *["degraded"] * 6]
     assert unknown[1].detail.endswith("is not seen: not known without the kernel's types")
 
 

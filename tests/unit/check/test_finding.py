@@ -66,6 +66,7 @@ class PretendTracer:
         "io_uring_results": {"hook": "raw_tp/io_uring_complete", "reason": None},
         "cgroup_changes": {"hook": "raw_tp/cgroup_mkdir", "reason": None},
         "truth": {"hook": "kprobe.multi/security_path_*", "reason": None},
+        "kernel_threads": {"hook": "kprobe.multi/security_inode_*", "reason": None},
     }
 
     def __init__(self, *_: object, **options: object) -> None:

@@ -191,8 +191,10 @@ def test_help_fits_the_terminal(
 
 def test_defaults(pretend: type[PretendTracer]) -> None:
     assert main([]) == 0
-    sizes = {"ring_bytes": 4 << 20, "queue_bytes": 64 << 20}
-    assert pretend.given == {"syscalls": list(rawtp.LOSS), "fields": rawtp.ALL_FIELDS, **sizes}
+    others = {"hook": "auto", "ring_bytes": 4 << 20, "queue_bytes": 64 << 20}
+    assert pretend.given == {"syscalls": list(rawtp.LOSS), "fields": rawtp.ALL_FIELDS, **others}
+    assert main(["--hook", "vfs"]) == 0
+    assert pretend.given["hook"] == "vfs"
 
 
 def test_groups_and_names_of_syscalls(pretend: type[PretendTracer]) -> None:
