@@ -25,6 +25,10 @@ const volatile __u32 cfg_setattr_dentry = 0;
 volatile __u32 sees_results = 0;
 /* Whether a program for results has run. */
 volatile __u32 result_runs = 0;
+/* Whether the function that does the work has begun. */
+volatile __u32 work_begins = 0;
+/* Whether the calls that remove directories show no result, because the compiler has put vfs_rmdir into them. */
+volatile __u32 hides_rmdir = 0;
 
 /*
  * Whether the call does this work. Within a call the kernel can do other work, such as to remove files of a cache, and
@@ -184,9 +188,11 @@ static __always_inline void report_work(struct call_state *state, struct counter
 					__u32 matched)
 {
 	struct task_struct *task = current_task();
+	bool has_end;
 
 	counted->matched++;
-	state->record.marks = ENTER_AT_FUNCTION | (begin_work(counted, task, true) ? 0 : ENTER_NO_EXIT);
+	has_end = !hides_rmdir || state->work.work != WORK_REMOVE || !flags_of(&state->work);
+	state->record.marks = ENTER_AT_FUNCTION | (begin_work(counted, task, has_end) ? 0 : ENTER_NO_EXIT);
 	if (is_filtered(task)) {
 		counted->filtered++;
 		return;
@@ -326,8 +332,11 @@ static __always_inline __u8 *decision_at_function(struct task_struct *task)
 /* Begins the work of an event. */
 static __always_inline int on_begin(void)
 {
-	__u8 *decision = decision_at_function(current_task());
+	__u8 *decision;
 
+	if (!work_begins)
+		work_begins = 1;
+	decision = decision_at_function(current_task());
 	if (decision)
 		*decision += WORK_DEPTH(1);
 	return 0;

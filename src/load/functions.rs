@@ -457,11 +457,21 @@ impl FunctionPrograms {
         if self.by_functions && hooks.results.is_ok() && !switches.has_ended() {
             hooks.results = Err("attached, but silent when tried".into());
         }
+        let hides_rmdir = self.by_functions && hooks.results.is_ok() && self.is_hooked(Work::Remove) && {
+            switches.forget_begin();
+            try_work(|work| work == Work::Remove).is_err() && !switches.has_begun()
+        };
+        switches.set_hides_rmdir(hides_rmdir);
         for (found, functions) in [(&mut hooks.results, "vfs_*"), (&mut hooks.kernel, "security_inode_*")] {
             let point = if functions == "vfs_*" { Point::Return } else { Point::Entry };
             if let Ok(name) = found {
                 *name = format!("{}/{functions}", kind.as_str(point));
             }
+        }
+        if let Ok(name) = &mut hooks.results
+            && hides_rmdir
+        {
+            name.push_str(", but of no rmdir");
         }
         switches.set_results(hooks.results.is_ok());
         match evict {
@@ -507,6 +517,8 @@ struct Switches {
     runs: *mut u32,
     result_runs: *mut u32,
     sees_results: *mut u32,
+    work_begins: *mut u32,
+    hides_rmdir: *mut u32,
     sees_freed: *mut u32,
     is_closed: *mut u32,
 }
@@ -520,6 +532,8 @@ impl Switches {
             runs: address(&bss.truth_runs),
             result_runs: address(&bss.result_runs),
             sees_results: address(&bss.sees_results),
+            work_begins: address(&bss.work_begins),
+            hides_rmdir: address(&bss.hides_rmdir),
             sees_freed: address(&bss.sees_freed),
             is_closed: address(&skel.maps.data_live_data.as_deref()?.live.is_closed),
         };
@@ -546,6 +560,18 @@ impl Switches {
 
     fn has_ended(&self) -> bool {
         Self::is_set(self.result_runs)
+    }
+
+    fn forget_begin(&self) {
+        Self::set(self.work_begins, 0);
+    }
+
+    fn has_begun(&self) -> bool {
+        Self::is_set(self.work_begins)
+    }
+
+    fn set_hides_rmdir(&self, hides: bool) {
+        Self::set(self.hides_rmdir, hides.into());
     }
 
     fn set_results(&self, sees: bool) {
