@@ -257,7 +257,7 @@ impl Writer {
 
     /// Reads everything that had happened, and has it acknowledged. Returns the failure to do so.
     fn cycle(&mut self, sender: &Sender<Finished>) -> Option<Failure> {
-        let mut failure = None;
+        let (mut failure, mut dropped) = (None, None);
         let until_ns = now_ns();
         let position = self.session.control().written();
         let mut is_sure = self.catch_up(position);
@@ -283,7 +283,7 @@ impl Writer {
             let through_ns = if is_last && is_sure { until_ns } else { self.through_ns };
             self.note_seen(&seen);
             if let Some(batch) = batch {
-                self.push(&batch, through_ns, &seen);
+                dropped = self.push(&batch, through_ns, &seen, sender).or(dropped);
             }
             if is_last || failure.is_none() && self.log.waiting().1 >= COMMIT_BYTES {
                 failure = self.commit(sender);
@@ -302,7 +302,7 @@ impl Writer {
         self.tell_losses(until_ns);
         self.tell_clock();
         self.write_state();
-        failure
+        failure.or(dropped)
     }
 
     /// Waits until the queue has what the ring had up to a position, or is full. Returns false when that was given up.
@@ -371,24 +371,44 @@ impl Writer {
         });
     }
 
-    /// Adds a batch to the log, or counts it as lost when too much waits already.
-    fn push(&mut self, batch: &RecordBatch, through_ns: i64, seen: &Seen) {
+    /// Adds a batch to the log. Where memory holds no more and the log takes nothing, it is counted as lost, and that
+    /// failure is returned.
+    fn push(
+        &mut self,
+        batch: &RecordBatch,
+        through_ns: i64,
+        seen: &Seen,
+        sender: &Sender<Finished>,
+    ) -> Option<Failure> {
         let pushed = self.log.push(batch, through_ns);
-        if let Err(error) = &pushed {
-            self.shared.note_error(&format!("cannot write a batch: {error}"));
-        }
-        let has_room = self.log.waiting().1 <= self.limits.memory_bytes;
-        if pushed.is_ok() && has_room {
-            return;
+        let failure = match &pushed {
+            Err(error) => {
+                let text = format!("cannot write a batch: {error}");
+                self.shared.note_error(&text);
+                Some((None, text))
+            }
+            // A batch can be larger than all of the memory that may wait.
+            Ok(()) if self.log.waiting().1 > self.limits.memory_bytes => self.commit(sender),
+            Ok(()) => None,
+        };
+        if pushed.is_ok() && self.log.waiting().1 <= self.limits.memory_bytes {
+            return None;
         }
         let rows = if pushed.is_ok() { self.log.drop_latest() } else { batch.num_rows() as u64 };
         let (count, from_ns, to_ns) = self.losses.dropped.unwrap_or((0, self.last_ns, i64::MIN));
         let last_ns = seen.last_ns.unwrap_or(self.last_ns);
         self.losses.dropped = Some((count + rows, from_ns, to_ns.max(last_ns)));
-        self.shared.update(|status| status.dropped += rows);
+        self.shared.update(|status| {
+            status.dropped += rows;
+            status.in_memory = self.log.waiting().0;
+        });
+        failure
     }
 
     fn commit(&mut self, sender: &Sender<Finished>) -> Option<Failure> {
+        if self.log.waiting().0 == 0 {
+            return None;
+        }
         let (committed, given_up) = self.log.commit();
         if let Some(finished) = given_up {
             self.send(finished, sender);
