@@ -54,6 +54,4 @@ def test_a_chain_that_just_fits(tmp_path: Path) -> None:
 
 
 def test_a_chain_that_is_too_deep(tmp_path: Path) -> None:
-    assert bpf_stack.violations(compiled(tmp_path, 200)) == [
-        "544 bytes of stack: program 200 -> middle 80 -> leaf 200"
-    ]
+    assert bpf_stack.violations(compiled(tmp_path, 200)) == ["544 bytes of stack: program 200 -> middle 80 -> leaf 200"]
