@@ -170,6 +170,7 @@ def _record(
     # From here on nothing is missed. What the tracer needs not is imported now.
     from rawtp import _session
     from rawtp._record import notify, service
+    from rawtp.formats.ledger import counted
 
     with tracer:
         described = _session.described({**asked, **filters}, tracer.coverage)
@@ -204,7 +205,7 @@ def _record(
         except (rawtp.RawtpError, OSError) as error:
             raise CommandError(f"the recorder ended: {reason(error)}") from None
     status = recorder.status()
-    message(f"recorded {status['acknowledged']} events, {status['lost']} lost")
+    message(f"recorded {counted(status['acknowledged'], 'event')}, {status['lost']} lost")
     if is_as_asked:
         return OK
     raise CommandError(f"the watching was ended: {tracer.coverage['syscalls']['reason'] or 'the tracer was closed'}")
@@ -212,9 +213,11 @@ def _record(
 
 def _tell_start(args: argparse.Namespace, tracer: rawtp.Tracer, recovered: dict[str, Any]) -> None:
     """Say what was found, and what is not seen."""
+    from rawtp.formats.ledger import counted
+
     parts = [f"recording into {args.directory}"]
     if recovered["logs"]:
-        parts.append(f"{recovered['logs']} logs of the recorder before are sealed")
+        parts.append(f"sealed {counted(recovered['logs'], 'log')} of the recorder before")
     if recovered["gap"]:
         begin, end = recovered["gap"]
         parts.append(f"nothing was watched for {(end - begin) / 1e9:.1f} s before")

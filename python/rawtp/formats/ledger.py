@@ -38,7 +38,12 @@ def identity(counts: Mapping[str, int | None]) -> str:
 
 def events(count: int | None) -> str:
     """The count and its noun: ``1 event``, ``2 events``."""
-    return f"{count} event" if count == 1 else f"{count} events"
+    return counted(count, "event")
+
+
+def counted(count: int | None, noun: str) -> str:
+    """The count and a noun that takes an s: ``1 log``, ``2 logs``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _entry(counts: Mapping[str, int | None], name: str) -> str:

@@ -159,17 +159,18 @@ def session(found: Mapping[str, Any], clock: Clock) -> str:
 def stats(found: Mapping[str, Any], coverage: Sequence[tuple[int, int]], clock: Clock) -> list[str]:
     """How much is recorded."""
     lines = [f"recording: {'yes' if found['is_recording'] else 'no'}", watched(coverage, clock)]
-    lines.append(f"sealed: {ledger.events(found['events'])}, {found['segments']} files, {size(found['segment_bytes'])}")
-    lines.append(f"not sealed yet: {found['wal_files']} logs, {size(found['wal_bytes'])}")
+    files = ledger.counted(found["segments"], "file")
+    lines.append(f"sealed: {ledger.events(found['events'])}, {files}, {size(found['segment_bytes'])}")
+    lines.append(f"not sealed yet: {ledger.counted(found['wal_files'], 'log')}, {size(found['wal_bytes'])}")
     if found["first_ns"] is not None and found["events"]:
         days = max((found["last_ns"] - found["first_ns"]) / 86_400e9, 1 / 24)
         per_day = found["segment_bytes"] / days
         lines.append(f"per day: {ledger.events(round(found['events'] / days))}, {size(round(per_day))}")
         lines.append(f"per event: {found['segment_bytes'] / found['events']:.1f} bytes")
     if found["quarantined"]:
-        lines.append(f"damaged, in quarantine: {found['quarantined']} files")
+        lines.append(f"damaged, in quarantine: {ledger.counted(found['quarantined'], 'file')}")
     if found["expired"]:
-        lines.append(f"removed because of age or size: {found['expired']} files")
+        lines.append(f"removed because of age or size: {ledger.counted(found['expired'], 'file')}")
     return lines
 
 

@@ -167,10 +167,10 @@ def test_descriptions(pretend: type[PretendHistory], capsys: pytest.CaptureFixtu
         "recording: yes",
         "watched from 2023-11-14 21:56:40.000 to 2023-11-14 22:14:20.123",
         "sealed: 100 events, 2 files, 4.0 KiB",
-        "not sealed yet: 1 logs, 100 B",
+        "not sealed yet: 1 log, 100 B",
         "per day: 100 events, 4.0 KiB",
         "per event: 41.0 bytes",
-        "damaged, in quarantine: 1 files",
+        "damaged, in quarantine: 1 file",
         "removed because of age or size: 3 files",
     ]
     assert main(["history", "--stats"]) == 0

@@ -153,7 +153,7 @@ def test_defaults(pretend: type[PretendRecorder], place: str, capsys: pytest.Cap
     assert pretend.done == ["close"]
     assert capsys.readouterr() == (
         "",
-        f"rawtp: recording into {place}; 1 logs of the recorder before are sealed;"
+        f"rawtp: recording into {place}; sealed 1 log of the recorder before;"
         " nothing was watched for 2.5 s before\n"
         "rawtp: damaged, and moved to quarantine: wal/x\\x1b\n"
         "rawtp: not seen: truth: too old\n"
@@ -376,10 +376,10 @@ def test_status(reader: type[PretendReader], place: str, capsys: pytest.CaptureF
     assert lines[1].endswith(", pid 7")
     assert lines[2] in {"heartbeat: came back 2.0 s ago", "heartbeat: came back 2.1 s ago"}
     assert lines[5:] == [
-        "not watched in between: 1 times",
+        "not watched in between: 1 time",
         "lost: 7 events",
         "sealed: 2 files, 2.0 KiB",
-        "not sealed yet: 1 logs, 10 B",
+        "not sealed yet: 1 log, 10 B",
     ]
     assert main(["record", "--status", "--json", "--directory", place]) == 0
     found = json.loads(capsys.readouterr().out)
