@@ -20,6 +20,7 @@ import pytest
 import rawtp
 from helpers.recorders import CLI, asked, events, recording, until_found, who
 from helpers.support import HANG_S, wait_for
+from rawtp.formats.escape import shortened
 
 pytestmark = pytest.mark.kernel
 
@@ -54,7 +55,9 @@ def test_who_says_who_it_was(place: Path, history: Path) -> None:
         assert (code, err) == (0, "")
         lines = out.splitlines()
         assert lines[0].endswith(f"  deleted {victim}")
-        assert lines[1].startswith(f"    by    rm {victim} ← sh {script} ← ")
+        # A long path is shortened there.
+        by = [shortened(f"rm {shortened(str(victim), 80)}", 240), shortened(f"sh {shortened(str(script), 80)}", 80)]
+        assert lines[1].startswith(f"    by    {by[0]} ← {by[1]} ← ")
         assert f"    user  {event['user']} ({os.getuid()}), pid {event['pid']}" in lines
         assert lines[-1].startswith("watched from ")
         assert recorder.end() == 0
