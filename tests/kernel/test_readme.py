@@ -248,7 +248,7 @@ def records(line: str) -> bool:
 def said_by(line: str) -> str:
     """What is said at its end."""
     if records(line):
-        return r"rawtp: recorded \d+ events, \d+ lost\n"
+        return r"rawtp: recorded \d+ events?, \d+ lost\n"
     if re.search(r"rawtp (record|who)\b", line):
         return "^$"
     if "rawtp history" in line:
