@@ -636,7 +636,10 @@ class Recorder:
             ValueError: the recorder is closed.
         """
     def seal(self, timeout: float | None = None) -> None:
-        """Finishes the log and seals it now. It waits until then. Raises as :meth:`sync`."""
+        """Finishes the log and seals it now. It waits until then. Raises as :meth:`sync`.
+
+        A log that cannot be sealed raises nothing: it stays, it is tried again, and ``status()["errors"]`` counts it.
+        """
     def wait(self, timeout: float | None = None) -> bool:
         """Waits until the recorder has stopped: it or its tracer was closed. False after ``timeout`` seconds.
 

@@ -266,6 +266,21 @@ impl HistoryScan {
 #[pyclass(frozen, weakref, module = "rawtp._core")]
 pub(crate) struct HistoryReader(Reader);
 
+/// Makes a list with a dict of each item.
+fn dicts<'py, T>(
+    py: Python<'py>,
+    items: Vec<T>,
+    fill: impl Fn(&Bound<'py, PyDict>, T) -> PyResult<()>,
+) -> PyResult<Bound<'py, PyList>> {
+    let list = objects::list(py)?;
+    for item in items {
+        let dict = objects::dict(py)?;
+        fill(&dict, item)?;
+        list.append(dict)?;
+    }
+    Ok(list)
+}
+
 fn time_arg(name: &str, value: OptArg<'_, '_>) -> PyResult<Option<i64>> {
     value.map(|value| int_arg(name, value)).transpose()
 }
@@ -397,16 +412,12 @@ impl HistoryReader {
         check_memory()?;
         let (since_ns, until_ns) = (time_arg("since_ns", since_ns)?, time_arg("until_ns", until_ns)?);
         let gaps = py.detach(|| self.0.gaps(since_ns, until_ns))?;
-        let list = objects::list(py)?;
-        for gap in gaps {
-            let dict = objects::dict(py)?;
+        dicts(py, gaps, |dict, gap| {
             dict.set_item("from_ns", gap.from_ns)?;
             dict.set_item("to_ns", gap.to_ns)?;
             dict.set_item("reason", gap.reason)?;
-            dict.set_item("session", gap.session)?;
-            list.append(dict)?;
-        }
-        Ok(list)
+            dict.set_item("session", gap.session)
+        })
     }
 
     #[doc = py_doc!("HistoryReader.losses")]
@@ -420,28 +431,22 @@ impl HistoryReader {
         check_memory()?;
         let (since_ns, until_ns) = (time_arg("since_ns", since_ns)?, time_arg("until_ns", until_ns)?);
         let losses = py.detach(|| self.0.losses(since_ns, until_ns))?;
-        let list = objects::list(py)?;
-        for loss in losses {
-            let dict = objects::dict(py)?;
+        dicts(py, losses, |dict, loss| {
             dict.set_item("from_ns", loss.from_ns)?;
             dict.set_item("to_ns", loss.to_ns)?;
             dict.set_item("count", loss.count)?;
             dict.set_item("kind", loss.kind)?;
             dict.set_item("cpu", loss.cpu)?;
             dict.set_item("via", loss.via)?;
-            dict.set_item("session", loss.session)?;
-            list.append(dict)?;
-        }
-        Ok(list)
+            dict.set_item("session", loss.session)
+        })
     }
 
     #[doc = py_doc!("HistoryReader.sessions")]
     fn sessions<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         check_memory()?;
         let sessions = py.detach(|| self.0.sessions())?;
-        let list = objects::list(py)?;
-        for info in sessions {
-            let dict = objects::dict(py)?;
+        dicts(py, sessions, |dict, info| {
             dict.set_item("session", info.session)?;
             dict.set_item("start_ns", info.start_ns)?;
             dict.set_item("through_ns", info.through_ns)?;
@@ -449,10 +454,8 @@ impl HistoryReader {
             dict.set_item("host", info.host)?;
             dict.set_item("boot_id", info.boot_id)?;
             dict.set_item("machine_id", info.machine_id)?;
-            dict.set_item("info", info.info)?;
-            list.append(dict)?;
-        }
-        Ok(list)
+            dict.set_item("info", info.info)
+        })
     }
 
     #[doc = py_doc!("HistoryReader.coverage")]

@@ -134,7 +134,7 @@ pub struct Segments<'a> {
 }
 
 /// The offset at which a segment's head ends, in units of [`SEGMENT_ALIGN`]; 0 if there is no such segment. It is small
-/// because each event has all of them: with 32 bits they were copied by calls of memmove, a third of a batch's time.
+/// because each event has all of them: with 32 bits they were copied by calls of memmove, a seventh of a batch's time.
 type Offset = u16;
 
 impl<'a> Segments<'a> {

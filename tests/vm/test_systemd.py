@@ -188,6 +188,6 @@ def test_a_reload_seals_and_a_stop_ends_it_well() -> None:
     systemctl("stop", RECORDER)
     assert shown("Result") == "success"
     assert found("record", "--status", "--json")[0] == 1
-    # Losses follow: a newer kernel skips programs of io_uring's.
+    # Losses come after the gaps, on a kernel that skips programs.
     gaps = [line for line in found("who", "--json", "/tmp/rawtp-sealed")[1] if line["type"] == "gap"]
     assert gaps[-1]["reason"] == "stopped"

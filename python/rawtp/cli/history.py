@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import rawtp
 from rawtp.cli import archive, names, query, types
 from rawtp.cli.errors import CANNOT_RUN, OK
+from rawtp.cli.output import add_fields
 from rawtp.cli.parser import Parser
 from rawtp.cli.stderr import message, write_error
 
@@ -63,14 +64,7 @@ def add_parser() -> Parser:
         help="columns, a table for people; or, for programs, jsonl, csv, arrow (an IPC stream) or parquet"
         " (default: columns on a terminal, jsonl otherwise)",
     )
-    parser.add_argument(
-        "-f",
-        "--fields",
-        type=types.names,
-        action="extend",
-        metavar="KEYS",
-        help="what is shown of an event, with commas between: all, basic, or keys; help lists them",
-    )
+    add_fields(parser)
     group = parser.add_argument_group("in place of the events").add_mutually_exclusive_group()
     group.add_argument("--top", type=types.positive, metavar="N", help="the processes, users and directories with most")
     group.add_argument("--gaps", action="store_true", help="when nothing was watched, and what was lost")

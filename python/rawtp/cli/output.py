@@ -13,6 +13,18 @@ if TYPE_CHECKING:
 _SCHEMAS = ("ocsf", "ecs")
 
 
+def add_fields(parser: argparse.ArgumentParser) -> None:
+    """Add ``--fields``."""
+    parser.add_argument(
+        "-f",
+        "--fields",
+        type=types.names,
+        action="extend",
+        metavar="KEYS",
+        help="what is shown of an event, with commas between: all, basic, or keys; help lists them",
+    )
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options to the parser."""
     parser.add_argument(
@@ -23,14 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="columns, a table for people; or, for programs, jsonl, csv, ocsf or ecs"
         " (default: columns on a terminal, jsonl otherwise)",
     )
-    parser.add_argument(
-        "-f",
-        "--fields",
-        type=types.names,
-        action="extend",
-        metavar="KEYS",
-        help="what is shown of an event, with commas between: all, basic, or keys; help lists them",
-    )
+    add_fields(parser)
     parser.add_argument(
         "-T", "--time", action="store_true", help="with the time of day; columns without --fields always have it"
     )
