@@ -46,11 +46,15 @@ const IS_RETURN: u64 = 1 << 0;
 /// Those of `bpf(2)`. It fails if any of the functions is missing.
 pub fn attach_kprobe_multi(program: BorrowedFd<'_>, functions: &[&CStr], point: Point) -> io::Result<OwnedFd> {
     let mut names: Vec<*const c_char> = functions.iter().map(|function| function.as_ptr()).collect();
+    // Without cookies, Linux 6.17 and later ones follow a null pointer when anybody reads the link's fdinfo
+    // (bpf_kprobe_multi_show_fdinfo, kernel/trace/bpf_trace.c).
+    let cookies = vec![0; names.len()];
     let mut options = bpf_link_create_opts { sz: size_of::<bpf_link_create_opts>() as _, ..Default::default() };
     options.__bindgen_anon_1.kprobe_multi.cnt = names.len() as u32;
     options.__bindgen_anon_1.kprobe_multi.syms = names.as_mut_ptr();
+    options.__bindgen_anon_1.kprobe_multi.cookies = cookies.as_ptr();
     options.__bindgen_anon_1.kprobe_multi.flags = if point == Point::Return { BPF_F_KPROBE_MULTI_RETURN } else { 0 };
-    // SAFETY: a descriptor, and options whose names outlive the call.
+    // SAFETY: a descriptor, and options whose names and cookies outlive the call.
     owned(unsafe { bpf_link_create(program.as_raw_fd(), 0, BPF_TRACE_KPROBE_MULTI, &raw const options) }.into())
 }
 

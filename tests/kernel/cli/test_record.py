@@ -195,9 +195,9 @@ def test_systemd_is_told(history: Path, tmp_path: Path) -> None:
                 told.append(manager.recv(1000))
 
 
-@pytest.mark.parametrize("filters", [("-P", "{}"), ("-p", str(os.getpid())), ("--comm", "x"), ("--outcome", "ok")])
+@pytest.mark.parametrize("filters", [("-P", "{place}"), ("-p", "{pid}"), ("--comm", "x"), ("--outcome", "ok")])
 def test_filters_let_the_heartbeat_through(filters: tuple[str, str], place: Path, history: Path) -> None:
-    with recording(history, filters[0], filters[1].format(place)):
+    with recording(history, filters[0], filters[1].format(place=place, pid=os.getpid())):
 
         def is_well() -> bool:
             return "heartbeat: came back" in asked("record", "--status", "--directory", history)[1]

@@ -88,7 +88,7 @@ def test_wrong_usage(
     assert error in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("pid", ["1", str(os.getpid() + 1), "", "x"])
+@pytest.mark.parametrize("pid", ["1", str(os.getpid() + 1), "", "x"], ids=["first", "next", "empty", "word"])
 def test_descriptors_that_are_passed_to_another_process(pid: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LISTEN_FDS", "1")
     monkeypatch.setenv("LISTEN_PID", pid)
