@@ -10,6 +10,8 @@ SOAK_S ?= 600
 KERNEL ?= 6.12
 KERNELS ?=
 JOBS ?= 1
+# Half of a test is waiting. As many again would have no CPU left for what is measured.
+WORKERS ?= 2
 
 # rustup puts cargo here, and a shell opened before that does not know it.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -44,9 +46,9 @@ help: ## these lines
 run: .venv/.develop ## deletions, renames and truncations on this host, live, as root; ARGS="--help" shows what else
 	@scripts/as_root.sh .venv/bin/python -m rawtp $(ARGS)
 
-test: setup-test .venv/.test .venv/.develop test-rust dist/.wheel ## every test: Rust, Python, the kernel, the wheel; ARGS go to pytest: ARGS=--lf
+test: setup-test .venv/.test .venv/.develop test-rust dist/.wheel ## every test: Rust, Python, the kernel, the wheel; ARGS go to pytest: ARGS=--lf; WORKERS=0 is one test at a time, and shows what they print
 	@[ "$$(id -u)" -eq 0 ] || echo "pytest runs as root now, through sudo: the tests load BPF"
-	scripts/as_root.sh $(TEST_ENV) .venv/bin/python -m pytest $(PYTEST_CACHE) $(ARGS)
+	scripts/as_root.sh $(TEST_ENV) .venv/bin/python -m pytest $(PYTEST_CACHE) -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-quick: .venv/.test .venv/.develop ## the pure tests, and the quick ones of loads and deletions: in a minute
 	scripts/as_root.sh $(TEST_ENV) .venv/bin/python -m pytest $(PYTEST_CACHE) -m "not slow" $(or $(ARGS),$(QUICK))

@@ -13,10 +13,11 @@ import pytest
 
 import rawtp
 from helpers.support import of_own_family
+from helpers.turns import turn
 from helpers.unprivileged import copy_of_package, for_everybody
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
 
 @functools.cache
@@ -36,6 +37,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if os.environ.get("RAWTP_REQUIRE_KERNEL"):
         pytest.fail(f"kernel tests are required here: {reason}", pytrace=False)
     pytest.skip(reason)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Among several workers, a test of a quiet host has no other beside it. Its timeout starts with its turn."""
+    if not hasattr(item.config, "workerinput"):
+        return (yield)
+    directory = item.config._tmp_path_factory.getbasetemp().parent  # type: ignore[attr-defined]
+    with turn(directory, alone=item.get_closest_marker("quiet_host") is not None):
+        return (yield)
 
 
 PROGRAMS = Path(__file__).parent / "programs"

@@ -12,7 +12,7 @@ import pytest
 import rawtp
 from helpers.support import HANG_S
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.quiet_host]
 
 ROOT = Path(__file__).parents[3]
 

@@ -21,7 +21,7 @@ from helpers.unprivileged import python
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.quiet_host]
 
 KEYS = ["bare", "empty", "guide_raw_tp", "guide_tracepoint", "rawtp"]
 CALLS_LEAST = 512
