@@ -34,7 +34,8 @@ EXPECTED: dict[str, tuple[tuple[str | None, ...], bool, str | None]] = {
     "6.18": ((*RAW, *URING, CGROUPS, KPROBE_MULTI), True, "i386"),
     "newest": ((*CLASSIC, *URING, CGROUPS, KPROBE_MULTI), True, "i386"),
     "5.10-arm64": ((*RAW, *OLD_URING, CGROUPS, None), False, None),
-    "6.1-arm64": ((*RAW, *OLD_URING, CGROUPS, FENTRY), True, None),
+    # Trampolines came to arm64 with Linux 6.4.
+    "6.1-arm64": ((*RAW, *OLD_URING, CGROUPS, KPROBE), True, None),
     "6.12-arm64": ((*RAW, *URING, CGROUPS, FENTRY), True, None),
     "newest-arm64": ((*RAW, *URING, CGROUPS, KPROBE_MULTI), True, None),
 }
