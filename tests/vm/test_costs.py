@@ -47,7 +47,7 @@ def one(program: Path, options: dict[str, Any] | None, path: Path, call: str) ->
             return float(told), []
         tracer.close()
         assert tracer.stats().lost_ring == 0
-        return float(told), list(tracer)
+        return float(told), [*tracer]
 
 
 def test_costs_of_the_hooks(program: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
