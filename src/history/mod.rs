@@ -4,6 +4,7 @@
 //! Parquet files. The journal tells which files count, so that each event is in exactly one of them at any moment.
 //!
 //! * `catalogue`: the content of the journal, in order
+//! * `file`: the Parquet of sealed files
 //! * `filter`: which events are wanted
 //! * `frame`: messages of Arrow's IPC stream, with checksums
 //! * `journal`: lines of JSON, with checksums
@@ -25,6 +26,7 @@
 //! * `writer`: the thread that writes
 
 pub mod catalogue;
+mod file;
 pub mod filter;
 mod frame;
 mod journal;

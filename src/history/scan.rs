@@ -3,33 +3,27 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::ops::Range;
-use std::sync::Arc;
 
-use arrow_array::{BooleanArray, RecordBatch};
-use arrow_schema::SchemaRef;
+use arrow_array::RecordBatch;
+use arrow_schema::{Schema, SchemaRef};
 use arrow_select::filter::filter_record_batch;
 use arrow_select::interleave::interleave_record_batch;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
-};
-use parquet::file::metadata::PageIndexPolicy;
+use parquet::bloom_filter::Sbbf;
+use parquet::file::metadata::ParquetMetaData;
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 
 use crate::error::{Error, Result};
+use crate::history::file::decode::Decoder;
+use crate::history::file::rows::{Rows, masked, union};
 use crate::history::filter::{Filter, NAMES, Wanted};
 use crate::history::layout::{Layout, checksum, checksum_of_file, host_of};
 use crate::history::log;
-use crate::history::schema::{HOST, conform, ints};
+use crate::history::schema::{conform, full, ints};
 use crate::history::segment::{BLOOM, Segment};
 use crate::history::snapshot::Source;
 
 /// The rows of a batch that a scan gives.
 const ROWS: usize = 65_536;
-
-/// The rows that are decoded at once.
-const DECODED_ROWS: usize = 8192;
 
 /// A scan, which reads a source when its turn comes.
 #[derive(Debug)]
@@ -230,35 +224,18 @@ fn read_rows(
     columns: &[String],
 ) -> Result<Vec<RecordBatch>> {
     let wanted = filter.wanted();
-    let options = ArrowReaderOptions::new();
-    let options = if wanted.is_empty() { options } else { options.with_page_index_policy(PageIndexPolicy::Optional) };
-    let metadata = ArrowReaderMetadata::load(file, options)?;
-    let builder = |columns: &[String]| -> Result<ParquetRecordBatchReaderBuilder<File>> {
-        let schema = metadata.parquet_schema();
-        let names = columns.iter().map(String::as_str).filter(|name| *name != HOST);
-        let mask = ProjectionMask::columns(schema, names);
-        let builder =
-            ParquetRecordBatchReaderBuilder::new_with_metadata(file.try_clone().map_err(os)?, metadata.clone());
-        Ok(builder.with_projection(mask).with_batch_size(DECODED_ROWS))
-    };
-    let mut selection = if wanted.is_empty() { None } else { Some(select(&builder(&[])?, &wanted)?) };
-    if selection.as_ref().is_some_and(|selection| !selection.selects_any()) {
-        return Ok(Vec::new());
+    let decoder = Decoder::open(file.try_clone().map_err(os)?, !wanted.is_empty())?;
+    let mut rows = if wanted.is_empty() { decoder.all() } else { select(&decoder, &wanted)? };
+    if !rows.is_empty() && !filter.is_off() {
+        let mut masks = Vec::new();
+        decoder.read(&some(&filter.columns()), &rows, |batch| {
+            masks.push(filter.mask(&batch, &wanted));
+            Ok(())
+        })?;
+        rows = masked(&rows, &masks);
     }
-    if !filter.is_off() {
-        let mut reader = builder(&filter.columns())?;
-        if let Some(selection) = &selection {
-            reader = reader.with_row_selection(selection.clone());
-        }
-        let mut masks: Vec<BooleanArray> = Vec::new();
-        for batch in reader.build()? {
-            masks.push(filter.mask(&batch?, &wanted));
-        }
-        if masks.iter().all(|mask| mask.true_count() == 0) {
-            return Ok(Vec::new());
-        }
-        let matching = RowSelection::from_filters(&masks);
-        selection = Some(selection.map_or(matching.clone(), |selection| selection.and_then(&matching)));
+    if rows.is_empty() {
+        return Ok(Vec::new());
     }
     if let Some(known) = known {
         let mut file = file.try_clone().map_err(os)?;
@@ -268,65 +245,49 @@ fn read_rows(
             return Err(damaged(name, "the checksum differs"));
         }
     }
-    let mut reader = builder(columns)?;
-    if let Some(selection) = selection {
-        reader = reader.with_row_selection(selection);
-    }
     let mut batches = Vec::new();
-    for batch in reader.build()? {
-        batches.push(batch?);
-    }
+    decoder.read(&some(columns), &rows, |batch| {
+        batches.push(batch);
+        Ok(())
+    })?;
     Ok(batches)
 }
 
-/// Selects the pages that may have a wanted name, by the ranges of each column of names, and by the Bloom filters.
-fn select(builder: &ParquetRecordBatchReaderBuilder<File>, wanted: &[Wanted]) -> Result<RowSelection> {
-    let metadata = Arc::clone(builder.metadata());
+/// The recorded columns of these names.
+fn some(names: &[String]) -> Schema {
+    let fields = full().fields().iter().filter(|field| names.contains(field.name()));
+    Schema::new(fields.cloned().collect::<Vec<_>>())
+}
+
+/// Selects the pages that may have a wanted name, by the bounds of each column of names, and by the Bloom filters.
+fn select(decoder: &Decoder, wanted: &[Wanted]) -> Result<Rows> {
+    let metadata = decoder.metadata();
     let schema = metadata.file_metadata().schema_descr();
     let leaf = |name: &str| (0..schema.num_columns()).find(|at| schema.column(*at).path().string() == name);
     let columns: Vec<_> = NAMES.iter().filter_map(|name| Some((*name, leaf(name)?))).collect();
-    let (mut ranges, mut base): (Vec<Range<usize>>, usize) = (Vec::new(), 0);
-    for (group, content) in metadata.row_groups().iter().enumerate() {
-        let rows = usize::try_from(content.num_rows()).unwrap_or_default();
-        // Each of them must hold, so that the first one is enough to choose by.
-        if let Some(wanted) = wanted.first() {
-            for (name, column) in &columns {
-                let is_absent = match wanted {
-                    Wanted::Exactly(names) if BLOOM.contains(name) => builder
-                        .get_row_group_column_bloom_filter(group, *column)?
-                        .is_some_and(|filter| !names.iter().any(|name| filter.check(name.text.as_str()))),
-                    _ => false,
-                };
-                if !is_absent {
-                    ranges.extend(
-                        pages(&metadata, group, *column, rows, wanted)
-                            .into_iter()
-                            .map(|page| base + page.start..base + page.end),
-                    );
+    let mut ranges = Rows::new();
+    // Each of them must hold, so that the first one is enough to choose by.
+    let Some(wanted) = wanted.first() else { return Ok(decoder.all()) };
+    for (group, rows) in decoder.groups().enumerate() {
+        for (name, column) in &columns {
+            let is_absent = match wanted {
+                Wanted::Exactly(names) if BLOOM.contains(name) => {
+                    Sbbf::read_from_column_chunk(metadata.row_group(group).column(*column), decoder.file())?
+                        .is_some_and(|filter| !names.iter().any(|name| filter.check(name.text.as_str())))
                 }
+                _ => false,
+            };
+            if !is_absent {
+                let pages = pages(metadata, group, *column, rows.len(), wanted).into_iter();
+                ranges.extend(pages.map(|page| rows.start + page.start..rows.start + page.end));
             }
         }
-        base += rows;
     }
-    ranges.sort_unstable_by_key(|range| (range.start, range.end));
-    let mut merged: Vec<Range<usize>> = Vec::new();
-    for range in ranges {
-        match merged.last_mut() {
-            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
-            _ => merged.push(range),
-        }
-    }
-    Ok(RowSelection::from_consecutive_ranges(merged.into_iter(), base))
+    Ok(union(ranges))
 }
 
 /// The rows of the pages of a column that may have a wanted name. All rows, where there is no index.
-fn pages(
-    metadata: &parquet::file::metadata::ParquetMetaData,
-    group: usize,
-    column: usize,
-    rows: usize,
-    wanted: &Wanted,
-) -> Vec<Range<usize>> {
+fn pages(metadata: &ParquetMetaData, group: usize, column: usize, rows: usize, wanted: &Wanted) -> Rows {
     let index = metadata.page_index_for_row_group(group);
     let (Some(ColumnIndexMetaData::BYTE_ARRAY(ranges)), Some(offsets)) =
         (index.column_index(column), index.offset_index(column))

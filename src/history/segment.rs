@@ -11,35 +11,22 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use arrow_array::{Array, PrimitiveArray, RecordBatch};
-use arrow_schema::SchemaRef;
-use arrow_select::interleave::interleave_record_batch;
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ColumnChunkMetaData, KeyValue, ParquetMetaData, RowGroupMetaData, SortingColumn};
-use parquet::file::properties::{BloomFilterPosition, EnabledStatistics, WriterProperties};
-use parquet::schema::types::ColumnPath;
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
 use twox_hash::XxHash64;
 
 use crate::error::{Error, Result};
+use crate::history::file::decode::Decoder;
+use crate::history::file::encode::{self, Place, Settings};
 use crate::history::filter::NAMES;
 use crate::history::json::{Json, quote};
 use crate::history::layout::{
     DAY_NS, Layout, Stem, checksum, checksum_of_file, create_file, date, make_directory, remove, sync_directory,
 };
-use crate::history::schema::{ints, texts};
+use crate::history::schema::{full, ints, texts};
 
-/// The rows of a row group, and those of a page at most. A look-up reads single pages of single groups.
-const GROUP_ROWS: usize = 131_072;
-const PAGE_ROWS: usize = 8192;
-
-/// The rows that are handed to the writer at once.
-const CHUNK_ROWS: usize = 8192;
-
-/// The bytes to which statistics are cut, far more than most paths have.
-const STATISTICS_BYTES: usize = 256;
+/// The columns whose pages have bounds: names, and the time.
+const INDEXED: [&str; 5] = [NAMES[0], NAMES[1], NAMES[2], NAMES[3], "ts_ns"];
 
 /// The columns with a Bloom filter: names that the file is not sorted by.
 pub(crate) const BLOOM: [&str; 3] = ["path", "new_path", "new_real_path"];
@@ -48,6 +35,8 @@ impl From<ParquetError> for Error {
     fn from(error: ParquetError) -> Self {
         match error {
             ParquetError::External(inner) => match inner.downcast::<io::Error>() {
+                // A file that ends early is damaged, and its disk is not.
+                Ok(source) if source.kind() == io::ErrorKind::UnexpectedEof => Self::Columns(source.to_string()),
                 Ok(source) => Self::Os { context: "cannot read or write a sealed file", source: *source },
                 Err(inner) => Self::Columns(inner.to_string()),
             },
@@ -120,9 +109,6 @@ impl Write for Summed {
     }
 }
 
-/// The row's place among the batches.
-type Place = (usize, usize);
-
 /// Returns the rows of each date, in the order of the file.
 fn sorted(batches: &[RecordBatch]) -> Vec<(String, Vec<Place>)> {
     let mut rows = Vec::with_capacity(batches.iter().map(RecordBatch::num_rows).sum());
@@ -138,40 +124,6 @@ fn sorted(batches: &[RecordBatch]) -> Vec<(String, Vec<Place>)> {
     rows.sort_unstable();
     let days = rows.chunk_by(|(one, ..), (other, ..)| one == other);
     days.map(|rows| (date(rows[0].2), rows.iter().map(|row| row.3).collect())).collect()
-}
-
-fn properties(schema: &SchemaRef, rows: usize, metadata: Vec<KeyValue>) -> WriterProperties {
-    let column = |name: &str| ColumnPath::from(name);
-    let sorting = ["real_path", "ts_ns"].map(|name| schema.index_of(name).ok());
-    let sorting = sorting.into_iter().flatten().map(|at| SortingColumn {
-        // Columns before these have no members.
-        column_idx: i32::try_from(at).unwrap_or_default(),
-        descending: false,
-        nulls_first: true,
-    });
-    let level = ZstdLevel::try_new(1).unwrap_or_default();
-    let mut properties = WriterProperties::builder()
-        .set_created_by(format!("rawtp {}", env!("CARGO_PKG_VERSION")))
-        .set_compression(Compression::ZSTD(level))
-        .set_max_row_group_row_count(Some(GROUP_ROWS))
-        .set_data_page_row_count_limit(PAGE_ROWS)
-        .set_write_batch_size(1024)
-        .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_statistics_truncate_length(Some(STATISTICS_BYTES))
-        .set_column_index_truncate_length(Some(STATISTICS_BYTES))
-        .set_bloom_filter_position(BloomFilterPosition::End)
-        .set_sorting_columns(Some(sorting.collect()))
-        .set_key_value_metadata(Some(metadata));
-    for name in NAMES.into_iter().chain(["ts_ns"]) {
-        properties = properties.set_column_statistics_enabled(column(name), EnabledStatistics::Page);
-    }
-    for name in BLOOM {
-        properties = properties
-            .set_column_bloom_filter_enabled(column(name), true)
-            .set_column_bloom_filter_fpp(column(name), 0.01)
-            .set_column_bloom_filter_max_ndv(column(name), rows.clamp(1, GROUP_ROWS) as u64);
-    }
-    properties.build()
 }
 
 /// The offset behind the last page: where the tail begins.
@@ -236,23 +188,25 @@ fn write_file(
 ) -> Result<(Segment, File)> {
     let context = "cannot write a sealed file";
     let schema = batches.first().ok_or_else(|| Error::Columns("a sealed file of nothing".into()))?.schema();
-    let metadata = metadata.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone())).collect();
     let file = create_file(path).map_err(Error::os(context))?;
     let mut summed = Summed { file, hasher: XxHash64::with_seed(0), bytes: 0 };
-    let options = ArrowWriterOptions::new()
-        .with_properties(properties(&schema, places.len(), metadata))
-        .with_skip_arrow_metadata(true);
-    let mut writer = ArrowWriter::try_new_with_options(&mut summed, schema, options)?;
-    let all: Vec<_> = batches.iter().collect();
-    let (mut first_ns, mut last_ns) = (i64::MAX, i64::MIN);
-    for places in places.chunks(CHUNK_ROWS) {
-        let rows = interleave_record_batch(&all, places)?;
-        for ts_ns in ints(&rows, "ts_ns").into_iter().flat_map(PrimitiveArray::values) {
-            (first_ns, last_ns) = (first_ns.min(*ts_ns), last_ns.max(*ts_ns));
-        }
-        writer.write(&rows)?;
+    let (mut first_ns, mut last_ns, mut has_real_paths) = (i64::MAX, i64::MIN, true);
+    let columns: Vec<_> = batches.iter().map(|batch| (ints(batch, "ts_ns"), texts(batch, "real_path"))).collect();
+    for (batch, row) in places {
+        let (times, real_paths) = columns[*batch];
+        let ts_ns = times.map_or(0, |times| times.value(*row));
+        (first_ns, last_ns) = (first_ns.min(ts_ns), last_ns.max(ts_ns));
+        has_real_paths &= real_paths.is_some_and(|paths| paths.is_valid(*row));
     }
-    let tail = tail_of(&writer.close()?);
+    let settings = Settings {
+        created_by: format!("rawtp {}", env!("CARGO_PKG_VERSION")),
+        metadata,
+        // Rows without a real path stand among the others, by their path.
+        sorted_by: if has_real_paths { &["real_path", "ts_ns"] } else { &[] },
+        indexed: &INDEXED,
+        bloom: &BLOOM,
+    };
+    let tail = tail_of(&encode::write(&mut summed, &schema, batches, places, &settings)?);
     let Summed { mut file, hasher, bytes } = summed;
     let mut end = Vec::new();
     file.seek(SeekFrom::Start(tail)).and_then(|_| file.read_to_end(&mut end)).map_err(Error::os(context))?;
@@ -275,16 +229,16 @@ pub(crate) fn adopt(layout: &Layout, file: &str) -> Result<Segment> {
     let context = "cannot read a sealed file";
     let mut opened = File::open(layout.root().join(file)).map_err(os(context))?;
     let (sum, bytes) = checksum_of_file(&mut opened).map_err(os(context))?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(opened.try_clone().map_err(os(context))?)?;
-    let tail = tail_of(builder.metadata());
+    let decoder = Decoder::open(opened.try_clone().map_err(os(context))?, false)?;
+    let tail = tail_of(decoder.metadata());
     let (mut rows, mut first_ns, mut last_ns) = (0, i64::MAX, i64::MIN);
-    for batch in builder.build()? {
-        let batch = batch?;
+    decoder.read(full(), &decoder.all(), |batch| {
         rows += batch.num_rows().cast_signed() as i64;
         for ts_ns in ints(&batch, "ts_ns").into_iter().flat_map(PrimitiveArray::values) {
             (first_ns, last_ns) = (first_ns.min(*ts_ns), last_ns.max(*ts_ns));
         }
-    }
+        Ok(())
+    })?;
     let mut end = Vec::new();
     opened.seek(SeekFrom::Start(tail)).and_then(|_| opened.read_to_end(&mut end)).map_err(os(context))?;
     let file = file.to_owned();
