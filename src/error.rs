@@ -74,6 +74,12 @@ impl Error {
         move |OutOfMemory| Self::Memory(context)
     }
 
+    /// The errno of a failed system call.
+    #[must_use]
+    pub fn errno(&self) -> Option<i32> {
+        if let Self::Os { source, .. } = self { source.raw_os_error() } else { None }
+    }
+
     /// Makes a function for `map_err` on a failed system call.
     pub fn os<E: Into<io::Error>>(context: &'static str) -> impl FnOnce(E) -> Self {
         move |source| Self::Os { context, source: source.into() }

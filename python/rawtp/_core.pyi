@@ -554,6 +554,9 @@ class Recorder:
     At its start it recovers what a recorder before it left in the directory: it seals logs, moves damaged files to
     ``quarantine/``, and writes down the gap in which nothing was watched.
 
+    The directory is held open. Where it is moved, the recording goes on into it, and nothing is written to what takes
+    its place, be it a symbolic link.
+
     When the disk is full or fails, events are kept in memory, up to ``memory_bytes``. What finds no room there is
     counted, and written down as a loss once that is possible. The recorder goes on trying.
 
@@ -625,20 +628,26 @@ class Recorder:
         * ``segments``, ``segment_bytes`` (int): sealed files in the directory.
         * ``sealed``, ``expired``, ``quarantined`` (int): files.
         * ``errors`` (int), ``last_error`` (str or None): failures to write, whether they have passed or not.
-          ``failing`` (bool): the last attempt to write the log failed.
+          ``failing`` (bool): the last attempt to write the log failed. ``dropped_lines`` (int): lines of the journal
+          that were given up because it could not be written for so long.
+        * ``directory`` (str): ``"here"``, its name leads to the directory; ``"moved"``, the name leads elsewhere or
+          nowhere, and the recording goes on into the directory; ``"removed"``, the directory is gone, or the lock or
+          the journal in it, and nothing can be written any more. It is looked at every ``sync_s`` seconds.
         """
     def sync(self, timeout: float | None = None) -> None:
         """Has everything that had happened by the call acknowledged. It waits until then.
 
         Raises:
             TimeoutError: it took more than ``timeout`` seconds.
-            OSError: the log cannot be written now. The events wait in memory.
+            OSError: the log cannot be written now, and the events wait in memory; or losses cannot be written into the
+                journal, and wait to be. ENOENT when the directory was removed, which does not pass.
             ValueError: the recorder is closed.
         """
     def seal(self, timeout: float | None = None) -> None:
         """Finishes the log and seals it now. It waits until then. Raises as :meth:`sync`.
 
-        A log that cannot be sealed raises nothing: it stays, it is tried again, and ``status()["errors"]`` counts it.
+        Raises:
+            OSError: besides, a log cannot be sealed now. It stays, nothing in it is lost, and it is tried again.
         """
     def wait(self, timeout: float | None = None) -> bool:
         """Waits until the recorder has stopped: it or its tracer was closed. False after ``timeout`` seconds.
@@ -653,7 +662,8 @@ class Recorder:
         What cannot be sealed or removed now is for the next recorder. Nothing that was acknowledged is lost.
 
         Raises:
-            OSError: events in memory could not be written. They are counted as dropped.
+            OSError: events in memory could not be written, and are counted as dropped; or losses could not be written
+                into the journal.
             RuntimeError: in a forked child.
         """
     def __enter__(self) -> Recorder: ...
@@ -728,6 +738,7 @@ class HistoryReader:
         until_ns: int | None = None,
         path: bytes | None = None,
         under: bytes | None = None,
+        glob: bytes | None = None,
         pid: Sequence[int] | None = None,
         uid: Sequence[int] | None = None,
         comm: Sequence[str] | None = None,
@@ -752,6 +763,7 @@ class HistoryReader:
             path: an absolute path. Events that have it as one of ``real_path``, ``new_real_path``, ``path`` and
                 ``new_path``.
             under: a directory: the same for the paths below it, and itself.
+            glob: a glob of absolute paths: the same for what it matches, and all below.
             pid: processes.
             uid: real, effective or file-system user ids.
             comm: names of threads; ``"rm*"`` is all that begin so.

@@ -1,10 +1,15 @@
 //! Which recorded events are wanted.
 
+use std::cell::RefCell;
+
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, BinaryArray, BooleanArray, RecordBatch, StringArray};
 
 use crate::columns::text::escape;
+use crate::error::{Error, Result};
 use crate::history::schema::{ints, texts};
+use crate::path::glob::parse;
+use crate::path::glob_states::Glob;
 
 /// The columns that name files. The first is the one by which sealed files are sorted.
 pub(crate) const NAMES: [&str; 4] = ["real_path", "new_real_path", "path", "new_path"];
@@ -30,6 +35,8 @@ pub struct Filter {
     /// Paths, any of which an event names.
     pub paths: Option<Vec<Vec<u8>>>,
     pub under: Option<Vec<u8>>,
+    /// [`parse_glob`] made it.
+    pub glob: Option<WantedGlob>,
     pub pid: Option<Vec<i64>>,
     pub uid: Option<Vec<i64>>,
     pub comm: Option<Vec<String>>,
@@ -54,11 +61,33 @@ impl Name {
     }
 }
 
+/// A glob, and the deepest directory that everything is in which it matches.
+#[derive(Debug, Clone)]
+pub struct WantedGlob {
+    glob: Glob,
+    directory: Vec<u8>,
+}
+
+/// Parses a glob of absolute paths. It wants what it matches, and all below.
+///
+/// # Errors
+///
+/// [`Error::Value`] says what is wrong with it.
+pub fn parse_glob(pattern: &[u8]) -> Result<WantedGlob> {
+    let steps = parse(pattern).map_err(|reason| Error::Value(format!("the glob means nothing: {reason}")))?;
+    let special = pattern.iter().position(|byte| b"*?[{\\".contains(byte)).unwrap_or(pattern.len());
+    let end = pattern[..special].iter().rposition(|byte| *byte == b'/').unwrap_or_default();
+    let directory = if end == 0 { b"/".to_vec() } else { pattern[..end].to_vec() };
+    Ok(WantedGlob { glob: Glob::new(steps), directory })
+}
+
 /// What a column of names is compared with.
 #[derive(Debug)]
 pub(crate) enum Wanted {
     Exactly(Vec<Name>),
     Under(Name),
+    /// A match keeps what it has found out for the next one.
+    Glob(Box<RefCell<Glob>>, Name),
 }
 
 impl Wanted {
@@ -67,7 +96,7 @@ impl Wanted {
         let is_within = |text: &[u8]| least.is_none_or(|least| least <= text) && most.is_none_or(|most| text <= most);
         match self {
             Self::Exactly(names) => names.iter().any(|name| is_within(name.text.as_bytes())),
-            Self::Under(name) => {
+            Self::Under(name) | Self::Glob(_, name) => {
                 let name = name.text.trim_end_matches('/').as_bytes();
                 // All that is below is between "name/" and "name0", the next character.
                 let [first, end] = [b'/', b'0'].map(|last| [name, &[last]].concat());
@@ -85,6 +114,7 @@ impl Wanted {
                 let name = name.bytes.strip_suffix(b"/").unwrap_or(&name.bytes);
                 bytes.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
             }
+            Self::Glob(glob, _) => glob.borrow_mut().matches(bytes),
         }
     }
 }
@@ -116,7 +146,10 @@ impl Filter {
         let exactly =
             self.paths.iter().map(|paths| Wanted::Exactly(paths.iter().map(|path| Name::new(path)).collect()));
         let under = self.under.iter().map(|under| Wanted::Under(Name::new(under)));
-        exactly.chain(under).collect()
+        let glob = self.glob.iter().map(|wanted| {
+            Wanted::Glob(Box::new(RefCell::new(wanted.glob.clone())), Name::new(&wanted.directory))
+        });
+        exactly.chain(under).chain(glob).collect()
     }
 
     /// Whether a stretch of time may have wanted events.
@@ -138,7 +171,7 @@ impl Filter {
         add(self.syscall.is_some(), &["syscall"]);
         add(self.action.is_some(), &["action"]);
         add(self.outcome != Outcome::Any, &["errno"]);
-        if self.paths.is_some() || self.under.is_some() {
+        if self.paths.is_some() || self.under.is_some() || self.glob.is_some() {
             columns.extend(NAMES.iter().flat_map(|name| [(*name).to_owned(), format!("{name}_bytes")]));
         }
         columns
@@ -233,6 +266,20 @@ mod tests {
         assert!(!under.may_be_within(Some(b"/srv/db0"), None) && !under.may_be_within(None, Some(b"/srv/d")));
         let root = Wanted::Under(Name::new(b"/"));
         assert!(root.matches(b"/x") && root.may_be_within(Some(b"/x"), Some(b"/y")));
+        let filter = |glob: &str| Filter { glob: Some(parse_glob(glob.as_bytes()).unwrap()), ..Filter::default() };
+        let [wanted] = &filter("/srv/**/*.log").wanted()[..] else { panic!() };
+        for (name, is_wanted) in
+            [("/srv/a.log", true), ("/srv/x/y/a.log", true), ("/srv/a.log/b", true), ("/srv/a", false), ("/x.log", false)]
+        {
+            assert_eq!(wanted.matches(name.as_bytes()), is_wanted, "{name}");
+            let range = Some(name.as_bytes());
+            assert!(!is_wanted || wanted.may_be_within(range, range), "{name}");
+        }
+        assert!(!wanted.may_be_within(Some(b"/x"), Some(b"/y")));
+        for (glob, directory) in [("/srv/d*", "/srv"), ("/*", "/"), ("/a/b", "/a"), ("/a\\*/b", "/"), ("/", "/")] {
+            assert_eq!(filter(glob).glob.unwrap().directory, directory.as_bytes(), "{glob}");
+        }
+        assert!(parse_glob(b"/[a").is_err());
         let raw = Wanted::Exactly(vec![Name::new(b"/a\xff")]);
         assert!(raw.matches(b"/a\xff") && !raw.matches(b"/a\\xff"));
         assert!(raw.may_be_within(Some(b"/a\\xff"), Some(b"/a\\xff")));

@@ -7,9 +7,9 @@ use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::fd::AsRawFd;
 use std::path::Path;
 
+use crate::history::anchor::is_removed;
 use crate::history::json::{Json, parse, quote};
 use crate::history::layout::{checksum, open_or_create};
 
@@ -140,6 +140,11 @@ impl Journal {
         })
     }
 
+    /// Whether the file was removed.
+    pub(crate) fn is_removed(&self) -> bool {
+        is_removed(&self.file)
+    }
+
     /// Adds a line, which is written by the next [`Journal::flush`].
     pub(crate) fn note(&mut self, line: Line) {
         let line = line.int("session", self.session).int("line", self.next_line);
@@ -178,6 +183,10 @@ impl Journal {
     }
 
     fn write(&mut self) -> io::Result<()> {
+        if self.is_removed() {
+            // A write would succeed, and nobody could read it.
+            return Err(io::Error::from_raw_os_error(libc::ENOENT));
+        }
         let mut bytes = String::new();
         if self.is_torn {
             bytes.push('\n');
@@ -191,15 +200,6 @@ impl Journal {
         self.pending.clear();
         Ok(())
     }
-}
-
-/// Whether an open file has no name any more.
-pub(crate) fn is_removed(file: &File) -> bool {
-    let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
-    // SAFETY: a descriptor, and room for the answer.
-    let result = unsafe { libc::fstat(file.as_raw_fd(), stat.as_mut_ptr()) };
-    // SAFETY: the call that succeeded has filled it.
-    result == 0 && unsafe { stat.assume_init() }.st_nlink == 0
 }
 
 #[cfg(test)]

@@ -17,8 +17,8 @@ use arrow_buffer::Buffer;
 use arrow_schema::{Schema, SchemaRef};
 
 use crate::error::{Error, Result};
+use crate::history::anchor::is_removed;
 use crate::history::frame::{END, batch_message, message_at, next_message, schema_message};
-use crate::history::journal::is_removed;
 use crate::history::layout::{Layout, Stem, create_file, remove, sync_directory};
 use crate::history::schema::VERSION;
 
@@ -36,6 +36,7 @@ struct Frame {
     bytes: Vec<u8>,
     rows: u64,
     number: u64,
+    through_ns: i64,
 }
 
 /// A log that is being written.
@@ -47,6 +48,8 @@ struct Open {
     first_batch: u64,
     rows: u64,
     acknowledged_bytes: u64,
+    /// The watermark of the logs before.
+    since_ns: i64,
 }
 
 /// A log to which nothing is added any more.
@@ -57,6 +60,8 @@ pub(crate) struct Finished {
     pub(crate) end_batch: u64,
     /// The bytes that are known to have been on the disk.
     pub(crate) on_disk: u64,
+    /// The stretch of time that its events are of, as far as it is known without reading it.
+    pub(crate) between_ns: (i64, i64),
 }
 
 /// The log of a session.
@@ -72,6 +77,8 @@ pub(crate) struct Log {
     frames: VecDeque<Frame>,
     waiting_bytes: usize,
     waiting_rows: u64,
+    /// The watermark of what is acknowledged.
+    through_ns: i64,
 }
 
 impl Log {
@@ -90,6 +97,7 @@ impl Log {
             frames: VecDeque::new(),
             waiting_bytes: 0,
             waiting_rows: 0,
+            through_ns: session,
         }
     }
 
@@ -101,8 +109,8 @@ impl Log {
     /// Adds a batch, which waits in memory until [`Log::commit`].
     pub(crate) fn push(&mut self, batch: &RecordBatch, through_ns: i64) -> Result<()> {
         let pairs = [(BATCH, self.next_batch.to_string()), (THROUGH_NS, through_ns.to_string())];
-        let frame =
-            Frame { bytes: batch_message(batch, &pairs)?, rows: batch.num_rows() as u64, number: self.next_batch };
+        let (bytes, rows) = (batch_message(batch, &pairs)?, batch.num_rows() as u64);
+        let frame = Frame { bytes, rows, number: self.next_batch, through_ns };
         self.next_batch += 1;
         self.waiting_bytes += frame.bytes.len();
         self.waiting_rows += frame.rows;
@@ -155,6 +163,7 @@ impl Log {
         open.file.sync_data()?;
         open.acknowledged_bytes = end;
         open.rows += self.waiting_rows;
+        self.through_ns = self.frames.back().map_or(self.through_ns, |frame| frame.through_ns);
         Ok(())
     }
 
@@ -165,7 +174,14 @@ impl Log {
         let schema = Schema::new_with_metadata(self.schema.fields().clone(), metadata);
         let header = schema_message(&schema).map_err(io::Error::other)?;
         let path = self.layout.log(stem);
-        let made = create_file(&path).and_then(|file| {
+        let made = match create_file(&path) {
+            // Somebody has removed the directory of the logs.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.layout.create().and_then(|()| create_file(&path))
+            }
+            made => made,
+        };
+        let made = made.and_then(|file| {
             file.write_all_at(&header, 0)?;
             sync_directory(&self.layout.wal())?;
             Ok(file)
@@ -182,6 +198,7 @@ impl Log {
             first_batch,
             rows: 0,
             acknowledged_bytes: header.len() as u64,
+            since_ns: self.through_ns,
         })
     }
 
@@ -197,12 +214,11 @@ impl Log {
         self.end(first)
     }
 
-    /// Gives up a file that has no name any more.
+    /// Gives up a file that has no name any more. The sealer tells of what was in it.
     fn abandon_removed(&mut self) -> Option<Finished> {
-        if self.open.as_ref().is_some_and(|open| is_removed(&open.file)) {
-            self.open = None;
-        }
-        None
+        self.open.as_ref().filter(|open| is_removed(&open.file))?;
+        let first = self.frames.front().map_or(self.next_batch, |frame| frame.number);
+        self.end(first)
     }
 
     /// Whether the current log is larger or older than that, so that it should be finished.
@@ -230,7 +246,8 @@ impl Log {
             let _ = remove(&self.layout.log(stem));
             return None;
         }
-        Some(Finished { stem, end_batch, on_disk: open.acknowledged_bytes })
+        let between_ns = (open.since_ns, self.through_ns);
+        Some(Finished { stem, end_batch, on_disk: open.acknowledged_bytes, between_ns })
     }
 
     /// The number of the current log and the bytes of it that are on the disk.

@@ -3,6 +3,7 @@
 //! Events go one way: the writer makes batches of them and appends these to a log, and the sealer turns finished logs into
 //! Parquet files. The journal tells which files count, so that each event is in exactly one of them at any moment.
 //!
+//! * `anchor`: a hold on the directory, whatever becomes of its name
 //! * `catalogue`: the content of the journal, in order
 //! * `file`: the Parquet of sealed files
 //! * `filter`: which events are wanted
@@ -25,6 +26,7 @@
 //! * `who`: what happened to one path
 //! * `writer`: the thread that writes
 
+pub mod anchor;
 pub mod catalogue;
 mod file;
 pub mod filter;

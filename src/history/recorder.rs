@@ -12,9 +12,10 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 use crate::event::values::Values;
 use crate::fields::Fields;
+use crate::history::anchor::Anchor;
 use crate::history::journal::{Journal, Line};
 use crate::history::json::{Json, parse, quote};
-use crate::history::layout::{Layout, Stem, open_or_create, remove, sync_directory, try_lock};
+use crate::history::layout::{Stem, remove, sync_directory};
 use crate::history::log::Log;
 use crate::history::recovery::{Recovered, recover};
 use crate::history::retention::Bounds;
@@ -105,14 +106,13 @@ pub fn prepare(directory: &Path, session: &Session, fields: Fields, options: Opt
         return Err(Error::Value(format!("the tracer's fields lack {:?}, which a recorder needs", key.as_str())));
     }
     let os = Error::os::<io::Error>;
-    let layout = Layout::new(&absolute(directory).map_err(os("cannot find the directory"))?);
+    let mut anchor = Anchor::open(&absolute(directory).map_err(os("cannot find the directory"))?)?;
+    let layout = anchor.layout();
     layout.create().map_err(os("cannot make the recorder's directory"))?;
-    let lock = open_or_create(&layout.lock()).map_err(os("cannot open the lock"))?;
-    if !try_lock(&lock).map_err(os("cannot take the lock"))? {
+    let Some(lock) = anchor.lock()? else {
         let taken = io::Error::from_raw_os_error(libc::EAGAIN);
         return Err(os("another recorder records into this directory")(taken));
-    }
-    let lock = CloseOnForkFd::new(lock.into())?;
+    };
     let start_ns = session.watched_since_ns().unwrap_or_else(now_ns);
     let recovery = recover(&layout, start_ns)?;
     let mut name = start_ns.max(0);
@@ -152,7 +152,7 @@ pub fn prepare(directory: &Path, session: &Session, fields: Fields, options: Opt
     let status = Status { running: true, through_ns: start_ns, gaps, quarantined, ..Status::default() };
     let metadata = [("host", host.clone()), ("boot_id", boot_id), ("machine_id", machine_id)];
     let metadata = metadata.into_iter().map(|(key, value)| (format!("rawtp:{key}"), value)).collect();
-    let shared = Shared::new(layout, host, name, journal, recovery.catalogue.segments, status)?;
+    let shared = Shared::new(anchor, host, name, journal, recovery.catalogue.segments, status)?;
     Ok(Prepared { lock, shared, through, options, recovered: recovery.found, logs: recovery.logs, metadata })
 }
 
@@ -279,11 +279,10 @@ impl Recorder {
     #[must_use]
     pub fn files(&self) -> Files {
         let segments = self.shared.segments();
-        let logs = self.shared.layout.logs().unwrap_or_default();
-        let bytes = |stem: &Stem| fs::metadata(self.shared.layout.log(*stem)).map_or(0, |metadata| metadata.len());
+        let (logs, log_bytes) = self.shared.logs();
         Files {
-            logs: logs.len() as u64,
-            log_bytes: logs.iter().map(bytes).sum(),
+            logs,
+            log_bytes,
             segments: segments.len() as u64,
             segment_bytes: segments.iter().map(|segment| segment.bytes).sum(),
         }
@@ -300,13 +299,16 @@ impl Recorder {
     ///
     /// # Errors
     ///
-    /// [`Error::Os`] when the log cannot be written, [`Error::Value`] when the recorder has stopped.
+    /// [`Error::Os`] when the log or the journal cannot be written, or with `seals` a log cannot be sealed;
+    /// [`Error::Value`] when the recorder has stopped.
     pub fn wait_for(&self, ticket: u64, seals: bool, timeout: Duration) -> Option<Result<()>> {
-        let (stopped, failure) = self.shared.wait(ticket, seals, timeout)?;
-        if stopped {
+        let done = self.shared.wait(ticket, seals, timeout)?;
+        if done.stopped {
             return Some(Err(Error::Value("the recorder is closed".into())));
         }
-        Some(failure.map_or(Ok(()), |failure| Err(not_written(failure))))
+        let not_written = done.not_written.map(|failure| failed("cannot write the log", failure));
+        let not_sealed = done.not_sealed.map(|failure| failed("cannot seal the log", failure));
+        Some(not_written.or(not_sealed).map_or(Ok(()), Err))
     }
 
     /// Waits until the recorder has stopped. Returns false at the timeout.
@@ -325,7 +327,7 @@ impl Recorder {
     ///
     /// # Errors
     ///
-    /// [`Error::Os`] when events could not be written.
+    /// [`Error::Os`] when events could not be written, or losses could not be told in the journal.
     pub fn close(&self) -> Result<()> {
         // The end of the queue wakes the writer.
         self.session.close();
@@ -334,6 +336,7 @@ impl Recorder {
             // It catches its own panics and tells of them.
             let _ = thread.join();
             *self.lock.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            self.shared.let_go();
         } else {
             // Another thread closes it.
             while !self.shared.wait_stopped(Duration::from_secs(1)) {}
@@ -342,15 +345,19 @@ impl Recorder {
         let status = self.shared.status();
         if status.failing && status.dropped > 0 {
             let text = status.last_error.unwrap_or_default();
-            return Err(not_written((None, format!("{} events were dropped: {text}", status.dropped))));
+            let text = format!("{} events were dropped: {text}", status.dropped);
+            return Err(failed("cannot write the log", (None, text)));
+        }
+        if let Some(failure) = self.shared.untold() {
+            return Err(failed("cannot write the journal", failure));
         }
         Ok(())
     }
 }
 
-fn not_written((errno, text): Failure) -> Error {
+fn failed(context: &'static str, (errno, text): Failure) -> Error {
     let source = errno.map_or_else(|| io::Error::other(text), io::Error::from_raw_os_error);
-    Error::os("cannot write the log")(source)
+    Error::os(context)(source)
 }
 
 impl Drop for Recorder {

@@ -113,7 +113,8 @@ impl Recovery {
             if !contents.damaged.is_empty() {
                 self.found.quarantined.push(format!("quarantine/{stem}.arrows"));
             }
-            self.logs.push(Finished { stem, end_batch, on_disk });
+            let between_ns = (stem.session, contents.through_ns.unwrap_or(stem.session));
+            self.logs.push(Finished { stem, end_batch, on_disk, between_ns });
         }
         self.logs.reverse();
         Ok(through)

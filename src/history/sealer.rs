@@ -18,7 +18,7 @@ use crate::history::log::{self, Finished};
 use crate::history::recovery::{quarantine, quarantined, sealed};
 use crate::history::retention::{Bounds, too_many};
 use crate::history::segment::{Segment, seal};
-use crate::history::shared::{Shared, now_ns};
+use crate::history::shared::{Failure, Shared, now_ns};
 use crate::history::through;
 
 /// The time between two looks at what can be done without being asked.
@@ -34,8 +34,8 @@ const CHECK_EVERY: Duration = Duration::from_secs(86_400);
 pub(crate) struct Sealer {
     pub(crate) shared: Arc<Shared>,
     pub(crate) bounds: Bounds,
-    /// Logs that could not be sealed.
-    pub(crate) failed: VecDeque<Finished>,
+    /// Logs that could not be sealed, and why.
+    pub(crate) failed: VecDeque<(Finished, Failure)>,
     /// Sealed files that were not checked since the start.
     pub(crate) unchecked: VecDeque<String>,
 }
@@ -75,21 +75,30 @@ impl Sealer {
     }
 
     fn try_again(&mut self) {
-        for finished in std::mem::take(&mut self.failed) {
+        for (finished, _) in std::mem::take(&mut self.failed) {
             self.seal(finished);
         }
     }
 
     /// Seals a log. It stays where it is when that fails.
     fn seal(&mut self, finished: Finished) {
-        match catch_unwind(AssertUnwindSafe(|| self.try_seal(finished))) {
-            Ok(Ok(())) => {}
+        let stem = finished.stem;
+        let panicked = match catch_unwind(AssertUnwindSafe(|| self.try_seal(finished))) {
+            Ok(Ok(())) => None,
             Ok(Err(error)) => {
-                self.shared.note_error(&format!("cannot seal {}: {error}", finished.stem));
-                self.failed.push_back(finished);
+                let text = format!("cannot seal {stem}: {error}");
+                self.shared.note_error(&text);
+                self.failed.push_back((finished, (error.errno(), text)));
+                None
             }
-            Err(_) => self.shared.note_error(&format!("sealing {} panicked, which is a defect", finished.stem)),
-        }
+            // It would panic again.
+            Err(_) => {
+                let text = format!("sealing {stem} panicked, which is a defect");
+                self.shared.note_error(&text);
+                Some((None, text))
+            }
+        };
+        self.shared.set_unsealed(panicked.or_else(|| self.failed.back().map(|(_, failure)| failure.clone())));
     }
 
     fn try_seal(&mut self, finished: Finished) -> Result<()> {
@@ -102,6 +111,10 @@ impl Sealer {
             // Somebody has removed it. There is nothing to try again.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 shared.note_error(&format!("the log {stem} is gone"));
+                let (from_ns, to_ns) = finished.between_ns;
+                let gap = Line::new("gap").int("from_ns", from_ns).int("to_ns", to_ns).text("reason", "damaged");
+                shared.note(vec![gap]).map_err(os("cannot write the journal"))?;
+                shared.update(|status| status.gaps += 1);
                 return Ok(());
             }
             Err(error) => return Err(os("cannot read a log")(error)),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,6 +11,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::time::{ClockId, clock_gettime};
 
 use crate::error::{Error, Result};
+use crate::history::anchor::{Anchor, Whereabouts};
 use crate::history::journal::{Journal, Line};
 use crate::history::layout::Layout;
 use crate::history::segment::Segment;
@@ -53,10 +55,23 @@ pub struct Status {
     pub last_error: Option<String>,
     /// Whether the last attempt to write the log failed.
     pub failing: bool,
+    /// Where the directory is now.
+    pub whereabouts: Whereabouts,
+    /// Lines of the journal that were given up because too many waited for it to be writable again.
+    pub dropped_lines: u64,
 }
 
 /// The errno and the text of a failure to write.
 pub(crate) type Failure = (Option<i32>, String);
+
+/// The end of a wait for a ticket.
+#[derive(Debug)]
+pub(crate) struct Done {
+    /// Whether the recorder had stopped before.
+    pub(crate) stopped: bool,
+    pub(crate) not_written: Option<Failure>,
+    pub(crate) not_sealed: Option<Failure>,
+}
 
 /// The state of requests. A ticket is done once the number of the same name has reached it.
 #[derive(Debug, Default)]
@@ -68,6 +83,9 @@ struct Progress {
     /// Logs that were handed to the sealer, and those that it is done with.
     jobs: u64,
     jobs_done: u64,
+    /// The latest failure of those that could not be sealed.
+    unsealed: Option<Failure>,
+    untold: Option<Failure>,
     stopped: bool,
     /// The errno and the text of the last cycle's failure.
     failure: Option<Failure>,
@@ -78,6 +96,11 @@ struct Progress {
 /// The shared state.
 #[derive(Debug)]
 pub(crate) struct Shared {
+    /// `None` once the recorder is closed.
+    anchor: Mutex<Option<Anchor>>,
+    /// The name that the directory was opened by.
+    pub(crate) directory: PathBuf,
+    /// The paths in the directory, for as long as it is held.
     pub(crate) layout: Layout,
     pub(crate) host: String,
     pub(crate) session: i64,
@@ -108,7 +131,7 @@ pub(crate) fn now_ns() -> i64 {
 
 impl Shared {
     pub(crate) fn new(
-        layout: Layout,
+        anchor: Anchor,
         host: String,
         session: i64,
         journal: Journal,
@@ -117,7 +140,9 @@ impl Shared {
     ) -> Result<Self> {
         let flags = EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC;
         Ok(Self {
-            layout,
+            directory: anchor.name().to_owned(),
+            layout: anchor.layout(),
+            anchor: Mutex::new(Some(anchor)),
             host,
             session,
             journal: Mutex::new(Some(journal)),
@@ -146,8 +171,42 @@ impl Shared {
     }
 
     fn in_journal(&self, write: impl FnOnce(&mut Journal) -> io::Result<()>) -> io::Result<()> {
-        let closed = || Err(io::Error::other("the journal is closed"));
-        lock(&self.journal).as_mut().map_or_else(closed, write)
+        let mut journal = lock(&self.journal);
+        let Some(journal) = journal.as_mut() else { return Err(io::Error::other("the journal is closed")) };
+        let written = write(journal);
+        let dropped_lines = journal.dropped_lines;
+        self.update(|status| status.dropped_lines = dropped_lines);
+        written
+    }
+
+    /// Counts the logs and their bytes.
+    pub(crate) fn logs(&self) -> (u64, u64) {
+        let anchor = lock(&self.anchor);
+        // The descriptor's number may be another file's by now.
+        let layout = if anchor.is_some() { self.layout.clone() } else { Layout::new(&self.directory) };
+        let logs = layout.logs().unwrap_or_default();
+        let bytes = logs.iter().map(|stem| std::fs::metadata(layout.log(*stem)).map_or(0, |metadata| metadata.len()));
+        (logs.len() as u64, bytes.sum())
+    }
+
+    /// Lets the directory go. The threads have ended.
+    pub(crate) fn let_go(&self) {
+        *lock(&self.anchor) = None;
+    }
+
+    /// Looks where the directory is now. The journal tells of a change, as far as it still can.
+    pub(crate) fn look(&self) -> Whereabouts {
+        let now = match lock(&self.journal).as_ref() {
+            Some(journal) if journal.is_removed() => Whereabouts::Removed,
+            _ => lock(&self.anchor).as_ref().map_or(Whereabouts::Removed, Anchor::whereabouts),
+        };
+        let mut before = now;
+        self.update(|status| before = std::mem::replace(&mut status.whereabouts, now));
+        if before != now {
+            // It waits for a journal that can be written.
+            let _ = self.note(vec![Line::new("directory").text("is", now.as_str())]);
+        }
+        now
     }
 
     /// Writes lines to the disk. After an error they are not kept.
@@ -237,6 +296,20 @@ impl Shared {
         self.changed.notify_all();
     }
 
+    /// Notes that lines of the journal could not be written before the end.
+    pub(crate) fn set_untold(&self, failure: Failure) {
+        lock(&self.progress).untold = Some(failure);
+    }
+
+    /// Why lines of the journal could not be written before the end.
+    pub(crate) fn untold(&self) -> Option<Failure> {
+        lock(&self.progress).untold.clone()
+    }
+
+    pub(crate) fn set_unsealed(&self, failure: Option<Failure>) {
+        lock(&self.progress).unsealed = failure;
+    }
+
     pub(crate) fn stopped(&self, defect: Option<String>) {
         *lock(&self.journal) = None;
         self.update(|status| status.running = false);
@@ -246,15 +319,18 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    /// Waits until a ticket is done, and with `seals` until the sealer has nothing to do. Returns `None` at the deadline,
-    /// and else whether the recorder has stopped and the failure.
-    pub(crate) fn wait(&self, ticket: u64, seals: bool, timeout: Duration) -> Option<(bool, Option<Failure>)> {
+    /// Waits until a ticket is done, and with `seals` until the sealer has nothing to do. Returns `None` at the deadline.
+    pub(crate) fn wait(&self, ticket: u64, seals: bool, timeout: Duration) -> Option<Done> {
         let deadline = Instant::now() + timeout;
         let mut progress = lock(&self.progress);
         loop {
             let is_done = progress.done >= ticket && (!seals || progress.jobs_done >= progress.jobs);
             if is_done || progress.stopped {
-                return Some((progress.stopped && !is_done, progress.failure.clone()));
+                return Some(Done {
+                    stopped: progress.stopped && !is_done,
+                    not_written: progress.failure.clone(),
+                    not_sealed: progress.unsealed.clone().filter(|_| seals),
+                });
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {

@@ -23,6 +23,7 @@ use crate::columns::schema::schema as raw_schema;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::event::values::Values;
+use crate::history::anchor::Whereabouts;
 use crate::history::journal::Line;
 use crate::history::layout::remove;
 use crate::history::log::{Finished, Log};
@@ -149,9 +150,11 @@ pub(crate) struct Writer {
     own_pid: u32,
     /// The beginning of the names of the recorder's own files. What a recorder does itself is not recorded: each sealed
     /// log that it removes would be an event in the next.
-    root: Vec<u8>,
+    roots: [Vec<u8>; 2],
     clock_offset_ns: i64,
     last_ns: i64,
+    /// The watermarks of the last two cycles that told losses, the earlier one first.
+    told_through_ns: [i64; 2],
 }
 
 fn clock_offset_ns() -> i64 {
@@ -178,9 +181,10 @@ impl Writer {
         limits: Limits,
     ) -> Self {
         let through_ns = shared.status().through_ns;
-        let root = [shared.layout.root().as_os_str().as_encoded_bytes(), b"/"].concat();
+        let roots = [shared.layout.root(), &shared.directory];
+        let roots = roots.map(|root| [root.as_os_str().as_encoded_bytes(), b"/"].concat());
         Self {
-            root,
+            roots,
             raw_schema: raw_schema(values.fields()),
             shared,
             session,
@@ -195,6 +199,7 @@ impl Writer {
             own_pid: std::process::id(),
             clock_offset_ns: clock_offset_ns(),
             last_ns: through_ns,
+            told_through_ns: [through_ns; 2],
         }
     }
 
@@ -211,7 +216,9 @@ impl Writer {
         // It catches its own panics and tells of them.
         let _ = sealer.join();
         if let Err(error) = self.shared.note(Vec::new()) {
-            self.shared.note_error(&format!("cannot write the journal: {error}"));
+            let text = format!("cannot write the journal: {error}");
+            self.shared.note_error(&text);
+            self.shared.set_untold((error.raw_os_error(), text));
         }
         self.shared.stopped(defect);
     }
@@ -299,10 +306,10 @@ impl Writer {
         if failure.is_none() && is_sure {
             self.through_ns = until_ns;
         }
-        self.tell_losses(until_ns);
+        let untold = self.tell_losses(until_ns);
         self.tell_clock();
         self.write_state();
-        failure.or(dropped)
+        failure.or(dropped).or(untold)
     }
 
     /// Waits until the queue has what the ring had up to a position, or is full. Returns false when that was given up.
@@ -321,7 +328,7 @@ impl Writer {
 
     /// Reads a batch. `None` when nothing is queued but heartbeats.
     fn read(&mut self, seen: &mut Seen) -> Result<Option<RecordBatch>> {
-        let Self { reader, values, losses, limits, own_pid, root, shared, .. } = self;
+        let Self { reader, values, losses, limits, own_pid, roots, shared, .. } = self;
         let mut builder = BatchBuilder::new(values, reader.waiting().min(BATCH_ROWS))?;
         let mut in_flight = InFlight::new(self.session.reader_counters());
         while builder.rows() < BATCH_ROWS && !builder.is_full() {
@@ -333,7 +340,7 @@ impl Writer {
                 } else if own.is_some_and(|name| limits.heartbeat.as_deref() == Some(name.bytes)) {
                     seen.heartbeats += 1;
                     seen.last_heartbeat_ns = Some(event.ts_ns());
-                } else if own.is_none_or(|name| !name.bytes.starts_with(root)) {
+                } else if own.is_none_or(|name| !roots.iter().any(|root| name.bytes.starts_with(root))) {
                     builder.push(event, values)?;
                     seen.events += 1;
                     seen.last_ns = seen.last_ns.max(Some(event.ts_ns()));
@@ -406,6 +413,15 @@ impl Writer {
     }
 
     fn commit(&mut self, sender: &Sender<Finished>) -> Option<Failure> {
+        if self.shared.look() == Whereabouts::Removed {
+            let text = "the recorder's directory was removed";
+            self.shared.note_error(text);
+            self.shared.update(|status| {
+                status.in_memory = self.log.waiting().0;
+                status.failing = true;
+            });
+            return Some((Some(libc::ENOENT), text.into()));
+        }
         if self.log.waiting().0 == 0 {
             return None;
         }
@@ -450,10 +466,13 @@ impl Writer {
         let _ = sender.send(finished);
     }
 
-    /// Writes losses into the journal, as far as it does not have them yet.
-    fn tell_losses(&mut self, now_ns: i64) {
+    /// Writes losses into the journal, as far as it does not have them yet. Returns the failure to do so.
+    fn tell_losses(&mut self, now_ns: i64) -> Option<Failure> {
         let ledger = self.session.ledger();
-        let (from_ns, session) = (self.through_ns.min(now_ns), self.shared.session);
+        let session = self.shared.session;
+        // They happened after the cycle before. Losses of the ring wait for one cycle more to be told.
+        let [earlier_ns, before_ns] = self.told_through_ns.map(|through_ns| through_ns.min(now_ns));
+        let through_ns = self.through_ns;
         let losses = &mut self.losses;
         let mut lines = Vec::new();
         let line = |kind: &str, count: u64, from_ns: i64, to_ns: i64| {
@@ -480,7 +499,7 @@ impl Writer {
         let settled = if is_closed { remainder } else { remainder.min(losses.remainder) };
         if settled > 0 {
             lines.push(
-                line("ring", settled, session.max(from_ns.min(now_ns)), now_ns).int("cpu", None).text("via", None),
+                line("ring", settled, session.max(earlier_ns).min(now_ns), now_ns).int("cpu", None).text("via", None),
             );
             losses.told_ring += settled;
             losses.placeless += settled;
@@ -496,7 +515,7 @@ impl Writer {
             let count = total.saturating_sub(*told_before);
             if count > 0 {
                 *told_before = total;
-                lines.push(line(kind, count, from_ns, now_ns).int("cpu", None).text("via", None));
+                lines.push(line(kind, count, before_ns, now_ns).int("cpu", None).text("via", None));
                 told += count;
             }
         }
@@ -509,9 +528,11 @@ impl Writer {
         if told > 0 {
             self.shared.update(|status| status.lost += told);
         }
-        if let Err(error) = flushed {
-            self.shared.note_error(&format!("cannot write the journal: {error}"));
-        }
+        self.told_through_ns = [self.told_through_ns[1], through_ns];
+        let error = flushed.err()?;
+        let text = format!("cannot write the journal: {error}");
+        self.shared.note_error(&text);
+        Some((error.raw_os_error(), text))
     }
 
     /// Writes down that the wall clock was set.

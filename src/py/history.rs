@@ -17,7 +17,7 @@ use pyo3::types::{PyCapsule, PyDict, PyList, PyString, PyTuple};
 
 use crate::error::Error;
 use crate::fields::{Key, ValueType};
-use crate::history::filter::{Filter, Outcome};
+use crate::history::filter::{Filter, Outcome, parse_glob};
 use crate::history::reader::Reader;
 use crate::history::scan::Scan;
 use crate::history::schema::{HOST, SESSION};
@@ -318,9 +318,9 @@ impl HistoryReader {
 
     #[doc = py_doc!("HistoryReader.scan")]
     #[expect(clippy::too_many_arguments, reason = "Python's keyword arguments")]
-    #[pyo3(signature = (columns=None, *, since_ns=None, until_ns=None, path=None, under=None, pid=None, uid=None, comm=None,
+    #[pyo3(signature = (columns=None, *, since_ns=None, until_ns=None, path=None, under=None, glob=None, pid=None, uid=None, comm=None,
                         container=None, syscall=None, action=None, outcome=Arg(None), limit=None, newest_first=Arg(None)),
-           text_signature = "($self, columns=None, *, since_ns=None, until_ns=None, path=None, under=None, pid=None, uid=None, comm=None, container=None, syscall=None, action=None, outcome='any', limit=None, newest_first=False)")]
+           text_signature = "($self, columns=None, *, since_ns=None, until_ns=None, path=None, under=None, glob=None, pid=None, uid=None, comm=None, container=None, syscall=None, action=None, outcome='any', limit=None, newest_first=False)")]
     fn scan(
         &self,
         py: Python<'_>,
@@ -329,6 +329,7 @@ impl HistoryReader {
         until_ns: OptArg<'_, '_>,
         path: OptArg<'_, '_>,
         under: OptArg<'_, '_>,
+        glob: OptArg<'_, '_>,
         pid: OptArg<'_, '_>,
         uid: OptArg<'_, '_>,
         comm: OptArg<'_, '_>,
@@ -354,6 +355,7 @@ impl HistoryReader {
             until_ns: time_arg("until_ns", until_ns)?,
             paths: absolute("path", path)?.map(|path| vec![path]),
             under: absolute("under", under)?,
+            glob: absolute("glob", glob)?.map(|glob| parse_glob(&glob)).transpose()?,
             pid: numbers("pid", pid)?,
             uid: numbers("uid", uid)?,
             comm: words("comm", comm)?,

@@ -176,6 +176,7 @@ impl Recorder {
             ("expired", status.expired),
             ("quarantined", status.quarantined),
             ("errors", status.errors),
+            ("dropped_lines", status.dropped_lines),
         ];
         for (name, count) in counts {
             dict.set_item(name, count)?;
@@ -191,6 +192,7 @@ impl Recorder {
         }
         dict.set_item("last_error", status.last_error)?;
         dict.set_item("failing", status.failing)?;
+        dict.set_item("directory", status.whereabouts.as_str())?;
         Ok(dict)
     }
 

@@ -117,6 +117,7 @@ class History:
         until: Moment | None = None,
         path: Path | None = None,
         under: Path | None = None,
+        glob: Path | None = None,
         pid: int | Iterable[int] | None = None,
         uid: int | Iterable[int] | None = None,
         comm: str | Iterable[str] | None = None,
@@ -147,6 +148,9 @@ class History:
             until: its end; ``None`` is now.
             path: absolute, or relative to the working directory: events that have it as one of their paths.
             under: a directory: itself, and all below.
+            glob: a glob of absolute paths, such as ``"/srv/**/*.log"``: what it matches, and all below. ``*``, ``?``
+                and ``[a-z]`` match within a name, ``**`` any number of directories, ``{a,b}`` either. A backslash takes
+                their meaning away. It is compared with bytes.
             pid: process ids.
             uid: real, effective or file-system user ids.
             comm: names of threads; ``"rm*"`` for all that begin so.
@@ -159,7 +163,7 @@ class History:
 
         Raises:
             TypeError: an argument of the wrong type.
-            ValueError: an unknown column, an empty path, a limit below 1.
+            ValueError: an unknown column, an empty path, a glob that means nothing, a limit below 1.
             OSError: the directory cannot be read.
         """
         since_ns, until_ns = window(since, until)
@@ -169,6 +173,7 @@ class History:
             until_ns=until_ns,
             path=None if path is None else paths.names(path)[0],
             under=None if under is None else paths.names(under)[0],
+            glob=None if glob is None else os.fsencode(glob),
             pid=_several("pid", pid, int),
             uid=_several("uid", uid, int),
             comm=_several("comm", comm, str),

@@ -12,7 +12,7 @@ from rawtp._record.status_file import StatusFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any
+    from typing import Any, Literal
 
     from rawtp._core import Recorder
     from rawtp._record.heartbeat import Heartbeat
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 _TICK_S = 1.0
 _ACCOUNT_S = 10.0  # between accounts where nothing changes
 _SEAL_S = 30.0
+_DIRECTORY = {
+    "here": "the directory is where it was again",
+    "moved": "the directory was moved, or something is in its place: it is recorded into where it is now",
+    "removed": "the directory was removed, with what was recorded into it",
+}
 
 
 class Service:
@@ -47,55 +52,63 @@ class Service:
         self._told: tuple[object, ...] | None = None
         self._accounted_s = float("-inf")
 
-    def run(self) -> bool:
-        """Record until a signal asks for the end, and close; False when the recorder has stopped by itself.
+    def run(self) -> Literal["signal", "stopped", "removed"]:
+        """Record until a signal asks for the end, and close. ``"stopped"``: the recorder has stopped by itself;
+        ``"removed"``: its directory was removed.
 
         Raises:
             OSError: events in memory could not be written.
             RawtpError: the recorder gave up.
         """
         self._notifier.send(READY=1, STATUS="recording")
+        end: Literal["signal", "stopped", "removed"] = "stopped"
         try:
-            has_stopped = self._watch()
+            end = self._watch()
         finally:
-            self._notifier.send(STOPPING=1, STATUS="closing")
+            # Of a service that stops, systemd waits for the end; one whose directory was removed begins anew.
+            self._notifier.send(
+                **({"STATUS": "beginning anew"} if end == "removed" else {"STOPPING": 1, "STATUS": "closing"})
+            )
             try:
                 self._recorder.close()
             finally:
                 self._write(self._recorder.status())
                 self._file.close()
                 self._notifier.close()
-        return not has_stopped
+        return end
 
-    def _watch(self) -> bool:
+    def _watch(self) -> Literal["signal", "stopped", "removed"]:
         while not self._signals.is_end:
             if self._signals.is_hangup:
                 self._signals.is_hangup = False
                 self._seal()
-            self._tick()
+            if self._tick() == "removed":
+                return "removed"
             if self._signals.wait(self._recorder.wait, _TICK_S):
-                return not self._signals.is_end
-        return False
+                return "signal" if self._signals.is_end else "stopped"
+        return "signal"
 
-    def _tick(self) -> None:
+    def _tick(self) -> str:
+        """Look how it goes, and tell; where the directory is."""
         status = self._recorder.status()
         now_s = time.monotonic()
         came_back = self._heartbeat.tick(now_s, status["heartbeats"])
         # Without a heartbeat the writer's thread, which reads the tracer, is what can be seen to live.
         if came_back or (self._heartbeat.state == "none" and status["running"]):
             self._notifier.send(WATCHDOG=1)
-        told = (self._heartbeat.state, status["failing"], status["dropped"] > 0)
+        told = (self._heartbeat.state, status["failing"], status["dropped"] > 0, status["directory"])
         if told != self._told:
             self._tell(told, status)
         if told != self._told or came_back or now_s >= self._accounted_s + _ACCOUNT_S:
             self._accounted_s = now_s
             self._write(status)
         self._told = told
+        return str(status["directory"])
 
     def _tell(self, told: tuple[object, ...], status: Mapping[str, Any]) -> None:
         """Say what has changed, once."""
-        before = self._told or ("waiting", False, False)
-        state, failing, dropped = told
+        before = self._told or ("waiting", False, False, "here")
+        state, failing, dropped, directory = told
         if state != before[0]:
             text = {
                 "late": "the heartbeat does not come back: what happens now may not be recorded",
@@ -104,7 +117,10 @@ class Service:
             }.get(str(state))
             if text:
                 self._say(text)
-        if failing != before[1]:
+        if directory != before[3]:
+            self._say(_DIRECTORY[str(directory)])
+        # A directory that is gone is why.
+        if failing != before[1] and directory != "removed":
             error = status["last_error"] or "unknown"
             self._say(
                 f"the log cannot be written: {error}; events wait in memory" if failing else "the log is written again"
@@ -114,20 +130,19 @@ class Service:
         parts = ["recording"]
         if state == "late":
             parts = ["the heartbeat does not come back"]
-        if failing:
+        if directory != "here":
+            parts.append(_DIRECTORY[str(directory)])
+        elif failing:
             parts.append(f"the log cannot be written: {status['last_error']}")
         self._notifier.send(STATUS=", ".join(parts))
 
     def _seal(self) -> None:
-        before = self._recorder.status()["errors"]
         try:
             self._recorder.seal(_SEAL_S)
         except (OSError, RawtpError) as error:  # TimeoutError is an OSError
             self._say(f"SIGHUP: the log was not sealed: {reason(error)}")
             return
-        status = self._recorder.status()
-        failed = status["errors"] > before
-        self._say(f"SIGHUP: the log was not sealed: {status['last_error']}" if failed else "SIGHUP: the log is sealed")
+        self._say("SIGHUP: the log is sealed")
 
     def _write(self, status: Mapping[str, Any]) -> None:
         last_s = self._heartbeat.last_s

@@ -55,6 +55,8 @@ def _problems(is_recording: bool, account: Mapping[str, Any] | None, now_ns: int
             problems.append(f"the recorder's account is {_seconds(now_ns - account['written_ns'])} old")
         if account["heartbeat"]["state"] == "late":
             problems.append("the heartbeat does not come back: what happens now may not be recorded")
+        if account["status"]["directory"] == "moved":
+            problems.append("the recorder was started with another name of this directory, which leads elsewhere now")
         if account["status"]["failing"]:
             problems.append(f"the log cannot be written: {account['status']['last_error']}")
     except (KeyError, TypeError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,25 +24,34 @@ class StatusFile:
     """The file in a recorder's directory. Without one, when it cannot be made, it takes no account."""
 
     def __init__(self, directory: str) -> None:
-        self._path = os.path.join(directory, NAME)  # noqa: PTH118 - start-up time
         self._fd: int | None = None
+        self._directory: int | None = None
+        # The recorder stays in its directory, whatever takes the place of that.
+        with suppress(OSError):
+            self._directory = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def write(self, account: Mapping[str, Any]) -> None:
         """Write the account. What fails is not told: the journal and the log have all that matters."""
         text = json.dumps(account, separators=(",", ":")).encode("ascii")
-        if len(text) >= _SIZE:
+        if len(text) >= _SIZE or self._directory is None:
             return
         try:
             if self._fd is None:
                 flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-                self._fd = os.open(self._path, flags, 0o640)
+                self._fd = os.open(NAME, flags, 0o640, dir_fd=self._directory)
             # One write(2): a reader takes the old or the new one, or finds that it is neither.
             os.pwrite(self._fd, text.ljust(_SIZE - 1) + b"\n", 0)
         except OSError:
-            self.close()
+            self._close_file()
 
     def close(self) -> None:
         """Close it. The last account stays."""
+        self._close_file()
+        if self._directory is not None:
+            os.close(self._directory)
+            self._directory = None
+
+    def _close_file(self) -> None:
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None

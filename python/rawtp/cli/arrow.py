@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from rawtp.cli import archive, names, query
+from rawtp.cli import archive, names
 from rawtp.cli.errors import CANNOT_RUN, OK, CommandError
 from rawtp.cli.stderr import message
 
@@ -28,8 +28,6 @@ def write(asked: Query, args: argparse.Namespace, kind: str) -> int:
     except ImportError:
         raise CommandError(f"-o {kind} needs pyarrow: pip install 'rawtp[arrow]'") from None
     keys = names.fields(args.fields) if args.fields else None
-    if keys is not None and asked.glob is not None:
-        keys = list(dict.fromkeys((*keys, *query.PATHS)))
     scan = asked.scan(None if keys is None else archive.columns(keys))
     reader = pyarrow.RecordBatchReader.from_stream(scan)
     # Parquet's writer asks where it is, which a pipe cannot tell.
@@ -38,17 +36,9 @@ def write(asked: Query, args: argparse.Namespace, kind: str) -> int:
         writer: Any = pyarrow.ipc.new_stream(output, reader.schema)
     else:
         writer = pyarrow.parquet.ParquetWriter(output, reader.schema, compression="zstd")
-    left = args.limit
     with writer:
         for batch in reader:
-            if asked.glob is not None:
-                rows = batch.select(list(query.PATHS)).to_pylist()
-                batch = batch.filter(pyarrow.array([asked.matches(row) for row in rows], pyarrow.bool_()))
-                batch = batch.slice(0, left)
-                left = None if left is None else left - len(batch)
             writer.write_batch(batch)
-            if left == 0:
-                break
     sys.stdout.buffer.flush()
     for name in scan.damaged:
         message(f"{name} is damaged, and left out")

@@ -5,15 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import rawtp
-from rawtp.cli import archive, globs, names, types
+from rawtp.cli import archive, names, types
 from rawtp.cli.stderr import message, reason
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
-
-PATHS = ("real_path", "new_real_path", "path", "new_path")
-"""The keys that a glob is compared with."""
 
 _AT_ONCE = 2048
 
@@ -55,20 +52,14 @@ class Query:
     def __init__(self, parser: argparse.ArgumentParser, args: argparse.Namespace, history: rawtp.History) -> None:
         self.history = history
         self.damaged = 0
-        self.glob = None
         self._parser = parser
-        self.limit = args.limit
-        if args.glob is not None:
-            try:
-                self.glob = globs.compiled(args.glob)
-            except ValueError as error:
-                parser.error(f"argument --glob: {error}")
-            if args.under is not None:
-                parser.error("argument --glob: not with --under; the pattern says where it looks")
+        if args.glob is not None and args.under is not None:
+            parser.error("argument --glob: not with --under; the pattern says where it looks")
         self._filters: dict[str, Any] = {
             "since": args.since,
             "until": args.until,
-            "under": globs.directory(args.glob) if args.glob is not None else args.under,
+            "under": args.under,
+            "glob": args.glob,
             "pid": args.pid,
             "uid": args.uid,
             "comm": args.comm,
@@ -77,8 +68,7 @@ class Query:
             "action": args.action,
             "outcome": args.outcome,
             "newest_first": args.newest_first,
-            # What the glob leaves out does not count.
-            "limit": None if self.glob else args.limit,
+            "limit": args.limit,
         }
 
     def scan(self, keys: Sequence[str] | None) -> rawtp.HistoryScan:
@@ -89,9 +79,8 @@ class Query:
             self._parser.error(reason(error))
 
     def events(self, keys: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
-        """The events, with these keys and those of their paths."""
-        scan = self.scan(archive.columns((*keys, *(PATHS if self.glob else ()))))
-        left = self.limit
+        """The events, with these keys."""
+        scan = self.scan(archive.columns(keys))
         while True:
             try:
                 batch = next(scan)
@@ -103,16 +92,4 @@ class Query:
                 continue
             # A batch has up to 65,536 events. As dicts of all keys these would take some hundred MB.
             for first in range(0, len(batch), _AT_ONCE):
-                found = batch._dicts(first, _AT_ONCE)
-                if self.glob is not None:
-                    found = [event for event in found if self.matches(event)][:left]
-                    left = None if left is None else left - len(found)
-                if found:
-                    yield found
-                if left == 0:
-                    return
-
-    def matches(self, event: dict[str, Any]) -> bool:
-        """Whether the glob matches one of the event's paths."""
-        assert self.glob is not None  # noqa: S101 - for the type checker
-        return any(path is not None and self.glob.fullmatch(path) for path in (event[key] for key in PATHS))
+                yield batch._dicts(first, _AT_ONCE)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from rawtp._record.signals import Signals
+
 _DIRECTORY = "/var/lib/rawtp"
 _BEAT_S = 10.0
 _HEARTBEAT = ".heartbeat"
@@ -138,12 +140,6 @@ def run(arguments: Sequence[str]) -> int:
         return _status(args)
     if args.install:
         return _install(parser, args, arguments)
-    return _record(parser, args, filters, arguments)
-
-
-def _record(
-    parser: argparse.ArgumentParser, args: argparse.Namespace, filters: dict[str, Any], arguments: Sequence[str]
-) -> int:
     from rawtp._record import heartbeat, signals
 
     handlers = signals.Signals()
@@ -151,6 +147,25 @@ def _record(
     heartbeat.name_thread()
     # As the recorder's own calls name it, and as the kernel finds it.
     place = os.path.realpath(args.directory)
+    while (code := _record(parser, args, filters, arguments, place, handlers)) is None:
+        # Whoever has removed the directory may have put a link there.
+        if os.path.islink(place):  # noqa: PTH114 - start-up time
+            raise CommandError(f"{place} was removed, and is a symbolic link now: start again to follow it")
+        message("beginning anew")
+    return code
+
+
+def _record(
+    parser: argparse.ArgumentParser,
+    args: argparse.Namespace,
+    filters: dict[str, Any],
+    arguments: Sequence[str],
+    place: str,
+    handlers: Signals,
+) -> int | None:
+    """Record until the end; the exit code, or None when the directory was removed."""
+    from rawtp._record import heartbeat
+
     beat_path = f"{place}/{_HEARTBEAT}"
     asked: dict[str, Any] = {
         "syscalls": names.syscalls(args.syscalls or ["loss"]),
@@ -178,7 +193,7 @@ def _record(
         try:
             recorder = rawtp.Recorder(
                 tracer,
-                args.directory,
+                place,
                 session=json.dumps(described),
                 sync_s=args.sync,
                 segment_bytes=args.segment_bytes,
@@ -197,16 +212,18 @@ def _record(
         _tell_start(args, tracer, recorder.recovered)
         beat = heartbeat.Heartbeat(call, why_not, _BEAT_S, patience_s=max(5.0, 2 * args.sync + 3))
         session = {key: described[key] for key in ("version", "host", "kernel", "start_ns", "syscalls", "filters")}
-        running = service.Service(
-            recorder, beat, notify.Notifier(os.environ), handlers, session, message, args.directory
-        )
+        running = service.Service(recorder, beat, notify.Notifier(os.environ), handlers, session, message, place)
+        end = "removed"
         try:
-            is_as_asked = running.run()
+            end = running.run()
         except (rawtp.RawtpError, OSError) as error:
-            raise CommandError(f"the recorder ended: {reason(error)}") from None
+            if recorder.status()["directory"] != "removed" or handlers.is_end:
+                raise CommandError(f"the recorder ended: {reason(error)}") from None
     status = recorder.status()
     message(f"recorded {counted(status['acknowledged'], 'event')}, {status['lost']} lost")
-    if is_as_asked:
+    if end == "removed":
+        return None
+    if end == "signal":
         return OK
     raise CommandError(f"the watching was ended: {tracer.coverage['syscalls']['reason'] or 'the tracer was closed'}")
 

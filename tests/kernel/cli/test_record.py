@@ -228,6 +228,58 @@ def test_arguments_can_be_left_out(place: Path, history: Path) -> None:
     assert b"password=x" not in b"".join(path.read_bytes() for path in history.rglob("*") if path.is_file())
 
 
+def journal_lines(history: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (history / "journal.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("replacement", ["nothing", "symlink"])
+def test_a_directory_that_is_moved(replacement: str, place: Path, history: Path, tmp_path: Path) -> None:
+    moved, aside = tmp_path / "moved", tmp_path / "aside"
+    with recording(history) as recorder:
+        history.rename(moved)
+        aside.mkdir()
+        if replacement == "symlink":
+            history.symlink_to(aside)
+        wait_for(lambda: "the directory was moved, or something is in its place" in recorder.messages, "it is told")
+        (place / "x").touch()
+        (place / "x").unlink()
+        assert len(until_found(moved, place / "x")) == 1
+        code, out, _ = asked("record", "--status", "--directory", moved)
+        assert (code, "problem: the recorder was started with another name of this directory" in out) == (1, True)
+        assert list(aside.iterdir()) == []
+        if replacement == "symlink":
+            history.unlink()
+        moved.rename(history)
+        wait_for(lambda: "the directory is where it was again" in recorder.messages, "it is told")
+        assert [line["is"] for line in journal_lines(history) if line["type"] == "directory"] == ["moved", "here"]
+
+
+def test_a_directory_that_is_removed(place: Path, history: Path) -> None:
+    """It is made again, and recorded into."""
+    with recording(history) as recorder:
+        (place / "x").touch()
+        (place / "x").unlink()
+        until_found(history, place / "x")
+        wait_for(lambda: [shutil.rmtree(history, ignore_errors=True), "beginning anew" in recorder.messages][1], "anew")
+        assert "the directory was removed, with what was recorded into it" in recorder.messages
+        wait_for(lambda: asked("record", "--status", "--directory", history)[0] == 0, "it records")
+        (place / "y").touch()
+        (place / "y").unlink()
+        assert len(until_found(history, place / "y")) == 1
+        assert who(history, place / "x")[0] == 4
+        assert recorder.process.poll() is None
+
+
+def test_a_link_in_place_of_a_directory_that_is_removed(history: Path, tmp_path: Path) -> None:
+    (tmp_path / "aside").mkdir()
+    with recording(history) as recorder:
+        history.rename(tmp_path / "moved")
+        history.symlink_to(tmp_path / "aside")
+        wait_for(lambda: [shutil.rmtree(tmp_path / "moved", ignore_errors=True), recorder.process.poll()][1], "it ends")
+        assert "is a symbolic link now: start again to follow it" in recorder.messages
+    assert list((tmp_path / "aside").iterdir()) == []
+
+
 def test_history(place: Path, history: Path) -> None:
     with recording(history):
         for name in ("a.log", "b.txt"):

@@ -79,6 +79,7 @@ def test_scan(history: rawtp.History, place: Path) -> None:
     newest = history.scan(["real_path"], under=place, action=["delete"], outcome="ok", limit=1, newest_first=True)
     assert [batch.to_dicts() for batch in newest] == [[{"real_path": str(place / "9.txt")}]]
     assert [len(batch) for batch in history.scan(under=place, pid=os.getpid(), comm="nobody")] == []
+    assert [len(batch) for batch in history.scan(glob=place / "[0-4].t?t", outcome="ok")] == [5]
     [batch] = history.scan(path=place / "new", pid=[os.getpid(), 1], syscall=rawtp.RENAME)
     assert (len(batch), len(batch._dicts(0, 9)), batch._dicts(1, 9)) == (1, 1, [])
 
@@ -123,6 +124,8 @@ def test_what_is_known_of_the_whole(history: rawtp.History, directory: Path, beg
         (lambda it: it.scan(pid=1.5), TypeError, "pid"),
         (lambda it: it.scan(comm=7), TypeError, "comm"),
         (lambda it: it.scan(under=""), ValueError, "the path is empty"),
+        (lambda it: it.scan(glob="x*"), ValueError, "glob must be an absolute path"),
+        (lambda it: it.scan(glob="/x["), ValueError, "the glob means nothing"),
         (lambda it: it.gaps(since=1_700_000_000), ValueError, "January 1970"),
         (lambda it: it.losses(until=timedelta(-1)), ValueError, "in the future"),
     ],

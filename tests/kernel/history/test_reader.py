@@ -62,6 +62,13 @@ def test_filters(history: Path) -> None:
     assert len(rows(history, under=work)) == 603
     assert len(rows(history, under=work + b"/sub")) == 300
     assert rows(history, under=work + b"/su") == []
+    assert len(rows(history, glob=work + b"/*")) == 603
+    assert sorted(rows(history, glob=work + b"/su?/{7,8[0-1]}")) == ["7", "80", "81"]
+    assert rows(history, glob=work + b"/**/299") == ["299", "299"]
+    assert rows(history, glob=work + b"/**/299", limit=1) == ["299"]
+    # Bytes, not text: a name that is none is matched as it is.
+    assert [os.fsencode(path) for path in paths(history, glob=work + b"/[\x80-\xff]*")] == [work + b"/" + RAW]
+    assert rows(history, glob=work + b"/*", under=work + b"/sub") == rows(history, under=work + b"/sub")
     assert len(rows(history, pid=[os.getpid()], uid=[os.getuid()], comm=[everything[0]["comm"][:3] + "*"])) == 603
     assert rows(history, pid=[1]) == rows(history, comm=["nobody"]) == rows(history, container=["x"]) == []
     assert rows(history, action=["truncate"]) == ["kept"]
@@ -82,6 +89,9 @@ def test_filters(history: Path) -> None:
         ({"columns": []}, ValueError, "columns is empty"),
         ({"columns": "pid"}, TypeError, "not a str"),
         ({"path": "x"}, ValueError, "path must be an absolute path"),
+        ({"glob": "*.log"}, ValueError, "glob must be an absolute path"),
+        ({"glob": "/x/[a"}, ValueError, r"the glob means nothing: no \] closes"),
+        ({"glob": "/x/{a"}, ValueError, "the glob means nothing: no } closes"),
         ({"limit": 0}, ValueError, "limit must be at least 1"),
         ({"outcome": "fine"}, ValueError, "unknown outcome"),
         ({"pid": 1}, TypeError, "pid must be an iterable of ints"),

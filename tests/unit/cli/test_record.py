@@ -42,6 +42,7 @@ STATUS = {
     "errors": 0,
     "last_error": None,
     "failing": False,
+    "directory": "here",
 }
 RECOVERED = {
     "first": False,
