@@ -46,6 +46,7 @@ struct request_call _request_call = {0};
 struct comm_filter _comm_filter = {0};
 struct place_filter _place_filter = {0};
 struct mounts_record _mounts_record = {0};
+struct raw_record _raw_record = {0};
 enum record_kind _record_kind = 0;
 enum segment_kind _segment_kind = 0;
 enum name_status _name_status = 0;

@@ -30,6 +30,7 @@ enum record_kind {
 	RECORD_MOUNTS = 6,
 	RECORD_FORK = 8, /* an image_record */
 	RECORD_EXEC = 9, /* an image_record, followed by SEGMENT_ARGV */
+	RECORD_RAW = 10, /* a raw_record, in a ring that has no other records */
 };
 
 enum segment_kind {
@@ -282,6 +283,23 @@ struct image_record {
 	__u64 ts_ns;	     /* CLOCK_BOOTTIME */
 	struct image image;  /* the child, or the process after the exec */
 	struct image parent; /* the process that forked, or the parent at the exec */
+};
+
+/*
+ * An event of a raw tracepoint, by a program that user space assembles (src/raw_tracepoint). The values of its fields
+ * follow.
+ */
+struct raw_record {
+	__u32 kind;
+	__u32 cpu;
+	__u64 ts_ns; /* CLOCK_BOOTTIME */
+	__u64 seq;   /* counts per cpu */
+	__u32 lost;  /* saturates */
+	__u32 reserved;
+	__u32 tid; /* tid and pid are written as one word */
+	__u32 pid;
+	__u64 faults; /* the bit of each field that could not be read */
+	__u8 comm[COMM_BYTES];
 };
 
 #endif

@@ -21,6 +21,7 @@ LAYERS = (
     ("load", "read"),
     ("columns",),
     ("session", "cost"),
+    ("raw_tracepoint",),
     ("history",),
     ("py",),
     ("lib",),

@@ -50,6 +50,12 @@ pub enum ValueType {
     BytesList,
     /// A list of processes, each an id, a command and its arguments.
     Ancestors,
+    /// A byte string that is no text.
+    Blob,
+    /// A list of signed 64-bit numbers.
+    I64List,
+    /// A list of unsigned 64-bit numbers.
+    U64List,
 }
 
 macro_rules! keys {

@@ -25,6 +25,7 @@ pub mod load;
 pub mod memory;
 pub mod mounts;
 pub mod path;
+pub mod raw_tracepoint;
 pub mod read;
 pub mod record;
 pub mod ring;

@@ -26,6 +26,7 @@ from rawtp._core import (
     TRUNCATE,
     Batch,
     LoadError,
+    RawTracepoint,
     RawtpError,
     Stats,
     Tracer,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from rawtp._cost import Cost, CostFigure, CostRow, cost
     from rawtp._history import History
     from rawtp._run import RunResult, run
+    from rawtp._tracepoints import Tracepoint, tracepoints
     from rawtp.event import Event, Hook
 
 # 21, as many as a dict holds in 32 slots: with one more it takes twice the memory, and twice the time to make.
@@ -74,10 +76,12 @@ __all__ = [
     "HistoryScan",
     "Hook",
     "LoadError",
+    "RawTracepoint",
     "RawtpError",
     "Recorder",
     "RunResult",
     "Stats",
+    "Tracepoint",
     "Tracer",
     "UnsupportedKernelError",
     "__version__",
@@ -86,6 +90,7 @@ __all__ = [
     "escape",
     "run",
     "syscalls",
+    "tracepoints",
 ]
 
 # Names that few programs use are imported when they are first asked for. Event and Hook need typing, whose import takes
@@ -98,6 +103,7 @@ _LATE = {
     **dict.fromkeys(("HistoryBatch", "HistoryScan", "Recorder"), "rawtp._core"),
     "History": "rawtp._history",
     **dict.fromkeys(("RunResult", "run"), "rawtp._run"),
+    **dict.fromkeys(("Tracepoint", "tracepoints"), "rawtp._tracepoints"),
     "notebook": "rawtp.notebook",
     **dict.fromkeys(("load_ipython_extension", "unload_ipython_extension"), "rawtp.notebook"),  # what %load_ext calls
 }

@@ -20,6 +20,7 @@ __all__ = [
     "HistoryReader",
     "HistoryScan",
     "LoadError",
+    "RawTracepoint",
     "RawtpError",
     "Recorder",
     "Stats",
@@ -39,6 +40,7 @@ __all__ = [
     "_stats",
     "_syscall_name",
     "_syscall_number",
+    "_tracepoints",
     "_verifier_reason",
     "escape",
 ]
@@ -539,6 +541,169 @@ class Tracer:
         """
 
 @final
+class RawTracepoint:
+    """Watches a raw tracepoint of the kernel, any of them, from its creation until it is closed.
+
+    The kernel's own type information (BTF) says what the tracepoint passes, and where in the kernel's structures a field
+    is. So there is nothing to compile, and no header to have::
+
+        fields = ["p.pid", "p.real_parent.comm", "bprm.filename"]
+        with rawtp.RawTracepoint("sched_process_exec", fields) as execs:
+            for event in execs:
+                print(event["p.real_parent.comm"], event["bprm.filename"])
+
+    An event is a dict with ``ts_ns``, ``cpu``, ``seq``, ``lost``, ``pid``, ``tid`` and ``comm``, which mean what they
+    mean in :class:`rawtp.Event`, and with each field under its own name; a field that is named like one of these seven
+    is ``arg_pid``, and so on. ``pid``, ``tid`` and ``comm`` are those of the thread that ran into the tracepoint, which
+    an interrupt can have done in the middle of anything.
+
+    =======================================  ===========================================================================
+    in the kernel                            in an event
+    =======================================  ===========================================================================
+    an integer, a bit-field                  int, with its sign
+    ``bool``                                 bool
+    an enumeration                           str: the name of the value, or its number where it has no name
+    ``char *``, ``char[N]``                  str, up to the NUL and at most ``text_bytes``; as ``os.fsdecode`` makes one
+    an array of other bytes                  bytes
+    an array of integers                     tuple of int
+    a structure that wraps a single value    that value: ``kuid_t``, ``atomic_t``
+    an address                               int, with ``pointers=True``
+    =======================================  ===========================================================================
+
+    A value is ``None`` where it could not be read: an address on the way was NULL, or led nowhere.
+
+    It is read like a :class:`Tracer`: by iteration, :meth:`get`, :meth:`get_many`, :meth:`batch` and the like, on asyncio
+    and trio too, by one thread or by several; ``with`` or :meth:`close` ends it. The ledger of :meth:`stats` is exact.
+    The kernel skips an event that happens while one is being written on the same CPU, in an interrupt, and
+    ``stats().missed`` counts it.
+
+    Args:
+        name: the tracepoint; :func:`rawtp.tracepoints` lists them.
+        fields: paths that begin with an argument's name: ``"prev_state"``, ``"prev.comm"``, ``"p.real_parent.comm"``,
+            ``"regs.di"``, ``"p.thread_info.flags"``, ``"sk.__sk_common.skc_v6_daddr"``, ``"map.bits[0]"``. A ``.`` goes
+            to a member, also through a pointer. ``None`` is every argument that is a value by itself.
+        pid: of this process (thread group) only, by its number in the host's pid namespace; or of up to 32. The others'
+            are in ``stats().filtered``.
+        pointers: whether addresses in the kernel are values. They say where the kernel is, which helps an attack.
+        text_bytes: the most bytes of a text, with its NUL: 8 to 4096. The ring has room for as many in each event.
+            ``stats().truncated`` counts the events with a text that fills it.
+        ring_bytes: size of the kernel's ring buffer, in bytes: a power of two and a multiple of the page size.
+        queue_bytes: how much may wait in this process before records are left in the ring, in bytes: a positive multiple
+            of 64 KiB.
+
+    Raises:
+        ValueError: the kernel has no such tracepoint, argument or member, and the message has the nearest name; or a
+            field is no value; or an argument is outside its rule.
+        TypeError: an argument of the wrong type.
+        PermissionError: CAP_BPF or CAP_PERFMON is missing.
+        UnsupportedKernelError: the kernel has no BTF.
+        LoadError: the kernel's verifier rejected the program; ``verifier_log`` has its reasons.
+        MemoryError: this process has too little memory.
+        OSError: descriptors, threads or the kernel's memory ran out.
+    """
+
+    def __new__(
+        cls,
+        name: str,
+        fields: Iterable[str] | None = None,
+        *,
+        pid: int | Iterable[int] | None = None,
+        pointers: bool = False,
+        text_bytes: int = 256,
+        ring_bytes: int = 4194304,
+        queue_bytes: int = 67108864,
+    ) -> RawTracepoint: ...
+    def __enter__(self) -> RawTracepoint: ...
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None:
+        """Closes it; in a forked child, does nothing."""
+    def __iter__(self) -> RawTracepoint: ...
+    def __next__(self) -> dict[str, Any]: ...
+    def get(self, timeout: float | None = None) -> dict[str, Any]:
+        """Gives the next event, as :meth:`Tracer.get` does, and raises the same.
+
+        Args:
+            timeout: seconds; ``None`` waits for ever, 0 does not wait for more than had happened.
+        """
+    def get_many(self, max_events: int = 4096, timeout: float | None = None) -> list[dict[str, Any]]:
+        """Gives all events that had happened by the call, as :meth:`Tracer.get_many` does, and raises the same.
+
+        Args:
+            max_events: at least 1. A few thousand are fastest.
+            timeout: seconds; ``None`` waits for ever, 0 does not wait for more than had happened.
+        """
+    def __aiter__(self) -> RawTracepoint: ...
+    def __anext__(self) -> Coroutine[None, None, dict[str, Any]]: ...
+    def aget(self, timeout: float | None = None) -> Coroutine[None, None, dict[str, Any]]:
+        """:meth:`get`, for asyncio and trio, as :meth:`Tracer.aget`.
+
+        Args:
+            timeout: seconds, by the clock of the event loop.
+        """
+    def aget_many(
+        self, max_events: int = 4096, timeout: float | None = None
+    ) -> Coroutine[None, None, list[dict[str, Any]]]:
+        """:meth:`get_many`, for asyncio and trio, as :meth:`Tracer.aget_many`.
+
+        Args:
+            max_events: at least 1.
+            timeout: as in :meth:`aget`.
+        """
+    def batch(self, max_rows: int = 65536, timeout: float | None = None) -> Batch:
+        """Gives all events that had happened by the call as columns, as :meth:`Tracer.batch` does, and raises the same.
+
+        A number has a column of its own width and sign, an enumeration one of a dictionary's texts, bytes one of binary,
+        an array of integers one of lists. A text has two, as in a tracer's batch.
+
+        Args:
+            max_rows: at least 1.
+            timeout: seconds; ``None`` waits for ever, 0 does not wait for more than had happened.
+        """
+    def to_arrow(self, duration: float | None = None, max_rows: int = 1048576) -> Batch:
+        """Takes all that happens within a time, as columns, as :meth:`Tracer.to_arrow` does, and raises the same.
+
+        Args:
+            duration: seconds; ``None`` waits for the close, 0 takes what had happened.
+            max_rows: at least 1.
+        """
+    def __arrow_c_schema__(self) -> object:
+        """The schema of the batches: a capsule ``arrow_schema``."""
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """The events from now on as a stream of batches, as that of :class:`Tracer`."""
+    def stats(self) -> Stats:
+        """The ledger now. Works after the close too, where it is final. ``name_faults`` counts the events with a field
+        that could not be read."""
+    def close(self) -> None:
+        """Detaches the program and takes what is left out of the ring, as :meth:`Tracer.close` does."""
+    def _flush(self, max_events: int, hurry: bool) -> tuple[int, int | None]:
+        """See ``Tracer._flush``."""
+    def _take(self, max_events: int, position: int) -> list[dict[str, Any]]:
+        """See ``Tracer._take``."""
+    @property
+    def name(self) -> str:
+        """The tracepoint."""
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The keys of the fields in each event, in their order, without the seven that every event has."""
+    @property
+    def coverage(self) -> dict[str, Hook]:
+        """``"raw_tracepoint"`` with its :class:`rawtp.Hook`, whose ``reason`` says where the kernel skips events."""
+    @property
+    def closed(self) -> bool:
+        """True when nothing new will come."""
+    def fileno(self) -> int:
+        """A descriptor for select(2), poll(2) and epoll(7), as that of :meth:`Tracer.fileno`.
+
+        Raises:
+            ValueError: it is closed.
+        """
+
+@final
 class Recorder:
     """Records the events of a tracer into a directory, until it or the tracer is closed.
 
@@ -866,6 +1031,7 @@ def _stats(counters: dict[str, int | None]) -> Stats:
 
 def _syscall_number(name: str, abi: str) -> int | None: ...
 def _syscall_name(number: int, abi: str) -> str | None: ...
+def _tracepoints() -> list[tuple[str, str | None, dict[str, str]]]: ...
 def _load(
     *,
     syscalls: Iterable[str],

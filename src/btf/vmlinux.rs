@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::num::NonZeroUsize;
 use std::os::fd::AsRawFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::slice;
 use std::sync::OnceLock;
 
@@ -205,10 +205,15 @@ fn look(object: &OpenObject) -> Result<Option<Needed>, OutOfMemory> {
     Ok(needed)
 }
 
-/// Hands the kernel's whole BTF to `look`. It is mapped where the kernel allows that (since Linux 6.16), because each
-/// read(2) returns only one page of it.
-fn with_kernel<T>(look: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
-    let mut file = File::open(KERNEL)?;
+/// Hands the kernel's whole BTF to `look`.
+pub(crate) fn with_kernel<T>(look: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
+    with_btf(Path::new(KERNEL), look)
+}
+
+/// Hands a whole BTF of the kernel's to `look`. It is mapped where the kernel allows that (since Linux 6.16), because
+/// each read(2) returns only one page of it.
+pub(crate) fn with_btf<T>(path: &Path, look: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
+    let mut file = File::open(path)?;
     let bytes = file.metadata()?.len() as usize;
     let length = NonZeroUsize::new(bytes).ok_or(io::ErrorKind::InvalidData)?;
     // SAFETY: a new mapping at an address of the kernel's choice overlaps nothing of ours.

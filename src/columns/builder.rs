@@ -30,7 +30,7 @@ impl From<ArrowError> for Error {
 }
 
 /// The bytes of text at which a batch ends. That is far below the 2 GiB that Arrow's offsets can address.
-const MAX_TEXT_BYTES: usize = 256 << 20;
+pub(crate) const MAX_TEXT_BYTES: usize = 256 << 20;
 
 /// The number of rows from which on a batch's memory is worth keeping for the next.
 const MANY_ROWS: usize = 4096;
@@ -246,7 +246,7 @@ impl BatchBuilder {
             group.catch_up();
             columns.append(&mut group.columns);
         }
-        columns.sort_unstable_by_key(|column| column.key() as usize);
+        columns.sort_unstable_by_key(|column| column.order());
         let mut arrays = Vec::with_capacity(2 * columns.len());
         for column in columns {
             arrays.extend(column.finish(self.rows, &all_null)?);

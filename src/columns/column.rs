@@ -19,7 +19,9 @@ use rustc_hash::FxHashMap;
 
 use crate::columns::ancestors::AncestorsColumn;
 use crate::columns::bits::{Bits, Validity};
+use crate::columns::blobs::BlobBuilder;
 use crate::columns::dictionary::DictionaryBuilder;
+use crate::columns::int_list::IntListBuilder;
 use crate::columns::list::ListBuilder;
 use crate::columns::raw_bytes::{AllNull, RawBytes};
 use crate::columns::schema::item;
@@ -43,6 +45,8 @@ enum ColumnData {
     Text(TextBuilder),
     Lists(ListBuilder),
     Ancestors(Box<AncestorsColumn>),
+    Blobs(BlobBuilder),
+    Ints(IntListBuilder),
 }
 
 fn repeat<T: Copy>(cells: &mut Vec<T>, more: usize) {
@@ -54,7 +58,10 @@ fn repeat<T: Copy>(cells: &mut Vec<T>, more: usize) {
 /// A column as it grows.
 #[derive(Debug)]
 pub(crate) struct Column {
-    key: Key,
+    /// The place among the columns of a batch.
+    order: usize,
+    value_type: ValueType,
+    or_none: bool,
     data: ColumnData,
     validity: Validity,
     last_is_none: bool,
@@ -66,7 +73,12 @@ pub(crate) struct Column {
 impl Column {
     /// Creates the column of a key, without room for rows.
     pub(crate) fn new(key: Key) -> Self {
-        let data = match key.value_type() {
+        Self::of(key as usize, key.value_type(), key.or_none())
+    }
+
+    /// Creates a column of values of that type.
+    pub(crate) fn of(order: usize, value_type: ValueType, or_none: bool) -> Self {
+        let data = match value_type {
             ValueType::I32 => ColumnData::I32(Vec::new()),
             ValueType::Time | ValueType::I64 => ColumnData::I64(Vec::new()),
             ValueType::U32 => ColumnData::U32(Vec::new()),
@@ -82,8 +94,13 @@ impl Column {
             ValueType::Bytes => ColumnData::Text(TextBuilder::new()),
             ValueType::Ancestors => ColumnData::Ancestors(Box::new(AncestorsColumn::new())),
             ValueType::BytesList => ColumnData::Lists(ListBuilder { offsets: vec![0], items: TextBuilder::new() }),
+            ValueType::Blob => ColumnData::Blobs(BlobBuilder::new()),
+            ValueType::I64List | ValueType::U64List => {
+                ColumnData::Ints(IntListBuilder::new(value_type == ValueType::I64List))
+            }
         };
-        Self { key, data, validity: Validity::default(), last_is_none: false, nones: 0, raw_bytes: RawBytes::default() }
+        let (validity, raw_bytes) = (Validity::default(), RawBytes::default());
+        Self { order, value_type, or_none, data, validity, last_is_none: false, nones: 0, raw_bytes }
     }
 
     /// Makes room for `rows` rows in all, apart from values of variable length.
@@ -98,8 +115,10 @@ impl Column {
             ColumnData::Text(text) => reserve_to(&mut text.offsets, rows + 1)?,
             ColumnData::Lists(lists) => reserve_to(&mut lists.offsets, rows + 1)?,
             ColumnData::Ancestors(ancestors) => ancestors.reserve_to(rows)?,
+            ColumnData::Blobs(blobs) => reserve_to(&mut blobs.offsets, rows + 1)?,
+            ColumnData::Ints(ints) => reserve_to(&mut ints.offsets, rows + 1)?,
         }
-        if self.key.or_none() { self.validity.reserve_to(rows) } else { Ok(()) }
+        if self.or_none { self.validity.reserve_to(rows) } else { Ok(()) }
     }
 
     /// Whether a repeated row takes memory beyond that of [`Column::reserve_to`].
@@ -128,13 +147,16 @@ impl Column {
             ColumnData::Text(text) => text.truncate(rows),
             ColumnData::Lists(lists) => lists.truncate(rows),
             ColumnData::Ancestors(ancestors) => ancestors.truncate(rows),
+            ColumnData::Blobs(blobs) => blobs.truncate(rows),
+            ColumnData::Ints(ints) => ints.truncate(rows),
         }
         self.validity.truncate(rows);
         self.raw_bytes.truncate(rows);
     }
 
-    pub(crate) fn key(&self) -> Key {
-        self.key
+    /// The place among the columns of a batch.
+    pub(crate) fn order(&self) -> usize {
+        self.order
     }
 
     /// Adds a row, for which there must be room apart from its value. Returns at least the bytes of variable length it
@@ -162,14 +184,27 @@ impl Column {
                 ancestors.push(bytes)?;
                 true
             }
+            (ColumnData::Blobs(blobs), Value::Blob(bytes)) => {
+                blobs.push(bytes)?;
+                true
+            }
+            (ColumnData::Ints(lists), Value::Ints(ints)) => {
+                lists.push(ints)?;
+                true
+            }
             (_, value) => {
-                debug_assert!(false, "{:?} is no {value:?}", self.key);
+                debug_assert!(false, "{:?} is no {value:?}", self.value_type);
                 return Ok(self.push_none());
             }
         };
         self.validity.append_valid(1);
         self.last_is_none = false;
-        let (Value::Bytes(bytes) | Value::BytesList(bytes) | Value::Ancestors(bytes)) = value else { return Ok(0) };
+        let bytes = match value {
+            Value::Bytes(bytes) | Value::BytesList(bytes) | Value::Ancestors(bytes) | Value::Blob(bytes) => bytes,
+            // Items of 64 bits are made of those of 16.
+            Value::Ints(ints) => return Ok(4 * ints.bytes.len()),
+            _ => return Ok(0),
+        };
         if is_whole {
             return Ok(bytes.len() + 1);
         }
@@ -207,6 +242,8 @@ impl Column {
             ColumnData::Text(text) => text.offsets.resize(rows + 1, text.text.len() as i32),
             ColumnData::Lists(lists) => lists.offsets.resize(rows + 1, lists.items.offsets.len() as i32 - 1),
             ColumnData::Ancestors(ancestors) => ancestors.push_empty(nones),
+            ColumnData::Blobs(blobs) => blobs.end_to(rows),
+            ColumnData::Ints(ints) => ints.end_to(rows),
         }
         self.validity.append_nulls(nones);
     }
@@ -226,7 +263,9 @@ impl Column {
             }
             ColumnData::Dictionary(dictionary) => repeat(&mut dictionary.rows, more),
             // The scope of such a column changes with every event: see `fields.rs`.
-            ColumnData::Text(_) => debug_assert_eq!(more, 0, "{:?}", self.key),
+            ColumnData::Text(_) | ColumnData::Blobs(_) | ColumnData::Ints(_) => {
+                debug_assert_eq!(more, 0, "{:?}", self.value_type);
+            }
             ColumnData::Lists(lists) => lists.repeat(more),
             ColumnData::Ancestors(ancestors) => ancestors.repeat(more),
         }
@@ -244,7 +283,7 @@ impl Column {
         let nulls = self.validity.finish();
         let column: ArrayRef = match self.data {
             ColumnData::I32(cells) => Arc::new(Int32Array::try_new(cells.into(), nulls)?),
-            ColumnData::I64(cells) if self.key.value_type() == ValueType::Time => {
+            ColumnData::I64(cells) if self.value_type == ValueType::Time => {
                 Arc::new(PrimitiveArray::<TimestampNanosecondType>::try_new(cells.into(), nulls)?.with_timezone("UTC"))
             }
             ColumnData::I64(cells) => Arc::new(Int64Array::try_new(cells.into(), nulls)?),
@@ -257,12 +296,14 @@ impl Column {
             }
             ColumnData::Text(text) => Arc::new(text.finish(nulls)),
             ColumnData::Ancestors(ancestors) => ancestors.finish()?,
+            ColumnData::Blobs(blobs) => blobs.finish(nulls)?,
+            ColumnData::Ints(ints) => ints.finish(nulls)?,
             ColumnData::Lists(ListBuilder { offsets, items }) => {
                 let (offsets, items) = (OffsetBuffer::new(offsets.into()), Arc::new(items.finish(None)));
                 Arc::new(ListArray::try_new(item(DataType::Utf8), offsets, items, nulls)?)
             }
         };
-        let bytes = match self.key.value_type() {
+        let bytes = match self.value_type {
             ValueType::DictBytes | ValueType::Bytes => Some(self.raw_bytes.finish(rows, all_null)?),
             ValueType::BytesList => Some(self.raw_bytes.finish_lists(rows, all_null)?),
             _ => None,

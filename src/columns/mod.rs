@@ -4,10 +4,12 @@
 //! process would abort under `RLIMIT_AS`.
 //!
 //! * `ancestors`: the column of ancestors
+//! * `blobs`: a column of bytes that are no text
 //! * `bits`: bitmaps for booleans and validity
 //! * `builder`: builds a record batch from events
 //! * `column`: one column as it grows
 //! * `dictionary`: a column of few different texts
+//! * `int_list`: a column of lists of integers
 //! * `list`: a column of lists of texts
 //! * `raw_bytes`: the bytes of names that are not text
 //! * `schema`: the columns of each key
@@ -15,10 +17,12 @@
 
 pub(crate) mod ancestors;
 mod bits;
+mod blobs;
 pub mod builder;
-mod column;
+pub(crate) mod column;
 mod dictionary;
+mod int_list;
 mod list;
-mod raw_bytes;
+pub(crate) mod raw_bytes;
 pub mod schema;
 pub(crate) mod text;

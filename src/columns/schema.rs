@@ -15,7 +15,12 @@ pub fn schema(wanted: Fields) -> SchemaRef {
 /// Returns the columns of a key. A key whose bytes are usually text has a second one, with the bytes of values that are
 /// not.
 pub(crate) fn fields(key: Key) -> impl Iterator<Item = Field> {
-    let (text, bytes) = match key.value_type() {
+    fields_of(key.as_str(), key.value_type(), key.or_none())
+}
+
+/// Returns the columns of a key with that name and type.
+pub(crate) fn fields_of(name: &str, kind: ValueType, or_none: bool) -> impl Iterator<Item = Field> + use<> {
+    let (text, bytes) = match kind {
         ValueType::Time => (DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())), None),
         ValueType::I32 => (DataType::Int32, None),
         ValueType::I64 => (DataType::Int64, None),
@@ -27,9 +32,12 @@ pub(crate) fn fields(key: Key) -> impl Iterator<Item = Field> {
         ValueType::Bytes => (DataType::Utf8, Some(DataType::Binary)),
         ValueType::BytesList => (DataType::List(item(DataType::Utf8)), Some(DataType::List(item(DataType::Binary)))),
         ValueType::Ancestors => (list_of_ancestors(), None),
+        ValueType::Blob => (DataType::Binary, None),
+        ValueType::I64List => (DataType::List(item(DataType::Int64)), None),
+        ValueType::U64List => (DataType::List(item(DataType::UInt64)), None),
     };
-    let bytes = bytes.map(|kind| Field::new(format!("{}_bytes", key.as_str()), kind, true));
-    [Field::new(key.as_str(), text, key.or_none())].into_iter().chain(bytes)
+    let bytes = bytes.map(|kind| Field::new(format!("{name}_bytes"), kind, true));
+    [Field::new(name, text, or_none)].into_iter().chain(bytes)
 }
 
 fn one_of_few() -> DataType {

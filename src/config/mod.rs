@@ -61,7 +61,12 @@ fn check_syscalls(names: &[String]) -> Result<Vec<&'static Call>> {
     Ok(syscalls)
 }
 
-fn check_ring_bytes(value: i64) -> Result<u32> {
+/// Checks the size of a ring.
+///
+/// # Errors
+///
+/// [`Error::Value`].
+pub fn check_ring_bytes(value: i64) -> Result<u32> {
     let page = page_bytes();
     let rule = || {
         Error::Value(format!(
@@ -73,7 +78,12 @@ fn check_ring_bytes(value: i64) -> Result<u32> {
     if bytes.is_power_of_two() && bytes as usize >= page { Ok(bytes) } else { Err(rule()) }
 }
 
-fn check_queue_bytes(value: i64) -> Result<usize> {
+/// Checks the size of a queue.
+///
+/// # Errors
+///
+/// [`Error::Value`].
+pub fn check_queue_bytes(value: i64) -> Result<usize> {
     let rule =
         || Error::Value(format!("queue_bytes must be a positive multiple of {CHUNK_BYTES} (64 KiB), not {value}"));
     let bytes = usize::try_from(value).map_err(|_| rule())?;

@@ -2,6 +2,7 @@
 //!
 //! * `changes`: what an event shares with the one before
 //! * `exec_cache`: exe and argv of the processes
+//! * `ints`: a value that is several integers
 //! * `file_facts`: what is known of the file itself
 //! * `real_name`, `real_paths`: the paths that the kernel found
 //! * `directory_lookup`: the directories of names that it did not show
@@ -12,6 +13,7 @@ pub mod changes;
 mod directory_lookup;
 pub mod exec_cache;
 pub mod file_facts;
+pub mod ints;
 mod names;
 pub mod real_name;
 pub mod real_paths;

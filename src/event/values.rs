@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::cgroup::path::Workload;
 use crate::cgroup::reports::CgroupReports;
 use crate::cgroup::resolver::WorkloadResolver;
+use crate::event::ints::Ints;
 use crate::event::file_facts::{FileFacts, FileInfo};
 use crate::event::names::UserNames;
 use crate::event::real_paths::{RealPaths, missed_its_file};
@@ -34,6 +35,10 @@ pub enum Value<'a> {
     BytesList(&'a [u8]),
     /// Processes, as [`crate::lineage::chain::ancestors`] reads them.
     Ancestors(&'a [u8]),
+    /// Bytes that are no text.
+    Blob(&'a [u8]),
+    /// Integers.
+    Ints(Ints<'a>),
 }
 
 /// Returns the single texts of [`Value::BytesList`].

@@ -60,6 +60,9 @@ fn columns(key: Key) -> Vec<Field> {
         ValueType::DictBytes | ValueType::Bytes => vec![one(DataType::Utf8), bytes(DataType::Binary)],
         ValueType::BytesList => vec![one(list_of(DataType::Utf8)), bytes(list_of(DataType::Binary))],
         ValueType::Ancestors => vec![one(DataType::List(ancestor()))],
+        ValueType::Blob => vec![one(DataType::Binary)],
+        ValueType::I64List => vec![one(list_of(DataType::Int64))],
+        ValueType::U64List => vec![one(list_of(DataType::UInt64))],
     }
 }
 
@@ -142,7 +145,9 @@ impl Converter {
             ValueType::BytesList if self.redacts_argv => {
                 arrays.extend(columns.iter().map(|column| new_null_array(column.data_type(), column.len())));
             }
-            ValueType::BytesList => arrays.extend(columns.iter().map(|column| Arc::clone(column))),
+            ValueType::BytesList | ValueType::Blob | ValueType::I64List | ValueType::U64List => {
+                arrays.extend(columns.iter().map(|column| Arc::clone(column)));
+            }
             ValueType::Ancestors => arrays.push(self.ancestors(column)?),
         }
         Ok(())

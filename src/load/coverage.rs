@@ -39,6 +39,8 @@ pub const CGROUP_CHANGES: &str = "cgroup_changes";
 pub const TRUTH: &str = "truth";
 /// Removals by the kernel's own threads, such as an NFS server's.
 pub const KERNEL_THREADS: &str = "kernel_threads";
-/// All kinds.
+/// The raw tracepoint of `rawtp.RawTracepoint`, which has no other kind.
+pub const RAW_TRACEPOINT: &str = "raw_tracepoint";
+/// All kinds of a tracer.
 pub const ALL: [&str; 7] =
     [SYSCALLS, SYSCALL_RESULTS, IO_URING, IO_URING_RESULTS, CGROUP_CHANGES, TRUTH, KERNEL_THREADS];

@@ -12,12 +12,13 @@ use pyo3::prelude::*;
 use crate::py::batch::ROWS;
 use crate::py::collect::{PAUSE, pause};
 use crate::py::feed::{Feed, Next};
+use crate::py::source::Source;
 
 /// The reader that an Arrow consumer calls, from any thread, attached to Python or not.
-pub(crate) struct Stream(Arc<Feed>);
+pub(crate) struct Stream<S>(Arc<Feed<S>>);
 
-impl Stream {
-    pub(crate) fn new(feed: Arc<Feed>) -> Self {
+impl<S: Source> Stream<S> {
+    pub(crate) fn new(feed: Arc<Feed<S>>) -> Self {
         Self(feed)
     }
 
@@ -47,7 +48,7 @@ impl Stream {
     }
 }
 
-impl Iterator for Stream {
+impl<S: Source> Iterator for Stream<S> {
     type Item = Result<RecordBatch, ArrowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -60,7 +61,7 @@ impl Iterator for Stream {
     }
 }
 
-impl RecordBatchReader for Stream {
+impl<S: Source> RecordBatchReader for Stream<S> {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.0.schema)
     }

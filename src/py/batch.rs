@@ -1,6 +1,8 @@
 //! `rawtp.Batch`.
 #![allow(clippy::doc_markdown, reason = "its comments are docstrings of Python, which has no such marks")]
 
+use std::sync::Arc;
+
 use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema};
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
 use arrow_array::{Array, RecordBatch, RecordBatchIterator, RecordBatchReader, StructArray};
@@ -13,6 +15,7 @@ use crate::fields::Fields;
 use crate::py::errors::check_memory;
 use crate::py::late;
 use crate::py::to_dicts::to_dicts;
+use crate::raw_tracepoint::layout::Layout;
 
 /// Rows of [`Batch`], when the caller does not say.
 pub(crate) const ROWS: usize = 65_536;
@@ -33,16 +36,36 @@ pub(crate) fn stream_capsule(
     PyCapsule::new_with_value(py, FFI_ArrowArrayStream::new(reader), c"arrow_array_stream")
 }
 
+/// The keys that a batch has columns of.
+#[derive(Debug, Clone)]
+pub(crate) enum Keys {
+    /// Those of a tracer's events.
+    Events(Fields),
+    /// Those of a raw tracepoint's.
+    Raw(Arc<Layout>),
+}
+
 #[doc = py_doc!("Batch")]
 #[pyclass(frozen, weakref, module = "rawtp")]
 pub(crate) struct Batch {
     columns: RecordBatch,
-    fields: Fields,
+    keys: Keys,
 }
 
 impl Batch {
-    pub(crate) fn new(columns: RecordBatch, fields: Fields) -> Self {
-        Self { columns, fields }
+    pub(crate) fn new(columns: RecordBatch, keys: Keys) -> Self {
+        Self { columns, keys }
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.columns.num_rows()
+    }
+
+    fn dicts<'py>(&self, py: Python<'py>, rows: &RecordBatch) -> PyResult<Bound<'py, PyList>> {
+        match &self.keys {
+            Keys::Events(fields) => to_dicts(py, rows, fields.keys().map(|key| (key.as_str(), key.value_type()))),
+            Keys::Raw(layout) => to_dicts(py, rows, layout.keys()),
+        }
     }
 }
 
@@ -54,14 +77,14 @@ impl Batch {
 
     #[doc = py_doc!("Batch.to_dicts")]
     fn to_dicts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        to_dicts(py, &self.columns, self.fields)
+        self.dicts(py, &self.columns)
     }
 
     #[doc = py_doc!("Batch._dicts")]
     fn _dicts<'py>(&self, py: Python<'py>, first: usize, count: usize) -> PyResult<Bound<'py, PyList>> {
         let first = first.min(self.columns.num_rows());
         let count = count.min(self.columns.num_rows() - first);
-        to_dicts(py, &self.columns.slice(first, count), self.fields)
+        self.dicts(py, &self.columns.slice(first, count))
     }
 
     #[doc = py_doc!("Batch._repr_html_")]
@@ -102,7 +125,10 @@ impl Batch {
 
     fn __repr__(&self) -> PyResult<String> {
         check_memory()?;
-        let fields = self.fields.keys().count();
+        let fields = match &self.keys {
+            Keys::Events(fields) => fields.keys().count(),
+            Keys::Raw(layout) => layout.keys().count(),
+        };
         Ok(format!("<rawtp.Batch {} rows of {fields} fields>", self.columns.num_rows()))
     }
 }

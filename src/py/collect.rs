@@ -10,12 +10,13 @@ use pyo3::prelude::*;
 use crate::memory::hold_step;
 use crate::py::feed::{Feed, Sink};
 use crate::py::sinks::Rows;
+use crate::py::source::{RowBuilder, Source};
 
 /// The time for which a first event waits for more.
 pub(crate) const PAUSE: Duration = Duration::from_millis(100);
 
 /// Waits until `end`, or until the queue fills. One reading of many events costs less than many of one.
-pub(crate) fn pause(feed: &Feed, py: Python<'_>, end: Instant) -> PyResult<()> {
+pub(crate) fn pause<S: Source>(feed: &Feed<S>, py: Python<'_>, end: Instant) -> PyResult<()> {
     let queue = feed.session.queue();
     while Instant::now() < end && !queue.is_filling() && !queue.is_closed() {
         py.detach(|| thread::sleep(PAUSE / 50));
@@ -25,7 +26,12 @@ pub(crate) fn pause(feed: &Feed, py: Python<'_>, end: Instant) -> PyResult<()> {
 }
 
 /// Takes the events that had happened by the call, or waits for the first one, as [`Feed::collect`] does.
-pub(crate) fn batch(feed: &Feed, py: Python<'_>, deadline: Option<Instant>, most: usize) -> PyResult<RecordBatch> {
+pub(crate) fn batch<S: Source>(
+    feed: &Feed<S>,
+    py: Python<'_>,
+    deadline: Option<Instant>,
+    most: usize,
+) -> PyResult<RecordBatch> {
     feed.check_process()?;
     let _held = hold_step()?;
     let mut rows = Rows::new(feed, py, most)?;
@@ -35,7 +41,12 @@ pub(crate) fn batch(feed: &Feed, py: Python<'_>, deadline: Option<Instant>, most
 
 /// Takes all that comes until `end` or the close, or `most` of it when those come sooner. What was taken by the time of an
 /// exception, Ctrl-C above all, is counted as discarded.
-pub(crate) fn collect(feed: &Feed, py: Python<'_>, end: Option<Instant>, most: usize) -> PyResult<RecordBatch> {
+pub(crate) fn collect<S: Source>(
+    feed: &Feed<S>,
+    py: Python<'_>,
+    end: Option<Instant>,
+    most: usize,
+) -> PyResult<RecordBatch> {
     feed.check_process()?;
     let _held = hold_step()?;
     let mut rows = Rows::new(feed, py, most)?;
@@ -46,7 +57,7 @@ pub(crate) fn collect(feed: &Feed, py: Python<'_>, end: Option<Instant>, most: u
     finish(feed, py, rows)
 }
 
-fn finish(feed: &Feed, py: Python<'_>, rows: Rows) -> PyResult<RecordBatch> {
+fn finish<S: Source>(feed: &Feed<S>, py: Python<'_>, rows: Rows<S>) -> PyResult<RecordBatch> {
     let taken = rows.taken();
     let made = py.detach(|| rows.finish().finish(Arc::clone(&feed.schema)));
     if made.is_err() {
@@ -55,7 +66,7 @@ fn finish(feed: &Feed, py: Python<'_>, rows: Rows) -> PyResult<RecordBatch> {
     Ok(made?)
 }
 
-fn fill(rows: &mut Rows, feed: &Feed, py: Python<'_>, end: Option<Instant>) -> PyResult<()> {
+fn fill<S: Source>(rows: &mut Rows<S>, feed: &Feed<S>, py: Python<'_>, end: Option<Instant>) -> PyResult<()> {
     loop {
         let over = end.is_some_and(|end| Instant::now() >= end);
         // Only what had happened at the end is worth waking the drain thread.

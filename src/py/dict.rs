@@ -77,6 +77,11 @@ struct Template {
 /// Sets the keys of a dict.
 struct Setter {
     names: Vec<Py<PyString>>,
+    objects: Objects,
+}
+
+/// Makes objects of values.
+pub(crate) struct Objects {
     words: Words,
     decoder: Decoder,
 }
@@ -104,8 +109,19 @@ impl Words {
 
 impl Setter {
     fn set(&mut self, dict: &Bound<'_, PyDict>, key: Key, value: Value<'_>) -> PyResult<()> {
+        self.objects.set(dict, self.names[key as usize].bind(dict.py()), value)
+    }
+}
+
+impl Objects {
+    pub(crate) fn new(py: Python<'_>) -> PyResult<Self> {
+        Ok(Self { words: Words::default(), decoder: Decoder::new(py)? })
+    }
+
+    /// Sets a key of a dict.
+    #[inline]
+    pub(crate) fn set(&mut self, dict: &Bound<'_, PyDict>, name: &Bound<'_, PyString>, value: Value<'_>) -> PyResult<()> {
         let py = dict.py();
-        let name = self.names[key as usize].bind(py);
         match value {
             Value::None => dict.set_item(name, py.None()),
             Value::I32(value) => dict.set_item(name, objects::signed(py, value.into())?),
@@ -124,6 +140,14 @@ impl Setter {
                 })?;
                 dict.set_item(name, all)
             }
+            Value::Blob(value) => dict.set_item(name, objects::bytes(py, value)?),
+            Value::Ints(value) if value.is_signed => {
+                dict.set_item(name, objects::tuple(py, value.iter(), |int| objects::signed(py, int))?)
+            }
+            Value::Ints(value) => {
+                let unsigned = |int: i64| objects::unsigned(py, int.cast_unsigned());
+                dict.set_item(name, objects::tuple(py, value.iter(), unsigned)?)
+            }
         }
     }
 }
@@ -140,7 +164,7 @@ pub(crate) struct Dicts {
 impl Dicts {
     pub(crate) fn new(py: Python<'_>, values: &Values) -> PyResult<Self> {
         let names = Key::ALL.iter().map(|key| PyString::intern(py, key.as_str()).unbind()).collect();
-        let mut setter = Setter { names, words: Words::default(), decoder: Decoder::new(py)? };
+        let mut setter = Setter { names, objects: Objects::new(py)? };
         let nothing = objects::dict(py)?;
         values.fields().keys().try_for_each(|key| setter.set(&nothing, key, Value::None))?;
         Ok(Self { setter, templates: Vec::new(), nothing: nothing.unbind() })

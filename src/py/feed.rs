@@ -18,7 +18,6 @@ use pyo3::exceptions::{PyMemoryError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::columns::builder;
 #[cfg(feature = "history")]
 use crate::config::outcome::Outcome;
 use crate::error::Error;
@@ -26,7 +25,8 @@ use crate::error::Error;
 use crate::event::values::Values;
 use crate::memory::{OutOfMemory, hold_step};
 use crate::py::errors::RawtpError;
-use crate::py::reader_lock::{ReadState, ReaderLock};
+use crate::py::reader_lock::ReaderLock;
+use crate::py::source::{Source, TracerSource};
 #[cfg(feature = "history")]
 use crate::read::Reader;
 use crate::read::in_flight::InFlight;
@@ -44,9 +44,9 @@ const PATIENCE: Duration = Duration::from_millis(2);
 pub(crate) const SIGNAL_CHECK: Duration = Duration::from_millis(250);
 
 /// The result that a reader fills.
-pub(crate) trait Sink<'py> {
+pub(crate) trait Sink<'py, S: Source> {
     /// Takes queued events, as long as it wants more.
-    fn take(&mut self, feed: &Feed, py: Python<'py>) -> PyResult<()>;
+    fn take(&mut self, feed: &Feed<S>, py: Python<'py>) -> PyResult<()>;
     /// The number of events that it has.
     fn taken(&self) -> usize;
     /// The number of events that it still wants.
@@ -64,13 +64,28 @@ pub(crate) enum Next<T> {
 }
 
 /// A session, and the lock of its readers.
-pub(crate) struct Feed {
+pub(crate) struct Feed<S = TracerSource> {
     pub(crate) session: Arc<Session>,
-    pub(crate) lock: ReaderLock,
+    pub(crate) lock: ReaderLock<S>,
     pub(crate) schema: SchemaRef,
 }
 
+#[cfg(feature = "history")]
 impl Feed {
+    /// Gives the reader to somebody who reads without Python. From then on nobody else may read.
+    pub(crate) fn take_over(&self, py: Python<'_>) -> PyResult<(Reader, Values)> {
+        let mut guard = self.lock.take(py)?;
+        // Nobody reads from these.
+        let queue = Arc::new(Queue::new(CHUNK_BYTES)?);
+        let reader = Reader::new(queue, Arc::default(), ResidualFilter::new(Outcome::Any, Vec::new()));
+        let values = Values::new(guard.values.fields());
+        let taken = (mem::replace(&mut guard.reader, reader), mem::replace(&mut guard.values, values));
+        guard.give_away();
+        Ok(taken)
+    }
+}
+
+impl<S: Source> Feed<S> {
     pub(crate) fn check_process(&self) -> PyResult<()> {
         if self.session.is_forked() {
             return Err(PyRuntimeError::new_err(
@@ -85,19 +100,6 @@ impl Feed {
             Some(failure) => Err(RawtpError::new_err(format!("the drain thread gave up: {failure}"))),
             None => Ok(()),
         }
-    }
-
-    /// Gives the reader to somebody who reads without Python. From then on nobody else may read.
-    #[cfg(feature = "history")]
-    pub(crate) fn take_over(&self, py: Python<'_>) -> PyResult<(Reader, Values)> {
-        let mut guard = self.lock.take(py)?;
-        // Nobody reads from these.
-        let queue = Arc::new(Queue::new(CHUNK_BYTES)?);
-        let reader = Reader::new(queue, Arc::default(), ResidualFilter::new(Outcome::Any, Vec::new()));
-        let values = Values::new(guard.values.fields());
-        let taken = (mem::replace(&mut guard.reader, reader), mem::replace(&mut guard.values, values));
-        guard.give_away();
-        Ok(taken)
     }
 
     /// Reads until `read` gives something, the deadline comes, or the tracer is closed.
@@ -131,13 +133,12 @@ impl Feed {
         mut take: impl FnMut(Bound<'py, PyDict>) -> PyResult<()>,
     ) -> PyResult<u64> {
         let mut guard = self.lock.take(py)?;
-        let ReadState { reader, values, dicts } = &mut *guard;
         let mut taken = InFlight::new(self.session.reader_counters());
         while taken.events < most as u64 {
             let mut refused = None;
-            let made = reader.next(|event| {
+            let made = guard.next(py, |dict| {
                 taken.events += 1;
-                match dicts.make(py, event, values).and_then(&mut take) {
+                match dict.and_then(&mut take) {
                     Err(error) if error.is_instance_of::<PyMemoryError>(py) => {
                         taken.events -= 1;
                         refused = Some(error);
@@ -170,10 +171,10 @@ impl Feed {
     /// Takes up to `most` queued events, as columns.
     pub(crate) fn read_batch(&self, py: Python<'_>, most: usize) -> PyResult<RecordBatch> {
         let mut guard = self.lock.take(py)?;
-        let ReadState { reader, values, .. } = &mut *guard;
+        let source = &mut *guard;
         let _held = hold_step()?;
         let counters = self.session.reader_counters();
-        Ok(py.detach(|| builder::read(reader, values, &self.schema, counters, most))?)
+        Ok(py.detach(|| source.read(&self.schema, counters, most))?)
     }
 
     /// Takes the events that had happened by the call. When there are none it waits for the first until the deadline. A
@@ -181,7 +182,7 @@ impl Feed {
     pub(crate) fn collect<'py>(
         &self,
         py: Python<'py>,
-        sink: &mut impl Sink<'py>,
+        sink: &mut impl Sink<'py, S>,
         deadline: Option<Instant>,
     ) -> PyResult<()> {
         self.check_process()?;
@@ -192,7 +193,7 @@ impl Feed {
     pub(crate) fn collect_up_to<'py>(
         &self,
         py: Python<'py>,
-        sink: &mut impl Sink<'py>,
+        sink: &mut impl Sink<'py, S>,
         deadline: Option<Instant>,
         position: u64,
     ) -> PyResult<()> {
@@ -206,7 +207,7 @@ impl Feed {
     fn wait_and_take<'py>(
         &self,
         py: Python<'py>,
-        sink: &mut impl Sink<'py>,
+        sink: &mut impl Sink<'py, S>,
         deadline: Option<Instant>,
         position: u64,
     ) -> PyResult<()> {
@@ -225,7 +226,7 @@ impl Feed {
     pub(crate) fn take_up_to<'py>(
         &self,
         py: Python<'py>,
-        sink: &mut impl Sink<'py>,
+        sink: &mut impl Sink<'py, S>,
         deadline: Option<Instant>,
         position: u64,
     ) -> PyResult<bool> {

@@ -15,10 +15,13 @@
 //! * `handover`: a tracer in two processes: one loads, the other reads
 //! * `history`: `rawtp._core.HistoryReader`
 //! * `late`: Python functions that the package hands in
+//! * `methods`: the methods that classes with a feed share
 //! * `objects`: Python objects, or `MemoryError`
+//! * `raw_tracepoint`: `rawtp.RawTracepoint`
 //! * `recorder`: `rawtp._core.Recorder`
 //! * `reader_lock`: threads that read one tracer take lock
 //! * `sinks`: the results that readers fill
+//! * `source`: what the readers of a session take
 //! * `stats`: `rawtp.Stats`
 //! * `to_dicts`: columns back to dicts
 //! * `tracer`: `rawtp.Tracer`
@@ -39,11 +42,14 @@ pub(crate) mod handover;
 #[cfg(feature = "history")]
 pub(crate) mod history;
 pub(crate) mod late;
+pub(crate) mod methods;
 pub(crate) mod objects;
+pub(crate) mod raw_tracepoint;
 pub(crate) mod reader_lock;
 #[cfg(feature = "history")]
 pub(crate) mod recorder;
 pub(crate) mod sinks;
+pub(crate) mod source;
 pub(crate) mod stats;
 pub(crate) mod to_dicts;
 pub(crate) mod tracer;
@@ -78,6 +84,8 @@ mod _core {
     use super::history::{HistoryBatch, HistoryReader, HistoryScan};
     #[pymodule_export]
     use super::late::set_late;
+    #[pymodule_export]
+    use super::raw_tracepoint::{RawTracepoint, tracepoints};
     #[cfg(feature = "history")]
     #[pymodule_export]
     use super::recorder::Recorder;

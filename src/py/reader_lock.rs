@@ -8,20 +8,9 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 
-use crate::event::values::Values;
-use crate::py::dict::Dicts;
-use crate::read::Reader;
-
-/// The state that the lock protects.
-pub(crate) struct ReadState {
-    pub(crate) reader: Reader,
-    pub(crate) values: Values,
-    pub(crate) dicts: Dicts,
-}
-
 /// The lock.
-pub(crate) struct ReaderLock {
-    state: Mutex<ReadState>,
+pub(crate) struct ReaderLock<S> {
+    state: Mutex<S>,
     /// The address of a thread-local variable of the holder; 0 when nobody holds the lock.
     holder: AtomicUsize,
     /// Whether a recorder reads instead. It is only set, and with the lock held.
@@ -33,14 +22,14 @@ fn this_thread() -> usize {
     HERE.with(|here| std::ptr::from_ref(here).addr())
 }
 
-impl ReaderLock {
-    pub(crate) fn new(state: ReadState) -> Self {
+impl<S> ReaderLock<S> {
+    pub(crate) fn new(state: S) -> Self {
         Self { state: Mutex::new(state), holder: AtomicUsize::new(0), is_given_away: AtomicBool::new(false) }
     }
 
     /// Takes the lock. Making a dict can run the garbage collector, and with it any finalizer. A finalizer that reads from
     /// the same tracer would wait for itself, so that it gets `RuntimeError`.
-    pub(crate) fn take(&self, py: Python<'_>) -> PyResult<ReaderGuard<'_>> {
+    pub(crate) fn take(&self, py: Python<'_>) -> PyResult<ReaderGuard<'_, S>> {
         if self.holder.load(Ordering::Relaxed) == this_thread() {
             return Err(PyRuntimeError::new_err("this thread is already reading from this tracer"));
         }
@@ -60,34 +49,34 @@ impl ReaderLock {
 }
 
 /// The held lock. Dropping it releases the lock.
-pub(crate) struct ReaderGuard<'a> {
-    state: MutexGuard<'a, ReadState>,
-    lock: &'a ReaderLock,
+pub(crate) struct ReaderGuard<'a, S> {
+    state: MutexGuard<'a, S>,
+    lock: &'a ReaderLock<S>,
 }
 
 #[cfg(feature = "history")]
-impl ReaderGuard<'_> {
+impl<S> ReaderGuard<'_, S> {
     /// Refuses everybody from now on.
     pub(crate) fn give_away(&self) {
         self.lock.is_given_away.store(true, Ordering::Relaxed);
     }
 }
 
-impl Deref for ReaderGuard<'_> {
-    type Target = ReadState;
+impl<S> Deref for ReaderGuard<'_, S> {
+    type Target = S;
 
-    fn deref(&self) -> &ReadState {
+    fn deref(&self) -> &S {
         &self.state
     }
 }
 
-impl DerefMut for ReaderGuard<'_> {
-    fn deref_mut(&mut self) -> &mut ReadState {
+impl<S> DerefMut for ReaderGuard<'_, S> {
+    fn deref_mut(&mut self) -> &mut S {
         &mut self.state
     }
 }
 
-impl Drop for ReaderGuard<'_> {
+impl<S> Drop for ReaderGuard<'_, S> {
     fn drop(&mut self) {
         self.lock.holder.store(0, Ordering::Relaxed);
     }

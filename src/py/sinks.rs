@@ -4,14 +4,13 @@ use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
-use crate::columns::builder::BatchBuilder;
 use crate::py::feed::{Feed, Sink};
 use crate::py::objects;
-use crate::py::reader_lock::ReadState;
+use crate::py::source::{RowBuilder, Source};
 
 /// A single event.
-impl<'py> Sink<'py> for Option<Bound<'py, PyDict>> {
-    fn take(&mut self, feed: &Feed, py: Python<'py>) -> PyResult<()> {
+impl<'py, S: Source> Sink<'py, S> for Option<Bound<'py, PyDict>> {
+    fn take(&mut self, feed: &Feed<S>, py: Python<'py>) -> PyResult<()> {
         *self = feed.read_one(py)?;
         Ok(())
     }
@@ -43,9 +42,9 @@ impl<'py> Listed<'py> {
     }
 }
 
-impl<'py> Sink<'py> for Listed<'py> {
-    fn take(&mut self, feed: &Feed, py: Python<'py>) -> PyResult<()> {
-        match feed.read(py, self.wanted(), |event| self.events.append(event)) {
+impl<'py, S: Source> Sink<'py, S> for Listed<'py> {
+    fn take(&mut self, feed: &Feed<S>, py: Python<'py>) -> PyResult<()> {
+        match feed.read(py, self.most.saturating_sub(self.taken), |event| self.events.append(event)) {
             Ok(read) => self.taken += read as usize,
             // The events before are a result. The event without memory stays the next.
             Err(error) if error.is_instance_of::<PyMemoryError>(py) && self.taken > 0 => self.most = self.taken,
@@ -59,33 +58,33 @@ impl<'py> Sink<'py> for Listed<'py> {
     }
 
     fn wanted(&self) -> usize {
-        self.most.saturating_sub(self.taken())
+        self.most.saturating_sub(self.taken)
     }
 }
 
 /// The columns of a batch.
-pub(crate) struct Rows {
-    columns: BatchBuilder,
+pub(crate) struct Rows<S: Source> {
+    columns: S::Rows,
     most: usize,
 }
 
-impl Rows {
+impl<S: Source> Rows<S> {
     /// Makes room for the queued events.
-    pub(crate) fn new(feed: &Feed, py: Python<'_>, most: usize) -> PyResult<Self> {
+    pub(crate) fn new(feed: &Feed<S>, py: Python<'_>, most: usize) -> PyResult<Self> {
         let guard = feed.lock.take(py)?;
-        Ok(Self { columns: BatchBuilder::new(&guard.values, guard.reader.waiting().min(most))?, most })
+        Ok(Self { columns: guard.begin(guard.waiting().min(most))?, most })
     }
 
-    pub(crate) fn finish(self) -> BatchBuilder {
+    pub(crate) fn finish(self) -> S::Rows {
         self.columns
     }
 }
 
-impl<'py> Sink<'py> for Rows {
-    fn take(&mut self, feed: &Feed, py: Python<'py>) -> PyResult<()> {
+impl<'py, S: Source> Sink<'py, S> for Rows<S> {
+    fn take(&mut self, feed: &Feed<S>, py: Python<'py>) -> PyResult<()> {
         let mut guard = feed.lock.take(py)?;
-        let ReadState { reader, values, .. } = &mut *guard;
-        Ok(py.detach(|| self.columns.fill(reader, values, feed.session.reader_counters(), self.most))?)
+        let source = &mut *guard;
+        Ok(py.detach(|| source.fill(&mut self.columns, feed.session.reader_counters(), self.most))?)
     }
 
     fn taken(&self) -> usize {
@@ -93,6 +92,6 @@ impl<'py> Sink<'py> for Rows {
     }
 
     fn wanted(&self) -> usize {
-        if self.columns.is_full() { 0 } else { self.most.saturating_sub(self.taken()) }
+        if self.columns.is_full() { 0 } else { self.most.saturating_sub(self.columns.rows()) }
     }
 }

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyList, PyString};
 
 use crate::columns::ancestors;
-use crate::fields::{Fields, Key, ValueType};
+use crate::fields::ValueType;
 use crate::memory::{check, with_capacity};
 use crate::py::dict::Decoder;
 use crate::py::errors::check_memory;
@@ -38,11 +38,10 @@ fn number<'py, T: ArrowPrimitiveType<Native: Into<N>>, N>(
 impl<'py, 'a> Cells<'py, 'a> {
     fn new(
         py: Python<'py>,
-        key: Key,
+        (name, kind): (&str, ValueType),
         columns: &mut impl Iterator<Item = &'a ArrayRef>,
         decoder: Decoder,
     ) -> PyResult<Option<Self>> {
-        let kind = key.value_type();
         let Some(column) = columns.next() else { return Ok(None) };
         let bytes = if matches!(kind, ValueType::DictBytes | ValueType::Bytes | ValueType::BytesList) {
             columns.next()
@@ -65,7 +64,7 @@ impl<'py, 'a> Cells<'py, 'a> {
             }
             _ => Vec::new(),
         };
-        Ok(Some(Self { name: PyString::intern(py, key.as_str()), kind, column, bytes, words, decoder }))
+        Ok(Some(Self { name: PyString::intern(py, name), kind, column, bytes, words, decoder }))
     }
 
     fn value(&self, py: Python<'py>, row: usize) -> PyResult<Bound<'py, PyAny>> {
@@ -109,6 +108,7 @@ impl<'py, 'a> Cells<'py, 'a> {
                 })?;
                 all.into_bound_py_any(py)
             }
+            (ValueType::Blob | ValueType::I64List | ValueType::U64List, _) => plain_value(py, column, row),
             (ValueType::BytesList, None) => {
                 let items = column.as_list::<i32>().value(row);
                 let texts = items.as_string::<i32>().iter().flatten().map(str::as_bytes);
@@ -122,13 +122,30 @@ impl<'py, 'a> Cells<'py, 'a> {
     }
 }
 
-/// Makes the dicts of a batch, whose columns were made of `fields`.
-pub(crate) fn to_dicts<'py>(py: Python<'py>, batch: &RecordBatch, fields: Fields) -> PyResult<Bound<'py, PyList>> {
+/// The value of a column of bytes that are no text, or of numbers.
+pub(crate) fn plain_value<'py>(py: Python<'py>, column: &ArrayRef, row: usize) -> PyResult<Bound<'py, PyAny>> {
+    if let Some(blobs) = column.as_binary_opt::<i32>() {
+        return Ok(objects::bytes(py, blobs.value(row))?.into_any());
+    }
+    let items = column.as_list::<i32>().value(row);
+    let numbers = if let Some(items) = items.as_primitive_opt::<Int64Type>() {
+        objects::tuple(py, items.values().iter(), |item| objects::signed(py, *item))?
+    } else {
+        objects::tuple(py, items.as_primitive::<UInt64Type>().values().iter(), |item| objects::unsigned(py, *item))?
+    };
+    Ok(numbers.into_any())
+}
+
+/// Makes the dicts of a batch, whose columns were made of these keys.
+pub(crate) fn to_dicts<'py, 'a>(
+    py: Python<'py>,
+    batch: &RecordBatch,
+    keys: impl Iterator<Item = (&'a str, ValueType)>,
+) -> PyResult<Bound<'py, PyList>> {
     check_memory()?;
     let decoder = Decoder::new(py)?;
     let mut columns = batch.columns().iter();
-    let cells: Vec<_> = fields
-        .keys()
+    let cells: Vec<_> = keys
         .filter_map(|key| Cells::new(py, key, &mut columns, decoder).transpose())
         .collect::<PyResult<_>>()?;
     let dicts = objects::list(py)?;

@@ -1,12 +1,9 @@
 //! `rawtp.Tracer`. Its documentation is in `python/rawtp/_core.pyi`: see `py_doc!`.
 #![allow(clippy::doc_markdown, reason = "docstrings of Python, which has no such marks")]
 
-use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::time::Instant;
 
-use arrow_array::RecordBatch;
-use pyo3::exceptions::{PyTimeoutError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict, PyList};
@@ -17,19 +14,16 @@ use crate::config::filters::Filters;
 use crate::config::hook::Hook;
 use crate::event::values::Values;
 use crate::fields::Fields;
-use crate::memory::hold_step;
-use crate::py::args::{Arg, FilterKwargs, OptArg, calls, count_arg, deadline, int_arg, names, timeout_arg};
-use crate::py::arrow_stream::Stream;
+use crate::py::args::{Arg, FilterKwargs, OptArg, calls, count_arg, int_arg, names, timeout_arg};
 use crate::py::awaited::Awaited;
-use crate::py::batch::{Batch, ROWS, schema_capsule, stream_capsule};
-use crate::py::collect::{batch, collect};
+use crate::py::batch::{Batch, Keys, schema_capsule};
 use crate::py::dict::Dicts;
 use crate::py::errors::check_memory;
-use crate::py::feed::{Feed, Next};
+use crate::py::feed::Feed;
 use crate::py::handover::obtain;
 use crate::py::late;
-use crate::py::reader_lock::{ReadState, ReaderLock};
-use crate::py::sinks::Listed;
+use crate::py::reader_lock::ReaderLock;
+use crate::py::source::TracerSource;
 use crate::py::stats::Stats;
 use crate::session::Session;
 use crate::syscall::DELETE;
@@ -42,39 +36,6 @@ pub(crate) struct Tracer {
     filters: String,
     pub(crate) fields: Fields,
     awaited: Awaited,
-}
-
-impl Tracer {
-    fn check_open(&self) -> PyResult<()> {
-        self.feed.check_process()?;
-        if self.feed.session.queue().is_closed() {
-            self.feed.failure()?;
-            return Err(PyValueError::new_err("the tracer is closed"));
-        }
-        Ok(())
-    }
-
-    /// A list of the events that `collect` takes.
-    fn list<'py>(
-        py: Python<'py>,
-        most: usize,
-        collect: impl FnOnce(&mut Listed<'py>) -> PyResult<()>,
-    ) -> PyResult<Bound<'py, PyList>> {
-        let _held = hold_step()?;
-        let mut events = Listed::new(py, most)?;
-        collect(&mut events)?;
-        Ok(events.finish())
-    }
-
-    /// Makes the object. Without memory for it the events, which count as delivered, are counted as discarded.
-    fn hand_out(&self, py: Python<'_>, batch: RecordBatch) -> PyResult<Py<Batch>> {
-        let rows = batch.num_rows();
-        let made = Py::new(py, Batch::new(batch, self.fields));
-        if made.is_err() {
-            self.feed.take_back(py, rows)?;
-        }
-        made
-    }
 }
 
 #[pymethods]
@@ -131,7 +92,7 @@ impl Tracer {
         Ok(Self {
             feed: Arc::new(Feed {
                 session: Arc::new(session),
-                lock: ReaderLock::new(ReadState { reader, values, dicts }),
+                lock: ReaderLock::new(TracerSource { reader, values, dicts }),
                 schema: schema(config.fields),
             }),
             filters: asked.to_string(),
@@ -141,7 +102,7 @@ impl Tracer {
     }
 
     fn __enter__(slf: PyRef<'_, Self>) -> PyResult<PyRef<'_, Self>> {
-        slf.check_open()?;
+        slf.feed.check_open()?;
         Ok(slf)
     }
 
@@ -155,8 +116,7 @@ impl Tracer {
         traceback: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
         let _ = (exception_type, exception, traceback);
-        // A child that was forked in the block has nothing to close, and an error would hide its own end.
-        if self.feed.session.is_forked() { Ok(()) } else { self.close(py) }
+        self.feed.leave(py)
     }
 
     fn __iter__(slf: PyRef<'_, Self>) -> PyResult<PyRef<'_, Self>> {
@@ -165,11 +125,7 @@ impl Tracer {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
-        self.feed.check_process()?;
-        match self.feed.next(py, None, || self.feed.read_one(py))? {
-            Next::Read(event) => Ok(Some(event)),
-            Next::Timeout | Next::Closed => Ok(None),
-        }
+        self.feed.next_event(py)
     }
 
     fn __aiter__(slf: PyRef<'_, Self>) -> PyResult<PyRef<'_, Self>> {
@@ -206,10 +162,7 @@ impl Tracer {
     #[doc = py_doc!("Tracer.get")]
     #[pyo3(signature = (timeout=None))]
     fn get<'py>(&self, py: Python<'py>, timeout: OptArg<'_, 'py>) -> PyResult<Bound<'py, PyDict>> {
-        let timeout = timeout_arg("timeout", timeout)?;
-        let mut event = None;
-        self.feed.collect(py, &mut event, deadline(timeout))?;
-        event.ok_or_else(|| PyTimeoutError::new_err(format!("no event within {:?} s", timeout.unwrap_or_default())))
+        self.feed.get(py, timeout)
     }
 
     #[doc = py_doc!("Tracer.get_many")]
@@ -220,46 +173,32 @@ impl Tracer {
         max_events: OptArg<'_, 'py>,
         timeout: OptArg<'_, 'py>,
     ) -> PyResult<Bound<'py, PyList>> {
-        let most = count_arg("max_events", max_events, 4096)?;
-        let deadline = deadline(timeout_arg("timeout", timeout)?);
-        Self::list(py, most, |events| self.feed.collect(py, events, deadline))
+        self.feed.get_many(py, max_events, timeout)
     }
 
     #[doc = py_doc!("Tracer.batch")]
     #[pyo3(signature = (max_rows=None, timeout=None), text_signature = "($self, max_rows=65536, timeout=None)")]
     fn batch(&self, py: Python<'_>, max_rows: OptArg<'_, '_>, timeout: OptArg<'_, '_>) -> PyResult<Py<Batch>> {
-        let most = count_arg("max_rows", max_rows, ROWS)?;
-        let batch = batch(&self.feed, py, deadline(timeout_arg("timeout", timeout)?), most)?;
-        self.hand_out(py, batch)
+        self.feed.batch(py, Keys::Events(self.fields), max_rows, timeout)
     }
 
     #[doc = py_doc!("Tracer._take")]
     fn _take<'py>(&self, py: Python<'py>, max_events: usize, position: u64) -> PyResult<Bound<'py, PyList>> {
         self.feed.check_process()?;
-        Self::list(py, max_events, |events| self.feed.collect_up_to(py, events, Some(Instant::now()), position))
+        Feed::<TracerSource>::list(py, max_events, |events| {
+            self.feed.collect_up_to(py, events, Some(Instant::now()), position)
+        })
     }
 
     #[doc = py_doc!("Tracer._flush")]
     fn _flush(&self, max_events: usize, hurry: bool) -> PyResult<(u64, Option<i32>)> {
-        self.feed.check_process()?;
-        check_memory()?;
-        let (queue, position) = (self.feed.session.queue(), self.feed.session.control().written());
-        if queue.has_reached(position) || self.feed.session.waiting() >= max_events {
-            return Ok((position, None));
-        }
-        let announcement = queue.announce(position)?.map(|it| it.as_fd().as_raw_fd());
-        if hurry {
-            self.feed.session.control().flush(position);
-        }
-        Ok((position, announcement))
+        self.feed.flush_for_tasks(max_events, hurry)
     }
 
     #[doc = py_doc!("Tracer.to_arrow")]
     #[pyo3(signature = (duration=None, max_rows=None), text_signature = "($self, duration=None, max_rows=1048576)")]
     fn to_arrow(&self, py: Python<'_>, duration: OptArg<'_, '_>, max_rows: OptArg<'_, '_>) -> PyResult<Py<Batch>> {
-        let most = count_arg("max_rows", max_rows, 1 << 20)?;
-        let batch = collect(&self.feed, py, deadline(timeout_arg("duration", duration)?), most)?;
-        self.hand_out(py, batch)
+        self.feed.to_arrow(py, Keys::Events(self.fields), duration, max_rows)
     }
 
     #[doc = py_doc!("Tracer.live")]
@@ -282,58 +221,37 @@ impl Tracer {
         requested_schema: OptArg<'_, 'py>,
     ) -> PyResult<Bound<'py, PyCapsule>> {
         let _ = requested_schema;
-        slf.get().feed.check_process()?;
-        stream_capsule(slf.py(), Box::new(Stream::new(Arc::clone(&slf.get().feed))))
+        slf.get().feed.stream(slf.py())
     }
 
     #[doc = py_doc!("Tracer.stats")]
     fn stats(&self, py: Python<'_>) -> PyResult<Stats> {
-        self.feed.check_process()?;
-        check_memory()?;
-        Ok(py.detach(|| self.feed.session.ledger()).into())
+        self.feed.stats(py)
     }
 
     #[doc = py_doc!("Tracer.coverage")]
     #[getter]
     fn coverage<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        check_memory()?;
-        let coverage = PyDict::new(py);
-        for part in self.feed.session.coverage() {
-            let dict = PyDict::new(py);
-            dict.set_item("hook", part.hook.as_deref())?;
-            dict.set_item("reason", part.reason.as_deref())?;
-            coverage.set_item(part.name, dict)?;
-        }
-        Ok(coverage)
+        self.feed.coverage(py)
     }
 
     #[doc = py_doc!("Tracer.close")]
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        self.feed.check_process()?;
-        py.detach(|| self.feed.session.close());
-        Ok(())
+        self.feed.close(py)
     }
 
     #[doc = py_doc!("Tracer.closed")]
     #[getter]
     fn closed(&self) -> PyResult<bool> {
-        self.feed.check_process()?;
-        Ok(self.feed.session.queue().is_closed())
+        self.feed.closed()
     }
 
     #[doc = py_doc!("Tracer.fileno")]
     fn fileno(&self) -> PyResult<i32> {
-        self.check_open()?;
-        Ok(self.feed.session.queue().as_fd().as_raw_fd())
+        self.feed.fileno()
     }
 
     fn __repr__(&self) -> PyResult<String> {
-        check_memory()?;
-        let state = match (self.feed.session.is_forked(), || self.feed.session.queue().is_closed()) {
-            (true, _) => "of another process",
-            (false, closed) if closed() => "closed",
-            _ => "open",
-        };
-        Ok(format!("<rawtp.Tracer {state}{}>", self.filters))
+        Ok(format!("<rawtp.Tracer {}{}>", self.feed.state()?, self.filters))
     }
 }

@@ -1,11 +1,13 @@
 //! Reads the queue in the caller's thread and makes events of its chunks.
 //!
 //! * `counters`: the readers' counters
+//! * `cursor`: a position in the chunks of the queue
 //! * `in_flight`: counts events on their way to the caller
 //! * `join`: joins enter and exit records
 //! * `residual_filter`: the filters that only user space can decide
 
 pub mod counters;
+pub(crate) mod cursor;
 pub mod in_flight;
 pub mod join;
 pub mod residual_filter;
@@ -17,9 +19,9 @@ use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::memory::check;
 use crate::read::counters::{ReaderCounters, add};
+use crate::read::cursor::Cursor;
 use crate::read::join::{Join, Refusable};
 use crate::read::residual_filter::ResidualFilter;
-use crate::ring::chunk::Chunk;
 use crate::ring::queue::Queue;
 
 /// The reader of a session. All of its events pass through here.
@@ -33,10 +35,8 @@ pub struct Reader {
 /// The unfiltered events of the queue.
 #[derive(Debug)]
 struct Source {
-    queue: Arc<Queue>,
+    cursor: Cursor,
     counters: Arc<ReaderCounters>,
-    chunk: Chunk,
-    position: usize,
     join: Join,
 }
 
@@ -45,7 +45,7 @@ impl Reader {
     #[must_use]
     pub fn new(queue: Arc<Queue>, counters: Arc<ReaderCounters>, residual_filter: ResidualFilter) -> Self {
         let residual_filter = Some(residual_filter).filter(|residual_filter| !residual_filter.is_off());
-        let source = Source { queue, counters, chunk: Chunk::default(), position: 0, join: Join::default() };
+        let source = Source { cursor: Cursor::new(queue), counters, join: Join::default() };
         Self { source, residual_filter }
     }
 
@@ -78,7 +78,7 @@ impl Reader {
     /// See [`waiting`].
     #[must_use]
     pub fn waiting(&self) -> usize {
-        waiting(&self.source.queue, &self.source.counters)
+        waiting(self.source.cursor.queue(), &self.source.counters)
     }
 }
 
@@ -92,40 +92,29 @@ pub fn waiting(queue: &Queue, counters: &ReaderCounters) -> usize {
 impl Source {
     /// Does the same as [`Reader::next`], unfiltered.
     fn next<R>(&mut self, mut emit: impl FnMut(&Event<'_>) -> Refusable<R>) -> Result<Option<R>> {
+        let Self { cursor, counters, join } = self;
         loop {
-            let made = self.join.next(&self.chunk, &mut self.position, &self.counters, &mut emit);
+            let made = join.next(&cursor.chunk, &mut cursor.position, counters, &mut emit);
             if matches!(&made, Err(error) if !matches!(error, Error::Memory(_))) {
-                self.position = self.chunk.bytes.len();
+                cursor.skip();
             }
-            // At once, not in the next call: the queue's descriptor must not stay readable for a chunk that is used up.
-            if self.position >= self.chunk.bytes.len() {
-                self.refill();
-            }
+            cursor.refill_if_used();
             let made = made?;
-            if made.is_some() || (self.chunk.bytes.is_empty() && self.is_done()?) {
+            if made.is_some() || (cursor.is_empty() && is_done(cursor, join)?) {
                 return Ok(made);
             }
         }
     }
+}
 
-    fn refill(&mut self) {
-        let next = self.queue.pop().unwrap_or_default();
-        let used = std::mem::replace(&mut self.chunk, next);
-        self.position = 0;
-        if used.bytes.capacity() > 0 {
-            self.queue.give_spare(used);
-        }
+/// Whether nothing can be read now. After the close no exit comes, so open calls are given up.
+fn is_done(cursor: &mut Cursor, join: &mut Join) -> Result<bool> {
+    if !cursor.queue().is_closed() {
+        return Ok(true);
     }
-
-    /// Whether nothing can be read now. After the close no exit comes, so open calls are given up.
-    fn is_done(&mut self) -> Result<bool> {
-        if !self.queue.is_closed() {
-            return Ok(true);
-        }
-        // The close, which brings the rest of the ring, may have come between the last pop and this check.
-        self.refill();
-        Ok(self.chunk.bytes.is_empty() && !self.join.give_up()?)
-    }
+    // The close, which brings the rest of the ring, may have come between the last pop and this check.
+    cursor.refill();
+    Ok(cursor.is_empty() && !join.give_up()?)
 }
 
 #[cfg(test)]
@@ -135,6 +124,7 @@ mod tests {
     use super::*;
     use crate::config::outcome::Outcome;
     use crate::record::testing::{aligned, enter, exit, framed, named};
+    use crate::ring::chunk::Chunk;
     use crate::skel::types::name_status;
 
     #[test]

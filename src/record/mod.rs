@@ -12,7 +12,7 @@ use std::ptr;
 use crate::error::Malformed;
 use crate::record::segments::{Name, Segments};
 pub use crate::skel::types::{
-    cgroup_record, completion_record, enter_record, exit_record, image_record, mounts_record, truth_record,
+    cgroup_record, completion_record, enter_record, exit_record, image_record, mounts_record, raw_record, truth_record,
 };
 use crate::skel::types::{enter_mark, record_kind};
 
@@ -178,6 +178,19 @@ fn split_aligned<'a, T: Copy>(bytes: &'a [u8], what: &'static str) -> Result<(&'
         return Err(Malformed("a record that is not aligned"));
     };
     Ok((record, rest))
+}
+
+/// Parses the record of a raw tracepoint, without its header. Returns it with all of its bytes.
+///
+/// # Errors
+///
+/// [`Malformed`] for bytes that no such program writes.
+pub fn parse_raw(bytes: &[u8]) -> Result<(&raw_record, &[u8])> {
+    let (record, _) = split_aligned::<raw_record>(bytes, "a raw record cut short")?;
+    if record.kind != record_kind::RECORD_RAW.0 {
+        return Err(Malformed("a record that is no raw tracepoint's"));
+    }
+    Ok((record, bytes))
 }
 
 /// Parses one record without its header.

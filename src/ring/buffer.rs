@@ -28,10 +28,15 @@ const PUBLISH_BYTES: usize = 16 << 10;
 pub struct Run {
     /// The position after the last record.
     pub end: u64,
-    /// The number of events (enter records).
+    /// The number of events: enter records, or those of a raw tracepoint.
     pub events: u32,
     /// The number of records that are reports, not parts of calls.
     pub reports: u32,
+}
+
+/// Whether records of this kind are events.
+fn is_event(kind: u32) -> bool {
+    kind == record_kind::RECORD_ENTER.0 || kind == record_kind::RECORD_RAW.0
 }
 
 /// Whether records of this kind belong to no call.
@@ -68,7 +73,7 @@ pub fn scan(data: &[AtomicU32], consumer: u64, producer: u64, max_bytes: usize) 
         }
         if header & DISCARDED == 0 {
             let kind = word(run.end + HEADER_BYTES as u64).load(Ordering::Relaxed);
-            run.events += u32::from(kind == record_kind::RECORD_ENTER.0);
+            run.events += u32::from(is_event(kind));
             run.reports += u32::from(is_report(kind));
         }
         run.end += span;

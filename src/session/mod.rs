@@ -85,9 +85,25 @@ impl Session {
     ///
     /// [`crate::error::Error::Os`] when descriptors, memory or threads run out.
     pub fn start(loaded: Loaded, config: &Config, broker: Option<OwnedFd>) -> Result<(Self, Reader)> {
+        let session = Self::drain(loaded, config.queue_bytes, broker, config.fields.any(&fields::LINEAGE))?;
+        walk_once(config.filters.paths());
+        let residual_filter = ResidualFilter::new(config.filters.outcome(), config.filters.paths().to_vec())
+            .without_harmless(config.drops_harmless())
+            .informing(&session.counters, &session.mounts);
+        let reader = Reader::new(Arc::clone(&session.queue), Arc::clone(&session.reader_counters), residual_filter);
+        Ok((session, reader))
+    }
+
+    /// Starts the drain thread alone. The caller reads the queue. `has_lineage` tells whether the programs report what
+    /// processes run.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::start`].
+    pub fn drain(loaded: Loaded, queue_bytes: usize, broker: Option<OwnedFd>, has_lineage: bool) -> Result<Self> {
         let started_ns =
             clock_gettime(ClockId::CLOCK_REALTIME).map_or(i64::MAX, |now| now.tv_sec() * 1_000_000_000 + now.tv_nsec());
-        let queue = Arc::new(Queue::new(config.queue_bytes)?);
+        let queue = Arc::new(Queue::new(queue_bytes)?);
         let counters = Arc::new(KernelCounters::new(&loaded.counters, &loaded.live, loaded.slots)?);
         let ring = Ring::new(loaded.ring, loaded.ring_bytes)?;
         let Attached { links, programs, coverage } = loaded.attached;
@@ -95,7 +111,7 @@ impl Session {
         let lease = broker.map(|socket| BrokerLease::new(socket, Arc::clone(&counters), Arc::clone(&end)));
         let reports = Arc::new(CgroupReports::default());
         let mounts = Snapshots::new();
-        let processes = config.fields.any(&fields::LINEAGE).then(|| {
+        let processes = has_lineage.then(|| {
             let counters = Arc::clone(&counters);
             Arc::new(Processes::new(move || counters.lost_processes()))
         });
@@ -105,17 +121,11 @@ impl Session {
         if let Some(processes) = &processes {
             processes.scan();
         }
-        let reader_counters = Arc::new(ReaderCounters::default());
-        walk_once(config.filters.paths());
-        let residual_filter = ResidualFilter::new(config.filters.outcome(), config.filters.paths().to_vec())
-            .without_harmless(config.drops_harmless())
-            .informing(&counters, &mounts);
-        let reader = Reader::new(Arc::clone(&queue), Arc::clone(&reader_counters), residual_filter);
-        let session = Self {
+        Ok(Self {
             queue,
             control: Arc::clone(drain.control()),
             counters,
-            reader_counters,
+            reader_counters: Arc::default(),
             reports,
             mounts,
             processes,
@@ -125,8 +135,7 @@ impl Session {
             coverage,
             end,
             started_ns,
-        };
-        Ok((session, reader))
+        })
     }
 
     /// Whether this process is a fork of the one that opened the session. A fork may only drop it.
@@ -145,7 +154,7 @@ impl Session {
 
     /// The queue that the reader reads.
     #[must_use]
-    pub fn queue(&self) -> &Queue {
+    pub fn queue(&self) -> &Arc<Queue> {
         &self.queue
     }
 
@@ -163,7 +172,7 @@ impl Session {
 
     /// The reader's counters.
     #[must_use]
-    pub fn reader_counters(&self) -> &ReaderCounters {
+    pub fn reader_counters(&self) -> &Arc<ReaderCounters> {
         &self.reader_counters
     }
 

@@ -1,11 +1,14 @@
-//! bpf(2): loads programs, and attaches those of raw tracepoints.
+//! bpf(2): creates maps, loads programs, and attaches those of raw tracepoints.
 
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr;
 
-use libbpf_sys::{BPF_PROG_TYPE_RAW_TRACEPOINT, bpf_insn, bpf_prog_load, bpf_prog_load_opts, bpf_prog_type};
+use libbpf_sys::{
+    BPF_PROG_TYPE_RAW_TRACEPOINT, bpf_insn, bpf_map_create_opts, bpf_map_type, bpf_prog_load, bpf_prog_load_opts,
+    bpf_prog_type,
+};
 
 use crate::sys::fd::owned;
 use crate::sys::signals::uninterrupted;
@@ -14,6 +17,27 @@ use crate::sys::signals::uninterrupted;
 pub(crate) fn nothing() -> [bpf_insn; 2] {
     // r0 = 0; exit (include/uapi/linux/bpf_common.h: BPF_ALU64 | BPF_MOV | BPF_K, BPF_JMP | BPF_EXIT).
     [0xb7, 0x95].map(|code| bpf_insn { code, ..Default::default() })
+}
+
+/// Creates a map. `sizes` are those of a key and of a value, and the number of entries.
+pub(crate) fn create_map(kind: bpf_map_type, name: &CStr, sizes: [u32; 3], map_flags: u32) -> io::Result<OwnedFd> {
+    let options =
+        bpf_map_create_opts { sz: size_of::<bpf_map_create_opts>() as u64, map_flags, ..Default::default() };
+    let [key_bytes, value_bytes, entries] = sizes;
+    // SAFETY: a C string and options that outlive the call.
+    owned(unsafe {
+        libbpf_sys::bpf_map_create(kind, name.as_ptr(), key_bytes, value_bytes, entries, &raw const options)
+    }
+    .into())
+}
+
+/// Leaves the content of a map to programs alone.
+pub(crate) fn freeze(map: &OwnedFd) -> io::Result<()> {
+    // SAFETY: a descriptor.
+    match unsafe { libbpf_sys::bpf_map_freeze(map.as_raw_fd()) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// Loads a program for raw tracepoints.
