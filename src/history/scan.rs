@@ -32,6 +32,9 @@ const ROWS: usize = 65_536;
 /// The memory that must be free for a decoder, above what it has decoded.
 const DECODER_BYTES: usize = 4 << 20;
 
+/// The memory for the pages of a column that is read as a whole.
+const COLUMN_BYTES: usize = 512 << 10;
+
 /// More than a decoder takes at once.
 const DECODED_BYTES: usize = 64 << 20;
 
@@ -305,6 +308,9 @@ fn read_rows(
         if found != (known.sum, known.bytes) {
             return Err(damaged(name, "the checksum differs"));
         }
+    }
+    if selection.is_none() {
+        probe(columns.len() * COLUMN_BYTES).map_err(Error::memory("decode a sealed file"))?;
     }
     let mut reader = builder(columns)?;
     if let Some(selection) = selection {
