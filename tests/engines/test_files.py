@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import deltalake
-import pyarrow
+import pyarrow  # type: ignore[import-untyped]
 import pyspark.sql
 import pytest
 from pyarrow import dataset
@@ -25,7 +25,22 @@ if TYPE_CHECKING:
 # Spark leaves sockets and processes to the end.
 pytestmark = [pytest.mark.kernel, pytest.mark.filterwarnings("ignore")]
 
-KEYS = ("session", "ts_ns", "ts", "pid", "uid", "comm", "seq", "cpu", "lost", "via", "syscall", "errno", "ret", "path")
+KEYS: tuple[str, ...] = (
+    "session",
+    "ts_ns",
+    "ts",
+    "pid",
+    "uid",
+    "comm",
+    "seq",
+    "cpu",
+    "lost",
+    "via",
+    "syscall",
+    "errno",
+    "ret",
+    "path",
+)
 KEYS += ("path_bytes", "real_path", "argv", "argv_truncated", "ancestors", "ino", "size", "dfd")
 Row = tuple[Any, ...]
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from helpers.brokers import WATCH
+from helpers.recordings import remove
 from helpers.silence import silence
 from helpers.support import HANG_S, wait_for
 from helpers.unprivileged import python, start, told
@@ -109,6 +110,7 @@ def test_its_end_is_its_clients_end_and_the_next_one_starts_it_again(package: Pa
 
 RECORDER = "rawtp-record.service"
 HISTORY = Path("/var/lib/rawtp")
+RAWTP = ("/opt/rawtp/bin/python", "-I", "-m", "rawtp")
 
 
 def shown(name: str) -> str:
@@ -117,7 +119,7 @@ def shown(name: str) -> str:
 
 def found(*arguments: object) -> tuple[int, list[dict[str, Any]]]:
     """What a subcommand prints as JSON lines."""
-    command = ["/opt/rawtp/bin/python", "-I", "-m", "rawtp", *map(str, arguments)]
+    command = [*RAWTP, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=HANG_S)
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
@@ -215,7 +217,7 @@ def test_a_directory_that_is_removed_is_made_again() -> None:
     """In its sandbox the recorder cannot make it. systemd does, when it starts it again."""
     deleted(Path("/tmp/rawtp-before-removal"))
     before = shown("MainPID")
-    wait_for(lambda: [shutil.rmtree(HISTORY, ignore_errors=True), shown("MainPID") not in {"0", before}][1], "it ends")
+    remove(HISTORY, lambda: shown("MainPID") not in {"0", before})
     wait_for(is_well, "it records")
     [event] = deleted(Path("/tmp/rawtp-after-removal"))
     assert event["comm"] == "rm"
@@ -230,7 +232,7 @@ def test_it_is_installed_by_itself() -> None:
     group = Path("/etc/group")
     group.write_text("".join(line for line in group.read_text().splitlines(keepends=True) if "rawtp:" not in line))
     directory = Path("/srv/a history")
-    command = ["/opt/rawtp/bin/python", "-I", "-m", "rawtp", "record", "--install", "--now", "--directory", directory]
+    command = [*RAWTP, "record", "--install", "--now", "--directory", str(directory)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=HANG_S)
         assert done.returncode == 0, done.stderr

@@ -19,6 +19,7 @@ import pytest
 
 import rawtp
 from helpers.recorders import CLI, asked, events, recording, until_found, who
+from helpers.recordings import remove
 from helpers.silence import silence
 from helpers.support import HANG_S, wait_for
 from rawtp.formats.escape import shortened
@@ -296,7 +297,7 @@ def test_a_directory_that_is_removed(place: Path, history: Path) -> None:
         (place / "x").touch()
         (place / "x").unlink()
         until_found(history, place / "x")
-        wait_for(lambda: [shutil.rmtree(history, ignore_errors=True), "beginning anew" in recorder.messages][1], "anew")
+        remove(history, lambda: "beginning anew" in recorder.messages)
         assert "the directory was removed, with what was recorded into it" in recorder.messages
         wait_for(lambda: asked("record", "--status", "--directory", history)[0] == 0, "it records")
         (place / "y").touch()
@@ -311,7 +312,7 @@ def test_a_link_in_place_of_a_directory_that_is_removed(history: Path, tmp_path:
     with recording(history) as recorder:
         history.rename(tmp_path / "moved")
         history.symlink_to(tmp_path / "aside")
-        wait_for(lambda: [shutil.rmtree(tmp_path / "moved", ignore_errors=True), recorder.process.poll()][1], "it ends")
+        remove(tmp_path / "moved", recorder.process.poll)
         assert "is a symbolic link now: start again to follow it" in recorder.messages
     assert list((tmp_path / "aside").iterdir()) == []
 

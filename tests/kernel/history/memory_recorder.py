@@ -1,5 +1,5 @@
-"""Records its own deletions into ``argv[1]`` with ``argv[2]`` MiB more address space than it has at the start, and prints
-up to which number they are acknowledged."""
+"""Records its own deletions into ``argv[1]`` with ``argv[2]`` MiB more address space than it has at the start, and
+prints up to which number they are acknowledged."""
 
 from __future__ import annotations
 

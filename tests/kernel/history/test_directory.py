@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import rawtp
-from helpers.recordings import HANG_S, delete, events, paths, recording, sealed
+from helpers.recordings import HANG_S, delete, events, paths, recording, remove, sealed
 from helpers.support import mounted, wait_for
 from rawtp import _core
 
@@ -88,8 +88,7 @@ def test_a_removed_directory_is_an_error_and_what_is_lost_is_counted(part: str, 
         if part:
             (directory / part).unlink()
         else:
-            # What it writes meanwhile can stop the first attempt.
-            wait_for(lambda: [shutil.rmtree(directory, ignore_errors=True), directory.exists()][1] is False, "it goes")
+            remove(directory, lambda: not directory.exists())
         whereabouts(recorder, "removed")
         before = recorder.status()["acknowledged"]
         delete(tmp_path, *range(10))

@@ -1,5 +1,5 @@
-"""A recorder and readers without memory. Arrow and Parquet end the process when they get none; what can be seen before is
-a MemoryError."""
+"""A recorder and readers without memory. Arrow and Parquet end the process when they get none. What can be seen before
+is a MemoryError."""
 
 from __future__ import annotations
 
