@@ -592,7 +592,8 @@ impl Writer {
             log_bytes: log_bytes.cast_signed(),
             lost_ring: self.session.ledger().lost_ring.cast_signed(),
         };
-        if let Err(error) = self.through.write(&state) {
+        let path = self.shared.layout.through(self.shared.session);
+        if let Err(error) = self.through.keep(&path).and_then(|()| self.through.write(&state)) {
             self.shared.note_error(&format!("cannot write the state: {error}"));
         }
         self.shared.update(|status| status.through_ns = self.through_ns);

@@ -224,6 +224,19 @@ def test_a_directory_that_is_removed_is_made_again() -> None:
     assert HISTORY.stat().st_mode & 0o777 == 0o750
 
 
+@pytest.mark.usefixtures("recorder")
+def test_a_reload_seals_and_a_stop_ends_it_well() -> None:
+    deleted(Path("/tmp/rawtp-sealed"))
+    systemctl("reload", RECORDER)
+    wait_for(lambda: list(HISTORY.glob("events/host=*/date=*/*.parquet")) != [], "it seals")
+    systemctl("stop", RECORDER)
+    assert shown("Result") == "success"
+    assert found("record", "--status", "--json")[0] == 1
+    # Losses come after the gaps, on a kernel that skips programs.
+    gaps = [line for line in found("who", "--json", "/tmp/rawtp-sealed")[1] if line["type"] == "gap"]
+    assert gaps[-1]["reason"] == "stopped"
+
+
 def test_it_is_installed_by_itself() -> None:
     """``rawtp record --install --now``, and with a directory of its own."""
     systemctl("disable", "--now", RECORDER)
@@ -256,16 +269,3 @@ def test_it_is_installed_by_itself() -> None:
         unit.unlink()
         shutil.copy(UNITS / RECORDER, unit)
         systemctl("daemon-reload")
-
-
-@pytest.mark.usefixtures("recorder")
-def test_a_reload_seals_and_a_stop_ends_it_well() -> None:
-    deleted(Path("/tmp/rawtp-sealed"))
-    systemctl("reload", RECORDER)
-    wait_for(lambda: list(HISTORY.glob("events/host=*/date=*/*.parquet")) != [], "it seals")
-    systemctl("stop", RECORDER)
-    assert shown("Result") == "success"
-    assert found("record", "--status", "--json")[0] == 1
-    # Losses come after the gaps, on a kernel that skips programs.
-    gaps = [line for line in found("who", "--json", "/tmp/rawtp-sealed")[1] if line["type"] == "gap"]
-    assert gaps[-1]["reason"] == "stopped"

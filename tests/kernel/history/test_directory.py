@@ -128,6 +128,8 @@ def test_the_directory_of_the_logs_is_made_again(tmp_path: Path) -> None:
         recorder.seal(HANG_S)
         status = recorder.status()
         assert (status["directory"], status["failing"], status["in_memory"]) == ("here", False, 0)
+        # Up to when it has watched, also should it be killed.
+        assert len(list((directory / "wal").glob("*.through"))) == 1
     assert second in paths(directory)
     [gap] = [gap for gap in rawtp.History(directory).gaps() if gap["reason"] == "damaged"]
     [event] = [event for event in events(directory) if event["path"] == second]
