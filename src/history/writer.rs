@@ -271,7 +271,7 @@ impl Writer {
 
     /// Reads everything that had happened, and has it acknowledged. Returns the failure to do so.
     fn cycle(&mut self, sender: &Sender<Finished>) -> Option<Failure> {
-        let (mut failure, mut dropped) = (None, None);
+        let (mut failure, mut dropped, mut unread) = (None, None, None);
         let until_ns = now_ns();
         let position = self.session.control().written();
         let mut heartbeats = 0;
@@ -287,8 +287,12 @@ impl Writer {
                 Ok(batch) => batch,
                 Err(error) => {
                     // Without memory the events stay to be read. A malformed record is skipped, and counted.
-                    self.shared.note_error(&format!("cannot read events: {error}"));
-                    is_sure &= !matches!(error, Error::Memory(_));
+                    let text = format!("cannot read events: {error}");
+                    self.shared.note_error(&text);
+                    if matches!(error, Error::Memory(_)) {
+                        is_sure = false;
+                        unread = Some((Some(libc::ENOMEM), text));
+                    }
                     thread::sleep(LOOK);
                     None
                 }
@@ -323,7 +327,7 @@ impl Writer {
         let untold = self.tell_losses(until_ns);
         self.tell_clock();
         self.write_state();
-        failure.or(dropped).or(untold)
+        failure.or(dropped).or(unread).or(untold)
     }
 
     /// Waits until the queue has what the ring had up to a position, or is full. Returns false when that was given up.
