@@ -37,8 +37,8 @@ SOURCES := $(shell find src bpf -type f) build.rs Cargo.toml Cargo.lock pyprojec
 PACKAGED := $(wildcard python/rawtp/*.py* python/rawtp/*/*.py* python/rawtp/py.typed LICENSE-* README.md)
 FORMATTED := $(filter-out bpf/vmlinux.h,$(wildcard bpf/*.[ch] bpf/*/*.[ch] benches/programs/*.c benches/programs/*.h))
 
-.PHONY: help run test test-quick test-vm test-fresh test-asan test-crash test-miri vm build wheel wheels sdist lint fmt docs lock audit fuzz soak bench bench-deps clean \
-	setup-wheel setup-test setup-wheels setup-fresh setup-lint setup-vm test-rust
+.PHONY: help run test test-quick test-vm test-fresh test-asan test-crash test-engines test-miri vm build wheel wheels sdist lint fmt docs lock audit fuzz soak bench bench-deps clean \
+	setup-wheel setup-test setup-engines setup-wheels setup-fresh setup-lint setup-vm test-rust
 
 help: ## these lines
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | while IFS=: read -r name text; do printf '  make %-11s%s\n' "$$name" "$$text"; done
@@ -62,6 +62,9 @@ test-asan: .venv/.test .venv/.build ## the Rust and the kernel tests under Addre
 
 test-crash: .venv/.test .venv/.develop ## a recorder that is killed at 200 random moments, as root; CRASHES=1000 is more
 	scripts/as_root.sh $(TEST_ENV) RAWTP_CRASHES=$(CRASHES) .venv/bin/python -m pytest $(PYTEST_CACHE) -s $(or $(ARGS),tests/kernel/history/test_crash.py)
+
+test-engines: setup-engines .venv/.test .venv/.engines .venv/.develop ## Spark, Delta Lake and Iceberg read a recorder's files, as root; Java and 400 MB
+	scripts/as_root.sh $(TEST_ENV) RAWTP_ENGINES=1 .venv/bin/python -m pytest $(PYTEST_CACHE) $(or $(ARGS),tests/engines)
 
 test-miri: .venv/.build ## the Rust tests of what is pure, unsafe parts too, under Miri: needs a nightly toolchain with it
 	@scripts/setup.sh build
@@ -139,6 +142,9 @@ setup-wheel:
 setup-test:
 	@scripts/setup.sh build wheel test
 
+setup-engines:
+	@scripts/setup.sh build engines
+
 setup-wheels:
 	@scripts/setup.sh build wheel wheels
 
@@ -169,6 +175,10 @@ setup-vm:
 
 .venv/.test: .venv/.build pyproject.toml
 	@$(PIP) --group test
+	@touch $@
+
+.venv/.engines: .venv/.build pyproject.toml
+	@$(PIP) --group engines
 	@touch $@
 
 .venv/.docs: .venv/.build pyproject.toml

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes sure that what make works with is there: setup.sh build, or test, or wheel, or wheels, or lint, or fuzz, or vm, or fresh, or several of them.
+# Makes sure that what make works with is there: setup.sh build, or test, or engines, or wheel, or wheels, or lint, or fuzz, or vm, or fresh, or several of them.
 # It looks for the tools, not for packages, so that a machine of any distribution that has them just goes on.
 set -eu
 cd "$(dirname "$0")/.."
@@ -83,6 +83,7 @@ table() {
 		cc            gcc,libc6-dev  gcc                    gcc      gcc,musl-dev,linux-headers  gcc
 		clang-format  clang-format   clang-tools-extra      clang    clang-extra-tools           clang-tools
 		cross-cc      gcc-aarch64-linux-gnu,libc6-dev-arm64-cross
+		java          openjdk-17-jre-headless java-17-openjdk-headless jre17-openjdk-headless openjdk17-jre-headless java-17-openjdk-headless
 		libelf        libelf-dev     elfutils-libelf-devel  libelf   elfutils-dev                libelf-devel
 		pkg-config    pkg-config     pkgconf-pkg-config     pkgconf  pkgconf                     pkgconf-pkg-config
 		readelf       binutils       binutils               binutils binutils                    binutils
@@ -156,6 +157,8 @@ for target in "$@"; do
 		;;
 	# libFuzzer's own source is C++.
 	fuzz) needs="$needs c++" ;;
+	# Spark.
+	engines) needs="$needs java" ;;
 	# The wheel brings its own libelf and zlib, and those are built with their authors' tools.
 	wheel) needs="$needs autoreconf automake autopoint flex bison gawk readelf" ;;
 	wheels)

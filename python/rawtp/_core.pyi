@@ -799,13 +799,16 @@ class Recorder:
           nowhere, and the recording goes on into the directory; ``"removed"``, the directory is gone, or the lock or
           the journal in it, and nothing can be written any more. It is looked at every ``sync_s`` seconds.
         """
+    def _set_silent(self, since_ns: int) -> None:
+        """Has the time since this Unix time in ns written down as a gap, up to the next heartbeat that comes back."""
     def sync(self, timeout: float | None = None) -> None:
         """Has everything that had happened by the call acknowledged. It waits until then.
 
         Raises:
             TimeoutError: it took more than ``timeout`` seconds.
             OSError: the log cannot be written now, and the events wait in memory; or losses cannot be written into the
-                journal, and wait to be. ENOENT when the directory was removed, which does not pass.
+                journal, and wait to be. ENOENT when the directory was removed, which does not pass. ENOMEM when there is no memory
+                to read events: they wait in the queue, or are counted as discarded.
             ValueError: the recorder is closed.
         """
     def seal(self, timeout: float | None = None) -> None:
@@ -978,8 +981,9 @@ class HistoryReader:
         """The stretches of time in which nothing was watched, the earliest first: between the first session and now.
 
         * ``from_ns`` (int), ``to_ns`` (int or None): ``None`` when nothing is watched now.
-        * ``reason`` (str): ``"closed"``: the recorder was closed before; ``"died"``: it ended without; ``"damaged"``:
-          what was recorded cannot be read; ``"stopped"``: nothing is recorded now.
+        * ``reason`` (str): ``"closed"``: the recorder was closed before; ``"died"``: it ended without; ``"silent"``:
+          its heartbeat did not come back; ``"damaged"``: what was recorded cannot be read; ``"stopped"``: nothing is
+          recorded now.
         * ``session`` (int or None): the session after it.
         """
     def losses(self, since_ns: int | None = None, until_ns: int | None = None) -> list[dict[str, Any]]:

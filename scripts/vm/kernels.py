@@ -31,7 +31,7 @@ class Kernel:
     """What its command line has more."""
     before: str = ""
     """What its shell does before the tests."""
-    tests: str = "tests/kernel tests/vm/test_features.py"
+    tests: str = "tests/kernel tests/vm/test_features.py tests/vm/test_power.py"
     """What pytest is given."""
     packages: tuple[str, ...] = ()
     """What its userland has more."""

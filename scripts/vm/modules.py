@@ -11,10 +11,18 @@ if TYPE_CHECKING:
 
     from scripts.vm.archive import Archive
 
+<<<<<<< HEAD
 CRC32C = ("crc32c_generic", "crc32c_cryptoapi")
 """The checksum of btrfs, up to Linux 6.13 and from then on."""
 
 WANTED = ("ext4", "xfs", "btrfs", "overlay", "fuse", "loop", *CRC32C, "nfs", "nfsv3", "nfsv4", "nfsd")
+=======
+WANTED = (
+    *("ext4", "xfs", "btrfs", "overlay", "fuse", "loop", "crc32c_generic", "nfs", "nfsv3", "nfsv4", "nfsd"),
+    # Disks whose power is cut, and that fail.
+    *("dm-log-writes", "dm-flakey"),
+)
+>>>>>>> wt/robust
 """What a kernel has built in, or lacks, is in no package."""
 
 LISTS = ("modules.builtin", "modules.builtin.modinfo", "modules.order")
@@ -24,7 +32,7 @@ LISTS = ("modules.builtin", "modules.builtin.modinfo", "modules.order")
 def add_modules(archive: Archive, unpacked: Path) -> None:
     """Adds them from an unpacked kernel. They are stored uncompressed, because not every machine's kmod has xz."""
     files = {_name(path): path for path in unpacked.rglob("*.ko*")}
-    wanted = [name for name in WANTED if name in files]
+    wanted = [name for name in (name.replace("-", "_") for name in WANTED) if name in files]
     added: set[str] = set()
     while wanted:
         name = wanted.pop()

@@ -35,7 +35,7 @@ pub struct Gap {
     pub from_ns: i64,
     /// Its end; `None` when it lasts.
     pub to_ns: Option<i64>,
-    /// "closed", "died", "damaged" or "stopped".
+    /// "closed", "died", "silent", "damaged" or "stopped".
     pub reason: String,
     /// The session after it.
     pub session: Option<i64>,

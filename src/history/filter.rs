@@ -146,9 +146,10 @@ impl Filter {
         let exactly =
             self.paths.iter().map(|paths| Wanted::Exactly(paths.iter().map(|path| Name::new(path)).collect()));
         let under = self.under.iter().map(|under| Wanted::Under(Name::new(under)));
-        let glob = self.glob.iter().map(|wanted| {
-            Wanted::Glob(Box::new(RefCell::new(wanted.glob.clone())), Name::new(&wanted.directory))
-        });
+        let glob = self
+            .glob
+            .iter()
+            .map(|wanted| Wanted::Glob(Box::new(RefCell::new(wanted.glob.clone())), Name::new(&wanted.directory)));
         exactly.chain(under).chain(glob).collect()
     }
 
@@ -268,9 +269,13 @@ mod tests {
         assert!(root.matches(b"/x") && root.may_be_within(Some(b"/x"), Some(b"/y")));
         let filter = |glob: &str| Filter { glob: Some(parse_glob(glob.as_bytes()).unwrap()), ..Filter::default() };
         let [wanted] = &filter("/srv/**/*.log").wanted()[..] else { panic!() };
-        for (name, is_wanted) in
-            [("/srv/a.log", true), ("/srv/x/y/a.log", true), ("/srv/a.log/b", true), ("/srv/a", false), ("/x.log", false)]
-        {
+        for (name, is_wanted) in [
+            ("/srv/a.log", true),
+            ("/srv/x/y/a.log", true),
+            ("/srv/a.log/b", true),
+            ("/srv/a", false),
+            ("/x.log", false),
+        ] {
             assert_eq!(wanted.matches(name.as_bytes()), is_wanted, "{name}");
             let range = Some(name.as_bytes());
             assert!(!is_wanted || wanted.may_be_within(range, range), "{name}");

@@ -187,8 +187,10 @@ impl Log {
             Ok(file)
         });
         let file = made.inspect_err(|_| {
-            // An empty log is none.
-            let _ = remove(&path);
+            // An empty log is none. Where it stays, the next attempt must not stumble over it.
+            if remove(&path).is_err() {
+                self.next_number += 1;
+            }
         })?;
         self.next_number += 1;
         Ok(Open {

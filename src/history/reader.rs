@@ -108,7 +108,7 @@ impl Reader {
         let gaps = self.snapshot()?.catalogue.gaps;
         for at in 0..latest {
             let next = sessions[at + 1].session;
-            let gap = gaps.iter().find(|gap| gap.session == Some(next) && gap.reason != "damaged");
+            let gap = gaps.iter().find(|gap| gap.session == Some(next) && matches!(&*gap.reason, "closed" | "died"));
             if let Some(gap) = gap {
                 sessions[at].through_ns = sessions[at].through_ns.max(gap.from_ns);
             }

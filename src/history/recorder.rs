@@ -295,6 +295,11 @@ impl Recorder {
         self.shared.ask(seals)
     }
 
+    /// Has the time since `since_ns` written down as one in which nothing may have been seen, up to the next heartbeat.
+    pub fn set_silent(&self, since_ns: i64) {
+        self.shared.set_silent(since_ns);
+    }
+
     /// Waits for a ticket. `None` at the timeout.
     ///
     /// # Errors

@@ -21,10 +21,26 @@ use crate::history::log;
 use crate::history::schema::{conform, full, ints};
 use crate::history::segment::{BLOOM, Segment};
 use crate::history::snapshot::Source;
+use crate::memory::{probe, reserve_to};
 
 /// The rows of a batch that a scan gives.
 const ROWS: usize = 65_536;
 
+<<<<<<< HEAD
+=======
+/// The memory that must be free for a decoder, above what it has decoded.
+const DECODER_BYTES: usize = 4 << 20;
+
+/// The memory for the pages of a column that is read as a whole.
+const COLUMN_BYTES: usize = 512 << 10;
+
+/// More than a decoder takes at once.
+const DECODED_BYTES: usize = 64 << 20;
+
+/// The rows that are decoded at once.
+const DECODED_ROWS: usize = 8192;
+
+>>>>>>> wt/robust
 /// A scan, which reads a source when its turn comes.
 #[derive(Debug)]
 pub struct Scan {
@@ -132,6 +148,9 @@ impl Scan {
             }
             Source::Log { stem, mut file, end_batch, on_disk } => {
                 let mut bytes = Vec::new();
+                let size = usize::try_from(file.metadata().map_err(os)?.len()).unwrap_or(usize::MAX);
+                reserve_to(&mut bytes, size.saturating_add(1)).map_err(Error::memory("read a log"))?;
+                probe(DECODER_BYTES).map_err(Error::memory("read a log"))?;
                 file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_end(&mut bytes)).map_err(os)?;
                 let mut contents = log::contents(bytes, on_disk);
                 contents.end_at(end_batch);
@@ -142,7 +161,7 @@ impl Scan {
                     let batch = batch?;
                     let mask = self.filter.mask(&batch, &wanted);
                     if mask.true_count() > 0 {
-                        batches.push(filter_record_batch(&batch, &mask)?);
+                        keep(&mut batches, filter_record_batch(&batch, &mask)?)?;
                     }
                 }
                 if !contents.damaged.is_empty() {
@@ -155,7 +174,11 @@ impl Scan {
 
     /// Puts the events of one source in the order of their time.
     fn ordered(&self, batches: &[RecordBatch], host: &str) -> Result<VecDeque<RecordBatch>> {
-        let mut places = Vec::new();
+        let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+        let bytes: usize = batches.iter().map(RecordBatch::get_array_memory_size).sum();
+        // The events in their order, their places, and what the sorting takes.
+        probe(bytes + rows * 2 * size_of::<(i64, (usize, usize))>()).map_err(Error::memory("sort events"))?;
+        let mut places = Vec::with_capacity(rows);
         for (at, batch) in batches.iter().enumerate() {
             let times = ints(batch, "ts_ns");
             places.extend((0..batch.num_rows()).map(|row| (times.map_or(0, |times| times.value(row)), (at, row))));
@@ -191,6 +214,7 @@ fn read_segment(
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(os(error)),
     };
+    probe(DECODER_BYTES).map_err(Error::memory("read a sealed file"))?;
     if let Some(known) = known {
         check_tail(&mut file, known).map_err(os)?.then_some(()).ok_or_else(|| damaged(name, "the checksum differs"))?;
     }
@@ -198,11 +222,34 @@ fn read_segment(
     let read =
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| read_rows(name, &file, known, filter, columns)));
     match read {
-        Ok(Err(error @ (Error::Os { .. } | Error::Damaged(_)))) => Err(error),
-        Ok(Err(error)) => Err(damaged(name, &error.to_string())),
+        Ok(Err(error @ (Error::Os { .. } | Error::Damaged(_) | Error::Memory(_)))) => Err(error),
+        Ok(Err(error)) => Err(undecoded(name, &mut file, known, &error.to_string())),
         Ok(Ok(batches)) => Ok(batches),
-        Err(_) => Err(damaged(name, "it cannot be decoded")),
+        Err(_) => Err(undecoded(name, &mut file, known, "it cannot be decoded")),
     }
+}
+
+/// Says why a file could not be decoded. Decoders tell the lack of memory as an error of the file's, or by a panic.
+fn undecoded(name: &str, file: &mut File, known: Option<&Segment>, reason: &str) -> Error {
+    if probe(DECODED_BYTES).is_err() {
+        return Error::Memory("decode a sealed file");
+    }
+    let is_whole = known.is_some_and(|known| {
+        let found = file.seek(SeekFrom::Start(0)).and_then(|_| checksum_of_file(file));
+        found.is_ok_and(|found| found == (known.sum, known.bytes))
+    });
+    if is_whole {
+        Error::Columns(format!("{name}: {reason}, and its checksum is right"))
+    } else {
+        damaged(name, reason)
+    }
+}
+
+/// Keeps a batch, where as much memory is left as the rest of the work takes for it. Arrow aborts without.
+fn keep(batches: &mut Vec<RecordBatch>, batch: RecordBatch) -> Result<()> {
+    probe(2 * batch.get_array_memory_size() + DECODER_BYTES).map_err(Error::memory("read the history"))?;
+    batches.push(batch);
+    Ok(())
 }
 
 /// Whether the tail of a file is as the journal says.
@@ -245,11 +292,25 @@ fn read_rows(
             return Err(damaged(name, "the checksum differs"));
         }
     }
+<<<<<<< HEAD
     let mut batches = Vec::new();
     decoder.read(&some(columns), &rows, |batch| {
         batches.push(batch);
         Ok(())
     })?;
+=======
+    if selection.is_none() {
+        probe(columns.len() * COLUMN_BYTES).map_err(Error::memory("decode a sealed file"))?;
+    }
+    let mut reader = builder(columns)?;
+    if let Some(selection) = selection {
+        reader = reader.with_row_selection(selection);
+    }
+    let mut batches = Vec::new();
+    for batch in reader.build()? {
+        keep(&mut batches, batch?)?;
+    }
+>>>>>>> wt/robust
     Ok(batches)
 }
 

@@ -66,8 +66,9 @@ fn columns(key: Key) -> Vec<Field> {
     }
 }
 
+/// The member of a list. Parquet has a name for it, by which Iceberg looks for it.
 fn item(kind: DataType) -> FieldRef {
-    Arc::new(Field::new("item", kind, false))
+    Arc::new(Field::new("element", kind, false))
 }
 
 fn list_of(kind: DataType) -> DataType {
@@ -143,11 +144,21 @@ impl Converter {
                 arrays.extend(bytes.iter().map(|bytes| Arc::clone(bytes)));
             }
             ValueType::BytesList if self.redacts_argv => {
-                arrays.extend(columns.iter().map(|column| new_null_array(column.data_type(), column.len())));
+                let kinds = [DataType::Utf8, DataType::Binary].map(list_of);
+                arrays.extend(columns.iter().zip(kinds).map(|(column, kind)| new_null_array(&kind, column.len())));
             }
+            ValueType::BytesList => {
+                for (column, kind) in columns.iter().zip([DataType::Utf8, DataType::Binary].map(list_of)) {
+                    arrays
+                        .push(renamed(column, &kind).ok_or_else(|| Error::Columns("a list of something else".into()))?);
+                }
+            }
+<<<<<<< HEAD
             ValueType::BytesList | ValueType::Blob | ValueType::I64List | ValueType::U64List => {
                 arrays.extend(columns.iter().map(|column| Arc::clone(column)));
             }
+=======
+>>>>>>> wt/robust
             ValueType::Ancestors => arrays.push(self.ancestors(column)?),
         }
         Ok(())
@@ -158,10 +169,9 @@ impl Converter {
         let items = lists.values().as_struct();
         let mut members = items.columns().to_vec();
         members[0] = Arc::new(widened(&members[0]));
-        if self.redacts_argv {
-            for argv in &mut members[3..] {
-                *argv = new_null_array(argv.data_type(), argv.len());
-            }
+        for (argv, field) in members.iter_mut().zip(&ancestor_members()).skip(3) {
+            let kept = if self.redacts_argv { None } else { renamed(argv, field.data_type()) };
+            *argv = kept.unwrap_or_else(|| new_null_array(field.data_type(), argv.len()));
         }
         let items = StructArray::try_new(ancestor_members(), members, items.nulls().cloned())?;
         let nulls = lists.nulls().cloned();
@@ -182,6 +192,26 @@ fn plain(column: &ArrayRef) -> Result<StringArray> {
     Ok(texts.into_iter().collect())
 }
 
+/// Gives the members of lists and structs the names that they have here. `None` when it is another type.
+fn renamed(column: &ArrayRef, wanted: &DataType) -> Option<ArrayRef> {
+    match wanted {
+        kind if column.data_type() == kind => Some(Arc::clone(column)),
+        DataType::List(field) => {
+            let lists = column.as_list_opt::<i32>()?;
+            let values = renamed(lists.values(), field.data_type())?;
+            let made = ListArray::try_new(Arc::clone(field), lists.offsets().clone(), values, lists.nulls().cloned());
+            Some(Arc::new(made.ok()?))
+        }
+        DataType::Struct(fields) => {
+            let members = column.as_struct_opt()?;
+            let of = |field: &FieldRef| renamed(members.column_by_name(field.name())?, field.data_type());
+            let columns = fields.iter().map(of).collect::<Option<Vec<_>>>()?;
+            Some(Arc::new(StructArray::try_new(fields.clone(), columns, members.nulls().cloned()).ok()?))
+        }
+        _ => None,
+    }
+}
+
 /// Gives a batch of a file the wanted columns. Those that the file lacks are null, and the host is the file's.
 pub(crate) fn conform(batch: &RecordBatch, wanted: &SchemaRef, host: &str) -> Result<RecordBatch> {
     let rows = batch.num_rows();
@@ -189,9 +219,9 @@ pub(crate) fn conform(batch: &RecordBatch, wanted: &SchemaRef, host: &str) -> Re
         if field.name() == HOST {
             return Arc::new(StringArray::from_iter_values(std::iter::repeat_n(host, rows)));
         }
-        let found = batch.column_by_name(field.name()).filter(|column| column.data_type() == field.data_type());
-        match found {
-            Some(column) => Arc::clone(column),
+        // Files of earlier versions have other names of members.
+        match batch.column_by_name(field.name()).and_then(|column| renamed(column, field.data_type())) {
+            Some(column) => column,
             None if field.is_nullable() => new_null_array(field.data_type(), rows),
             None => Arc::new(Int64Array::from_value(0, rows)),
         }
@@ -237,4 +267,29 @@ pub(crate) fn ints<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a Int64Ar
 /// The texts of a column.
 pub(crate) fn texts<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a StringArray> {
     batch.column_by_name(name)?.as_string_opt::<i32>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow_array::builder::{ListBuilder, StringBuilder};
+
+    #[test]
+    fn lists_of_earlier_versions_keep_their_values() {
+        let field = Field::new("item", DataType::Utf8, false);
+        let mut lists = ListBuilder::new(StringBuilder::new()).with_field(Arc::new(field));
+        lists.append_value([Some("rm"), Some("x")]);
+        lists.append_null();
+        let column: ArrayRef = Arc::new(lists.finish());
+        let schema = Schema::new(vec![Field::new("argv", column.data_type().clone(), true)]);
+        let batch = RecordBatch::try_new(Arc::new(schema), vec![column]).unwrap();
+        let wanted = projection(Some(&["argv".into()])).unwrap();
+        let made = conform(&batch, &wanted, "host").unwrap();
+        let lists = made.column(0).as_list::<i32>();
+        assert_eq!(made.schema(), wanted);
+        assert_eq!(lists.value(0).as_string::<i32>().iter().flatten().collect::<Vec<_>>(), ["rm", "x"]);
+        assert!(lists.is_null(1));
+        let other: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+        assert!(renamed(&other, &list_of(DataType::Utf8)).is_none());
+    }
 }

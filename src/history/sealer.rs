@@ -20,6 +20,7 @@ use crate::history::retention::{Bounds, too_many};
 use crate::history::segment::{Segment, seal};
 use crate::history::shared::{Failure, Shared, now_ns};
 use crate::history::through;
+use crate::memory::probe;
 
 /// The time between two looks at what can be done without being asked.
 const IDLE: Duration = Duration::from_secs(1);
@@ -29,6 +30,9 @@ const AGAIN: Duration = Duration::from_secs(5);
 
 /// The time between the checks of one sealed file.
 const CHECK_EVERY: Duration = Duration::from_secs(86_400);
+
+/// The memory that sealing takes, in multiples of the log's size.
+const SEALING: usize = 10;
 
 /// The thread's state.
 pub(crate) struct Sealer {
@@ -106,6 +110,9 @@ impl Sealer {
         let (shared, stem) = (&*self.shared, finished.stem);
         let path = shared.layout.log(stem);
         let state = through::read(&shared.layout.through(stem.session)).map_err(os("cannot read a log"))?;
+        // Arrow and Parquet end the process when they get no memory. The log stays, and the next attempt may have it.
+        let size = std::fs::metadata(&path).map_or(0, |metadata| usize::try_from(metadata.len()).unwrap_or(usize::MAX));
+        probe(size.saturating_mul(SEALING)).map_err(Error::memory("seal a log"))?;
         let mut contents = match log::read(&path, finished.on_disk) {
             Ok(contents) => contents,
             // Somebody has removed it. There is nothing to try again.

@@ -80,6 +80,8 @@ struct Progress {
     done: u64,
     /// Whether the log is to be finished with the next cycle.
     finishes: bool,
+    /// Since when the hooks may have seen nothing, until the writer has taken it.
+    silent_since_ns: Option<i64>,
     /// Logs that were handed to the sealer, and those that it is done with.
     jobs: u64,
     jobs_done: u64,
@@ -272,6 +274,15 @@ impl Shared {
         let _ = self.wake.read();
         let mut progress = lock(&self.progress);
         (progress.asked, std::mem::take(&mut progress.finishes))
+    }
+
+    /// Notes that the hooks may see nothing since a time.
+    pub(crate) fn set_silent(&self, since_ns: i64) {
+        lock(&self.progress).silent_since_ns = Some(since_ns);
+    }
+
+    pub(crate) fn take_silent(&self) -> Option<i64> {
+        lock(&self.progress).silent_since_ns.take()
     }
 
     pub(crate) fn has_requests(&self) -> bool {

@@ -8,6 +8,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use crate::history::anchor::is_removed;
 use crate::history::journal::{Line, read_line};
 use crate::history::layout::create_file;
 
@@ -35,6 +36,14 @@ pub(crate) struct Through {
 impl Through {
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
         Ok(Self { file: create_file(path)?, beat: 0 })
+    }
+
+    /// Makes the file again when somebody has removed it.
+    pub(crate) fn keep(&mut self, path: &Path) -> io::Result<()> {
+        if is_removed(&self.file) {
+            self.file = create_file(path)?;
+        }
+        Ok(())
     }
 
     pub(crate) fn write(&mut self, state: &State) -> io::Result<()> {
@@ -87,6 +96,11 @@ mod tests {
         for number in 1..=5 {
             through.write(&state(number)).unwrap();
             assert_eq!(read(&path).unwrap(), Some(state(number)));
+        }
+        std::fs::remove_file(&path).unwrap();
+        through.keep(&path).unwrap();
+        for number in 4..=5 {
+            through.write(&state(number)).unwrap();
         }
         let mut bytes = std::fs::read(&path).unwrap();
         bytes[30] ^= 1;

@@ -30,12 +30,16 @@ use crate::history::log::{Finished, Log};
 use crate::history::schema::Converter;
 use crate::history::shared::{Failure, Shared, clock_ns, now_ns};
 use crate::history::through::{State, Through};
+use crate::memory::probe;
 use crate::read::Reader;
 use crate::read::in_flight::InFlight;
 use crate::session::Session;
 
 /// The rows of a batch in the log.
 const BATCH_ROWS: usize = 16_384;
+
+/// The memory for an event on its way into the log: in the batch, converted, and as the log has it.
+const ROW_BYTES: usize = 4096;
 
 /// The bytes after which a cycle commits before it reads on.
 const COMMIT_BYTES: usize = 8 << 20;
@@ -155,6 +159,8 @@ pub(crate) struct Writer {
     last_ns: i64,
     /// The watermarks of the last two cycles that told losses, the earlier one first.
     told_through_ns: [i64; 2],
+    /// Whether the heartbeat does not come back. Then nothing is sure, and the watermark stays where it is.
+    is_silent: bool,
 }
 
 fn clock_offset_ns() -> i64 {
@@ -200,6 +206,7 @@ impl Writer {
             clock_offset_ns: clock_offset_ns(),
             last_ns: through_ns,
             told_through_ns: [through_ns; 2],
+            is_silent: false,
         }
     }
 
@@ -264,10 +271,12 @@ impl Writer {
 
     /// Reads everything that had happened, and has it acknowledged. Returns the failure to do so.
     fn cycle(&mut self, sender: &Sender<Finished>) -> Option<Failure> {
-        let (mut failure, mut dropped) = (None, None);
+        let (mut failure, mut dropped, mut unread) = (None, None, None);
         let until_ns = now_ns();
         let position = self.session.control().written();
-        let mut is_sure = self.catch_up(position);
+        let mut heartbeats = 0;
+        self.tell_silence(until_ns);
+        let mut is_sure = self.catch_up(position) && !self.is_silent;
         let mut last_event_ns = self.last_ns;
         loop {
             // Looked at before the read: what was queued by then is part of it.
@@ -278,8 +287,12 @@ impl Writer {
                 Ok(batch) => batch,
                 Err(error) => {
                     // Without memory the events stay to be read. A malformed record is skipped, and counted.
-                    self.shared.note_error(&format!("cannot read events: {error}"));
-                    is_sure &= !matches!(error, Error::Memory(_));
+                    let text = format!("cannot read events: {error}");
+                    self.shared.note_error(&text);
+                    if matches!(error, Error::Memory(_)) {
+                        is_sure = false;
+                        unread = Some((Some(libc::ENOMEM), text));
+                    }
                     thread::sleep(LOOK);
                     None
                 }
@@ -289,6 +302,7 @@ impl Writer {
             last_event_ns = seen.last_ns.map_or(last_event_ns, |last| last_event_ns.max(last));
             let through_ns = if is_last && is_sure { until_ns } else { self.through_ns };
             self.note_seen(&seen);
+            heartbeats += seen.heartbeats;
             if let Some(batch) = batch {
                 dropped = self.push(&batch, through_ns, &seen, sender).or(dropped);
             }
@@ -303,13 +317,17 @@ impl Writer {
             }
         }
         self.last_ns = last_event_ns;
+        if self.is_silent && heartbeats > 0 {
+            self.is_silent = false;
+            self.tell_gap(self.through_ns, until_ns);
+        }
         if failure.is_none() && is_sure {
             self.through_ns = until_ns;
         }
         let untold = self.tell_losses(until_ns);
         self.tell_clock();
         self.write_state();
-        failure.or(dropped).or(untold)
+        failure.or(dropped).or(unread).or(untold)
     }
 
     /// Waits until the queue has what the ring had up to a position, or is full. Returns false when that was given up.
@@ -329,7 +347,10 @@ impl Writer {
     /// Reads a batch. `None` when nothing is queued but heartbeats.
     fn read(&mut self, seen: &mut Seen) -> Result<Option<RecordBatch>> {
         let Self { reader, values, losses, limits, own_pid, roots, shared, .. } = self;
-        let mut builder = BatchBuilder::new(values, reader.waiting().min(BATCH_ROWS))?;
+        let rows = reader.waiting().min(BATCH_ROWS);
+        // Arrow ends the process when it gets no memory. Events that are not read yet can wait.
+        probe(rows * ROW_BYTES).map_err(Error::memory("read events"))?;
+        let mut builder = BatchBuilder::new(values, rows)?;
         let mut in_flight = InFlight::new(self.session.reader_counters());
         while builder.rows() < BATCH_ROWS && !builder.is_full() {
             let read = reader.next(|event| {
@@ -535,6 +556,25 @@ impl Writer {
         Some((error.raw_os_error(), text))
     }
 
+    /// Writes down since when the heartbeat has not come back, once.
+    fn tell_silence(&mut self, now_ns: i64) {
+        let Some(since_ns) = self.shared.take_silent().filter(|_| !self.is_silent) else { return };
+        self.is_silent = true;
+        let since_ns = since_ns.max(self.shared.session).min(now_ns);
+        self.tell_gap(since_ns, now_ns);
+        // What waits in memory is not recorded yet.
+        if self.log.waiting().0 == 0 {
+            self.through_ns = self.through_ns.max(now_ns);
+        }
+    }
+
+    fn tell_gap(&self, from_ns: i64, to_ns: i64) {
+        let gap = Line::new("gap").int("from_ns", from_ns).int("to_ns", to_ns).text("reason", "silent");
+        // The next cycle writes it otherwise.
+        let _ = self.shared.note(vec![gap]);
+        self.shared.update(|status| status.gaps += 1);
+    }
+
     /// Writes down that the wall clock was set.
     fn tell_clock(&mut self) {
         let offset_ns = clock_offset_ns();
@@ -556,7 +596,8 @@ impl Writer {
             log_bytes: log_bytes.cast_signed(),
             lost_ring: self.session.ledger().lost_ring.cast_signed(),
         };
-        if let Err(error) = self.through.write(&state) {
+        let path = self.shared.layout.through(self.shared.session);
+        if let Err(error) = self.through.keep(&path).and_then(|()| self.through.write(&state)) {
             self.shared.note_error(&format!("cannot write the state: {error}"));
         }
         self.shared.update(|status| status.through_ns = self.through_ns);

@@ -196,6 +196,13 @@ impl Recorder {
         Ok(dict)
     }
 
+    #[doc = py_doc!("Recorder._set_silent")]
+    fn _set_silent(&self, since_ns: i64) -> PyResult<()> {
+        self.check_process()?;
+        self.0.set_silent(since_ns);
+        Ok(())
+    }
+
     #[doc = py_doc!("Recorder.sync")]
     #[pyo3(signature = (timeout=None))]
     fn sync(&self, py: Python<'_>, timeout: OptArg<'_, '_>) -> PyResult<()> {

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rawtp
+from helpers.support import wait_for
 from rawtp import _core
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 HANG_S = 120.0
 """A bound that tells a hang."""
@@ -48,6 +50,16 @@ def events(directory: Path, **filters: Any) -> list[dict[str, Any]]:
 def paths(directory: Path, **filters: Any) -> list[str]:
     """The paths of the recorded events."""
     return [event["path"] for event in events(directory, **filters)]
+
+
+def remove(directory: Path, until: Callable[[], object]) -> None:
+    """Removes it, again while ``until`` does not hold: what a recorder makes meanwhile can be in the way."""
+
+    def is_removed() -> bool:
+        shutil.rmtree(directory, ignore_errors=True)
+        return bool(until())
+
+    wait_for(is_removed, f"{directory} is removed")
 
 
 def sealed(directory: Path) -> list[Path]:

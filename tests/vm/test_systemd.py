@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from helpers.brokers import WATCH
+from helpers.recordings import remove
+from helpers.silence import silence
 from helpers.support import HANG_S, wait_for
 from helpers.unprivileged import python, start, told
 
@@ -108,6 +110,7 @@ def test_its_end_is_its_clients_end_and_the_next_one_starts_it_again(package: Pa
 
 RECORDER = "rawtp-record.service"
 HISTORY = Path("/var/lib/rawtp")
+RAWTP = ("/opt/rawtp/bin/python", "-I", "-m", "rawtp")
 
 
 def shown(name: str) -> str:
@@ -116,7 +119,7 @@ def shown(name: str) -> str:
 
 def found(*arguments: object) -> tuple[int, list[dict[str, Any]]]:
     """What a subcommand prints as JSON lines."""
-    command = ["/opt/rawtp/bin/python", "-I", "-m", "rawtp", *map(str, arguments)]
+    command = [*RAWTP, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=HANG_S)
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
@@ -181,6 +184,47 @@ def test_a_killed_recorder_is_started_again_and_the_gap_is_known() -> None:
 
 
 @pytest.mark.usefixtures("recorder")
+def test_systemd_restarts_a_recorder_whose_hooks_are_silent() -> None:
+    """Its heartbeat does not come back; so it does not feed the watchdog."""
+    more = Path(f"/run/systemd/system/{RECORDER}.d/watchdog.conf")
+    more.parent.mkdir(parents=True)
+    # Less than what it is given, for a test.
+    more.write_text("[Service]\nWatchdogSec=25s\n")
+    try:
+        systemctl("daemon-reload")
+        systemctl("restart", RECORDER)
+        wait_for(is_well, "the heartbeat comes back")
+        before, restarts = shown("MainPID"), int(shown("NRestarts"))
+        assert silence(int(before)) > 0
+        wait_for(lambda: shown("StatusText") == "the heartbeat does not come back", "it is told")
+        code, [status] = found("record", "--status", "--json")
+        assert (code, status["is_well"]) == (1, False)
+        assert status["problems"] == ["the heartbeat does not come back: what happens now may not be recorded"]
+        wait_for(lambda: shown("MainPID") not in {"0", before} and shown("ActiveState") == "active", "it runs again")
+        assert int(shown("NRestarts")) == restarts + 1
+        wait_for(is_well, "the heartbeat comes back")
+        deleted(Path("/tmp/rawtp-after-silence"))
+        gaps = [line for line in found("history", "--gaps")[1] if line["type"] == "gap"]
+        assert [gap["reason"] for gap in gaps][-2:] == ["silent", "died"]
+        assert gaps[-2]["to_ns"] == gaps[-1]["from_ns"]
+    finally:
+        more.unlink()
+        systemctl("daemon-reload")
+
+
+@pytest.mark.usefixtures("recorder")
+def test_a_directory_that_is_removed_is_made_again() -> None:
+    """In its sandbox the recorder cannot make it. systemd does, when it starts it again."""
+    deleted(Path("/tmp/rawtp-before-removal"))
+    before = shown("MainPID")
+    remove(HISTORY, lambda: shown("MainPID") not in {"0", before})
+    wait_for(is_well, "it records")
+    [event] = deleted(Path("/tmp/rawtp-after-removal"))
+    assert event["comm"] == "rm"
+    assert HISTORY.stat().st_mode & 0o777 == 0o750
+
+
+@pytest.mark.usefixtures("recorder")
 def test_a_reload_seals_and_a_stop_ends_it_well() -> None:
     deleted(Path("/tmp/rawtp-sealed"))
     systemctl("reload", RECORDER)
@@ -191,3 +235,37 @@ def test_a_reload_seals_and_a_stop_ends_it_well() -> None:
     # Losses come after the gaps, on a kernel that skips programs.
     gaps = [line for line in found("who", "--json", "/tmp/rawtp-sealed")[1] if line["type"] == "gap"]
     assert gaps[-1]["reason"] == "stopped"
+
+
+def test_it_is_installed_by_itself() -> None:
+    """``rawtp record --install --now``, and with a directory of its own."""
+    systemctl("disable", "--now", RECORDER)
+    unit = Path("/etc/systemd/system", RECORDER)
+    unit.unlink()
+    group = Path("/etc/group")
+    group.write_text("".join(line for line in group.read_text().splitlines(keepends=True) if "rawtp:" not in line))
+    directory = Path("/srv/a history")
+    command = [*RAWTP, "record", "--install", "--now", "--directory", str(directory)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=HANG_S)
+        assert done.returncode == 0, done.stderr
+        assert "making the group rawtp" in done.stderr
+        assert done.stderr.endswith(f"rawtp: {RECORDER} is enabled, and runs\n")
+        assert "rawtp:" in group.read_text()
+        assert (shown("ActiveState"), shown("UnitFileState")) == ("active", "enabled")
+        Path("/tmp/rawtp-installed").touch()
+        subprocess.run(["rm", "/tmp/rawtp-installed"], check=True)
+        asked = ("who", "--json", "--directory", directory, "/tmp/rawtp-installed")
+        wait_for(lambda: found(*asked)[0] == 0, "it records")
+        assert directory.stat().st_mode & 0o777 == 0o750
+        # Again changes nothing; another unit of that name is left alone.
+        again = subprocess.run(command, capture_output=True, text=True, check=False, timeout=HANG_S)
+        assert (again.returncode, shown("ActiveState")) == (0, "active")
+        other = subprocess.run([*command, "--max-age", "1d"], capture_output=True, text=True, check=False)
+        assert other.returncode == 1
+        assert "there is one already, which says something else" in other.stderr
+    finally:
+        systemctl("disable", "--now", RECORDER)
+        unit.unlink()
+        shutil.copy(UNITS / RECORDER, unit)
+        systemctl("daemon-reload")

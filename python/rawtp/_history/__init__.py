@@ -191,8 +191,9 @@ class History:
         Returns:
             Dicts: ``from_ns`` (int) and ``to_ns`` (int; ``None`` when nothing is watched now), Unix times in
             nanoseconds; ``reason`` (str): ``"closed"``, the recorder was stopped; ``"died"``, it ended otherwise, as
-            with the host; ``"damaged"``, what was recorded cannot be read; ``"stopped"``, nothing is recorded now; and
-            ``session`` (int or None), the recording after it.
+            with the host; ``"silent"``, its heartbeat did not come back; ``"damaged"``, what was recorded cannot be
+            read; ``"stopped"``, nothing is recorded now; and ``session`` (int or None), the recording after it, or of
+            it.
         """
         return self._reader.gaps(*window(since, until))
 

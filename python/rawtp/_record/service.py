@@ -109,6 +109,9 @@ class Service:
         """Say what has changed, once."""
         before = self._told or ("waiting", False, False, "here")
         state, failing, dropped, directory = told
+        if state == "late" and before[0] != "late":
+            # From the last one on: nobody knows when the hooks fell silent.
+            self._recorder._set_silent(status["last_heartbeat_ns"] or status["session"])
         if state != before[0]:
             text = {
                 "late": "the heartbeat does not come back: what happens now may not be recorded",

@@ -89,6 +89,10 @@ def run(arguments: Sequence[str]) -> int:
         parser.error(f"argument -o/--output: {kind} is for events")
     if kind in _ARROW_FORMATS and output.is_terminal:
         parser.error(f"argument -o/--output: {kind} is not for a terminal")
+    try:
+        args.fields = args.fields and names.recorded(args.fields, _OWN_KEYS)
+    except ValueError as error:
+        parser.error(f"argument -f/--fields: {error}")
     history = archive.opened(args.directory)
     with archive.reading(), archive.writing():
         if args.verify:
@@ -134,11 +138,11 @@ def _format(args: argparse.Namespace, kind: str, output: Standard) -> tuple[Form
         if args.fields:
             from rawtp.formats.table import Table
 
-            return Table(names.fields(args.fields), None, screen), None
+            return Table(args.fields, None, screen), None
         from rawtp.formats.columns import Columns
 
         return Columns(Clock(utc=args.utc), screen), None
-    keys = names.fields(args.fields) if args.fields else [*rawtp.ALL_FIELDS, "ancestors", *_OWN_KEYS]
+    keys = args.fields or [*rawtp.ALL_FIELDS, "ancestors", *_OWN_KEYS]
     clock = Clock(utc=True) if args.utc else None
     if kind == "jsonl":
         from rawtp.formats.jsonl import JsonLines

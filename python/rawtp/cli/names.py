@@ -22,6 +22,23 @@ def syscalls(names: Iterable[str]) -> list[str]:
     return [call for name in names for call in groups.get(name, (name,))]
 
 
+def recorded(names: Iterable[str], own: Iterable[str]) -> list[str]:
+    """Expand the groups among the names of keys that a history has: those of events, and ``own`` ones.
+
+    Raises:
+        ValueError: a name that is none of them.
+    """
+    from difflib import get_close_matches
+
+    found = fields(names)
+    known = [*rawtp.ALL_FIELDS, *rawtp.OPT_IN_FIELDS, *own]
+    for key in found:
+        if key not in known:
+            nearest = get_close_matches(key, known, 1, cutoff=0)
+            raise ValueError(f"unknown field {key!r}; did you mean {nearest[0]!r}? --fields help lists them")
+    return found
+
+
 def wants_help(names: Iterable[str] | None) -> bool:
     """Tell whether the keys are to be listed."""
     return names is not None and "help" in names

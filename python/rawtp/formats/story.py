@@ -40,6 +40,7 @@ _EXCHANGED = ("exchanged", "exchange")
 GAPS = {
     "closed": "the recorder was stopped",
     "died": "the recorder or the host went down",
+    "silent": "the recorder's heartbeat did not come back",
     "damaged": "what was recorded is damaged",
     "stopped": "nothing is recorded now",
 }

@@ -19,6 +19,8 @@ import pytest
 
 import rawtp
 from helpers.recorders import CLI, asked, events, recording, until_found, who
+from helpers.recordings import remove
+from helpers.silence import silence
 from helpers.support import HANG_S, wait_for
 from rawtp.formats.escape import shortened
 
@@ -228,6 +230,41 @@ def test_arguments_can_be_left_out(place: Path, history: Path) -> None:
     assert b"password=x" not in b"".join(path.read_bytes() for path in history.rglob("*") if path.is_file())
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the registers are x86_64's")
+def test_hooks_that_fall_silent(place: Path, history: Path, tmp_path: Path) -> None:
+    """The recorder keeps running, and claims nothing about the time from the last heartbeat on."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(HANG_S)
+        with recording(history, NOTIFY_SOCKET=str(tmp_path / "notify")) as recorder:
+            while manager.recv(1000) != b"WATCHDOG=1":
+                pass
+            assert silence(recorder.process.pid) > 0
+            (place / "unseen").touch()
+            (place / "unseen").unlink()
+            # One may have been on its way.
+            told = [manager.recv(1000) for _ in range(2)]
+            assert told[-1] == b"STATUS=the heartbeat does not come back", told
+            assert "the heartbeat does not come back" in recorder.messages
+            code, out, _ = asked("record", "--status", "--directory", history)
+            assert code == 1
+            assert "problem: the heartbeat does not come back: what happens now may not be recorded\n" in out
+            recorder.end(signal.SIGKILL)
+            manager.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                manager.recv(1000)
+    with recording(history):
+        code, lines = who(history, place / "unseen")
+        assert code == 4
+        gaps = [line for line in lines if line["type"] == "gap"]
+        assert [gap["reason"] for gap in gaps] == ["silent", "died"]
+        # Nothing between them counts as watched.
+        assert gaps[0]["from_ns"] < gaps[0]["to_ns"] == gaps[1]["from_ns"] < gaps[1]["to_ns"]
+        _, out, _ = asked("history", "--gaps", "-o", "columns", "--directory", history)
+        assert ": the recorder's heartbeat did not come back\n" in out
+
+
 def journal_lines(history: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in (history / "journal.jsonl").read_text().splitlines()]
 
@@ -260,7 +297,7 @@ def test_a_directory_that_is_removed(place: Path, history: Path) -> None:
         (place / "x").touch()
         (place / "x").unlink()
         until_found(history, place / "x")
-        wait_for(lambda: [shutil.rmtree(history, ignore_errors=True), "beginning anew" in recorder.messages][1], "anew")
+        remove(history, lambda: "beginning anew" in recorder.messages)
         assert "the directory was removed, with what was recorded into it" in recorder.messages
         wait_for(lambda: asked("record", "--status", "--directory", history)[0] == 0, "it records")
         (place / "y").touch()
@@ -275,7 +312,7 @@ def test_a_link_in_place_of_a_directory_that_is_removed(history: Path, tmp_path:
     with recording(history) as recorder:
         history.rename(tmp_path / "moved")
         history.symlink_to(tmp_path / "aside")
-        wait_for(lambda: [shutil.rmtree(tmp_path / "moved", ignore_errors=True), recorder.process.poll()][1], "it ends")
+        remove(tmp_path / "moved", recorder.process.poll)
         assert "is a symbolic link now: start again to follow it" in recorder.messages
     assert list((tmp_path / "aside").iterdir()) == []
 

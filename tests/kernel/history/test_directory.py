@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import rawtp
-from helpers.recordings import HANG_S, delete, events, paths, recording, sealed
+from helpers.recordings import HANG_S, delete, events, paths, recording, remove, sealed
 from helpers.support import mounted, wait_for
 from rawtp import _core
 
@@ -80,14 +81,14 @@ def test_another_directory_in_its_place_stays_empty(tmp_path: Path) -> None:
 @pytest.mark.parametrize("part", ["", "lock", "journal.jsonl"])
 def test_a_removed_directory_is_an_error_and_what_is_lost_is_counted(part: str, tmp_path: Path) -> None:
     directory = tmp_path / "h"
-    with pytest.raises(OSError, match="events were dropped"), recording(directory) as recorder:
+    with rawtp.Tracer(rawtp.LOSS, pid=os.getpid()) as tracer:
+        recorder = _core.Recorder(tracer, directory, sync_s=0.05)
         delete(tmp_path, "first")
         recorder.sync(HANG_S)
         if part:
             (directory / part).unlink()
         else:
-            # What it writes meanwhile can stop the first attempt.
-            wait_for(lambda: [shutil.rmtree(directory, ignore_errors=True), directory.exists()][1] is False, "it goes")
+            remove(directory, lambda: not directory.exists())
         whereabouts(recorder, "removed")
         before = recorder.status()["acknowledged"]
         delete(tmp_path, *range(10))
@@ -103,6 +104,8 @@ def test_a_removed_directory_is_an_error_and_what_is_lost_is_counted(part: str, 
             recorder.sync(HANG_S)
         if not part:
             assert list(directory.iterdir()) == []
+        with pytest.raises(OSError, match="events were dropped"):
+            recorder.close()
     status = recorder.status()
     assert (status["running"], status["in_memory"]) == (False, 0)
     assert status["dropped"] == status["lost"] == status["events"] - before
@@ -125,6 +128,8 @@ def test_the_directory_of_the_logs_is_made_again(tmp_path: Path) -> None:
         recorder.seal(HANG_S)
         status = recorder.status()
         assert (status["directory"], status["failing"], status["in_memory"]) == ("here", False, 0)
+        # Up to when it has watched, also should it be killed.
+        assert len(list((directory / "wal").glob("*.through"))) == 1
     assert second in paths(directory)
     [gap] = [gap for gap in rawtp.History(directory).gaps() if gap["reason"] == "damaged"]
     [event] = [event for event in events(directory) if event["path"] == second]

@@ -104,6 +104,9 @@ class PretendRecorder:
             step()
         return False
 
+    def _set_silent(self, since_ns: int) -> None:
+        self.done.append(f"silent since {since_ns}")
+
     def seal(self, timeout: float) -> None:
         self.done.append("seal")
 
