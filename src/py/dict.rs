@@ -120,7 +120,12 @@ impl Objects {
 
     /// Sets a key of a dict.
     #[inline]
-    pub(crate) fn set(&mut self, dict: &Bound<'_, PyDict>, name: &Bound<'_, PyString>, value: Value<'_>) -> PyResult<()> {
+    pub(crate) fn set(
+        &mut self,
+        dict: &Bound<'_, PyDict>,
+        name: &Bound<'_, PyString>,
+        value: Value<'_>,
+    ) -> PyResult<()> {
         let py = dict.py();
         match value {
             Value::None => dict.set_item(name, py.None()),
