@@ -198,7 +198,11 @@ def own_comm() -> Iterator[Callable[[bytes], None]]:
     """Sets this thread's name, and takes it back."""
     path = Path(f"/proc/self/task/{threading.get_native_id()}/comm")
     before = path.read_bytes().rstrip(b"\n")
-    yield lambda name: path.write_bytes(name) and None  # type: ignore[func-returns-value]
+
+    def set_name(name: bytes) -> None:
+        path.write_bytes(name)
+
+    yield set_name
     path.write_bytes(before)
 
 
@@ -213,7 +217,8 @@ def test_hostile_names(own_comm: Callable[[bytes], None], name: bytes) -> None:
         time.sleep(0.01)
         batch = switches.batch(timeout=HANG_S)
     kept = name[:15]
-    own = [event for event in batch.to_dicts() if event["tid"] == threading.get_native_id()]
+    events: list[Any] = [*batch.to_dicts()]
+    own = [event for event in events if event["tid"] == threading.get_native_id()]
     assert own
     assert {(event["comm"], event["prev.comm"]) for event in own[-1:]} == {(os.fsdecode(kept),) * 2}
 

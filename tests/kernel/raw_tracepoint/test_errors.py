@@ -84,12 +84,8 @@ def test_other_arguments() -> None:
     assert message(ValueError, name, many) == "65 fields are more than 64"
     assert message(ValueError, name, text_bytes=7) == "text_bytes must be between 8 and 4096, not 7"
     assert message(ValueError, name, text_bytes=4097) == "text_bytes must be between 8 and 4096, not 4097"
-    long = [
-        "bprm.filename",
-        "bprm.interp",
-        "p.mm.exe_file.f_path.dentry.d_name.name",
-        "bprm.file.f_path.dentry.d_name.name",
-    ]
+    name_of = "exe_file.f_path.dentry.d_name.name"
+    long = ["bprm.filename", "bprm.interp", f"p.mm.{name_of}", f"bprm.mm.{name_of}"]
     assert "ask for fewer, or for shorter texts" in message(ValueError, name, long, text_bytes=4096)
     assert message(ValueError, name, ring_bytes=5).startswith("ring_bytes must be a power of two")
     assert message(ValueError, name, queue_bytes=5).startswith("queue_bytes must be a positive multiple of 65536")
