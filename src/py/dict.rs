@@ -146,12 +146,12 @@ impl Objects {
                 dict.set_item(name, all)
             }
             Value::Blob(value) => dict.set_item(name, objects::bytes(py, value)?),
-            Value::Ints(value) if value.is_signed => {
-                dict.set_item(name, objects::tuple(py, value.iter(), |int| objects::signed(py, int))?)
+            Value::Ints(item, bytes) if item.is_signed() => {
+                dict.set_item(name, objects::tuple(py, item.all(bytes), |int| objects::signed(py, int))?)
             }
-            Value::Ints(value) => {
+            Value::Ints(item, bytes) => {
                 let unsigned = |int: i64| objects::unsigned(py, int.cast_unsigned());
-                dict.set_item(name, objects::tuple(py, value.iter(), unsigned)?)
+                dict.set_item(name, objects::tuple(py, item.all(bytes), unsigned)?)
             }
         }
     }

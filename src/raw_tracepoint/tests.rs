@@ -217,7 +217,7 @@ fn shown(bytes: &[u8], layout: &Layout) -> Vec<String> {
         .visit(layout, &mut String::new(), |value| {
             all.push(match value {
                 Value::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-                Value::Ints(ints) => format!("{:?}", ints.iter().collect::<Vec<_>>()),
+                Value::Ints(item, bytes) => format!("{:?}", item.all(bytes).collect::<Vec<_>>()),
                 value => format!("{value:?}"),
             });
             Ok::<_, Infallible>(())

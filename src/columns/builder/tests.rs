@@ -131,7 +131,7 @@ fn shown(value: Value<'_>) -> String {
         Value::Bytes(bytes) => format!("{bytes:?}"),
         Value::BytesList(bytes) => format!("{:?}", texts(bytes).collect::<Vec<_>>()),
         Value::Blob(bytes) => format!("{bytes:?}"),
-        Value::Ints(ints) => format!("{:?}", ints.iter().collect::<Vec<_>>()),
+        Value::Ints(item, bytes) => format!("{:?}", item.all(bytes).collect::<Vec<_>>()),
         Value::Ancestors(bytes) => {
             format!("{:?}", ancestors(bytes).map(|one| (one.pid, one.comm, one.argv.map(listed))).collect::<Vec<_>>())
         }
