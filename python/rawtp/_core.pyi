@@ -544,8 +544,8 @@ class Tracer:
 class RawTracepoint:
     """Watches a raw tracepoint of the kernel, any of them, from its creation until it is closed.
 
-    The kernel's own type information (BTF) says what the tracepoint passes, and where in the kernel's structures a field
-    is. So there is nothing to compile, and no header to have::
+    The kernel's own type information (BTF) says what the tracepoint passes, and where in the kernel's structures a
+    field is. So there is nothing to compile, and no header to have::
 
         fields = ["p.pid", "p.real_parent.comm", "bprm.filename"]
         with rawtp.RawTracepoint("sched_process_exec", fields) as execs:
@@ -572,9 +572,9 @@ class RawTracepoint:
 
     A value is ``None`` where it could not be read: an address on the way was NULL, or led nowhere.
 
-    It is read like a :class:`Tracer`: by iteration, :meth:`get`, :meth:`get_many`, :meth:`batch` and the like, on asyncio
-    and trio too, by one thread or by several; ``with`` or :meth:`close` ends it. The ledger of :meth:`stats` is exact.
-    The kernel skips an event that happens while one is being written on the same CPU, in an interrupt, and
+    It is read like a :class:`Tracer`: by iteration, :meth:`get`, :meth:`get_many`, :meth:`batch` and the like, on
+    asyncio and trio too, by one thread or by several; ``with`` or :meth:`close` ends it. The ledger of :meth:`stats` is
+    exact. An event that happens while one is being written on the same CPU, in an interrupt, is skipped, and
     ``stats().missed`` counts it.
 
     Args:
@@ -588,8 +588,8 @@ class RawTracepoint:
         text_bytes: the most bytes of a text, with its NUL: 8 to 4096. The ring has room for as many in each event.
             ``stats().truncated`` counts the events with a text that fills it.
         ring_bytes: size of the kernel's ring buffer, in bytes: a power of two and a multiple of the page size.
-        queue_bytes: how much may wait in this process before records are left in the ring, in bytes: a positive multiple
-            of 64 KiB.
+        queue_bytes: how much may wait in this process before records are left in the ring, in bytes: a positive
+            multiple of 64 KiB.
 
     Raises:
         ValueError: the kernel has no such tracepoint, argument or member, and the message has the nearest name; or a
@@ -657,8 +657,8 @@ class RawTracepoint:
     def batch(self, max_rows: int = 65536, timeout: float | None = None) -> Batch:
         """Gives all events that had happened by the call as columns, as :meth:`Tracer.batch` does, and raises the same.
 
-        A number has a column of its own width and sign, an enumeration one of a dictionary's texts, bytes one of binary,
-        an array of integers one of lists. A text has two, as in a tracer's batch.
+        A number has a column of its own width and sign, an enumeration one of a dictionary's texts, bytes one of
+        binary, an array of integers one of lists. A text has two, as in a tracer's batch.
 
         Args:
             max_rows: at least 1.

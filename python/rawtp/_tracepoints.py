@@ -5,7 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from rawtp import _core
+from rawtp._core import _tracepoints
 
 
 class Tracepoint(NamedTuple):
@@ -34,4 +34,4 @@ def tracepoints(pattern: str = "*") -> list[Tracepoint]:
     """
     if not isinstance(pattern, str):
         raise TypeError(f"pattern must be a str, not {type(pattern).__name__}")
-    return [Tracepoint(*found) for found in _core._tracepoints() if fnmatchcase(found[0], pattern)]
+    return [Tracepoint(*found) for found in _tracepoints() if fnmatchcase(found[0], pattern)]

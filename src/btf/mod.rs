@@ -9,5 +9,7 @@
 pub(crate) mod parse;
 pub(crate) mod split;
 pub mod subset;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod tracepoints;
 pub mod vmlinux;

@@ -134,6 +134,21 @@ impl<'a> SplitTypes<'a> {
         })
     }
 
+    /// Whether a pointer to this type leads to a text: to `char`, or to `unsigned char` by that very name, as that of
+    /// `struct qstr` does. A pointer to `u8`, which is the same by another name, leads to bytes.
+    pub(crate) fn is_text(&self, id: u32) -> bool {
+        let mut named = id;
+        for _ in 0..CHAIN_MAX {
+            match self.get(named) {
+                Some(found) if matches!(found.kind(), CONST | VOLATILE | RESTRICT | TYPE_TAG) => named = found.size,
+                _ => break,
+            }
+        }
+        let is_char = |found: Type<'a>| self.int(found).is_some_and(|int| int.is_char);
+        let is_unsigned = |found: Type<'a>| found.kind() == INT && self.name(found.name) == Some(b"unsigned char");
+        self.bare(id).is_some_and(|(_, found)| is_char(found)) || self.get(named).is_some_and(is_unsigned)
+    }
+
     /// Whether an enumeration's values are signed.
     pub(crate) fn is_signed_enum(of: Type<'a>) -> bool {
         of.info & KIND_FLAG != 0

@@ -17,8 +17,6 @@ use crate::error::{Error, Result};
 use crate::memory::OutOfMemory;
 use crate::sys::mmap::probe_mapping;
 
-
-
 /// The directory with the BTF of the kernel (`vmlinux`) and of each module.
 const DIRECTORY: &str = "/sys/kernel/btf";
 
@@ -129,7 +127,7 @@ fn arguments(types: &SplitTypes<'_>, typedef: u32, functions: [Option<u32>; 2]) 
 }
 
 /// Finds a tracepoint among those of the kernel or of a module.
-fn find(types: &SplitTypes<'_>, tracepoint: &[u8]) -> Option<Vec<Argument>> {
+pub(crate) fn find(types: &SplitTypes<'_>, tracepoint: &[u8]) -> Option<Vec<Argument>> {
     let (mut typedef, mut functions) = (None, [None; 2]);
     types.scan(|name, kind, id| match kind {
         TYPEDEF if name.strip_prefix(TYPEDEF_PREFIX) == Some(tracepoint) => typedef = typedef.or(Some(id)),
@@ -216,10 +214,7 @@ mod tests {
         assert!(names.contains(&"sched_process_exec") && names.contains(&"sched_process_exit"), "{names:?}");
         let exec = found.iter().find(|it| it.name == "sched_process_exec").unwrap();
         let told: Vec<_> = exec.arguments.iter().map(|(name, kind)| (name.as_str(), kind.as_str())).collect();
-        assert_eq!(
-            told,
-            [("p", "struct task_struct *"), ("old_pid", "pid_t"), ("bprm", "struct linux_binprm *")]
-        );
+        assert_eq!(told, [("p", "struct task_struct *"), ("old_pid", "pid_t"), ("bprm", "struct linux_binprm *")]);
         assert!(exec.module.is_none());
     }
 }

@@ -161,7 +161,7 @@ impl Column {
 
     /// Adds a row, for which there must be room apart from its value. Returns at least the bytes of variable length it
     /// takes.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(&mut self, value: Value<'_>) -> Refusable<usize> {
         if matches!(value, Value::None) {
             return Ok(self.push_none());
@@ -188,8 +188,8 @@ impl Column {
                 blobs.push(bytes)?;
                 true
             }
-            (ColumnData::Ints(lists), Value::Ints(ints)) => {
-                lists.push(ints)?;
+            (ColumnData::Ints(lists), Value::Ints(item, bytes)) => {
+                lists.push(item, bytes)?;
                 true
             }
             (_, value) => {
@@ -199,11 +199,10 @@ impl Column {
         };
         self.validity.append_valid(1);
         self.last_is_none = false;
-        let bytes = match value {
-            Value::Bytes(bytes) | Value::BytesList(bytes) | Value::Ancestors(bytes) | Value::Blob(bytes) => bytes,
+        let (Value::Bytes(bytes) | Value::BytesList(bytes) | Value::Ancestors(bytes) | Value::Blob(bytes)) = value
+        else {
             // Items of 64 bits are made of those of 16.
-            Value::Ints(ints) => return Ok(4 * ints.bytes.len()),
-            _ => return Ok(0),
+            return Ok(if let Value::Ints(_, bytes) = value { 4 * bytes.len() } else { 0 });
         };
         if is_whole {
             return Ok(bytes.len() + 1);
@@ -211,6 +210,12 @@ impl Column {
         self.raw_bytes.push(self.validity.rows() - 1, bytes)?;
         // An escape takes four characters, and the bytes themselves are kept too.
         Ok(5 * bytes.len() + 1)
+    }
+
+    /// Does the same, out of line. A second place where it is inlined would make the first slower.
+    #[inline(never)]
+    pub(crate) fn push_one(&mut self, value: Value<'_>) -> Refusable<usize> {
+        self.push(value)
     }
 
     /// Counts a row without a value. Such rows are written together, because in most columns either all rows have a

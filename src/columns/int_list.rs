@@ -9,7 +9,7 @@ use arrow_schema::DataType;
 
 use crate::columns::schema::item;
 use crate::error::Result;
-use crate::event::ints::Ints;
+use crate::event::ints::IntItem;
 use crate::memory::{OutOfMemory, reserve};
 
 /// The offsets and items of a column of lists.
@@ -30,10 +30,10 @@ impl IntListBuilder {
         self.offsets.resize(rows + 1, self.items.len() as i32);
     }
 
-    pub(crate) fn push(&mut self, ints: Ints<'_>) -> std::result::Result<(), OutOfMemory> {
+    pub(crate) fn push(&mut self, item: IntItem, bytes: &[u8]) -> std::result::Result<(), OutOfMemory> {
         reserve(&mut self.offsets, 1)?;
-        reserve(&mut self.items, ints.bytes.len() / usize::from(ints.item_bytes.max(1)))?;
-        self.items.extend(ints.iter());
+        reserve(&mut self.items, bytes.len() / item.bytes())?;
+        self.items.extend(item.all(bytes));
         self.offsets.push(self.items.len() as i32);
         Ok(())
     }

@@ -1,25 +1,38 @@
 //! A value that is several integers.
 
-/// Integers that lie one after the other, as in the kernel's memory.
+/// The type of an integer among several. It is a single byte, so that a [`crate::event::values::Value`] does not grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ints<'a> {
-    /// Their bytes.
-    pub bytes: &'a [u8],
-    /// The bytes of one: 1 to 8.
-    pub item_bytes: u8,
-    /// Whether they are signed.
-    pub is_signed: bool,
-}
+pub struct IntItem(u8);
 
-impl Ints<'_> {
-    /// The integers, extended to 64 bits.
-    pub fn iter(&self) -> impl Iterator<Item = i64> + Clone {
-        let unused = 64 - 8 * u32::from(self.item_bytes.clamp(1, 8));
-        self.bytes.chunks_exact(self.item_bytes.clamp(1, 8).into()).map(move |bytes| {
+const SIGNED: u8 = 0x80;
+
+impl IntItem {
+    /// An integer of 1 to 8 bytes.
+    #[must_use]
+    pub fn new(bytes: u8, is_signed: bool) -> Self {
+        Self(bytes.clamp(1, 8) | if is_signed { SIGNED } else { 0 })
+    }
+
+    /// Whether it is signed.
+    #[must_use]
+    pub fn is_signed(self) -> bool {
+        self.0 & SIGNED != 0
+    }
+
+    /// The number of its bytes.
+    #[must_use]
+    pub fn bytes(self) -> usize {
+        usize::from(self.0 & !SIGNED).clamp(1, 8)
+    }
+
+    /// Returns the integers that lie one after the other, as in the kernel's memory, extended to 64 bits.
+    pub fn all(self, bytes: &[u8]) -> impl Iterator<Item = i64> + Clone {
+        let unused = 64 - 8 * self.bytes();
+        bytes.chunks_exact(self.bytes()).map(move |bytes| {
             let mut word = [0; 8];
             word[..bytes.len()].copy_from_slice(bytes);
             let high = u64::from_le_bytes(word) << unused;
-            if self.is_signed { high.cast_signed() >> unused } else { (high >> unused).cast_signed() }
+            if self.is_signed() { high.cast_signed() >> unused } else { (high >> unused).cast_signed() }
         })
     }
 }
@@ -30,9 +43,10 @@ mod tests {
 
     #[test]
     fn each_has_the_right_sign() {
-        let bytes = &[0xff, 0xff, 1, 0, 0, 0x80, 9];
-        let all = |is_signed| Ints { bytes, item_bytes: 2, is_signed }.iter().collect::<Vec<_>>();
+        let bytes = [0xff, 0xff, 1, 0, 0, 0x80, 9];
+        let all = |is_signed| IntItem::new(2, is_signed).all(&bytes).collect::<Vec<_>>();
         assert_eq!(all(true), [-1, 1, -32768]);
         assert_eq!(all(false), [65535, 1, 32768]);
+        assert_eq!(IntItem::new(8, true).all(&[0xfe; 8]).collect::<Vec<_>>(), [i64::from_le_bytes([0xfe; 8])]);
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::cgroup::path::Workload;
 use crate::cgroup::reports::CgroupReports;
 use crate::cgroup::resolver::WorkloadResolver;
-use crate::event::ints::Ints;
 use crate::event::file_facts::{FileFacts, FileInfo};
+use crate::event::ints::IntItem;
 use crate::event::names::UserNames;
 use crate::event::real_paths::{RealPaths, missed_its_file};
 use crate::event::{Event, command};
@@ -37,8 +37,8 @@ pub enum Value<'a> {
     Ancestors(&'a [u8]),
     /// Bytes that are no text.
     Blob(&'a [u8]),
-    /// Integers.
-    Ints(Ints<'a>),
+    /// Integers that lie one after the other.
+    Ints(IntItem, &'a [u8]),
 }
 
 /// Returns the single texts of [`Value::BytesList`].

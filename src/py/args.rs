@@ -109,7 +109,10 @@ pub(crate) fn calls(value: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
 }
 
 /// One value or an iterable of values; `None` when the argument was not given.
-pub(crate) fn one_or_many<T>(value: OptArg<'_, '_>, one: impl Fn(&Bound<'_, PyAny>) -> PyResult<T>) -> PyResult<Option<Vec<T>>> {
+pub(crate) fn one_or_many<T>(
+    value: OptArg<'_, '_>,
+    one: impl Fn(&Bound<'_, PyAny>) -> PyResult<T>,
+) -> PyResult<Option<Vec<T>>> {
     let Some(value) = value else { return Ok(None) };
     let is_one = value.is_instance_of::<PyString>() || value.is_instance_of::<PyBytes>();
     match value.try_iter() {

@@ -120,7 +120,12 @@ impl Objects {
 
     /// Sets a key of a dict.
     #[inline]
-    pub(crate) fn set(&mut self, dict: &Bound<'_, PyDict>, name: &Bound<'_, PyString>, value: Value<'_>) -> PyResult<()> {
+    pub(crate) fn set(
+        &mut self,
+        dict: &Bound<'_, PyDict>,
+        name: &Bound<'_, PyString>,
+        value: Value<'_>,
+    ) -> PyResult<()> {
         let py = dict.py();
         match value {
             Value::None => dict.set_item(name, py.None()),
@@ -141,12 +146,12 @@ impl Objects {
                 dict.set_item(name, all)
             }
             Value::Blob(value) => dict.set_item(name, objects::bytes(py, value)?),
-            Value::Ints(value) if value.is_signed => {
-                dict.set_item(name, objects::tuple(py, value.iter(), |int| objects::signed(py, int))?)
+            Value::Ints(item, bytes) if item.is_signed() => {
+                dict.set_item(name, objects::tuple(py, item.all(bytes), |int| objects::signed(py, int))?)
             }
-            Value::Ints(value) => {
+            Value::Ints(item, bytes) => {
                 let unsigned = |int: i64| objects::unsigned(py, int.cast_unsigned());
-                dict.set_item(name, objects::tuple(py, value.iter(), unsigned)?)
+                dict.set_item(name, objects::tuple(py, item.all(bytes), unsigned)?)
             }
         }
     }

@@ -10,8 +10,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict, PyList, PyString, PyTuple};
 
 use crate::btf::tracepoints::list;
-use crate::config::{check_queue_bytes, check_ring_bytes};
 use crate::config::filters::{FilterArgs, Filters};
+use crate::config::{check_queue_bytes, check_ring_bytes};
 use crate::error::Result;
 use crate::memory::OutOfMemory;
 use crate::py::args::{Arg, OptArg, count_arg, int_arg, names, one_or_many, timeout_arg};

@@ -145,9 +145,8 @@ pub(crate) fn to_dicts<'py, 'a>(
     check_memory()?;
     let decoder = Decoder::new(py)?;
     let mut columns = batch.columns().iter();
-    let cells: Vec<_> = keys
-        .filter_map(|key| Cells::new(py, key, &mut columns, decoder).transpose())
-        .collect::<PyResult<_>>()?;
+    let cells: Vec<_> =
+        keys.filter_map(|key| Cells::new(py, key, &mut columns, decoder).transpose()).collect::<PyResult<_>>()?;
     let dicts = objects::list(py)?;
     for row in 0..batch.num_rows() {
         check()?;

@@ -109,7 +109,7 @@ impl RawBatchBuilder {
         let (mut columns, mut bytes) = (self.columns.iter_mut(), 0);
         event.visit(layout, &mut self.text, |value| {
             if let Some(column) = columns.next() {
-                bytes += column.push(value)?;
+                bytes += column.push_one(value)?;
             }
             Ok(())
         })?;

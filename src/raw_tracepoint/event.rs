@@ -1,6 +1,6 @@
 //! An event of a raw tracepoint, and its values.
 
-use crate::event::ints::Ints;
+use crate::event::ints::IntItem;
 use crate::event::values::Value;
 use crate::fields::{Key, ValueType};
 use crate::raw_tracepoint::kind::{Kind, Scalar};
@@ -105,7 +105,7 @@ impl<'a> RawEvent<'a> {
             }
             Kind::Text => Value::Bytes(until_nul(bytes)),
             Kind::Bytes => Value::Blob(bytes),
-            Kind::Ints(item) => Value::Ints(Ints { bytes, item_bytes: item.bytes, is_signed: item.is_signed }),
+            Kind::Ints(item) => Value::Ints(IntItem::new(item.bytes, item.is_signed), bytes),
         }
     }
 

@@ -55,7 +55,24 @@ mod tests {
 
     #[test]
     fn what_is_no_path() {
-        for wrong in ["", ".", "a.", ".a", "a..b", "a[", "a[]", "a[x]", "a[-1]", "a[+1]", "a[1]b", "a b", "a->b", "a[4294967296]", "*a", "\0"] {
+        for wrong in [
+            "",
+            ".",
+            "a.",
+            ".a",
+            "a..b",
+            "a[",
+            "a[]",
+            "a[x]",
+            "a[-1]",
+            "a[+1]",
+            "a[1]b",
+            "a b",
+            "a->b",
+            "a[4294967296]",
+            "*a",
+            "\0",
+        ] {
             let message = parse(wrong).unwrap_err().to_string();
             assert!(message.starts_with(&format!("{wrong:?} is no field: ")), "{message}");
         }

@@ -68,11 +68,8 @@ pub(crate) fn load(layout: &Layout, ring_bytes: u32, pids: &[u32]) -> Result<Loa
         hook: Some(format!("raw_tp/{}", layout.tracepoint)),
         reason: is_preemptible().then(|| PREEMPTIBLE.into()),
     };
-    let attached = Attached {
-        links: vec![CloseOnForkFd::new(link)?],
-        programs: vec![copy(&program)?],
-        coverage: vec![coverage],
-    };
+    let attached =
+        Attached { links: vec![CloseOnForkFd::new(link)?], programs: vec![copy(&program)?], coverage: vec![coverage] };
     Ok(Loaded { ring, counters, live, ring_bytes: ring_bytes as usize, slots: cpus as usize, attached })
 }
 

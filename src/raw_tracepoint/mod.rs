@@ -26,6 +26,8 @@ mod nearest;
 mod program;
 pub mod reader;
 mod resolve;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -42,7 +44,6 @@ use crate::session::Session;
 /// All of [`crate::error::Error`].
 pub fn open(layout: &Arc<Layout>, ring_bytes: u32, queue_bytes: usize, pids: &[u32]) -> Result<(Session, RawReader)> {
     let session = Session::drain(load::load(layout, ring_bytes, pids)?, queue_bytes, None, false)?;
-    let reader =
-        RawReader::new(Arc::clone(session.queue()), Arc::clone(session.reader_counters()), Arc::clone(layout));
+    let reader = RawReader::new(Arc::clone(session.queue()), Arc::clone(session.reader_counters()), Arc::clone(layout));
     Ok((session, reader))
 }

@@ -7,15 +7,13 @@
 use std::mem::offset_of;
 
 use libbpf_sys::{
-    BPF_FUNC_get_current_comm, BPF_FUNC_get_current_pid_tgid, BPF_FUNC_get_smp_processor_id, BPF_FUNC_ktime_get_boot_ns,
-    BPF_FUNC_map_lookup_elem, BPF_FUNC_probe_read_kernel, BPF_FUNC_probe_read_kernel_str, BPF_FUNC_ringbuf_reserve,
-    BPF_FUNC_ringbuf_submit, bpf_insn,
+    BPF_FUNC_get_current_comm, BPF_FUNC_get_current_pid_tgid, BPF_FUNC_get_smp_processor_id,
+    BPF_FUNC_ktime_get_boot_ns, BPF_FUNC_map_lookup_elem, BPF_FUNC_probe_read_kernel, BPF_FUNC_probe_read_kernel_str,
+    BPF_FUNC_ringbuf_reserve, BPF_FUNC_ringbuf_submit, bpf_insn,
 };
 
 use crate::error::{Error, Result};
-use crate::raw_tracepoint::assembler::{
-    Assembler, FRAME, If, Label, R0, R1, R2, R3, R6, R7, R8, R9, Reg, Width,
-};
+use crate::raw_tracepoint::assembler::{Assembler, FRAME, If, Label, R0, R1, R2, R3, R6, R7, R8, R9, Reg, Width};
 use crate::raw_tracepoint::layout::{Field, Layout};
 use crate::raw_tracepoint::resolve::Read;
 use crate::record::raw_record;

@@ -61,6 +61,12 @@ struct Place {
     id: u32,
 }
 
+/// The first names of many, for a message.
+fn told(names: &[String]) -> String {
+    let more = if names.len() > TOLD_MAX { ", …" } else { "" };
+    format!("{}{more}", names[..names.len().min(TOLD_MAX)].join(", "))
+}
+
 impl<'a> Resolver<'_, 'a> {
     /// Returns the fields that a caller gets who names none: every argument that is a value by itself.
     pub(crate) fn default_fields(&self) -> Vec<String> {
@@ -113,7 +119,10 @@ impl<'a> Resolver<'_, 'a> {
         if within.kind() == FWD {
             let Some((_, whole)) = self.types.whole(within).and_then(|id| self.types.bare(id)) else {
                 let declared = self.types.c_name(id);
-                return self.wrong(path, &format!("the types of Linux {} have no more of {declared} than its name", self.kernel));
+                return self.wrong(
+                    path,
+                    &format!("the types of Linux {} have no more of {declared} than its name", self.kernel),
+                );
             };
             within = whole;
         }
@@ -125,10 +134,13 @@ impl<'a> Resolver<'_, 'a> {
         };
         let Some(member) = self.member(within, name.as_bytes(), NESTED_MAX) else {
             let names = self.member_names(within);
-            let near = suggestion(name, names.iter().map(String::as_str));
+            let mut end = suggestion(name, names.iter().map(String::as_str));
+            if end.is_empty() {
+                end = format!(": it has {}", told(&names));
+            }
             let structure = self.types.c_name(id);
             return Err(Error::Value(format!(
-                "{path:?} of {}: {structure} of Linux {} has no member {name:?}{near}",
+                "{path:?} of {}: {structure} of Linux {} has no member {name:?}{end}",
                 self.tracepoint, self.kernel
             )));
         };
@@ -223,30 +235,30 @@ impl<'a> Resolver<'_, 'a> {
                 let names = self.types.enumerators(found);
                 // Before Linux 6.0 nothing tells whether the values of an enumeration are signed but their high bits.
                 let sign = 1 << (8 * found.size.clamp(1, 8) - 1);
-                let is_signed =
-                    SplitTypes::is_signed_enum(found) || found.kind() == ENUM && names.iter().any(|(value, _)| value & sign != 0);
+                let is_signed = SplitTypes::is_signed_enum(found)
+                    || found.kind() == ENUM && names.iter().any(|(value, _)| value & sign != 0);
                 let (read, scalar) = self.scalar(path, place, found.size, is_signed)?;
-                let names = names.into_iter().map(|(value, name)| {
-                    (scalar.extend(value), String::from_utf8_lossy(name).into_owned())
-                });
+                let names = names
+                    .into_iter()
+                    .map(|(value, name)| (scalar.extend(value), String::from_utf8_lossy(name).into_owned()));
                 Ok((read, Kind::Enum(scalar, Names::new(names.collect()))))
             }
-            PTR if self.is_char(found.size) => {
+            PTR if self.types.is_text(found.size) => {
                 self.follow(path, place)?;
                 Ok((Read::Text { offset: 0 }, Kind::Text))
             }
             PTR if self.pointers => Ok((self.scalar(path, place, 8, false)?.0, Kind::Pointer)),
             PTR => {
                 let members = self.types.bare(found.size).map_or_else(Vec::new, |(_, to)| self.member_names(to));
-                let end = members.first().map_or_else(String::new, |name| format!("name a member, such as \"{path}.{name}\", or "));
+                let end = members
+                    .first()
+                    .map_or_else(String::new, |name| format!("name a member, such as \"{path}.{name}\", or "));
                 self.wrong(path, &format!("it is an address ({}): {end}pass pointers=True", c_name()))
             }
             ARRAY => self.array(path, place, found),
             STRUCT | UNION => {
-                let names = self.member_names(found);
-                let more = if names.len() > TOLD_MAX { ", …" } else { "" };
-                let told = names[..names.len().min(TOLD_MAX)].join(", ");
-                self.wrong(path, &format!("it is a {}: name one of its members ({told}{more})", c_name()))
+                let members = told(&self.member_names(found));
+                self.wrong(path, &format!("it is a {}: name one of its members ({members})", c_name()))
             }
             _ => self.wrong(path, &format!("{} is no value", c_name())),
         }
@@ -255,7 +267,9 @@ impl<'a> Resolver<'_, 'a> {
     /// Goes into structures that only wrap one value, such as `kuid_t` and `atomic_t`.
     fn unwrap_single(&self, place: &mut Place) {
         for _ in 0..NESTED_MAX {
-            let Some((_, found)) = self.types.bare(place.id).filter(|(_, found)| found.kind() == STRUCT) else { return };
+            let Some((_, found)) = self.types.bare(place.id).filter(|(_, found)| found.kind() == STRUCT) else {
+                return;
+            };
             let mut members = self.types.members(found);
             let (Some(only), None) = (members.next(), members.next()) else { return };
             place.offset = place.offset.map(|offset| offset + u64::from(only.offset_bits));

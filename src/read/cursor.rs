@@ -18,6 +18,7 @@ impl Cursor {
         Self { queue, chunk: Chunk::default(), position: 0 }
     }
 
+    #[inline]
     pub(crate) fn queue(&self) -> &Queue {
         &self.queue
     }
@@ -28,6 +29,7 @@ impl Cursor {
     }
 
     /// Takes the next chunk if this one is used up.
+    #[inline]
     pub(crate) fn refill_if_used(&mut self) {
         // At once, not in the next call: the queue's descriptor must not stay readable for a chunk that is used up.
         if self.position >= self.chunk.bytes.len() {
@@ -46,6 +48,7 @@ impl Cursor {
     }
 
     /// Whether nothing is left of the chunks that were taken.
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.chunk.bytes.is_empty()
     }

@@ -21,14 +21,13 @@ pub(crate) fn nothing() -> [bpf_insn; 2] {
 
 /// Creates a map. `sizes` are those of a key and of a value, and the number of entries.
 pub(crate) fn create_map(kind: bpf_map_type, name: &CStr, sizes: [u32; 3], map_flags: u32) -> io::Result<OwnedFd> {
-    let options =
-        bpf_map_create_opts { sz: size_of::<bpf_map_create_opts>() as u64, map_flags, ..Default::default() };
+    let options = bpf_map_create_opts { sz: size_of::<bpf_map_create_opts>() as u64, map_flags, ..Default::default() };
     let [key_bytes, value_bytes, entries] = sizes;
     // SAFETY: a C string and options that outlive the call.
-    owned(unsafe {
-        libbpf_sys::bpf_map_create(kind, name.as_ptr(), key_bytes, value_bytes, entries, &raw const options)
-    }
-    .into())
+    owned(
+        unsafe { libbpf_sys::bpf_map_create(kind, name.as_ptr(), key_bytes, value_bytes, entries, &raw const options) }
+            .into(),
+    )
 }
 
 /// Leaves the content of a map to programs alone.

@@ -131,7 +131,7 @@ fn shown(value: Value<'_>) -> String {
         Value::Bytes(bytes) => format!("{bytes:?}"),
         Value::BytesList(bytes) => format!("{:?}", texts(bytes).collect::<Vec<_>>()),
         Value::Blob(bytes) => format!("{bytes:?}"),
-        Value::Ints(ints) => format!("{:?}", ints.iter().collect::<Vec<_>>()),
+        Value::Ints(item, bytes) => format!("{:?}", item.all(bytes).collect::<Vec<_>>()),
         Value::Ancestors(bytes) => {
             format!("{:?}", ancestors(bytes).map(|one| (one.pid, one.comm, one.argv.map(listed))).collect::<Vec<_>>())
         }
@@ -206,6 +206,7 @@ pub(super) fn cell(key: Key, column: &ArrayRef, bytes: Option<&ArrayRef>, row: u
             assert!(bytes.iter().any(|bytes| str::from_utf8(bytes).is_err()));
             format!("{bytes:?}")
         }
+        kind @ (ValueType::Blob | ValueType::I64List | ValueType::U64List) => panic!("no key of an event is {kind:?}"),
     }
 }
 
