@@ -64,8 +64,8 @@ pub(crate) struct Column {
 }
 
 impl Column {
-    /// Creates the column of a key, without room for rows.
-    pub(crate) fn new(key: Key) -> Self {
+    /// Creates the column of a key, without room for rows. One of ancestors may store each list once.
+    pub(crate) fn new(key: Key, shares: bool) -> Self {
         let data = match key.value_type() {
             ValueType::I32 => ColumnData::I32(Vec::new()),
             ValueType::Time | ValueType::I64 => ColumnData::I64(Vec::new()),
@@ -80,7 +80,7 @@ impl Column {
                 text: TextBuilder::new(),
             }),
             ValueType::Bytes => ColumnData::Text(TextBuilder::new()),
-            ValueType::Ancestors => ColumnData::Ancestors(Box::new(AncestorsColumn::new())),
+            ValueType::Ancestors => ColumnData::Ancestors(Box::new(AncestorsColumn::new(shares))),
             ValueType::BytesList => ColumnData::Lists(ListBuilder { offsets: vec![0], items: TextBuilder::new() }),
         };
         Self { key, data, validity: Validity::default(), last_is_none: false, nones: 0, raw_bytes: RawBytes::default() }
@@ -256,7 +256,10 @@ impl Column {
                 Arc::new(DictionaryArray::try_new(rows, Arc::new(dictionary.text.finish(None)))?)
             }
             ColumnData::Text(text) => Arc::new(text.finish(nulls)),
-            ColumnData::Ancestors(ancestors) => ancestors.finish()?,
+            ColumnData::Ancestors(ancestors) => {
+                let (lists, rows) = ancestors.finish()?;
+                return Ok([lists].into_iter().chain(rows));
+            }
             ColumnData::Lists(ListBuilder { offsets, items }) => {
                 let (offsets, items) = (OffsetBuffer::new(offsets.into()), Arc::new(items.finish(None)));
                 Arc::new(ListArray::try_new(item(DataType::Utf8), offsets, items, nulls)?)

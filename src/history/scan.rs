@@ -18,7 +18,7 @@ use crate::history::file::rows::{Rows, masked, union};
 use crate::history::filter::{Filter, NAMES, Wanted};
 use crate::history::layout::{Layout, checksum, checksum_of_file, host_of};
 use crate::history::log;
-use crate::history::schema::{conform, full, ints};
+use crate::history::schema::{conform, full, ints, unshare};
 use crate::history::segment::{BLOOM, Segment};
 use crate::history::snapshot::Source;
 
@@ -142,7 +142,7 @@ impl Scan {
                     let batch = batch?;
                     let mask = self.filter.mask(&batch, &wanted);
                     if mask.true_count() > 0 {
-                        batches.push(filter_record_batch(&batch, &mask)?);
+                        batches.push(filter_record_batch(&unshare(&batch)?, &mask)?);
                     }
                 }
                 if !contents.damaged.is_empty() {

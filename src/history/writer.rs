@@ -19,7 +19,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::time::ClockId;
 
 use crate::columns::builder::BatchBuilder;
-use crate::columns::schema::schema as raw_schema;
+use crate::columns::schema::shared as raw_schema;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::event::values::Values;
@@ -322,7 +322,7 @@ impl Writer {
     /// Reads a batch. `None` when nothing is queued but heartbeats.
     fn read(&mut self, seen: &mut Seen) -> Result<Option<RecordBatch>> {
         let Self { reader, values, losses, limits, own_pid, root, shared, .. } = self;
-        let mut builder = BatchBuilder::new(values, reader.waiting().min(BATCH_ROWS))?;
+        let mut builder = BatchBuilder::shared(values, reader.waiting().min(BATCH_ROWS))?;
         let mut in_flight = InFlight::new(self.session.reader_counters());
         while builder.rows() < BATCH_ROWS && !builder.is_full() {
             let read = reader.next(|event| {

@@ -277,7 +277,7 @@ fn array(field: &Field, definition: i16, repetition: i16, leaves: &mut Leaves) -
             let (fields, columns): (Vec<_>, Vec<_>) = members.collect::<Result<Vec<_>>>()?.into_iter().unzip();
             Ok(Arc::new(StructArray::try_new(fields.into(), columns, None)?))
         }
-        _ => leaf(field, definition, leaves.next().ok_or_else(inconsistent)?),
+        _ => leaf(field, definition, &leaves.next().ok_or_else(inconsistent)?),
     }
 }
 
@@ -310,7 +310,7 @@ fn texts<B: ByteArrayType<Offset = i32>>(
     Ok(GenericByteArray::try_new(offsets, bytes.into(), valid)?)
 }
 
-fn leaf(field: &Field, definition: i16, levels: Levels) -> Result<ArrayRef> {
+fn leaf(field: &Field, definition: i16, levels: &Levels) -> Result<ArrayRef> {
     let of_rows = levels.definitions.iter().filter(|defined| **defined >= definition);
     let valid: Option<NullBuffer> = field
         .is_nullable()
