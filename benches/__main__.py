@@ -23,6 +23,7 @@ from benches.growth import Curve, curves
 from benches.latency import latency
 from benches.peers import Peer, peers
 from benches.reader import dicts
+from benches.record import record
 from benches.scale import FULL, QUICK
 from benches.start import starts
 from benches.truth import truth
@@ -44,6 +45,7 @@ THEMES: dict[str, Callable[[Programs, Scale], Iterator[Row]]] = {
     "truth": truth,
     "latency": latency,
     "start": starts,
+    "record": record,
 }
 GROWTH, PEERS = "growth", "peers"
 
