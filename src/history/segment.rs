@@ -230,7 +230,7 @@ pub(crate) fn adopt(layout: &Layout, file: &str) -> Result<Segment> {
     let context = "cannot read a sealed file";
     let mut opened = File::open(layout.root().join(file)).map_err(os(context))?;
     let (sum, bytes) = checksum_of_file(&mut opened).map_err(os(context))?;
-    let decoder = Decoder::open(opened.try_clone().map_err(os(context))?, false)?;
+    let decoder = Decoder::open(opened.try_clone().map_err(os(context))?)?;
     let tail = tail_of(decoder.metadata());
     let (mut rows, mut first_ns, mut last_ns) = (0, i64::MAX, i64::MIN);
     decoder.read(full(), &decoder.all(), |batch| {
