@@ -23,9 +23,11 @@ from benches.growth import Curve, curves
 from benches.latency import latency
 from benches.peers import Peer, peers
 from benches.reader import dicts
+from benches.record import record
 from benches.scale import FULL, QUICK
 from benches.start import starts
 from benches.truth import truth
+from benches.who import who
 from benches.witness import WITNESS
 
 if TYPE_CHECKING:
@@ -44,6 +46,8 @@ THEMES: dict[str, Callable[[Programs, Scale], Iterator[Row]]] = {
     "truth": truth,
     "latency": latency,
     "start": starts,
+    "record": record,
+    "who": who,
 }
 GROWTH, PEERS = "growth", "peers"
 
@@ -76,6 +80,7 @@ def parser() -> argparse.ArgumentParser:
     option("--force", action="store_true", help="measure although others hook system calls, too")
     option("--write", action="store_true", help="write BENCHMARKS.md and its plots")
     option("--rounds", type=_positive, help="how often each case runs")
+    option("--events", type=_positive, help="in the directory that who is asked of: 100000000 needs 4 GB of disk")
     option("--calls", type=_calls, help="of a case in a round")
     option(
         "--output",
@@ -124,6 +129,8 @@ def scale_of(options: argparse.Namespace) -> Scale:
     scale = QUICK if options.quick else FULL
     if options.rounds:
         scale = scale._replace(rounds=options.rounds)
+    if options.events:
+        scale = scale._replace(who_events=options.events)
     if options.calls:
         scale = scale._replace(calls=options.calls)
     return scale

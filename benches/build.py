@@ -26,6 +26,7 @@ class Programs:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.load = directory / "load"
+        self.losses = directory / "losses"
         self._floor = directory / "floor"
         self._object = directory / "floor.bpf.o"
         libbpf = _libbpf()
@@ -45,6 +46,7 @@ class Programs:
         archive = (libbpf / "libbpf.a", "-lelf", "-lz")
         _run("cc", "-O2", "-Wall", include, "-o", self._floor, PROGRAMS / "floor.c", *archive)
         _run("cc", "-O2", "-Wall", "-o", self.load, PROGRAMS / "load.c")
+        _run("cc", "-O2", "-Wall", "-o", self.losses, PROGRAMS / "losses.c")
 
     def floor_command(self, *programs: str) -> list[str]:
         """Of the loader of ``floor.bpf.c``'s programs."""

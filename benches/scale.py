@@ -21,6 +21,12 @@ class Scale(NamedTuple):
     growth_rounds: int
     peer_calls: int
     peer_runs: int
+    record_runs: int
+    record_s: float
+    record_visible: int
+    who_events: int
+    """In the recorder's directory that is asked."""
+    who_times: int
 
 
 FULL = Scale(
@@ -36,6 +42,11 @@ FULL = Scale(
     growth_rounds=3,
     peer_calls=1_000_000,
     peer_runs=3,
+    record_runs=5,
+    record_s=10.0,
+    record_visible=20,
+    who_events=10_000_000,
+    who_times=9,
 )
 QUICK = Scale(
     rounds=3,
@@ -50,4 +61,9 @@ QUICK = Scale(
     growth_rounds=1,
     peer_calls=100_000,
     peer_runs=1,
+    record_runs=1,
+    record_s=2.0,
+    record_visible=3,
+    who_events=1_000_000,
+    who_times=3,
 )

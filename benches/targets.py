@@ -38,6 +38,18 @@ TARGETS = {
     "first_line": Target(60),
     "import": Target(8),
     # The ring's 4 MiB and 6 MB.
+    "record_cpu": Target(2.5),
+    "record_lost": Target(0, "most"),
+    "record_bytes": Target(45),
+    "record_rss": Target(80),
+    "record_rss_sealing": Target(300),
+    "record_visible_1s": Target(1200),
+    "record_visible_250ms": Target(300),
+    "record_idle_1s": Target(0.5),
+    "record_idle_250ms": Target(0.5),
+    "who_warm": Target(350),
+    "who_cold": Target(1000),
+    "who_rss": Target(60),
     "rss": Target(((4 << 20) + 6e6) / 1e6),
     # "Linear", as a number: the worst point this near to a straight line; for processes, the rise that the dicts of
     # 1,000 are allowed above.

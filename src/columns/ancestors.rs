@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 #[cfg(any(test, feature = "python"))]
 use arrow_array::{Array, cast::AsArray, types::UInt32Type};
-use arrow_array::{ArrayRef, ListArray, StructArray, UInt32Array};
+use arrow_array::{ArrayRef, Int32Array, ListArray, StructArray, UInt32Array};
 use arrow_buffer::OffsetBuffer;
 use arrow_schema::DataType;
 
@@ -22,6 +22,41 @@ use crate::memory::{OutOfMemory, reserve, reserve_to};
 /// The result of an operation for which memory may be missing.
 type Refusable<T = ()> = std::result::Result<T, OutOfMemory>;
 
+/// The latest lists that [`Shared`] knows: a few times as many as processes usually delete at once.
+const KNOWN_LISTS: usize = 16;
+
+/// The rows that have the list of an earlier row.
+///
+/// Most events of a batch come from a few processes, whose ancestors take more bytes than all other columns together.
+#[derive(Debug, Default)]
+struct Shared {
+    /// For each row, the row that has its list.
+    rows: Vec<Option<i32>>,
+    /// Lists and their rows. The one that was added first gives way to the next.
+    known: Vec<(Vec<u8>, i32)>,
+    next: usize,
+}
+
+impl Shared {
+    fn find(&self, content: &[u8]) -> Option<i32> {
+        self.known.iter().find(|(known, _)| known == content).map(|(_, row)| *row)
+    }
+
+    fn add(&mut self, content: &[u8], row: i32) -> Refusable {
+        let mut copy = Vec::new();
+        reserve(&mut copy, content.len())?;
+        copy.extend_from_slice(content);
+        if self.known.len() < KNOWN_LISTS {
+            reserve(&mut self.known, 1)?;
+            self.known.push((copy, row));
+        } else {
+            self.known[self.next] = (copy, row);
+            self.next = (self.next + 1) % KNOWN_LISTS;
+        }
+        Ok(())
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct AncestorsColumn {
     offsets: Vec<i32>,
@@ -35,6 +70,8 @@ pub(crate) struct AncestorsColumn {
     zeros: Zeros,
     /// The last row, for repeats.
     last: Vec<u8>,
+    /// Where a list that an earlier row has is not stored again.
+    shared: Option<Shared>,
 }
 
 /// Returns the number of values that are not text, and of their bytes.
@@ -44,7 +81,8 @@ fn raw<'a>(values: impl Iterator<Item = &'a [u8]>) -> (usize, usize) {
 }
 
 impl AncestorsColumn {
-    pub(crate) fn new() -> Self {
+    /// Creates the column. If it `shares`, a list that an earlier row has is empty, and another array has that row.
+    pub(crate) fn new(shares: bool) -> Self {
         Self {
             offsets: vec![0],
             pids: Vec::new(),
@@ -55,16 +93,27 @@ impl AncestorsColumn {
             argv_bytes: RawBytes::default(),
             zeros: Zeros::default(),
             last: Vec::new(),
+            shared: shares.then(Shared::default),
         }
     }
 
     /// Makes room for `rows` rows without a process.
     pub(crate) fn reserve_to(&mut self, rows: usize) -> Refusable {
+        if let Some(shared) = &mut self.shared {
+            reserve_to(&mut shared.rows, rows)?;
+        }
         reserve_to(&mut self.offsets, rows + 1)
     }
 
     /// Makes room to repeat the last row `more` times.
     pub(crate) fn reserve_repeats(&mut self, more: usize) -> Refusable {
+        if self.shared.is_some() {
+            return Ok(());
+        }
+        self.reserve_items(more)
+    }
+
+    fn reserve_items(&mut self, more: usize) -> Refusable {
         let comms = || ancestors(&self.last).map(|ancestor| ancestor.comm);
         let argvs = || ancestors(&self.last).filter_map(|ancestor| ancestor.argv);
         let words = || argvs().flat_map(texts);
@@ -85,10 +134,22 @@ impl AncestorsColumn {
     }
 
     pub(crate) fn push(&mut self, content: &[u8]) -> Refusable {
+        let row = self.offsets.len() as i32 - 1;
+        if let Some(shared) = &mut self.shared {
+            let known = shared.find(content);
+            if known.is_none() {
+                shared.add(content, row)?;
+            }
+            shared.rows.push(known);
+            if known.is_some() {
+                self.offsets.push(self.pids.len() as i32);
+                return Ok(());
+            }
+        }
         self.last.clear();
         reserve(&mut self.last, content.len())?;
         self.last.extend_from_slice(content);
-        self.reserve_repeats(1)?;
+        self.reserve_items(1)?;
         for Ancestor { pid, comm, argv } in ancestors(&self.last) {
             if !self.comms.push(comm)? {
                 self.comm_bytes.push(self.pids.len(), comm)?;
@@ -112,11 +173,21 @@ impl AncestorsColumn {
     pub(crate) fn push_empty(&mut self, more: usize) {
         self.last.clear();
         self.offsets.resize(self.offsets.len() + more, self.pids.len() as i32);
+        if let Some(shared) = &mut self.shared {
+            shared.rows.resize(self.offsets.len() - 1, None);
+        }
     }
 
     /// Repeats the last row `more` times. There must be room.
     pub(crate) fn repeat(&mut self, more: usize) {
         let [.., first, end] = self.offsets[..] else { return };
+        if let Some(shared) = &mut self.shared {
+            let last = self.offsets.len() as i32 - 2;
+            let row = shared.rows.last().copied().flatten().or((end > first).then_some(last));
+            self.offsets.resize(self.offsets.len() + more, end);
+            shared.rows.resize(self.offsets.len() - 1, row);
+            return;
+        }
         let (first, items) = (first as usize, (end - first) as usize);
         self.comms.repeat(items, more);
         self.argvs.repeat_lists(items, more);
@@ -138,6 +209,9 @@ impl AncestorsColumn {
     /// Removes all rows after the first `rows`.
     pub(crate) fn truncate(&mut self, rows: usize) {
         self.offsets.truncate(rows + 1);
+        if let Some(shared) = &mut self.shared {
+            shared.rows.truncate(rows);
+        }
         let items = self.offsets.last().map_or(0, |end| *end as usize);
         self.pids.truncate(items);
         self.comms.truncate(items);
@@ -147,7 +221,8 @@ impl AncestorsColumn {
         self.argv_bytes.truncate(items);
     }
 
-    pub(crate) fn finish(self) -> Result<ArrayRef> {
+    /// Makes the array, and that of the rows whose lists others have, if it shares them.
+    pub(crate) fn finish(self) -> Result<(ArrayRef, Option<ArrayRef>)> {
         let (items, nothing) = (self.pids.len(), self.zeros.finish(self.pids.len())?);
         let ListBuilder { offsets, items: words } = self.argvs;
         let (offsets, words) = (OffsetBuffer::new(offsets.into()), Arc::new(words.finish(None)));
@@ -159,7 +234,9 @@ impl AncestorsColumn {
             self.argv_bytes.finish_lists(items, &nothing)?,
         ];
         let items = StructArray::try_new(ancestor_members(), members, None)?;
-        Ok(Arc::new(ListArray::try_new(ancestor(), OffsetBuffer::new(self.offsets.into()), Arc::new(items), None)?))
+        let lists = ListArray::try_new(ancestor(), OffsetBuffer::new(self.offsets.into()), Arc::new(items), None)?;
+        let rows = self.shared.map(|shared| Arc::new(Int32Array::from(shared.rows)) as ArrayRef);
+        Ok((Arc::new(lists), rows))
     }
 }
 

@@ -91,12 +91,27 @@ impl BatchBuilder {
     ///
     /// [`OutOfMemory`] when there is none for a single row.
     pub fn new(values: &Values, capacity: usize) -> Refusable<Self> {
+        Self::with_room(values, capacity, false)
+    }
+
+    /// Creates a builder of batches that store the ancestors of several rows once. Their schema is that of
+    /// [`crate::columns::schema::shared`].
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfMemory`] when there is none for a single row.
+    #[cfg(feature = "history")]
+    pub(crate) fn shared(values: &Values, capacity: usize) -> Refusable<Self> {
+        Self::with_room(values, capacity, true)
+    }
+
+    fn with_room(values: &Values, capacity: usize, shares: bool) -> Refusable<Self> {
         if capacity >= MANY_ROWS {
             keep_freed_memory();
         }
         let mut capacity = capacity;
         loop {
-            let mut made = Self::empty(values);
+            let mut made = Self::empty(values, shares);
             match made.reserve(capacity) {
                 Ok(()) => return Ok(made),
                 Err(refused) if capacity <= 1 => return Err(refused),
@@ -106,9 +121,9 @@ impl BatchBuilder {
         }
     }
 
-    fn empty(values: &Values) -> Self {
+    fn empty(values: &Values, shares: bool) -> Self {
         let group = |scope| {
-            let columns: Vec<_> = values.keys(scope).iter().map(|key| Column::new(*key)).collect();
+            let columns: Vec<_> = values.keys(scope).iter().map(|key| Column::new(*key, shares)).collect();
             let has_lists = columns.iter().any(Column::is_of_lists);
             Group { columns, more: 0, room: 0, has_lists, bytes: 0 }
         };

@@ -12,6 +12,23 @@ pub fn schema(wanted: Fields) -> SchemaRef {
     Arc::new(Schema::new(wanted.keys().flat_map(fields).collect::<Vec<_>>()))
 }
 
+/// The column with the row whose ancestors a row has, where that is an earlier one.
+#[cfg(feature = "history")]
+pub(crate) const ANCESTORS_ROW: &str = "ancestors_row";
+
+/// Returns the schema of batches that store the ancestors of several rows once.
+#[cfg(feature = "history")]
+pub(crate) fn shared(wanted: Fields) -> SchemaRef {
+    Arc::new(Schema::new(wanted.keys().flat_map(shared_fields).collect::<Vec<_>>()))
+}
+
+/// Returns the columns of a key in such batches.
+#[cfg(feature = "history")]
+pub(crate) fn shared_fields(key: Key) -> impl Iterator<Item = Field> {
+    let row = (key.value_type() == ValueType::Ancestors).then(|| Field::new(ANCESTORS_ROW, DataType::Int32, true));
+    fields(key).chain(row)
+}
+
 /// Returns the columns of a key. A key whose bytes are usually text has a second one, with the bytes of values that are
 /// not.
 pub(crate) fn fields(key: Key) -> impl Iterator<Item = Field> {

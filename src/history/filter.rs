@@ -107,6 +107,17 @@ impl Wanted {
         }
     }
 
+    /// Whether a text may stand for a wanted name. One that is not text is known for certain only by its bytes.
+    pub(crate) fn may_be(&self, text: &str) -> bool {
+        match self {
+            Self::Exactly(names) => names.iter().any(|name| name.text == text),
+            Self::Under(name) => {
+                let rest = text.strip_prefix(name.text.trim_end_matches('/'));
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            }
+        }
+    }
+
     fn matches(&self, bytes: &[u8]) -> bool {
         match self {
             Self::Exactly(names) => names.iter().any(|name| name.bytes == bytes),
@@ -260,6 +271,7 @@ mod tests {
             [("/srv/db", true), ("/srv/db/x", true), ("/srv/db0", false), ("/srv/d", false), ("/srv/db-x", false)]
         {
             assert_eq!(under.matches(name.as_bytes()), is_under, "{name}");
+            assert_eq!(under.may_be(name), is_under, "{name}");
             let range = Some(name.as_bytes());
             assert!(!is_under || under.may_be_within(range, range), "{name}");
         }
@@ -287,6 +299,7 @@ mod tests {
         assert!(parse_glob(b"/[a").is_err());
         let raw = Wanted::Exactly(vec![Name::new(b"/a\xff")]);
         assert!(raw.matches(b"/a\xff") && !raw.matches(b"/a\\xff"));
+        assert!(raw.may_be("/a\\xff") && root.may_be("/x") && root.may_be("/"));
         assert!(raw.may_be_within(Some(b"/a\\xff"), Some(b"/a\\xff")));
     }
 }

@@ -18,7 +18,7 @@ use crate::history::file::rows::{Rows, masked, union};
 use crate::history::filter::{Filter, NAMES, Wanted};
 use crate::history::layout::{Layout, checksum, checksum_of_file, host_of};
 use crate::history::log;
-use crate::history::schema::{conform, full, ints};
+use crate::history::schema::{conform, full, ints, texts, unshare};
 use crate::history::segment::{BLOOM, Segment};
 use crate::history::snapshot::Source;
 use crate::memory::{probe, reserve_to};
@@ -161,7 +161,11 @@ impl Scan {
                     let batch = batch?;
                     let mask = self.filter.mask(&batch, &wanted);
                     if mask.true_count() > 0 {
+<<<<<<< HEAD
                         keep(&mut batches, filter_record_batch(&batch, &mask)?)?;
+=======
+                        batches.push(filter_record_batch(&unshare(&batch)?, &mask)?);
+>>>>>>> wt/writer
                     }
                 }
                 if !contents.damaged.is_empty() {
@@ -271,9 +275,22 @@ fn read_rows(
     columns: &[String],
 ) -> Result<Vec<RecordBatch>> {
     let wanted = filter.wanted();
-    let decoder = Decoder::open(file.try_clone().map_err(os)?, !wanted.is_empty())?;
-    let mut rows = if wanted.is_empty() { decoder.all() } else { select(&decoder, &wanted)? };
-    if !rows.is_empty() && !filter.is_off() {
+    let decoder = Decoder::open(file.try_clone().map_err(os)?)?;
+    let (decoder, mut rows) = match wanted.first() {
+        None => {
+            let rows = decoder.all();
+            (decoder, rows)
+        }
+        // Each of them must hold, so that the first one is enough to choose by.
+        Some(first) => {
+            let (decoder, rows) = named(decoder, first)?;
+            if rows.is_empty() {
+                return Ok(Vec::new());
+            }
+            (decoder.with_indexes(None)?, rows)
+        }
+    };
+    if !filter.is_off() {
         let mut masks = Vec::new();
         decoder.read(&some(&filter.columns()), &rows, |batch| {
             masks.push(filter.mask(&batch, &wanted));
@@ -320,28 +337,45 @@ fn some(names: &[String]) -> Schema {
     Schema::new(fields.cloned().collect::<Vec<_>>())
 }
 
-/// Selects the pages that may have a wanted name, by the bounds of each column of names, and by the Bloom filters.
-fn select(decoder: &Decoder, wanted: &[Wanted]) -> Result<Rows> {
-    let metadata = decoder.metadata();
-    let schema = metadata.file_metadata().schema_descr();
-    let leaf = |name: &str| (0..schema.num_columns()).find(|at| schema.column(*at).path().string() == name);
-    let columns: Vec<_> = NAMES.iter().filter_map(|name| Some((*name, leaf(name)?))).collect();
-    let mut ranges = Rows::new();
-    // Each of them must hold, so that the first one is enough to choose by.
-    let Some(wanted) = wanted.first() else { return Ok(decoder.all()) };
-    for (group, rows) in decoder.groups().enumerate() {
-        for (name, column) in &columns {
-            let is_absent = match wanted {
-                Wanted::Exactly(names) if BLOOM.contains(name) => {
-                    Sbbf::read_from_column_chunk(metadata.row_group(group).column(*column), decoder.file())?
-                        .is_some_and(|filter| !names.iter().any(|name| filter.check(name.text.as_str())))
-                }
-                _ => false,
+/// Finds the rows of which a column of names may be wanted. Most files have none, so each column is looked at by itself:
+/// by its Bloom filter, then by the bounds of its pages, and only in those pages value by value.
+fn named(decoder: Decoder, wanted: &Wanted) -> Result<(Decoder, Rows)> {
+    let columns: Vec<_> = NAMES.iter().filter_map(|name| Some((*name, decoder.leaf(name)?))).collect();
+    let decoder = decoder.with_indexes(Some(&columns.iter().map(|(_, column)| *column).collect::<Vec<_>>()))?;
+    let mut found = Rows::new();
+    for (name, column) in columns {
+        let pages = select(&decoder, name, column, wanted)?;
+        let mut masks = Vec::new();
+        decoder.read(&some(&[name.to_owned()]), &pages, |batch| {
+            // A column of another type than it should have names nothing.
+            let is_wanted = |name: Option<&str>| name.is_some_and(|name| wanted.may_be(name));
+            let mask: Vec<_> = match texts(&batch, name) {
+                Some(names) => names.iter().map(is_wanted).collect(),
+                None => vec![false; batch.num_rows()],
             };
-            if !is_absent {
-                let pages = pages(metadata, group, *column, rows.len(), wanted).into_iter();
-                ranges.extend(pages.map(|page| rows.start + page.start..rows.start + page.end));
+            masks.push(mask.into());
+            Ok(())
+        })?;
+        found.extend(masked(&pages, &masks));
+    }
+    Ok((decoder, union(found)))
+}
+
+/// Selects the pages of a column that may have a wanted name.
+fn select(decoder: &Decoder, name: &str, column: usize, wanted: &Wanted) -> Result<Rows> {
+    let metadata = decoder.metadata();
+    let mut ranges = Rows::new();
+    for (group, rows) in decoder.groups().enumerate() {
+        let is_absent = match wanted {
+            Wanted::Exactly(names) if BLOOM.contains(&name) => {
+                Sbbf::read_from_column_chunk(metadata.row_group(group).column(column), decoder.file())?
+                    .is_some_and(|filter| !names.iter().any(|name| filter.check(name.text.as_str())))
             }
+            _ => false,
+        };
+        if !is_absent {
+            let pages = pages(metadata, group, column, rows.len(), wanted).into_iter();
+            ranges.extend(pages.map(|page| rows.start + page.start..rows.start + page.end));
         }
     }
     Ok(union(ranges))

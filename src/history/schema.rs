@@ -8,11 +8,13 @@ use std::sync::{Arc, OnceLock};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampMicrosecondType, TimestampNanosecondType, UInt32Type, UInt64Type};
 use arrow_array::{
-    Array, ArrayRef, Int64Array, ListArray, PrimitiveArray, RecordBatch, StringArray, StructArray, new_null_array,
+    Array, ArrayRef, Int32Array, Int64Array, ListArray, PrimitiveArray, RecordBatch, StringArray, StructArray,
+    new_null_array,
 };
 use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
+use arrow_select::interleave::interleave;
 
-use crate::columns::schema::fields as raw_fields;
+use crate::columns::schema::{ANCESTORS_ROW, shared_fields as raw_fields};
 use crate::error::{Error, Result};
 use crate::fields::{Fields, Key, ValueType};
 
@@ -38,6 +40,50 @@ pub(crate) fn full() -> &'static SchemaRef {
 pub(crate) fn schema(keys: impl Iterator<Item = Key>) -> SchemaRef {
     let session = Field::new(SESSION, DataType::Int64, false);
     Arc::new(Schema::new([session].into_iter().chain(keys.flat_map(columns)).collect::<Vec<_>>()))
+}
+
+/// The columns that a log has of these keys.
+fn logged(keys: impl Iterator<Item = Key>) -> SchemaRef {
+    let session = Field::new(SESSION, DataType::Int64, false);
+    let columns = keys.flat_map(|key| {
+        let row = (key.value_type() == ValueType::Ancestors).then(|| Field::new(ANCESTORS_ROW, DataType::Int32, true));
+        columns(key).into_iter().chain(row)
+    });
+    Arc::new(Schema::new([session].into_iter().chain(columns).collect::<Vec<_>>()))
+}
+
+/// The columns of a log's batch that are recorded.
+pub(crate) fn recorded(schema: &Schema) -> SchemaRef {
+    let is_recorded = |field: &&FieldRef| field.name() != ANCESTORS_ROW;
+    Arc::new(Schema::new(schema.fields().iter().filter(is_recorded).cloned().collect::<Vec<_>>()))
+}
+
+/// The rows whose ancestors other rows of a log's batch have.
+pub(crate) fn ancestors_rows<'a>(batch: &'a RecordBatch, list: &str) -> Option<&'a Int32Array> {
+    if list != Key::Ancestors.as_str() {
+        return None;
+    }
+    batch.column_by_name(ANCESTORS_ROW)?.as_primitive_opt()
+}
+
+/// Gives each row of a log's batch its own ancestors.
+pub(crate) fn unshare(batch: &RecordBatch) -> Result<RecordBatch> {
+    let schema = recorded(&batch.schema());
+    let columns = schema.fields().iter().map(|field| {
+        let column = batch.column_by_name(field.name()).ok_or_else(|| Error::Columns("a column is gone".into()))?;
+        let Some(rows) = ancestors_rows(batch, field.name()) else {
+            return Ok(Arc::clone(column));
+        };
+        let row =
+            |at: usize| if rows.is_valid(at) { usize::try_from(rows.value(at)).unwrap_or(usize::MAX) } else { at };
+        if (0..batch.num_rows()).any(|at| row(at) > at) {
+            return Err(Error::Columns("ancestors of a later row".into()));
+        }
+        let places: Vec<_> = (0..batch.num_rows()).map(|at| (0, row(at))).collect();
+        Ok(interleave(&[column.as_ref()], &places)?)
+    });
+    let columns = columns.collect::<Result<_>>()?;
+    Ok(RecordBatch::try_new(schema, columns)?)
 }
 
 fn columns(key: Key) -> Vec<Field> {
@@ -101,7 +147,7 @@ pub(crate) struct Converter {
 
 impl Converter {
     pub(crate) fn new(fields: Fields, session: i64, redacts_argv: bool) -> Self {
-        Self { fields, schema: schema(fields.keys()), session, redacts_argv }
+        Self { fields, schema: logged(fields.keys()), session, redacts_argv }
     }
 
     pub(crate) fn schema(&self) -> &SchemaRef {
@@ -147,6 +193,7 @@ impl Converter {
                 let kinds = [DataType::Utf8, DataType::Binary].map(list_of);
                 arrays.extend(columns.iter().zip(kinds).map(|(column, kind)| new_null_array(&kind, column.len())));
             }
+<<<<<<< HEAD
             ValueType::BytesList => {
                 for (column, kind) in columns.iter().zip([DataType::Utf8, DataType::Binary].map(list_of)) {
                     arrays
@@ -160,6 +207,13 @@ impl Converter {
 =======
 >>>>>>> wt/robust
             ValueType::Ancestors => arrays.push(self.ancestors(column)?),
+=======
+            ValueType::BytesList => arrays.extend(columns.iter().map(|column| Arc::clone(column))),
+            ValueType::Ancestors => {
+                arrays.push(self.ancestors(column)?);
+                arrays.extend(bytes.iter().map(|rows| Arc::clone(rows)));
+            }
+>>>>>>> wt/writer
         }
         Ok(())
     }

@@ -23,7 +23,7 @@ use crate::history::json::{Json, quote};
 use crate::history::layout::{
     DAY_NS, Layout, Stem, checksum, checksum_of_file, create_file, date, make_directory, remove, sync_directory,
 };
-use crate::history::schema::{full, ints, texts};
+use crate::history::schema::{full, ints, recorded, texts};
 
 /// The columns whose pages have bounds: names, and the time.
 const INDEXED: [&str; 5] = [NAMES[0], NAMES[1], NAMES[2], NAMES[3], "ts_ns"];
@@ -35,8 +35,8 @@ impl From<ParquetError> for Error {
     fn from(error: ParquetError) -> Self {
         match error {
             ParquetError::External(inner) => match inner.downcast::<io::Error>() {
-                // A file that ends early is damaged, and its disk is not.
-                Ok(source) if source.kind() == io::ErrorKind::UnexpectedEof => Self::Columns(source.to_string()),
+                // Not of the system: the content ends early, or cannot be decompressed.
+                Ok(source) if source.raw_os_error().is_none() => Self::Columns(source.to_string()),
                 Ok(source) => Self::Os { context: "cannot read or write a sealed file", source: *source },
                 Err(inner) => Self::Columns(inner.to_string()),
             },
@@ -188,6 +188,7 @@ fn write_file(
 ) -> Result<(Segment, File)> {
     let context = "cannot write a sealed file";
     let schema = batches.first().ok_or_else(|| Error::Columns("a sealed file of nothing".into()))?.schema();
+    let schema = recorded(&schema);
     let file = create_file(path).map_err(Error::os(context))?;
     let mut summed = Summed { file, hasher: XxHash64::with_seed(0), bytes: 0 };
     let (mut first_ns, mut last_ns, mut has_real_paths) = (i64::MAX, i64::MIN, true);
@@ -229,7 +230,7 @@ pub(crate) fn adopt(layout: &Layout, file: &str) -> Result<Segment> {
     let context = "cannot read a sealed file";
     let mut opened = File::open(layout.root().join(file)).map_err(os(context))?;
     let (sum, bytes) = checksum_of_file(&mut opened).map_err(os(context))?;
-    let decoder = Decoder::open(opened.try_clone().map_err(os(context))?, false)?;
+    let decoder = Decoder::open(opened.try_clone().map_err(os(context))?)?;
     let tail = tail_of(decoder.metadata());
     let (mut rows, mut first_ns, mut last_ns) = (0, i64::MAX, i64::MIN);
     decoder.read(full(), &decoder.all(), |batch| {

@@ -19,7 +19,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::time::ClockId;
 
 use crate::columns::builder::BatchBuilder;
-use crate::columns::schema::schema as raw_schema;
+use crate::columns::schema::shared as raw_schema;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::event::values::Values;
@@ -350,7 +350,7 @@ impl Writer {
         let rows = reader.waiting().min(BATCH_ROWS);
         // Arrow ends the process when it gets no memory. Events that are not read yet can wait.
         probe(rows * ROW_BYTES).map_err(Error::memory("read events"))?;
-        let mut builder = BatchBuilder::new(values, rows)?;
+        let mut builder = BatchBuilder::shared(values, rows)?;
         let mut in_flight = InFlight::new(self.session.reader_counters());
         while builder.rows() < BATCH_ROWS && !builder.is_full() {
             let read = reader.next(|event| {

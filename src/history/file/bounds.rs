@@ -41,47 +41,44 @@ fn upper(value: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The numbers of the least and the greatest of some values of a table.
-pub(super) fn extremes(table: &Table<'_>, mut indexes: impl Iterator<Item = u32>) -> Option<(u32, u32)> {
-    let first = indexes.next()?;
-    let (mut least, mut most, mut last) = (first, first, first);
+pub(super) fn extremes(table: &Table<'_>, numbers: impl Iterator<Item = u32>) -> Option<(u32, u32)> {
     match table {
-        Table::Bools(values) => within(values, indexes, &mut least, &mut most, &mut last),
-        Table::I32(values) => within(values, indexes, &mut least, &mut most, &mut last),
-        Table::I64(values) => within(values, indexes, &mut least, &mut most, &mut last),
-        Table::Bytes(values) => within(values, indexes, &mut least, &mut most, &mut last),
+        Table::Bools(values) => extremes_of(values, numbers),
+        Table::I32(values) => extremes_of(values, numbers),
+        Table::I64(values) => extremes_of(values, numbers),
+        Table::Bytes(values) => extremes_of(values, numbers),
     }
-    Some((least, most))
 }
 
-fn within<T: Ord>(values: &[T], indexes: impl Iterator<Item = u32>, least: &mut u32, most: &mut u32, last: &mut u32) {
-    for index in indexes {
-        if index == *last {
+fn extremes_of<T: Ord>(values: &[T], mut numbers: impl Iterator<Item = u32>) -> Option<(u32, u32)> {
+    let mut before = numbers.next()?;
+    let (mut least, mut greatest) = (before, before);
+    for number in numbers {
+        if number == before {
             continue;
         }
-        *last = index;
-        let value = &values[index as usize];
+        before = number;
+        let value = &values[number as usize];
         // Most values of a sorted column are greater than all before.
-        if *value > values[*most as usize] {
-            *most = index;
-        } else if *value < values[*least as usize] {
-            *least = index;
+        if *value > values[greatest as usize] {
+            greatest = number;
+        } else if *value < values[least as usize] {
+            least = number;
         }
     }
+    Some((least, greatest))
 }
 
 /// The bounds of a page as the column index has them.
-pub(super) fn page_bounds(table: &Table<'_>, (least, most): (u32, u32)) -> (Vec<u8>, Vec<u8>) {
+pub(super) fn page_bounds(table: &Table<'_>, (least, greatest): (u32, u32)) -> (Vec<u8>, Vec<u8>) {
+    let [least, greatest] = [least as usize, greatest as usize];
     match table {
-        Table::Bools(values) => (vec![values[least as usize].into()], vec![values[most as usize].into()]),
-        Table::I32(values) => {
-            (values[least as usize].to_le_bytes().to_vec(), values[most as usize].to_le_bytes().to_vec())
-        }
-        Table::I64(values) => {
-            (values[least as usize].to_le_bytes().to_vec(), values[most as usize].to_le_bytes().to_vec())
-        }
+        Table::Bools(values) => (vec![values[least].into()], vec![values[greatest].into()]),
+        Table::I32(values) => (values[least].to_le_bytes().to_vec(), values[greatest].to_le_bytes().to_vec()),
+        Table::I64(values) => (values[least].to_le_bytes().to_vec(), values[greatest].to_le_bytes().to_vec()),
         Table::Bytes(values) => {
-            let most = values[most as usize];
-            (lower(values[least as usize]).to_vec(), upper(most).unwrap_or_else(|| most.to_vec()))
+            let bound = upper(values[greatest]).unwrap_or_else(|| values[greatest].to_vec());
+            (lower(values[least]).to_vec(), bound)
         }
     }
 }

@@ -16,7 +16,7 @@ use parquet::column::page::PageReader;
 use parquet::column::reader::ColumnReaderImpl;
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType as BytesType, Int32Type, Int64Type};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::{ColumnChunkMask, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::serialized_reader::SerializedPageReader;
 
 use crate::error::{Error, Result};
@@ -43,11 +43,27 @@ struct Found<'a> {
 }
 
 impl Decoder {
-    /// Reads the footer, and the indexes of pages if they are wanted and there are any.
-    pub(crate) fn open(file: File, indexes: bool) -> Result<Self> {
-        let policy = if indexes { PageIndexPolicy::Optional } else { PageIndexPolicy::Skip };
-        let metadata = ParquetMetaDataReader::new().with_page_index_policy(policy).parse_and_finish(&file)?;
+    /// Reads the footer.
+    pub(crate) fn open(file: File) -> Result<Self> {
+        let metadata = ParquetMetaDataReader::new().parse_and_finish(&file)?;
         Ok(Self { file: Arc::new(file), metadata })
+    }
+
+    /// Reads the indexes of the pages of some columns, or of all, if the file has any.
+    pub(crate) fn with_indexes(self, columns: Option<&[usize]>) -> Result<Self> {
+        let mut reader =
+            ParquetMetaDataReader::new_with_metadata(self.metadata).with_page_index_policy(PageIndexPolicy::Optional);
+        if let Some(columns) = columns {
+            reader = reader.with_page_index_mask(ColumnChunkMask::columns(columns.iter().copied()));
+        }
+        reader.read_page_indexes(&*self.file)?;
+        Ok(Self { file: self.file, metadata: reader.finish()? })
+    }
+
+    /// The number of a column that has no members.
+    pub(crate) fn leaf(&self, name: &str) -> Option<usize> {
+        let schema = self.metadata.file_metadata().schema_descr();
+        (0..schema.num_columns()).find(|at| schema.column(*at).path().string() == name)
     }
 
     pub(crate) fn file(&self) -> &File {
@@ -277,7 +293,7 @@ fn array(field: &Field, definition: i16, repetition: i16, leaves: &mut Leaves) -
             let (fields, columns): (Vec<_>, Vec<_>) = members.collect::<Result<Vec<_>>>()?.into_iter().unzip();
             Ok(Arc::new(StructArray::try_new(fields.into(), columns, None)?))
         }
-        _ => leaf(field, definition, leaves.next().ok_or_else(inconsistent)?),
+        _ => leaf(field, definition, &leaves.next().ok_or_else(inconsistent)?),
     }
 }
 
@@ -310,7 +326,7 @@ fn texts<B: ByteArrayType<Offset = i32>>(
     Ok(GenericByteArray::try_new(offsets, bytes.into(), valid)?)
 }
 
-fn leaf(field: &Field, definition: i16, levels: Levels) -> Result<ArrayRef> {
+fn leaf(field: &Field, definition: i16, levels: &Levels) -> Result<ArrayRef> {
     let of_rows = levels.definitions.iter().filter(|defined| **defined >= definition);
     let valid: Option<NullBuffer> = field
         .is_nullable()

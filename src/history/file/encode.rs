@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::{ArrayRef, Int32Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
 use parquet::file::metadata::{KeyValue, ParquetMetaData, SortingColumn};
 use parquet::file::properties::{BloomFilterPosition, WriterProperties};
@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::history::file::chunk::{Chunk, Extras, Scratch};
 use crate::history::file::types::message_type;
 use crate::history::file::values::{self, Leaf, NONE, Numbered, Part, Table};
+use crate::history::schema::ancestors_rows;
 
 /// The rows of a row group, and those of a page at most. A look-up reads single pages of single groups.
 const GROUP_ROWS: usize = 131_072;
@@ -96,7 +97,7 @@ impl Group {
     }
 }
 
-/// Writes the rows at `places`, in that order. The batches have one schema.
+/// Writes the rows at `places`, in that order. The batches have one schema, which has the columns of `schema`.
 pub(crate) fn write(
     sink: impl Write + Send,
     schema: &Schema,
@@ -113,13 +114,21 @@ pub(crate) fn write(
         let group = Group::new(batches, places);
         let mut to = writer.next_row_group()?;
         let mut descriptors = descriptor.iter().cloned();
-        for (at, field) in schema.fields().iter().enumerate() {
-            let columns: Vec<_> = batches.iter().map(|batch| batch.column(at)).collect();
+        for field in schema.fields() {
+            let column = |batch: &'_ RecordBatch| batch.schema().index_of(field.name());
+            let columns = batches.iter().map(|batch| Ok(batch.column(column(batch)?))).collect::<Result<Vec<_>>>()?;
+            let shared: Vec<_> = batches.iter().map(|batch| ancestors_rows(batch, field.name())).collect();
             let is_in = |names: &[&str]| names.contains(&field.name().as_str());
             let extras = Extras { index: is_in(settings.indexed), bloom: is_in(settings.bloom) };
-            write_column(field, &columns, &group, &mut descriptors, extras, &mut scratch, &mut |(bytes, close)| {
-                Ok(to.append_column(&bytes, close)?)
-            })?;
+            write_column(
+                field,
+                (&columns, &shared),
+                &group,
+                &mut descriptors,
+                extras,
+                &mut scratch,
+                &mut |(bytes, close)| Ok(to.append_column(&bytes, close)?),
+            )?;
         }
         to.close()?;
     }
@@ -130,7 +139,7 @@ type Finished = (bytes::Bytes, parquet::column::writer::ColumnCloseResult);
 
 fn write_column(
     field: &Field,
-    columns: &[&ArrayRef],
+    (columns, shared): (&[&ArrayRef], &[Option<&Int32Array>]),
     group: &Group,
     descriptors: &mut impl Iterator<Item = ColumnDescPtr>,
     extras: Extras,
@@ -144,7 +153,7 @@ fn write_column(
         flat_pages(&numbered, group, &mut chunk, scratch)?;
         return put(chunk.finish(scratch)?);
     }
-    let lists = values::lists(columns, &group.parts);
+    let lists = values::lists(columns, shared, &group.parts)?;
     for path in values::leaves(field) {
         let leaf = values::leaf(field, columns, &lists, &path);
         let mut chunk = Chunk::new(next()?, &leaf.table, leaf.is_dictionary, extras);

@@ -20,5 +20,7 @@ pub(crate) mod decode;
 pub(crate) mod encode;
 mod hybrid;
 pub(crate) mod rows;
+#[cfg(test)]
+mod tests;
 pub(crate) mod types;
 mod values;

@@ -1,4 +1,5 @@
 //! The values of a column, numbered: equal ones have one number, as far as that saves anything.
+#![allow(clippy::cast_sign_loss, reason = "Arrow's offsets are not negative, and its constructors check that")]
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -8,7 +9,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{
     ByteArrayType, GenericBinaryType, GenericStringType, Int32Type, Int64Type, TimestampMicrosecondType,
 };
-use arrow_array::{Array, ArrayRef, GenericByteArray};
+use arrow_array::{Array, ArrayRef, GenericByteArray, Int32Array};
 use arrow_schema::{DataType, Field, TimeUnit};
 
 use crate::error::{Error, Result};
@@ -227,13 +228,25 @@ fn key(column: &dyn Array, rows: std::ops::Range<usize>, out: &mut Vec<u8>) {
     }
 }
 
-/// Numbers the lists of a column.
-pub(super) fn lists(columns: &[&ArrayRef], parts: &[Part]) -> Lists {
+/// Numbers the lists of a column. `shared` has the rows whose lists other rows of a batch have.
+pub(super) fn lists(columns: &[&ArrayRef], shared: &[Option<&Int32Array>], parts: &[Part]) -> Result<Lists> {
     let mut known: HashMap<Vec<u8>, u32, RandomState> = HashMap::default();
     let (mut made, mut bytes) = (Lists::default(), Vec::new());
     for part in parts {
-        let Some(column) = columns.get(part.batch) else { continue };
+        let wrong = || Error::Columns("a list of a row that is not there".into());
+        let (column, shared) = columns.get(part.batch).zip(shared.get(part.batch)).ok_or_else(wrong)?;
+        // Of the rows whose lists others have.
+        let mut numbers = vec![NONE; if shared.is_some() { column.len() } else { 0 }];
         for row in part.rows.iter().map(|row| *row as usize) {
+            let row = shared.filter(|rows| rows.is_valid(row)).map_or(Ok(row), |rows| usize::try_from(rows.value(row)));
+            let row = row.map_err(|_| wrong())?;
+            if row >= column.len() {
+                return Err(wrong());
+            }
+            if let Some(number) = numbers.get(row).filter(|number| **number != NONE) {
+                made.numbers.push(*number);
+                continue;
+            }
             bytes.clear();
             key(column, row..row + 1, &mut bytes);
             let number = if let Some(number) = known.get(bytes.as_slice()) {
@@ -244,10 +257,13 @@ pub(super) fn lists(columns: &[&ArrayRef], parts: &[Part]) -> Lists {
                 made.rows.push((part.batch, row));
                 number
             };
+            if let Some(of_row) = numbers.get_mut(row) {
+                *of_row = number;
+            }
             made.numbers.push(number);
         }
     }
-    made
+    Ok(made)
 }
 
 /// The levels and values that one leaf has in each of some lists.
