@@ -11,18 +11,14 @@ if TYPE_CHECKING:
 
     from scripts.vm.archive import Archive
 
-<<<<<<< HEAD
 CRC32C = ("crc32c_generic", "crc32c_cryptoapi")
 """The checksum of btrfs, up to Linux 6.13 and from then on."""
 
-WANTED = ("ext4", "xfs", "btrfs", "overlay", "fuse", "loop", *CRC32C, "nfs", "nfsv3", "nfsv4", "nfsd")
-=======
 WANTED = (
-    *("ext4", "xfs", "btrfs", "overlay", "fuse", "loop", "crc32c_generic", "nfs", "nfsv3", "nfsv4", "nfsd"),
+    *("ext4", "xfs", "btrfs", "overlay", "fuse", "loop", *CRC32C, "nfs", "nfsv3", "nfsv4", "nfsd"),
     # Disks whose power is cut, and that fail.
     *("dm-log-writes", "dm-flakey"),
 )
->>>>>>> wt/robust
 """What a kernel has built in, or lacks, is in no package."""
 
 LISTS = ("modules.builtin", "modules.builtin.modinfo", "modules.order")

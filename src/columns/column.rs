@@ -71,20 +71,18 @@ pub(crate) struct Column {
 }
 
 impl Column {
-<<<<<<< HEAD
-    /// Creates the column of a key, without room for rows.
-    pub(crate) fn new(key: Key) -> Self {
-        Self::of(key as usize, key.value_type(), key.or_none())
+    /// Creates the column of a key, without room for rows. One of ancestors may store each list once.
+    pub(crate) fn new(key: Key, shares: bool) -> Self {
+        Self::with(key as usize, key.value_type(), key.or_none(), shares)
     }
 
     /// Creates a column of values of that type.
     pub(crate) fn of(order: usize, value_type: ValueType, or_none: bool) -> Self {
+        Self::with(order, value_type, or_none, false)
+    }
+
+    fn with(order: usize, value_type: ValueType, or_none: bool, shares: bool) -> Self {
         let data = match value_type {
-=======
-    /// Creates the column of a key, without room for rows. One of ancestors may store each list once.
-    pub(crate) fn new(key: Key, shares: bool) -> Self {
-        let data = match key.value_type() {
->>>>>>> wt/writer
             ValueType::I32 => ColumnData::I32(Vec::new()),
             ValueType::Time | ValueType::I64 => ColumnData::I64(Vec::new()),
             ValueType::U32 => ColumnData::U32(Vec::new()),
@@ -306,16 +304,12 @@ impl Column {
                 Arc::new(DictionaryArray::try_new(rows, Arc::new(dictionary.text.finish(None)))?)
             }
             ColumnData::Text(text) => Arc::new(text.finish(nulls)),
-<<<<<<< HEAD
-            ColumnData::Ancestors(ancestors) => ancestors.finish()?,
-            ColumnData::Blobs(blobs) => blobs.finish(nulls)?,
-            ColumnData::Ints(ints) => ints.finish(nulls)?,
-=======
             ColumnData::Ancestors(ancestors) => {
                 let (lists, rows) = ancestors.finish()?;
                 return Ok([lists].into_iter().chain(rows));
             }
->>>>>>> wt/writer
+            ColumnData::Blobs(blobs) => blobs.finish(nulls)?,
+            ColumnData::Ints(ints) => ints.finish(nulls)?,
             ColumnData::Lists(ListBuilder { offsets, items }) => {
                 let (offsets, items) = (OffsetBuffer::new(offsets.into()), Arc::new(items.finish(None)));
                 Arc::new(ListArray::try_new(item(DataType::Utf8), offsets, items, nulls)?)

@@ -111,7 +111,7 @@ impl Wanted {
     pub(crate) fn may_be(&self, text: &str) -> bool {
         match self {
             Self::Exactly(names) => names.iter().any(|name| name.text == text),
-            Self::Under(name) => {
+            Self::Under(name) | Self::Glob(_, name) => {
                 let rest = text.strip_prefix(name.text.trim_end_matches('/'));
                 rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
             }

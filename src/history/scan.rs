@@ -26,8 +26,6 @@ use crate::memory::{probe, reserve_to};
 /// The rows of a batch that a scan gives.
 const ROWS: usize = 65_536;
 
-<<<<<<< HEAD
-=======
 /// The memory that must be free for a decoder, above what it has decoded.
 const DECODER_BYTES: usize = 4 << 20;
 
@@ -37,10 +35,6 @@ const COLUMN_BYTES: usize = 512 << 10;
 /// More than a decoder takes at once.
 const DECODED_BYTES: usize = 64 << 20;
 
-/// The rows that are decoded at once.
-const DECODED_ROWS: usize = 8192;
-
->>>>>>> wt/robust
 /// A scan, which reads a source when its turn comes.
 #[derive(Debug)]
 pub struct Scan {
@@ -161,11 +155,7 @@ impl Scan {
                     let batch = batch?;
                     let mask = self.filter.mask(&batch, &wanted);
                     if mask.true_count() > 0 {
-<<<<<<< HEAD
-                        keep(&mut batches, filter_record_batch(&batch, &mask)?)?;
-=======
-                        batches.push(filter_record_batch(&unshare(&batch)?, &mask)?);
->>>>>>> wt/writer
+                        keep(&mut batches, filter_record_batch(&unshare(&batch)?, &mask)?)?;
                     }
                 }
                 if !contents.damaged.is_empty() {
@@ -309,25 +299,11 @@ fn read_rows(
             return Err(damaged(name, "the checksum differs"));
         }
     }
-<<<<<<< HEAD
-    let mut batches = Vec::new();
-    decoder.read(&some(columns), &rows, |batch| {
-        batches.push(batch);
-        Ok(())
-    })?;
-=======
-    if selection.is_none() {
+    if filter.is_off() {
         probe(columns.len() * COLUMN_BYTES).map_err(Error::memory("decode a sealed file"))?;
     }
-    let mut reader = builder(columns)?;
-    if let Some(selection) = selection {
-        reader = reader.with_row_selection(selection);
-    }
     let mut batches = Vec::new();
-    for batch in reader.build()? {
-        keep(&mut batches, batch?)?;
-    }
->>>>>>> wt/robust
+    decoder.read(&some(columns), &rows, |batch| keep(&mut batches, batch))?;
     Ok(batches)
 }
 

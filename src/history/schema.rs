@@ -193,27 +193,19 @@ impl Converter {
                 let kinds = [DataType::Utf8, DataType::Binary].map(list_of);
                 arrays.extend(columns.iter().zip(kinds).map(|(column, kind)| new_null_array(&kind, column.len())));
             }
-<<<<<<< HEAD
             ValueType::BytesList => {
                 for (column, kind) in columns.iter().zip([DataType::Utf8, DataType::Binary].map(list_of)) {
                     arrays
                         .push(renamed(column, &kind).ok_or_else(|| Error::Columns("a list of something else".into()))?);
                 }
             }
-<<<<<<< HEAD
-            ValueType::BytesList | ValueType::Blob | ValueType::I64List | ValueType::U64List => {
+            ValueType::Blob | ValueType::I64List | ValueType::U64List => {
                 arrays.extend(columns.iter().map(|column| Arc::clone(column)));
             }
-=======
->>>>>>> wt/robust
-            ValueType::Ancestors => arrays.push(self.ancestors(column)?),
-=======
-            ValueType::BytesList => arrays.extend(columns.iter().map(|column| Arc::clone(column))),
             ValueType::Ancestors => {
                 arrays.push(self.ancestors(column)?);
                 arrays.extend(bytes.iter().map(|rows| Arc::clone(rows)));
             }
->>>>>>> wt/writer
         }
         Ok(())
     }

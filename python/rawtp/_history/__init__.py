@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from rawtp._core import HistoryReader
+from rawtp._core import LOSS, HistoryReader
 from rawtp._history import paths
 from rawtp._history.moment import window
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 DIRECTORY = "/var/lib/rawtp"
 """The directory that ``rawtp record`` records into by default."""
+
+_ACTIONS = ("delete", "rmdir", "rename", "truncate", "punch", "zero", "collapse")
 
 _KEY = ("session", "via", "cpu", "seq")
 """The keys that tell one recorded event from every other one of the same directory."""
@@ -163,7 +165,7 @@ class History:
 
         Raises:
             TypeError: an argument of the wrong type.
-            ValueError: an unknown column, an empty path, a glob that means nothing, a limit below 1.
+            ValueError: an unknown column, system call or action, an empty path, a glob that means nothing, a limit below 1.
             OSError: the directory cannot be read.
         """
         since_ns, until_ns = window(since, until)
@@ -178,8 +180,8 @@ class History:
             uid=_several("uid", uid, int),
             comm=_several("comm", comm, str),
             container=_several("container", container, str),
-            syscall=_several("syscall", syscall, str),
-            action=_several("action", action, str),
+            syscall=_known("syscall", _several("syscall", syscall, str), LOSS),
+            action=_known("action", _several("action", action, str), _ACTIONS),
             outcome=outcome,
             limit=limit,
             newest_first=newest_first,
@@ -262,3 +264,11 @@ def _several(name: str, value: T | Iterable[T] | None, one: type) -> list[T] | N
         return list(value)
     kind = type(value).__name__
     raise TypeError(f"{name} must be {'a str' if one is str else 'an int'}, or several, not {kind}")
+
+
+def _known(name: str, values: list[str] | None, known: Sequence[str]) -> list[str] | None:
+    """The values, each of which must be a known one: nothing found for a misspelt word reads like nothing happened."""
+    for value in values or ():
+        if value not in known:
+            raise ValueError(f"unknown {name} {value!r}: it must be {', '.join(known[:-1])} or {known[-1]}")
+    return values

@@ -30,6 +30,9 @@ def install(text: str, directory: str) -> Iterator[str]:
     """
     if os.geteuid():
         raise PermissionError(errno.EPERM, "only root can install a unit: run it with sudo")
+    # sd_booted(3) looks for the same.
+    if not os.path.isdir("/run/systemd/system"):  # noqa: PTH112
+        raise OSError(errno.ENOSYS, "systemd does not run here: --install without --now prints the unit")
     for path in (sys.executable, __file__):
         if why := replaceable(path):
             yield f"others than root can replace what the unit runs as root: {why}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 DIRECTORY = "/var/lib/rawtp"
+
+_READABLE_S, _POLL_S = 3.0, 0.05
 
 # The keys whose text is made of the kernel's bytes: a column of their own has those that are no UTF-8.
 _OF_BYTES = (
@@ -47,7 +50,9 @@ def add_window(parser: argparse.ArgumentParser) -> None:
 
 
 def check_window(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    """Refuse a window that ends before it begins."""
+    """Refuse a window that ends before it begins, or that has not begun."""
+    if args.since is not None and args.since > time.time_ns():
+        parser.error("argument --since: that is a time in the future; of the day before, it is 'yesterday 22:00'")
     if args.since is not None and args.until is not None and args.until < args.since:
         parser.error("--until is before --since")
 
@@ -84,6 +89,20 @@ def writing() -> Iterator[None]:
     """Take the leaving of the output's reader for an end like any other."""
     with suppress(BrokenPipeError):
         yield
+
+
+def wait_until_readable(history: rawtp.History, moment_ns: int) -> bool:
+    """Wait until what happened before the moment can be read, as long as a recorder may take to write it; whether
+    it can."""
+    deadline = time.monotonic() + _READABLE_S
+    while history.is_recording():
+        coverage = history.coverage()
+        if coverage and coverage[-1][1] >= moment_ns:
+            return True
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(_POLL_S)
+    return False
 
 
 def standard_output() -> Standard:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from rawtp.cli import archive, names
+from rawtp.cli import archive
 from rawtp.cli.errors import CANNOT_RUN, OK, CommandError
 from rawtp.cli.stderr import message
 
@@ -27,8 +27,7 @@ def write(asked: Query, args: argparse.Namespace, kind: str) -> int:
         import pyarrow.parquet  # type: ignore[import-untyped]
     except ImportError:
         raise CommandError(f"-o {kind} needs pyarrow: pip install 'rawtp[arrow]'") from None
-    keys = names.fields(args.fields) if args.fields else None
-    scan = asked.scan(None if keys is None else archive.columns(keys))
+    scan = asked.scan(archive.columns(args.fields) if args.fields else None)
     reader = pyarrow.RecordBatchReader.from_stream(scan)
     # Parquet's writer asks where it is, which a pipe cannot tell.
     output = pyarrow.PythonFile(_Counted(sys.stdout.buffer), "w")

@@ -85,12 +85,13 @@ def run(arguments: Sequence[str]) -> int:
         from rawtp.cli.stderr import show
 
         return show(names.help_text())
-    if kind in _ARROW_FORMATS and (args.gaps or args.sessions or args.stats or args.top or args.verify):
+    is_of_events = not (args.gaps or args.sessions or args.stats or args.top or args.verify)
+    if kind in {"csv", *_ARROW_FORMATS} and not is_of_events:
         parser.error(f"argument -o/--output: {kind} is for events")
     if kind in _ARROW_FORMATS and output.is_terminal:
         parser.error(f"argument -o/--output: {kind} is not for a terminal")
     try:
-        args.fields = args.fields and names.recorded(args.fields, _OWN_KEYS)
+        args.fields = args.fields and names.recorded(args.fields, (*_OWN_KEYS, *(("ts",) if kind in _ARROW_FORMATS else ())))
     except ValueError as error:
         parser.error(f"argument -f/--fields: {error}")
     history = archive.opened(args.directory)
@@ -113,6 +114,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _rows(query: Query, args: argparse.Namespace, kind: str, output: Standard) -> int:
     fmt, encoding = _format(args, kind, output)
+    found = query.events((*fmt.fields, *_ALWAYS))
     asked = {"since_ns": args.since, "until_ns": args.until, "directory": args.directory}
     if kind == "jsonl":
         from rawtp.formats.jsonl import document
@@ -122,7 +124,7 @@ def _rows(query: Query, args: argparse.Namespace, kind: str, output: Standard) -
         output.write(fmt.begin({}), encoding)
     add_days = _day_lines(args) if kind == "columns" and not args.fields else None
     count = 0
-    for events in query.events((*fmt.fields, *_ALWAYS)):
+    for events in found:
         count += len(events)
         text = fmt.events(events) if add_days is None else add_days(events, fmt)  # type: ignore[arg-type]
         output.write(text, encoding)

@@ -67,7 +67,8 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
         "--path",
         type=types.path,
         action="append",
-        help="only this path and all below, from here if it is relative; a glob such as '/srv/*.log' will do",
+        help="only this path and all below, from here if it is relative; a glob such as '/srv/*.log' will do;"
+        " what cannot be told to be elsewhere comes, too",
     )
     group.add_argument("--exclude-self", action="store_true", help="not what rawtp itself deletes")
     group.add_argument("--outcome", choices=("any", "ok", "failed"), help="only with this result (default: any)")

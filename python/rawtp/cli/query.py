@@ -79,8 +79,10 @@ class Query:
             self._parser.error(reason(error))
 
     def events(self, keys: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
-        """The events, with these keys."""
-        scan = self.scan(archive.columns(keys))
+        """The events, with these keys. What is wrong with the options is told at once."""
+        return self._dicts(self.scan(archive.columns(keys)))
+
+    def _dicts(self, scan: rawtp.HistoryScan) -> Iterator[list[dict[str, Any]]]:
         while True:
             try:
                 batch = next(scan)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -87,12 +88,17 @@ def _answer(history: rawtp.History, args: argparse.Namespace) -> Answer:
 
     now_ns = time.time_ns()
     # One more than is shown tells whether there are more.
-    found = history.who(args.path, since=args.since, until=args.until, limit=args.limit + 1, failed=args.all)
+    asked = {"since": args.since, "until": args.until, "limit": args.limit + 1}
+    found = history.who(args.path, **asked, failed=args.all)
+    if not found and args.until is None and archive.wait_until_readable(history, now_ns):
+        found = history.who(args.path, **asked, failed=args.all)
+    tried = [] if found or args.all else history.who(args.path, **asked, failed=True)
     return Answer(
-        path=args.path,
+        path=os.path.abspath(args.path),  # noqa: PTH100 - as it was given, links and all
         events=[archive.named(event) for event in found[: args.limit]],
         has_more=len(found) > args.limit,
         with_failed=args.all,
+        failed=len(tried),
         gaps=history.gaps(args.since, args.until),
         losses=history.losses(args.since, args.until),
         coverage=archive.within(history.coverage(), args.since or 0, now_ns if args.until is None else args.until),
@@ -103,7 +109,7 @@ def _documents(args: argparse.Namespace, answer: Answer) -> str:
     from rawtp.formats.jsonl import document, line
 
     window = {"since_ns": args.since, "until_ns": args.until}
-    query = {"version": rawtp.__version__, "path": args.path, **window, "limit": args.limit, "failed": args.all}
+    query = {"version": rawtp.__version__, "path": answer.path, **window, "limit": args.limit, "failed": args.all}
     keys = ("relation", "name", *rawtp.ALL_FIELDS, *rawtp.OPT_IN_FIELDS, "session", "host")
     return "".join(
         [

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _MAX_WORD, _MAX_COMMAND, _MAX_ANCESTOR = 80, 240, 80  # cells
 _MAX_CHAIN = 8
-_MAX_LINES = 8  # of gaps, and of losses
+_MAX_LINES = 4  # of gaps, and of losses
 BY, ASCII_BY = "←", "<-"
 """The arrow from a process to the one that started it."""
 
@@ -30,7 +30,7 @@ _ACTIONS = {
     "delete": ("deleted", "delete"),
     "rmdir": ("removed the directory", "remove the directory"),
     "rename": ("renamed", "rename"),
-    "truncate": ("cut off", "cut off"),
+    "truncate": ("truncated", "truncate"),
     "punch": ("made a hole in", "make a hole in"),
     "zero": ("wrote zeros into", "write zeros into"),
     "collapse": ("took a range out of", "take a range out of"),
@@ -67,6 +67,8 @@ class Answer:
     """Whether there are earlier events."""
     with_failed: bool
     """Whether attempts that failed were asked for."""
+    failed: int
+    """The attempts that failed, where nothing else was found and they were not asked for."""
     gaps: Sequence[Mapping[str, Any]]
     losses: Sequence[Mapping[str, Any]]
     coverage: Sequence[tuple[int, int]]
@@ -85,6 +87,8 @@ def told(answer: Answer, clock: Clock, arrow: str = BY) -> str:
     if not answer.events:
         done = "happened" if answer.with_failed else "succeeded"
         seen = f"{quoted_name(answer.path)}: nothing that {done} was recorded; {seen}"
+        if answer.failed:
+            lines += [f"{ledger.counted(answer.failed, 'attempt')} failed; --all shows them", ""]
     lines.append(f"{seen}{', but for this' if blind else ''}")
     return "\n".join([*lines, *blind]) + "\n"
 
@@ -133,7 +137,8 @@ def blind_spots(
     for title, found, text in (("not watched", gaps, gap), ("lost", losses, loss)):
         if not found:
             continue
-        lines.append(f"{title}:")
+        total = f" {ledger.events(sum(one['count'] for one in losses))}" if found is losses else ""
+        lines.append(f"{title}{total}:")
         shown = found if max_lines is None else found[-max_lines:]
         if len(shown) < len(found):
             lines.append(f"  {len(found) - len(shown)} before these: rawtp history --gaps")
