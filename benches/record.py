@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -12,9 +13,6 @@ from collections import defaultdict
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 import rawtp
 from benches.measure import Row, percentile, ratios
@@ -120,15 +118,21 @@ def sealed(directory: Path) -> list[Path]:
     return sorted((directory / "events").glob("*/*/*.parquet"))
 
 
+def is_installed(module: str) -> bool:
+    """Whether there is something to compare with."""
+    return importlib.util.find_spec(module) is not None
+
+
 def _sorted_by_pyarrow(files: list[Path]) -> float:
     """Microseconds of CPU in which pyarrow sorts and writes the same rows, for each."""
+    pa, pq = importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
     rows = pa.concat_tables([pq.read_table(file, partitioning=None) for file in files])
     with tempfile.TemporaryDirectory() as directory:
         before = time.process_time()
         ordered = rows.sort_by([("real_path", "ascending"), ("ts_ns", "ascending")])
         target = Path(directory, "rows.parquet")
         pq.write_table(ordered, target, compression="zstd", compression_level=1, write_page_index=True)
-        return (time.process_time() - before) * 1e6 / rows.num_rows
+        return float((time.process_time() - before) * 1e6 / rows.num_rows)
 
 
 def _visible(directory: Path, work: Path, times: int) -> list[float]:
@@ -169,10 +173,11 @@ def record(programs: Programs, scale: Scale) -> Iterator[Row]:
             found["lost"].append(float(after_load["lost"]))
             files = sealed(directory)
             found["size"].append(sum(file.stat().st_size for file in files) / after_load["acknowledged"])
-            found["peer"].append(_sorted_by_pyarrow(files))
+            if is_installed("pyarrow"):
+                found["peer"].append(_sorted_by_pyarrow(files))
     yield Row("record_cpu", "record", f"recording {RATE:,} events/s, all threads", "µs CPU", tuple(found["cpu"]))
     yield Row("record_pyarrow", "record", "pyarrow: sorts and writes the same rows", "µs CPU", tuple(found["peer"]))
-    to_peer = {"floor": ratios(found["own"], found["peer"])}
+    to_peer = {"floor": ratios(found["own"], found["peer"])} if found["peer"] else {}
     yield Row("record_seal", "record", "of that the sealing; ÷ pyarrow's", "µs CPU", tuple(found["own"]), to_peer)
     yield Row("record_lost", "record", "events lost meanwhile", "events", tuple(found["lost"]))
     yield Row("record_bytes", "record", "sealed", "bytes/event", tuple(found["size"]))

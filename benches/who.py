@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benches.measure import Row, ratios
-from benches.record import RATE, lose, recording, sealed
+from benches.record import RATE, is_installed, lose, recording, sealed
 from benches.xxh64 import xxh64
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def grow(directory: Path, events: int, without: set[str]) -> int:
     """Copies sealed files, and their lines of the journal, until there are so many events. Returns how many."""
     described = [file for line in _sealed_lines(directory) for file in line["files"]]
     base = [file for file in described if file["file"] not in without]
-    count, number = sum(file["rows"] for file in described), 0
+    count, number = sum(int(file["rows"]) for file in described), 0
     with (directory / "journal.jsonl").open("a") as journal:
         while count < events:
             of = base[number % len(base)]
@@ -99,7 +99,7 @@ def grow(directory: Path, events: int, without: set[str]) -> int:
             }
             text = json.dumps(line, separators=(",", ":"))[:-1]
             journal.write(f'{text},"xxh64":"{xxh64(text.encode()):016x}"}}\n')
-            count += of["rows"]
+            count += int(of["rows"])
     # Else the first one to drop them from the cache cannot.
     os.sync()
     return count
@@ -126,7 +126,7 @@ def who(programs: Programs, scale: Scale) -> Iterator[Row]:
         yield Row("who_warm", "who", f"who: {what}", "ms", tuple(warm))
         yield Row("who_cold", "who", "who: none of them in the page cache", "ms", tuple(cold))
         yield Row("who_rss", "who", "who: the most memory", "MB", (most,))
-        for source in ("duckdb", "polars"):
+        for source in filter(is_installed, ("duckdb", "polars")):
             found, most = _ask(source, directory, path, scale.who_times)
             to_own = {"floor": ratios(found, warm)}
             yield Row(f"who_{source}", "who", f"{source}: the same; ÷ who", "ms", tuple(found), to_own)

@@ -29,7 +29,9 @@ def xxh64(data: bytes) -> int:
     if len(data) >= 32:
         lanes = [P1 + P2 & MASK, P2, 0, -P1 & MASK]
         while at + 32 <= len(data):
-            lanes = [_round(lane, value) for lane, value in zip(lanes, struct.unpack_from("<4Q", data, at), strict=True)]
+            lanes = [
+                _round(lane, value) for lane, value in zip(lanes, struct.unpack_from("<4Q", data, at), strict=True)
+            ]
             at += 32
         found = sum(_rotated(lane, bits) for lane, bits in zip(lanes, (1, 7, 12, 18), strict=True)) & MASK
         for lane in lanes:

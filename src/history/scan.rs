@@ -19,7 +19,7 @@ use crate::history::filter::{Filter, NAMES, Wanted};
 use crate::history::layout::{Layout, checksum, checksum_of_file, host_of};
 use crate::history::log;
 use crate::history::schema::{conform, full, ints, texts, unshare};
-use crate::history::segment::{BLOOM, Segment};
+use crate::history::segment::Segment;
 use crate::history::snapshot::Source;
 use crate::memory::{probe, reserve_to};
 
@@ -314,13 +314,13 @@ fn some(names: &[String]) -> Schema {
 }
 
 /// Finds the rows of which a column of names may be wanted. Most files have none, so each column is looked at by itself:
-/// by its Bloom filter, then by the bounds of its pages, and only in those pages value by value.
+/// by the bounds of its pages, then by its Bloom filter, and only in those pages value by value.
 fn named(decoder: Decoder, wanted: &Wanted) -> Result<(Decoder, Rows)> {
     let columns: Vec<_> = NAMES.iter().filter_map(|name| Some((*name, decoder.leaf(name)?))).collect();
     let decoder = decoder.with_indexes(Some(&columns.iter().map(|(_, column)| *column).collect::<Vec<_>>()))?;
     let mut found = Rows::new();
     for (name, column) in columns {
-        let pages = select(&decoder, name, column, wanted)?;
+        let pages = select(&decoder, column, wanted)?;
         let mut masks = Vec::new();
         decoder.read(&some(&[name.to_owned()]), &pages, |batch| {
             // A column of another type than it should have names nothing.
@@ -338,20 +338,23 @@ fn named(decoder: Decoder, wanted: &Wanted) -> Result<(Decoder, Rows)> {
 }
 
 /// Selects the pages of a column that may have a wanted name.
-fn select(decoder: &Decoder, name: &str, column: usize, wanted: &Wanted) -> Result<Rows> {
+fn select(decoder: &Decoder, column: usize, wanted: &Wanted) -> Result<Rows> {
     let metadata = decoder.metadata();
     let mut ranges = Rows::new();
     for (group, rows) in decoder.groups().enumerate() {
-        let is_absent = match wanted {
-            Wanted::Exactly(names) if BLOOM.contains(&name) => {
-                Sbbf::read_from_column_chunk(metadata.row_group(group).column(column), decoder.file())?
-                    .is_some_and(|filter| !names.iter().any(|name| filter.check(name.text.as_str())))
+        let pages = pages(metadata, group, column, rows.len(), wanted);
+        if pages.is_empty() {
+            continue;
+        }
+        let filter = match wanted {
+            Wanted::Exactly(names) => {
+                let chunk = metadata.row_group(group).column(column);
+                Sbbf::read_from_column_chunk(chunk, decoder.file())?.map(|filter| (filter, names))
             }
-            _ => false,
+            Wanted::Under(_) => None,
         };
-        if !is_absent {
-            let pages = pages(metadata, group, column, rows.len(), wanted).into_iter();
-            ranges.extend(pages.map(|page| rows.start + page.start..rows.start + page.end));
+        if filter.is_none_or(|(filter, names)| names.iter().any(|name| filter.check(name.text.as_str()))) {
+            ranges.extend(pages.into_iter().map(|page| rows.start + page.start..rows.start + page.end));
         }
     }
     Ok(union(ranges))

@@ -15,6 +15,7 @@ from benches.peers import Peer, Run
 from benches.scale import FULL, QUICK
 from benches.targets import TARGETS, Target
 from benches.witness import FIRST_LOOKS, TRIES, Witness, look
+from benches.xxh64 import xxh64
 
 TAX = Row("tax_enter", "tax", "rawtp, enter only", "ns", (104.0, 100.0, 108.0), {"floor": (1.04, 1.0, 1.02)})
 ABSENT = Row("dict_all_batch", "dicts", "batch", "ns CPU", note="not in this version")
@@ -238,3 +239,19 @@ def test_too_little(options: list[str], message: str, capsys: pytest.CaptureFixt
     with pytest.raises(SystemExit, match="2"):
         parser().parse_args(options)
     assert capsys.readouterr().err.endswith(f"{message}\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (b"", 0xEF46DB3751D8E999),
+        (b"abc", 0x44BC2CF5AD770999),
+        # A line of a recorder's journal.
+        (
+            b'{"type":"through","through_ns":1795828519989040019,"closed":true,"session":1795828502991982190,"line":12',
+            0xC184AE5C9B6C90B4,
+        ),
+    ],
+)
+def test_xxh64(text: bytes, value: int) -> None:
+    assert xxh64(text) == value
