@@ -807,8 +807,8 @@ class Recorder:
         Raises:
             TimeoutError: it took more than ``timeout`` seconds.
             OSError: the log cannot be written now, and the events wait in memory; or losses cannot be written into the
-                journal, and wait to be. ENOENT when the directory was removed, which does not pass. ENOMEM when there is no memory
-                to read events: they wait in the queue, or are counted as discarded.
+                journal, and wait to be. ENOENT when the directory was removed, which does not pass. ENOMEM when there
+                is no memory to read events: they wait in the queue, or are counted as discarded.
             ValueError: the recorder is closed.
         """
     def seal(self, timeout: float | None = None) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import resource
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,6 +30,7 @@ def main() -> None:
                 with suppress(OSError):
                     recorder.sync(2)
                     print(number, flush=True)
+        print("all", time.time_ns(), flush=True)
         # A log that cannot be sealed stays.
         with suppress(OSError):
             recorder.seal(10)
