@@ -92,10 +92,9 @@ fn each<T>(
         let found = with_btf(&Path::new(DIRECTORY).join(&module), |bytes| {
             see(&SplitTypes::new(vmlinux, Some(Types::new(bytes)?)), Some(&name))
         });
-        match found {
-            Ok(Some(found)) => return found.map(Some),
-            // A module may have been unloaded meanwhile, and one of an unknown form has no tracepoints for us.
-            Ok(None) | Err(_) => {}
+        // A module may have been unloaded meanwhile, and one of an unknown form has no tracepoints for us.
+        if let Ok(Some(found)) = found {
+            return found.map(Some);
         }
     }
     Ok(None)

@@ -261,7 +261,7 @@ impl BatchBuilder {
             group.catch_up();
             columns.append(&mut group.columns);
         }
-        columns.sort_unstable_by_key(|column| column.order());
+        columns.sort_unstable_by_key(Column::order);
         let mut arrays = Vec::with_capacity(2 * columns.len());
         for column in columns {
             arrays.extend(column.finish(self.rows, &all_null)?);

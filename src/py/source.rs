@@ -71,6 +71,7 @@ pub(crate) struct TracerSource {
 impl Source for TracerSource {
     type Rows = BatchBuilder;
 
+    #[inline]
     fn next<'py, R>(
         &mut self,
         py: Python<'py>,

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::fields::ValueType;
 use crate::memory::OutOfMemory;
 use crate::raw_tracepoint::event::RawEvent;
-use crate::raw_tracepoint::layout::{HEAD, Layout};
+use crate::raw_tracepoint::layout::{Field, HEAD, Layout};
 use crate::raw_tracepoint::reader::RawReader;
 use crate::read::counters::ReaderCounters;
 use crate::read::in_flight::InFlight;
@@ -23,7 +23,7 @@ type Refusable<T = ()> = std::result::Result<T, OutOfMemory>;
 
 /// The keys, the types of their values, and whether these may be `None`.
 fn keys(layout: &Layout) -> impl Iterator<Item = (&str, ValueType, bool)> {
-    let or_none = HEAD.into_iter().map(|_| false).chain(layout.fields.iter().map(|field| field.or_none()));
+    let or_none = HEAD.into_iter().map(|_| false).chain(layout.fields.iter().map(Field::or_none));
     layout.keys().zip(or_none).map(|((name, kind), or_none)| (name, kind, or_none))
 }
 

@@ -88,13 +88,10 @@ fn load_program(instructions: &[libbpf_sys::bpf_insn]) -> Result<OwnedFd> {
         log_buf: log.as_mut_ptr().cast(),
         ..Default::default()
     };
-    match load(options) {
-        Ok(program) => Ok(program),
-        Err(_) => {
-            let text = CStr::from_bytes_until_nul(&log).unwrap_or_default().to_string_lossy();
-            Err(refused(&refusal, &text))
-        }
-    }
+    load(options).map_err(|_| {
+        let text = CStr::from_bytes_until_nul(&log).unwrap_or_default().to_string_lossy();
+        refused(&refusal, &text)
+    })
 }
 
 /// Explains a refusal as that of a tracer's programs is.

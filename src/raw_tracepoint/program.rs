@@ -3,6 +3,7 @@
 //! It counts in the same maps as the tracer's programs and obeys the same switch, so that the ledger is the same. A run
 //! that begins in the middle of another one on the same CPU, as an interrupt's may, gives way and is counted as missed:
 //! the counters need no atomic additions then, and no field can make the program call itself without end.
+#![allow(clippy::cast_possible_wrap, reason = "offsets and sizes are small: a layout has a bound")]
 
 use std::mem::offset_of;
 

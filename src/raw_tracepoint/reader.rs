@@ -84,11 +84,9 @@ impl RawReader {
             }
             let was_closed = cursor.queue().is_closed();
             cursor.refill();
-            if cursor.is_empty() {
-                if was_closed || !cursor.queue().is_closed() {
-                    return Ok(None);
-                }
-                // The close, which brings the rest of the ring, may have come between the pop and the check.
+            // A close that came between the pop and the check has brought the rest of the ring.
+            if cursor.is_empty() && (was_closed || !cursor.queue().is_closed()) {
+                return Ok(None);
             }
         }
     }

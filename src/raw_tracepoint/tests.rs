@@ -65,8 +65,8 @@ fn kernel(prefix: &str) -> Vec<u8> {
             ("parent", parent, 192),
             ("cred", cred, 256),
             ("", inner, 320),
-            ("low", unsigned, 384 | 1 << 24),
-            ("high", int, 385 | 6 << 24),
+            ("low", unsigned, 0x0180 | 1 << 24),
+            ("high", int, 0x0181 | 6 << 24),
             ("reason", reason, 416),
             ("address", address, 448),
             ("shorts", shorts, 496),
@@ -108,10 +108,10 @@ fn message(path: &str) -> String {
 #[test]
 fn arguments_have_their_names_by_either_function() {
     for prefix in ["__probestub_", "__traceiter_"] {
-        let found = resolve(&kernel(prefix), |resolver| resolver.default_fields(), false);
+        let found = resolve(&kernel(prefix), Resolver::default_fields, false);
         assert_eq!(found, ["flag", "text", "reason", "state", "n"]);
     }
-    let found = resolve(&kernel("__probestub_"), |resolver| resolver.default_fields(), true);
+    let found = resolve(&kernel("__probestub_"), Resolver::default_fields, true);
     assert_eq!(found, ["flag", "p", "text", "reason", "state", "n"]);
     let unnamed = resolve(&kernel("another_"), |resolver| resolver.arguments.to_vec(), false);
     assert_eq!(
@@ -293,7 +293,8 @@ fn a_program_reads_what_the_fields_need() {
         // Every jump stays inside the program, and the last instruction is the exit.
         for (at, it) in code.iter().enumerate().filter(|(_, it)| it.code & 7 == 5 && it.code != 0x85 && it.code != 0x95)
         {
-            assert!((at as i64 + 1 + i64::from(it.off)) < code.len() as i64, "{at}");
+            let to = (at + 1).checked_add_signed(it.off.into());
+            assert!(to.is_some_and(|to| to < code.len()), "{at}");
         }
         assert_eq!(code.last().map(|it| it.code), Some(0x95));
         calls(&code).into_iter().filter(|call| *call == helper.cast_signed()).count()

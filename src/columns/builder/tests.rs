@@ -128,9 +128,8 @@ fn shown(value: Value<'_>) -> String {
         Value::U64(value) => value.to_string(),
         Value::Bool(value) => value.to_string(),
         Value::Keyword(word) => format!("{:?}", word.as_bytes()),
-        Value::Bytes(bytes) => format!("{bytes:?}"),
+        Value::Bytes(bytes) | Value::Blob(bytes) => format!("{bytes:?}"),
         Value::BytesList(bytes) => format!("{:?}", texts(bytes).collect::<Vec<_>>()),
-        Value::Blob(bytes) => format!("{bytes:?}"),
         Value::Ints(item, bytes) => format!("{:?}", item.all(bytes).collect::<Vec<_>>()),
         Value::Ancestors(bytes) => {
             format!("{:?}", ancestors(bytes).map(|one| (one.pid, one.comm, one.argv.map(listed))).collect::<Vec<_>>())
