@@ -351,7 +351,7 @@ fn select(decoder: &Decoder, column: usize, wanted: &Wanted) -> Result<Rows> {
                 let chunk = metadata.row_group(group).column(column);
                 Sbbf::read_from_column_chunk(chunk, decoder.file())?.map(|filter| (filter, names))
             }
-            Wanted::Under(_) => None,
+            Wanted::Under(_) | Wanted::Glob(..) => None,
         };
         if filter.is_none_or(|(filter, names)| names.iter().any(|name| filter.check(name.text.as_str()))) {
             ranges.extend(pages.into_iter().map(|page| rows.start + page.start..rows.start + page.end));
