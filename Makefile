@@ -194,7 +194,7 @@ setup-vm:
 	@touch $@
 
 test-rust: .venv/.build
-	cargo test --release --no-default-features $(LOCKED)
+	cargo test --release --no-default-features --features history $(LOCKED)
 
 dist/.sdist: .venv/.build $(SOURCES) $(PACKAGED)
 	@rm -f dist/rawtp-*.tar.gz
