@@ -104,8 +104,9 @@ def test_a_signal() -> None:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=HANG_S)
         event = of(sent.get_many(timeout=HANG_S), sig=int(signal.SIGTERM))
-    # SI_USER, to the whole process.
-    assert (event["task.pid"], event["info.si_code"], event["group"]) == (process.pid, 0, 1)
+    assert (event["task.pid"], event["group"]) == (process.pid, 1)
+    # SI_USER, or no structure at all (SEND_SIG_NOINFO, which is NULL), which Linux 7.3 passes for kill(2).
+    assert event["info.si_code"] in {0, None}
     assert event["pid"] == os.getpid()
 
 
