@@ -2,8 +2,8 @@
  * losses DIRECTORY RATE SECONDS COMM: waits for a byte on stdin, then makes and removes files at that rate. One in
  * twenty is renamed first. Prints how many names went.
  *
- * The names are those of a build, a cache and a database: long directories, of which there are few, and short names that
- * differ.
+ * The names are those of a build, a cache and a database: long directories, of which there are few, and short names
+ * that differ.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -17,8 +17,13 @@
 enum { BURST = 64, NAME = 1024 };
 
 static const char *const directories[] = {
-	"src/lib/objects", "build/x86_64/release/deps", "node_modules/lodash/fp", "var/cache/apt/archives/partial",
-	"tmp", "db/pg_wal", "home/user/.cache/mozilla/firefox/profile.default/cache2/entries",
+	"src/lib/objects",
+	"build/x86_64/release/deps",
+	"node_modules/lodash/fp",
+	"var/cache/apt/archives/partial",
+	"tmp",
+	"db/pg_wal",
+	"home/user/.cache/mozilla/firefox/profile.default/cache2/entries",
 	"target/debug/incremental/core-1x2y3z",
 };
 

@@ -788,13 +788,14 @@ class Recorder:
         * ``last_ack_ns`` (int or None): when something was acknowledged last. ``last_event_ns`` (int or None): the time
           of the latest event. ``through_ns`` (int): all calls that had ended by then are recorded, or counted as lost.
         * ``heartbeats`` (int), ``last_heartbeat_ns`` (int or None): see ``heartbeat``.
-        * ``lost`` (int): events that the journal has as lost. ``gaps`` (int): gaps written by this recorder.
+        * ``lost`` (int): lost events. The journal has them as soon as it can be written. ``gaps`` (int): gaps written by this recorder.
         * ``wal_files``, ``wal_bytes`` (int): logs in the directory that are not sealed yet.
         * ``segments``, ``segment_bytes`` (int): sealed files in the directory.
         * ``sealed``, ``expired``, ``quarantined`` (int): files.
         * ``errors`` (int), ``last_error`` (str or None): failures to write, whether they have passed or not.
-          ``failing`` (bool): the last attempt to write the log failed. ``dropped_lines`` (int): lines of the journal
-          that were given up because it could not be written for so long.
+          ``failing`` (bool): the last attempt to write the log failed, and events wait in memory or the journal lacks
+          the dropped ones. ``dropped_lines`` (int): lines of the journal that were given up because it could not be
+          written for so long.
         * ``directory`` (str): ``"here"``, its name leads to the directory; ``"moved"``, the name leads elsewhere or
           nowhere, and the recording goes on into the directory; ``"removed"``, the directory is gone, or the lock or
           the journal in it, and nothing can be written any more. It is looked at every ``sync_s`` seconds.

@@ -48,7 +48,7 @@ impl MadeBtf {
     }
 
     pub(crate) fn int(&mut self, name: &str, bytes: u32, encoding: u32) -> u32 {
-        self.add(name, INT << 24, bytes, &[encoding | 8 * bytes])
+        self.add(name, INT << 24, bytes, &[encoding | (8 * bytes)])
     }
 
     pub(crate) fn pointer(&mut self, to: u32) -> u32 {

@@ -5,6 +5,7 @@
 //!
 //! * `anchor`: a hold on the directory, whatever becomes of its name
 //! * `catalogue`: the content of the journal, in order
+//! * `dropped`: the events that found no room
 //! * `file`: the Parquet of sealed files
 //! * `filter`: which events are wanted
 //! * `frame`: messages of Arrow's IPC stream, with checksums
@@ -28,6 +29,7 @@
 
 pub mod anchor;
 pub mod catalogue;
+mod dropped;
 mod file;
 pub mod filter;
 mod frame;

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::history::catalogue::{Catalogue, SessionInfo};
+use crate::history::dropped::Dropped;
 use crate::history::journal::{self, Line};
 use crate::history::json::quote;
 use crate::history::layout::{Layout, Stem, is_odd, names, oddity, remove, stem_of, sync_directory};
@@ -222,6 +223,12 @@ impl Recovery {
                 let line = Line::new("loss").text("kind", "ring").int("count", untold).int("cpu", None);
                 let line = line.text("via", None).int("from_ns", from_ns).int("to_ns", state.through_ns);
                 self.lines.push(line.int("of", *session));
+            }
+            let untold = state.dropped - self.catalogue.told(*session, "memory");
+            if untold > 0 {
+                let (from_ns, to_ns) = (state.dropped_from_ns, state.dropped_to_ns);
+                let dropped = Dropped { count: untold.cast_unsigned(), from_ns, to_ns };
+                self.lines.push(dropped.line().int("of", *session));
             }
         }
         // The latest by the order of the journal: the clock may have been set back.

@@ -39,7 +39,7 @@ pub struct Status {
     pub heartbeats: u64,
     /// The time of the last one.
     pub last_heartbeat_ns: Option<i64>,
-    /// Events that the journal has as lost.
+    /// Events that are lost. The journal tells of them as soon as it can be written.
     pub lost: u64,
     /// Gaps that this recorder has written.
     pub gaps: u64,
@@ -53,7 +53,7 @@ pub struct Status {
     pub errors: u64,
     /// The last of them.
     pub last_error: Option<String>,
-    /// Whether the last attempt to write the log failed.
+    /// Whether the last attempt to write the log failed, and events wait or the journal lacks what was dropped.
     pub failing: bool,
     /// Where the directory is now.
     pub whereabouts: Whereabouts,

@@ -24,6 +24,10 @@ pub(crate) struct State {
     pub(crate) log_bytes: i64,
     /// The events that the kernel's ring has lost in all.
     pub(crate) lost_ring: i64,
+    /// The events that found no room in all, and the times between which those happened that the journal lacks.
+    pub(crate) dropped: i64,
+    pub(crate) dropped_from_ns: i64,
+    pub(crate) dropped_to_ns: i64,
 }
 
 /// The open file.
@@ -53,6 +57,9 @@ impl Through {
             .int("log", state.log)
             .int("log_bytes", state.log_bytes)
             .int("lost_ring", state.lost_ring)
+            .int("dropped", state.dropped)
+            .int("dropped_from_ns", state.dropped_from_ns)
+            .int("dropped_to_ns", state.dropped_to_ns)
             .finish();
         let slot = format!("{:<width$}\n", line.trim_end(), width = SLOT_BYTES - 1);
         self.file.write_all_at(slot.as_bytes(), (self.beat & 1).cast_unsigned() * SLOT_BYTES as u64)?;
@@ -79,6 +86,9 @@ pub(crate) fn read(path: &Path) -> io::Result<Option<State>> {
             log: line.int("log")?,
             log_bytes: line.int("log_bytes")?,
             lost_ring: line.int("lost_ring")?,
+            dropped: line.int("dropped")?,
+            dropped_from_ns: line.int("dropped_from_ns")?,
+            dropped_to_ns: line.int("dropped_to_ns")?,
         })
     }))
 }
@@ -94,7 +104,15 @@ mod tests {
         let path = scratch.0.join("1.through");
         assert_eq!(read(&path).unwrap(), None);
         let mut through = Through::create(&path).unwrap();
-        let state = |number: i64| State { through_ns: number, log: 1, log_bytes: i64::MAX, lost_ring: 0 };
+        let state = |number: i64| State {
+            through_ns: number,
+            log: 1,
+            log_bytes: i64::MAX,
+            lost_ring: 0,
+            dropped: i64::MAX,
+            dropped_from_ns: i64::MIN,
+            dropped_to_ns: i64::MIN,
+        };
         for number in 1..=5 {
             through.write(&state(number)).unwrap();
             assert_eq!(read(&path).unwrap(), Some(state(number)));

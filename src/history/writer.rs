@@ -24,6 +24,7 @@ use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::event::values::Values;
 use crate::history::anchor::Whereabouts;
+use crate::history::dropped::Dropped;
 use crate::history::journal::Line;
 use crate::history::layout::remove;
 use crate::history::log::{Finished, Log};
@@ -94,11 +95,20 @@ struct Losses {
     remainder: u64,
     missed: u64,
     discarded: u64,
-    /// The events that found no room in memory: how many, from when, until when.
-    dropped: Option<(u64, i64, i64)>,
+    /// The events that found no room, as far as the journal does not have them yet.
+    dropped: Option<Dropped>,
+    /// The events that found no room in all.
+    total_dropped: u64,
+    /// Whether lines of losses wait for the journal.
+    is_untold: bool,
 }
 
 impl Losses {
+    /// Whether the journal lacks a loss. A watermark beyond it would call its time watched.
+    fn lacks(&self) -> bool {
+        self.dropped.is_some() || self.is_untold
+    }
+
     /// Notes an event, and the losses before it.
     fn see(&mut self, event: &Event<'_>) {
         let (record, ts_ns) = (event.enter.record, event.ts_ns());
@@ -133,6 +143,7 @@ impl Losses {
 #[derive(Debug, Default)]
 struct Seen {
     events: u64,
+    first_ns: Option<i64>,
     last_ns: Option<i64>,
     heartbeats: u64,
     last_heartbeat_ns: Option<i64>,
@@ -151,6 +162,8 @@ pub(crate) struct Writer {
     through_ns: i64,
     limits: Limits,
     losses: Losses,
+    /// The events that wait in memory: what is dropped should they never be written.
+    waiting: Option<Dropped>,
     own_pid: u32,
     /// The beginning of the names of the recorder's own files. What a recorder does itself is not recorded: each sealed
     /// log that it removes would be an event in the next.
@@ -161,6 +174,8 @@ pub(crate) struct Writer {
     told_through_ns: [i64; 2],
     /// Whether the heartbeat does not come back. Then nothing is sure, and the watermark stays where it is.
     is_silent: bool,
+    /// Whether the journal has the end of the session.
+    is_ended: bool,
 }
 
 fn clock_offset_ns() -> i64 {
@@ -202,11 +217,13 @@ impl Writer {
             through_ns,
             limits,
             losses: Losses::default(),
+            waiting: None,
             own_pid: std::process::id(),
             clock_offset_ns: clock_offset_ns(),
             last_ns: through_ns,
             told_through_ns: [through_ns; 2],
             is_silent: false,
+            is_ended: false,
         }
     }
 
@@ -222,10 +239,18 @@ impl Writer {
         drop(sender);
         // It catches its own panics and tells of them.
         let _ = sealer.join();
-        if let Err(error) = self.shared.note(Vec::new()) {
-            let text = format!("cannot write the journal: {error}");
-            self.shared.note_error(&text);
-            self.shared.set_untold((error.raw_os_error(), text));
+        // Sealing may have made room.
+        match self.shared.note(Vec::new()).and_then(|()| self.tell_dropped()) {
+            Ok(()) if self.is_ended => {
+                let _ = remove(&self.shared.layout.through(self.shared.session));
+            }
+            // The next recorder reads the state.
+            Ok(()) => {}
+            Err(error) => {
+                let text = format!("cannot write the journal: {error}");
+                self.shared.note_error(&text);
+                self.shared.set_untold((error.raw_os_error(), text));
+            }
         }
         self.shared.stopped(defect);
     }
@@ -300,7 +325,7 @@ impl Writer {
             let rows = batch.as_ref().map_or(0, RecordBatch::num_rows);
             let is_last = rows < BATCH_ROWS && (complete || closed);
             last_event_ns = seen.last_ns.map_or(last_event_ns, |last| last_event_ns.max(last));
-            let through_ns = if is_last && is_sure { until_ns } else { self.through_ns };
+            let through_ns = if is_last && is_sure && !self.losses.lacks() { until_ns } else { self.through_ns };
             self.note_seen(&seen);
             heartbeats += seen.heartbeats;
             if let Some(batch) = batch {
@@ -321,10 +346,15 @@ impl Writer {
             self.is_silent = false;
             self.tell_gap(self.through_ns, until_ns);
         }
-        if failure.is_none() && is_sure {
+        let untold = self.tell_losses(until_ns);
+        self.losses.is_untold = untold.is_some();
+        if failure.is_none() && is_sure && untold.is_none() {
             self.through_ns = until_ns;
         }
-        let untold = self.tell_losses(until_ns);
+        self.told_through_ns = [self.told_through_ns[1], self.through_ns];
+        if failure.is_none() && dropped.is_none() && untold.is_none() && self.waiting.is_none() {
+            self.shared.update(|status| status.failing = false);
+        }
         self.tell_clock();
         self.write_state();
         failure.or(dropped).or(unread).or(untold)
@@ -364,6 +394,7 @@ impl Writer {
                 } else if own.is_none_or(|name| !roots.iter().any(|root| name.bytes.starts_with(root))) {
                     builder.push(event, values)?;
                     seen.events += 1;
+                    seen.first_ns = Some(seen.first_ns.map_or(event.ts_ns(), |first| first.min(event.ts_ns())));
                     seen.last_ns = seen.last_ns.max(Some(event.ts_ns()));
                 }
                 losses.see(event);
@@ -419,18 +450,30 @@ impl Writer {
             Ok(()) if self.log.waiting().1 > self.limits.memory_bytes => self.commit(sender),
             Ok(()) => None,
         };
-        if pushed.is_ok() && self.log.waiting().1 <= self.limits.memory_bytes {
+        let (from_ns, to_ns) = (seen.first_ns.unwrap_or(self.last_ns), seen.last_ns.unwrap_or(self.last_ns));
+        let events = Dropped { count: batch.num_rows() as u64, from_ns, to_ns };
+        let (waiting, bytes) = self.log.waiting();
+        if pushed.is_ok() && bytes <= self.limits.memory_bytes {
+            // With a commit before, nothing waits.
+            self.waiting = (waiting > 0).then(|| events.merge(self.waiting));
             return None;
         }
-        let rows = if pushed.is_ok() { self.log.drop_latest() } else { batch.num_rows() as u64 };
-        let (count, from_ns, to_ns) = self.losses.dropped.unwrap_or((0, self.last_ns, i64::MIN));
-        let last_ns = seen.last_ns.unwrap_or(self.last_ns);
-        self.losses.dropped = Some((count + rows, from_ns, to_ns.max(last_ns)));
+        if pushed.is_ok() {
+            self.log.drop_latest();
+        }
+        self.count_dropped(events);
+        failure
+    }
+
+    /// Counts events as lost for want of room.
+    fn count_dropped(&mut self, events: Dropped) {
+        self.losses.dropped = Some(events.merge(self.losses.dropped));
+        self.losses.total_dropped += events.count;
         self.shared.update(|status| {
-            status.dropped += rows;
+            status.dropped += events.count;
+            status.lost += events.count;
             status.in_memory = self.log.waiting().0;
         });
-        failure
     }
 
     fn commit(&mut self, sender: &Sender<Finished>) -> Option<Failure> {
@@ -453,6 +496,7 @@ impl Writer {
         let (waiting, _) = self.log.waiting();
         match committed {
             Ok(rows) => {
+                self.waiting = None;
                 self.shared.update(|status| {
                     status.acknowledged += rows;
                     status.in_memory = waiting;
@@ -493,7 +537,6 @@ impl Writer {
         let session = self.shared.session;
         // They happened after the cycle before. Losses of the ring wait for one cycle more to be told.
         let [earlier_ns, before_ns] = self.told_through_ns.map(|through_ns| through_ns.min(now_ns));
-        let through_ns = self.through_ns;
         let losses = &mut self.losses;
         let mut lines = Vec::new();
         let line = |kind: &str, count: u64, from_ns: i64, to_ns: i64| {
@@ -540,20 +583,22 @@ impl Writer {
                 told += count;
             }
         }
-        if let Some((count, from_ns, to_ns)) = losses.dropped.filter(|_| !self.shared.status().failing) {
-            losses.dropped = None;
-            lines.push(line("memory", count, from_ns, to_ns).int("cpu", None).text("via", None));
-            told += count;
-        }
-        let flushed = self.shared.note(lines);
         if told > 0 {
             self.shared.update(|status| status.lost += told);
         }
-        self.told_through_ns = [self.told_through_ns[1], through_ns];
-        let error = flushed.err()?;
+        let error = self.shared.note(lines).and_then(|()| self.tell_dropped()).err()?;
         let text = format!("cannot write the journal: {error}");
         self.shared.note_error(&text);
         Some((error.raw_os_error(), text))
+    }
+
+    /// Writes the events that found no room into the journal. Those that it does not take are one loss with those to come:
+    /// as lines of their own, one a cycle, they could be more than the journal has wait.
+    fn tell_dropped(&mut self) -> io::Result<()> {
+        let Some(dropped) = self.losses.dropped else { return Ok(()) };
+        self.shared.append(vec![dropped.line()])?;
+        self.losses.dropped = None;
+        Ok(())
     }
 
     /// Writes down since when the heartbeat has not come back, once.
@@ -561,18 +606,18 @@ impl Writer {
         let Some(since_ns) = self.shared.take_silent().filter(|_| !self.is_silent) else { return };
         self.is_silent = true;
         let since_ns = since_ns.max(self.shared.session).min(now_ns);
-        self.tell_gap(since_ns, now_ns);
-        // What waits in memory is not recorded yet.
-        if self.log.waiting().0 == 0 {
+        let is_told = self.tell_gap(since_ns, now_ns);
+        // What waits in memory is not recorded yet, and what was dropped is no gap.
+        if is_told && self.log.waiting().0 == 0 && !self.losses.lacks() {
             self.through_ns = self.through_ns.max(now_ns);
         }
     }
 
-    fn tell_gap(&self, from_ns: i64, to_ns: i64) {
+    /// Writes a gap down. Returns whether the journal has it by now: the next cycle writes it otherwise.
+    fn tell_gap(&self, from_ns: i64, to_ns: i64) -> bool {
         let gap = Line::new("gap").int("from_ns", from_ns).int("to_ns", to_ns).text("reason", "silent");
-        // The next cycle writes it otherwise.
-        let _ = self.shared.note(vec![gap]);
         self.shared.update(|status| status.gaps += 1);
+        self.shared.note(vec![gap]).is_ok()
     }
 
     /// Writes down that the wall clock was set.
@@ -590,11 +635,17 @@ impl Writer {
 
     fn write_state(&mut self) {
         let (log, log_bytes) = self.log.position();
+        // Should a line of the journal be damaged, the next recorder tells of its events as of the whole session.
+        let whole = Dropped { count: 0, from_ns: self.shared.session, to_ns: self.through_ns };
+        let dropped = self.losses.dropped.unwrap_or(whole);
         let state = State {
             through_ns: self.through_ns,
             log: log.into(),
             log_bytes: log_bytes.cast_signed(),
             lost_ring: self.session.ledger().lost_ring.cast_signed(),
+            dropped: self.losses.total_dropped.cast_signed(),
+            dropped_from_ns: dropped.from_ns,
+            dropped_to_ns: dropped.to_ns,
         };
         let path = self.shared.layout.through(self.shared.session);
         if let Err(error) = self.through.keep(&path).and_then(|()| self.through.write(&state)) {
@@ -611,27 +662,18 @@ impl Writer {
             }
             thread::sleep(self.limits.sync.min(Duration::from_millis(500)));
         }
-        let (rows, _) = self.log.waiting();
-        if rows > 0 {
-            let (count, from_ns, to_ns) = self.losses.dropped.take().unwrap_or((0, self.last_ns, self.last_ns));
-            let line = Line::new("loss").text("kind", "memory").int("count", (count + rows).cast_signed());
-            let line = line.int("from_ns", from_ns.min(self.through_ns)).int("to_ns", to_ns.max(self.last_ns));
-            // Tried again at the very end.
-            let _ = self.shared.note(vec![line.int("cpu", None).text("via", None)]);
-            self.shared.update(|status| {
-                status.dropped += rows;
-                status.lost += count + rows;
-                status.in_memory = 0;
-            });
+        if let Some(waiting) = self.waiting.take() {
+            self.count_dropped(waiting);
+            self.shared.update(|status| status.in_memory = 0);
         }
         self.finish_log(sender);
+        if self.tell_dropped().is_err() {
+            // The very end tries again. Should it fail too, the next recorder tells of them.
+            self.write_state();
+        }
         let line = Line::new("through").int("through_ns", self.through_ns).raw("closed", true);
-        let written: io::Result<()> = self.shared.append(vec![line]);
-        match written {
-            // The journal has it from here on.
-            Ok(()) => {
-                let _ = remove(&self.shared.layout.through(self.shared.session));
-            }
+        match self.shared.append(vec![line]) {
+            Ok(()) => self.is_ended = true,
             Err(error) => self.shared.note_error(&format!("cannot write the journal: {error}")),
         }
     }

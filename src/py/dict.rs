@@ -118,19 +118,14 @@ impl Objects {
         Ok(Self { words: Words::default(), decoder: Decoder::new(py)? })
     }
 
-    /// Sets a key of a dict, out of line. A second place where it is inlined would make the first slower.
-    #[inline(never)]
-    pub(crate) fn set_one(
+    /// Sets a key of a dict.
+    #[inline]
+    pub(crate) fn set(
         &mut self,
         dict: &Bound<'_, PyDict>,
         name: &Bound<'_, PyString>,
         value: Value<'_>,
     ) -> PyResult<()> {
-        self.set(dict, name, value)
-    }
-
-    #[inline(always)]
-    fn set(&mut self, dict: &Bound<'_, PyDict>, name: &Bound<'_, PyString>, value: Value<'_>) -> PyResult<()> {
         let py = dict.py();
         match value {
             Value::None => dict.set_item(name, py.None()),

@@ -64,7 +64,7 @@ impl Source for RawSource {
             let made = nothing.bind(py).copy().and_then(|dict| {
                 let mut names = names.iter();
                 event.visit(&layout, text, |value| match names.next() {
-                    Some(name) => objects.set_one(&dict, name.bind(py), value),
+                    Some(name) => objects.set(&dict, name.bind(py), value),
                     None => Ok(()),
                 })?;
                 Ok(dict)

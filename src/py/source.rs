@@ -71,7 +71,6 @@ pub(crate) struct TracerSource {
 impl Source for TracerSource {
     type Rows = BatchBuilder;
 
-    #[inline]
     fn next<'py, R>(
         &mut self,
         py: Python<'py>,

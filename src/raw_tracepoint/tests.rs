@@ -92,6 +92,10 @@ fn resolve<T>(kernel: &[u8], see: impl FnOnce(&Resolver<'_, '_>) -> T, pointers:
     see(&Resolver { types: &types, tracepoint: "made", arguments: &arguments, kernel: "9.9", pointers, text_bytes: 64 })
 }
 
+fn defaults(resolver: &Resolver<'_, '_>) -> Vec<String> {
+    resolver.default_fields()
+}
+
 fn layout_of(fields: &[&str]) -> Result<Layout> {
     let fields = fields.iter().map(ToString::to_string).collect();
     resolve(&kernel("__probestub_"), |resolver| Layout::of(resolver, fields), false)
@@ -108,10 +112,10 @@ fn message(path: &str) -> String {
 #[test]
 fn arguments_have_their_names_by_either_function() {
     for prefix in ["__probestub_", "__traceiter_"] {
-        let found = resolve(&kernel(prefix), Resolver::default_fields, false);
+        let found = resolve(&kernel(prefix), defaults, false);
         assert_eq!(found, ["flag", "text", "reason", "state", "n"]);
     }
-    let found = resolve(&kernel("__probestub_"), Resolver::default_fields, true);
+    let found = resolve(&kernel("__probestub_"), defaults, true);
     assert_eq!(found, ["flag", "p", "text", "reason", "state", "n"]);
     let unnamed = resolve(&kernel("another_"), |resolver| resolver.arguments.to_vec(), false);
     assert_eq!(

@@ -165,7 +165,8 @@ class History:
 
         Raises:
             TypeError: an argument of the wrong type.
-            ValueError: an unknown column, system call or action, an empty path, a glob that means nothing, a limit below 1.
+            ValueError: an unknown column, system call or action, an empty path, a glob that means nothing, a limit
+                below 1.
             OSError: the directory cannot be read.
         """
         since_ns, until_ns = window(since, until)

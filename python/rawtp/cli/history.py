@@ -91,7 +91,9 @@ def run(arguments: Sequence[str]) -> int:
     if kind in _ARROW_FORMATS and output.is_terminal:
         parser.error(f"argument -o/--output: {kind} is not for a terminal")
     try:
-        args.fields = args.fields and names.recorded(args.fields, (*_OWN_KEYS, *(("ts",) if kind in _ARROW_FORMATS else ())))
+        args.fields = args.fields and names.recorded(
+            args.fields, (*_OWN_KEYS, *(("ts",) if kind in _ARROW_FORMATS else ()))
+        )
     except ValueError as error:
         parser.error(f"argument -f/--fields: {error}")
     history = archive.opened(args.directory)

@@ -22,7 +22,8 @@ _EXAMPLES = """\
 It reads what rawtp record has recorded. PATH need not exist any more. The
 events come newest first: those of the path itself, of directories above it,
 and of the file under the names that it had before and after. At the end it
-says when nothing was watched. Exits with 0 when something was found, 4 when
+says when nothing was watched. What has just happened can be read after a
+second or so; it waits for that when it finds nothing. Exits with 0 when something was found, 4 when
 nothing was, 1 when it cannot read.
 
 examples:
@@ -92,13 +93,15 @@ def _answer(history: rawtp.History, args: argparse.Namespace) -> Answer:
     found = history.who(args.path, **asked, failed=args.all)
     if not found and args.until is None and archive.wait_until_readable(history, now_ns):
         found = history.who(args.path, **asked, failed=args.all)
-    tried = [] if found or args.all else history.who(args.path, **asked, failed=True)
+    tried = (
+        [] if found or args.all else history.who(args.path, since=args.since, until=args.until, limit=1, failed=True)
+    )
     return Answer(
         path=os.path.abspath(args.path),  # noqa: PTH100 - as it was given, links and all
         events=[archive.named(event) for event in found[: args.limit]],
         has_more=len(found) > args.limit,
         with_failed=args.all,
-        failed=len(tried),
+        has_failed=bool(tried),
         gaps=history.gaps(args.since, args.until),
         losses=history.losses(args.since, args.until),
         coverage=archive.within(history.coverage(), args.since or 0, now_ns if args.until is None else args.until),

@@ -67,8 +67,8 @@ class Answer:
     """Whether there are earlier events."""
     with_failed: bool
     """Whether attempts that failed were asked for."""
-    failed: int
-    """The attempts that failed, where nothing else was found and they were not asked for."""
+    has_failed: bool
+    """Whether attempts that failed are all that there is, and they were not asked for."""
     gaps: Sequence[Mapping[str, Any]]
     losses: Sequence[Mapping[str, Any]]
     coverage: Sequence[tuple[int, int]]
@@ -87,8 +87,8 @@ def told(answer: Answer, clock: Clock, arrow: str = BY) -> str:
     if not answer.events:
         done = "happened" if answer.with_failed else "succeeded"
         seen = f"{quoted_name(answer.path)}: nothing that {done} was recorded; {seen}"
-        if answer.failed:
-            lines += [f"{ledger.counted(answer.failed, 'attempt')} failed; --all shows them", ""]
+        if answer.has_failed:
+            lines += [f"{quoted_name(answer.path)}: there are attempts that failed; --all shows them", ""]
     lines.append(f"{seen}{', but for this' if blind else ''}")
     return "\n".join([*lines, *blind]) + "\n"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -361,6 +362,31 @@ def test_columns_on_a_pipe(kind: str, place: Path, history: Path) -> None:
     source = io.BytesIO(done.stdout)
     table = pyarrow.ipc.open_stream(source).read_all() if kind == "arrow" else parquet.read_table(source)
     assert table["real_path"].to_pylist() == [str(place / "x")]
+
+
+def test_who_waits_for_what_has_just_happened(place: Path, history: Path) -> None:
+    with recording(history):
+        (place / "x").touch()
+        (place / "x").unlink()
+        code, out, err = asked("who", "--directory", history, place / "x")
+        assert (code, err, out.splitlines()[0].endswith(f"  deleted {place}/x")) == (0, "", True)
+        with contextlib.suppress(FileNotFoundError):
+            (place / "y").unlink()
+        until_found(history, place / "y", 1, "--all")
+        code, out, err = asked("who", "--directory", history, place / "y")
+        assert (code, err) == (4, "")
+        assert out.splitlines()[0] == f"{place}/y: there are attempts that failed; --all shows them"
+
+
+def test_words_that_are_none_are_refused(history: Path) -> None:
+    with recording(history):
+        pass
+    code, out, err = asked("history", "--directory", history, "--action", "unlink")
+    known = "delete, rmdir, rename, truncate, punch, zero or collapse"
+    assert (code, out) == (2, "")
+    assert err.endswith(f"unknown action 'unlink': it must be {known}\n")
+    with pytest.raises(ValueError, match="unknown syscall 'mkdir'"):
+        rawtp.History(history).scan(syscall=["unlink", "mkdir"])
 
 
 def test_whoever_may_read_it_needs_no_privilege(place: Path, history: Path) -> None:

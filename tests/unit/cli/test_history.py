@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import time
 from typing import Any
 
 import pytest
@@ -136,8 +137,25 @@ def test_what_the_reader_refuses_is_wrong_usage(
         raise ValueError('unknown column "x"')
 
     pretend.scan = scan  # type: ignore[assignment]
-    assert main(["history", "-f", "x"]) == 2
-    assert capsys.readouterr().err.endswith('rawtp: error: unknown column "x"\n')
+    assert main(["history", "-p", "1"]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.endswith('rawtp: error: unknown column "x"\n')) == ("", True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("-f ts", "argument -f/--fields: unknown field 'ts'; did you mean 'ts_ns'? --fields help lists them"),
+        ("--since 9999-01-01", "argument --since: '9999-01-01' is not a time"),
+        ("--since @{future}", "argument --since: that is a time in the future"),
+        ("--top 3 -o csv", "argument -o/--output: csv is for events"),
+    ],
+)
+def test_wrong_usage_of_what_is_recorded(
+    arguments: str, message: str, pretend: type[PretendHistory], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["history", *arguments.format(future=int(time.time()) + 3600).split()]) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_top(sound: type[PretendHistory], capsys: pytest.CaptureFixture[str]) -> None:
