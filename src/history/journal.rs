@@ -11,7 +11,7 @@ use std::path::Path;
 
 use crate::history::anchor::is_removed;
 use crate::history::json::{Json, parse, quote};
-use crate::history::layout::{checksum, open_or_create};
+use crate::history::layout::{checksum, open_file, open_or_create, read_whole};
 
 /// What stands before the 16 digits of the checksum, and behind them.
 const BEFORE_SUM: &str = ",\"xxh64\":\"";
@@ -78,10 +78,9 @@ pub(crate) struct Contents {
 
 /// Reads a journal. One that does not exist is empty.
 pub(crate) fn read(path: &Path) -> io::Result<Contents> {
-    let mut bytes = Vec::new();
-    match File::open(path) {
-        Ok(mut file) => file.read_to_end(&mut bytes)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+    let bytes = match open_file(path) {
+        Ok(file) => read_whole(&file, path)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(error),
     };
     Ok(contents(&bytes))

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::hash::Hasher;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -15,6 +15,9 @@ const DIRECTORY_MODE: u32 = 0o750;
 
 /// The nanoseconds of a day.
 pub(crate) const DAY_NS: i64 = 86_400_000_000_000;
+
+/// The most bytes that are read of a log or of the journal. A longer one is none that a recorder makes.
+const MAX_BYTES: u64 = 4 << 30;
 
 /// The paths in a recorder's directory.
 #[derive(Debug, Clone)]
@@ -39,11 +42,9 @@ impl Stem {
     /// Reads a stem from the name of a file without its directories, which ends in `suffix`.
     pub(crate) fn parse(name: &str, suffix: &str) -> Option<Self> {
         let (session, number) = name.strip_suffix(suffix)?.split_once('-')?;
-        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        if !is_number(session) || !is_number(number) {
-            return None;
-        }
-        Some(Self { session: session.parse().ok()?, number: number.parse().ok()? })
+        let stem = Self { session: session.parse().ok()?, number: number.parse().ok()? };
+        // The same numbers written in another way name another file.
+        (name.strip_suffix(suffix)? == stem.to_string()).then_some(stem)
     }
 }
 
@@ -174,11 +175,14 @@ pub(crate) fn date(ts_ns: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}")
 }
 
-/// The names in a directory. There are none in one that does not exist. Names that are not text are none of ours.
+/// The names in a directory. There are none in one that does not exist, and none in what is no directory. Names that
+/// are not text are none of ours.
 pub(crate) fn names(directory: &Path) -> io::Result<Vec<String>> {
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
         Err(error) => return Err(error),
     };
     let mut names = Vec::new();
@@ -195,6 +199,7 @@ pub(crate) fn make_directory(path: &Path) -> io::Result<()> {
         // The umask may have taken something off.
         Ok(()) => fs::set_permissions(path, Permissions::from_mode(DIRECTORY_MODE)),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(Odd::error(path, "is not a directory")),
         Err(error) => Err(error),
     }
 }
@@ -206,11 +211,79 @@ pub(crate) fn create_file(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// The error of a path that leads to something a recorder does not make.
+#[derive(Debug, thiserror::Error)]
+#[error("{} {reason}", path.display())]
+struct Odd {
+    path: PathBuf,
+    reason: &'static str,
+}
+
+impl Odd {
+    fn error(path: &Path, reason: &'static str) -> io::Error {
+        // A recorder reaches its files through /proc, whose names tell a user nothing.
+        let parent = path.parent().and_then(|parent| fs::canonicalize(parent).ok());
+        let named = parent.zip(path.file_name()).map(|(parent, name)| parent.join(name));
+        io::Error::other(Self { path: named.unwrap_or_else(|| path.to_owned()), reason })
+    }
+}
+
+/// Tells why a file is none that a recorder makes. `None` for all other errors, such as those of the system.
+pub(crate) fn oddity(error: &io::Error) -> Option<&'static str> {
+    error.get_ref()?.downcast_ref::<Odd>().map(|odd| odd.reason)
+}
+
+/// Opens a regular file. Anything else is refused by an error that [`oddity`] knows: to open a FIFO blocks, and a device
+/// has no end.
+fn open_regular(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    const REASON: &str = "is not a regular file";
+    match options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC).open(path) {
+        Ok(file) if file.metadata()?.is_file() => Ok(file),
+        Ok(_) => Err(Odd::error(path, REASON)),
+        // A symbolic link; a socket or a device without a driver; a directory; a file in place of a directory.
+        Err(error)
+            if matches!(
+                error.raw_os_error(),
+                Some(libc::ELOOP | libc::ENXIO | libc::ENODEV | libc::EISDIR | libc::ENOTDIR)
+            ) =>
+        {
+            Err(Odd::error(path, REASON))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Opens a regular file for reading. [`oddity`] knows the error of anything else.
+pub(crate) fn open_file(path: &Path) -> io::Result<File> {
+    open_regular(OpenOptions::new().read(true), path)
+}
+
+/// Whether something else than a regular file has this name.
+pub(crate) fn is_odd(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_file())
+}
+
+/// The size of a log or a journal, if it can be read into memory. [`oddity`] knows the error of a larger one.
+pub(crate) fn readable_size(file: &File, path: &Path) -> io::Result<usize> {
+    let size = file.metadata()?.len();
+    let size = usize::try_from(size).ok().filter(|_| size <= MAX_BYTES);
+    size.ok_or_else(|| Odd::error(path, "is larger than 4 GiB"))
+}
+
+/// Reads a log or a journal from its beginning.
+pub(crate) fn read_whole(mut file: &File, path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(readable_size(file, path)?)?;
+    file.seek(SeekFrom::Start(0))?;
+    file.take(MAX_BYTES).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// Opens a file for reading and writing, and makes it if it is not there. A symbolic link is not followed.
 pub(crate) fn open_or_create(path: &Path) -> io::Result<File> {
     match create_file(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOFOLLOW).open(path)
+            open_regular(OpenOptions::new().read(true).write(true), path)
         }
         made => made,
     }
@@ -321,12 +394,56 @@ mod tests {
     fn names_of_files() {
         let stem = Stem { session: 1_790_000_000_000_000_000, number: 7 };
         assert_eq!(Stem::parse(&format!("{stem}.arrows"), ".arrows"), Some(stem));
-        for name in ["", "1.arrows", "a-1.arrows", "1-+1.arrows", "1-1.parquet", "99999999999999999999-1.arrows"] {
+        for name in [
+            "",
+            "1.arrows",
+            "a-1.arrows",
+            "1-+1.arrows",
+            "1-1.parquet",
+            "99999999999999999999-1.arrows",
+            "1-4294967295.arrows",
+        ] {
             assert_eq!(Stem::parse(name, ".arrows"), None, "{name}");
         }
         let file = Layout::segment("a/b c=é", "2026-11-27", stem);
         assert_eq!(file, format!("events/host=a%2Fb%20c%3D%C3%A9/date=2026-11-27/{stem}.parquet"));
         assert_eq!((stem_of(&file), host_of(&file)), (Some(stem), "a/b c=é".into()));
+    }
+
+    #[test]
+    fn only_regular_files_are_opened() {
+        let scratch = Scratch::new("odd");
+        let path = |name: &str| scratch.0.join(name);
+        create_file(&path("file")).unwrap();
+        fs::create_dir(path("directory")).unwrap();
+        std::os::unix::fs::symlink("file", path("link")).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", path("device")).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(path("socket")).unwrap();
+        assert!(open_file(&path("file")).is_ok() && open_or_create(&path("file")).is_ok() && !is_odd(&path("file")));
+        for name in ["directory", "link", "device", "socket", "file/of"] {
+            let errors = [open_file(&path(name)), open_or_create(&path(name))].map(Result::unwrap_err);
+            let text = format!("{} is not a regular file", path(name).display());
+            for error in errors {
+                assert_eq!(
+                    (oddity(&error), error.to_string()),
+                    (Some("is not a regular file"), text.clone()),
+                    "{name}"
+                );
+            }
+        }
+        let missing = open_file(&path("missing")).unwrap_err();
+        assert_eq!((missing.kind(), oddity(&missing)), (io::ErrorKind::NotFound, None));
+    }
+
+    #[test]
+    fn a_read_has_a_bound() {
+        let scratch = Scratch::new("bound");
+        let path = scratch.0.join("file");
+        let file = create_file(&path).unwrap();
+        fs::write(&path, "text").unwrap();
+        assert_eq!(read_whole(&file, &path).unwrap(), b"text");
+        file.set_len(MAX_BYTES + 1).unwrap();
+        assert_eq!(oddity(&read_whole(&file, &path).unwrap_err()), Some("is larger than 4 GiB"));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use arrow_schema::{Schema, SchemaRef};
 use crate::error::{Error, Result};
 use crate::history::anchor::is_removed;
 use crate::history::frame::{END, batch_message, message_at, next_message, schema_message};
-use crate::history::layout::{Layout, Stem, create_file, remove, sync_directory};
+use crate::history::layout::{Layout, Stem, create_file, open_file, read_whole, remove, sync_directory};
 use crate::history::schema::VERSION;
 
 /// The keys of a log's schema and of its batches.
@@ -282,15 +282,12 @@ pub(crate) struct Contents {
 
 /// Reads a log. `on_disk` is the number of bytes that are known to have been acknowledged.
 pub(crate) fn read(path: &Path, on_disk: u64) -> io::Result<Contents> {
-    read_file(&File::open(path)?, on_disk)
+    read_file(&open_file(path)?, path, on_disk)
 }
 
 /// Reads an open log from its beginning.
-pub(crate) fn read_file(mut file: &File, on_disk: u64) -> io::Result<Contents> {
-    let mut bytes = Vec::new();
-    file.seek(SeekFrom::Start(0))?;
-    file.read_to_end(&mut bytes)?;
-    Ok(contents(bytes, on_disk))
+pub(crate) fn read_file(file: &File, path: &Path, on_disk: u64) -> io::Result<Contents> {
+    Ok(contents(read_whole(file, path)?, on_disk))
 }
 
 /// The number of the first batch of a log. `None` when its beginning is not whole.

@@ -1,16 +1,17 @@
 //! The reader of a recorder's directory. It takes no lock and writes nothing.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::history::catalogue::{Gap, Loss, SessionInfo};
 use crate::history::filter::Filter;
-use crate::history::layout::{Layout, checksum_of_file, is_locked};
+use crate::history::layout::{Layout, is_locked, oddity, open_file};
 use crate::history::log;
 use crate::history::scan::Scan;
 use crate::history::schema::projection;
+use crate::history::segment::adopt;
 use crate::history::snapshot::{Snapshot, Source, take};
 use crate::history::through;
 
@@ -49,7 +50,7 @@ impl Reader {
     /// [`Error::Os`] when nobody has recorded there, or it cannot be read.
     pub fn open(directory: &Path) -> Result<Self> {
         let layout = Layout::new(&std::path::absolute(directory).map_err(os)?);
-        File::open(layout.journal()).map_err(os)?;
+        open_file(&layout.journal()).map_err(os)?;
         fs::read_dir(layout.wal()).map_err(os)?;
         Ok(Self { layout })
     }
@@ -81,7 +82,7 @@ impl Reader {
     ///
     /// [`Error::Os`].
     pub fn is_recording(&self) -> Result<bool> {
-        match File::open(self.layout.lock()) {
+        match open_file(&self.layout.lock()) {
             Ok(file) => is_locked(&file).map_err(os),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(os(error)),
@@ -215,15 +216,23 @@ impl Reader {
         for source in self.snapshot()?.sources {
             let name = source.name();
             let is_whole = match source {
-                Source::Log { stem: _, file, on_disk, .. } => {
-                    log::read_file(&file, on_disk).map_err(os)?.damaged.is_empty()
+                Source::Log { stem, file, on_disk, .. } => {
+                    match log::read_file(&file, &self.layout.log(stem), on_disk) {
+                        Ok(contents) => contents.damaged.is_empty(),
+                        Err(error) if oddity(&error).is_some() => false,
+                        Err(error) => return Err(os(error)),
+                    }
                 }
-                Source::Segment { file, known: Some(known) } => match File::open(self.layout.root().join(&file)) {
-                    Ok(mut file) => checksum_of_file(&mut file).map_err(os)? == (known.sum, known.bytes),
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+                Source::Segment { file, known: Some(known) } => match open_file(&self.layout.root().join(&file)) {
+                    Ok(file) => known.is_content_of(&file).map_err(os)?,
+                    Err(error) if error.kind() == io::ErrorKind::NotFound || oddity(&error).is_some() => false,
                     Err(error) => return Err(os(error)),
                 },
-                Source::Segment { file, known: None } => crate::history::segment::adopt(&self.layout, &file).is_ok(),
+                Source::Segment { file, known: None } => match adopt(&self.layout, &file) {
+                    Err(error @ (Error::Os { .. } | Error::Memory(_))) => return Err(error),
+                    adopted => adopted.is_ok(),
+                },
+                Source::Odd { .. } => false,
             };
             if !is_whole {
                 damaged.push(name);

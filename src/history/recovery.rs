@@ -9,10 +9,13 @@ use crate::history::catalogue::{Catalogue, SessionInfo};
 use crate::history::dropped::Dropped;
 use crate::history::journal::{self, Line};
 use crate::history::json::quote;
-use crate::history::layout::{Layout, Stem, names, remove, stem_of, sync_directory};
+use crate::history::layout::{Layout, Stem, is_odd, names, oddity, remove, stem_of, sync_directory};
 use crate::history::log::{self, Finished};
-use crate::history::segment::adopt;
+use crate::history::segment::{Segment, adopt};
 use crate::history::through::{self, State};
+
+/// The names that are tried for a file in the quarantine.
+const NAMES: u32 = 1000;
 
 /// What a recorder found at its start.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -49,13 +52,21 @@ pub(crate) fn quarantined(file: &str, name: &str, reason: &str) -> Line {
     Line::new("quarantined").text("file", file).text("as", format!("quarantine/{name}").as_str()).text("reason", reason)
 }
 
-/// Moves a damaged file to the quarantine. Returns its name there.
-pub(crate) fn quarantine(layout: &Layout, file: &Path) -> io::Result<String> {
+/// The name that a file gets in the quarantine: its own, or that and a number where something has it already.
+pub(crate) fn quarantine_name(layout: &Layout, file: &Path) -> String {
     let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     // A file of one date has the name of one of another.
     let date = file.parent().and_then(Path::file_name).and_then(|name| name.to_str());
     let date = date.and_then(|name| name.strip_prefix("date=")).map(|date| format!("{date}-")).unwrap_or_default();
     let name = format!("{date}{name}");
+    let is_free = |name: &String| layout.quarantine().join(name).symlink_metadata().is_err();
+    let names = std::iter::once(name.clone()).chain((1..NAMES).map(|number| format!("{name}.{number}")));
+    names.into_iter().find(is_free).unwrap_or(name)
+}
+
+/// Moves a damaged file, or what is in its place, to the quarantine. Returns its name there.
+pub(crate) fn quarantine(layout: &Layout, file: &Path) -> io::Result<String> {
+    let name = quarantine_name(layout, file);
     std::fs::rename(file, layout.quarantine().join(&name))?;
     sync_directory(&layout.quarantine())?;
     if let Some(directory) = file.parent() {
@@ -71,6 +82,7 @@ pub(crate) fn recover(layout: &Layout, start_ns: i64) -> Result<Recovery> {
     let mut made = Recovery { catalogue: Catalogue::new(&contents), ..Recovery::default() };
     made.found.first = contents.lines.is_empty();
     made.found.journal_damaged_lines = contents.damaged;
+    made.odd(layout).map_err(os())?;
     for name in names(&layout.wal()).map_err(os())?.iter().filter(|name| name.strip_suffix(".tmp").is_some()) {
         remove(&layout.wal().join(name)).map_err(os())?;
     }
@@ -83,6 +95,31 @@ pub(crate) fn recover(layout: &Layout, start_ns: i64) -> Result<Recovery> {
 }
 
 impl Recovery {
+    /// Moves to the quarantine what is no regular file and has the name of one, so that nothing stumbles over it.
+    fn odd(&mut self, layout: &Layout) -> io::Result<()> {
+        let is_ours = |name: &&String| [".arrows", ".through", ".tmp"].iter().any(|end| name.ends_with(end));
+        let of_wal = names(&layout.wal())?;
+        let mut files: Vec<_> = of_wal.iter().filter(is_ours).map(|name| format!("wal/{name}")).collect();
+        let segments = layout.segments()?;
+        // The sealer checks those that the journal knows, and tells of the gap.
+        files.extend(segments.into_iter().filter(|file| !self.catalogue.segments.contains_key(file)));
+        for file in files {
+            let path = layout.root().join(&file);
+            if is_odd(&path) {
+                self.set_aside(layout, &file, &path, "it is not a regular file")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves a file to the quarantine, and tells of it.
+    fn set_aside(&mut self, layout: &Layout, file: &str, path: &Path, reason: &str) -> io::Result<()> {
+        let name = quarantine(layout, path)?;
+        self.lines.push(quarantined(file, &name, reason));
+        self.found.quarantined.push(format!("quarantine/{name}"));
+        Ok(())
+    }
+
     /// Looks at the logs. Returns the last watermark of the latest session that has one.
     fn logs(&mut self, layout: &Layout) -> Result<Option<(i64, i64)>> {
         let os = || Error::os::<io::Error>("cannot read a log");
@@ -100,7 +137,15 @@ impl Recovery {
             }
             let state = through::read(&layout.through(stem.session)).map_err(os())?.unwrap_or_default();
             let on_disk = on_disk(&state, stem);
-            let mut contents = log::read(&path, on_disk).map_err(os())?;
+            let mut contents = match log::read(&path, on_disk) {
+                Ok(contents) => contents,
+                Err(error) => {
+                    let reason = oddity(&error).ok_or_else(|| os()(error))?;
+                    self.set_aside(layout, &format!("wal/{stem}.arrows"), &path, &format!("it {reason}"))
+                        .map_err(os())?;
+                    continue;
+                }
+            };
             contents.end_at(end_batch);
             self.found.torn_bytes += contents.torn_bytes;
             if let Some(through_ns) = contents.through_ns {
@@ -112,7 +157,7 @@ impl Recovery {
             }
             behind = Some((stem.session, contents.first_batch));
             if !contents.damaged.is_empty() {
-                self.found.quarantined.push(format!("quarantine/{stem}.arrows"));
+                self.found.quarantined.push(format!("quarantine/{}", quarantine_name(layout, &path)));
             }
             let between_ns = (stem.session, contents.through_ns.unwrap_or(stem.session));
             self.logs.push(Finished { stem, end_batch, on_disk, between_ns });
@@ -132,22 +177,27 @@ impl Recovery {
             } else if !self.catalogue.segments.contains_key(&file)
                 && stem_of(&file).is_none_or(|stem| !logs.contains(&stem))
             {
-                match adopt(layout, &file) {
+                match adopt(layout, &file).and_then(|segment| self.is_new(segment)) {
                     Ok(segment) => {
                         let files = format!("[{}]", segment.to_json());
                         self.lines.push(Line::new("sealed").text("log", None).raw("files", files));
                         self.catalogue.segments.insert(file, segment);
                     }
-                    Err(Error::Os { context, source }) => return Err(Error::Os { context, source }),
-                    Err(error) => {
-                        let name = quarantine(layout, &path).map_err(os())?;
-                        self.lines.push(quarantined(&file, &name, &error.to_string()));
-                        self.found.quarantined.push(format!("quarantine/{name}"));
-                    }
+                    Err(error @ (Error::Os { .. } | Error::Memory(_))) => return Err(error),
+                    Err(error) => self.set_aside(layout, &file, &path, &error.to_string()).map_err(os())?,
                 }
             }
         }
         Ok(())
+    }
+
+    /// Refuses a copy of a file that is known, whose events would be there twice.
+    fn is_new(&self, segment: Segment) -> Result<Segment> {
+        let is_same = |known: &&Segment| (known.sum, known.bytes) == (segment.sum, segment.bytes);
+        match self.catalogue.segments.values().find(is_same) {
+            Some(known) => Err(Error::Damaged(format!("{} is a copy of {}", segment.file, known.file))),
+            None => Ok(segment),
+        }
     }
 
     /// Finds out up to when the session before watched, and what it lost without telling.
@@ -157,6 +207,9 @@ impl Recovery {
             let session = name.strip_suffix(".through").and_then(|name| name.parse::<i64>().ok());
             let Some(session) = session else { continue };
             let path = layout.through(session);
+            if !path.ends_with(&name) {
+                continue;
+            }
             states.extend(through::read(&path)?.map(|state| (session, state)));
             // As long as there are logs it tells how much of them was on the disk.
             if self.logs.iter().all(|finished| finished.stem.session != session) {
@@ -206,8 +259,8 @@ pub(crate) fn on_disk(state: &State, stem: Stem) -> u64 {
 }
 
 /// The line of a sealed log.
-pub(crate) fn sealed(stem: Stem, first_batch: u64, segments: &[crate::history::segment::Segment]) -> Line {
-    let files: Vec<_> = segments.iter().map(crate::history::segment::Segment::to_json).collect();
+pub(crate) fn sealed(stem: Stem, first_batch: u64, segments: &[Segment]) -> Line {
+    let files: Vec<_> = segments.iter().map(Segment::to_json).collect();
     Line::new("sealed")
         .raw("log", quote(&stem.to_string()))
         .int("first_batch", first_batch.cast_signed())

@@ -16,24 +16,18 @@ use crate::error::{Error, Result};
 use crate::history::file::decode::Decoder;
 use crate::history::file::rows::{Rows, masked, union};
 use crate::history::filter::{Filter, NAMES, Wanted};
-use crate::history::layout::{Layout, checksum, checksum_of_file, host_of};
+use crate::history::layout::{Layout, checksum, host_of, oddity, open_file, readable_size};
 use crate::history::log;
 use crate::history::schema::{conform, full, ints, texts, unshare};
-use crate::history::segment::Segment;
+use crate::history::segment::{DECODED_BYTES, DECODER_BYTES, Segment, check_name};
 use crate::history::snapshot::Source;
 use crate::memory::{probe, reserve_to};
 
 /// The rows of a batch that a scan gives.
 const ROWS: usize = 65_536;
 
-/// The memory that must be free for a decoder, above what it has decoded.
-const DECODER_BYTES: usize = 4 << 20;
-
 /// The memory for the pages of a column that is read as a whole.
 const COLUMN_BYTES: usize = 512 << 10;
-
-/// More than a decoder takes at once.
-const DECODED_BYTES: usize = 64 << 20;
 
 /// A scan, which reads a source when its turn comes.
 #[derive(Debug)]
@@ -52,6 +46,14 @@ pub struct Scan {
 
 fn os(error: io::Error) -> Error {
     Error::Os { context: "cannot read the history", source: error }
+}
+
+/// The error of a file that cannot be opened or is too large.
+fn odd_or_os(file: &str, error: io::Error) -> Error {
+    match oddity(&error) {
+        Some(reason) => damaged(file, &format!("it {reason}")),
+        None => os(error),
+    }
 }
 
 fn damaged(file: &str, reason: &str) -> Error {
@@ -142,10 +144,13 @@ impl Scan {
             }
             Source::Log { stem, mut file, end_batch, on_disk } => {
                 let mut bytes = Vec::new();
-                let size = usize::try_from(file.metadata().map_err(os)?.len()).unwrap_or(usize::MAX);
+                let name = format!("wal/{stem}.arrows");
+                let size = readable_size(&file, &self.layout.log(stem)).map_err(|error| odd_or_os(&name, error))?;
                 reserve_to(&mut bytes, size.saturating_add(1)).map_err(Error::memory("read a log"))?;
                 probe(DECODER_BYTES).map_err(Error::memory("read a log"))?;
-                file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_end(&mut bytes)).map_err(os)?;
+                file.seek(SeekFrom::Start(0))
+                    .and_then(|_| (&mut file).take(size as u64).read_to_end(&mut bytes))
+                    .map_err(os)?;
                 let mut contents = log::contents(bytes, on_disk);
                 contents.end_at(end_batch);
                 let host = contents.metadata().remove("rawtp:host").unwrap_or_default();
@@ -159,10 +164,11 @@ impl Scan {
                     }
                 }
                 if !contents.damaged.is_empty() {
-                    self.error = Some(damaged(&format!("wal/{stem}.arrows"), "a checksum differs"));
+                    self.error = Some(damaged(&name, "a checksum differs"));
                 }
                 Ok((batches, host))
             }
+            Source::Odd { file, reason } => Err(damaged(&file, &format!("it {reason}"))),
         }
     }
 
@@ -203,10 +209,10 @@ fn read_segment(
     if known.is_some_and(|known| !filter.may_be_between(known.first_ns, known.last_ns)) {
         return Ok(Vec::new());
     }
-    let mut file = match File::open(layout.root().join(name)) {
+    let mut file = match open_file(&layout.root().join(name)) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(os(error)),
+        Err(error) => return Err(odd_or_os(name, error)),
     };
     probe(DECODER_BYTES).map_err(Error::memory("read a sealed file"))?;
     if let Some(known) = known {
@@ -217,21 +223,18 @@ fn read_segment(
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| read_rows(name, &file, known, filter, columns)));
     match read {
         Ok(Err(error @ (Error::Os { .. } | Error::Damaged(_) | Error::Memory(_)))) => Err(error),
-        Ok(Err(error)) => Err(undecoded(name, &mut file, known, &error.to_string())),
+        Ok(Err(error)) => Err(undecoded(name, &file, known, &error.to_string())),
         Ok(Ok(batches)) => Ok(batches),
-        Err(_) => Err(undecoded(name, &mut file, known, "it cannot be decoded")),
+        Err(_) => Err(undecoded(name, &file, known, "it cannot be decoded")),
     }
 }
 
 /// Says why a file could not be decoded. Decoders tell the lack of memory as an error of the file's, or by a panic.
-fn undecoded(name: &str, file: &mut File, known: Option<&Segment>, reason: &str) -> Error {
+fn undecoded(name: &str, file: &File, known: Option<&Segment>, reason: &str) -> Error {
     if probe(DECODED_BYTES).is_err() {
         return Error::Memory("decode a sealed file");
     }
-    let is_whole = known.is_some_and(|known| {
-        let found = file.seek(SeekFrom::Start(0)).and_then(|_| checksum_of_file(file));
-        found.is_ok_and(|found| found == (known.sum, known.bytes))
-    });
+    let is_whole = known.is_some_and(|known| known.is_content_of(file).unwrap_or_default());
     if is_whole {
         Error::Columns(format!("{name}: {reason}, and its checksum is right"))
     } else {
@@ -253,7 +256,7 @@ fn check_tail(file: &mut File, known: &Segment) -> io::Result<bool> {
     }
     file.seek(SeekFrom::Start(known.tail))?;
     let mut tail = Vec::new();
-    file.read_to_end(&mut tail)?;
+    file.take(known.bytes.saturating_sub(known.tail)).read_to_end(&mut tail)?;
     Ok(checksum(&tail) == known.tail_sum)
 }
 
@@ -266,6 +269,9 @@ fn read_rows(
 ) -> Result<Vec<RecordBatch>> {
     let wanted = filter.wanted();
     let decoder = Decoder::open(file.try_clone().map_err(os)?)?;
+    if known.is_none() {
+        check_name(decoder.metadata(), name)?;
+    }
     let (decoder, mut rows) = match wanted.first() {
         None => {
             let rows = decoder.all();
@@ -292,10 +298,7 @@ fn read_rows(
         return Ok(Vec::new());
     }
     if let Some(known) = known {
-        let mut file = file.try_clone().map_err(os)?;
-        file.seek(SeekFrom::Start(0)).map_err(os)?;
-        let found = checksum_of_file(&mut file).map_err(os)?;
-        if found != (known.sum, known.bytes) {
+        if !known.is_content_of(file).map_err(os)? {
             return Err(damaged(name, "the checksum differs"));
         }
     }

@@ -13,9 +13,9 @@ use arrow_array::RecordBatch;
 
 use crate::error::{Error, Result};
 use crate::history::journal::Line;
-use crate::history::layout::{Stem, checksum_of_file, remove, stem_of, sync_directory};
+use crate::history::layout::{Stem, oddity, open_file, remove, stem_of, sync_directory};
 use crate::history::log::{self, Finished};
-use crate::history::recovery::{quarantine, quarantined, sealed};
+use crate::history::recovery::{quarantine, quarantine_name, quarantined, sealed};
 use crate::history::retention::{Bounds, too_many};
 use crate::history::segment::{Segment, seal};
 use crate::history::shared::{Failure, Shared, now_ns};
@@ -33,6 +33,9 @@ const CHECK_EVERY: Duration = Duration::from_secs(86_400);
 
 /// The memory that sealing takes, in multiples of the log's size.
 const SEALING: usize = 10;
+
+/// The reason of a file that does not exist.
+const GONE: &str = "the file is gone";
 
 /// The thread's state.
 pub(crate) struct Sealer {
@@ -146,7 +149,11 @@ impl Sealer {
                     .int("to_ns", to_ns.or(state.map(|state| state.through_ns)).unwrap_or(now))
                     .text("reason", "damaged")
             }));
-            lines.push(quarantined(&format!("wal/{stem}.arrows"), &format!("{stem}.arrows"), "a damaged batch"));
+            lines.push(quarantined(
+                &format!("wal/{stem}.arrows"),
+                &quarantine_name(&shared.layout, &path),
+                "a damaged batch",
+            ));
         }
         shared.append(lines).map_err(os("cannot write the journal"))?;
         if damaged.is_empty() {
@@ -215,19 +222,18 @@ impl Sealer {
     fn try_check(&self, segment: &Segment) -> io::Result<()> {
         let shared = &*self.shared;
         let path = shared.layout.root().join(&segment.file);
-        let found = match std::fs::File::open(&path) {
-            Ok(mut file) => Some(checksum_of_file(&mut file)?),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(error),
+        let reason = match open_file(&path) {
+            Ok(file) if segment.is_content_of(&file)? => return Ok(()),
+            Ok(_) => "the checksum differs",
+            Err(error) if error.kind() == io::ErrorKind::NotFound => GONE,
+            Err(error) => match oddity(&error) {
+                Some(_) if path.symlink_metadata().is_err() => GONE,
+                Some(reason) => reason,
+                None => return Err(error),
+            },
         };
-        if found == Some((segment.sum, segment.bytes)) {
-            return Ok(());
-        }
         let stem = stem_of(&segment.file).map(|stem| stem.to_string()).unwrap_or_default();
-        let (name, reason) = match found {
-            Some(_) => (quarantine(&shared.layout, &path)?, "the checksum differs"),
-            None => (format!("{stem}.parquet"), "the file is gone"),
-        };
+        let name = if reason == GONE { format!("{stem}.parquet") } else { quarantine(&shared.layout, &path)? };
         let gap =
             Line::new("gap").int("from_ns", segment.first_ns).int("to_ns", segment.last_ns).text("reason", "damaged");
         shared.append(vec![quarantined(&segment.file, &name, reason), gap])?;

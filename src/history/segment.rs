@@ -8,6 +8,7 @@
 use std::fs::{self, File};
 use std::hash::Hasher;
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use arrow_array::{Array, PrimitiveArray, RecordBatch};
@@ -21,9 +22,14 @@ use crate::history::file::encode::{self, Place, Settings};
 use crate::history::filter::NAMES;
 use crate::history::json::{Json, quote};
 use crate::history::layout::{
-    DAY_NS, Layout, Stem, checksum, checksum_of_file, create_file, date, make_directory, remove, sync_directory,
+    DAY_NS, Layout, Stem, checksum, checksum_of_file, create_file, date, make_directory, oddity, open_file, remove,
+    sync_directory,
 };
 use crate::history::schema::{full, ints, recorded, texts};
+use crate::memory::probe;
+
+/// The key of the metadata that has the file's name, relative to the root.
+const FILE: &str = "rawtp:file";
 
 /// The columns whose pages have bounds: names, and the time.
 const INDEXED: [&str; 5] = [NAMES[0], NAMES[1], NAMES[2], NAMES[3], "ts_ns"];
@@ -41,6 +47,15 @@ impl From<ParquetError> for Error {
         }
     }
 }
+
+/// The memory that must be free for a decoder, above what it has decoded.
+pub(crate) const DECODER_BYTES: usize = 4 << 20;
+
+/// More than a decoder takes at once.
+pub(crate) const DECODED_BYTES: usize = 64 << 20;
+
+/// More than the filters, indexes and the footer of a file take.
+const TAIL_BYTES: u64 = 256 << 20;
 
 /// A sealed file, as the journal has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +82,16 @@ impl Segment {
              \"rows\":{rows},\"first_ns\":{first_ns},\"last_ns\":{last_ns}}}",
             quote(file)
         )
+    }
+
+    /// Whether the file has the size and the checksum of the journal. One of another size is not read.
+    pub(crate) fn is_content_of(&self, mut file: &File) -> io::Result<bool> {
+        if file.metadata()?.len() != self.bytes {
+            return Ok(false);
+        }
+        file.seek(SeekFrom::Start(0))?;
+        // A file that grows meanwhile is another one.
+        Ok(checksum_of_file(&mut file.take(self.bytes.saturating_add(1)))? == (self.sum, self.bytes))
     }
 
     /// Reads a description.
@@ -159,11 +184,12 @@ fn write(
         make_directory(directory).map_err(os(context))?;
     }
     let temporary = layout.wal().join(format!("{}.tmp", file.rsplit('/').next().unwrap_or(file)));
-    if temporary.exists() {
-        // Of an attempt that failed.
-        remove(&temporary).map_err(os(context))?;
-    }
-    let written = write_file(&temporary, batches, places, metadata).and_then(|(mut segment, made)| {
+    // Of an attempt that failed.
+    remove(&temporary).map_err(os(context))?;
+    // A copy under another name would give its events twice.
+    let of_name = (FILE.to_owned(), file.to_owned());
+    let metadata: Vec<_> = metadata.iter().filter(|(key, _)| key != FILE).cloned().chain([of_name]).collect();
+    let written = write_file(&temporary, batches, places, &metadata).and_then(|(mut segment, made)| {
         file.clone_into(&mut segment.file);
         made.sync_all().and_then(|()| fs::rename(&temporary, &path)).map_err(os(context))?;
         for directory in path.ancestors().skip(1).take(3) {
@@ -222,13 +248,45 @@ fn write_file(
     Ok((segment, file))
 }
 
-/// Describes a sealed file that the journal does not know, if it can be read to its end.
+/// Refuses a file whose metadata have another name than it has.
+pub(crate) fn check_name(metadata: &ParquetMetaData, file: &str) -> Result<()> {
+    let pairs = metadata.file_metadata().key_value_metadata().map_or(&[][..], Vec::as_slice);
+    let named = pairs.iter().find(|pair| pair.key == FILE).and_then(|pair| pair.value.as_deref());
+    match named {
+        Some(named) if named == file => Ok(()),
+        Some(named) => Err(Error::Damaged(format!("{file} is damaged: it is {named} under another name"))),
+        None => Err(Error::Damaged(format!("{file} is damaged: it does not say its name"))),
+    }
+}
+
+/// Describes a sealed file that the journal does not know, if all of it can be decoded.
+///
+/// # Errors
+///
+/// [`Error::Os`] and [`Error::Memory`] when that is not known. All others tell of damage.
 pub(crate) fn adopt(layout: &Layout, file: &str) -> Result<Segment> {
+    probe(DECODER_BYTES).map_err(Error::memory("read a sealed file"))?;
+    // A panic of the decoder is one more way in which a file is damaged.
+    let adopted = catch_unwind(AssertUnwindSafe(|| try_adopt(layout, file)));
+    let adopted = adopted.unwrap_or_else(|_| Err(Error::Columns("it cannot be decoded".into())));
+    match adopted {
+        Err(error @ (Error::Os { .. } | Error::Memory(_) | Error::Damaged(_))) => Err(error),
+        // Decoders tell the lack of memory as an error of the file's, or by a panic.
+        Err(_) if probe(DECODED_BYTES).is_err() => Err(Error::Memory("decode a sealed file")),
+        adopted => adopted,
+    }
+}
+
+fn try_adopt(layout: &Layout, file: &str) -> Result<Segment> {
     let os = Error::os::<io::Error>;
     let context = "cannot read a sealed file";
-    let mut opened = File::open(layout.root().join(file)).map_err(os(context))?;
-    let (sum, bytes) = checksum_of_file(&mut opened).map_err(os(context))?;
+    let mut opened = open_file(&layout.root().join(file)).map_err(|error| match oddity(&error) {
+        Some(reason) => Error::Damaged(format!("{file} is damaged: it {reason}")),
+        None => os(context)(error),
+    })?;
+    // The footer and the pages come before the checksum, so that a file of holes is not read to its end.
     let decoder = Decoder::open(opened.try_clone().map_err(os(context))?)?;
+    check_name(decoder.metadata(), file)?;
     let tail = tail_of(decoder.metadata());
     let (mut rows, mut first_ns, mut last_ns) = (0, i64::MAX, i64::MIN);
     decoder.read(full(), &decoder.all(), |batch| {
@@ -238,8 +296,15 @@ pub(crate) fn adopt(layout: &Layout, file: &str) -> Result<Segment> {
         }
         Ok(())
     })?;
+    let size = opened.metadata().map_err(os(context))?.len();
+    if size.checked_sub(tail).is_none_or(|end| end > TAIL_BYTES) {
+        return Err(Error::Damaged(format!("{file} is damaged: its pages end elsewhere")));
+    }
+    opened.seek(SeekFrom::Start(0)).map_err(os(context))?;
+    let (sum, bytes) = checksum_of_file(&mut (&mut opened).take(size)).map_err(os(context))?;
     let mut end = Vec::new();
-    opened.seek(SeekFrom::Start(tail)).and_then(|_| opened.read_to_end(&mut end)).map_err(os(context))?;
+    opened.seek(SeekFrom::Start(tail)).map_err(os(context))?;
+    (&mut opened).take(size - tail).read_to_end(&mut end).map_err(os(context))?;
     let file = file.to_owned();
     Ok(Segment { file, bytes, sum, tail, tail_sum: checksum(&end), rows, first_ns, last_ns })
 }

@@ -10,7 +10,7 @@ use std::io;
 use crate::error::{Error, Result};
 use crate::history::catalogue::Catalogue;
 use crate::history::journal;
-use crate::history::layout::{Layout, Stem, stem_of};
+use crate::history::layout::{Layout, Stem, oddity, open_file, readable_size, stem_of};
 use crate::history::log;
 use crate::history::recovery::on_disk;
 use crate::history::segment::Segment;
@@ -23,6 +23,8 @@ pub(crate) enum Source {
     Log { stem: Stem, file: File, end_batch: u64, on_disk: u64 },
     /// A sealed file, and what the journal says of it.
     Segment { file: String, known: Option<Segment> },
+    /// Something else under the name of a log, and what is wrong with it.
+    Odd { file: String, reason: &'static str },
 }
 
 impl Source {
@@ -30,7 +32,7 @@ impl Source {
     pub(crate) fn name(&self) -> String {
         match self {
             Self::Log { stem, .. } => format!("wal/{stem}.arrows"),
-            Self::Segment { file, .. } => file.clone(),
+            Self::Segment { file, .. } | Self::Odd { file, .. } => file.clone(),
         }
     }
 }
@@ -46,13 +48,14 @@ pub(crate) struct Snapshot {
 pub(crate) fn take(layout: &Layout) -> Result<Snapshot> {
     let os = || Error::os::<io::Error>("cannot read the history");
     let listed = layout.segments().map_err(os())?;
-    let mut logs = Vec::new();
+    let (mut logs, mut odd) = (Vec::new(), Vec::new());
     for stem in layout.logs().map_err(os())? {
-        match File::open(layout.log(stem)) {
+        let path = layout.log(stem);
+        match open_file(&path).and_then(|file| readable_size(&file, &path).map(|_| file)) {
             Ok(file) => logs.push((stem, file)),
             // Sealed by now.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(os()(error)),
+            Err(error) => odd.push((stem, oddity(&error).ok_or_else(|| os()(error))?)),
         }
     }
     let catalogue = Catalogue::new(&journal::read(&layout.journal()).map_err(os())?);
@@ -69,13 +72,15 @@ pub(crate) fn take(layout: &Layout) -> Result<Snapshot> {
     sources.extend(known.map(|segment| Source::Segment { file: segment.file.clone(), known: Some(segment) }));
     sources.sort_by_key(|source| match source {
         Source::Segment { file, known } => (known.as_ref().map_or(i64::MIN, |segment| segment.first_ns), stem_of(file)),
-        Source::Log { .. } => (i64::MAX, None),
+        Source::Log { .. } | Source::Odd { .. } => (i64::MAX, None),
     });
+    odd.retain(|(stem, _)| !catalogue.sealed_logs.contains_key(stem));
+    sources.extend(odd.into_iter().map(|(stem, reason)| Source::Odd { file: format!("wal/{stem}.arrows"), reason }));
     let mut made = Vec::new();
     // Of the log behind, because it says where this one ends.
     let mut behind: Option<(i64, u64)> = None;
     for (stem, file) in logs.into_iter().rev() {
-        let next = Stem { number: stem.number + 1, ..stem };
+        let next = Stem { number: stem.number.saturating_add(1), ..stem };
         let of_sealed = catalogue.sealed_logs.get(&next).copied();
         let of_behind = behind.filter(|(session, _)| *session == stem.session).map(|(_, first)| first);
         let state = through::read(&layout.through(stem.session)).map_err(os())?.unwrap_or_default();

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use crate::history::anchor::is_removed;
 use crate::history::journal::{Line, read_line};
-use crate::history::layout::create_file;
+use crate::history::layout::{create_file, oddity, open_file};
 
 const SLOT_BYTES: usize = 512;
 
@@ -71,9 +71,11 @@ impl Through {
 /// Reads the latest state. `None` when there is none that is whole.
 pub(crate) fn read(path: &Path) -> io::Result<Option<State>> {
     let mut bytes = Vec::new();
-    match File::open(path) {
+    match open_file(path) {
         Ok(file) => file.take(2 * SLOT_BYTES as u64).read_to_end(&mut bytes)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        // Something else under its name is no state.
+        Err(error) if oddity(&error).is_some() => return Ok(None),
         Err(error) => return Err(error),
     };
     let lines = bytes.chunks(SLOT_BYTES).filter_map(|slot| read_line(slot.trim_ascii()));

@@ -11,6 +11,7 @@ use parquet::file::metadata::{ColumnChunkMetaData, ColumnIndexBuilder, OffsetInd
 use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 use zstd::bulk::Compressor;
+use zstd::zstd_safe::CParameter;
 
 use crate::error::{Error, Result};
 use crate::history::file::bounds::{extremes, page_bounds, statistics};
@@ -50,7 +51,10 @@ pub(super) struct Scratch {
 
 impl Scratch {
     pub(super) fn new() -> Result<Self> {
-        let zstd = Compressor::new(LEVEL).map_err(Error::os::<io::Error>("cannot compress"))?;
+        let os = Error::os::<io::Error>;
+        let mut zstd = Compressor::new(LEVEL).map_err(os("cannot compress"))?;
+        // Every decompression verifies it. A file without a line in the journal has no other checksum.
+        zstd.set_parameter(CParameter::ChecksumFlag(true)).map_err(os("cannot compress"))?;
         Ok(Self { zstd, plain: Vec::new(), levels: Vec::new() })
     }
 
