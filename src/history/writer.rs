@@ -666,11 +666,12 @@ impl Writer {
             self.count_dropped(waiting);
             self.shared.update(|status| status.in_memory = 0);
         }
-        self.finish_log(sender);
         if self.tell_dropped().is_err() {
-            // The very end tries again. Should it fail too, the next recorder tells of them.
+            // The very end tries again. Should it fail too, the next recorder tells of them. The state still has the
+            // bytes of the log that are on the disk.
             self.write_state();
         }
+        self.finish_log(sender);
         let line = Line::new("through").int("through_ns", self.through_ns).raw("closed", true);
         match self.shared.append(vec![line]) {
             Ok(()) => self.is_ended = true,
