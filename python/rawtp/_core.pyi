@@ -788,8 +788,8 @@ class Recorder:
         * ``last_ack_ns`` (int or None): when something was acknowledged last. ``last_event_ns`` (int or None): the time
           of the latest event. ``through_ns`` (int): all calls that had ended by then are recorded, or counted as lost.
         * ``heartbeats`` (int), ``last_heartbeat_ns`` (int or None): see ``heartbeat``.
-        * ``lost`` (int): lost events. The journal has them as soon as it can be written. ``gaps`` (int): gaps written by
-          this recorder.
+        * ``lost`` (int): lost events. The journal has them as soon as it can be written. ``gaps`` (int): gaps written
+          by this recorder.
         * ``wal_files``, ``wal_bytes`` (int): logs in the directory that are not sealed yet.
         * ``segments``, ``segment_bytes`` (int): sealed files in the directory.
         * ``sealed``, ``expired``, ``quarantined`` (int): files.

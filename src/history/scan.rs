@@ -297,10 +297,10 @@ fn read_rows(
     if rows.is_empty() {
         return Ok(Vec::new());
     }
-    if let Some(known) = known {
-        if !known.is_content_of(file).map_err(os)? {
-            return Err(damaged(name, "the checksum differs"));
-        }
+    if let Some(known) = known
+        && !known.is_content_of(file).map_err(os)?
+    {
+        return Err(damaged(name, "the checksum differs"));
     }
     if filter.is_off() {
         probe(columns.len() * COLUMN_BYTES).map_err(Error::memory("decode a sealed file"))?;
