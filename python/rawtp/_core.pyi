@@ -731,8 +731,8 @@ class Recorder:
         directory: where to record. It is made, with mode 0750, when it does not exist; its parent must exist.
         session: a JSON object that is written into the journal at the start: who records what, for those who read it.
         sync_s: seconds until an event is acknowledged, at the latest: 0.01 to 60.
-        segment_bytes: a log of this size is finished and sealed: 64 KiB to 1 GiB. While sealing the recorder takes
-            about ten times as much memory.
+        segment_bytes: a log of this size, or of eight times as much before its compression, is finished and sealed:
+            64 KiB to 1 GiB. While sealing the recorder takes about ten times as much memory.
         segment_s: a log that is this many seconds old is finished and sealed: 0.1 to 86,400.
         max_bytes: the bytes that sealed files may take in all. The oldest are removed first. ``None`` has no bound.
         max_age_s: sealed files whose events are all older than this are removed. ``None`` has no bound.

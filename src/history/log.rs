@@ -34,10 +34,15 @@ const BEGINNING_BYTES: usize = 1 << 20;
 #[derive(Debug)]
 struct Frame {
     bytes: Vec<u8>,
+    /// The memory that the batch takes uncompressed.
+    raw_bytes: u64,
     rows: u64,
     number: u64,
     through_ns: i64,
 }
+
+/// How many times larger than in the log its events may be uncompressed.
+const RAW: u64 = 8;
 
 /// A log that is being written.
 #[derive(Debug)]
@@ -47,6 +52,7 @@ struct Open {
     created: Instant,
     first_batch: u64,
     rows: u64,
+    raw_bytes: u64,
     acknowledged_bytes: u64,
     /// The watermark of the logs before.
     since_ns: i64,
@@ -110,7 +116,8 @@ impl Log {
     pub(crate) fn push(&mut self, batch: &RecordBatch, through_ns: i64) -> Result<()> {
         let pairs = [(BATCH, self.next_batch.to_string()), (THROUGH_NS, through_ns.to_string())];
         let (bytes, rows) = (batch_message(batch, &pairs)?, batch.num_rows() as u64);
-        let frame = Frame { bytes, rows, number: self.next_batch, through_ns };
+        let raw_bytes = batch.get_array_memory_size() as u64;
+        let frame = Frame { bytes, raw_bytes, rows, number: self.next_batch, through_ns };
         self.next_batch += 1;
         self.waiting_bytes += frame.bytes.len();
         self.waiting_rows += frame.rows;
@@ -163,6 +170,7 @@ impl Log {
         open.file.sync_data()?;
         open.acknowledged_bytes = end;
         open.rows += self.waiting_rows;
+        open.raw_bytes += self.frames.iter().map(|frame| frame.raw_bytes).sum::<u64>();
         self.through_ns = self.frames.back().map_or(self.through_ns, |frame| frame.through_ns);
         Ok(())
     }
@@ -199,6 +207,7 @@ impl Log {
             created: Instant::now(),
             first_batch,
             rows: 0,
+            raw_bytes: 0,
             acknowledged_bytes: header.len() as u64,
             since_ns: self.through_ns,
         })
@@ -224,9 +233,13 @@ impl Log {
     }
 
     /// Whether the current log is larger or older than that, so that it should be finished.
+    ///
+    /// It is read as a whole when it is sealed. Long names that are all alike take thousands of times as much memory as
+    /// they take in the log, so what it is uncompressed counts, too.
     pub(crate) fn is_due(&self, bytes: u64, age_s: f64) -> bool {
         self.open.as_ref().is_some_and(|open| {
-            open.rows > 0 && (open.acknowledged_bytes >= bytes || open.created.elapsed().as_secs_f64() >= age_s)
+            let is_large = open.acknowledged_bytes >= bytes || open.raw_bytes >= bytes.saturating_mul(RAW);
+            open.rows > 0 && (is_large || open.created.elapsed().as_secs_f64() >= age_s)
         })
     }
 
@@ -416,6 +429,20 @@ mod tests {
     fn rows(contents: &Contents) -> Vec<i64> {
         let batches = contents.batches().map(Result::unwrap);
         batches.flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec()).collect()
+    }
+
+    #[test]
+    fn a_log_is_due_by_what_it_is_uncompressed() {
+        let scratch = Scratch::new("log-uncompressed");
+        let mut log = log(&scratch);
+        let names: StringArray = (0..1000).map(|_| Some("x".repeat(1000))).collect();
+        let batch = batch(0, 1000);
+        let batch = RecordBatch::try_new(batch.schema(), vec![Arc::clone(batch.column(0)), Arc::new(names)]).unwrap();
+        log.push(&batch, 1).unwrap();
+        log.commit().0.unwrap();
+        let bytes = log.position().1;
+        assert!(bytes < 64 << 10, "{bytes}");
+        assert!(log.is_due(64 << 10, 1e9) && !log.is_due(1 << 20, 1e9));
     }
 
     #[test]
