@@ -3,7 +3,7 @@
 //! The files of a recorder are reached through the descriptor. So a directory that is renamed goes on being recorded
 //! into, and nothing is written to what somebody else puts into its place, such as a symbolic link.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -48,7 +48,7 @@ pub(crate) struct Anchor {
 }
 
 /// The device and the inode.
-fn id(metadata: &std::fs::Metadata) -> (u64, u64) {
+fn id(metadata: &Metadata) -> (u64, u64) {
     (metadata.dev(), metadata.ino())
 }
 
@@ -100,19 +100,23 @@ impl Anchor {
     /// Looks where the directory is now.
     pub(crate) fn whereabouts(&self) -> Whereabouts {
         // A descriptor that somebody else in this process has closed may lead to another directory by now.
-        let is_kept = |metadata: std::fs::Metadata| id(&metadata) == self.id && metadata.nlink() > 0;
-        if !std::fs::metadata(self.root()).is_ok_and(is_kept) {
+        if is_gone(std::fs::metadata(self.root()), self.id) {
             return Whereabouts::Removed;
         }
         // Without the lock's file another recorder could take a lock of its own.
-        let lock = self.layout().lock();
-        if self.lock_id.is_some_and(|held| !std::fs::symlink_metadata(lock).is_ok_and(|found| id(&found) == held)) {
+        if self.lock_id.is_some_and(|held| is_gone(std::fs::symlink_metadata(self.layout().lock()), held)) {
             return Whereabouts::Removed;
         }
-        match std::fs::metadata(&self.name) {
-            Ok(metadata) if id(&metadata) == self.id => Whereabouts::Here,
-            _ => Whereabouts::Moved,
-        }
+        if is_gone(std::fs::metadata(&self.name), self.id) { Whereabouts::Moved } else { Whereabouts::Here }
+    }
+}
+
+/// Whether a path leads to something else than it did, or to nothing. A disk that fails does not tell, and a failure is
+/// no removal.
+fn is_gone(found: io::Result<Metadata>, held: (u64, u64)) -> bool {
+    match found {
+        Ok(metadata) => id(&metadata) != held || metadata.nlink() == 0,
+        Err(error) => matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
     }
 }
 
@@ -126,6 +130,17 @@ mod tests {
     use super::*;
     use crate::history::layout::create_file;
     use crate::history::layout::testing::Scratch;
+
+    #[test]
+    fn a_failure_is_no_removal() {
+        let scratch = Scratch::new("anchor-gone");
+        let found = || std::fs::metadata(&scratch.0);
+        let held = id(&found().unwrap());
+        let failed = |errno| Err(io::Error::from_raw_os_error(errno));
+        assert!(!is_gone(found(), held) && is_gone(found(), (held.0, held.1 + 1)));
+        assert!(!is_gone(failed(libc::EIO), held) && !is_gone(failed(libc::EUCLEAN), held));
+        assert!(is_gone(failed(libc::ENOENT), held) && is_gone(failed(libc::ENOTDIR), held));
+    }
 
     #[test]
     fn a_directory_is_followed_and_its_name_is_not() {
