@@ -129,7 +129,7 @@ keys! {
     Syscall = "syscall": Thread Keyword or_none,
     Abi = "abi": Thread Keyword,
     Via = "via": Thread Keyword,
-    Action = "action": Call Keyword,
+    Action = "action": Call Keyword or_none,
     Dfd = "dfd": Call I32 or_none,
     Flags = "flags": Call U32 or_none,
     RangeStart = "range_start": Event I64 or_none,

@@ -17,6 +17,7 @@ use crate::mounts::snapshots::Snapshots;
 use crate::path::resolve::{PathKind, Paths};
 use crate::record::segments::{Name, NameStatus, images};
 use crate::sys::errno;
+use crate::syscall::Action;
 
 /// The value of a key. [`crate::fields::ValueType`] says which variant a key has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -259,7 +260,7 @@ impl Values {
             Key::Syscall => event.syscall().into(),
             Key::Abi => event.abi().as_str().into(),
             Key::Via => event.via().into(),
-            Key::Action => event.action().as_str().into(),
+            Key::Action => event.action().map(Action::as_str).into(),
             Key::Dfd => event.dfd().into(),
             Key::Flags => event.flags().into(),
             Key::RangeStart => event.range().map(|range| range.start).into(),

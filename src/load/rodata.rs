@@ -16,7 +16,7 @@ use crate::load::exit_target::set_exit_target;
 use crate::load::functions::FunctionPrograms;
 use crate::load::rdonly_cast::{cast, patch_calls};
 use crate::skel::OpenRawtpSkel;
-use crate::skel::types::{call, call_condition, cgroup_v1, decisions};
+use crate::skel::types::{call_condition, call_trait, cgroup_v1, decisions};
 use crate::syscall::{MOUNTING, Work, numbers_of, places, requests};
 
 /// The most ancestors that the programs send (`ANCESTORS_MAX`).
@@ -68,18 +68,21 @@ pub(super) fn configure(
     for syscall in &config.syscalls {
         for (table, nr) in places(syscall) {
             rodata.cfg_syscalls[nr / 64] |= 1 << (nr % 64);
-            rodata.cfg_calls[table][nr] = syscall.shape;
+            rodata.cfg_calls[table][nr] = config.when.shape(syscall);
         }
         for (opcode, request) in requests(syscall) {
-            rodata.cfg_requests[opcode] = request;
+            rodata.cfg_requests[opcode] = config.when.request(request);
         }
     }
     if config.wants_places() && config.results && !plan.by_functions {
-        let shape = call { condition: call_condition::CALL_MOUNTS.0 as u8, ..Default::default() };
         for (table, nr) in MOUNTING.iter().flat_map(|name| numbers_of(name).into_iter().enumerate()) {
             let Some(nr) = nr.map(|nr| nr as usize) else { continue };
             rodata.cfg_syscalls[nr / 64] |= 1 << (nr % 64);
-            rodata.cfg_calls[table][nr] = shape;
+            let shape = &mut rodata.cfg_calls[table][nr];
+            shape.traits |= call_trait::CALL_REMOUNTS.0 as u16;
+            if shape.condition == call_condition::CALL_NEVER.0 as u8 {
+                shape.condition = call_condition::CALL_MOUNTS.0 as u8;
+            }
         }
     }
     let ids = VmlinuxBtf::type_ids();

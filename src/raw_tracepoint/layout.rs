@@ -7,7 +7,7 @@ use crate::btf::tracepoints::{list, with_tracepoint};
 use crate::error::{Error, Result};
 use crate::fields::{Key, ValueType};
 use crate::raw_tracepoint::kind::Kind;
-use crate::raw_tracepoint::nearest::suggestion;
+use crate::nearest::suggestion;
 use crate::raw_tracepoint::resolve::{Access, Read, Resolver};
 use crate::record::raw_record;
 

@@ -6,7 +6,7 @@ use crate::btf::tracepoints::Argument;
 use crate::error::{Error, Result};
 use crate::raw_tracepoint::field_path::{Step, parse};
 use crate::raw_tracepoint::kind::{Kind, Names, Scalar};
-use crate::raw_tracepoint::nearest::suggestion;
+use crate::nearest::suggestion;
 
 /// The most structures without a name inside one another that are looked into. Real ones are four deep.
 const NESTED_MAX: usize = 16;

@@ -132,10 +132,10 @@ impl ResidualFilter {
         }
         self.refresh(event.enter.record.ts_ns);
         self.real_paths.resolve(event);
-        let is_rename = event.call().is_some_and(|call| call.action == Action::Rename);
+        let (is_rename, has_new_name) = (event.is_rename(), event.has_new_name());
         let Self { wanted, real_paths, paths, .. } = self;
         let root = real_paths.root();
-        let names = [Some(real_paths.name()), is_rename.then(|| real_paths.new_name())];
+        let names = [Some(real_paths.name()), has_new_name.then(|| real_paths.new_name())];
         for (at, name) in names.into_iter().enumerate().filter_map(|(at, name)| Some((at, name?))) {
             if name.is_nowhere() {
                 continue;
@@ -156,7 +156,7 @@ impl ResidualFilter {
                 return true;
             }
         }
-        let takes_name = matches!(event.action(), Action::Delete | Action::Rmdir | Action::Rename);
+        let takes_name = matches!(event.action(), Some(Action::Delete | Action::Rmdir | Action::Rename));
         event.file_facts().file.filter(|_| !takes_name).is_some_and(|file| is_linked(wanted, &file, root.as_deref()))
     }
 }
@@ -200,7 +200,7 @@ fn is_linked(wanted: &WantedPlaces, file: &FileInfo, root: Option<&OwnedFd>) -> 
 /// Whether a truncation takes no content away: of a device, of a file that it has just made, or of one that grows. One
 /// that leaves a file as large as it is stays an event, because without a hook its size is not known.
 fn loses_nothing(event: &Event<'_>) -> bool {
-    if event.action() != Action::Truncate || event.ret().is_none_or(|ret| ret < 0) {
+    if event.action() != Some(Action::Truncate) || event.ret().is_none_or(|ret| ret < 0) {
         return false;
     }
     let facts = event.file_facts();
