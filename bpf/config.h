@@ -134,6 +134,30 @@ enum call_trait {
 	CALL_REMOUNTS = 512,	/* what it does to mounts must be known before the next call that is an event */
 };
 
+/* How much of what an argument points to is sent. */
+enum argument_how {
+	ARGUMENT_VALUE = 0,	 /* nothing: the value of the register says all */
+	ARGUMENT_STRING = 1,	 /* up to a NUL */
+	ARGUMENT_BYTES = 2,	 /* so many bytes */
+	ARGUMENT_COUNTED = 3,	 /* as many as another argument says */
+	ARGUMENT_COUNTED_AT = 4, /* as many as the __u32 says that another argument points to */
+	ARGUMENT_RETURNED = 5,	 /* as many as the call returned */
+	ARGUMENT_STRINGS = 6,	 /* a list of texts that ends with NULL */
+};
+
+struct argument_rule {
+	__u8 how; /* enum argument_how */
+	__u8 is_at_exit;
+	__u8 by; /* the position of the other argument, from 1 */
+	__u8 reserved;
+	__u16 bytes; /* the most that is sent */
+};
+
+/* The rules of a call's arguments. */
+struct argument_rules {
+	struct argument_rule of[6];
+};
+
 /* An io_uring request, by opcode. */
 struct request_call {
 	__u32 nr; /* the native number of the call that does the same */

@@ -156,7 +156,11 @@ static __always_inline bool fill_record(struct call_state *state, struct counter
 	state->record.via = VIA_SYSCALL;
 	read_operands(state, slot, call, flags, state->record.abi);
 	begin_record(state, counted, cpu, task);
-	return append_segments(state, counted, slot, false, task);
+	if (!append_segments(state, counted, slot, false, task))
+		return false;
+	if (cfg_args)
+		append_arguments(slot, state->record.nr, state->record.abi, READ_AT_ENTRY, 0);
+	return true;
 }
 
 /* Decides about a call at its entry, and reports it. */
@@ -268,6 +272,8 @@ static __always_inline void report_unseen(struct call_state *state, __u32 cpu, _
 		append_result(&state->segments, ret);
 	if (cfg_files && call->traits & CALL_OPENS && ret >= 0)
 		append_opened(slot, ret);
+	if (cfg_args)
+		append_arguments(slot, state->record.nr, state->record.abi, READ_AT_EXIT, ret);
 	send_record(state, counted);
 }
 
@@ -313,7 +319,7 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 	/* The new thread has called nothing yet. */
 	if (decided == CALL_UNSEEN && call->traits & CALL_FORKS && !ret)
 		return 0;
-	if (decided != CALL_SENT)
+	if (decided != CALL_SENT || cfg_args)
 		read_arguments(&state->arguments, typed_regs(task, regs), abi);
 	if (decided == CALL_UNSEEN) {
 		state->record.nr = nr & ~X32_BIT;
@@ -351,6 +357,10 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 		if (state->operands.has_new_name)
 			append_name(segments, SEGMENT_NEW_FILENAME, (const void *)state->operands.new_name);
 	}
+	/* What the entry could not read, the call has faulted in. */
+	if (cfg_args)
+		append_arguments(slot, record->nr, abi,
+				 decided == CALL_FAULT ? READ_AT_ENTRY | READ_AT_EXIT : READ_AT_EXIT, ret);
 	bytes = sizeof(*record) + within_segments(segments->end);
 	if (!bpf_ringbuf_output(&events, record, bytes, 0)) {
 		state->lost_exits_unreported = 0;

@@ -115,10 +115,11 @@ impl Config {
         self.fields.any(&TRUTH) || self.filters.has_paths()
     }
 
-    /// Whether truncations that lose nothing are left out, which only their results show.
+    /// What truncations that lose nothing, or opens that change nothing, are left out for. Only results show them.
     #[must_use]
-    pub fn drops_harmless(&self) -> bool {
-        self.results && self.syscalls.iter().any(|call| call.action == Some(Action::Truncate))
+    pub fn leaves_out(&self) -> Option<When> {
+        let truncates = || self.syscalls.iter().any(|call| call.action == Some(Action::Truncate));
+        Some(self.when).filter(|when| self.results && *when != When::Always && truncates())
     }
 
     /// Checks the caller's arguments.
@@ -202,6 +203,9 @@ mod tests {
             "no system call of this machine is named \"unlnk\": did you mean \"unlink\"?"
         );
         let empty = message(config(&[], 1 << 20, 1 << 20));
-        assert!(empty.starts_with("syscalls is empty: name at least one, such as unlink, unlinkat, rmdir, "), "{empty}");
+        assert!(
+            empty.starts_with("syscalls is empty: name at least one, such as unlink, unlinkat, rmdir, "),
+            "{empty}"
+        );
     }
 }

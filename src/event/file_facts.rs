@@ -89,8 +89,7 @@ impl Event<'_> {
     /// Whether both names of a rename remain.
     #[must_use]
     pub fn is_exchange(&self) -> bool {
-        self.is_rename()
-            && self.flags().is_some_and(|flags| flags & RENAME_EXCHANGE != 0)
+        self.is_rename() && self.flags().is_some_and(|flags| flags & RENAME_EXCHANGE != 0)
     }
 
     /// Whether the call freed the file that lost its last link. `None` for a call that frees content alone.

@@ -1,5 +1,6 @@
 //! An event: one call, made of its records. Every value is the same whichever record it came in.
 //!
+//! * `args`: the arguments of the call
 //! * `changes`: what an event shares with the one before
 //! * `exec_cache`: exe and argv of the processes
 //! * `ints`: a value that is several integers
@@ -9,6 +10,7 @@
 //! * `names`: names of users
 //! * `values`: the value of each key
 
+pub mod args;
 pub mod changes;
 mod directory_lookup;
 pub mod exec_cache;
@@ -141,10 +143,16 @@ impl<'a> Event<'a> {
         (self.has(|shape| shape.flags) && !self.enter.has_no_flags()).then_some(self.enter.record.flags)
     }
 
+    /// Whether the call opens a file.
+    #[must_use]
+    pub fn opens(&self) -> bool {
+        self.call().is_some_and(|call| u32::from(call.shape.traits) & call_trait::CALL_OPENS.0 != 0)
+    }
+
     /// Whether the call opens the file, and by that empties it.
     #[must_use]
     pub fn opens_to_truncate(&self) -> bool {
-        self.has(|shape| u8::from(u32::from(shape.traits) & call_trait::CALL_OPENS.0 != 0)) && self.action().is_some()
+        self.opens() && self.action().is_some()
     }
 
     /// Whether the call takes a second name.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::cgroup::path::Workload;
 use crate::cgroup::reports::CgroupReports;
 use crate::cgroup::resolver::WorkloadResolver;
+use crate::event::args::Args;
 use crate::event::file_facts::{FileFacts, FileInfo};
 use crate::event::ints::IntItem;
 use crate::event::names::UserNames;
@@ -38,6 +39,8 @@ pub enum Value<'a> {
     Ancestors(&'a [u8]),
     /// Bytes that are no text.
     Blob(&'a [u8]),
+    /// The arguments of a call.
+    Args(Args<'a>),
     /// Integers that lie one after the other.
     Ints(IntItem, &'a [u8]),
 }
@@ -298,6 +301,7 @@ impl Values {
             Key::User => self.users.get(record.uid).into(),
             Key::Login => event.auid().and_then(|auid| self.users.get(auid)).into(),
             Key::Freed => event.freed().into(),
+            Key::Args => Args::of(event).map_or(Value::None, Value::Args),
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::cgroup::mounts::controller;
 use crate::config::Config;
 use crate::config::filters::{INITIAL_PID_NS, PID_MAX};
 use crate::fields::{self, Key};
+use crate::load::argument_rules;
 use crate::load::attach::Plan;
 use crate::load::exit_target::set_exit_target;
 use crate::load::functions::FunctionPrograms;
@@ -85,6 +86,7 @@ pub(super) fn configure(
             }
         }
     }
+    rodata.cfg_args = config.fields.contains(Key::Args);
     let ids = VmlinuxBtf::type_ids();
     rodata.cfg_task_type = ids.map_or(0, |ids| ids.task_struct);
     if let Some(ids) = ids.filter(|&ids| cast(ids).is_some()) {
@@ -95,7 +97,7 @@ pub(super) fn configure(
     }
     rodata.cfg_cpus = cpus;
     rodata.cfg_paths = config.fields.any(&fields::PATHS) || config.wants_places();
-    rodata.cfg_files = config.wants_places() || config.drops_harmless();
+    rodata.cfg_files = config.wants_places() || config.leaves_out().is_some();
     rodata.cfg_places = config.wants_places();
     rodata.cfg_identity = config.fields.any(&fields::IDENTITY);
     rodata.cfg_exe = config.fields.contains(Key::Exe);
@@ -158,6 +160,9 @@ pub(super) fn configure(
         set_exit_target(&mut open.progs.handle_sys_exit, ids)?;
     }
     functions.configure(open);
+    if config.fields.contains(Key::Args) {
+        open.maps.argument_rules.set_max_entries(argument_rules::SLOTS)?;
+    }
     if !with_requests || !config.results {
         // A map is created even if no program uses it.
         open.maps.requests.set_max_entries(1)?;

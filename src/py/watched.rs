@@ -33,7 +33,9 @@ impl Watched {
         if let Some(exclude) = exclude {
             let left_out = calls("exclude", exclude)?.names;
             if let Some(unknown) = left_out.iter().find(|name| crate::syscall::by_name(name).is_none()) {
-                return Err(PyValueError::new_err(format!("exclude: no system call of this machine is named {unknown:?}")));
+                return Err(PyValueError::new_err(format!(
+                    "exclude: no system call of this machine is named {unknown:?}"
+                )));
             }
             names.retain(|name| !left_out.contains(name));
             if names.is_empty() {

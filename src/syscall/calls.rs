@@ -21,14 +21,15 @@ const fn watched(name: &'static str, action: Action, condition: call_condition, 
 pub(super) const fn changing(name: &'static str, at: [u8; 5]) -> Call {
     let [dfd, path, flags, new_dfd, new_path] = at;
     let condition = call_condition::CALL_ALWAYS.0 as u8;
-    let shape = call { condition, dfd, path, flags, new_dfd, new_path, length: 0, reserved: 0, traits: 0 };
+    let traits = if dfd | path == 0 { call_trait::CALL_PATHLESS.0 as u16 } else { 0 };
+    let shape = call { condition, dfd, path, flags, new_dfd, new_path, length: 0, reserved: 0, traits };
     Call { name, action: None, shape }
 }
 
 /// A call that returns twice, the second time in a thread that did not call it.
 const fn forking(name: &'static str) -> Call {
     let mut call = changing(name, [0; 5]);
-    call.shape.traits = call_trait::CALL_FORKS.0 as u16;
+    call.shape.traits |= call_trait::CALL_FORKS.0 as u16;
     call
 }
 
@@ -81,7 +82,6 @@ const fn pathless(mut call: Call) -> Call {
     call.shape.traits |= call_trait::CALL_PATHLESS.0 as u16;
     call
 }
-
 
 /// The calls that make names or content go.
 pub(super) const LOSSES: &[Call] = &[

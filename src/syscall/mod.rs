@@ -1,7 +1,9 @@
 //! The system calls: names and numbers of every table, and what the programs must know of each call.
 //!
+//! * `arguments`: the arguments of calls, as the man pages name them
 //! * `calls`: the calls with arguments that events have keys for
 
+pub mod arguments;
 mod calls;
 
 use std::sync::OnceLock;
@@ -290,13 +292,8 @@ pub const LOSS: &[&str] = &names_of::<{ LOSSES.len() }>(&[LOSSES]);
 pub const FILE_CHANGES: &[&str] = &names_of::<{ LOSSES.len() + CHANGES.len() }>(&[LOSSES, CHANGES]);
 
 /// The groups of calls, by their names.
-pub const GROUPS: &[(&str, &[&str])] = &[
-    ("delete", DELETE),
-    ("rename", RENAME),
-    ("truncate", TRUNCATE),
-    ("loss", LOSS),
-    ("file_changes", FILE_CHANGES),
-];
+pub const GROUPS: &[(&str, &[&str])] =
+    &[("delete", DELETE), ("rename", RENAME), ("truncate", TRUNCATE), ("loss", LOSS), ("file_changes", FILE_CHANGES)];
 
 /// The word for every call of the machine's tables.
 pub const ALL_CALLS: &str = "all";
