@@ -147,3 +147,55 @@ fn quote_bytes(text: &mut String, escaped: &mut String, bytes: &[u8]) -> Refusab
     text.push('"');
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Event;
+    use crate::record::segments::Segments;
+    use crate::record::testing::add_segment;
+    use crate::record::{Enter, Exit, enter_record, exit_record};
+    use crate::skel::types::segment_kind;
+    use crate::syscall::Abi;
+
+    fn json(name: &str, registers: [u64; 6], pointed: &[(u32, &[u8])], ret: i64) -> String {
+        let record = enter_record { nr: Abi::NATIVE.number(name).unwrap(), ..Default::default() };
+        let mut segments = Vec::new();
+        let words: Vec<u8> = registers.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        add_segment(&mut segments, segment_kind::SEGMENT_ARGUMENTS.0, 0, &words);
+        for (register, bytes) in pointed {
+            add_segment(&mut segments, segment_kind::SEGMENT_ARGUMENT_1.0 + register, 0, bytes);
+        }
+        let enter = Enter { record: &record, segments: Segments::read(&segments).unwrap() };
+        let exit = exit_record { ret, ..Default::default() };
+        let exit = Exit::new(&exit);
+        let event = Event { enter: &enter, exit: Some(&exit), offset_ns: 0, exec: None, lost_before: 0, truth: None };
+        let mut column = ArgsBuilder::new();
+        column.push(Args::of(&event).unwrap()).unwrap();
+        column.texts.text
+    }
+
+    #[test]
+    fn arguments_are_json() {
+        assert_eq!(json("getppid", [7; 6], &[], 1), "{}");
+        assert_eq!(json("close", [3, 9, 9, 9, 9, 9], &[], 0), r#"{"fd":3}"#);
+        let flags = json("unlinkat", [-100_i64 as u64, 0, 0x200, 0, 0, 0], &[], 0);
+        assert_eq!(flags, r#"{"dirfd":-100,"pathname":null,"flags":["AT_REMOVEDIR"]}"#);
+        let address = [2, 0, 0, 80, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+        let connect = json("connect", [3, 1, 16, 0, 0, 0], &[(1, &address)], 0);
+        assert_eq!(connect, r#"{"sockfd":3,"addr":"127.0.0.1:80","addrlen":16}"#);
+    }
+
+    #[test]
+    fn hostile_bytes_are_escaped() {
+        let exec = json("execve", [1, 2, 3, 0, 0, 0], &[(1, b"a\x1b\"\\\n\0\xff\xe2\x82\0")], -2);
+        assert_eq!(exec, r#"{"pathname":null,"argv":["a\u001b\"\\\u000a","\\xff\\xe2\\x82"],"envp":3}"#);
+    }
+
+    #[test]
+    fn texts_of_nothing() {
+        assert_eq!(texts(b"").count(), 0);
+        assert_eq!(texts(b"\0").collect::<Vec<_>>(), [b""]);
+        assert_eq!(texts(b"a\0b").collect::<Vec<_>>(), [b"a", b"b"]);
+    }
+}

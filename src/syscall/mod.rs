@@ -448,29 +448,42 @@ mod tests {
 
     #[test]
     fn records_find_their_call_by_table() {
-        for call in CALLS {
+        for call in all() {
             for (abi, nr) in numbers(call).into_iter().enumerate() {
                 assert!(nr.is_none_or(|nr| of_record(abi as u32, nr) == Some(call) && (nr as usize) < TABLE));
             }
         }
         assert_eq!(of_record(0, u32::MAX), None);
+        let changes: Vec<_> = FILE_CHANGES.iter().filter(|name| by_name(name).unwrap().action.is_none()).collect();
+        assert_eq!((changes.len() + LOSS.len(), FILE_CHANGES.len()), (FILE_CHANGES.len(), FILE_CHANGES.len()));
+        assert!(["mkdirat", "linkat", "fchmod", "setxattr", "umount2"].iter().all(|name| changes.contains(&name)));
         let groups = [DELETE, RENAME, TRUNCATE, &["fallocate", "ioctl", "mq_unlink"]].concat();
         assert_eq!(groups, LOSS);
         assert!(groups.iter().all(|name| by_name(name).is_some()));
     }
 
     #[test]
-    fn x32_has_an_ioctl_of_its_own() {
-        let found = of_record(types::abi::ABI_X32.0, X32_IOCTL).map(|call| call.name);
-        assert_eq!(found, cfg!(target_arch = "x86_64").then_some("ioctl"));
+    fn x32_has_numbers_of_its_own() {
+        for (number, name) in [(514, "ioctl"), (520, "execve"), (547, "pwritev2")] {
+            let found = of_record(types::abi::ABI_X32.0, number).map(|call| call.name);
+            assert_eq!(found, cfg!(target_arch = "x86_64").then_some(name));
+        }
+    }
+
+    #[test]
+    fn a_call_that_events_have_no_keys_for_has_no_path() {
+        let call = by_name("getppid").unwrap();
+        assert_eq!((call.action, call.shape.path, call.shape.dfd), (None, 0, 0));
+        assert_eq!(u32::from(call.shape.traits), call_trait::CALL_PATHLESS.0);
+        assert!(names().any(|name| name == "getppid") && by_name("getpppid").is_none());
     }
 
     #[test]
     fn the_flags_decide_about_the_action() {
-        let action = |name, flags| by_name(name).unwrap().action_of(flags).as_str();
+        let action = |name, flags| by_name(name).unwrap().action_of(flags).map(Action::as_str);
         // include/uapi/linux/falloc.h; FALLOC_FL_KEEP_SIZE is 1.
         let modes = [(3, "punch"), (8, "collapse"), (0x10, "zero"), (0x11, "zero"), (0x80, "zero")];
-        assert!(modes.iter().all(|(mode, word)| action("fallocate", *mode) == *word));
+        assert!(modes.iter().all(|(mode, word)| action("fallocate", *mode) == Some(*word)));
         let commands = [
             (0x5000_940f, "delete"),
             (0x5000_943f, "delete"),
@@ -480,10 +493,13 @@ mod tests {
             (0x402c_5839, "zero"),
             (0x4030_580b, "truncate"),
         ];
-        assert!(commands.iter().all(|(command, word)| action("ioctl", *command) == *word));
+        assert!(commands.iter().all(|(command, word)| action("ioctl", *command) == Some(*word)));
         let removes_directory = libc::AT_REMOVEDIR as u32;
-        assert_eq!(["unlinkat", "mq_unlink", "renameat2"].map(|name| action(name, 0)), ["delete", "delete", "rename"]);
-        assert_eq!(action("unlinkat", removes_directory), "rmdir");
-        assert_eq!(action("open_by_handle_at", removes_directory), "truncate");
+        assert_eq!(["unlinkat", "mq_unlink", "renameat2"].map(|name| action(name, 0)), ["delete", "delete", "rename"].map(Some));
+        assert_eq!(action("unlinkat", removes_directory), Some("rmdir"));
+        assert_eq!(action("open_by_handle_at", removes_directory | libc::O_TRUNC as u32), Some("truncate"));
+        // What makes nothing go has none: preallocation, TCGETS, an open to read or to make a file.
+        assert_eq!([action("fallocate", 1), action("ioctl", 0x5401), action("openat", 0o102)], [None; 3]);
+        assert_eq!(action("openat2", libc::O_TRUNC as u32), Some("truncate"));
     }
 }
