@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from rawtp._core import _NATIVE_ABI, _syscall_name, _syscall_number
+from rawtp._core import _NATIVE_ABI, _syscall_arguments, _syscall_name, _syscall_number
 
 # include/uapi/linux/fcntl.h and fs.h; the same on every architecture that rawtp knows.
 _AT_FLAGS = {"AT_REMOVEDIR": 0x200}
@@ -80,6 +80,24 @@ def name(number: int, abi: str = _NATIVE_ABI) -> str:
     if found is None:
         raise ValueError(f"{abi} has no system call {number}")
     return found
+
+
+def arguments(syscall: str, abi: str = _NATIVE_ABI) -> dict[str, str] | None:
+    """The arguments of a system call by the names of its man page, each with the kind of its value in ``args``.
+
+    ``"int"``; ``"text"``, a path or an address; ``"word"``, one of few names, or an int that has none; ``"flags"``, a
+    tuple of names; ``"seconds"``, a float; ``"texts"`` and ``"ints"``, tuples; ``"bytes"``, content of a buffer, which
+    only ``buffers=`` asks for; and ``"any"``, where another argument decides. ``None`` for a call whose arguments have
+    no names here: ``args`` then has the registers, ``a1`` to ``a6``.
+
+    >>> arguments("unlinkat", abi="x86_64")
+    {'dirfd': 'int', 'pathname': 'text', 'flags': 'flags'}
+
+    Raises:
+        ValueError: there is no such table.
+    """
+    found = _syscall_arguments(syscall, abi)
+    return None if found is None else dict(found)
 
 
 def flag_names(syscall: str, flags: int | None) -> list[str]:

@@ -11,6 +11,7 @@ use crate::config::path_filter;
 use crate::py::args;
 use crate::py::stats::Stats;
 use crate::syscall::Abi;
+use crate::syscall::arguments::{Shape, arguments_of};
 
 /// Loads the guide's program that the verifier refuses, to show what Python sees of a refusal. Raises LoadError.
 #[pyfunction]
@@ -44,6 +45,25 @@ pub(crate) fn syscall_number(name: &str, abi: &str) -> PyResult<Option<u32>> {
 #[pyo3(name = "_syscall_name")]
 pub(crate) fn syscall_name(number: u32, abi: &str) -> PyResult<Option<&'static str>> {
     Ok(table(abi)?.name(number))
+}
+
+/// The names and kinds of a call's arguments; None where rawtp has no names for them.
+#[pyfunction]
+#[pyo3(name = "_syscall_arguments")]
+pub(crate) fn syscall_arguments(name: &str, abi: &str) -> PyResult<Option<Vec<(&'static str, &'static str)>>> {
+    let kind = |shape| match shape {
+        Shape::Int | Shape::Uint => "int",
+        Shape::Seconds => "seconds",
+        Shape::Text => "text",
+        Shape::Texts => "texts",
+        Shape::Bytes => "bytes",
+        Shape::Word => "word",
+        Shape::Flags => "flags",
+        Shape::Ints => "ints",
+        Shape::Any => "any",
+    };
+    let known = arguments_of(name, table(abi)?);
+    Ok(known.map(|known| known.iter().map(|argument| (argument.name, kind(argument.kind.shape()))).collect()))
 }
 
 fn table(abi: &str) -> PyResult<Abi> {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 from rawtp.formats.base import Format
@@ -15,7 +16,13 @@ if TYPE_CHECKING:
 
     from rawtp.event import Event
 
-_encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
+
+
+def _other(value: object) -> str:
+    return os.fsdecode(value) if isinstance(value, bytes) else str(value)
+
+
+_encode = json.JSONEncoder(separators=(",", ":"), default=_other).encode
 _quote = json.encoder.encode_basestring_ascii
 
 
