@@ -11,7 +11,7 @@ use crate::config::path_filter;
 use crate::py::args;
 use crate::py::stats::Stats;
 use crate::syscall::Abi;
-use crate::syscall::arguments::{Shape, arguments_of};
+use crate::syscall::arguments::{Kind, Shape, arguments_of};
 
 /// Loads the guide's program that the verifier refuses, to show what Python sees of a refusal. Raises LoadError.
 #[pyfunction]
@@ -51,7 +51,8 @@ pub(crate) fn syscall_name(number: u32, abi: &str) -> PyResult<Option<&'static s
 #[pyfunction]
 #[pyo3(name = "_syscall_arguments")]
 pub(crate) fn syscall_arguments(name: &str, abi: &str) -> PyResult<Option<Vec<(&'static str, &'static str)>>> {
-    let kind = |shape| match shape {
+    let kind = |kind: Kind| match kind.shape() {
+        _ if kind == Kind::Address => "address",
         Shape::Int | Shape::Uint => "int",
         Shape::Seconds => "seconds",
         Shape::Text => "text",
@@ -63,7 +64,7 @@ pub(crate) fn syscall_arguments(name: &str, abi: &str) -> PyResult<Option<Vec<(&
         Shape::Any => "any",
     };
     let known = arguments_of(name, table(abi)?);
-    Ok(known.map(|known| known.iter().map(|argument| (argument.name, kind(argument.kind.shape()))).collect()))
+    Ok(known.map(|known| known.iter().map(|argument| (argument.name, kind(argument.kind))).collect()))
 }
 
 fn table(abi: &str) -> PyResult<Abi> {

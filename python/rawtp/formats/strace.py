@@ -56,7 +56,11 @@ def _shown(event: Mapping[str, Any]) -> str:
     if args is None:
         return "?"
     kinds = _kinds(event["syscall"] or "", event["abi"])
-    return ", ".join(_part(name, kinds.get(name, ""), value) for name, value in args.items())
+    names = list(args)
+    # What a call does not use at its end is left out, as strace leaves it out.
+    while names and args[names[-1]] is None:
+        names.pop()
+    return ", ".join(_part(name, kinds.get(name, ""), args[name]) for name in names)
 
 
 def _part(name: str, kind: str, value: object) -> str:
@@ -80,7 +84,7 @@ def _value(name: str, kind: str, value: object) -> str:
     if isinstance(value, int):
         if value == _AT_FDCWD and name.endswith("fd"):
             return "AT_FDCWD"
-        return hex(value) if value >= _LARGE else str(value)
+        return hex(value) if kind == "address" and value else str(value)
     return str(value)
 
 
