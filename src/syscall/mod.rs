@@ -1,6 +1,8 @@
 //! The system calls: names and numbers of every table, and the calls that can be watched, with the positions of their
 //! arguments.
 
+pub mod arguments;
+
 use std::sync::OnceLock;
 
 use syscalls::{aarch64, arm, x86, x86_64};
