@@ -180,7 +180,9 @@ impl<'a> Call<'_, 'a> {
             return Some(ArgumentValue::Word(word));
         }
         let unit = if kind == Kind::Timeval { 1e6 } else { 1e9 };
-        Some(ArgumentValue::Seconds(seconds as f64 + extended(part, bytes.min(long(self.abi))) as f64 / unit))
+        #[expect(clippy::cast_precision_loss, reason = "a second's fraction is exact to 0.24 µs today")]
+        let seconds = seconds as f64 + extended(part, bytes.min(long(self.abi))) as f64 / unit;
+        Some(ArgumentValue::Seconds(seconds))
     }
 
     fn dependent(&self, choice: &Choice, argument: &Argument) -> Option<ArgumentValue<'a>> {
@@ -196,15 +198,15 @@ impl<'a> Call<'_, 'a> {
     /// Whether the flags in the register before are those of an open(2) that makes a file.
     fn creates(&self, register: u8) -> bool {
         let flags = register.checked_sub(1).and_then(|before| self.register(before)).unwrap_or_default();
-        // O_TMPFILE without O_DIRECTORY, whose bit differs.
-        flags & (libc::O_CREAT as u64 | 0x40_0000) != 0
+        // O_CREAT, and O_TMPFILE without O_DIRECTORY, whose bit is another one on arm.
+        flags & (0x40 | 0x40_0000) != 0
     }
 }
 
 /// The sign of a number of so many bytes extended to 64 bits.
 fn extended(value: u64, bytes: usize) -> i64 {
     let unused = 64 - 8 * bytes.clamp(1, 8);
-    (value << unused) as i64 >> unused
+    (value << unused).cast_signed() >> unused
 }
 
 fn number<'a>(kind: Kind, value: u64, bytes: usize) -> ArgumentValue<'a> {
@@ -213,9 +215,9 @@ fn number<'a>(kind: Kind, value: u64, bytes: usize) -> ArgumentValue<'a> {
     let unsigned = value << unused >> unused;
     match kind {
         Kind::Int | Kind::Fd => ArgumentValue::Int(signed),
-        Kind::Id => ArgumentValue::Int(if signed == -1 { -1 } else { unsigned as i64 }),
+        Kind::Id => ArgumentValue::Int(if signed == -1 { -1 } else { unsigned.cast_signed() }),
         Kind::Flags(set) => ArgumentValue::Flags(FlagNames::new(set, unsigned)),
-        Kind::Word(set) => match (set.word(signed as u64), set.kind()) {
+        Kind::Word(set) => match (set.word(signed.cast_unsigned()), set.kind()) {
             (Some(word), _) => ArgumentValue::Word(word),
             (None, SetKind::UnsignedWords) => ArgumentValue::Uint(unsigned),
             (None, _) => ArgumentValue::Int(signed),

@@ -142,7 +142,9 @@ fn entry(token: &'static str, mask: Option<u64>, family: Family) -> Option<Optio
         None if value == 0 => None,
         None => Some(Entry { mask: value, value, name }),
         // A word is compared with its sign extended from 32 bits.
-        Some(u64::MAX) => Some(Entry { mask: u64::MAX, value: i64::from(value as u32 as i32) as u64, name }),
+        Some(u64::MAX) => {
+            Some(Entry { mask: u64::MAX, value: i64::from((value as u32).cast_signed()).cast_unsigned(), name })
+        }
         Some(mask) => Some(Entry { mask, value, name }),
     })
 }

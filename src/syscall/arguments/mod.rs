@@ -64,7 +64,7 @@ pub struct Argument {
 /// The arguments of a call in one table.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Arguments {
-    arguments: Vec<Argument>,
+    list: Vec<Argument>,
     registers: u8,
     abi: Abi,
 }
@@ -105,8 +105,9 @@ pub enum How {
 
 impl Arguments {
     /// The arguments, in the order of their registers.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Argument> {
-        self.arguments.iter()
+        self.list.iter()
     }
 
     /// How many registers the call has arguments in. On arm that includes one that is left out so that the next has an
@@ -120,7 +121,7 @@ impl Arguments {
     #[must_use]
     pub fn copy_rules(&self, buffers: u16) -> [CopyRule; REGISTERS] {
         let mut rules = [CopyRule::default(); REGISTERS];
-        for argument in &self.arguments {
+        for argument in &self.list {
             if let Some(rule) = rules.get_mut(usize::from(argument.register)) {
                 let part = argument.copy_rule(self.abi, buffers);
                 // The parts of a structure are copied at once.
@@ -190,3 +191,6 @@ fn calls_of(abi: Abi) -> &'static [(&'static str, Arguments)] {
         [const { OnceLock::new() }; Abi::ALL.len()];
     CALLS[abi as usize].get_or_init(|| table::read(abi))
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,8 +71,8 @@ fn arguments(words: impl Iterator<Item = &'static str>, abi: Abi, sets: &'static
         next += width.registers(abi);
     }
     let read = |(word, (_, register)): (&&'static str, &(&str, u8))| argument(word, *register, abi, sets, &registers);
-    let arguments = words.iter().zip(&registers).map(read).collect::<Option<_>>()?;
-    (usize::from(next) <= REGISTERS).then_some(Arguments { arguments, registers: next, abi })
+    let list = words.iter().zip(&registers).map(read).collect::<Option<_>>()?;
+    (usize::from(next) <= REGISTERS).then_some(Arguments { list, registers: next, abi })
 }
 
 /// Reads one argument: `name:kind`, `name&offset:kind` or `name>offset:kind`.
