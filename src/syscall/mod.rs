@@ -2,6 +2,7 @@
 //! arguments.
 
 pub mod arguments;
+pub mod groups;
 
 use std::sync::OnceLock;
 
