@@ -63,12 +63,16 @@ struct live_config {
 enum call_condition {
 	CALL_NEVER = 0,
 	CALL_ALWAYS = 1,
-	CALL_HOW_O_TRUNC = 2, /* openat2: the flags in the caller's structure truncate */
-	CALL_MOUNTS = 3,      /* never; but what it does to mounts must be known before the next call that is one */
+	/* openat2, whose flags are in a structure of the caller's: as for the other opens below. */
+	CALL_HOW_O_TRUNC = 2,
+	CALL_HOW_CHANGES = 3,
+	CALL_HOW_ANY = 4,
+	CALL_MOUNTS = 5, /* never, but see CALL_REMOUNTS */
 	/* The flags alone decide. They are argument 2 or 3. */
-	CALL_O_TRUNC = 4,   /* open: the flags truncate */
-	CALL_FALLOCATE = 5, /* the mode removes content */
-	CALL_IOCTL = 6,	    /* the command is one of enum ioctl_command */
+	CALL_O_TRUNC = 6,   /* open: the flags truncate */
+	CALL_O_CHANGES = 7, /* open: the flags truncate, or make a file */
+	CALL_FALLOCATE = 8, /* the mode removes content */
+	CALL_IOCTL = 9,	    /* the command is one of enum ioctl_command */
 };
 
 /* The modes of fallocate that remove content (include/uapi/linux/falloc.h). The last one came with Linux 6.17. */
@@ -112,7 +116,8 @@ struct call {
 	__u8 new_dfd;
 	__u8 new_path;
 	__u8 length; /* the new size of the file */
-	__u8 traits; /* enum call_trait */
+	__u8 reserved;
+	__u16 traits; /* enum call_trait */
 };
 
 /* What else the programs must know about a call. */
@@ -121,6 +126,36 @@ enum call_trait {
 	CALL_SPLITS_LENGTH = 2, /* the length is two arguments, the low half first */
 	CALL_FOLLOWS = 4,	/* follows a symbolic link that the name leads to */
 	CALL_PATHLESS = 8,	/* neither the name nor the descriptor leads to a path: a queue's name, a file handle */
+	CALL_FORKS = 16,	/* returns once more, in a thread that did not call it */
+	CALL_AT = 32,		/* follows such a link unless the flags are AT_SYMLINK_NOFOLLOW; may be AT_EMPTY_PATH */
+	CALL_AT_LINK = 64,	/* follows such a link if the flags are AT_SYMLINK_FOLLOW; may be AT_EMPTY_PATH */
+	CALL_RANGES = 128,	/* fallocate: arguments 3 and 4 are a range of bytes */
+	CALL_WORKS = 256,	/* a function of the kernel's carries it out: enum work */
+	CALL_REMOUNTS = 512,	/* what it does to mounts must be known before the next call that is an event */
+};
+
+/* How much of what an argument points to is sent. */
+enum argument_how {
+	ARGUMENT_VALUE = 0,	 /* nothing: the value of the register says all */
+	ARGUMENT_STRING = 1,	 /* up to a NUL */
+	ARGUMENT_BYTES = 2,	 /* so many bytes */
+	ARGUMENT_COUNTED = 3,	 /* as many as another argument says */
+	ARGUMENT_COUNTED_AT = 4, /* as many as the __u32 says that another argument points to */
+	ARGUMENT_RETURNED = 5,	 /* as many as the call returned */
+	ARGUMENT_STRINGS = 6,	 /* a list of texts that ends with NULL */
+};
+
+struct argument_rule {
+	__u8 how; /* enum argument_how */
+	__u8 is_at_exit;
+	__u8 by; /* the position of the other argument, from 1 */
+	__u8 reserved;
+	__u16 bytes; /* the most that is sent */
+};
+
+/* The rules of a call's arguments. */
+struct argument_rules {
+	struct argument_rule of[6];
 };
 
 /* An io_uring request, by opcode. */

@@ -15,6 +15,7 @@
 #include "lib/user_string.bpf.h"
 #include "lib/path_walk.bpf.h"
 #include "lib/file.bpf.h"
+#include "lib/arguments.bpf.h"
 #include "lib/filter_path.bpf.h"
 #include "lib/identity.bpf.h"
 #include "lib/mounts.bpf.h"
@@ -42,6 +43,7 @@ struct file_info _file_info = {0};
 struct image _image = {0};
 struct image_record _image_record = {0};
 struct call _call = {0};
+struct argument_rules _argument_rules = {0};
 struct request_call _request_call = {0};
 struct comm_filter _comm_filter = {0};
 struct place_filter _place_filter = {0};
@@ -58,6 +60,7 @@ enum call_condition _call_condition = 0;
 enum fallocate_mode _fallocate_mode = 0;
 enum ioctl_command _ioctl_command = 0;
 enum call_trait _call_trait = 0;
+enum argument_how _argument_how = 0;
 enum enter_mark _enter_mark = 0;
 enum freed _freed = 0;
 

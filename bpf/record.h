@@ -66,6 +66,14 @@ enum segment_kind {
 	SEGMENT_RANGE = 15,
 	/* The working directory of the process, as a directory. */
 	SEGMENT_CWD = 16,
+	/* The values of the six registers with arguments, each a __u64. */
+	SEGMENT_ARGUMENTS = 17,
+	/*
+	 * What the argument in that register points to. The next five kinds are those of the other registers. In an
+	 * exit_record it is as the call left it.
+	 */
+	SEGMENT_ARGUMENT_1 = 18,
+	SEGMENT_ARGUMENT_6 = 23,
 };
 
 enum name_status {

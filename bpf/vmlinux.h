@@ -361,6 +361,19 @@ struct io_rename {
 	int flags;
 };
 
+struct io_mkdir {
+	int dfd;
+	struct filename *filename;
+};
+
+struct io_link {
+	int old_dfd;
+	int new_dfd;
+	struct filename *oldpath;
+	struct filename *newpath;
+	int flags;
+};
+
 struct open_how {
 	__u64 flags;
 };
@@ -383,6 +396,15 @@ struct io_unlink___delayed {
 };
 
 struct io_rename___delayed {
+	struct delayed_filename oldpath;
+	struct delayed_filename newpath;
+};
+
+struct io_mkdir___delayed {
+	struct delayed_filename filename;
+};
+
+struct io_link___delayed {
 	struct delayed_filename oldpath;
 	struct delayed_filename newpath;
 };

@@ -106,7 +106,7 @@ fn seed(results: bool, action: Action, place: &Path) -> Result<Vec<u8>> {
     let pid = Some(vec![process::id().into()]);
     let filters = Filters::new(FilterArgs { pid, ..FilterArgs::default() }).map_err(Error::other)?;
     let config =
-        Config::new(&calls, results, Fields::ALL, Hook::Auto, filters, 1 << 20, 1 << 20).map_err(Error::other)?;
+        Config::new(&calls, When::Loss, 0, results, Fields::ALL, Hook::Auto, filters, 1 << 20, 1 << 20).map_err(Error::other)?;
     fs::create_dir_all(place)?;
     env::set_current_dir(place)?;
     let (session, _reader) = Session::open(&config).map_err(Error::other)?;

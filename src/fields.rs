@@ -52,6 +52,8 @@ pub enum ValueType {
     Ancestors,
     /// A byte string that is no text.
     Blob,
+    /// The arguments of a call, by name.
+    Args,
     /// A list of signed 64-bit numbers.
     I64List,
     /// A list of unsigned 64-bit numbers.
@@ -129,7 +131,7 @@ keys! {
     Syscall = "syscall": Thread Keyword or_none,
     Abi = "abi": Thread Keyword,
     Via = "via": Thread Keyword,
-    Action = "action": Call Keyword,
+    Action = "action": Call Keyword or_none,
     Dfd = "dfd": Call I32 or_none,
     Flags = "flags": Call U32 or_none,
     RangeStart = "range_start": Event I64 or_none,
@@ -167,6 +169,7 @@ keys! {
     User = "user": Thread DictBytes or_none,
     Login = "login": Thread DictBytes or_none,
     Freed = "freed": Event Bool or_none,
+    Args = "args": Event Args or_none,
 }
 
 /// The keys for which the programs walk up the directories.

@@ -24,6 +24,7 @@ pub mod lineage;
 pub mod load;
 pub mod memory;
 pub mod mounts;
+mod nearest;
 pub mod path;
 pub mod raw_tracepoint;
 pub mod read;

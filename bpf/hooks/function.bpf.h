@@ -38,7 +38,7 @@ static __always_inline bool does(const volatile struct call *call, __u32 work)
 {
 	bool truncates = call->length || call->traits & CALL_OPENS;
 
-	if (call->condition == CALL_MOUNTS || call->condition == CALL_FALLOCATE || call->condition == CALL_IOCTL)
+	if (!(call->traits & CALL_WORKS))
 		return false;
 	if (work == WORK_TRUNCATE)
 		return truncates;

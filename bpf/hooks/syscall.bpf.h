@@ -94,6 +94,22 @@ __noinline int read_split_operands(__u32 slot, __u32 condition, __u32 abi)
 	return 0;
 }
 
+/* Whether the call follows a symbolic link that its name leads to. */
+static __always_inline bool follows(__u16 traits, __u32 flags)
+{
+	if (traits & CALL_AT)
+		return !(flags & AT_SYMLINK_NOFOLLOW);
+	return traits & CALL_AT_LINK ? flags & AT_SYMLINK_FOLLOW : traits & CALL_FOLLOWS;
+}
+
+/* Whether a name that may be empty is. Since Linux 6.11 some calls take NULL for that. */
+static __always_inline bool is_empty_name(__u64 name)
+{
+	__u8 first = 1;
+
+	return !name || (!bpf_probe_read_user(&first, 1, (const void *)name) && !first);
+}
+
 /* Copies the call's operands from its arguments. */
 static __always_inline void read_operands(struct call_state *state, __u32 slot, const volatile struct call *call,
 					  __u32 flags, __u32 abi)
@@ -113,12 +129,15 @@ static __always_inline void read_operands(struct call_state *state, __u32 slot, 
 	operands->has_no_dfd = !!(call->traits & CALL_PATHLESS);
 	operands->has_range = 0;
 	operands->has_length = call->length;
-	operands->follows = !!(call->traits & CALL_FOLLOWS);
+	operands->follows = follows(call->traits, flags);
+	if (operands->has_name && call->traits & (CALL_AT | CALL_AT_LINK) && flags & AT_EMPTY_PATH &&
+	    is_empty_name(operands->name))
+		operands->has_name = 0;
 	if (abi == ABI_COMPAT)
 		length = call->traits & CALL_SPLITS_LENGTH ? length | arguments->at[(call->length + 1) & 7] << 32
 							   : (__u64)(__s64)(__s32)length;
 	operands->length = length;
-	if (call->condition == CALL_FALLOCATE || call->condition == CALL_IOCTL)
+	if (call->traits & CALL_RANGES || call->condition == CALL_IOCTL)
 		read_split_operands(slot, call->condition, abi);
 }
 
@@ -137,7 +156,11 @@ static __always_inline bool fill_record(struct call_state *state, struct counter
 	state->record.via = VIA_SYSCALL;
 	read_operands(state, slot, call, flags, state->record.abi);
 	begin_record(state, counted, cpu, task);
-	return append_segments(state, counted, slot, false, task);
+	if (!append_segments(state, counted, slot, false, task))
+		return false;
+	if (cfg_args)
+		append_arguments(slot, state->record.nr, state->record.abi, READ_AT_ENTRY, 0);
+	return true;
 }
 
 /* Decides about a call at its entry, and reports it. */
@@ -249,6 +272,8 @@ static __always_inline void report_unseen(struct call_state *state, __u32 cpu, _
 		append_result(&state->segments, ret);
 	if (cfg_files && call->traits & CALL_OPENS && ret >= 0)
 		append_opened(slot, ret);
+	if (cfg_args)
+		append_arguments(slot, state->record.nr, state->record.abi, READ_AT_EXIT, ret);
 	send_record(state, counted);
 }
 
@@ -268,9 +293,10 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 	call = watched_call(task, nr, &abi);
 	if (!call)
 		return 0;
-	if (call->condition == CALL_MOUNTS) {
+	if (call->traits & CALL_REMOUNTS) {
 		report_mounts(mnt_ns_of(task, untrusted(task, cfg_task_type)));
-		return 0;
+		if (call->condition == CALL_MOUNTS)
+			return 0;
 	}
 	cpu = bpf_get_smp_processor_id();
 	slot = cfg_exit_slots + cpu;
@@ -290,7 +316,10 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 	*decision = CALL_UNSEEN;
 	if (decided == CALL_LEFT_OUT)
 		return 0;
-	if (decided != CALL_SENT)
+	/* The new thread has called nothing yet. */
+	if (decided == CALL_UNSEEN && call->traits & CALL_FORKS && !ret)
+		return 0;
+	if (decided != CALL_SENT || cfg_args)
 		read_arguments(&state->arguments, typed_regs(task, regs), abi);
 	if (decided == CALL_UNSEEN) {
 		state->record.nr = nr & ~X32_BIT;
@@ -328,6 +357,10 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 		if (state->operands.has_new_name)
 			append_name(segments, SEGMENT_NEW_FILENAME, (const void *)state->operands.new_name);
 	}
+	/* What the entry could not read, the call has faulted in. */
+	if (cfg_args)
+		append_arguments(slot, record->nr, abi,
+				 decided == CALL_FAULT ? READ_AT_ENTRY | READ_AT_EXIT : READ_AT_EXIT, ret);
 	bytes = sizeof(*record) + within_segments(segments->end);
 	if (!bpf_ringbuf_output(&events, record, bytes, 0)) {
 		state->lost_exits_unreported = 0;

@@ -12,6 +12,9 @@ const volatile struct request_call cfg_requests[OPCODES_MAX] = {};
 #define IORING_OP_OPENAT2 28
 #define IORING_OP_RENAMEAT 35
 #define IORING_OP_UNLINKAT 36
+#define IORING_OP_MKDIRAT 37
+#define IORING_OP_SYMLINKAT 38
+#define IORING_OP_LINKAT 39
 #define IORING_OP_FTRUNCATE 55
 /* The low flags of a request are those of its submission. */
 #define IOSQE_FIXED_FILE (1 << 0)
@@ -140,6 +143,30 @@ static __always_inline bool read_request(struct io_kiocb *req, __u8 opcode, stru
 		operands->name = OPERAND_NAME(req, io_rename, oldpath);
 		operands->new_name = OPERAND_NAME(req, io_rename, newpath);
 		operands->has_new_name = 1;
+		return true;
+	/* Linux 5.15 to 5.19 have other structures for the next three. */
+	case IORING_OP_MKDIRAT:
+		if (!bpf_core_type_exists(struct io_mkdir))
+			return false;
+		operands->dfd = OPERAND(req, io_mkdir, dfd);
+		operands->name = OPERAND_NAME(req, io_mkdir, filename);
+		return true;
+	case IORING_OP_SYMLINKAT:
+		if (!bpf_core_type_exists(struct io_link))
+			return false;
+		operands->dfd = OPERAND(req, io_link, new_dfd);
+		operands->name = OPERAND_NAME(req, io_link, newpath);
+		return true;
+	case IORING_OP_LINKAT:
+		if (!bpf_core_type_exists(struct io_link))
+			return false;
+		operands->dfd = OPERAND(req, io_link, old_dfd);
+		operands->new_dfd = OPERAND(req, io_link, new_dfd);
+		operands->flags = OPERAND(req, io_link, flags);
+		operands->name = OPERAND_NAME(req, io_link, oldpath);
+		operands->new_name = OPERAND_NAME(req, io_link, newpath);
+		operands->has_new_name = 1;
+		operands->follows = !!(operands->flags & AT_SYMLINK_FOLLOW);
 		return true;
 	case IORING_OP_OPENAT:
 	case IORING_OP_OPENAT2:

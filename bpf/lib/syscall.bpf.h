@@ -18,6 +18,10 @@ const volatile struct call cfg_calls[2][SYSCALLS_MAX] = {};
 #endif
 
 #define AT_FDCWD -100
+/* include/uapi/linux/fcntl.h */
+#define AT_SYMLINK_NOFOLLOW 0x100
+#define AT_SYMLINK_FOLLOW 0x400
+#define AT_EMPTY_PATH 0x1000
 
 /* The same on all supported architectures (include/uapi/asm-generic/fcntl.h), but for O_DIRECTORY. */
 #define O_CREAT 0100
@@ -61,6 +65,9 @@ static __always_inline const volatile struct call *call_of(__u32 abi, __u32 nr)
 	return &cfg_calls[abi == ABI_COMPAT][nr & (SYSCALLS_MAX - 1)];
 }
 
+/* Whether an event has all arguments of its call. */
+const volatile bool cfg_args = false;
+
 /* Returns the number from registers whose type the verifier knows (tp_btf), where a plain load is allowed. */
 static __always_inline __u32 trusted_nr(struct pt_regs *regs)
 {
@@ -90,6 +97,8 @@ static __always_inline void read_arguments(struct arguments *arguments, struct p
 	arguments->at[3] = ARGUMENT(regs, 3);
 	arguments->at[4] = ARGUMENT(regs, 4);
 	arguments->at[5] = ARGUMENT(regs, 5);
+	if (cfg_args)
+		arguments->at[6] = ARGUMENT(regs, 6);
 #if defined(__TARGET_ARCH_arm64)
 	if (abi == ABI_COMPAT) {
 		arguments->at[6] = ARGUMENT(regs, 6);
@@ -107,6 +116,12 @@ static __always_inline bool truncates(__u32 flags)
 {
 	return (flags & (O_TRUNC | O_PATH | __O_TMPFILE | O_DIRECTORY)) == O_TRUNC &&
 	       (flags & (O_CREAT | O_EXCL)) != (O_CREAT | O_EXCL);
+}
+
+/* Whether an open with these flags can remove content, or make a file. */
+static __always_inline bool changes(__u32 flags)
+{
+	return truncates(flags) || (flags & (O_CREAT | O_PATH)) == O_CREAT;
 }
 
 static __always_inline bool is_loss_mode(__u32 mode)
@@ -145,6 +160,8 @@ static __always_inline bool is_met(__u8 condition, __u32 flags)
 	switch (condition) {
 	case CALL_O_TRUNC:
 		return truncates(flags);
+	case CALL_O_CHANGES:
+		return changes(flags);
 	case CALL_FALLOCATE:
 		return is_loss_mode(flags);
 	case CALL_IOCTL:
@@ -202,13 +219,17 @@ static __always_inline enum verdict verdict_of(const volatile struct call *call,
 	__u64 how[3] = {};
 
 	*flags = arguments->at[call->flags & 7];
-	if (call->condition != CALL_HOW_O_TRUNC)
+	if (call->condition < CALL_HOW_O_TRUNC || call->condition > CALL_HOW_ANY)
 		return is_met(call->condition, *flags) ? IS_EVENT : IS_NO_EVENT;
 	if (bpf_probe_read_user(how, sizeof(how), (const void *)arguments->at[call->flags & 7]))
 		return IS_UNKNOWN;
 	*flags = how[0];
-	/* The kernel refuses any flag in the upper half, and does not truncate with RESOLVE_CACHED. */
-	return truncates(how[0]) && !(how[0] >> 32) && !(how[2] & RESOLVE_CACHED) ? IS_EVENT : IS_NO_EVENT;
+	if (call->condition == CALL_HOW_ANY)
+		return IS_EVENT;
+	/* The kernel refuses any flag in the upper half, and neither truncates nor makes a file with RESOLVE_CACHED. */
+	if (how[0] >> 32 || how[2] & RESOLVE_CACHED)
+		return IS_NO_EVENT;
+	return (call->condition == CALL_HOW_CHANGES ? changes(how[0]) : truncates(how[0])) ? IS_EVENT : IS_NO_EVENT;
 }
 
 #endif

@@ -1041,6 +1041,8 @@ def _tracepoints() -> list[tuple[str, str | None, dict[str, str]]]: ...
 def _load(
     *,
     syscalls: Iterable[str],
+    when: str,
+    buffers: int,
     results: bool,
     fields: Iterable[str],
     pid: Iterable[int] | None,

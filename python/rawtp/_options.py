@@ -23,6 +23,9 @@ class RunOptions(TypedDict, total=False):
     exclude_self: bool
     outcome: Literal["any", "ok", "failed"]
     hook: Literal["auto", "raw_tp", "tracepoint", "vfs"]
+    when: Literal["loss", "change", "always"] | None
+    exclude: Iterable[str] | None
+    buffers: int
     ring_bytes: int
     queue_bytes: int
     sudo: bool

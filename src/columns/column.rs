@@ -18,6 +18,7 @@ use arrow_schema::DataType;
 use rustc_hash::FxHashMap;
 
 use crate::columns::ancestors::AncestorsColumn;
+use crate::columns::args::ArgsBuilder;
 use crate::columns::bits::{Bits, Validity};
 use crate::columns::blobs::BlobBuilder;
 use crate::columns::dictionary::DictionaryBuilder;
@@ -47,6 +48,7 @@ enum ColumnData {
     Ancestors(Box<AncestorsColumn>),
     Blobs(BlobBuilder),
     Ints(IntListBuilder),
+    Args(ArgsBuilder),
 }
 
 fn repeat<T: Copy>(cells: &mut Vec<T>, more: usize) {
@@ -98,6 +100,7 @@ impl Column {
             ValueType::Bytes => ColumnData::Text(TextBuilder::new()),
             ValueType::Ancestors => ColumnData::Ancestors(Box::new(AncestorsColumn::new(shares))),
             ValueType::BytesList => ColumnData::Lists(ListBuilder { offsets: vec![0], items: TextBuilder::new() }),
+            ValueType::Args => ColumnData::Args(ArgsBuilder::new()),
             ValueType::Blob => ColumnData::Blobs(BlobBuilder::new()),
             ValueType::I64List | ValueType::U64List => {
                 ColumnData::Ints(IntListBuilder::new(value_type == ValueType::I64List))
@@ -121,6 +124,7 @@ impl Column {
             ColumnData::Ancestors(ancestors) => ancestors.reserve_to(rows)?,
             ColumnData::Blobs(blobs) => reserve_to(&mut blobs.offsets, rows + 1)?,
             ColumnData::Ints(ints) => reserve_to(&mut ints.offsets, rows + 1)?,
+            ColumnData::Args(args) => reserve_to(&mut args.texts.offsets, rows + 1)?,
         }
         if self.or_none { self.validity.reserve_to(rows) } else { Ok(()) }
     }
@@ -153,6 +157,7 @@ impl Column {
             ColumnData::Ancestors(ancestors) => ancestors.truncate(rows),
             ColumnData::Blobs(blobs) => blobs.truncate(rows),
             ColumnData::Ints(ints) => ints.truncate(rows),
+            ColumnData::Args(args) => args.texts.truncate(rows),
         }
         self.validity.truncate(rows);
         self.raw_bytes.truncate(rows);
@@ -195,6 +200,12 @@ impl Column {
             (ColumnData::Ints(lists), Value::Ints(item, bytes)) => {
                 lists.push(item, bytes)?;
                 true
+            }
+            (ColumnData::Args(column), Value::Args(args)) => {
+                let bytes = column.push(args)?;
+                self.validity.append_valid(1);
+                self.last_is_none = false;
+                return Ok(bytes);
             }
             (_, value) => {
                 debug_assert!(false, "{:?} is no {value:?}", self.value_type);
@@ -253,6 +264,7 @@ impl Column {
             ColumnData::Ancestors(ancestors) => ancestors.push_empty(nones),
             ColumnData::Blobs(blobs) => blobs.end_to(rows),
             ColumnData::Ints(ints) => ints.end_to(rows),
+            ColumnData::Args(args) => args.texts.offsets.resize(rows + 1, args.texts.text.len() as i32),
         }
         self.validity.append_nulls(nones);
     }
@@ -272,7 +284,7 @@ impl Column {
             }
             ColumnData::Dictionary(dictionary) => repeat(&mut dictionary.rows, more),
             // The scope of such a column changes with every event: see `fields.rs`.
-            ColumnData::Text(_) | ColumnData::Blobs(_) | ColumnData::Ints(_) => {
+            ColumnData::Text(_) | ColumnData::Blobs(_) | ColumnData::Ints(_) | ColumnData::Args(_) => {
                 debug_assert_eq!(more, 0, "{:?}", self.value_type);
             }
             ColumnData::Lists(lists) => lists.repeat(more),
@@ -310,6 +322,7 @@ impl Column {
             }
             ColumnData::Blobs(blobs) => blobs.finish(nulls)?,
             ColumnData::Ints(ints) => ints.finish(nulls)?,
+            ColumnData::Args(args) => Arc::new(args.texts.finish(nulls)),
             ColumnData::Lists(ListBuilder { offsets, items }) => {
                 let (offsets, items) = (OffsetBuffer::new(offsets.into()), Arc::new(items.finish(None)));
                 Arc::new(ListArray::try_new(item(DataType::Utf8), offsets, items, nulls)?)

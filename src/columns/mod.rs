@@ -4,6 +4,7 @@
 //! process would abort under `RLIMIT_AS`.
 //!
 //! * `ancestors`: the column of ancestors
+//! * `args`: a column of the arguments of calls
 //! * `blobs`: a column of bytes that are no text
 //! * `bits`: bitmaps for booleans and validity
 //! * `builder`: builds a record batch from events
@@ -16,6 +17,7 @@
 //! * `text`: a column of texts
 
 pub(crate) mod ancestors;
+pub(crate) mod args;
 mod bits;
 mod blobs;
 pub mod builder;

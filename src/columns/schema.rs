@@ -49,6 +49,7 @@ pub(crate) fn fields_of(name: &str, kind: ValueType, or_none: bool) -> impl Iter
         ValueType::Bytes => (DataType::Utf8, Some(DataType::Binary)),
         ValueType::BytesList => (DataType::List(item(DataType::Utf8)), Some(DataType::List(item(DataType::Binary)))),
         ValueType::Ancestors => (list_of_ancestors(), None),
+        ValueType::Args => (DataType::Utf8, None),
         ValueType::Blob => (DataType::Binary, None),
         ValueType::I64List => (DataType::List(item(DataType::Int64)), None),
         ValueType::U64List => (DataType::List(item(DataType::UInt64)), None),

@@ -256,6 +256,13 @@ impl Filters {
         self.follow
     }
 
+    /// Whether they choose by process.
+    #[must_use]
+    pub fn are_by_process(&self) -> bool {
+        let by_any = [self.pids.len(), self.uids.len(), self.comms.len(), self.cgroups.len()];
+        by_any.iter().any(|values| *values > 0)
+    }
+
     /// The filter by result.
     #[must_use]
     pub fn outcome(&self) -> Outcome {

@@ -5,27 +5,35 @@
 //! * `outcome`: the filter by result
 //! * `path_filter`: one path or glob of the filter by path
 //! * `wanted_places`: the places that the path filters lead to
+//! * `when`: when a call that does many things is an event
 
 pub mod filters;
 pub mod hook;
 pub mod outcome;
 pub mod path_filter;
 pub mod wanted_places;
+pub mod when;
 
 use crate::config::filters::Filters;
 use crate::config::hook::Hook;
 use crate::config::outcome::Outcome;
+use crate::config::when::When;
 use crate::error::{Error, Result};
 use crate::fields::{Fields, TRUTH};
+use crate::nearest::suggestion;
 use crate::ring::chunk::CHUNK_BYTES;
 use crate::sys::mmap::page_bytes;
-use crate::syscall::{Action, CALLS, Call, by_name, numbers};
+use crate::syscall::{ALL_CALLS, Action, Call, LOSS, by_name, names, numbers};
 
 /// A checked configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The calls to watch. Each is in at least one of this machine's system call tables.
     pub syscalls: Vec<&'static Call>,
+    /// When those of them that do many things are events.
+    pub when: When,
+    /// The most bytes of each buffer in `args`.
+    pub buffers: u16,
     /// Whether the exit program is attached. It provides `ret`, `errno` and `duration_ns`.
     pub results: bool,
     /// The keys that an event has.
@@ -42,21 +50,27 @@ pub struct Config {
     pub queue_bytes: usize,
 }
 
-fn check_syscalls(names: &[String]) -> Result<Vec<&'static Call>> {
-    let known = || CALLS.iter().map(|call| call.name).collect::<Vec<_>>().join(", ");
-    if names.is_empty() {
-        return Err(Error::Value(format!("syscalls is empty: name at least one of {}", known())));
+/// Says that there is no call of this name, and which is spelled nearly like it.
+fn unknown(name: &str) -> String {
+    format!("no system call of this machine is named {name:?}{}", suggestion(name, names()))
+}
+
+fn check_syscalls(asked: &[String]) -> Result<Vec<&'static Call>> {
+    if asked.is_empty() {
+        return Err(Error::Value(format!(
+            "syscalls is empty: name at least one, such as {}, or say \"{ALL_CALLS}\"",
+            LOSS.join(", ")
+        )));
     }
     let mut syscalls: Vec<&'static Call> = Vec::new();
-    for name in names {
-        let syscall = by_name(name)
-            .ok_or_else(|| Error::Value(format!("unknown syscall {name:?}: rawtp watches {}", known())))?;
+    for name in asked {
+        let syscall = by_name(name).ok_or_else(|| Error::Value(unknown(name)))?;
         if numbers(syscall).iter().any(Option::is_some) && !syscalls.contains(&syscall) {
             syscalls.push(syscall);
         }
     }
     if syscalls.is_empty() {
-        return Err(Error::Value(format!("this machine has none of the syscalls {names:?}")));
+        return Err(Error::Value(format!("this machine has none of the syscalls {asked:?}")));
     }
     Ok(syscalls)
 }
@@ -101,10 +115,11 @@ impl Config {
         self.fields.any(&TRUTH) || self.filters.has_paths()
     }
 
-    /// Whether truncations that lose nothing are left out, which only their results show.
+    /// What truncations that lose nothing, or opens that change nothing, are left out for. Only results show them.
     #[must_use]
-    pub fn drops_harmless(&self) -> bool {
-        self.results && self.syscalls.iter().any(|call| call.action == Action::Truncate)
+    pub fn leaves_out(&self) -> Option<When> {
+        let truncates = || self.syscalls.iter().any(|call| call.action == Some(Action::Truncate));
+        Some(self.when).filter(|when| self.results && *when != When::Always && truncates())
     }
 
     /// Checks the caller's arguments.
@@ -114,6 +129,8 @@ impl Config {
     /// [`Error::Value`], which names the argument, its value and the rule.
     pub fn new(
         syscalls: &[String],
+        when: When,
+        buffers: u16,
         results: bool,
         fields: Fields,
         hook: Hook,
@@ -134,6 +151,8 @@ impl Config {
         }
         Ok(Self {
             syscalls,
+            when,
+            buffers,
             results,
             fields,
             hook,
@@ -151,7 +170,7 @@ mod tests {
 
     fn config(names: &[&str], ring_bytes: i64, queue_bytes: i64) -> Result<Config> {
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
-        Config::new(&names, true, Fields::ALL, Hook::Auto, Filters::default(), ring_bytes, queue_bytes)
+        Config::new(&names, When::Loss, 0, true, Fields::ALL, Hook::Auto, Filters::default(), ring_bytes, queue_bytes)
     }
 
     fn message(result: Result<Config>) -> String {
@@ -181,11 +200,12 @@ mod tests {
         }
         assert_eq!(
             message(config(&["unlnk"], 1 << 20, 1 << 20)),
-            "unknown syscall \"unlnk\": rawtp watches unlink, unlinkat, rmdir, rename, renameat, renameat2, truncate, \
-             truncate64, ftruncate, ftruncate64, open, openat, openat2, creat, open_by_handle_at, fallocate, ioctl, \
-             mq_unlink"
+            "no system call of this machine is named \"unlnk\": did you mean \"unlink\"?"
         );
         let empty = message(config(&[], 1 << 20, 1 << 20));
-        assert!(empty.starts_with("syscalls is empty: name at least one of unlink, unlinkat, rmdir, "), "{empty}");
+        assert!(
+            empty.starts_with("syscalls is empty: name at least one, such as unlink, unlinkat, rmdir, "),
+            "{empty}"
+        );
     }
 }

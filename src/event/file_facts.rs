@@ -80,17 +80,22 @@ impl FileInfo {
 }
 
 impl Event<'_> {
+    /// Whether the call renames.
+    #[must_use]
+    pub fn is_rename(&self) -> bool {
+        self.call().is_some_and(|call| call.action == Some(Action::Rename))
+    }
+
     /// Whether both names of a rename remain.
     #[must_use]
     pub fn is_exchange(&self) -> bool {
-        self.call().is_some_and(|call| call.action == Action::Rename)
-            && self.flags().is_some_and(|flags| flags & RENAME_EXCHANGE != 0)
+        self.is_rename() && self.flags().is_some_and(|flags| flags & RENAME_EXCHANGE != 0)
     }
 
     /// Whether the call freed the file that lost its last link. `None` for a call that frees content alone.
     #[must_use]
     pub fn freed(&self) -> Option<bool> {
-        let removes_name = matches!(self.action(), Action::Delete | Action::Rmdir | Action::Rename);
+        let removes_name = matches!(self.action(), Some(Action::Delete | Action::Rmdir | Action::Rename));
         match freed(self.exit.filter(|_| removes_name)?.record.freed.into()) {
             freed::FREED_NOTHING => Some(false),
             freed::FREED_FILE => Some(true),
@@ -110,7 +115,7 @@ impl Event<'_> {
         });
         let replaced = self.truth.and_then(Segments::replaced).map(|info| FileInfo::new(&info, true));
         let file = file.or_else(after);
-        let is_rename = self.call().is_some_and(|call| call.action == Action::Rename);
+        let is_rename = self.is_rename();
         let is_same = || replaced.zip(file).is_some_and(|(one, other)| one.ino == other.ino);
         let is_replacing =
             (is_rename && self.truth.is_some()).then(|| replaced.is_some() && !self.is_exchange() && !is_same());

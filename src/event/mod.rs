@@ -1,5 +1,6 @@
 //! An event: one call, made of its records. Every value is the same whichever record it came in.
 //!
+//! * `args`: the arguments of the call
 //! * `changes`: what an event shares with the one before
 //! * `exec_cache`: exe and argv of the processes
 //! * `ints`: a value that is several integers
@@ -9,6 +10,7 @@
 //! * `names`: names of users
 //! * `values`: the value of each key
 
+pub mod args;
 pub mod changes;
 mod directory_lookup;
 pub mod exec_cache;
@@ -141,10 +143,35 @@ impl<'a> Event<'a> {
         (self.has(|shape| shape.flags) && !self.enter.has_no_flags()).then_some(self.enter.record.flags)
     }
 
+    /// Whether the call opens a file.
+    #[must_use]
+    pub fn opens(&self) -> bool {
+        self.call().is_some_and(|call| u32::from(call.shape.traits) & call_trait::CALL_OPENS.0 != 0)
+    }
+
     /// Whether the call opens the file, and by that empties it.
     #[must_use]
     pub fn opens_to_truncate(&self) -> bool {
-        self.call().is_some_and(|call| u32::from(call.shape.traits) & call_trait::CALL_OPENS.0 != 0)
+        self.opens() && self.action().is_some()
+    }
+
+    /// Whether the call takes a second name.
+    #[must_use]
+    pub fn has_new_name(&self) -> bool {
+        self.has(|shape| shape.new_path)
+    }
+
+    /// Whether the call follows a symbolic link that its first name leads to.
+    #[must_use]
+    pub fn follows(&self) -> bool {
+        let Some(call) = self.call() else { return false };
+        let has = |one: call_trait| u32::from(call.shape.traits) & one.0 != 0;
+        let flags = self.enter.record.flags.cast_signed();
+        match () {
+            () if has(call_trait::CALL_AT) => flags & libc::AT_SYMLINK_NOFOLLOW == 0,
+            () if has(call_trait::CALL_AT_LINK) => flags & libc::AT_SYMLINK_FOLLOW != 0,
+            () => has(call_trait::CALL_FOLLOWS),
+        }
     }
 
     /// The return value of the call.
@@ -223,10 +250,10 @@ impl<'a> Event<'a> {
         self.exec.is_some_and(ExecInfo::is_exe_deleted)
     }
 
-    /// The kind of change that the call asked for.
+    /// The kind of loss that the call asked for.
     #[must_use]
-    pub fn action(&self) -> Action {
-        self.call().map_or(Action::Delete, |call| call.action_of(self.enter.record.flags))
+    pub fn action(&self) -> Option<Action> {
+        self.call()?.action_of(self.enter.record.flags)
     }
 
     /// The bytes of the file that the call removes, as far as they were passed as a range.
@@ -242,7 +269,7 @@ impl<'a> Event<'a> {
         let segments = &self.enter.segments;
         segments.directory().is_none()
             && segments.filename().is_some()
-            && self.has(|shape| shape.traits & call_trait::CALL_PATHLESS.0 as u8)
+            && self.has(|shape| u8::from(u32::from(shape.traits) & call_trait::CALL_PATHLESS.0 != 0))
     }
 }
 
@@ -279,13 +306,14 @@ mod tests {
                 truth: None,
             }
             .action()
+            .unwrap()
         };
         let flag = libc::AT_REMOVEDIR as u32;
         assert_eq!(nr("unlinkat").map(|nr| action(nr, flag)), Some(Action::Rmdir));
         assert_eq!(nr("unlinkat").map(|nr| action(nr, 0)), Some(Action::Delete));
         assert!(nr("rmdir").is_none_or(|nr| action(nr, 0) == Action::Rmdir));
         assert_eq!(nr("renameat2").map(|nr| action(nr, flag)), Some(Action::Rename));
-        assert_eq!(nr("openat").map(|nr| action(nr, flag)), Some(Action::Truncate));
+        assert_eq!(nr("openat").map(|nr| action(nr, libc::O_TRUNC as u32)), Some(Action::Truncate));
     }
 
     #[test]

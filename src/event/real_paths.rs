@@ -13,7 +13,6 @@ use crate::mounts::snapshots::Snapshots;
 use crate::mounts::table::{MountTable, push_upwards};
 use crate::record::Exit;
 use crate::record::segments::{self, Directory, Name, NameStatus, WalkStatus};
-use crate::skel::types::call_trait;
 
 /// Finds real paths. It keeps its buffers, and look-ups for a short time.
 #[derive(Debug, Default)]
@@ -83,7 +82,7 @@ impl RealPaths {
             directory: enter.directory(),
             place: enter.directory_place(),
             real: seen.and_then(|seen| Some((seen.real()?, seen.real_place()))),
-            follows: event.call().is_some_and(|call| u32::from(call.shape.traits) & call_trait::CALL_FOLLOWS.0 != 0),
+            follows: event.follows(),
         };
         find(&mut self.lookup, &mut self.name, event, &passed);
         self.new_name.clear();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::cgroup::path::Workload;
 use crate::cgroup::reports::CgroupReports;
 use crate::cgroup::resolver::WorkloadResolver;
+use crate::event::args::Args;
 use crate::event::file_facts::{FileFacts, FileInfo};
 use crate::event::ints::IntItem;
 use crate::event::names::UserNames;
@@ -17,6 +18,7 @@ use crate::mounts::snapshots::Snapshots;
 use crate::path::resolve::{PathKind, Paths};
 use crate::record::segments::{Name, NameStatus, images};
 use crate::sys::errno;
+use crate::syscall::Action;
 
 /// The value of a key. [`crate::fields::ValueType`] says which variant a key has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub enum Value<'a> {
     Ancestors(&'a [u8]),
     /// Bytes that are no text.
     Blob(&'a [u8]),
+    /// The arguments of a call.
+    Args(Args<'a>),
     /// Integers that lie one after the other.
     Ints(IntItem, &'a [u8]),
 }
@@ -259,7 +263,7 @@ impl Values {
             Key::Syscall => event.syscall().into(),
             Key::Abi => event.abi().as_str().into(),
             Key::Via => event.via().into(),
-            Key::Action => event.action().as_str().into(),
+            Key::Action => event.action().map(Action::as_str).into(),
             Key::Dfd => event.dfd().into(),
             Key::Flags => event.flags().into(),
             Key::RangeStart => event.range().map(|range| range.start).into(),
@@ -297,6 +301,7 @@ impl Values {
             Key::User => self.users.get(record.uid).into(),
             Key::Login => event.auid().and_then(|auid| self.users.get(auid)).into(),
             Key::Freed => event.freed().into(),
+            Key::Args => Args::of(event).map_or(Value::None, Value::Args),
         }
     }
 }

@@ -108,6 +108,10 @@ impl Facts {
         self.action == "rename" && !self.failed
     }
 
+    fn is_removal(&self) -> bool {
+        matches!(&*self.action, "delete" | "rmdir") && !self.failed
+    }
+
     fn hit(&self, relation: Relation, name: &[u8]) -> Hit {
         Hit { row: self.row.clone(), relation, name: name.to_vec(), ts_ns: self.ts_ns }
     }
@@ -117,6 +121,11 @@ impl Facts {
 fn above(path: &[u8]) -> Vec<Vec<u8>> {
     let ends = path.iter().enumerate().filter(|(at, byte)| *at > 0 && **byte == b'/');
     ends.map(|(at, _)| path[..at].to_vec()).collect()
+}
+
+/// Whether a directory is above a path.
+fn is_above(directory: &[u8], path: &[u8]) -> bool {
+    path.strip_prefix(directory).is_some_and(|rest| rest.starts_with(b"/"))
 }
 
 struct Search<'a> {
@@ -226,7 +235,9 @@ fn follow(
         for facts in &found {
             let is_there = facts.old.as_ref() == Some(&name) && is_same(facts);
             let is_replaced = facts.new.as_ref() == Some(&name) && facts.is_move();
-            if is_there || is_replaced {
+            // A subvolume goes with all that is in it.
+            let goes_along = facts.is_removal() && facts.old.as_ref().is_some_and(|old| is_above(old, &name));
+            if is_there || is_replaced || goes_along {
                 take(facts, &name);
             }
             let carrier = facts.old.as_ref().zip(facts.new.as_ref()).filter(|_| facts.is_move());
@@ -236,7 +247,7 @@ fn follow(
                 break;
             }
             // Gone, or another file from here on.
-            if is_replaced || is_there && matches!(&*facts.action, "delete" | "rmdir") {
+            if is_replaced || goes_along || is_there && facts.is_removal() {
                 return Ok(());
             }
         }

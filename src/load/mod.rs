@@ -1,5 +1,6 @@
 //! Chooses, configures and loads the programs.
 //!
+//! * `argument_rules`: what the programs read of calls' arguments
 //! * `attach`: attaches the loaded programs
 //! * `coverage`: which hook sees each kind of event
 //! * `cve_2024_41009`: tests whether rings are safe on this kernel
@@ -17,6 +18,7 @@
 //! * `rdonly_cast`: patches calls of `bpf_rdonly_cast`
 //! * `rodata`: writes the configuration into the opened object
 
+mod argument_rules;
 pub mod attach;
 pub mod coverage;
 pub mod cve_2024_41009;
@@ -47,7 +49,7 @@ use crate::btf::vmlinux::VmlinuxBtf;
 use crate::config::Config;
 use crate::config::hook::Hook;
 use crate::error::{Error, Result};
-use crate::fields;
+use crate::fields::{self, Key};
 use crate::load::attach::{Attached, Plan};
 use crate::load::diagnose::{LOAD_BYTES, LOADING, diagnose, verifier_reason};
 use crate::load::exit_target::handle_exit_program;
@@ -244,6 +246,9 @@ fn load_once(config: &Config, cpus: u32, plan: &Plan, in_parallel: bool) -> Resu
         let loaded = if in_parallel { load_parallel(open, &mut functions)? } else { Some((open.load()?, none)) };
         if let Some((skel, _)) = &loaded {
             config.filters.fill(skel)?;
+            if config.fields.contains(Key::Args) {
+                argument_rules::fill(skel, config)?;
+            }
         }
         Ok(loaded.map(|(skel, parallel)| (skel, parallel, functions, slots)))
     });

@@ -11,12 +11,13 @@ use crate::cgroup::mounts::controller;
 use crate::config::Config;
 use crate::config::filters::{INITIAL_PID_NS, PID_MAX};
 use crate::fields::{self, Key};
+use crate::load::argument_rules;
 use crate::load::attach::Plan;
 use crate::load::exit_target::set_exit_target;
 use crate::load::functions::FunctionPrograms;
 use crate::load::rdonly_cast::{cast, patch_calls};
 use crate::skel::OpenRawtpSkel;
-use crate::skel::types::{call, call_condition, cgroup_v1, decisions};
+use crate::skel::types::{call_condition, call_trait, cgroup_v1, decisions};
 use crate::syscall::{MOUNTING, Work, numbers_of, places, requests};
 
 /// The most ancestors that the programs send (`ANCESTORS_MAX`).
@@ -68,20 +69,24 @@ pub(super) fn configure(
     for syscall in &config.syscalls {
         for (table, nr) in places(syscall) {
             rodata.cfg_syscalls[nr / 64] |= 1 << (nr % 64);
-            rodata.cfg_calls[table][nr] = syscall.shape;
+            rodata.cfg_calls[table][nr] = config.when.shape(syscall);
         }
         for (opcode, request) in requests(syscall) {
-            rodata.cfg_requests[opcode] = request;
+            rodata.cfg_requests[opcode] = config.when.request(request);
         }
     }
     if config.wants_places() && config.results && !plan.by_functions {
-        let shape = call { condition: call_condition::CALL_MOUNTS.0 as u8, ..Default::default() };
         for (table, nr) in MOUNTING.iter().flat_map(|name| numbers_of(name).into_iter().enumerate()) {
             let Some(nr) = nr.map(|nr| nr as usize) else { continue };
             rodata.cfg_syscalls[nr / 64] |= 1 << (nr % 64);
-            rodata.cfg_calls[table][nr] = shape;
+            let shape = &mut rodata.cfg_calls[table][nr];
+            shape.traits |= call_trait::CALL_REMOUNTS.0 as u16;
+            if shape.condition == call_condition::CALL_NEVER.0 as u8 {
+                shape.condition = call_condition::CALL_MOUNTS.0 as u8;
+            }
         }
     }
+    rodata.cfg_args = config.fields.contains(Key::Args);
     let ids = VmlinuxBtf::type_ids();
     rodata.cfg_task_type = ids.map_or(0, |ids| ids.task_struct);
     if let Some(ids) = ids.filter(|&ids| cast(ids).is_some()) {
@@ -92,7 +97,7 @@ pub(super) fn configure(
     }
     rodata.cfg_cpus = cpus;
     rodata.cfg_paths = config.fields.any(&fields::PATHS) || config.wants_places();
-    rodata.cfg_files = config.wants_places() || config.drops_harmless();
+    rodata.cfg_files = config.wants_places() || config.leaves_out().is_some();
     rodata.cfg_places = config.wants_places();
     rodata.cfg_identity = config.fields.any(&fields::IDENTITY);
     rodata.cfg_exe = config.fields.contains(Key::Exe);
@@ -155,6 +160,9 @@ pub(super) fn configure(
         set_exit_target(&mut open.progs.handle_sys_exit, ids)?;
     }
     functions.configure(open);
+    if config.fields.contains(Key::Args) {
+        open.maps.argument_rules.set_max_entries(argument_rules::SLOTS)?;
+    }
     if !with_requests || !config.results {
         // A map is created even if no program uses it.
         open.maps.requests.set_max_entries(1)?;

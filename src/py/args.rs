@@ -11,7 +11,7 @@ use pyo3::types::{PyBool, PyBytes, PyInt, PyString};
 
 use crate::config::filters::{Cgroup, FilterArgs};
 use crate::config::outcome::Outcome;
-use crate::syscall::GROUPS;
+use crate::syscall::{self, ALL_CALLS, GROUPS};
 
 /// An int argument.
 ///
@@ -88,24 +88,34 @@ pub(crate) fn names(argument: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<St
         .collect()
 }
 
+/// Names of system calls, and whether they are all there are.
+pub(crate) struct Calls {
+    pub(crate) names: Vec<String>,
+    pub(crate) are_all: bool,
+}
+
 /// Names of system calls and words for groups of them. A single word may stand alone.
-pub(crate) fn calls(value: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
+pub(crate) fn calls(argument: &str, value: &Bound<'_, PyAny>) -> PyResult<Calls> {
     let group = |name: &str| GROUPS.iter().find(|(word, _)| *word == name).map(|(_, calls)| *calls);
-    let names = match value.extract::<String>() {
-        Ok(word) if group(&word).is_some() => vec![word],
+    let given = match value.extract::<String>() {
+        Ok(word) if group(&word).is_some() || word == ALL_CALLS => vec![word],
         Ok(_) => {
-            return Err(PyTypeError::new_err(
-                "syscalls must be an iterable of names, not a str: [\"unlink\"], rawtp.DELETE, rawtp.RENAME, \
-                 rawtp.TRUNCATE or rawtp.LOSS; or one of the words \"delete\", \"rename\", \"truncate\" and \"loss\"",
-            ));
+            let words: Vec<_> = GROUPS.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+            return Err(PyTypeError::new_err(format!(
+                "{argument} must be an iterable of names, not a str: [\"unlink\"], rawtp.DELETE, rawtp.LOSS or \
+                 rawtp.FILE_CHANGES; or one of the words {} and \"{ALL_CALLS}\"",
+                words.join(", ")
+            )));
         }
-        Err(_) => names("syscalls", value)?,
+        Err(_) => names(argument, value)?,
     };
+    let are_all = given.iter().any(|name| name == ALL_CALLS);
     let each = |name: String| match group(&name) {
         Some(calls) => calls.iter().map(ToString::to_string).collect(),
+        None if name == ALL_CALLS => syscall::names().map(ToString::to_string).collect(),
         None => vec![name],
     };
-    Ok(names.into_iter().flat_map(each).collect())
+    Ok(Calls { names: given.into_iter().flat_map(each).collect(), are_all })
 }
 
 /// One value or an iterable of values; `None` when the argument was not given.

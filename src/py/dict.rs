@@ -2,9 +2,10 @@
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{PyDict, PyFloat, PyString, PyTuple};
 use rustc_hash::FxHashMap;
 
+use crate::columns::args::texts as argument_texts;
 use crate::event::Event;
 use crate::event::changes::{Changes, Previous};
 use crate::event::values::{Value, Values, texts};
@@ -12,6 +13,7 @@ use crate::fields::{Key, Scope};
 use crate::lineage::chain::ancestors;
 use crate::memory::{fallible, probe_step, reserve};
 use crate::py::objects;
+use crate::syscall::arguments::ArgumentValue;
 
 /// The bound of the cache of words. Beyond it the cache is emptied.
 const WORDS: usize = 4096;
@@ -118,6 +120,30 @@ impl Objects {
         Ok(Self { words: Words::default(), decoder: Decoder::new(py)? })
     }
 
+    /// Makes the object of an argument.
+    fn argument<'py>(&mut self, py: Python<'py>, value: &ArgumentValue<'_>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(match value {
+            ArgumentValue::None => py.None().into_bound(py),
+            ArgumentValue::Int(value) => objects::signed(py, *value)?.into_any(),
+            ArgumentValue::Uint(value) => objects::unsigned(py, *value)?.into_any(),
+            ArgumentValue::Seconds(value) => PyFloat::new(py, *value).into_any(),
+            ArgumentValue::Text(value) => self.decoder.text(py, value)?.into_any(),
+            ArgumentValue::Texts(value) => self.decoder.texts(py, argument_texts(value))?.into_any(),
+            ArgumentValue::Bytes(value) => objects::bytes(py, value)?.into_any(),
+            ArgumentValue::Word(value) => self.words.get(py, value)?.into_any(),
+            ArgumentValue::Flags(names) => {
+                let rest = Some(names.rest()).filter(|rest| *rest != 0).map(|rest| format!("{rest:#x}"));
+                let mut all: Vec<&str> = names.iter().collect();
+                all.extend(rest.as_deref());
+                objects::tuple(py, all.into_iter(), |name| self.words.get(py, name))?.into_any()
+            }
+            ArgumentValue::Ints(ints) => {
+                objects::tuple(py, ints.iter().collect::<Vec<_>>().into_iter(), |int| objects::signed(py, int.into()))?
+                    .into_any()
+            }
+        })
+    }
+
     /// Sets a key of a dict.
     #[inline]
     pub(crate) fn set(
@@ -144,6 +170,14 @@ impl Objects {
                     decoder.ancestor(py, one.pid, one.comm, argv)
                 })?;
                 dict.set_item(name, all)
+            }
+            Value::Args(args) => {
+                let made = objects::dict(py)?;
+                args.each(|key, value| {
+                    let value = self.argument(py, &value)?;
+                    made.set_item(self.words.get(py, key)?, value)
+                })?;
+                dict.set_item(name, made)
             }
             Value::Blob(value) => dict.set_item(name, objects::bytes(py, value)?),
             Value::Ints(item, bytes) if item.is_signed() => {

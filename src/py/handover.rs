@@ -11,6 +11,7 @@ use pyo3::types::PyDict;
 use crate::config::Config;
 use crate::config::filters::{FilterArgs, Filters};
 use crate::config::hook::Hook;
+use crate::config::when::When;
 use crate::error::Error;
 use crate::fields::{Fields, Key};
 use crate::load::attach::Attached;
@@ -19,6 +20,7 @@ use crate::load::loaded::Loaded;
 use crate::py::args::{FilterKwargs, OptArg, int_arg, names, path};
 use crate::py::errors::with_parts;
 use crate::py::late;
+use crate::py::watched::buffer_bytes;
 use crate::sys::close_on_fork::CloseOnForkFd;
 use crate::sys::signals::Mask;
 
@@ -32,6 +34,8 @@ type LoadedFds = (usize, Vec<Row>, [RawFd; 3], Vec<RawFd>, Vec<RawFd>);
 pub(crate) fn request<'py>(py: Python<'py>, config: &Config, asked: &FilterArgs) -> PyResult<Bound<'py, PyDict>> {
     let request = PyDict::new(py);
     request.set_item("syscalls", config.syscalls.iter().map(|call| call.name).collect::<Vec<_>>())?;
+    request.set_item("when", config.when.as_str())?;
+    request.set_item("buffers", config.buffers)?;
     request.set_item("results", config.results)?;
     request.set_item("fields", config.fields.keys().map(Key::as_str).collect::<Vec<_>>())?;
     request.set_item("pid", &asked.pid)?;
@@ -117,11 +121,13 @@ fn part((name, hook, reason): Row) -> PyResult<HookCoverage> {
 /// Loads and attaches for another process, whose id `without` is to be left out. It sees only what the user `owner` does,
 /// if there is one.
 #[pyfunction]
-#[pyo3(name = "_load", signature = (*, syscalls, results, fields, pid, follow, uid, comm, cgroup, path, hook, ring_bytes, without, owner, tell_cgroups))]
+#[pyo3(name = "_load", signature = (*, syscalls, when, buffers, results, fields, pid, follow, uid, comm, cgroup, path, hook, ring_bytes, without, owner, tell_cgroups))]
 #[expect(clippy::too_many_arguments, reason = "they are Python's keyword arguments")]
 pub(crate) fn load(
     py: Python<'_>,
     syscalls: &Bound<'_, PyAny>,
+    when: &str,
+    buffers: &Bound<'_, PyAny>,
     results: bool,
     fields: &Bound<'_, PyAny>,
     pid: OptArg<'_, '_>,
@@ -150,6 +156,8 @@ pub(crate) fn load(
     }
     let mut config = Config::new(
         &names("syscalls", syscalls)?,
+        When::from_name(when)?,
+        buffer_bytes(buffers)?,
         results,
         Fields::from_names(&names("fields", fields)?)?,
         Hook::from_name(hook)?,

@@ -28,7 +28,7 @@ use crate::py::batch::{schema_capsule, stream_capsule};
 use crate::py::dict::Decoder;
 use crate::py::errors::check_memory;
 use crate::py::objects;
-use crate::py::to_dicts::plain_value;
+use crate::py::to_dicts::{json, plain_value};
 
 /// The names of a list of bytes.
 fn text_list<'py>(
@@ -92,6 +92,7 @@ fn value<'py>(
             text_list(py, decoder, &column.as_list::<i32>().value(row), raw.as_ref())?.into_bound_py_any(py)
         }
         ValueType::Ancestors => ancestors(py, decoder, &column.as_list::<i32>().value(row))?.into_bound_py_any(py),
+        ValueType::Args => json(py, column, row),
         ValueType::Blob | ValueType::I64List | ValueType::U64List => plain_value(py, column, row),
     }
 }

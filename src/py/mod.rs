@@ -25,6 +25,7 @@
 //! * `stats`: `rawtp.Stats`
 //! * `to_dicts`: columns back to dicts
 //! * `tracer`: `rawtp.Tracer`
+//! * `watched`: which calls a tracer is to watch
 
 pub(crate) mod args;
 pub(crate) mod arrow_stream;
@@ -53,6 +54,7 @@ pub(crate) mod source;
 pub(crate) mod stats;
 pub(crate) mod to_dicts;
 pub(crate) mod tracer;
+mod watched;
 
 use pyo3::prelude::*;
 

@@ -4,6 +4,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{ArrowPrimitiveType, Int32Type, Int64Type, TimestampNanosecondType, UInt32Type, UInt64Type};
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use pyo3::IntoPyObjectExt;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyList, PyString};
 
@@ -108,6 +109,7 @@ impl<'py, 'a> Cells<'py, 'a> {
                 })?;
                 all.into_bound_py_any(py)
             }
+            (ValueType::Args, _) => json(py, column, row),
             (ValueType::Blob | ValueType::I64List | ValueType::U64List, _) => plain_value(py, column, row),
             (ValueType::BytesList, None) => {
                 let items = column.as_list::<i32>().value(row);
@@ -120,6 +122,12 @@ impl<'py, 'a> Cells<'py, 'a> {
             }
         }
     }
+}
+
+/// The value of a column of JSON texts.
+pub(crate) fn json<'py>(py: Python<'py>, column: &ArrayRef, row: usize) -> PyResult<Bound<'py, PyAny>> {
+    let text = objects::text(py, column.as_string::<i32>().value(row))?;
+    py.import(intern!(py, "json"))?.call_method1(intern!(py, "loads"), (text,))
 }
 
 /// The value of a column of bytes that are no text, or of numbers.

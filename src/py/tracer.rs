@@ -14,7 +14,7 @@ use crate::config::filters::Filters;
 use crate::config::hook::Hook;
 use crate::event::values::Values;
 use crate::fields::Fields;
-use crate::py::args::{Arg, FilterKwargs, OptArg, calls, count_arg, int_arg, names, timeout_arg};
+use crate::py::args::{Arg, FilterKwargs, OptArg, count_arg, int_arg, names, timeout_arg};
 use crate::py::awaited::Awaited;
 use crate::py::batch::{Batch, Keys, schema_capsule};
 use crate::py::dict::Dicts;
@@ -25,8 +25,8 @@ use crate::py::late;
 use crate::py::reader_lock::ReaderLock;
 use crate::py::source::TracerSource;
 use crate::py::stats::Stats;
+use crate::py::watched::{Watched, buffer_bytes};
 use crate::session::Session;
-use crate::syscall::DELETE;
 
 #[doc = py_doc!("Tracer")]
 #[pyclass(frozen, weakref, module = "rawtp")]
@@ -43,9 +43,9 @@ impl Tracer {
     #[new]
     #[expect(clippy::too_many_arguments, reason = "Python's keyword arguments")]
     #[pyo3(signature = (syscalls=None, *, results=Arg(None), fields=None, pid=None, follow=Arg(None), uid=None, comm=None,
-                        cgroup=None, path=None, exclude_self=Arg(None), outcome=Arg(None), hook=Arg(None), ring_bytes=None,
-                        queue_bytes=None, sudo=Arg(None), broker=None),
-           text_signature = "(syscalls=None, *, results=True, fields=None, pid=None, follow=False, uid=None, comm=None, cgroup=None, path=None, exclude_self=False, outcome='any', hook='auto', ring_bytes=4194304, queue_bytes=67108864, sudo=False, broker=None)")]
+                        cgroup=None, path=None, exclude_self=Arg(None), outcome=Arg(None), hook=Arg(None), when=None, exclude=None, buffers=None,
+                        ring_bytes=None, queue_bytes=None, sudo=Arg(None), broker=None),
+           text_signature = "(syscalls=None, *, results=True, fields=None, pid=None, follow=False, uid=None, comm=None, cgroup=None, path=None, exclude_self=False, outcome='any', hook='auto', when=None, exclude=(), buffers=0, ring_bytes=4194304, queue_bytes=67108864, sudo=False, broker=None)")]
     fn new(
         py: Python<'_>,
         syscalls: OptArg<'_, '_>,
@@ -60,18 +60,26 @@ impl Tracer {
         exclude_self: Arg<'_, '_>,
         outcome: Arg<'_, '_>,
         hook: Arg<'_, '_>,
+        when: OptArg<'_, '_>,
+        exclude: OptArg<'_, '_>,
+        buffers: OptArg<'_, '_>,
         ring_bytes: OptArg<'_, '_>,
         queue_bytes: OptArg<'_, '_>,
         sudo: Arg<'_, '_>,
         broker: OptArg<'_, '_>,
     ) -> PyResult<Self> {
         check_memory()?;
-        let (follow, exclude_self) = (follow.flag("follow", false)?, exclude_self.flag("exclude_self", false)?);
+        let watched = Watched::of(syscalls, exclude, when)?;
+        let follow = follow.flag("follow", false)?;
+        // Its own calls would make more events for it to read.
+        let exclude_self = exclude_self.flag("exclude_self", false)? || (watched.are_all && pid.is_none());
         let outcome = &outcome.word("outcome", "any")?;
         let asked =
             FilterKwargs { pid, follow, uid, comm, cgroup, path, exclude_self, outcome, looks_up: true }.asked()?;
         let config = Config::new(
-            &syscalls.map_or_else(|| Ok(DELETE.iter().map(|&it| it.into()).collect()), calls)?,
+            &watched.names,
+            watched.when,
+            buffers.map_or(Ok(0), buffer_bytes)?,
             results.flag("results", true)?,
             fields.map_or(Ok(Fields::ALL), |it| Ok::<_, PyErr>(Fields::from_names(&names("fields", it)?)?))?,
             Hook::from_name(&hook.word("hook", "auto")?)?,
@@ -80,6 +88,7 @@ impl Tracer {
             ring_bytes.map_or(Ok(4 << 20), |bytes| int_arg("ring_bytes", bytes))?,
             queue_bytes.map_or(Ok(64 << 20), |bytes| int_arg("queue_bytes", bytes))?,
         )?;
+        watched.check(&config)?;
         let mut values = Values::new(config.fields);
         let dicts = Dicts::new(py, &values)?;
         let (loaded, connection) = obtain(py, &config, &asked, sudo.flag("sudo", false)?, broker)?;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::btf::tracepoints::{list, with_tracepoint};
 use crate::error::{Error, Result};
 use crate::fields::{Key, ValueType};
+use crate::nearest::suggestion;
 use crate::raw_tracepoint::kind::Kind;
-use crate::raw_tracepoint::nearest::suggestion;
 use crate::raw_tracepoint::resolve::{Access, Read, Resolver};
 use crate::record::raw_record;
 

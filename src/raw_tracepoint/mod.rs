@@ -10,7 +10,6 @@
 //! * `kind`: kinds of values
 //! * `layout`: the fields, and their places in a record
 //! * `load`: loads and attaches the program
-//! * `nearest`: finds the name that somebody may have meant
 //! * `program`: assembles the program
 //! * `reader`: reads the queue
 //! * `resolve`: finds fields in the kernel's types
@@ -22,7 +21,6 @@ mod field_path;
 pub mod kind;
 pub mod layout;
 mod load;
-mod nearest;
 mod program;
 pub mod reader;
 mod resolve;

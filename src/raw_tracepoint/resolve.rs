@@ -4,9 +4,9 @@ use crate::btf::parse::{ARRAY, ENUM, ENUM64, FWD, INT, PTR, STRUCT, Type, UNION}
 use crate::btf::split::{Member, SplitTypes};
 use crate::btf::tracepoints::Argument;
 use crate::error::{Error, Result};
+use crate::nearest::suggestion;
 use crate::raw_tracepoint::field_path::{Step, parse};
 use crate::raw_tracepoint::kind::{Kind, Names, Scalar};
-use crate::raw_tracepoint::nearest::suggestion;
 
 /// The most structures without a name inside one another that are looked into. Real ones are four deep.
 const NESTED_MAX: usize = 16;

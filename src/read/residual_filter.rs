@@ -12,8 +12,9 @@ use rustc_hash::FxHashMap;
 use crate::config::outcome::Outcome;
 use crate::config::path_filter::PathFilter;
 use crate::config::wanted_places::WantedPlaces;
+use crate::config::when::When;
 use crate::event::Event;
-use crate::event::file_facts::FileInfo;
+use crate::event::file_facts::{FileFacts, FileInfo};
 use crate::event::real_paths::RealPaths;
 use crate::mounts::snapshots::Snapshots;
 use crate::path::resolve::Paths;
@@ -30,8 +31,8 @@ const REFRESH_NS: u64 = 100_000_000;
 pub struct ResidualFilter {
     outcome: Outcome,
     wanted: WantedPlaces,
-    /// Whether truncations that lose nothing are left out.
-    drops_harmless: bool,
+    /// What opens and truncations that lose or change nothing are left out for.
+    leaves_out: Option<When>,
     paths: Paths,
     real_paths: RealPaths,
     /// The programs, which compare the places too.
@@ -48,10 +49,10 @@ impl ResidualFilter {
         Self { outcome, wanted: WantedPlaces::new(wanted), ..Self::default() }
     }
 
-    /// Leaves out truncations that lose nothing, of which the records must tell the files.
+    /// Leaves out truncations that lose nothing, or opens that change nothing. The records must tell their files.
     #[must_use]
-    pub fn without_harmless(self, drops_harmless: bool) -> Self {
-        Self { drops_harmless, ..self }
+    pub fn without_harmless(self, leaves_out: Option<When>) -> Self {
+        Self { leaves_out, ..self }
     }
 
     /// Keeps the programs informed of what the path filters mean, and takes the mounts of other namespaces from
@@ -69,7 +70,7 @@ impl ResidualFilter {
     /// Whether it lets every event through.
     #[must_use]
     pub fn is_off(&self) -> bool {
-        self.outcome == Outcome::Any && self.wanted.is_empty() && !self.drops_harmless
+        self.outcome == Outcome::Any && self.wanted.is_empty() && self.leaves_out.is_none()
     }
 
     /// Finds out again what the path filters mean, if that may have changed since.
@@ -97,7 +98,7 @@ impl ResidualFilter {
         let record = event.enter.record;
         let origin = (record.cpu, record.via);
         if !self.outcome.matches(event.ret())
-            || (self.drops_harmless && loses_nothing(event))
+            || self.leaves_out.is_some_and(|when| is_harmless(event, when))
             || !(self.wanted.is_empty() || self.is_wanted(event))
         {
             if event.lost() > 0 {
@@ -132,10 +133,10 @@ impl ResidualFilter {
         }
         self.refresh(event.enter.record.ts_ns);
         self.real_paths.resolve(event);
-        let is_rename = event.call().is_some_and(|call| call.action == Action::Rename);
+        let (is_rename, has_new_name) = (event.is_rename(), event.has_new_name());
         let Self { wanted, real_paths, paths, .. } = self;
         let root = real_paths.root();
-        let names = [Some(real_paths.name()), is_rename.then(|| real_paths.new_name())];
+        let names = [Some(real_paths.name()), has_new_name.then(|| real_paths.new_name())];
         for (at, name) in names.into_iter().enumerate().filter_map(|(at, name)| Some((at, name?))) {
             if name.is_nowhere() {
                 continue;
@@ -156,7 +157,7 @@ impl ResidualFilter {
                 return true;
             }
         }
-        let takes_name = matches!(event.action(), Action::Delete | Action::Rmdir | Action::Rename);
+        let takes_name = matches!(event.action(), Some(Action::Delete | Action::Rmdir | Action::Rename));
         event.file_facts().file.filter(|_| !takes_name).is_some_and(|file| is_linked(wanted, &file, root.as_deref()))
     }
 }
@@ -197,17 +198,26 @@ fn is_linked(wanted: &WantedPlaces, file: &FileInfo, root: Option<&OwnedFd>) -> 
     })
 }
 
-/// Whether a truncation takes no content away: of a device, of a file that it has just made, or of one that grows. One
-/// that leaves a file as large as it is stays an event, because without a hook its size is not known.
-fn loses_nothing(event: &Event<'_>) -> bool {
-    if event.action() != Action::Truncate || event.ret().is_none_or(|ret| ret < 0) {
+/// Whether a successful truncation loses nothing, or an open changes nothing.
+fn is_harmless(event: &Event<'_>, when: When) -> bool {
+    if event.ret().is_none_or(|ret| ret < 0) {
         return false;
     }
     let facts = event.file_facts();
     let is_created = event.exit.is_some_and(|exit| exit.record.is_created != 0);
     let is_no_file = facts.file.is_some_and(|file| file.mode & libc::S_IFMT != libc::S_IFREG);
-    let size = facts.file.and_then(|file| file.size);
-    is_created || is_no_file || size.zip(facts.length).is_some_and(|(size, length)| length > size)
+    let is_truncation = event.action() == Some(Action::Truncate);
+    match when {
+        When::Always => false,
+        When::Change => event.opens() && !is_created && (is_no_file || !is_truncation),
+        When::Loss => is_truncation && (is_created || is_no_file || grows(&facts)),
+    }
+}
+
+/// Whether a truncation makes the file larger. One that leaves it as large as it is stays an event, because without a
+/// hook its size is not known.
+fn grows(facts: &FileFacts) -> bool {
+    facts.file.and_then(|file| file.size).zip(facts.length).is_some_and(|(size, length)| length > size)
 }
 
 /// Lets the kernel walk the paths once, so that they are in its cache from then on. A file system that does not answer

@@ -109,6 +109,15 @@ impl<'a> Directory<'a> {
     }
 }
 
+/// The arguments of a call, as far as they were asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arguments<'a> {
+    /// The values of the six registers; `None` in a record that has only what the call left.
+    pub registers: Option<[u64; 6]>,
+    /// What each of them points to.
+    pub pointed: [Option<Name<'a>>; 6],
+}
+
 /// The segments behind a record. They are checked once, and read only when asked for.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Segments<'a> {
@@ -382,6 +391,26 @@ impl<'a> Segments<'a> {
         self.walked(self.cwd)
     }
 
+    /// The call's arguments. They are looked for only now: events that nobody asks for them need not know where they
+    /// are.
+    #[must_use]
+    pub fn arguments(&self) -> Arguments<'a> {
+        let mut found = Arguments { registers: None, pointed: [None; 6] };
+        let mut at = 0;
+        while let Some(head) = head_at(self.bytes, at) {
+            at += size_of::<segment>();
+            let content = Offset::try_from(at / SEGMENT_ALIGN).ok().and_then(|offset| self.name(offset));
+            let register = u32::from(head.kind).checked_sub(segment_kind::SEGMENT_ARGUMENT_1.0);
+            if u32::from(head.kind) == segment_kind::SEGMENT_ARGUMENTS.0 {
+                found.registers = content.and_then(|content| words(content.bytes));
+            } else if let Some(pointed) = register.and_then(|at| found.pointed.get_mut(at as usize)) {
+                *pointed = content;
+            }
+            at += (head.bytes as usize).next_multiple_of(SEGMENT_ALIGN);
+        }
+        found
+    }
+
     /// The process and its ancestors, in the form that [`images`] reads.
     #[must_use]
     pub fn ancestors(&self) -> &'a [u8] {
@@ -395,6 +424,15 @@ fn head_at(bytes: &[u8], at: usize) -> Option<segment> {
     // SAFETY: the bytes have the size of a segment's head, which consists of integers, for which every bit pattern is
     // valid.
     Some(unsafe { ptr::read_unaligned(head.as_ptr().cast()) })
+}
+
+/// Reads six words.
+fn words(bytes: &[u8]) -> Option<[u64; 6]> {
+    let mut words = [0; 6];
+    for (word, at) in words.iter_mut().zip(0..) {
+        *word = u64::from_ne_bytes(*bytes.get(at * 8..)?.first_chunk()?);
+    }
+    Some(words)
 }
 
 /// Returns the offset of a walk, after checking that its fixed part is there.

@@ -88,7 +88,7 @@ impl Session {
         let session = Self::drain(loaded, config.queue_bytes, broker, config.fields.any(&fields::LINEAGE))?;
         walk_once(config.filters.paths());
         let residual_filter = ResidualFilter::new(config.filters.outcome(), config.filters.paths().to_vec())
-            .without_harmless(config.drops_harmless())
+            .without_harmless(config.leaves_out())
             .informing(&session.counters, &session.mounts);
         let reader = Reader::new(Arc::clone(&session.queue), Arc::clone(&session.reader_counters), residual_filter);
         Ok((session, reader))

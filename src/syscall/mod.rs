@@ -1,5 +1,9 @@
-//! The system calls: names and numbers of every table, and the calls that can be watched, with the positions of their
-//! arguments.
+//! The system calls: names and numbers of every table, and what the programs must know of each call.
+//!
+//! * `arguments`: the arguments of calls, as the man pages name them
+//! * `calls`: the calls with arguments that events have keys for
+
+mod calls;
 
 pub mod arguments;
 pub mod groups;
@@ -9,6 +13,7 @@ use std::sync::OnceLock;
 use syscalls::{aarch64, arm, x86, x86_64};
 
 use crate::skel::types::{self, call, call_condition, call_trait, fallocate_mode, ioctl_command, request_call};
+use crate::syscall::calls::{CHANGES, LOSSES, OTHERS, changing, names_of};
 
 /// A system call table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,22 +142,30 @@ impl Action {
 pub struct Call {
     /// The name in the man page.
     pub name: &'static str,
-    /// The action of the call.
-    pub action: Action,
+    /// The kind of loss that the call asks for; `None` for a call that makes nothing go.
+    pub action: Option<Action>,
     /// The positions of its arguments, for the BPF programs.
     pub shape: call,
 }
 
 impl Call {
-    /// Returns the action of a call with these flags.
+    /// Returns the action of a call with these flags; `None` where such a call makes nothing go.
     #[must_use]
-    pub fn action_of(&self, flags: u32) -> Action {
+    pub fn action_of(&self, flags: u32) -> Option<Action> {
         match call_condition(self.shape.condition.into()) {
             call_condition::CALL_FALLOCATE => action_of_mode(flags),
             call_condition::CALL_IOCTL => action_of_command(flags),
-            _ if self.action == Action::Delete && flags & libc::AT_REMOVEDIR as u32 != 0 => Action::Rmdir,
+            call_condition::CALL_O_TRUNC | call_condition::CALL_HOW_O_TRUNC => self.action.filter(|_| truncates(flags)),
+            _ if self.action == Some(Action::Delete) && flags & libc::AT_REMOVEDIR as u32 != 0 => Some(Action::Rmdir),
             _ => self.action,
         }
+    }
+
+    /// Whether the call opens a file by flags, which decide what it does.
+    #[must_use]
+    pub fn opens_by_flags(&self) -> bool {
+        let condition = call_condition(self.shape.condition.into());
+        matches!(condition, call_condition::CALL_O_TRUNC | call_condition::CALL_HOW_O_TRUNC)
     }
 }
 
@@ -190,7 +203,7 @@ impl Call {
         if matches!(condition, call_condition::CALL_FALLOCATE | call_condition::CALL_IOCTL) {
             return None;
         }
-        match self.action {
+        match self.action? {
             Action::Delete if u32::from(self.shape.traits) & call_trait::CALL_PATHLESS.0 != 0 => None,
             Action::Delete | Action::Rmdir => Some(Work::Remove),
             Action::Rename => Some(Work::Rename),
@@ -205,28 +218,44 @@ impl Call {
     }
 }
 
+/// Whether an open with these flags can remove content: `truncates` of `bpf/lib/syscall.bpf.h`.
+fn truncates(flags: u32) -> bool {
+    let has = |one: i32| flags & one as u32 == one as u32;
+    let is_new = has(libc::O_CREAT) && has(libc::O_EXCL);
+    has(libc::O_TRUNC) && !has(libc::O_PATH) && !has(libc::O_DIRECTORY) && !is_new
+}
+
 /// Returns the action of fallocate(2). The kernel refuses more than one of these modes.
-fn action_of_mode(mode: u32) -> Action {
+fn action_of_mode(mode: u32) -> Option<Action> {
     let has = |one: fallocate_mode| mode & one.0 != 0;
-    match () {
+    Some(match () {
         () if has(fallocate_mode::FALLOC_FL_PUNCH_HOLE) => Action::Punch,
         () if has(fallocate_mode::FALLOC_FL_COLLAPSE_RANGE) => Action::Collapse,
-        () => Action::Zero,
-    }
+        () if has(fallocate_mode::FALLOC_FL_ZERO_RANGE) || has(fallocate_mode::FALLOC_FL_WRITE_ZEROES) => Action::Zero,
+        () => return None,
+    })
 }
 
 /// Returns the action of ioctl(2).
-fn action_of_command(command: u32) -> Action {
-    match ioctl_command(command) {
+fn action_of_command(command: u32) -> Option<Action> {
+    Some(match ioctl_command(command) {
         ioctl_command::BTRFS_IOC_SNAP_DESTROY | ioctl_command::BTRFS_IOC_SNAP_DESTROY_V2 => Action::Delete,
         ioctl_command::FS_IOC_UNRESVSP
         | ioctl_command::FS_IOC_UNRESVSP64
         | ioctl_command::FS_IOC_UNRESVSP_32
         | ioctl_command::FS_IOC_UNRESVSP64_32 => Action::Punch,
         ioctl_command::FS_IOC_ZERO_RANGE | ioctl_command::FS_IOC_ZERO_RANGE_32 => Action::Zero,
-        // The others set the file's size.
-        _ => Action::Truncate,
-    }
+        // These set the file's size.
+        ioctl_command::XFS_IOC_ALLOCSP
+        | ioctl_command::XFS_IOC_FREESP
+        | ioctl_command::XFS_IOC_ALLOCSP64
+        | ioctl_command::XFS_IOC_FREESP64
+        | ioctl_command::XFS_IOC_ALLOCSP_32
+        | ioctl_command::XFS_IOC_FREESP_32
+        | ioctl_command::XFS_IOC_ALLOCSP64_32
+        | ioctl_command::XFS_IOC_FREESP64_32 => Action::Truncate,
+        _ => return None,
+    })
 }
 
 impl PartialEq for Call {
@@ -235,77 +264,21 @@ impl PartialEq for Call {
     }
 }
 
-const fn watched(name: &'static str, action: Action, condition: call_condition, at: [u8; 5]) -> Call {
-    let [dfd, path, flags, new_dfd, new_path] = at;
-    let shape = call { condition: condition.0 as u8, dfd, path, flags, new_dfd, new_path, length: 0, traits: 0 };
-    Call { name, action, shape }
+/// Every call that can be watched: those of `calls`, and whatever else the machine's tables have.
+fn all() -> &'static [Call] {
+    static ALL: OnceLock<Vec<Call>> = OnceLock::new();
+    ALL.get_or_init(|| {
+        let mut all = [LOSSES, CHANGES, OTHERS].concat();
+        for abi in [Abi::NATIVE, Abi::COMPAT] {
+            for name in (0..NUMBERS).filter_map(|number| abi.name(number)) {
+                if !all.iter().any(|call| call.name == name) {
+                    all.push(changing(name, [0; 5]));
+                }
+            }
+        }
+        all
+    })
 }
-
-/// A call that opens the file and returns its descriptor.
-const fn opening(mut opened: Call) -> Call {
-    opened.shape.traits = (call_trait::CALL_OPENS.0 | call_trait::CALL_FOLLOWS.0) as u8;
-    opened
-}
-
-/// A call that follows a symbolic link as the last component of its name.
-const fn following(mut call: Call) -> Call {
-    call.shape.traits |= call_trait::CALL_FOLLOWS.0 as u8;
-    call
-}
-
-/// A call with the file's new size as its argument at `length`.
-const fn sizing(mut sized: Call, length: u8) -> Call {
-    sized.shape.length = length;
-    sized
-}
-
-/// A call whose new size takes two arguments, as 32-bit programs pass 64 bits. On arm the first of them is one with an
-/// odd number.
-const fn sizing_in_halves(mut sized: Call) -> Call {
-    sized.shape.length = if cfg!(target_arch = "x86_64") { 2 } else { 3 };
-    sized.shape.traits |= call_trait::CALL_SPLITS_LENGTH.0 as u8;
-    sized
-}
-
-/// A call whose name, or descriptor, leads to no path.
-const fn pathless(mut call: Call) -> Call {
-    call.shape.traits |= call_trait::CALL_PATHLESS.0 as u8;
-    call
-}
-
-/// Every call that can be watched: unlink(2), rmdir(2), rename(2), truncate(2), open(2), openat2(2),
-/// `open_by_handle_at(2)`, fallocate(2), `ioctl_btrfs(2)`, `mq_unlink(2)`.
-pub const CALLS: &[Call] = {
-    use Action::{Delete, Rename, Rmdir, Truncate};
-    const ALWAYS: call_condition = call_condition::CALL_ALWAYS;
-    const O_TRUNC: call_condition = call_condition::CALL_O_TRUNC;
-    const HOW: call_condition = call_condition::CALL_HOW_O_TRUNC;
-    const FALLOCATE: call_condition = call_condition::CALL_FALLOCATE;
-    const IOCTL: call_condition = call_condition::CALL_IOCTL;
-    &[
-        watched("unlink", Delete, ALWAYS, [0, 1, 0, 0, 0]),
-        watched("unlinkat", Delete, ALWAYS, [1, 2, 3, 0, 0]),
-        watched("rmdir", Rmdir, ALWAYS, [0, 1, 0, 0, 0]),
-        watched("rename", Rename, ALWAYS, [0, 1, 0, 0, 2]),
-        watched("renameat", Rename, ALWAYS, [1, 2, 0, 3, 4]),
-        watched("renameat2", Rename, ALWAYS, [1, 2, 5, 3, 4]),
-        following(sizing(watched("truncate", Truncate, ALWAYS, [0, 1, 0, 0, 0]), 2)),
-        following(sizing_in_halves(watched("truncate64", Truncate, ALWAYS, [0, 1, 0, 0, 0]))),
-        sizing(watched("ftruncate", Truncate, ALWAYS, [1, 0, 0, 0, 0]), 2),
-        sizing_in_halves(watched("ftruncate64", Truncate, ALWAYS, [1, 0, 0, 0, 0])),
-        opening(watched("open", Truncate, O_TRUNC, [0, 1, 2, 0, 0])),
-        opening(watched("openat", Truncate, O_TRUNC, [1, 2, 3, 0, 0])),
-        opening(watched("openat2", Truncate, HOW, [1, 2, 3, 0, 0])),
-        opening(watched("creat", Truncate, ALWAYS, [0, 1, 0, 0, 0])),
-        // A handle is no name, and the descriptor only says in which file system it is.
-        pathless(opening(watched("open_by_handle_at", Truncate, O_TRUNC, [1, 0, 3, 0, 0]))),
-        // The flags decide about the action of the next two.
-        watched("fallocate", Action::Punch, FALLOCATE, [1, 0, 2, 0, 0]),
-        watched("ioctl", Delete, IOCTL, [1, 0, 2, 0, 0]),
-        // The name of a queue, whose file system need not be mounted anywhere.
-        pathless(watched("mq_unlink", Delete, ALWAYS, [0, 1, 0, 0, 0])),
-    ]
-};
 
 /// The calls that delete a name. They are the default of `Tracer(syscalls=)`.
 pub const DELETE: &[&str] = &["unlink", "unlinkat", "rmdir"];
@@ -314,20 +287,23 @@ pub const RENAME: &[&str] = &["rename", "renameat", "renameat2"];
 /// The calls that delete content. Those with 64 in the name exist only in 32-bit tables.
 pub const TRUNCATE: &[&str] =
     &["truncate", "truncate64", "ftruncate", "ftruncate64", "open", "openat", "openat2", "creat", "open_by_handle_at"];
-/// All calls, because each of them makes names or content go. They are the default of the command line.
-pub const LOSS: &[&str] = &{
-    let mut names = [""; CALLS.len()];
-    let mut at = 0;
-    while at < names.len() {
-        names[at] = CALLS[at].name;
-        at += 1;
-    }
-    names
-};
+/// The calls that make names or content go. They are the default of the command line.
+pub const LOSS: &[&str] = &names_of::<{ LOSSES.len() }>(&[LOSSES]);
+/// The calls that change files otherwise than by writing into them: their names, their content by way of losses, what
+/// is written about them, and what paths lead to.
+pub const FILE_CHANGES: &[&str] = &names_of::<{ LOSSES.len() + CHANGES.len() }>(&[LOSSES, CHANGES]);
 
 /// The groups of calls, by their names.
 pub const GROUPS: &[(&str, &[&str])] =
-    &[("delete", DELETE), ("rename", RENAME), ("truncate", TRUNCATE), ("loss", LOSS)];
+    &[("delete", DELETE), ("rename", RENAME), ("truncate", TRUNCATE), ("loss", LOSS), ("file_changes", FILE_CHANGES)];
+
+/// The word for every call of the machine's tables.
+pub const ALL_CALLS: &str = "all";
+
+/// The names of every call of the machine's tables.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    all().iter().filter(|call| numbers(call).iter().any(Option::is_some)).map(|call| call.name)
+}
 
 /// The calls that change what paths lead to in a mount namespace, or change the namespace: mount(2), umount(2),
 /// `move_mount(2)`, `pivot_root(2)`, unshare(2), setns(2). They are no events.
@@ -336,7 +312,7 @@ pub const MOUNTING: &[&str] = &["mount", "umount2", "move_mount", "pivot_root", 
 /// Finds a call that can be watched by its name.
 #[must_use]
 pub fn by_name(name: &str) -> Option<&'static Call> {
-    CALLS.iter().find(|call| call.name == name)
+    all().iter().find(|call| call.name == name)
 }
 
 /// Returns the call's numbers on this machine, in the native and the 32-bit table.
@@ -351,14 +327,56 @@ pub fn numbers_of(name: &str) -> [Option<u32>; 2] {
     [Abi::NATIVE, Abi::COMPAT].map(|abi| abi.number(name))
 }
 
-/// The number of x32's own ioctl without its bit (`arch/x86/entry/syscalls/syscall_64.tbl`).
-const X32_IOCTL: u32 = 514;
+/// The calls that have numbers of their own in x32, beside those of the table that it shares, from the first number on
+/// (`arch/x86/entry/syscalls/syscall_64.tbl`).
+const X32_OWN: [&str; 36] = [
+    "rt_sigaction",
+    "rt_sigreturn",
+    "ioctl",
+    "readv",
+    "writev",
+    "recvfrom",
+    "sendmsg",
+    "recvmsg",
+    "execve",
+    "ptrace",
+    "rt_sigpending",
+    "rt_sigtimedwait",
+    "rt_sigqueueinfo",
+    "sigaltstack",
+    "timer_create",
+    "mq_notify",
+    "kexec_load",
+    "waitid",
+    "set_robust_list",
+    "get_robust_list",
+    "vmsplice",
+    "move_pages",
+    "preadv",
+    "pwritev",
+    "rt_tgsigqueueinfo",
+    "recvmmsg",
+    "sendmmsg",
+    "process_vm_readv",
+    "process_vm_writev",
+    "setsockopt",
+    "getsockopt",
+    "io_setup",
+    "io_submit",
+    "execveat",
+    "preadv2",
+    "pwritev2",
+];
+
+/// The first of x32's own numbers, without its bit (`X32_FIRST`).
+const X32_FIRST: u32 = 512;
 
 /// Returns the places of the call in the two tables of the BPF programs, each as table and index. x32 shares the native
-/// table, in which its ioctl has a number of its own.
+/// table, in which some of its calls have numbers of their own.
 pub fn places(call: &Call) -> impl Iterator<Item = (usize, usize)> {
     let [native, compat] = numbers(call);
-    let x32 = (cfg!(target_arch = "x86_64") && call.name == "ioctl").then_some(X32_IOCTL);
+    let own = || (X32_FIRST..).zip(X32_OWN).find(|(_, name)| *name == call.name).map(|(number, _)| number);
+    let x32 = cfg!(target_arch = "x86_64").then(own).flatten();
     [(0, native), (0, x32), (1, compat)].into_iter().filter_map(|(table, nr)| Some((table, nr? as usize)))
 }
 
@@ -371,6 +389,9 @@ const REQUESTS: &[(usize, &str, call_condition)] = &[
     (28, "openat2", call_condition::CALL_O_TRUNC),
     (35, "renameat2", call_condition::CALL_ALWAYS),
     (36, "unlinkat", call_condition::CALL_ALWAYS),
+    (37, "mkdirat", call_condition::CALL_ALWAYS),
+    (38, "symlinkat", call_condition::CALL_ALWAYS),
+    (39, "linkat", call_condition::CALL_ALWAYS),
     (55, "ftruncate", call_condition::CALL_ALWAYS),
 ];
 
@@ -388,7 +409,7 @@ pub fn of_record(abi: u32, nr: u32) -> Option<&'static Call> {
     static TABLES: OnceLock<[Vec<Option<&'static Call>>; 2]> = OnceLock::new();
     let tables = TABLES.get_or_init(|| {
         let mut tables = [vec![None; TABLE], vec![None; TABLE]];
-        for call in CALLS {
+        for call in all() {
             for (table, nr) in places(call) {
                 tables[table][nr] = Some(call);
             }
@@ -429,29 +450,42 @@ mod tests {
 
     #[test]
     fn records_find_their_call_by_table() {
-        for call in CALLS {
+        for call in all() {
             for (abi, nr) in numbers(call).into_iter().enumerate() {
                 assert!(nr.is_none_or(|nr| of_record(abi as u32, nr) == Some(call) && (nr as usize) < TABLE));
             }
         }
         assert_eq!(of_record(0, u32::MAX), None);
+        let changes: Vec<_> = FILE_CHANGES.iter().filter(|name| by_name(name).unwrap().action.is_none()).collect();
+        assert_eq!((changes.len() + LOSS.len(), FILE_CHANGES.len()), (FILE_CHANGES.len(), FILE_CHANGES.len()));
+        assert!(["mkdirat", "linkat", "fchmod", "setxattr", "umount2"].iter().all(|name| changes.contains(&name)));
         let groups = [DELETE, RENAME, TRUNCATE, &["fallocate", "ioctl", "mq_unlink"]].concat();
         assert_eq!(groups, LOSS);
         assert!(groups.iter().all(|name| by_name(name).is_some()));
     }
 
     #[test]
-    fn x32_has_an_ioctl_of_its_own() {
-        let found = of_record(types::abi::ABI_X32.0, X32_IOCTL).map(|call| call.name);
-        assert_eq!(found, cfg!(target_arch = "x86_64").then_some("ioctl"));
+    fn x32_has_numbers_of_its_own() {
+        for (number, name) in [(514, "ioctl"), (520, "execve"), (547, "pwritev2")] {
+            let found = of_record(types::abi::ABI_X32.0, number).map(|call| call.name);
+            assert_eq!(found, cfg!(target_arch = "x86_64").then_some(name));
+        }
+    }
+
+    #[test]
+    fn a_call_that_events_have_no_keys_for_has_no_path() {
+        let call = by_name("getppid").unwrap();
+        assert_eq!((call.action, call.shape.path, call.shape.dfd), (None, 0, 0));
+        assert_eq!(u32::from(call.shape.traits), call_trait::CALL_PATHLESS.0);
+        assert!(names().any(|name| name == "getppid") && by_name("getpppid").is_none());
     }
 
     #[test]
     fn the_flags_decide_about_the_action() {
-        let action = |name, flags| by_name(name).unwrap().action_of(flags).as_str();
+        let action = |name, flags| by_name(name).unwrap().action_of(flags).map(Action::as_str);
         // include/uapi/linux/falloc.h; FALLOC_FL_KEEP_SIZE is 1.
         let modes = [(3, "punch"), (8, "collapse"), (0x10, "zero"), (0x11, "zero"), (0x80, "zero")];
-        assert!(modes.iter().all(|(mode, word)| action("fallocate", *mode) == *word));
+        assert!(modes.iter().all(|(mode, word)| action("fallocate", *mode) == Some(*word)));
         let commands = [
             (0x5000_940f, "delete"),
             (0x5000_943f, "delete"),
@@ -461,10 +495,13 @@ mod tests {
             (0x402c_5839, "zero"),
             (0x4030_580b, "truncate"),
         ];
-        assert!(commands.iter().all(|(command, word)| action("ioctl", *command) == *word));
+        assert!(commands.iter().all(|(command, word)| action("ioctl", *command) == Some(*word)));
         let removes_directory = libc::AT_REMOVEDIR as u32;
-        assert_eq!(["unlinkat", "mq_unlink", "renameat2"].map(|name| action(name, 0)), ["delete", "delete", "rename"]);
-        assert_eq!(action("unlinkat", removes_directory), "rmdir");
-        assert_eq!(action("open_by_handle_at", removes_directory), "truncate");
+        assert_eq!(["unlinkat", "mq_unlink", "renameat2"].map(|name| action(name, 0)), ["delete", "delete", "rename"].map(Some));
+        assert_eq!(action("unlinkat", removes_directory), Some("rmdir"));
+        assert_eq!(action("open_by_handle_at", removes_directory | libc::O_TRUNC as u32), Some("truncate"));
+        // What makes nothing go has none: preallocation, TCGETS, an open to read or to make a file.
+        assert_eq!([action("fallocate", 1), action("ioctl", 0x5401), action("openat", 0o102)], [None; 3]);
+        assert_eq!(action("openat2", libc::O_TRUNC as u32), Some("truncate"));
     }
 }

@@ -25,7 +25,7 @@ MESSAGE_BYTES = 128 << 10
 _DESCRIPTORS = 80
 ANSWER_DESCRIPTORS = 67
 _LOG_BYTES = 64 << 10
-_NAMES, _VALUES, _TEXT_BYTES = 128, 32, 4096
+_CALLS, _NAMES, _VALUES, _TEXT_BYTES = 1024, 128, 32, 4096
 _PARTS, _PROGRAMS = 8, 32
 
 
@@ -224,7 +224,9 @@ def _is_id(value: object) -> bool:
 
 
 _REQUEST: dict[str, Callable[[object], bool]] = {
-    "syscalls": _listed(_is_text, _NAMES),
+    "syscalls": _listed(_is_text, _CALLS),
+    "when": _is_text,
+    "buffers": _is_id,
     "results": _is_bool,
     "fields": _listed(_is_text, _NAMES),
     "pid": _or_none(_listed(_is_id, _VALUES)),

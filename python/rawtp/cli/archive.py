@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -127,6 +128,14 @@ def within(coverage: Sequence[tuple[int, int]], since_ns: int, until_ns: int) ->
     return [
         (max(begin, since_ns), min(end, until_ns)) for begin, end in coverage if end > since_ns and begin < until_ns
     ]
+
+
+def shows_files(session: Mapping[str, Any]) -> bool:
+    """Whether a recording's kernel showed the files that calls were about."""
+    try:
+        return json.loads(session["info"])["coverage"]["truth"]["hook"] is not None
+    except (ValueError, KeyError, TypeError):
+        return True  # nothing says otherwise
 
 
 def named(event: Mapping[str, Any]) -> dict[str, Any]:

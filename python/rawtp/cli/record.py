@@ -113,7 +113,7 @@ def add_parser() -> Parser:
 
 
 def _extra() -> list[str]:
-    return [key for key in rawtp.OPT_IN_FIELDS if key != "ancestors"]
+    return [key for key in rawtp.OPT_IN_FIELDS if key not in {"ancestors", "args"}]
 
 
 def _directory(text: str) -> str:
@@ -230,6 +230,7 @@ def _record(
 
 def _tell_start(args: argparse.Namespace, tracer: rawtp.Tracer, recovered: dict[str, Any]) -> None:
     """Say what was found, and what is not seen."""
+    from rawtp.formats.escape import size
     from rawtp.formats.ledger import counted
 
     parts = [f"recording into {args.directory}"]
@@ -239,6 +240,11 @@ def _tell_start(args: argparse.Namespace, tracer: rawtp.Tracer, recovered: dict[
         begin, end = recovered["gap"]
         parts.append(f"nothing was watched for {(end - begin) / 1e9:.1f} s before")
     message("; ".join(parts))
+    if args.max_bytes is not None and args.max_bytes < args.segment_bytes:
+        message(
+            f"--max-bytes {size(args.max_bytes)} is less than --segment-bytes {size(args.segment_bytes)}: a file can be "
+            "removed as soon as it is sealed"
+        )
     for name in recovered["quarantined"]:
         message(f"damaged, and moved to quarantine: {name}")
     if lines := recovered["journal_damaged_lines"]:

@@ -96,6 +96,7 @@ def _answer(history: rawtp.History, args: argparse.Namespace) -> Answer:
     tried = (
         [] if found or args.all else history.who(args.path, since=args.since, until=args.until, limit=1, failed=True)
     )
+    begin_ns, end_ns = args.since or 0, now_ns if args.until is None else args.until
     return Answer(
         path=os.path.abspath(args.path),  # noqa: PTH100 - as it was given, links and all
         events=[archive.named(event) for event in found[: args.limit]],
@@ -104,7 +105,12 @@ def _answer(history: rawtp.History, args: argparse.Namespace) -> Answer:
         has_failed=bool(tried),
         gaps=history.gaps(args.since, args.until),
         losses=history.losses(args.since, args.until),
-        coverage=archive.within(history.coverage(), args.since or 0, now_ns if args.until is None else args.until),
+        coverage=archive.within(history.coverage(), begin_ns, end_ns),
+        without_files=any(
+            not archive.shows_files(session)
+            for session in history.sessions()
+            if session["start_ns"] < end_ns and session["through_ns"] >= begin_ns
+        ),
     )
 
 
@@ -113,6 +119,7 @@ def _documents(args: argparse.Namespace, answer: Answer) -> str:
 
     window = {"since_ns": args.since, "until_ns": args.until}
     query = {"version": rawtp.__version__, "path": answer.path, **window, "limit": args.limit, "failed": args.all}
+    told = {"watched_ns": answer.coverage, "files_shown": not answer.without_files}
     keys = ("relation", "name", *rawtp.ALL_FIELDS, *rawtp.OPT_IN_FIELDS, "session", "host")
     return "".join(
         [
@@ -120,6 +127,6 @@ def _documents(args: argparse.Namespace, answer: Answer) -> str:
             *(line({**dict.fromkeys(keys), **event}, keys) for event in answer.events),
             *(document("gap", gap) for gap in answer.gaps),
             *(document("loss", loss) for loss in answer.losses),
-            document("end", {"events": len(answer.events), "has_more": answer.has_more, "watched_ns": answer.coverage}),
+            document("end", {"events": len(answer.events), "has_more": answer.has_more, **told}),
         ]
     )

@@ -55,6 +55,13 @@ LOSSES = {
 """Why events were lost."""
 
 
+WITHOUT_FILES = (
+    "not shown by the kernel: the files themselves. A path was looked up after the call, which misses what was removed "
+    "by another name of it, and what a rename replaced is not known"
+)
+"""Said where calls were recorded and no function of the kernel's."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """The answer to the question who made a file go."""
@@ -73,6 +80,8 @@ class Answer:
     losses: Sequence[Mapping[str, Any]]
     coverage: Sequence[tuple[int, int]]
     """The stretches of the window that were watched."""
+    without_files: bool = False
+    """Whether a kernel did not show the files that the calls in the window were about."""
 
 
 def told(answer: Answer, clock: Clock, arrow: str = BY) -> str:
@@ -90,7 +99,7 @@ def told(answer: Answer, clock: Clock, arrow: str = BY) -> str:
         if answer.has_failed:
             lines += [f"{quoted_name(answer.path)}: there are attempts that failed; --all shows them", ""]
     lines.append(f"{seen}{', but for this' if blind else ''}")
-    return "\n".join([*lines, *blind]) + "\n"
+    return "\n".join([*lines, *blind, *([WITHOUT_FILES] if answer.without_files else [])]) + "\n"
 
 
 def entry(event: Mapping[str, Any], clock: Clock, arrow: str = BY) -> list[str]:

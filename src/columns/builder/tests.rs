@@ -129,6 +129,7 @@ fn shown(value: Value<'_>) -> String {
         Value::Bool(value) => value.to_string(),
         Value::Keyword(word) => format!("{:?}", word.as_bytes()),
         Value::Bytes(bytes) | Value::Blob(bytes) => format!("{bytes:?}"),
+        Value::Args(args) => panic!("no sample has arguments: {args:?}"),
         Value::BytesList(bytes) => format!("{:?}", texts(bytes).collect::<Vec<_>>()),
         Value::Ints(item, bytes) => format!("{:?}", item.all(bytes).collect::<Vec<_>>()),
         Value::Ancestors(bytes) => {
@@ -205,7 +206,7 @@ pub(super) fn cell(key: Key, column: &ArrayRef, bytes: Option<&ArrayRef>, row: u
             assert!(bytes.iter().any(|bytes| str::from_utf8(bytes).is_err()));
             format!("{bytes:?}")
         }
-        kind @ (ValueType::Blob | ValueType::I64List | ValueType::U64List) => panic!("no key of an event is {kind:?}"),
+        kind @ (ValueType::Args | ValueType::Blob | ValueType::I64List | ValueType::U64List) => panic!("no key of a sample is {kind:?}"),
     }
 }
 
