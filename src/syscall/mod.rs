@@ -3,8 +3,10 @@
 //! * `arguments`: the arguments of calls, as the man pages name them
 //! * `calls`: the calls with arguments that events have keys for
 
-pub mod arguments;
 mod calls;
+
+pub mod arguments;
+pub mod groups;
 
 use std::sync::OnceLock;
 

@@ -2,6 +2,7 @@
 //!
 //! A failure prints the smallest failing input that was found. Turn that input into a plain test.
 
+mod arguments;
 mod btf;
 mod cgroup;
 mod glob;

@@ -191,3 +191,6 @@ fn calls_of(abi: Abi) -> &'static [(&'static str, Arguments)] {
         [const { OnceLock::new() }; Abi::ALL.len()];
     CALLS[abi as usize].get_or_init(|| table::read(abi))
 }
+
+#[cfg(test)]
+mod tests;
