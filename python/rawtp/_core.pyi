@@ -38,6 +38,7 @@ __all__ = [
     "_overlaps",
     "_set_late",
     "_stats",
+    "_syscall_arguments",
     "_syscall_name",
     "_syscall_number",
     "_tracepoints",
@@ -1036,6 +1037,7 @@ def _stats(counters: dict[str, int | None]) -> Stats:
     """A ledger out of the counters of another, for pickle. Raises ValueError for those of another version."""
 
 def _syscall_number(name: str, abi: str) -> int | None: ...
+def _syscall_arguments(name: str, abi: str) -> tuple[list[str], int] | None: ...
 def _syscall_name(number: int, abi: str) -> str | None: ...
 def _tracepoints() -> list[tuple[str, str | None, dict[str, str]]]: ...
 def _load(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from rawtp._core import _NATIVE_ABI, _syscall_name, _syscall_number
+from rawtp._core import _NATIVE_ABI, _syscall_arguments, _syscall_name, _syscall_number
 
 # include/uapi/linux/fcntl.h and fs.h; the same on every architecture that rawtp knows.
 _AT_FLAGS = {"AT_REMOVEDIR": 0x200}
@@ -80,6 +80,23 @@ def name(number: int, abi: str = _NATIVE_ABI) -> str:
     if found is None:
         raise ValueError(f"{abi} has no system call {number}")
     return found
+
+
+def arguments(name: str, abi: str = _NATIVE_ABI) -> list[str]:
+    """The names of a system call's arguments, which are the keys of an event's ``args``. A part of a structure has a dot
+    in its name. Of a call that is not in the table of arguments they are the six numbers ``a1`` to ``a6``.
+
+    >>> arguments("openat2")
+    ['dirfd', 'pathname', 'how.flags', 'how.mode', 'how.resolve', 'size']
+    >>> arguments("lsm_list_modules")
+    ['a1', 'a2', 'a3', 'a4', 'a5', 'a6']
+
+    Raises:
+        ValueError: the table has no call of that name, or there is no such table.
+    """
+    number(name, abi)
+    known = _syscall_arguments(name, abi)
+    return [f"a{register}" for register in range(1, 7)] if known is None else known[0]
 
 
 def flag_names(syscall: str, flags: int | None) -> list[str]:

@@ -11,6 +11,7 @@ use crate::config::path_filter;
 use crate::py::args;
 use crate::py::stats::Stats;
 use crate::syscall::Abi;
+use crate::syscall::arguments::arguments_of;
 
 /// Loads the guide's program that the verifier refuses, to show what Python sees of a refusal. Raises LoadError.
 #[pyfunction]
@@ -44,6 +45,15 @@ pub(crate) fn syscall_number(name: &str, abi: &str) -> PyResult<Option<u32>> {
 #[pyo3(name = "_syscall_name")]
 pub(crate) fn syscall_name(number: u32, abi: &str) -> PyResult<Option<&'static str>> {
     Ok(table(abi)?.name(number))
+}
+
+/// The names of a system call's arguments and the number of registers they take; None for one that is not in the table of
+/// arguments.
+#[pyfunction]
+#[pyo3(name = "_syscall_arguments")]
+pub(crate) fn syscall_arguments(name: &str, abi: &str) -> PyResult<Option<(Vec<&'static str>, usize)>> {
+    let known = arguments_of(name, table(abi)?);
+    Ok(known.map(|known| (known.iter().map(|argument| argument.name).collect(), known.registers())))
 }
 
 fn table(abi: &str) -> PyResult<Abi> {

@@ -497,7 +497,10 @@ mod tests {
         ];
         assert!(commands.iter().all(|(command, word)| action("ioctl", *command) == Some(*word)));
         let removes_directory = libc::AT_REMOVEDIR as u32;
-        assert_eq!(["unlinkat", "mq_unlink", "renameat2"].map(|name| action(name, 0)), ["delete", "delete", "rename"].map(Some));
+        assert_eq!(
+            ["unlinkat", "mq_unlink", "renameat2"].map(|name| action(name, 0)),
+            ["delete", "delete", "rename"].map(Some)
+        );
         assert_eq!(action("unlinkat", removes_directory), Some("rmdir"));
         assert_eq!(action("open_by_handle_at", removes_directory | libc::O_TRUNC as u32), Some("truncate"));
         // What makes nothing go has none: preallocation, TCGETS, an open to read or to make a file.

@@ -206,7 +206,9 @@ pub(super) fn cell(key: Key, column: &ArrayRef, bytes: Option<&ArrayRef>, row: u
             assert!(bytes.iter().any(|bytes| str::from_utf8(bytes).is_err()));
             format!("{bytes:?}")
         }
-        kind @ (ValueType::Args | ValueType::Blob | ValueType::I64List | ValueType::U64List) => panic!("no key of a sample is {kind:?}"),
+        kind @ (ValueType::Args | ValueType::Blob | ValueType::I64List | ValueType::U64List) => {
+            panic!("no key of a sample is {kind:?}")
+        }
     }
 }
 
