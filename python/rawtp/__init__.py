@@ -20,6 +20,7 @@ from rawtp import _core, _late, syscalls
 from rawtp._core import (
     ALL_FIELDS,
     DELETE,
+    FILE_CHANGES,
     LOSS,
     OPT_IN_FIELDS,
     RENAME,
@@ -60,6 +61,7 @@ __all__ = [
     "ALL_FIELDS",
     "BASIC_FIELDS",
     "DELETE",
+    "FILE_CHANGES",
     "LOSS",
     "OPT_IN_FIELDS",
     "RENAME",

@@ -38,9 +38,9 @@ __all__ = [
     "_overlaps",
     "_set_late",
     "_stats",
-    "_syscall_arguments",
     "_syscall_name",
     "_syscall_number",
+    "_syscall_registers",
     "_tracepoints",
     "_verifier_reason",
     "escape",
@@ -62,6 +62,11 @@ LOSS: Final[tuple[str, ...]]
 punches a hole, writes zeros or takes out a range; ioctl(2) where it does that (``FS_IOC_UNRESVSP``,
 ``FS_IOC_ZERO_RANGE``) or destroys a btrfs subvolume (``BTRFS_IOC_SNAP_DESTROY``); mq_unlink(2). The command line
 watches them by default."""
+FILE_CHANGES: Final[tuple[str, ...]]
+"""All of :data:`LOSS`, and the calls that change files in other ways than by writing: those that make names (mkdir(2),
+mknod(2), link(2), symlink(2), and opens that make a file), that change what is written about a file (chmod(2), chown(2),
+setxattr(2), utimensat(2)), and that change what paths lead to (mount(2), umount(2), pivot_root(2), swapon(2)), with
+their relatives."""
 ALL_FIELDS: Final[tuple[str, ...]]
 """Every key of an event, in its order, but those of :data:`OPT_IN_FIELDS`."""
 OPT_IN_FIELDS: Final[tuple[str, ...]]
@@ -266,9 +271,12 @@ class Tracer:
     Args:
         syscalls: names of the system calls to watch, out of :data:`rawtp.DELETE`, which is the default,
             :data:`rawtp.RENAME` and :data:`rawtp.TRUNCATE`, or :data:`rawtp.LOSS`, which has all of them and more;
-            tuples, so that they can be added. ``"delete"``, ``"rename"``, ``"truncate"`` and ``"loss"`` stand for all
-            of theirs, alone or among names. Calls of 32-bit programs are watched by the same names. A name that this
-            machine lacks (aarch64 has neither ``unlink`` nor ``rmdir``) is passed over.
+            tuples, so that they can be added. :data:`rawtp.FILE_CHANGES` has what changes files in other ways, too:
+            new names, permissions, owners, attributes, times, mounts. Any other call has its own name.
+            ``"delete"``, ``"rename"``, ``"truncate"``, ``"loss"`` and ``"file_changes"`` stand for all
+            of theirs, alone or among names. ``"all"`` is every call: it needs a filter by process, leaves this process
+            out, and cannot be asked of it alone. Calls of 32-bit programs are watched by the same names. A name that
+            this machine lacks (aarch64 has neither ``unlink`` nor ``rmdir``) is passed over.
         results: whether to watch the calls' returns too. Without them ``ret``, ``errno`` and ``duration_ns`` are
             ``None``, a name whose page was not in memory at the entry stays unknown, and each event is delivered at its
             call's entry; it costs the traced process about two thirds (``make bench``).
@@ -314,6 +322,13 @@ class Tracer:
             own functions that remove. It sees only what reaches a file: not what fails before that, as with
             ``ENOENT``, nor fallocate, ioctl and mq_unlink; :attr:`coverage` says so. ``ret`` is then what the function
             returned: 0 for an open that truncates.
+        when: which opens, and calls of fallocate(2) and ioctl(2), are events. ``"loss"``: those that make names or
+            content go. ``"change"``: those that change a file, so opens that make one, too, and every fallocate.
+            ``"always"``: each. By default ``"always"`` with ``"all"``, ``"change"`` with all of
+            :data:`rawtp.FILE_CHANGES`, otherwise ``"loss"``.
+        exclude: names and groups of calls that are not to be watched, of those in ``syscalls``.
+        buffers: how many bytes of what a call reads or writes are in ``args``, at most 4,096. By default none: it may
+            be anybody's secret.
         ring_bytes: size of the kernel's ring buffer, in bytes: a power of two and a multiple of the page size. With
             ``results`` an eighth of it is kept for returns.
         queue_bytes: how much may wait in this process before records are left in the ring, in bytes: a positive
@@ -358,6 +373,9 @@ class Tracer:
         exclude_self: bool = False,
         outcome: Literal["any", "ok", "failed"] = "any",
         hook: Literal["auto", "raw_tp", "tracepoint", "vfs"] = "auto",
+        when: Literal["loss", "change", "always"] | None = None,
+        exclude: Iterable[str] | None = None,
+        buffers: int = 0,
         ring_bytes: int = 4194304,
         queue_bytes: int = 67108864,
         sudo: bool = False,
@@ -1037,7 +1055,8 @@ def _stats(counters: dict[str, int | None]) -> Stats:
     """A ledger out of the counters of another, for pickle. Raises ValueError for those of another version."""
 
 def _syscall_number(name: str, abi: str) -> int | None: ...
-def _syscall_arguments(name: str, abi: str) -> tuple[list[str], int] | None: ...
+def _syscall_arguments(name: str, abi: str) -> list[tuple[str, str]] | None: ...
+def _syscall_registers(name: str, abi: str) -> int | None: ...
 def _syscall_name(number: int, abi: str) -> str | None: ...
 def _tracepoints() -> list[tuple[str, str | None, dict[str, str]]]: ...
 def _load(

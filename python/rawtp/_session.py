@@ -10,7 +10,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 # Arguments of a tracer that are described under their own names. All others are filters.
-_NO_FILTERS = ("syscalls", "when", "exclude", "buffers", "fields", "results", "hook", "ring_bytes", "queue_bytes", "broker")
+_NO_FILTERS = (
+    "syscalls",
+    "when",
+    "exclude",
+    "buffers",
+    "fields",
+    "results",
+    "hook",
+    "ring_bytes",
+    "queue_bytes",
+    "broker",
+)
 
 
 def host() -> dict[str, object]:

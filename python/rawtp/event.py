@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 
 class _AllFields(TypedDict):
@@ -90,8 +90,9 @@ class _AllFields(TypedDict):
     ``"kernel"`` is no call at all: one of the kernel's own threads did it, such as a server of NFS (``comm`` is
     ``"nfsd"``), for whoever asked it to. Such an event has no names as passed, only ``real_path``. Its ``ret`` is
     that of the function that does the work, and ``None`` for a truncation."""
-    action: Literal["delete", "rmdir", "rename", "truncate", "punch", "zero", "collapse"]
-    """The operation that was asked for. ``"delete"`` removes a name: that of a file, of a message queue, or of a btrfs
+    action: Literal["delete", "rmdir", "rename", "truncate", "punch", "zero", "collapse"] | None
+    """The loss that was asked for; ``None`` for a call that makes nothing go, as most of
+    :data:`rawtp.FILE_CHANGES`. ``"delete"`` removes a name: that of a file, of a message queue, or of a btrfs
     subvolume with all that is in it. ``"rmdir"``: rmdir(2), and unlinkat(2) with ``AT_REMOVEDIR``. ``"rename"`` may
     delete what had the new name. ``"truncate"`` cuts a file off. The others take a range of a file's content
     (``range_start``, ``range_length``): ``"punch"`` makes a hole there, ``"zero"`` writes zeros, ``"collapse"`` moves
@@ -230,6 +231,13 @@ class Event(_AllFields, total=False):
     is not known: for a request of io_uring's, for a truncation, which frees content alone, and where
     :attr:`Tracer.coverage` says so. Not among :data:`rawtp.ALL_FIELDS`: ask for it by name. It costs a look at every
     inode that leaves the host's memory."""
+    args: dict[str, Any] | None
+    """The arguments of the call by the names of its man page: :func:`rawtp.syscalls.arguments` has them with their
+    kinds. Names of flags and constants, paths, addresses (``"127.0.0.1:80"``, ``"[::1]:53"``, ``"@abstract"``), seconds;
+    what the call fills in, such as the address of ``accept(2)``, is there as it was at the return. ``None`` in it is
+    what could not be read, and what this call does not use. A path is as the process passed it. Of a program's
+    environment nothing is read, and of buffers only what ``buffers=`` asks for. In batches it is a text of JSON.
+    ``None`` for what is no call. Not among :data:`rawtp.ALL_FIELDS`: ask for it by name."""
 
 
 class Hook(TypedDict):

@@ -82,21 +82,22 @@ def name(number: int, abi: str = _NATIVE_ABI) -> str:
     return found
 
 
-def arguments(name: str, abi: str = _NATIVE_ABI) -> list[str]:
-    """The names of a system call's arguments, which are the keys of an event's ``args``. A part of a structure has a dot
-    in its name. Of a call that is not in the table of arguments they are the six numbers ``a1`` to ``a6``.
+def arguments(syscall: str, abi: str = _NATIVE_ABI) -> dict[str, str] | None:
+    """The arguments of a system call by the names of its man page, each with the kind of its value in ``args``.
 
-    >>> arguments("openat2")
-    ['dirfd', 'pathname', 'how.flags', 'how.mode', 'how.resolve', 'size']
-    >>> arguments("lsm_list_modules")
-    ['a1', 'a2', 'a3', 'a4', 'a5', 'a6']
+    ``"int"``; ``"address"``, an int as well; ``"text"``, a path or an address; ``"word"``, one of few names, or an int that has none; ``"flags"``, a
+    tuple of names; ``"seconds"``, a float; ``"texts"`` and ``"ints"``, tuples; ``"bytes"``, content of a buffer, which
+    only ``buffers=`` asks for; and ``"any"``, where another argument decides. ``None`` for a call whose arguments have
+    no names here: ``args`` then has the registers, ``a1`` to ``a6``.
+
+    >>> arguments("unlinkat", abi="x86_64")
+    {'dirfd': 'int', 'pathname': 'text', 'flags': 'flags'}
 
     Raises:
-        ValueError: the table has no call of that name, or there is no such table.
+        ValueError: there is no such table.
     """
-    number(name, abi)
-    known = _syscall_arguments(name, abi)
-    return [f"a{register}" for register in range(1, 7)] if known is None else known[0]
+    found = _syscall_arguments(syscall, abi)
+    return None if found is None else dict(found)
 
 
 def flag_names(syscall: str, flags: int | None) -> list[str]:

@@ -11,7 +11,7 @@ use crate::config::path_filter;
 use crate::py::args;
 use crate::py::stats::Stats;
 use crate::syscall::Abi;
-use crate::syscall::arguments::arguments_of;
+use crate::syscall::arguments::{Arguments, Kind, Shape, arguments_of};
 
 /// Loads the guide's program that the verifier refuses, to show what Python sees of a refusal. Raises LoadError.
 #[pyfunction]
@@ -47,13 +47,31 @@ pub(crate) fn syscall_name(number: u32, abi: &str) -> PyResult<Option<&'static s
     Ok(table(abi)?.name(number))
 }
 
-/// The names of a system call's arguments and the number of registers they take; None for one that is not in the table of
-/// arguments.
+/// The names and kinds of a call's arguments; None where rawtp has no names for them.
 #[pyfunction]
 #[pyo3(name = "_syscall_arguments")]
-pub(crate) fn syscall_arguments(name: &str, abi: &str) -> PyResult<Option<(Vec<&'static str>, usize)>> {
+pub(crate) fn syscall_arguments(name: &str, abi: &str) -> PyResult<Option<Vec<(&'static str, &'static str)>>> {
+    let kind = |kind: Kind| match kind.shape() {
+        _ if kind == Kind::Address => "address",
+        Shape::Int | Shape::Uint => "int",
+        Shape::Seconds => "seconds",
+        Shape::Text => "text",
+        Shape::Texts => "texts",
+        Shape::Bytes => "bytes",
+        Shape::Word => "word",
+        Shape::Flags => "flags",
+        Shape::Ints => "ints",
+        Shape::Any => "any",
+    };
     let known = arguments_of(name, table(abi)?);
-    Ok(known.map(|known| (known.iter().map(|argument| argument.name).collect(), known.registers())))
+    Ok(known.map(|known| known.iter().map(|argument| (argument.name, kind(argument.kind))).collect()))
+}
+
+/// The number of registers that a call's arguments take; None where rawtp has no names for them.
+#[pyfunction]
+#[pyo3(name = "_syscall_registers")]
+pub(crate) fn syscall_registers(name: &str, abi: &str) -> PyResult<Option<usize>> {
+    Ok(arguments_of(name, table(abi)?).map(Arguments::registers))
 }
 
 fn table(abi: &str) -> PyResult<Abi> {

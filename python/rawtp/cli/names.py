@@ -18,7 +18,13 @@ def fields(names: Iterable[str]) -> list[str]:
 
 def syscalls(names: Iterable[str]) -> list[str]:
     """Expand the groups among the names of calls. A name that is none is for the tracer to refuse."""
-    groups = {"delete": rawtp.DELETE, "rename": rawtp.RENAME, "truncate": rawtp.TRUNCATE, "loss": rawtp.LOSS}
+    groups = {
+        "delete": rawtp.DELETE,
+        "rename": rawtp.RENAME,
+        "truncate": rawtp.TRUNCATE,
+        "loss": rawtp.LOSS,
+        "file_changes": rawtp.FILE_CHANGES,
+    }
     return [call for name in names for call in groups.get(name, (name,))]
 
 

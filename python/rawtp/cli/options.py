@@ -21,7 +21,27 @@ def add_syscalls(parser: argparse.ArgumentParser) -> None:
         action="extend",
         metavar="NAMES",
         help="what to watch, with commas between: delete, rename, truncate, loss, which is all that makes names or"
-        " content go, or system calls (default: loss)",
+        " content go, file_changes, system calls by name, or all of them (default: loss)",
+    )
+
+
+def add_calls(parser: argparse.ArgumentParser) -> None:
+    """Add what says more about the calls to watch."""
+    parser.add_argument(
+        "--exclude", type=types.names, action="extend", metavar="NAMES", help="not these of them; names and groups"
+    )
+    parser.add_argument(
+        "--when",
+        choices=("loss", "change", "always"),
+        help="which opens, and calls of fallocate and ioctl, are events: those that make something go, those that"
+        " change a file, or each (default: loss; change with -s file_changes, always with -s all)",
+    )
+    parser.add_argument(
+        "--buffers",
+        type=types.size,
+        default=0,
+        metavar="SIZE",
+        help="with -f args: so many bytes of what is read and written, at most 4KiB (default: none)",
     )
 
 

@@ -30,9 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o",
         "--output",
-        choices=("columns", "jsonl", "csv", *_SCHEMAS),
+        choices=("columns", "strace", "jsonl", "csv", *_SCHEMAS),
         metavar="FORMAT",
-        help="columns, a table for people; or, for programs, jsonl, csv, ocsf or ecs"
+        help="columns, a table for people; strace, calls as strace(1) shows them; or, for programs, jsonl, csv, ocsf"
+        " or ecs"
         " (default: columns on a terminal, jsonl otherwise)",
     )
     add_fields(parser)
@@ -45,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--summary", action="store_true", help="at the end, who deleted how much, and where, on standard error"
+    )
+    parser.add_argument(
+        "--calls", action="store_true", help="at the end, how often each system call was made, on standard error"
     )
     parser.add_argument(
         "--stats", type=types.seconds, metavar="TIME", help="the ledger every so often, on standard error"
@@ -66,6 +70,8 @@ def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     """Refuse what makes no sense together; ``-O -`` is standard output, as without it."""
     if args.output_file == "-":
         args.output_file = None
+    if args.output == "strace" and args.fields:
+        parser.error("argument -f/--fields: not with -o strace, which shows the call and its arguments")
     if args.output in _SCHEMAS and not set(args.fields or ()) <= {*OPT_IN_FIELDS}:
         parser.error(
             f"argument -f/--fields: with -o {args.output}, whose schema says what is in an event, only"

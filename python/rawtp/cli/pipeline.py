@@ -21,13 +21,14 @@ from rawtp.sinks.text import TextSink
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import rawtp
     from rawtp.event import Event
     from rawtp.formats.base import Format
     from rawtp.sinks.writer import Patience
     from rawtp.summary import Summary
+    from rawtp.summary.calls import CallSummary
 
 
 class Pipeline:
@@ -41,13 +42,13 @@ class Pipeline:
         sink: Sink,
         output: Standard | File | None = None,
         *,
-        summary: Summary | None = None,
+        summaries: Sequence[Summary | CallSummary] = (),
         stats_s: float | None = None,
         tells_loss: bool = True,
     ) -> None:
         self.output = output
         self._sink = sink
-        self._summary = summary
+        self._summaries = summaries
         self._stats_s = stats_s
         self._tells_loss = tells_loss
         self._tracer: rawtp.Tracer | None = None
@@ -58,7 +59,7 @@ class Pipeline:
     @property
     def fields(self) -> tuple[str, ...]:
         """The keys that the tracer is to be asked for."""
-        counted = self._summary.fields if self._summary else ()
+        counted = [key for summary in self._summaries for key in summary.fields]
         return tuple(dict.fromkeys((*self._sink.fields, *LOSS_KEYS, *counted)))
 
     @property
@@ -79,8 +80,8 @@ class Pipeline:
         self.unwritten = len(events)
         self._sink.events(events)
         self.unwritten = 0
-        if self._summary and events:
-            self._summary.add(events)
+        for summary in self._summaries if events else ():
+            summary.add(events)
         if self._tells_loss and (lost := sum([event["lost"] for event in events])):
             message(f"lost {ledger.events(lost)}")
         self._tell_ledger()
@@ -95,9 +96,7 @@ class Pipeline:
 
     def summary(self) -> list[str]:
         """Lines for people; none if they were not asked for."""
-        if self._summary is None:
-            return []
-        return self._summary.lines()
+        return [line for summary in self._summaries for line in summary.lines()]
 
     def _tell_ledger(self) -> None:
         now_s = time.monotonic()
@@ -126,12 +125,16 @@ def from_options(args: argparse.Namespace, patience: Patience) -> Pipeline:
         sink = TextSink(fmt, output, encoding=encoding, on_reopen=None if args.quiet else _tell_reopened)
     # Where the table shows a loss in its place, the same line again would only tear it.
     seen = kind == "columns" and on_terminal and sys.stderr is not None and sys.stderr.isatty()
-    summary = None
+    summaries: list[Summary | CallSummary] = []
     if args.summary:
         from rawtp.summary import Summary
 
-        summary = Summary()
-    return Pipeline(sink, output, summary=summary, stats_s=args.stats, tells_loss=not args.quiet and not seen)
+        summaries.append(Summary())
+    if args.calls:
+        from rawtp.summary.calls import CallSummary
+
+        summaries.append(CallSummary())
+    return Pipeline(sink, output, summaries=summaries, stats_s=args.stats, tells_loss=not args.quiet and not seen)
 
 
 def _format(args: argparse.Namespace, kind: str, output: Standard | File, colours: Colours) -> Format:
@@ -147,6 +150,10 @@ def _format(args: argparse.Namespace, kind: str, output: Standard | File, colour
         from rawtp.formats.names import ASCII_FACT, FACT
 
         return Columns(clock, screen, colours, FACT if encodable(FACT, output.encoding) else ASCII_FACT)
+    if kind == "strace":
+        from rawtp.formats.strace import Strace
+
+        return Strace(clock)
     if kind == "jsonl":
         from rawtp.formats.jsonl import JsonLines
 

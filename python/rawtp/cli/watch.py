@@ -32,6 +32,8 @@ examples:
       who deletes or empties app.log, or renames something over it?
   sudo rawtp -s delete -c 1 -o csv -f comm,path
       who deletes next?
+  sudo rawtp -s all -o strace -- make
+      every system call of a command, with its arguments
   sudo rawtp record
       all of that into a history, always; record --help says more
   sudo rawtp who /srv/data/report.txt
@@ -54,6 +56,7 @@ def add_parser() -> Parser:
         epilog=_EXAMPLES,
     )
     options.add_syscalls(parser)
+    options.add_calls(parser)
     options.add_filters(parser)
     parser.add_argument(
         "--as-root", action="store_true", help="under sudo, run the command as root, not as the user who called"

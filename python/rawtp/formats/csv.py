@@ -56,9 +56,7 @@ class Csv(Format):
         return "".join([self._record(*one) for one in self._templates.each(events)])
 
     def _record(self, event: Event, template: str, values: tuple[Any, ...]) -> str:
-        if not template or not all(
-            type(value) is int or value is None or visible_text(value) == value for value in values
-        ):
+        if not template or not all(type(value) is int or value is None or _changed(value) is None for value in values):
             return self._with_bytes(event)
         fields = [_field(value) for value in values]
         return template % ((self._clock.iso(event["ts_ns"]), *fields) if self._clock else tuple(fields))
@@ -91,14 +89,14 @@ def _field(value: object) -> str:
         return ""
     if isinstance(value, str):
         return quoted(visible_text(value))
-    return quoted(_encode(each_text(visible, value))) if isinstance(value, tuple) else str(value).lower()
+    return quoted(_encode(each_text(visible, value))) if isinstance(value, (tuple, dict)) else str(value).lower()
 
 
 def _changed(value: object) -> object:
     """The exact bytes, in base64, of what is shown otherwise; None of what is not."""
     if isinstance(value, str):
         return None if visible_text(value) == value else in_base64(value)
-    if isinstance(value, tuple) and each_text(visible, value) != each_text(str, value):
+    if isinstance(value, (tuple, dict)) and each_text(visible, value) != each_text(str, value):
         return each_text(in_base64, value)
     return None
 

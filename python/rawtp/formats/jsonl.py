@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 from rawtp.formats.base import Format
@@ -15,8 +16,17 @@ if TYPE_CHECKING:
 
     from rawtp.event import Event
 
-_encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
+
+def _other(value: object) -> str:
+    return os.fsdecode(value) if isinstance(value, bytes) else str(value)
+
+
+_encode = json.JSONEncoder(separators=(",", ":"), default=_other).encode
 _quote = json.encoder.encode_basestring_ascii
+
+
+def _text(value: str | dict[str, object]) -> str:
+    return _quote(value) if type(value) is str else _encode(value)
 
 
 def line(event: Mapping[str, object], keys: Sequence[str], clock: Clock | None = None) -> str:
@@ -79,7 +89,7 @@ class JsonLines(Format):
         lines = []
         for event, template, varying in self._templates.each(events):
             values: list[object] = [
-                value if type(value) is int else "null" if value is None else _quote(value) for value in varying
+                value if type(value) is int else "null" if value is None else _text(value) for value in varying
             ]
             if clock:
                 values.insert(0, clock.iso(event["ts_ns"]))

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
     from rawtp.event import Event
 
-VARYING = ("ts_ns", "duration_ns", "seq", "filename", "new_filename", "path", "new_path", "host_path", "real_path")
+VARYING = (
+    *("ts_ns", "duration_ns", "seq", "filename", "new_filename", "path", "new_path", "host_path", "real_path"),
+    "args",
+)
 """The keys whose values differ from event to event. The others stay while a process does the same thing."""
 
 OF_FILES = ("new_real_path", "ino", "generation", "size", "mtime_ns", "replaced_ino", "replaced_size")

@@ -27,9 +27,13 @@ def in_base64(text: str) -> str:
 
 
 def each_text(change: Callable[[str], str], value: object) -> object:
-    """The value with its text changed, in whatever tuples it is; these become lists."""
+    """The value with its text changed, in whatever tuples and dicts it is; tuples become lists, and bytes text."""
     if isinstance(value, str):
         return change(value)
+    if isinstance(value, bytes):
+        return change(os.fsdecode(value))
+    if isinstance(value, dict):
+        return {key: each_text(change, one) for key, one in value.items()}
     return [each_text(change, one) for one in value] if isinstance(value, tuple) else value
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from rawtp.formats import ledger
@@ -81,6 +82,10 @@ def cell(value: object) -> str:
         return "-"
     if isinstance(value, str):
         return '"-"' if value == "-" else quoted_name(value)
+    if isinstance(value, bytes):
+        return cell(os.fsdecode(value))
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={cell(one)}" for key, one in value.items())
     if isinstance(value, tuple):
         return "[" + ", ".join(map(cell, value)) + "]"
     return str(value).lower()

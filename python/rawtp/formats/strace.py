@@ -1,0 +1,113 @@
+"""System calls as strace(1) shows them: ``openat(AT_FDCWD, "/etc/passwd", O_RDONLY|O_CLOEXEC) = 3``."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from rawtp.formats import ledger
+from rawtp.formats.base import Format
+from rawtp.syscalls import arguments
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from rawtp.event import Event
+    from rawtp.formats.timestamp import Clock
+
+_AT_FDCWD = -100
+_MAX_TEXT = 256  # characters of one text
+_MAX_TEXTS = 16
+_LARGE = 1 << 16  # from there on an address, or the like, reads better in hexadecimal
+_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+
+
+class Strace(Format):
+    """A line for each call, in the order in which they ended: its thread, arguments, result and time. It is safe to
+    write to a terminal."""
+
+    fields = ("tid", "syscall", "abi", "args", "ret", "errno", "duration_ns", "ts_ns")
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock
+
+    def event(self, event: Event) -> str:
+        """One line."""
+        moment = f"{self._clock.of_day(event['ts_ns'])} " if self._clock else ""
+        name, took = event["syscall"], event["duration_ns"]
+        seconds = f" <{took / 1e9:.6f}>" if took is not None else ""
+        return f"{moment}{event['tid']} {name}({_shown(event)}) = {_result(event)}{seconds}\n"
+
+    def lost(self, count: int, event: Event | None) -> str:
+        """A line that says so."""
+        where = f" on CPU {event['cpu']}" if event else ""
+        return f"+++ lost {ledger.events(count)} here{where} +++\n"
+
+
+@lru_cache(maxsize=2048)
+def _kinds(syscall: str, abi: str) -> Mapping[str, str]:
+    return arguments(syscall, abi) or {}
+
+
+def _shown(event: Mapping[str, Any]) -> str:
+    args = event["args"]
+    if args is None:
+        return "?"
+    kinds = _kinds(event["syscall"] or "", event["abi"])
+    names = list(args)
+    # What a call does not use at its end is left out, as strace leaves it out.
+    while names and args[names[-1]] is None:
+        names.pop()
+    return ", ".join(_part(name, kinds.get(name, ""), args[name]) for name in names)
+
+
+def _part(name: str, kind: str, value: object) -> str:
+    """An argument. A part of a structure has its name."""
+    text = _value(name, kind, value)
+    return f"{name}={text}" if "." in name else text
+
+
+def _value(name: str, kind: str, value: object) -> str:
+    if value is None:
+        return "?"
+    if isinstance(value, bytes):
+        return _quoted(os.fsdecode(value))
+    if isinstance(value, str):
+        return value if kind in {"word", "seconds"} else _quoted(value)
+    if isinstance(value, tuple):
+        if kind == "flags":
+            return "|".join(value) or "0"
+        shown = [_quoted(one) if isinstance(one, str) else str(one) for one in value[:_MAX_TEXTS]]
+        return f"[{', '.join([*shown, *(['...'] if len(value) > _MAX_TEXTS else [])])}]"
+    if isinstance(value, int):
+        if value == _AT_FDCWD and name.endswith("fd"):
+            return "AT_FDCWD"
+        return hex(value) if kind == "address" and value else str(value)
+    return str(value)
+
+
+def _quoted(text: str) -> str:
+    more = "..." if len(text) > _MAX_TEXT else ""
+    return f'"{"".join(map(_char, text[:_MAX_TEXT]))}"{more}'
+
+
+def _char(char: str) -> str:
+    if char in _ESCAPES:
+        return _ESCAPES[char]
+    if char.isprintable():
+        return char
+    code = ord(char)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8
+        return f"\\x{code - 0xDC00:02x}"
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _result(event: Mapping[str, Any]) -> str:
+    ret, errno = event["ret"], event["errno"]
+    if ret is None:
+        return "?"
+    if errno is not None:
+        return f"-1 {errno} ({os.strerror(-ret)})"
+    return hex(ret) if ret >= _LARGE else str(ret)
