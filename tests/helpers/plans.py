@@ -124,8 +124,10 @@ class Plan:
         pages = b"".join(edge.rjust(PAGE, b"\0") + bytes(PAGE) for edge in self._edges)
         return (head + self._calls).ljust(CALLS_BYTES, b"\0") + self._memory.ljust(16 * PAGE, b"\0") + pages
 
-    def run(self, program: Callable[[str], Path], tmp_path: Path, **options: Any) -> list[rawtp.Event]:
-        """Makes the calls in the directory ``run`` of ``tmp_path``, and gives their events."""
+    def run(
+        self, program: Callable[[str], Path], tmp_path: Path, *, status: int = 0, **options: Any
+    ) -> list[rawtp.Event]:
+        """Makes the calls in the directory ``run`` of ``tmp_path``, and gives their events. ``status`` is the program's."""
         plan, directory = tmp_path / "plan", tmp_path / "run"
         plan.write_bytes(self.image())
         directory.mkdir(exist_ok=True)
@@ -140,7 +142,7 @@ class Plan:
             events = read_to_end(tracer, process)
             if process.returncode == 77:
                 pytest.skip("this kernel has no 32-bit system calls (CONFIG_IA32_EMULATION)")
-            assert process.returncode == 0
+            assert process.returncode == status
             assert_ledger(tracer.stats())
         begins = [event["args"] for event in events].index({"pid": MARKER})
         return events[begins + 1 :]

@@ -1479,3 +1479,204 @@ def test_sockets(plan: Plan, program: Callable[[str], Path], tmp_path: Path) -> 
     p.call("socketpair", 1, 2, 0, 8, error=EFAULT, domain="AF_UNIX", type=("SOCK_DGRAM",), protocol=0, sv=None)
     p.call("socketcall", 3, 8, error=EFAULT, call="SYS_CONNECT", args=8)
     p.check(program, tmp_path)
+
+
+def test_seldom_made(plan: Plan, program: Callable[[str], Path], tmp_path: Path) -> None:
+    p, gone = plan, plan.text("gone/x")
+    wide = p.put(struct.pack("<4Q", 1, 500_000_000, 2, 0))
+    out = p.put(bytes(64))
+    mask = p.put(struct.pack("<Q", 2))
+    p.call("accept", -1, out, out, error=EBADF, sockfd=-1, addr=None, addrlen=None)
+    p.call("arch_prctl", 0x9999, 8, error=EINVAL, code=0x9999, addr=8)
+    p.call("arch_prctl", 0x1001, -1, error=ANY, code="ARCH_SET_GS", addr=ANY)
+    p.call("capset", 8, 9, error=EFAULT, hdrp=8, datap=9)
+    p.call("clock_adjtime64", 0, 8, error=EFAULT, clk_id="CLOCK_REALTIME", buf=8)
+    p.call("clock_getres_time64", 99, out, error=EINVAL, clockid=99, res=None)
+    p.call("clock_settime64", 1, wide, error=EINVAL, clockid="CLOCK_MONOTONIC", tp=1.5)
+    p.call("eventfd", 7, ret=ANY, initval=7)
+    p.call("fcntl64", -1, 3, 0, error=EBADF, fd=-1, cmd="F_GETFL", arg=None)
+    p.call("fstatfs64", -1, 84, 8, error=EBADF, fd=-1, size=84, buf=8)
+    p.call("statfs64", gone, 84, 8, error=ENOENT, path="gone/x", size=84, buf=8)
+    p.call(
+        "futex_waitv",
+        8,
+        0,
+        0,
+        wide,
+        1,
+        error=EINVAL,
+        waiters=8,
+        nr_futexes=0,
+        flags=0,
+        timeout=1.5,
+        clockid="CLOCK_MONOTONIC",
+    )
+    p.call("get_mempolicy", out, 0, 0, 0, 8, error=ANY, mode=None, nodemask=0, maxnode=0, addr=0, flags=("0x8",))
+    p.call("get_robust_list", 0x3FFF_FFF0, 8, 8, error=ESRCH, pid=0x3FFFFFF0, head_ptr=8, len_ptr=8)
+    p.call("getdents", -1, 8, 9, error=EBADF, fd=-1, dirp=8, count=9)
+    p.call("inotify_init", ret=ANY)
+    p.call("io_setup", 0, 8, error=ANY, nr_events=0, ctx_idp=8)
+    p.call("io_submit", 8, -1, 9, error=ANY, ctx_id=8, nr=-1, iocbpp=9)
+    p.call("io_cancel", 8, 9, 10, error=ANY, ctx_id=8, iocb=9, result=10)
+    p.call("io_getevents", 8, -1, 1, 9, p.longs(1, 0), error=ANY, ctx_id=8, min_nr=-1, nr=1, events=9, timeout=1.0)
+    p.call("ioperm", 70_000, 1, -1, error=EINVAL, **{"from": 70_000}, num=1, turn_on=-1)
+    p.call("iopl", 9, error=EINVAL, level=9)
+    p.call(
+        "landlock_add_rule",
+        -1,
+        1,
+        8,
+        1,
+        error=ANY,
+        ruleset_fd=-1,
+        rule_type="LANDLOCK_RULE_PATH_BENEATH",
+        rule_attr=8,
+        flags=1,
+    )
+    p.call("landlock_restrict_self", -1, 0, error=ANY, ruleset_fd=-1, flags=0)
+    p.call("lchown32", gone, 1, 2, error=ENOENT, pathname="gone/x", owner=1, group=2)
+    p.call("memfd_secret", 1, error=ANY, flags=("0x1",))
+    p.call("migrate_pages", 0x3FFF_FFF0, 0, 0, 0, error=ANY, pid=0x3FFFFFF0, maxnode=0, old_nodes=0, new_nodes=0)
+    p.call(
+        "move_pages",
+        0x3FFF_FFF0,
+        1,
+        8,
+        9,
+        10,
+        2,
+        error=ANY,
+        pid=0x3FFFFFF0,
+        count=1,
+        pages=8,
+        nodes=9,
+        status=10,
+        flags=("MPOL_MF_MOVE",),
+    )
+    p.call("mlock", 8, 0, ret=ANY, addr=8, len=0)
+    p.call("munlockall", ret=0)
+    p.call("mseal", 1, 2, 3, error=ANY, addr=1, len=2, flags=3)
+    p.call("remap_file_pages", 1, 2, 1, 3, 0, error=EINVAL, addr=1, size=2, prot=("PROT_READ",), pgoff=3, flags=())
+    p.call("process_madvise", -1, 8, 1, 20, 0, error=ANY, pidfd=-1, iovec=8, vlen=1, advice="MADV_COLD", flags=0)
+    p.call("process_mrelease", -1, 0, error=ANY, pidfd=-1, flags=0)
+    p.call(
+        "process_vm_writev",
+        1,
+        8,
+        0,
+        8,
+        0,
+        1,
+        error=EINVAL,
+        pid=1,
+        local_iov=8,
+        liovcnt=0,
+        remote_iov=8,
+        riovcnt=0,
+        flags=1,
+    )
+    p.call("mq_notify", -1, 0, error=ANY, mqdes=-1, sevp=0)
+    p.call("mq_getsetattr", -1, 0, 0, error=ANY, mqdes=-1, newattr=0, oldattr=0)
+    p.call(
+        "mq_timedsend_time64",
+        -1,
+        8,
+        5,
+        3,
+        wide,
+        error=ANY,
+        mqdes=-1,
+        msg_ptr=None,
+        msg_len=5,
+        msg_prio=3,
+        abs_timeout=1.5,
+    )
+    p.call(
+        "mq_timedreceive_time64",
+        -1,
+        8,
+        5,
+        0,
+        wide,
+        error=ANY,
+        mqdes=-1,
+        msg_ptr=None,
+        msg_len=5,
+        msg_prio=None,
+        abs_timeout=1.5,
+    )
+    p.call("nice", 0, ret=ANY, inc=0)
+    p.call(
+        "ppoll_time64",
+        0,
+        0,
+        p.put(struct.pack("<2Q", 0, 1000)),
+        mask,
+        8,
+        ret=0,
+        fds=0,
+        nfds=0,
+        tmo_p=1e-6,
+        sigmask=("SIGINT",),
+        sigsetsize=8,
+    )
+    p.call(
+        "pselect6_time64",
+        -1,
+        1,
+        2,
+        3,
+        wide,
+        0,
+        error=EINVAL,
+        nfds=-1,
+        readfds=1,
+        writefds=2,
+        exceptfds=3,
+        timeout=1.5,
+        sigmask=0,
+    )
+    p.call("preadv2", -1, 1, 2, 5, 0, 1, error=EBADF, fd=-1, iov=1, iovcnt=2, offset=5, flags=("RWF_HIPRI",))
+    p.call("pwritev", -1, 1, 2, 5, 0, error=EBADF, fd=-1, iov=1, iovcnt=2, offset=5)
+    p.call("recvmmsg_time64", -1, 8, 3, 0, wide, error=EBADF, sockfd=-1, msgvec=8, vlen=3, flags=(), timeout=1.5)
+    p.call("restart_syscall", error=4)
+    p.call("rseq", 8, 1, 2, 3, error=EINVAL, rseq=8, rseq_len=1, flags=2, sig=3)
+    p.call("rt_sigsuspend", mask, 1, error=EINVAL, mask=("SIGINT",), sigsetsize=1)
+    p.call("sched_getattr", -1, 8, 1, 0, error=EINVAL, pid=-1, attr=8, size=1, flags=0)
+    p.call("sched_setattr", -1, 8, 0, error=EINVAL, pid=-1, attr=8, flags=0)
+    p.call("sched_rr_get_interval", -1, out, error=EINVAL, pid=-1, tp=None)
+    p.call("sched_rr_get_interval_time64", -1, out, error=EINVAL, pid=-1, tp=None)
+    p.call("semtimedop_time64", -1, 8, 1, wide, error=ANY, semid=-1, sops=8, nsops=1, timeout=1.5)
+    p.call("sendfile64", -1, -1, p.put(struct.pack("<q", -7)), 5, error=EBADF, out_fd=-1, in_fd=-1, offset=-7, count=5)
+    p.call("set_tid_address", 8, ret=ANY, tidptr=8)
+    p.call("setdomainname", 8, -1, error=EINVAL, name=None, len=-1)
+    p.call("setsid", ret=ANY)
+    p.call("signalfd", -1, mask, 8, ret=ANY, fd=-1, mask=("SIGINT",), sizemask=8)
+    p.call("time", 8, error=ANY, tloc=8)
+    p.call(
+        "timer_gettime64", -1, out, error=EINVAL, timerid=-1, curr_value__it_interval=None, curr_value__it_value=None
+    )
+    p.call(
+        "timer_settime64",
+        -1,
+        0,
+        wide,
+        0,
+        error=EINVAL,
+        timerid=-1,
+        flags=(),
+        new_value__it_interval=1.5,
+        new_value__it_value=2.0,
+        old_value__it_interval=None,
+        old_value__it_value=None,
+    )
+    if p.is_compat:
+        p.call("select", 8, error=EFAULT, arg=8)
+    p.check(program, tmp_path)
+
+
+def test_an_exit_does_not_return(program: Callable[[str], Path], tmp_path: Path) -> None:
+    p = Plan()
+    p.call("exit_group", 0x1_0000_0007, status=7)
+    events = p.run(program, tmp_path, status=7)
+    assert [(event["args"], event["ret"]) for event in events] == [({"status": 7}, None)]
