@@ -127,7 +127,8 @@ class Plan:
     def run(
         self, program: Callable[[str], Path], tmp_path: Path, *, status: int = 0, **options: Any
     ) -> list[rawtp.Event]:
-        """Makes the calls in the directory ``run`` of ``tmp_path``, and gives their events. ``status`` is the program's."""
+        """Makes the calls in the directory ``run`` of ``tmp_path``, and gives their events. The program ends with
+        ``status``."""
         plan, directory = tmp_path / "plan", tmp_path / "run"
         plan.write_bytes(self.image())
         directory.mkdir(exist_ok=True)

@@ -100,7 +100,7 @@ int main(int argc, char **argv)
 
 	if (argc < 3 || (fd = open(argv[1], O_RDONLY)) < 0 || fstat(fd, &file))
 		return 1;
-	if (mmap(plan, file.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd, 0) != plan)
+	if (mmap(plan, file.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_POPULATE, fd, 0) != plan)
 		return 1;
 	for (i = 0; i < plan->holes; i++)
 		munmap((char *)plan + plan->hole_at[i], PAGE);

@@ -1626,7 +1626,7 @@ def test_seldom_made(plan: Plan, program: Callable[[str], Path], tmp_path: Path)
         1,
         2,
         3,
-        wide,
+        p.put(struct.pack("<2Q", 1, 500_000_000)),
         0,
         error=EINVAL,
         nfds=-1,

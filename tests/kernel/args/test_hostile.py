@@ -99,10 +99,9 @@ def test_addresses_that_are_known(program: Callable[[str], Path], tmp_path: Path
     for address in addresses:
         plan.call("bind", -1, plan.put(address), len(address), error=EBADF)
         plan.call("sendto", -1, 0, 0, 0, plan.edge(address), len(address), error=EBADF)
-        plan._edges[:] = plan._edges[:7]
     got = args_of(plan, program, tmp_path)
     assert [args["addr"] for args in got[::2]] == list(addresses.values())
-    assert [args["dest_addr"] for args in got[1:14:2]] == list(addresses.values())[:7]
+    assert [args["dest_addr"] for args in got[1::2]] == list(addresses.values())
 
 
 def test_memory_that_is_not_there(program: Callable[[str], Path], tmp_path: Path) -> None:
@@ -131,9 +130,7 @@ def test_memory_that_is_not_there(program: Callable[[str], Path], tmp_path: Path
 
 def test_across_two_pages(program: Callable[[str], Path], tmp_path: Path) -> None:
     plan = Plan()
-    plan.put(bytes(PAGE - 8))
-    path = plan.text("/gone/across")
-    plan.put(bytes(PAGE - 8 - len("/gone/across") - 4))
+    path = plan.put(bytes(PAGE - 8) + b"/gone/across\0") + PAGE - 8
     plan.call("access", path, 0)
     assert [dict(args) for args in args_of(plan, program, tmp_path)] == [
         {"pathname": "/gone/across", "mode": ("F_OK",)}
