@@ -10,7 +10,7 @@ from pathlib import Path
 SRC = Path(__file__).parents[1] / "src"
 
 LAYERS = (
-    ("memory",),
+    ("memory", "nearest"),
     ("error", "skel"),
     ("sys",),
     ("btf", "syscall", "record"),

@@ -64,9 +64,9 @@ punches a hole, writes zeros or takes out a range; ioctl(2) where it does that (
 watches them by default."""
 FILE_CHANGES: Final[tuple[str, ...]]
 """All of :data:`LOSS`, and the calls that change files in other ways than by writing: those that make names (mkdir(2),
-mknod(2), link(2), symlink(2), and opens that make a file), that change what is written about a file (chmod(2), chown(2),
-setxattr(2), utimensat(2)), and that change what paths lead to (mount(2), umount(2), pivot_root(2), swapon(2)), with
-their relatives."""
+mknod(2), link(2), symlink(2), and opens that make a file), that change what is written about a file (chmod(2),
+chown(2), setxattr(2), utimensat(2)), and that change what paths lead to (mount(2), umount(2), pivot_root(2),
+swapon(2)), with their relatives."""
 ALL_FIELDS: Final[tuple[str, ...]]
 """Every key of an event, in its order, but those of :data:`OPT_IN_FIELDS`."""
 OPT_IN_FIELDS: Final[tuple[str, ...]]
@@ -274,7 +274,8 @@ class Tracer:
             tuples, so that they can be added. :data:`rawtp.FILE_CHANGES` has what changes files in other ways, too:
             new names, permissions, owners, attributes, times, mounts. Any other call has its own name.
             ``"delete"``, ``"rename"``, ``"truncate"``, ``"loss"`` and ``"file_changes"`` stand for all
-            of theirs, alone or among names. ``"all"`` is every call: it needs a filter by process, leaves this process
+            of theirs, alone or among names, as do ``"file"``, ``"process"``, ``"network"`` and ``"memory"``, which are
+            the groups of strace(1). ``"all"`` is every call: it needs a filter by process, leaves this process
             out, and cannot be asked of it alone. Calls of 32-bit programs are watched by the same names. A name that
             this machine lacks (aarch64 has neither ``unlink`` nor ``rmdir``) is passed over.
         results: whether to watch the calls' returns too. Without them ``ret``, ``errno`` and ``duration_ns`` are
@@ -324,8 +325,8 @@ class Tracer:
             returned: 0 for an open that truncates.
         when: which opens, and calls of fallocate(2) and ioctl(2), are events. ``"loss"``: those that make names or
             content go. ``"change"``: those that change a file, so opens that make one, too, and every fallocate.
-            ``"always"``: each. By default ``"always"`` with ``"all"``, ``"change"`` with all of
-            :data:`rawtp.FILE_CHANGES`, otherwise ``"loss"``.
+            ``"always"``: each. By default ``"always"`` with ``"all"`` and the groups of strace, ``"change"`` with all
+            of :data:`rawtp.FILE_CHANGES`, otherwise ``"loss"``.
         exclude: names and groups of calls that are not to be watched, of those in ``syscalls``.
         buffers: how many bytes of what a call reads or writes are in ``args``, at most 4,096. By default none: it may
             be anybody's secret.

@@ -85,10 +85,10 @@ def name(number: int, abi: str = _NATIVE_ABI) -> str:
 def arguments(syscall: str, abi: str = _NATIVE_ABI) -> dict[str, str] | None:
     """The arguments of a system call by the names of its man page, each with the kind of its value in ``args``.
 
-    ``"int"``; ``"address"``, an int as well; ``"text"``, a path or an address; ``"word"``, one of few names, or an int that has none; ``"flags"``, a
-    tuple of names; ``"seconds"``, a float; ``"texts"`` and ``"ints"``, tuples; ``"bytes"``, content of a buffer, which
-    only ``buffers=`` asks for; and ``"any"``, where another argument decides. ``None`` for a call whose arguments have
-    no names here: ``args`` then has the registers, ``a1`` to ``a6``.
+    ``"int"``; ``"address"``, an int as well; ``"text"``, a path or a socket's address; ``"word"``, one of few names, or
+    an int that has none; ``"flags"``, a tuple of names; ``"seconds"``, a float; ``"texts"`` and ``"ints"``, tuples;
+    ``"bytes"``, content of a buffer, which only ``buffers=`` asks for; and ``"any"``, where another argument decides.
+    ``None`` for a call whose arguments have no names here: ``args`` then has the registers, ``a1`` to ``a6``.
 
     >>> arguments("unlinkat", abi="x86_64")
     {'dirfd': 'int', 'pathname': 'text', 'flags': 'flags'}

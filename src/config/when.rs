@@ -42,11 +42,12 @@ impl When {
             .ok_or_else(|| Error::Value(format!("when must be \"loss\", \"change\" or \"always\", not {name:?}")))
     }
 
-    /// Returns what is meant where nobody says: with all that changes files, what changes some.
+    /// Returns what is meant where nobody says: with words that mean each call, all; with all calls that change files,
+    /// what changes some.
     #[must_use]
-    pub fn of(names: &[String], is_all: bool) -> Self {
+    pub fn of(names: &[String], is_each: bool) -> Self {
         match () {
-            () if is_all => Self::Always,
+            () if is_each => Self::Always,
             () if FILE_CHANGES.iter().all(|call| names.iter().any(|name| name == call)) => Self::Change,
             () => Self::Loss,
         }

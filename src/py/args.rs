@@ -11,7 +11,7 @@ use pyo3::types::{PyBool, PyBytes, PyInt, PyString};
 
 use crate::config::filters::{Cgroup, FilterArgs};
 use crate::config::outcome::Outcome;
-use crate::syscall::{self, ALL_CALLS, GROUPS};
+use crate::syscall::{self, ALL_CALLS, GROUPS, groups};
 
 /// An int argument.
 ///
@@ -88,19 +88,25 @@ pub(crate) fn names(argument: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<St
         .collect()
 }
 
-/// Names of system calls, and whether they are all there are.
+/// Names of system calls.
 pub(crate) struct Calls {
     pub(crate) names: Vec<String>,
+    /// Whether they are all there are.
     pub(crate) are_all: bool,
+    /// Whether a word stands for them that means every call of that name.
+    pub(crate) is_each: bool,
 }
 
 /// Names of system calls and words for groups of them. A single word may stand alone.
 pub(crate) fn calls(argument: &str, value: &Bound<'_, PyAny>) -> PyResult<Calls> {
-    let group = |name: &str| GROUPS.iter().find(|(word, _)| *word == name).map(|(_, calls)| *calls);
+    let find = |groups: &[(&str, &'static [&'static str])], name: &str| {
+        groups.iter().find(|(word, _)| *word == name).map(|(_, calls)| *calls)
+    };
+    let group = |name: &str| find(GROUPS, name).or_else(|| find(groups::GROUPS, name));
     let given = match value.extract::<String>() {
         Ok(word) if group(&word).is_some() || word == ALL_CALLS => vec![word],
         Ok(_) => {
-            let words: Vec<_> = GROUPS.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+            let words: Vec<_> = GROUPS.iter().chain(groups::GROUPS).map(|(word, _)| format!("\"{word}\"")).collect();
             return Err(PyTypeError::new_err(format!(
                 "{argument} must be an iterable of names, not a str: [\"unlink\"], rawtp.DELETE, rawtp.LOSS or \
                  rawtp.FILE_CHANGES; or one of the words {} and \"{ALL_CALLS}\"",
@@ -110,12 +116,13 @@ pub(crate) fn calls(argument: &str, value: &Bound<'_, PyAny>) -> PyResult<Calls>
         Err(_) => names(argument, value)?,
     };
     let are_all = given.iter().any(|name| name == ALL_CALLS);
+    let is_each = are_all || given.iter().any(|name| find(groups::GROUPS, name).is_some());
     let each = |name: String| match group(&name) {
         Some(calls) => calls.iter().map(ToString::to_string).collect(),
         None if name == ALL_CALLS => syscall::names().map(ToString::to_string).collect(),
         None => vec![name],
     };
-    Ok(Calls { names: given.into_iter().flat_map(each).collect(), are_all })
+    Ok(Calls { names: given.into_iter().flat_map(each).collect(), are_all, is_each })
 }
 
 /// One value or an iterable of values; `None` when the argument was not given.

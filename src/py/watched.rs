@@ -22,10 +22,12 @@ pub(crate) struct Watched {
 impl Watched {
     /// Reads `syscalls`, `exclude` and `when`.
     pub(crate) fn of(syscalls: OptArg<'_, '_>, exclude: OptArg<'_, '_>, when: OptArg<'_, '_>) -> PyResult<Self> {
-        let default = || Calls { names: DELETE.iter().map(ToString::to_string).collect(), are_all: false };
-        let Calls { mut names, are_all } = syscalls.map_or_else(|| Ok(default()), |it| calls("syscalls", it))?;
+        let default =
+            || Calls { names: DELETE.iter().map(ToString::to_string).collect(), are_all: false, is_each: false };
+        let Calls { mut names, are_all, is_each } =
+            syscalls.map_or_else(|| Ok(default()), |it| calls("syscalls", it))?;
         let when = match when {
-            None => When::of(&names, are_all),
+            None => When::of(&names, is_each),
             Some(value) => {
                 When::from_name(&value.extract::<String>().map_err(|error| refused("when", "a str", error, value))?)?
             }

@@ -1,8 +1,8 @@
 //! The calls with arguments that events have keys of their own for: paths, descriptors, flags, lengths.
 
 use crate::skel::types::{call, call_condition, call_trait};
-use crate::syscall::Action::{self, Delete, Rename, Rmdir, Truncate};
-use crate::syscall::Call;
+use crate::syscall::call::Action::{self, Delete, Rename, Rmdir, Truncate};
+use crate::syscall::call::Call;
 
 const ALWAYS: call_condition = call_condition::CALL_ALWAYS;
 const O_TRUNC: call_condition = call_condition::CALL_O_TRUNC;

@@ -21,7 +21,8 @@ def add_syscalls(parser: argparse.ArgumentParser) -> None:
         action="extend",
         metavar="NAMES",
         help="what to watch, with commas between: delete, rename, truncate, loss, which is all that makes names or"
-        " content go, file_changes, system calls by name, or all of them (default: loss)",
+        " content go, file_changes, file, process, network, memory, system calls by name, or all of them"
+        " (default: loss)",
     )
 
 
@@ -34,7 +35,7 @@ def add_calls(parser: argparse.ArgumentParser) -> None:
         "--when",
         choices=("loss", "change", "always"),
         help="which opens, and calls of fallocate and ioctl, are events: those that make something go, those that"
-        " change a file, or each (default: loss; change with -s file_changes, always with -s all)",
+        " change a file, or each (default: loss; change with -s file_changes, always with -s all and the like)",
     )
     parser.add_argument(
         "--buffers",

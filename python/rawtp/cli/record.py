@@ -242,8 +242,8 @@ def _tell_start(args: argparse.Namespace, tracer: rawtp.Tracer, recovered: dict[
     message("; ".join(parts))
     if args.max_bytes is not None and args.max_bytes < args.segment_bytes:
         message(
-            f"--max-bytes {size(args.max_bytes)} is less than --segment-bytes {size(args.segment_bytes)}: a file can be "
-            "removed as soon as it is sealed"
+            f"--max-bytes {size(args.max_bytes)} is less than --segment-bytes {size(args.segment_bytes)}: a file can"
+            " be removed as soon as it is sealed"
         )
     for name in recovered["quarantined"]:
         message(f"damaged, and moved to quarantine: {name}")

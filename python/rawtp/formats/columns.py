@@ -94,7 +94,7 @@ def row(
         str(event["pid"]),
         str(event["uid"]),
         quoted_name(event["comm"]),
-        event["action"],
+        event["action"] or "-",
         printable(event["syscall"] or "-"),
         screen,
     )

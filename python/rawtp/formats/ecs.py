@@ -7,6 +7,9 @@ import stat
 from typing import TYPE_CHECKING
 
 from rawtp.formats.schema import (
+    ATTRIBUTES,
+    CREATIONS,
+    PERMISSIONS,
     Documents,
     claims_and_facts,
     command_line,
@@ -29,6 +32,8 @@ _VERSION = "9.4.0"
 _TYPES = {
     **dict.fromkeys(("delete", "rmdir"), "deletion"),
     **dict.fromkeys(("rename", "truncate", "punch", "zero", "collapse"), "change"),
+    **dict.fromkeys(CREATIONS, "creation"),
+    **dict.fromkeys((*ATTRIBUTES, *PERMISSIONS), "change"),
 }
 
 
@@ -63,8 +68,8 @@ class Ecs(Documents):
                 kind="event",
                 module="rawtp",
                 category=["file"],
-                type=[_TYPES[event["action"]]],
-                action=event["action"],
+                type=[_TYPES.get(event["action"] or event["syscall"] or "", "info")],
+                action=event["action"] or event["syscall"],
                 outcome="unknown" if ret is None else "success" if ret >= 0 else "failure",
                 duration=event["duration_ns"],
             ),

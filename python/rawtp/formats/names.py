@@ -21,7 +21,7 @@ def claims_and_facts(event: Event) -> tuple[list[str], list[str], str]:
     """What was said, what is known, and what stands between two of either. What is not known is what was said."""
     said = _path(event["path"], event["path_kind"], event["filename"], event["name_status"])
     known = _real(event["real_path"], said)
-    if event["action"] != "rename":
+    if event["action"] != "rename" and event["new_path"] is None:
         # A call on a descriptor has said nothing.
         return [said] if said != "<fd>" else [], [known], ""
     # The status is that of both names, but one of the paths may be whole where the other is not.

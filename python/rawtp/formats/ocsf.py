@@ -6,6 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 from rawtp.formats.schema import (
+    ATTRIBUTES,
+    CREATIONS,
+    PERMISSIONS,
     Documents,
     claims_and_facts,
     command_line,
@@ -29,7 +32,14 @@ _ACTIVITIES = {
     **dict.fromkeys(("delete", "rmdir"), (4, "Delete")),
     **dict.fromkeys(("truncate", "punch", "zero", "collapse"), (3, "Update")),
     "rename": (5, "Rename"),
+    **dict.fromkeys(CREATIONS, (1, "Create")),
+    **dict.fromkeys(ATTRIBUTES, (6, "Set Attributes")),
+    **dict.fromkeys(PERMISSIONS, (7, "Set Security")),
+    **dict.fromkeys(("mount", "move_mount"), (12, "Mount")),
+    **dict.fromkeys(("umount", "umount2"), (13, "Unmount")),
+    **dict.fromkeys(("open", "openat", "openat2", "open_by_handle_at"), (14, "Open")),
 }
+_OTHER = (99, "Other")
 _INFORMATIONAL = 1
 _UNKNOWN, _REGULAR, _FOLDER = 0, 1, 2  # of file.type_id
 _FILE_TYPES = {
@@ -69,7 +79,7 @@ class Ocsf(Documents):
 
     def own(self, event: Event) -> dict[str, object]:
         """The call, and its file."""
-        activity, activity_name = _ACTIVITIES[event["action"]]
+        activity, activity_name = _ACTIVITIES.get(event["action"] or event["syscall"] or "", _OTHER)
         ret, duration_ns = event["ret"], event["duration_ns"]
         status, status_name = (0, "Unknown") if ret is None else (1, "Success") if ret >= 0 else (2, "Failure")
         return known(

@@ -49,6 +49,20 @@ _MAX_KEPT = 1024  # of at most some 20 KB each
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
+CREATIONS = ("mkdir", "mkdirat", "mknod", "mknodat", "link", "linkat", "symlink", "symlinkat")
+"""The calls that make a name."""
+ATTRIBUTES = (
+    *("setxattr", "lsetxattr", "fsetxattr", "setxattrat", "removexattr", "lremovexattr", "fremovexattr"),
+    *("removexattrat", "utime", "utimes", "futimesat", "utimensat", "utimensat_time64"),
+)
+"""The calls that change what is written about a file."""
+PERMISSIONS = (
+    *("chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "lchown", "fchown", "fchownat", "chown32", "lchown32"),
+    "fchown32",
+)
+"""The calls that change who may use a file."""
+
+
 class Documents(Format, ABC):
     """A format of one object a line, for events only. It encodes what they have in common once for each process.
 

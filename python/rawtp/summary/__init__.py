@@ -20,7 +20,19 @@ _MAX_KEPT = 2048  # then the rarer half is folded into one
 class Summary:
     """Counts by process, by directory, by result."""
 
-    fields = ("pid", "uid", "comm", "action", "path", "path_kind", "real_path", "name_status", "ret", "errno")
+    fields = (
+        "pid",
+        "uid",
+        "comm",
+        "action",
+        "syscall",
+        "path",
+        "path_kind",
+        "real_path",
+        "name_status",
+        "ret",
+        "errno",
+    )
 
     def __init__(self) -> None:
         self._processes: Counter[tuple[str, int, int]] = Counter()
@@ -33,7 +45,7 @@ class Summary:
         for event in events:
             ret = event["ret"]
             result = "?" if ret is None else "ok" if ret >= 0 else event["errno"] or str(ret)
-            self._results[event["action"], result] += 1
+            self._results[event["action"] or event["syscall"] or "?", result] += 1
             self._processes[event["comm"], event["pid"], event["uid"]] += 1
             if len(self._processes) > _MAX_KEPT:
                 self._fold()
