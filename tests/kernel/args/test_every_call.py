@@ -97,7 +97,7 @@ def test_files(plan: Plan, program: Callable[[str], Path], tmp_path: Path) -> No
         size=24,
     )
     p.call("close", 77, error=EBADF, fd=77)
-    p.call("close_range", 500, 600, 4, ret=0, first=500, last=600, flags=("CLOSE_RANGE_CLOEXEC",))
+    p.call("close_range", 500, 600, 4, ret=ANY, first=500, last=600, flags=("CLOSE_RANGE_CLOEXEC",))
     buffer = p.put(b"secret content")
     p.call("write", FIRST, buffer, 14, ret=14, fd=FIRST, buf=None, count=14)
     p.call("write", -1, buffer, 14, error=EBADF, fd=-1, buf=None, count=14)
