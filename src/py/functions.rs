@@ -11,7 +11,7 @@ use crate::config::path_filter;
 use crate::py::args;
 use crate::py::stats::Stats;
 use crate::syscall::Abi;
-use crate::syscall::arguments::{Kind, Shape, arguments_of};
+use crate::syscall::arguments::{Arguments, Kind, Shape, arguments_of};
 
 /// Loads the guide's program that the verifier refuses, to show what Python sees of a refusal. Raises LoadError.
 #[pyfunction]
@@ -65,6 +65,13 @@ pub(crate) fn syscall_arguments(name: &str, abi: &str) -> PyResult<Option<Vec<(&
     };
     let known = arguments_of(name, table(abi)?);
     Ok(known.map(|known| known.iter().map(|argument| (argument.name, kind(argument.kind))).collect()))
+}
+
+/// The number of registers that a call's arguments take; None where rawtp has no names for them.
+#[pyfunction]
+#[pyo3(name = "_syscall_registers")]
+pub(crate) fn syscall_registers(name: &str, abi: &str) -> PyResult<Option<usize>> {
+    Ok(arguments_of(name, table(abi)?).map(Arguments::registers))
 }
 
 fn table(abi: &str) -> PyResult<Abi> {

@@ -78,7 +78,9 @@ mod _core {
     #[pymodule_export]
     use super::errors::{LoadError, RawtpError, UnsupportedKernelError};
     #[pymodule_export]
-    use super::functions::{escape, load_rejected, stats, syscall_arguments, syscall_name, syscall_number};
+    use super::functions::{
+        escape, load_rejected, stats, syscall_arguments, syscall_name, syscall_number, syscall_registers,
+    };
     #[pymodule_export]
     use super::handover::load;
     #[cfg(feature = "history")]

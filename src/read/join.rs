@@ -18,6 +18,7 @@ use crate::record::{
 };
 use crate::ring::chunk::Chunk;
 use crate::skel::types::{abi, enter_mark, via};
+use crate::syscall::never_returns;
 
 /// The bytes that the records of open calls may take. A call beyond that is delivered at once, without its result.
 const OPEN_BYTES: usize = 16 << 20;
@@ -117,7 +118,7 @@ impl Join {
             match &parse(bytes)? {
                 Record::Enter(enter) => {
                     let key = CallId::of(enter.record);
-                    let ends = !enter.has_no_exit();
+                    let ends = !enter.has_no_exit() && !never_returns(enter.record.abi.into(), enter.record.nr);
                     let alone = !self.open.contains_key(&key);
                     if !ends && !alone {
                         if let Err(refused) = self.reserve_ready(1) {
@@ -507,6 +508,15 @@ mod tests {
         let alone = |name: &str| framed(&named(request(0, 1, 5, true), name_status::NAME_OK, name.as_bytes()), 0);
         assert_eq!(feed(&mut join, &counters, &[alone("a"), alone("b")]), ["a:None", "b:None"]);
         assert_eq!(value(&counters.pending), 0);
+    }
+
+    #[test]
+    fn an_exit_of_a_process_is_an_event_at_once() {
+        let (mut join, counters) = (Join::default(), ReaderCounters::default());
+        let number = crate::syscall::Abi::NATIVE.number("exit_group").unwrap();
+        let ends = framed(&named(enter(1, number, 5), name_status::NAME_OK, b"exit"), 0);
+        assert_eq!(feed(&mut join, &counters, &[begin(1, "call"), ends]), ["call:None", "exit:None"]);
+        assert_eq!((value(&counters.pending), value(&counters.unpaired)), (0, 1));
     }
 
     #[test]

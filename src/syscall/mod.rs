@@ -258,6 +258,15 @@ pub fn requests(call: &Call) -> impl Iterator<Item = (usize, request_call)> {
     })
 }
 
+/// Whether a call has no exit, by a record's `abi` and `nr`: exit(2) and `exit_group(2)`.
+#[must_use]
+pub fn never_returns(abi: u32, nr: u32) -> bool {
+    // Constants, since this is asked about every call.
+    const NATIVE: [u32; 2] = [libc::SYS_exit as u32, libc::SYS_exit_group as u32];
+    const COMPAT: [u32; 2] = if cfg!(target_arch = "x86_64") { [1, 252] } else { [1, 248] };
+    (if abi == types::abi::ABI_COMPAT.0 { COMPAT } else { NATIVE }).contains(&nr)
+}
+
 /// Finds a call that can be watched by a record's `abi` and `nr`.
 #[must_use]
 pub fn of_record(abi: u32, nr: u32) -> Option<&'static Call> {
@@ -291,6 +300,14 @@ mod tests {
         assert_eq!(Abi::X32.name(263), None);
         assert_eq!(Abi::X86_64.name(100_000), None);
         assert_eq!(Abi::X86_64.number("timer_remove"), None);
+    }
+
+    #[test]
+    fn exits_do_not_return() {
+        for (abi, table) in [(types::abi::ABI_NATIVE, Abi::NATIVE), (types::abi::ABI_COMPAT, Abi::COMPAT)] {
+            let numbers: Vec<_> = (0..NUMBERS).filter(|&nr| never_returns(abi.0, nr)).collect();
+            assert_eq!(numbers, ["exit", "exit_group"].map(|name| table.number(name).unwrap()));
+        }
     }
 
     #[test]

@@ -1,0 +1,53 @@
+"""The table of arguments beside what the running kernel says of its calls."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+import pytest
+
+from helpers.plans import named
+from rawtp._core import _NATIVE_ABI, _syscall_registers
+from rawtp.syscalls import arguments
+
+pytestmark = pytest.mark.kernel
+
+TRACEFS = "/sys/kernel/tracing"
+SPELLED = {
+    "stat": "newstat",
+    "lstat": "newlstat",
+    "fstat": "newfstat",
+    "fstatat": "newfstatat",
+    "uname": "newuname",
+    "umount2": "umount",
+    "sendfile": "sendfile64",
+}
+"""The names of calls that the kernel's source spells in another way."""
+
+
+def fields_of_calls() -> dict[str, list[str]]:
+    """The arguments of each native call by the kernel's names, from tracefs, mounted where nobody else sees it."""
+    script = f"mountpoint -q {TRACEFS} || mount -t tracefs tracefs {TRACEFS}; cat {TRACEFS}/events/syscalls/*/format"
+    done = subprocess.run(["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True, check=False)
+    if not done.stdout:
+        pytest.skip(f"this kernel does not list its calls (CONFIG_FTRACE_SYSCALLS): {done.stderr}")
+    found = {}
+    for text in re.split(r"^name: ", done.stdout, flags=re.MULTILINE)[1:]:
+        name = text.split("\n", 1)[0]
+        if name.startswith("sys_enter_"):
+            # `print fmt` names those that are the call's own.
+            found[name.removeprefix("sys_enter_")] = re.findall(r"REC->(\w+)", text)
+    return found
+
+
+def test_registers_are_those_of_the_kernel() -> None:
+    known = fields_of_calls()
+    compared = {call: known[spelled] for call in named(_NATIVE_ABI) if (spelled := SPELLED.get(call, call)) in known}
+    wrong = [
+        f"{call}: {arguments(call)}, and the kernel {fields}"
+        for call, fields in compared.items()
+        if len(fields) != _syscall_registers(call, _NATIVE_ABI)
+    ]
+    assert wrong == []
+    assert len(compared) > 200
