@@ -1,5 +1,6 @@
 """Calls that change files and make nothing go, and any call by its name."""
 
+# ruff: noqa: PTH
 from __future__ import annotations
 
 import ctypes
@@ -246,22 +247,25 @@ def test_all_calls_need_a_process() -> None:
 
 
 def test_an_unknown_call_is_named_with_its_nearest() -> None:
-    with pytest.raises(ValueError, match='^no system call of this machine is named "openta": did you mean "open"'):
+    with pytest.raises(ValueError, match=r'^no system call of this machine is named "openta": did you mean "open"'):
         rawtp.Tracer(["openta"])
-    with pytest.raises(ValueError, match='^exclude: no system call of this machine is named "openta"'):
+    with pytest.raises(ValueError, match=r'^exclude: no system call of this machine is named "openta"'):
         rawtp.Tracer(["openat"], exclude=["openta"])
-    with pytest.raises(ValueError, match="^exclude leaves none of the syscalls"):
+    with pytest.raises(ValueError, match=r"^exclude leaves none of the syscalls"):
         rawtp.Tracer(["unlink", "unlinkat", "rmdir"], exclude=["delete"])
-    with pytest.raises(ValueError, match='^when must be "loss", "change" or "always", not "never"'):
+    with pytest.raises(ValueError, match=r'^when must be "loss", "change" or "always", not "never"'):
         rawtp.Tracer(when="never")  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="^when must be a str, not int"):
+    with pytest.raises(TypeError, match=r"^when must be a str, not int"):
         rawtp.Tracer(when=1)  # type: ignore[arg-type]
 
 
 def test_failures_of_calls_have_their_error() -> None:
-    with rawtp.Tracer(["connect"], pid=os.getpid()) as tracer:
-        with socket.socket(socket.AF_UNIX) as sock, pytest.raises(FileNotFoundError):
-            sock.connect("/no/such/socket")
+    with (
+        rawtp.Tracer(["connect"], pid=os.getpid()) as tracer,
+        socket.socket(socket.AF_UNIX) as sock,
+        pytest.raises(FileNotFoundError),
+    ):
+        sock.connect("/no/such/socket")
     assert [(event["syscall"], event["errno"], event["ret"]) for event in tracer] == [
         ("connect", "ENOENT", -errno.ENOENT)
     ]
