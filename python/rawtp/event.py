@@ -91,8 +91,7 @@ class _AllFields(TypedDict):
     ``"nfsd"``), for whoever asked it to. Such an event has no names as passed, only ``real_path``. Its ``ret`` is
     that of the function that does the work, and ``None`` for a truncation."""
     action: Literal["delete", "rmdir", "rename", "truncate", "punch", "zero", "collapse"] | None
-    """The loss that was asked for; ``None`` for a call that makes nothing go, as most of
-    :data:`rawtp.FILE_CHANGES`. ``"delete"`` removes a name: that of a file, of a message queue, or of a btrfs
+    """The loss that was asked for; ``None`` for a call that makes nothing go. ``"delete"`` removes a name: that of a file, of a message queue, or of a btrfs
     subvolume with all that is in it. ``"rmdir"``: rmdir(2), and unlinkat(2) with ``AT_REMOVEDIR``. ``"rename"`` may
     delete what had the new name. ``"truncate"`` cuts a file off. The others take a range of a file's content
     (``range_start``, ``range_length``): ``"punch"`` makes a hole there, ``"zero"`` writes zeros, ``"collapse"`` moves
@@ -232,7 +231,7 @@ class Event(_AllFields, total=False):
     :attr:`Tracer.coverage` says so. Not among :data:`rawtp.ALL_FIELDS`: ask for it by name. It costs a look at every
     inode that leaves the host's memory."""
     args: dict[str, Any] | None
-    """The arguments of the call by the names of its man page: :func:`rawtp.syscalls.arguments` has them with their
+    """The arguments of the call by the names of its man page. :func:`rawtp.syscalls.arguments` has them with their
     kinds. Names of flags and constants, paths, addresses (``"127.0.0.1:80"``, ``"[::1]:53"``, ``"@abstract"``),
     seconds; what the call fills in, such as the address of ``accept(2)``, is there as it was at the return. ``None``
     in it is what could not be read, and what this call does not use. A path is as the process passed it. Of a

@@ -106,7 +106,8 @@ fn columns(key: Key) -> Vec<Field> {
         ValueType::DictBytes | ValueType::Bytes => vec![one(DataType::Utf8), bytes(DataType::Binary)],
         ValueType::BytesList => vec![one(list_of(DataType::Utf8)), bytes(list_of(DataType::Binary))],
         ValueType::Ancestors => vec![one(DataType::List(ancestor()))],
-        ValueType::Args => vec![one(DataType::Utf8)],
+        // They may be anybody's secrets.
+        ValueType::Args => Vec::new(),
         ValueType::Blob => vec![one(DataType::Binary)],
         ValueType::I64List => vec![one(list_of(DataType::Int64))],
         ValueType::U64List => vec![one(list_of(DataType::UInt64))],
@@ -178,7 +179,8 @@ impl Converter {
                 arrays.push(Arc::new(us));
                 arrays.push(Arc::new(ns.reinterpret_cast::<Int64Type>()));
             }
-            ValueType::I32 | ValueType::I64 | ValueType::Bool | ValueType::Bytes | ValueType::Args => {
+            ValueType::Args => {}
+            ValueType::I32 | ValueType::I64 | ValueType::Bool | ValueType::Bytes => {
                 arrays.extend(columns.iter().map(|column| Arc::clone(column)));
             }
             ValueType::U32 => arrays.push(Arc::new(widened(column))),

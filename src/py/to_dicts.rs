@@ -6,7 +6,7 @@ use arrow_array::{Array, ArrayRef, RecordBatch};
 use pyo3::IntoPyObjectExt;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyInt, PyList, PyString};
+use pyo3::types::{PyDict, PyInt, PyList, PyString};
 
 use crate::columns::ancestors;
 use crate::fields::ValueType;
@@ -127,7 +127,16 @@ impl<'py, 'a> Cells<'py, 'a> {
 /// The value of a column of JSON texts.
 pub(crate) fn json<'py>(py: Python<'py>, column: &ArrayRef, row: usize) -> PyResult<Bound<'py, PyAny>> {
     let text = objects::text(py, column.as_string::<i32>().value(row))?;
-    py.import(intern!(py, "json"))?.call_method1(intern!(py, "loads"), (text,))
+    let made = py.import(intern!(py, "json"))?.call_method1(intern!(py, "loads"), (text,))?;
+    // As in the event itself.
+    if let Ok(args) = made.cast::<PyDict>() {
+        for (name, value) in args {
+            if let Ok(list) = value.cast::<PyList>() {
+                args.set_item(name, list.to_tuple())?;
+            }
+        }
+    }
+    Ok(made)
 }
 
 /// The value of a column of bytes that are no text, or of numbers.

@@ -45,7 +45,7 @@ impl Tracer {
     #[pyo3(signature = (syscalls=None, *, results=Arg(None), fields=None, pid=None, follow=Arg(None), uid=None, comm=None,
                         cgroup=None, path=None, exclude_self=Arg(None), outcome=Arg(None), hook=Arg(None), when=None, exclude=None, buffers=None,
                         ring_bytes=None, queue_bytes=None, sudo=Arg(None), broker=None),
-           text_signature = "(syscalls=None, *, results=True, fields=None, pid=None, follow=False, uid=None, comm=None, cgroup=None, path=None, exclude_self=False, outcome='any', hook='auto', when=None, exclude=(), buffers=0, ring_bytes=4194304, queue_bytes=67108864, sudo=False, broker=None)")]
+           text_signature = "(syscalls=None, *, results=True, fields=None, pid=None, follow=False, uid=None, comm=None, cgroup=None, path=None, exclude_self=False, outcome='any', hook='auto', when=None, exclude=None, buffers=0, ring_bytes=4194304, queue_bytes=67108864, sudo=False, broker=None)")]
     fn new(
         py: Python<'_>,
         syscalls: OptArg<'_, '_>,

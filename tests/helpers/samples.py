@@ -77,6 +77,7 @@ RM: Event = {
     "user": "me",
     "login": "me",
     "freed": True,
+    "args": {"dirfd": -100, "pathname": "file", "flags": ("AT_REMOVEDIR",)},
 }
 
 WITHOUT_FACTS: Event = {

@@ -145,7 +145,7 @@ def test_the_tracers_arguments() -> None:
 
 
 def test_opt_in_keys_need_not_be_there() -> None:
-    assert rawtp.Event.__optional_keys__ == {"ancestors", "parent_argv", "cwd", "user", "login", "freed"}
+    assert rawtp.Event.__optional_keys__ == {"ancestors", "parent_argv", "cwd", "user", "login", "freed", "args"}
     assert rawtp.Event.__required_keys__ == {*rawtp.ALL_FIELDS}
     assert get_type_hints(rawtp.Event)["ancestors"] == tuple[tuple[int, str, tuple[str, ...] | None], ...]
 

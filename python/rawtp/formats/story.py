@@ -98,8 +98,10 @@ def told(answer: Answer, clock: Clock, arrow: str = BY) -> str:
         seen = f"{quoted_name(answer.path)}: nothing that {done} was recorded; {seen}"
         if answer.has_failed:
             lines += [f"{quoted_name(answer.path)}: there are attempts that failed; --all shows them", ""]
+    if answer.without_files:
+        lines.append(WITHOUT_FILES)
     lines.append(f"{seen}{', but for this' if blind else ''}")
-    return "\n".join([*lines, *blind, *([WITHOUT_FILES] if answer.without_files else [])]) + "\n"
+    return "\n".join([*lines, *blind]) + "\n"
 
 
 def entry(event: Mapping[str, Any], clock: Clock, arrow: str = BY) -> list[str]:

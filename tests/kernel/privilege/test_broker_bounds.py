@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.kernel, pytest.mark.timeout(300 * SLOWER)]
 OBTAIN = """
 from rawtp._privilege import broker_client, protocol
 request = dict(syscalls=["unlink"], results=True, fields=["pid"], pid=None, follow=False, uid=None, comm=None,
-               cgroup=None, path=None, exclude_self=False, hook="auto", ring_bytes=1 << 16)
+               cgroup=None, path=None, exclude_self=False, hook="auto", when="loss", buffers=0, ring_bytes=1 << 16)
 def obtain():
     (slots, coverage, maps, links, meters), connection = broker_client.obtain(sys.argv[1], request)
     return maps, meters, connection
@@ -297,6 +297,8 @@ def test_a_tracer_takes_no_more_than_is_reckoned_for_it(filters: dict[str, Any])
         "results": True,
         "fields": rawtp.ALL_FIELDS,
         "hook": "auto",
+        "when": "loss",
+        "buffers": 0,
         "without": None,
         "owner": None,
         **filters,

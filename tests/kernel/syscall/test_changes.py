@@ -1,6 +1,6 @@
 """Calls that change files and make nothing go, and any call by its name."""
 
-# ruff: noqa: PTH
+# ruff: noqa: PTH101, PTH102, PTH104, PTH106, PTH108, PTH123, PTH211
 from __future__ import annotations
 
 import ctypes

@@ -142,12 +142,12 @@ def refusing(error: Exception) -> Callable[..., None]:
         (
             ["-o", "ocsf", "-f", "pid,cwd"],
             "argument -f/--fields: with -o ocsf, whose schema says what is in an event, only ancestors,"
-            " parent_argv, cwd, user, login, freed",
+            " parent_argv, cwd, user, login, freed, args",
         ),
         (
             ["-o", "ecs", "-f", "help"],
             "argument -f/--fields: with -o ecs, whose schema says what is in an event, only ancestors,"
-            " parent_argv, cwd, user, login, freed",
+            " parent_argv, cwd, user, login, freed, args",
         ),
         (["-o", "ecs", "-T"], "argument -T/--time: not with -o ecs, whose schema says what is in an event"),
         (["-o", "ocsf", "--utc"], "argument --utc: not with -o ocsf, whose schema says what is in an event"),
@@ -191,7 +191,7 @@ def test_help_fits_the_terminal(
 
 def test_defaults(pretend: type[PretendTracer]) -> None:
     assert main([]) == 0
-    others = {"hook": "auto", "ring_bytes": 4 << 20, "queue_bytes": 64 << 20}
+    others = {"hook": "auto", "when": None, "exclude": None, "buffers": 0, "ring_bytes": 4 << 20, "queue_bytes": 64 << 20}
     assert pretend.given == {"syscalls": list(rawtp.LOSS), "fields": rawtp.ALL_FIELDS, **others}
     assert main(["--hook", "vfs"]) == 0
     assert pretend.given["hook"] == "vfs"

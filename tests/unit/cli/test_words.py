@@ -74,7 +74,7 @@ def test_a_word_in_the_wrong_place(arguments: list[str], said: str, capsys: pyte
         (["-o", HOSTILE], f"argument -o/--output: invalid choice: '{SEEN}'"),
         (["-p", HOSTILE], f"argument -p/--pid: '{SEEN}' is not a process id"),
         (["-u", HOSTILE], f"argument -u/--user: there is no user '{SEEN}'"),
-        (["-s", HOSTILE], "unknown syscall"),
+        (["-s", HOSTILE], "no system call of this machine is named"),
         (["-f", HOSTILE], "unknown field"),
         (["--cgroup", "/" + HOSTILE], ""),
         (["-O", f"/nonexistent/{HOSTILE}"], f"/nonexistent/{SEEN}: No such file or directory"),

@@ -27,6 +27,8 @@ REQUEST: dict[str, Any] = {
     "path": ["/srv/\u00e9*", os.fsdecode(b"/\xff")],
     "exclude_self": True,
     "hook": "auto",
+    "when": "loss",
+    "buffers": 0,
     "ring_bytes": 1 << 22,
 }
 COVERAGE: list[tuple[str, str | None, str | None]] = [
