@@ -236,8 +236,8 @@ class Event(_AllFields, total=False):
     kinds. Names of flags and constants, paths, addresses (``"127.0.0.1:80"``, ``"[::1]:53"``, ``"@abstract"``),
     seconds; what the call fills in, such as the address of ``accept(2)``, is there as it was at the return. ``None``
     in it is what could not be read, and what this call does not use. A path is as the process passed it. Of a
-    program's environment nothing is read, and of buffers only what ``buffers=`` asks for. In batches it is a text of JSON.
-    ``None`` for what is no call. Not among :data:`rawtp.ALL_FIELDS`: ask for it by name."""
+    program's environment nothing is read, and of buffers only what ``buffers=`` asks for. In batches it is a text of
+    JSON. ``None`` for what is no call. Not among :data:`rawtp.ALL_FIELDS`: ask for it by name."""
 
 
 class Hook(TypedDict):
