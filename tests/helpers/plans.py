@@ -12,6 +12,7 @@ import pytest
 
 import rawtp
 from helpers.support import assert_ledger, read_to_end, release, stopped
+from rawtp._core import _NATIVE_ABI, _syscall_arguments
 from rawtp.syscalls import name as name_of
 from rawtp.syscalls import number
 
@@ -65,7 +66,7 @@ class Made:
 class Plan:
     """The calls that a program makes, one after the other, and the memory that they refer to."""
 
-    abi: str = rawtp._core._NATIVE_ABI  # type: ignore[attr-defined]
+    abi: str = _NATIVE_ABI
     made: list[Made] = field(default_factory=list)
     _calls: bytearray = field(default_factory=bytearray)
     _memory: bytearray = field(default_factory=bytearray)
@@ -98,11 +99,10 @@ class Plan:
         return BASE + CALLS_BYTES + 16 * PAGE + (2 * len(self._edges) - 1) * PAGE - len(content)
 
     def call(
-        self, call: str, /, *numbers: int, ret: Any = None, error: Any = None, child: bool = False, **args: Any
+        self, call: str, /, *numbers: int, ret: Any = None, error: Any = None, child: Any = False, **args: Any
     ) -> None:
-        """Adds a call, by its name and its arguments, with what the event has. A name with a dot is one with two
-        underscores here. A table without the call leaves it out.
-        """
+        """Adds a call, by its name and its numbers, and what its event has: the arguments in ``args``, a dot in a name
+        as two underscores, and ``ret``, or the ``error``. A call that the table does not have is left out."""
         try:
             nr = number(call, self.abi)
         except ValueError:
@@ -159,14 +159,14 @@ class Plan:
             if (event["syscall"], event["abi"]) != (made.name, self.abi):
                 wrong.append(f"{made.name} came as {event}")
                 break
+            args = event["args"] or {}
             if event["ret"] == -errno.ENOSYS and made.ret != -errno.ENOSYS:
                 # A kernel that is too old: what the call would have written is not there.
-                compared = {key: value for key, value in made.args.items() if event["args"][key] is not None}
-                if any(event["args"][key] != value for key, value in compared.items()):
-                    wrong.append(f"{made.name}: {event['args']}, not {made.args}")
+                if any(args[key] not in (None, value) for key, value in made.args.items()):
+                    wrong.append(f"{made.name}: {args}, not {made.args}")
                 continue
-            if dict(event["args"]) != made.args or list(event["args"]) != list(made.args):
-                wrong.append(f"{made.name}: {event['args']}, not {made.args}, ret {event['ret']}")
+            if args != made.args or list(args) != list(made.args):
+                wrong.append(f"{made.name}: {args}, not {made.args}, ret {event['ret']}")
             if made.ret is not ANY and event["ret"] != made.ret:
                 wrong.append(f"{made.name}: returned {event['ret']}, not {made.ret}")
         assert not wrong, "\n".join(wrong)
@@ -180,6 +180,6 @@ def named(abi: str) -> list[str]:
             call = name_of(nr, abi)
         except ValueError:
             continue
-        if rawtp._core._syscall_arguments(call, abi) is not None:  # type: ignore[attr-defined]
+        if _syscall_arguments(call, abi) is not None:
             names.append(call)
     return names

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,11 @@ SPELLED = {
     "sendfile": "sendfile64",
 }
 """The names of calls that the kernel's source spells in another way."""
+
+NEVER_MADE = {
+    # They would end, stop or disturb the program that makes them, or its host.
+    *("exit", "pause", "rt_sigreturn", "sync", "vhangup"),
+}
 
 
 def fields_of_calls() -> dict[str, list[str]]:
@@ -51,3 +57,10 @@ def test_registers_are_those_of_the_kernel() -> None:
     ]
     assert wrong == []
     assert len(compared) > 200
+
+
+@pytest.mark.parametrize("abi", ["x86_64", "i386", "aarch64"])
+def test_every_call_is_made(abi: str) -> None:
+    text = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*_calls.py"))
+    made = set(re.findall(r'"(\w+)"', text))
+    assert {call for call in named(abi) if not {call, call.removesuffix("32")} & made} == NEVER_MADE & set(named(abi))
