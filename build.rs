@@ -4,6 +4,7 @@
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -34,6 +35,39 @@ fn flags(out: &Path, source: &str) -> [OsString; 5] {
     let mapped = |path: &OsStr, name| [OsStr::new("-ffile-prefix-map="), path, OsStr::new(name)].into_iter().collect();
     let own = if source == REJECTED { "-fdebug-compilation-dir=.".into() } else { mapped(&root, "=/rawtp") };
     ["-Wall".into(), "-Werror".into(), "-Ibpf".into(), own, mapped(out.as_os_str(), "=/out")]
+}
+
+/// Blanks the numbers of source lines in an object (`line_info` of its section `.BTF.ext`). Only verifier logs show
+/// them. The kernel copies and checks them at each load, and they would add 87 KB to every wheel.
+fn forget_lines(object: &Path) -> Result<(), String> {
+    let mut bytes = fs::read(object).map_err(|error| error.to_string())?;
+    let at = lines_of(&bytes).ok_or("no ELF file with a section .BTF.ext")?;
+    bytes.get_mut(at.lines).ok_or("line_info is not in the file")?.fill(0);
+    bytes[at.length].fill(0);
+    fs::write(object, bytes).map_err(|error| error.to_string())
+}
+
+/// The places of the line numbers, and of the header's field with their length.
+struct LinesAt {
+    lines: Range<usize>,
+    length: Range<usize>,
+}
+
+/// Finds the line numbers in a 64-bit little-endian ELF file (elf(5); `struct btf_ext_header` in libbpf's btf.c).
+fn lines_of(bytes: &[u8]) -> Option<LinesAt> {
+    let half = |at: usize| Some(usize::from(u16::from_le_bytes(*bytes.get(at..)?.first_chunk()?)));
+    let word = |at: usize| usize::try_from(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?)).ok();
+    let long = |at: usize| usize::try_from(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?)).ok();
+    let (sections, size, count, names) = (long(40)?, half(58)?, half(60)?, half(62)?);
+    let names = long(sections + names * size + 24)?;
+    let mut heads = (0..count).map(|index| sections + index * size);
+    let head = heads.find(|head| {
+        let name = word(*head).and_then(|offset| bytes.get(names + offset..));
+        name.is_some_and(|name| name.starts_with(b".BTF.ext\0"))
+    })?;
+    let header = long(head + 24)?;
+    let begin = header + word(header + 4)? + word(header + 16)?;
+    Some(LinesAt { lines: begin..begin + word(header + 20)?, length: header + 20..header + 24 })
 }
 
 fn builder(source: &str, clang: &Path, out: &Path) -> SkeletonBuilder {
@@ -94,10 +128,11 @@ fn build() -> Result<(), String> {
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
     write_docs(&out)?;
     let clang = clang()?;
-    builder("rawtp.bpf.c", &clang, &out)
-        .obj(out.join("rawtp.bpf.o"))
-        .build_and_generate(out.join("rawtp.skel.rs"))
-        .map_err(|error| format!("bpf/rawtp.bpf.c: {error:#}"))?;
+    let object = out.join("rawtp.bpf.o");
+    let mut programs = builder("rawtp.bpf.c", &clang, &out);
+    programs.obj(&object).build().map_err(|error| format!("bpf/rawtp.bpf.c: {error:#}"))?;
+    forget_lines(&object).map_err(|error| format!("{}: {error}", object.display()))?;
+    programs.generate(out.join("rawtp.skel.rs")).map_err(|error| format!("bpf/rawtp.bpf.c: {error:#}"))?;
     builder("probes/cost.bpf.c", &clang, &out)
         .build_and_generate(out.join("cost.skel.rs"))
         .map_err(|error| format!("bpf/probes/cost.bpf.c: {error:#}"))?;

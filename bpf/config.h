@@ -145,10 +145,16 @@ enum argument_how {
 	ARGUMENT_STRINGS = 6,	 /* a list of texts that ends with NULL */
 };
 
+/* When what an argument points to is read. */
+enum argument_time {
+	READ_AT_ENTRY = 1,
+	READ_AT_EXIT = 2,
+};
+
 struct argument_rule {
-	__u8 how; /* enum argument_how */
-	__u8 is_at_exit;
-	__u8 by; /* the position of the other argument, from 1 */
+	__u8 how;   /* enum argument_how */
+	__u8 times; /* enum argument_time */
+	__u8 by;    /* the position of the other argument, from 1 */
 	__u8 reserved;
 	__u16 bytes; /* the most that is sent */
 };

@@ -61,6 +61,7 @@ enum fallocate_mode _fallocate_mode = 0;
 enum ioctl_command _ioctl_command = 0;
 enum call_trait _call_trait = 0;
 enum argument_how _argument_how = 0;
+enum argument_time _argument_time = 0;
 enum enter_mark _enter_mark = 0;
 enum freed _freed = 0;
 

@@ -12,6 +12,7 @@ use std::{env, process, thread};
 use _core::config::Config;
 use _core::config::filters::{FilterArgs, Filters};
 use _core::config::hook::Hook;
+use _core::config::when::When;
 use _core::fields::Fields;
 use _core::session::Session;
 use _core::syscall;
@@ -105,8 +106,8 @@ fn seed(results: bool, action: Action, place: &Path) -> Result<Vec<u8>> {
         [syscall::DELETE, syscall::RENAME, syscall::TRUNCATE].concat().iter().map(ToString::to_string).collect();
     let pid = Some(vec![process::id().into()]);
     let filters = Filters::new(FilterArgs { pid, ..FilterArgs::default() }).map_err(Error::other)?;
-    let config =
-        Config::new(&calls, When::Loss, 0, results, Fields::ALL, Hook::Auto, filters, 1 << 20, 1 << 20).map_err(Error::other)?;
+    let config = Config::new(&calls, When::Loss, 0, results, Fields::ALL, Hook::Auto, filters, 1 << 20, 1 << 20)
+        .map_err(Error::other)?;
     fs::create_dir_all(place)?;
     env::set_current_dir(place)?;
     let (session, _reader) = Session::open(&config).map_err(Error::other)?;

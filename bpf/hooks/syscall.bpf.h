@@ -102,12 +102,20 @@ static __always_inline bool follows(__u16 traits, __u32 flags)
 	return traits & CALL_AT_LINK ? flags & AT_SYMLINK_FOLLOW : traits & CALL_FOLLOWS;
 }
 
-/* Whether a name that may be empty is. Since Linux 6.11 some calls take NULL for that. */
-static __always_inline bool is_empty_name(__u64 name)
+/*
+ * Forgets a name that is empty, where that means the descriptor itself. Since Linux 6.11 some calls take NULL for that.
+ * It is global, so that it takes no room on the stack of the program that walks.
+ */
+__noinline int forget_empty_name(__u32 slot)
 {
+	struct call_state *state = bpf_map_lookup_elem(&call_states, &slot);
 	__u8 first = 1;
 
-	return !name || (!bpf_probe_read_user(&first, 1, (const void *)name) && !first);
+	if (!state)
+		return 0;
+	if (!state->operands.name || (!bpf_probe_read_user(&first, 1, (const void *)state->operands.name) && !first))
+		state->operands.has_name = 0;
+	return 0;
 }
 
 /* Copies the call's operands from its arguments. */
@@ -130,9 +138,8 @@ static __always_inline void read_operands(struct call_state *state, __u32 slot, 
 	operands->has_range = 0;
 	operands->has_length = call->length;
 	operands->follows = follows(call->traits, flags);
-	if (operands->has_name && call->traits & (CALL_AT | CALL_AT_LINK) && flags & AT_EMPTY_PATH &&
-	    is_empty_name(operands->name))
-		operands->has_name = 0;
+	if (call->traits & (CALL_AT | CALL_AT_LINK) && flags & AT_EMPTY_PATH)
+		forget_empty_name(slot);
 	if (abi == ABI_COMPAT)
 		length = call->traits & CALL_SPLITS_LENGTH ? length | arguments->at[(call->length + 1) & 7] << 32
 							   : (__u64)(__s64)(__s32)length;

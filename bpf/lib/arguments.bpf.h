@@ -124,16 +124,10 @@ __noinline int append_pointed(__u32 slot, __u32 at, __u32 rule, __u32 abi, __s64
 	return 0;
 }
 
-/* When an argument is read. */
-enum argument_time {
-	READ_AT_ENTRY = 1,
-	READ_AT_EXIT = 2,
-};
-
 /* Appends the arguments that are to be read at one of these times. It is global. */
 __noinline int append_arguments(__u32 slot, __u32 nr, __u32 abi, __u32 times, __s64 ret)
 {
-	__u32 key = (abi == ABI_COMPAT ? SYSCALLS_MAX : 0) + (nr & (SYSCALLS_MAX - 1)), i, time;
+	__u32 key = (abi == ABI_COMPAT ? SYSCALLS_MAX : 0) + (nr & (SYSCALLS_MAX - 1)), i;
 	struct call_state *state = bpf_map_lookup_elem(&call_states, &slot);
 	struct argument_rules *rules = bpf_map_lookup_elem(&argument_rules, &key);
 	struct segments *segments;
@@ -156,8 +150,7 @@ __noinline int append_arguments(__u32 slot, __u32 nr, __u32 abi, __u32 times, __
 	for (i = 0; i < 6; i++) {
 		const struct argument_rule *rule = &rules->of[i];
 
-		time = rule->is_at_exit ? READ_AT_EXIT : READ_AT_ENTRY;
-		if (rule->how != ARGUMENT_VALUE && times & time)
+		if (rule->how != ARGUMENT_VALUE && times & rule->times)
 			append_pointed(slot, i, rule->how | rule->by << 8 | rule->bytes << 16, abi, ret);
 	}
 	return 0;

@@ -91,11 +91,11 @@ class _AllFields(TypedDict):
     ``"nfsd"``), for whoever asked it to. Such an event has no names as passed, only ``real_path``. Its ``ret`` is
     that of the function that does the work, and ``None`` for a truncation."""
     action: Literal["delete", "rmdir", "rename", "truncate", "punch", "zero", "collapse"] | None
-    """The loss that was asked for; ``None`` for a call that makes nothing go. ``"delete"`` removes a name: that of a file, of a message queue, or of a btrfs
-    subvolume with all that is in it. ``"rmdir"``: rmdir(2), and unlinkat(2) with ``AT_REMOVEDIR``. ``"rename"`` may
-    delete what had the new name. ``"truncate"`` cuts a file off. The others take a range of a file's content
-    (``range_start``, ``range_length``): ``"punch"`` makes a hole there, ``"zero"`` writes zeros, ``"collapse"`` moves
-    up what comes after it."""
+    """The loss that was asked for; ``None`` for a call that makes nothing go. ``"delete"`` removes a name: that of a
+    file, of a message queue, or of a btrfs subvolume with all that is in it. ``"rmdir"``: rmdir(2), and unlinkat(2)
+    with ``AT_REMOVEDIR``. ``"rename"`` may delete what had the new name. ``"truncate"`` cuts a file off. The others
+    take a range of a file's content (``range_start``, ``range_length``): ``"punch"`` makes a hole there, ``"zero"``
+    writes zeros, ``"collapse"`` moves up what comes after it."""
     dfd: int | None
     """The descriptor as passed (``AT_FDCWD`` is -100): of the directory that a name is relative to, of the file
     itself, or of open_by_handle_at(2)'s mount. ``None`` for calls that have none, and for io_uring's ``FALLOCATE``

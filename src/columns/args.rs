@@ -68,8 +68,7 @@ fn put(text: &mut String, escaped: &mut String, value: &ArgumentValue<'_>) -> Re
         ArgumentValue::None => text.push_str("null"),
         ArgumentValue::Int(value) => number(text, value),
         ArgumentValue::Uint(value) => number(text, value),
-        ArgumentValue::Seconds(value) if value.is_finite() => number(text, value),
-        ArgumentValue::Seconds(_) => text.push_str("null"),
+        ArgumentValue::Seconds(value) => number(text, value),
         ArgumentValue::Text(value) => quote_bytes(text, escaped, value)?,
         ArgumentValue::Bytes(value) => quote_bytes(text, escaped, value)?,
         ArgumentValue::Word(value) => quote(text, value),
@@ -179,7 +178,7 @@ mod tests {
     fn arguments_are_json() {
         assert_eq!(json("getppid", [7; 6], &[], 1), "{}");
         assert_eq!(json("close", [3, 9, 9, 9, 9, 9], &[], 0), r#"{"fd":3}"#);
-        let flags = json("unlinkat", [-100_i64 as u64, 0, 0x200, 0, 0, 0], &[], 0);
+        let flags = json("unlinkat", [(-100_i64).cast_unsigned(), 0, 0x200, 0, 0, 0], &[], 0);
         assert_eq!(flags, r#"{"dirfd":-100,"pathname":null,"flags":["AT_REMOVEDIR"]}"#);
         let address = [2, 0, 0, 80, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
         let connect = json("connect", [3, 1, 16, 0, 0, 0], &[(1, &address)], 0);

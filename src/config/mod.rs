@@ -127,6 +127,7 @@ impl Config {
     /// # Errors
     ///
     /// [`Error::Value`], which names the argument, its value and the rule.
+    #[expect(clippy::too_many_arguments, reason = "they are Tracer's")]
     pub fn new(
         syscalls: &[String],
         when: When,

@@ -3,7 +3,9 @@
 use crate::event::Event;
 use crate::record::segments::{Name, NameStatus};
 use crate::skel::types::via;
-use crate::syscall::arguments::{Argument, ArgumentValue, Copied, CopyStatus, Kind, arguments_of, decode};
+use crate::syscall::arguments::{
+    Argument, ArgumentValue, Copied, CopyStatus, Count, Kind, Place, arguments_of, decode,
+};
 
 /// The names of the arguments of a call that the table does not have.
 const UNNAMED: [&str; 6] = ["a1", "a2", "a3", "a4", "a5", "a6"];
@@ -30,6 +32,14 @@ fn copied(name: Name<'_>) -> Copied<'_> {
         NameStatus::Fault => CopyStatus::Fault,
     };
     Copied { bytes: name.bytes, status }
+}
+
+/// Cuts an address off at the room that the caller had for it: what lies behind is something else.
+fn bounded<'a>(name: Name<'a>, argument: &Argument, entry: &[Option<Name<'_>>; 6]) -> Name<'a> {
+    let (Count::At(register), Place::Out(_)) = (argument.count, argument.place) else { return name };
+    let room = entry.get(usize::from(register)).copied().flatten().and_then(|count| count.bytes.first_chunk());
+    let room = room.map_or(0, |room| u32::from_ne_bytes(*room) as usize);
+    Name { bytes: name.bytes.get(..room).unwrap_or(name.bytes), ..name }
 }
 
 impl<'a> Args<'a> {
@@ -60,7 +70,7 @@ impl<'a> Args<'a> {
             let at = usize::from(argument.register);
             // What the call left, or what it has faulted in, is later.
             let pointed = exit.get(at).copied().flatten().or_else(|| entry.get(at).copied().flatten());
-            let pointed = pointed.or_else(|| self.name_at(argument));
+            let pointed = pointed.or_else(|| self.name_at(argument)).map(|name| bounded(name, argument, &entry));
             take(argument.name, decode(argument, &registers, event.abi(), pointed.map(copied), event.ret()))?;
         }
         Ok(())

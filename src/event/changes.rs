@@ -15,6 +15,7 @@ struct Call {
     flags: u32,
     status: NameStatus,
     ret: Option<i64>,
+    is_created: bool,
 }
 
 impl Call {
@@ -27,6 +28,7 @@ impl Call {
             flags: record.flags,
             status: event.name_status(),
             ret: event.ret(),
+            is_created: event.is_created(),
         }
     }
 }

@@ -250,10 +250,16 @@ impl<'a> Event<'a> {
         self.exec.is_some_and(ExecInfo::is_exe_deleted)
     }
 
-    /// The kind of loss that the call asked for.
+    /// The kind of loss that the call asked for. A file that it has made had nothing to lose.
     #[must_use]
     pub fn action(&self) -> Option<Action> {
-        self.call()?.action_of(self.enter.record.flags)
+        self.call()?.action_of(self.enter.record.flags).filter(|_| !self.is_created())
+    }
+
+    /// Whether the call made the file that it opened.
+    #[must_use]
+    pub fn is_created(&self) -> bool {
+        self.exit.is_some_and(|exit| exit.record.is_created != 0)
     }
 
     /// The bytes of the file that the call removes, as far as they were passed as a range.

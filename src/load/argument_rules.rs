@@ -4,7 +4,7 @@ use libbpf_rs::{MapCore, MapFlags};
 
 use crate::config::Config;
 use crate::skel::RawtpSkel;
-use crate::skel::types::{argument_rule, argument_rules, call, call_trait};
+use crate::skel::types::{argument_rule, argument_rules, argument_time, call, call_trait};
 use crate::syscall::arguments::{CopyRule, How, arguments_of};
 use crate::syscall::{Abi, places};
 
@@ -43,11 +43,17 @@ fn rules(copied: [CopyRule; 6], shape: &call) -> argument_rules {
         }
         *rule = argument_rule {
             how: copied.how as u8,
-            is_at_exit: copied.at_exit.into(),
+            times: if copied.at_exit { argument_time::READ_AT_EXIT.0 } else { argument_time::READ_AT_ENTRY.0 } as u8,
             by: copied.by,
             reserved: 0,
             bytes: copied.bytes,
         };
+    }
+    // The kernel writes how long an address is, which can be more than the caller has room for.
+    for at in copied.iter().filter(|copied| copied.how == How::CountedAt).map(|copied| usize::from(copied.by)) {
+        if let Some(count) = at.checked_sub(1).and_then(|at| rules.of.get_mut(at)) {
+            count.times |= argument_time::READ_AT_ENTRY.0 as u8;
+        }
     }
     rules
 }
@@ -60,7 +66,7 @@ mod tests {
     fn hows(name: &str, buffers: u16) -> Vec<(u8, u8, u8, u16)> {
         let known = arguments_of(name, Abi::NATIVE).unwrap().copy_rules(buffers);
         let rules = rules(known, &by_name(name).unwrap().shape);
-        rules.of.iter().map(|rule| (rule.how, rule.is_at_exit, rule.by, rule.bytes)).collect()
+        rules.of.iter().map(|rule| (rule.how, rule.times, rule.by, rule.bytes)).collect()
     }
 
     #[test]
@@ -68,14 +74,21 @@ mod tests {
         assert_eq!(hows("openat", 0)[1].0, How::Value as u8);
         assert_eq!(hows("renameat2", 0)[3].0, How::Value as u8);
         assert_eq!(hows("statx", 0)[1].0, How::String as u8);
-        assert_eq!(hows("connect", 0)[1], (How::Counted as u8, 0, 3, 128));
+        assert_eq!(hows("connect", 0)[1], (How::Counted as u8, 1, 3, 128));
+    }
+
+    #[test]
+    fn how_much_room_the_caller_has_is_read_before_the_kernel_writes_there() {
+        let rules = hows("accept4", 0);
+        assert_eq!(rules[1], (How::CountedAt as u8, 2, 3, 128));
+        assert_eq!(rules[2], (How::Bytes as u8, 3, 0, 4));
     }
 
     #[test]
     fn content_is_copied_only_where_it_was_asked_for() {
         assert_eq!(hows("write", 0)[1].0, How::Value as u8);
-        assert_eq!(hows("write", 64)[1], (How::Counted as u8, 0, 3, 64));
-        assert_eq!(hows("read", 64)[1], (How::Returned as u8, 1, 0, 64));
+        assert_eq!(hows("write", 64)[1], (How::Counted as u8, 1, 3, 64));
+        assert_eq!(hows("read", 64)[1], (How::Returned as u8, 2, 0, 64));
         assert_eq!(hows("execve", 4096)[2].0, How::Value as u8, "never the environment");
     }
 }

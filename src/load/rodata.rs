@@ -17,7 +17,7 @@ use crate::load::exit_target::set_exit_target;
 use crate::load::functions::FunctionPrograms;
 use crate::load::rdonly_cast::{cast, patch_calls};
 use crate::skel::OpenRawtpSkel;
-use crate::skel::types::{call_condition, call_trait, cgroup_v1, decisions};
+use crate::skel::types::{self, call_condition, call_trait, cgroup_v1, decisions};
 use crate::syscall::{MOUNTING, Work, numbers_of, places, requests};
 
 /// The most ancestors that the programs send (`ANCESTORS_MAX`).
@@ -56,6 +56,19 @@ fn thread_ids() -> u32 {
     shown.and_then(|shown| shown.trim().parse().ok()).unwrap_or(PID_MAX).min(PID_MAX)
 }
 
+/// Writes the watched calls into the programs.
+fn watch(rodata: &mut types::rodata, config: &Config) {
+    for syscall in &config.syscalls {
+        for (table, nr) in places(syscall) {
+            rodata.cfg_syscalls[nr / 64] |= 1 << (nr % 64);
+            rodata.cfg_calls[table][nr] = config.when.shape(syscall);
+        }
+        for (opcode, request) in requests(syscall) {
+            rodata.cfg_requests[opcode] = config.when.request(request);
+        }
+    }
+}
+
 /// Writes the watched calls and the contents of their records into the programs.
 pub(super) fn configure(
     open: &mut OpenRawtpSkel<'_>,
@@ -66,15 +79,7 @@ pub(super) fn configure(
 ) -> libbpf_rs::Result<()> {
     let cpus = slots.cpus;
     let rodata = open.maps.rodata_data.as_deref_mut().expect("the object has a .rodata section, which is made with it");
-    for syscall in &config.syscalls {
-        for (table, nr) in places(syscall) {
-            rodata.cfg_syscalls[nr / 64] |= 1 << (nr % 64);
-            rodata.cfg_calls[table][nr] = config.when.shape(syscall);
-        }
-        for (opcode, request) in requests(syscall) {
-            rodata.cfg_requests[opcode] = config.when.request(request);
-        }
-    }
+    watch(rodata, config);
     if config.wants_places() && config.results && !plan.by_functions {
         for (table, nr) in MOUNTING.iter().flat_map(|name| numbers_of(name).into_iter().enumerate()) {
             let Some(nr) = nr.map(|nr| nr as usize) else { continue };

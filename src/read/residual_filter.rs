@@ -204,13 +204,13 @@ fn is_harmless(event: &Event<'_>, when: When) -> bool {
         return false;
     }
     let facts = event.file_facts();
-    let is_created = event.exit.is_some_and(|exit| exit.record.is_created != 0);
+    let is_created = event.is_created();
     let is_no_file = facts.file.is_some_and(|file| file.mode & libc::S_IFMT != libc::S_IFREG);
     let is_truncation = event.action() == Some(Action::Truncate);
     match when {
         When::Always => false,
         When::Change => event.opens() && !is_created && (is_no_file || !is_truncation),
-        When::Loss => is_truncation && (is_created || is_no_file || grows(&facts)),
+        When::Loss => is_created || is_truncation && (is_no_file || grows(&facts)),
     }
 }
 

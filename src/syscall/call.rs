@@ -110,7 +110,7 @@ impl Call {
 
 /// Whether an open with these flags can remove content: `truncates` of `bpf/lib/syscall.bpf.h`.
 fn truncates(flags: u32) -> bool {
-    let has = |one: i32| flags & one as u32 == one as u32;
+    let has = |one: i32| flags & one.cast_unsigned() == one.cast_unsigned();
     let is_new = has(libc::O_CREAT) && has(libc::O_EXCL);
     has(libc::O_TRUNC) && !has(libc::O_PATH) && !has(libc::O_DIRECTORY) && !is_new
 }

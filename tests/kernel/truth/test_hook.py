@@ -171,7 +171,7 @@ def test_requests(program: Callable[[str], Path], tmp_path: Path, mode: str) -> 
     assert {event["action"] for event in done} == set(real_paths)
     for event in done:
         assert event["real_path_by"] == "kernel", event
-        assert (event["real_path"], event["new_real_path"]) == real_paths[event["action"]]
+        assert (event["real_path"], event["new_real_path"]) == real_paths[event["action"] or ""]
         assert event["file_type"] == ("directory" if event["action"] == "rmdir" else "file")
     [ino] = {event["ino"] for event in files}
     assert ino is not None

@@ -191,7 +191,8 @@ def test_help_fits_the_terminal(
 
 def test_defaults(pretend: type[PretendTracer]) -> None:
     assert main([]) == 0
-    others = {"hook": "auto", "when": None, "exclude": None, "buffers": 0, "ring_bytes": 4 << 20, "queue_bytes": 64 << 20}
+    calls = {"when": None, "exclude": None, "buffers": 0}
+    others = {"hook": "auto", **calls, "ring_bytes": 4 << 20, "queue_bytes": 64 << 20}
     assert pretend.given == {"syscalls": list(rawtp.LOSS), "fields": rawtp.ALL_FIELDS, **others}
     assert main(["--hook", "vfs"]) == 0
     assert pretend.given["hook"] == "vfs"
