@@ -94,27 +94,27 @@ __noinline int read_split_operands(__u32 slot, __u32 condition, __u32 abi)
 	return 0;
 }
 
-/* Whether the call follows a symbolic link that its name leads to. */
-static __always_inline bool follows(__u16 traits, __u32 flags)
-{
-	if (traits & CALL_AT)
-		return !(flags & AT_SYMLINK_NOFOLLOW);
-	return traits & CALL_AT_LINK ? flags & AT_SYMLINK_FOLLOW : traits & CALL_FOLLOWS;
-}
-
 /*
- * Forgets a name that is empty, where that means the descriptor itself. Since Linux 6.11 some calls take NULL for that.
- * It is global, so that it takes no room on the stack of the program that walks.
+ * Finds out whether the call follows a symbolic link that its name leads to, and forgets a name that is empty where
+ * that means the descriptor itself. Since Linux 6.11 some calls take NULL for that. It is global, so that it takes no
+ * room on the stack of the program that walks.
  */
-__noinline int forget_empty_name(__u32 slot)
+__noinline int apply_at_flags(__u32 slot, __u32 traits)
 {
 	struct call_state *state = bpf_map_lookup_elem(&call_states, &slot);
+	struct operands *operands;
 	__u8 first = 1;
 
 	if (!state)
 		return 0;
-	if (!state->operands.name || (!bpf_probe_read_user(&first, 1, (const void *)state->operands.name) && !first))
-		state->operands.has_name = 0;
+	operands = &state->operands;
+	if (traits & CALL_AT)
+		operands->follows = !(operands->flags & AT_SYMLINK_NOFOLLOW);
+	else
+		operands->follows = !!(operands->flags & AT_SYMLINK_FOLLOW);
+	if (operands->flags & AT_EMPTY_PATH &&
+	    (!operands->name || (!bpf_probe_read_user(&first, 1, (const void *)operands->name) && !first)))
+		operands->has_name = 0;
 	return 0;
 }
 
@@ -137,13 +137,13 @@ static __always_inline void read_operands(struct call_state *state, __u32 slot, 
 	operands->has_no_dfd = !!(call->traits & CALL_PATHLESS);
 	operands->has_range = 0;
 	operands->has_length = call->length;
-	operands->follows = follows(call->traits, flags);
-	if (call->traits & (CALL_AT | CALL_AT_LINK) && flags & AT_EMPTY_PATH)
-		forget_empty_name(slot);
+	operands->follows = !!(call->traits & CALL_FOLLOWS);
 	if (abi == ABI_COMPAT)
 		length = call->traits & CALL_SPLITS_LENGTH ? length | arguments->at[(call->length + 1) & 7] << 32
 							   : (__u64)(__s64)(__s32)length;
 	operands->length = length;
+	if (call->traits & (CALL_AT | CALL_AT_LINK))
+		apply_at_flags(slot, call->traits);
 	if (call->traits & CALL_RANGES || call->condition == CALL_IOCTL)
 		read_split_operands(slot, call->condition, abi);
 }
@@ -166,7 +166,7 @@ static __always_inline bool fill_record(struct call_state *state, struct counter
 	if (!append_segments(state, counted, slot, false, task))
 		return false;
 	if (cfg_args)
-		append_arguments(slot, state->record.nr, state->record.abi, READ_AT_ENTRY, 0);
+		append_entry_arguments(slot);
 	return true;
 }
 

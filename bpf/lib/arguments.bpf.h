@@ -156,4 +156,12 @@ __noinline int append_arguments(__u32 slot, __u32 nr, __u32 abi, __u32 times, __
 	return 0;
 }
 
+/* Appends the arguments of the call whose record the state has, as they are at its entry. It is global. */
+__noinline int append_entry_arguments(__u32 slot)
+{
+	struct call_state *state = bpf_map_lookup_elem(&call_states, &slot);
+
+	return state ? append_arguments(slot, state->record.nr, state->record.abi, READ_AT_ENTRY, 0) : 0;
+}
+
 #endif
