@@ -42,7 +42,9 @@ def counted(programs: Programs, scale: Scale) -> Iterator[Row]:
     bare, pair = rounds["bare"], rounds["floor_pair"]
     yield Row("counts_bare", "counts", "getppid, nothing attached", "ns", bare)
     enter = rounds["floor_enter"]
-    yield Row("counts_floor_enter", "counts", "floor: an empty raw_tp/sys_enter", "ns", enter, {"bare": ratios(enter, bare)})
+    yield Row(
+        "counts_floor_enter", "counts", "floor: an empty raw_tp/sys_enter", "ns", enter, {"bare": ratios(enter, bare)}
+    )
     yield Row("counts_floor_pair", "counts", "floor: with tp_btf/sys_exit", "ns", pair, {"bare": ratios(pair, bare)})
     for key, name in NAMES.items():
         values = rounds[key]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Counts system calls in the kernel, and sends nothing. The entry counts a call, the exit its error and its time. What a
- * call costs here is paid by every call of the host, so there is no hash on the way of counting by call.
+ * Counts system calls in the kernel, and sends nothing. The entry counts a call, the exit its error and its time. What
+ * a call costs here is paid by every call of the host, so there is no hash on the way of counting by call.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -298,7 +298,7 @@ static __always_inline int on_exit(__u32 nr, __s64 ret)
 		ns = (now << SLOT_BITS) - (stamp & ~(__u64)SLOT_MASK);
 		ns >>= SLOT_BITS;
 	}
-	/* The call's own slot: an execve may have changed the thread's table meanwhile, and sigreturn has no number now. */
+	/* The call's own slot. Meanwhile execve may have changed the thread's table, and sigreturn its number. */
 	slot = stamp & SLOT_MASK;
 	if (!slot) {
 		if (!is_error(ret))

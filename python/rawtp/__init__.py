@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from rawtp._check import check
     from rawtp._check.finding import Check, Finding
     from rawtp._core import HistoryBatch, HistoryScan, Recorder
-    from rawtp._counts import CountRow, Counts, CountsResult, counts
     from rawtp._cost import Cost, CostFigure, CostRow, cost
+    from rawtp._counts import CountRow, Counts, CountsResult, counts
     from rawtp._history import History
     from rawtp._run import RunResult, run
     from rawtp._tracepoints import Tracepoint, tracepoints

@@ -48,9 +48,7 @@ __all__ = [
     "escape",
 ]
 
-_CountCells = tuple[
-    str | None, str, int | None, str | None, int, int, int | None, int | None, tuple[int, ...] | None
-]
+_CountCells = tuple[str | None, str, int | None, str | None, int, int, int | None, int | None, tuple[int, ...] | None]
 
 __version__: Final[str]
 """The version of rawtp: ``"0.1.0"``."""

@@ -34,8 +34,9 @@ class Counts:
     after that, too. Counting by call alone adds some nanoseconds to every call of the host; ``by="process"`` and
     ``latency=True`` cost more: see ``docs/explanation/costs.md``.
 
-    A call is counted when it begins. Its error and its time are counted when it returns, so a call that has not returned,
-    or never does (``exit``), has no time. A call that a seccomp filter refuses never begins: it is counted by its error.
+    A call is counted when it begins. Its error and its time are counted when it returns, so a call that has not
+    returned, or never does (``exit``), has no time. A call that a seccomp filter refuses never begins: it is counted by
+    its error.
 
     Args:
         syscalls: names of calls, or groups as in :class:`rawtp.Tracer`. ``None``, or ``"all"``, is every call, with one
@@ -123,4 +124,3 @@ def counts(seconds: float = 1.0, **options: Unpack[CountsOptions]) -> CountsResu
     with Counts(**options) as counting:
         time.sleep(seconds)
     return counting.read()
-

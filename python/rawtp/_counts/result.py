@@ -57,9 +57,9 @@ class CountRow:
         return self.total_ns / timed if self.total_ns is not None and (timed := self.timed) else None
 
     def quantile_ns(self, share: float) -> int | None:
-        """The bound of the bucket that this share of the calls is below: 0.5 for the median, at most a factor 2 above it.
+        """The bound in ns of the bucket that has the last call of this share: 0.5 for the median.
 
-        ``None`` where none is known, or no bound.
+        It is at most twice that call's time. ``None`` where no time is known, or the bucket has no bound.
         """
         left = share * self.timed
         for bound, count in self.histogram:
@@ -91,9 +91,7 @@ class CountsResult:
     """Whether there are rows by process."""
 
     @classmethod
-    def _read(
-        cls, found: tuple[float, int, int, list[Any]], *, has_times: bool, by_process: bool
-    ) -> CountsResult:
+    def _read(cls, found: tuple[float, int, int, list[Any]], *, has_times: bool, by_process: bool) -> CountsResult:
         seconds, missed, unfollowed, cells = found
         rows = (CountRow(*row) for row in cells)
         # A call that seccomp refused has no entry, only an error.
@@ -131,7 +129,7 @@ class CountsResult:
 
     def to_arrow(self) -> Batch:
         """The rows as Arrow columns, for polars, pandas, pyarrow and DuckDB. ``histogram`` has the buckets."""
-        return _count_columns([astuple(row) for row in self.rows])  # type: ignore[misc]
+        return _count_columns([astuple(row) for row in self.rows])
 
     def __arrow_c_schema__(self) -> object:
         return self.to_arrow().__arrow_c_schema__()
@@ -141,7 +139,10 @@ class CountsResult:
 
     def describe(self, rows: int | None = None) -> str:
         """The table, with at most so many rows."""
-        lines = [self.title(), *table(self.rows, _NATIVE_ABI, rows, has_times=self.has_times, by_process=self.by_process)]
+        lines = [
+            self.title(),
+            *table(self.rows, _NATIVE_ABI, rows, has_times=self.has_times, by_process=self.by_process),
+        ]
         return "\n".join([*lines, *self.notes()])
 
     def title(self) -> str:

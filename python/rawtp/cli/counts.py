@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import sys
 import time
 from queue import Empty, SimpleQueue
@@ -14,7 +13,7 @@ import rawtp
 from rawtp.cli import archive, options, stderr, types
 from rawtp.cli.errors import OK, CommandError, refusal
 from rawtp.cli.parser import Parser
-from rawtp.cli.stderr import message, reason, with_warnings
+from rawtp.cli.stderr import reason, with_warnings
 from rawtp.cli.stop import Stop
 
 if TYPE_CHECKING:
@@ -166,10 +165,8 @@ def _count(
         stop.attend(ending, sys.stdout)
         if command is not None and not stop.asked:
             command.start()
-        try:
+        with archive.writing():
             _watch(counting, ending, args, stop, show)
-        except BrokenPipeError:
-            pass  # the output's reader has left, which is an end like any other
     if command is not None and command.is_released:
         return command.finish()
     return OK
@@ -231,10 +228,11 @@ def _values(row: rawtp.CountRow) -> dict[str, object]:
 def _lines(found: rawtp.CountsResult, number: int) -> str:
     from rawtp.formats.jsonl import document
 
-    rows = (
-        document("count", {"interval": number, **_values(row), "histogram": None if row.buckets is None else row.histogram})
-        for row in found.rows
-    )
+    rows = []
+    for row in found.rows:
+        values = {"interval": number, **_values(row), "histogram": row.buckets and row.histogram}
+        del values["buckets"]
+        rows.append(document("count", values))
     end = {
         "interval": number,
         "seconds": found.seconds,
@@ -252,8 +250,8 @@ def _records(found: rawtp.CountsResult, number: int) -> str:
 
     keys = ("interval", *_KEYS)
     fmt = Csv(keys)
-    rows: Any = [{"interval": number, **_values(row)} for row in found.rows]
-    return (fmt.header() if number == 1 else "") + "".join(map(fmt.event, rows))
+    rows = (fmt.record({"interval": number, **_values(row)}) for row in found.rows)
+    return (fmt.header() if number == 1 else "") + "".join(rows)
 
 
 def _arrow_writer() -> Callable[[rawtp.CountsResult, int], None]:
