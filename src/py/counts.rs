@@ -1,4 +1,5 @@
 //! `rawtp._core.CallCounter`, of which `rawtp.Counts` is made.
+#![allow(clippy::doc_markdown, reason = "docstrings of Python, which has no such marks")]
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
