@@ -18,10 +18,11 @@ use crate::load::exit_target::{handle_exit_program, set_exit_target};
 use crate::load::libbpf_log::{keep_off_stderr, with_log};
 use crate::load::preemptible::is_preemptible;
 use crate::load::thread_ids;
+use crate::memory::probe;
 use crate::skel::counts::types::{call_count, call_times, process_count, process_key};
 use crate::skel::counts::{CountsSkel, CountsSkelBuilder, OpenCountsSkel};
 use crate::sys::bpf::attach_raw;
-use crate::sys::close_on_fork::{CloseOnForkFd, generation};
+use crate::sys::close_on_fork::CloseOnForkFd;
 use crate::sys::fd::copy;
 use crate::sys::mmap::{Mapping, page_bytes, probe_mapping};
 use crate::sys::signals::{Interrupted, uninterrupted};
@@ -32,6 +33,9 @@ const TIDS_BLOCK: u32 = 512;
 
 /// How many elements of the hash are read by one call.
 const AT_ONCE: u32 = 4096;
+
+/// The memory that the row of a process takes, about.
+const ROW_BYTES: usize = 1024;
 
 /// What is counted, and how.
 #[derive(Debug)]
@@ -70,7 +74,6 @@ pub struct Counter {
     variables: MapHandle,
     programs: Vec<OwnedFd>,
     links: Vec<CloseOnForkFd>,
-    generation: u64,
 }
 
 impl Counter {
@@ -101,7 +104,6 @@ impl Counter {
             slots: options.slots,
             programs,
             links,
-            generation: generation(),
         })
     }
 
@@ -109,12 +111,6 @@ impl Counter {
     #[must_use]
     pub fn slots(&self) -> &Slots {
         &self.slots
-    }
-
-    /// Whether this process is the child of the one that made it.
-    #[must_use]
-    pub fn is_forked(&self) -> bool {
-        generation() != self.generation
     }
 
     /// Detaches the programs. What they have counted can still be read.
@@ -176,7 +172,10 @@ impl Counter {
         let Some(map) = &self.processes else { return Ok(Vec::new()) };
         let elements = map.lookup_batch(AT_ONCE, MapFlags::ANY, MapFlags::ANY).map_err(|error| diagnose(&error, ""))?;
         let mut rows: BTreeMap<(Process, usize), Row> = BTreeMap::new();
-        for (key, value) in elements {
+        for (number, (key, value)) in elements.enumerate() {
+            if number.is_multiple_of(AT_ONCE as usize) {
+                probe(AT_ONCE as usize * ROW_BYTES).map_err(Error::memory("read counts"))?;
+            }
             let malformed = || Error::from(Malformed("a process's count"));
             let (pid, slot, comm) = key_of(&key).ok_or_else(malformed)?;
             let word = |at: usize| value.get(at..)?.first_chunk().map(|word| u64::from_ne_bytes(*word));

@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use pyo3::IntoPyObjectExt;
@@ -22,6 +22,7 @@ use crate::py::batch::{Batch, Keys};
 use crate::py::dict::Decoder;
 use crate::py::errors::check_memory;
 use crate::py::objects;
+use crate::sys::close_on_fork::generation;
 use crate::syscall;
 
 /// The rows of processes that there is room for, when the caller does not say.
@@ -30,17 +31,25 @@ const MAX_ROWS: usize = 65_536;
 /// A bound on that: a row of times takes some 400 bytes of the kernel's memory.
 const MOST_ROWS: usize = 1 << 22;
 
-struct Counting {
-    counter: Counter,
-    /// When it was detached.
-    end: Option<Instant>,
-}
-
 #[doc = py_doc!("CallCounter")]
 #[pyclass(frozen, weakref, module = "rawtp._core")]
 pub(crate) struct CallCounter {
-    counting: Mutex<Counting>,
+    counter: Mutex<Counter>,
     begin: Instant,
+    /// When it was detached.
+    end: OnceLock<Instant>,
+    generation: u64,
+}
+
+impl CallCounter {
+    /// Whether this is a forked child. A thread of the parent's may have held the lock, which then never opens here.
+    fn is_forked(&self) -> bool {
+        generation() != self.generation
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counter> {
+        self.counter.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[pymethods]
@@ -88,26 +97,30 @@ impl CallCounter {
             let filters = Filters::new(asked)?;
             Counter::new(Options { slots, filters, by_process, latency, max_rows: max_rows as u32 })
         })?;
-        Ok(Self { counting: Mutex::new(Counting { counter, end: None }), begin: Instant::now() })
+        Ok(Self { counter: Mutex::new(counter), begin: Instant::now(), end: OnceLock::new(), generation: generation() })
     }
 
     #[doc = py_doc!("CallCounter.read")]
     fn read<'py>(&self, py: Python<'py>) -> PyResult<(f64, u64, u64, Bound<'py, PyList>)> {
         check_memory()?;
-        let (snapshot, calls, seconds) = py.detach(|| {
-            let counting = self.counting.lock().unwrap_or_else(PoisonError::into_inner);
-            if counting.counter.is_forked() {
-                return Err(PyRuntimeError::new_err(
-                    "these counts belong to the process that began them; a forked child begins its own",
-                ));
-            }
-            let seconds = counting.end.unwrap_or_else(Instant::now).duration_since(self.begin).as_secs_f64();
-            Ok((counting.counter.read()?, counting.counter.slots().calls.clone(), seconds))
+        if self.is_forked() {
+            return Err(PyRuntimeError::new_err(
+                "these counts belong to the process that began them; a forked child begins its own",
+            ));
+        }
+        let (snapshot, known, seconds) = py.detach(|| {
+            let counter = self.lock();
+            let end = self.end.get().copied().unwrap_or_else(Instant::now);
+            Ok::<_, PyErr>((
+                counter.read()?,
+                counter.slots().calls.clone(),
+                end.duration_since(self.begin).as_secs_f64(),
+            ))
         })?;
         let decoder = Decoder::new(py)?;
         let rows = objects::list(py)?;
         for row in &snapshot.rows {
-            let Some((abi, name)) = calls.get(row.slot) else { continue };
+            let Some((abi, name)) = known.get(row.slot) else { continue };
             let comm = row.process.as_ref().map(|process| decoder.text(py, &process.comm)).transpose()?;
             let times = row.times.as_ref();
             let histogram =
@@ -130,19 +143,18 @@ impl CallCounter {
 
     #[doc = py_doc!("CallCounter.close")]
     fn close(&self, py: Python<'_>) {
-        py.detach(|| {
-            let mut counting = self.counting.lock().unwrap_or_else(PoisonError::into_inner);
-            if !counting.counter.is_forked() && counting.end.is_none() {
-                counting.counter.detach();
-                counting.end = Some(Instant::now());
-            }
-        });
+        if !self.is_forked() {
+            py.detach(|| {
+                self.lock().detach();
+                self.end.get_or_init(Instant::now);
+            });
+        }
     }
 
     #[doc = py_doc!("CallCounter.closed")]
     #[getter]
     fn closed(&self) -> bool {
-        self.counting.lock().unwrap_or_else(PoisonError::into_inner).end.is_some()
+        self.end.get().is_some()
     }
 }
 

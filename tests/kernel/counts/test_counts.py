@@ -141,6 +141,23 @@ def test_only_the_chosen_calls(program: Callable[[str], Path]) -> None:
     assert set(by_call) <= {("close", NATIVE)}
 
 
+def test_ways_of_counting_agree(program: Callable[[str], Path]) -> None:
+    """At the same time, of the same processes: the rows of processes add up to those of calls."""
+    with subprocess.Popen([program("known")], stdin=subprocess.PIPE) as process:
+        assert process.stdin
+        family: Any = {"pid": process.pid, "follow": True}
+        with (
+            rawtp.Counts(**family) as plain,
+            rawtp.Counts(**family, by="process", latency=True) as processes,
+            rawtp.Counts(**family, by="process", max_rows=7) as few,
+        ):
+            process.communicate(b"\n")
+        found = [counts.read() for counts in (plain, processes, few)]
+    first, *others = (sums(one) for one in found)
+    # The read that it waits in began before, and so do the first calls of a counter that is attached first.
+    assert others == [first, first]
+
+
 def test_filters() -> None:
     """A filter that matches nobody counts nothing, and this process is left out unless it is asked for."""
     own = os.getpid()
