@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
+import select
+import signal
 import sys
 import time
-from queue import Empty, SimpleQueue
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import rawtp
@@ -124,22 +127,27 @@ def run(arguments: Sequence[str]) -> int:
 
 
 class _Ending:
-    """Is told of the end, by a signal's handler or by a thread. A queue is safe in both."""
+    """Ends the wait, from a signal's handler or from a thread.
+
+    The interpreter writes into the pipe itself when a signal comes, so one that comes just before the wait ends it,
+    too. The pipe stays open to the end of the process, because a thread may close this late.
+    """
 
     def __init__(self) -> None:
-        self._asked: SimpleQueue[None] = SimpleQueue()
+        self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._poll = select.poll()
+        self._poll.register(self._read, select.POLLIN)
+        signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
 
     def close(self) -> None:
         """End the wait."""
-        self._asked.put(None)
+        with suppress(BlockingIOError):  # full, which ends it as well
+            os.write(self._write, b"\0")
 
-    def wait(self, seconds: float) -> bool:
-        """Wait; whether the end is asked for."""
-        try:
-            self._asked.get(timeout=min(seconds, 3600.0))
-        except Empty:
-            return False
-        return True
+    def wait(self, seconds: float) -> None:
+        """Wait for a signal, the end, or so long."""
+        if self._poll.poll(math.ceil(1000 * min(max(seconds, 0.0), 3600.0))):
+            os.read(self._read, 4096)
 
 
 def _count(
@@ -188,8 +196,7 @@ def _watch(
         if now_s >= end_s:
             break
         if now_s < next_s:
-            if ending.wait(min(end_s, next_s) - now_s):
-                break
+            ending.wait(min(end_s, next_s) - now_s)
             continue
         next_s += args.interval
         earlier = _show(counting, earlier, show, number)
