@@ -136,6 +136,9 @@ fn build() -> Result<(), String> {
     builder("probes/cost.bpf.c", &clang, &out)
         .build_and_generate(out.join("cost.skel.rs"))
         .map_err(|error| format!("bpf/probes/cost.bpf.c: {error:#}"))?;
+    builder("counts.bpf.c", &clang, &out)
+        .build_and_generate(out.join("counts.skel.rs"))
+        .map_err(|error| format!("bpf/counts.bpf.c: {error:#}"))?;
     for source in [REJECTED, "probes/cve_2024_41009.bpf.c", "probes/live_maps.bpf.c"] {
         let object = Path::new(source).with_extension("o");
         builder(source, &clang, &out)

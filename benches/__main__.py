@@ -18,6 +18,7 @@ from benches import hooks, report
 from benches.build import ROOT, Programs
 from benches.burst import bursts
 from benches.calls import loss, matched, tax
+from benches.counts import counted
 from benches.filters import filtered
 from benches.growth import Curve, curves
 from benches.latency import latency
@@ -40,6 +41,7 @@ THEMES: dict[str, Callable[[Programs, Scale], Iterator[Row]]] = {
     "tax": tax,
     "loss": loss,
     "matched": matched,
+    "counts": counted,
     "filters": filtered,
     "burst": bursts,
     "dicts": dicts,

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 GROUPS = {"path": "paths", "euid": "identity, cgroup, namespaces", "exe": "exe", "argv": "argv"}
 
 
-def _cost(programs: Programs, call: str, calls: int, attach: Callable[[], AbstractContextManager[object]]) -> float:
+def cost(programs: Programs, call: str, calls: int, attach: Callable[[], AbstractContextManager[object]]) -> float:
+    """Nanoseconds of one call while that is attached."""
     with pinned_load(programs, call, calls) as load, attach():
         # What attaching set going has ended by then.
         time.sleep(0.02)
@@ -47,7 +48,7 @@ def tax(programs: Programs, scale: Scale) -> Iterator[Row]:
         "floor_pair": partial(programs.floor, "empty_enter", "empty_exit"),
         "pair": partial(unread, BASIC),
     }
-    measure = {name: partial(_cost, programs, "getppid", scale.calls, attach) for name, attach in cases.items()}
+    measure = {name: partial(cost, programs, "getppid", scale.calls, attach) for name, attach in cases.items()}
     # A few parts in a hundred are at stake, and a case is short.
     rounds = Rounds(undisturbed(measure), 3 * scale.rounds)
     yield _row(rounds, "tax", "bare", "getppid, nothing attached")
@@ -69,7 +70,7 @@ def loss(programs: Programs, scale: Scale) -> Iterator[Row]:
     """What a call that the flags exempt pays for being watched: its time with all of rawtp.LOSS watched, less that of
     the same call with only rawtp.DELETE."""
     measure = {
-        f"{call} {name}": partial(_cost, programs, call, scale.calls, partial(unread, asked))
+        f"{call} {name}": partial(cost, programs, call, scale.calls, partial(unread, asked))
         for call in HARMLESS
         for name, asked in (("delete", BASIC), ("loss", BASIC_LOSS))
     }
@@ -95,7 +96,7 @@ def matched(programs: Programs, scale: Scale) -> Iterator[Row]:
         "floor": partial(programs.floor, "count"),
         **{key: partial(unread, asked) for key, (_, asked) in basic.items()},
     }
-    measure = {name: partial(_cost, programs, "unlinkat", scale.calls, attach) for name, attach in cases.items()}
+    measure = {name: partial(cost, programs, "unlinkat", scale.calls, attach) for name, attach in cases.items()}
     rounds = Rounds(undisturbed(measure), scale.rounds)
     yield _row(rounds, "matched", "bare", "unlinkat (ENOENT), nothing attached")
     yield _row(rounds, "matched", "floor", "floor: three fields to a C consumer that only counts")

@@ -11,6 +11,7 @@
 #include "lib/syscall.bpf.h"
 #include "lib/state.bpf.h"
 #include "lib/filter_task.bpf.h"
+#include "lib/follow.bpf.h"
 #include "lib/in_flight.bpf.h"
 #include "lib/user_string.bpf.h"
 #include "lib/path_walk.bpf.h"

@@ -20,7 +20,7 @@ LAYERS = (
     ("config", "event"),
     ("load", "read"),
     ("columns",),
-    ("session", "cost"),
+    ("session", "cost", "counts"),
     ("raw_tracepoint",),
     ("history",),
     ("py",),

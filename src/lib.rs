@@ -15,6 +15,7 @@ pub mod cgroup;
 pub mod columns;
 pub mod config;
 pub mod cost;
+pub mod counts;
 pub mod error;
 pub mod event;
 pub mod fields;

@@ -10,6 +10,11 @@ pub mod cost {
     include!(concat!(env!("OUT_DIR"), "/cost.skel.rs"));
 }
 
+/// The programs that count (`bpf/counts.bpf.c`).
+pub mod counts {
+    include!(concat!(env!("OUT_DIR"), "/counts.skel.rs"));
+}
+
 /// The guide's program that the verifier rejects (`bpf/probes/verifier_rejects.bpf.c`).
 pub const VERIFIER_REJECTS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/verifier_rejects.bpf.o"));
 

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from rawtp._check.finding import Check, Finding
     from rawtp._core import HistoryBatch, HistoryScan, Recorder
     from rawtp._cost import Cost, CostFigure, CostRow, cost
+    from rawtp._counts import CountRow, Counts, CountsResult, counts
     from rawtp._history import History
     from rawtp._run import RunResult, run
     from rawtp._tracepoints import Tracepoint, tracepoints
@@ -71,6 +72,9 @@ __all__ = [
     "Cost",
     "CostFigure",
     "CostRow",
+    "CountRow",
+    "Counts",
+    "CountsResult",
     "Event",
     "Finding",
     "History",
@@ -89,6 +93,7 @@ __all__ = [
     "__version__",
     "check",
     "cost",
+    "counts",
     "escape",
     "run",
     "syscalls",
@@ -101,6 +106,7 @@ _LATE = {
     "check": "rawtp._check",
     **dict.fromkeys(("Check", "Finding"), "rawtp._check.finding"),
     **dict.fromkeys(("Cost", "CostFigure", "CostRow", "cost"), "rawtp._cost"),
+    **dict.fromkeys(("CountRow", "Counts", "CountsResult", "counts"), "rawtp._counts"),
     **dict.fromkeys(("Event", "Hook"), "rawtp.event"),
     **dict.fromkeys(("HistoryBatch", "HistoryScan", "Recorder"), "rawtp._core"),
     "History": "rawtp._history",

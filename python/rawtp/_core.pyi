@@ -16,6 +16,7 @@ __all__ = [
     "TRUNCATE",
     "_NATIVE_ABI",
     "Batch",
+    "CallCounter",
     "HistoryBatch",
     "HistoryReader",
     "HistoryScan",
@@ -28,7 +29,9 @@ __all__ = [
     "UnsupportedKernelError",
     "__version__",
     "_attempts",
+    "_bucket_bounds",
     "_cost",
+    "_count_columns",
     "_list_maps",
     "_load",
     "_load_rejected",
@@ -45,6 +48,8 @@ __all__ = [
     "_verifier_reason",
     "escape",
 ]
+
+_CountCells = tuple[str | None, str, int | None, str | None, int, int, int | None, int | None, tuple[int, ...] | None]
 
 __version__: Final[str]
 """The version of rawtp: ``"0.1.0"``."""
@@ -724,6 +729,37 @@ class RawTracepoint:
         """
 
 @final
+class CallCounter:
+    """Counts system calls in the kernel. :class:`rawtp.Counts` has its documentation."""
+
+    def __new__(
+        cls,
+        syscalls: Iterable[str] | None = None,
+        *,
+        by_process: bool = False,
+        latency: bool = False,
+        pid: int | Iterable[int] | None = None,
+        follow: bool = False,
+        uid: int | Iterable[int] | None = None,
+        comm: str | Iterable[str] | None = None,
+        cgroup: int | str | PathLike[str] | Iterable[int | str | PathLike[str]] | None = None,
+        exclude_self: bool = True,
+        max_rows: int = 65536,
+    ) -> CallCounter: ...
+    def read(self) -> tuple[float, int, int, list[_CountCells]]:
+        """The seconds since the start; runs that the kernel skipped; processes that are not followed; and the rows, as
+        cells: syscall, abi, pid, comm, calls, errors, total_ns, max_ns, histogram.
+
+        Raises:
+            RuntimeError: in a forked child.
+        """
+    def close(self) -> None:
+        """Stops counting. What was counted can still be read. May be called again."""
+    @property
+    def closed(self) -> bool:
+        """Whether it is closed."""
+
+@final
 class Recorder:
     """Records the events of a tracer into a directory, until it or the tracer is closed.
 
@@ -1059,6 +1095,8 @@ def _syscall_number(name: str, abi: str) -> int | None: ...
 def _syscall_arguments(name: str, abi: str) -> list[tuple[str, str]] | None: ...
 def _syscall_registers(name: str, abi: str) -> int | None: ...
 def _syscall_name(number: int, abi: str) -> str | None: ...
+def _count_columns(rows: list[_CountCells]) -> Batch: ...
+def _bucket_bounds() -> tuple[int | None, ...]: ...
 def _tracepoints() -> list[tuple[str, str | None, dict[str, str]]]: ...
 def _load(
     *,

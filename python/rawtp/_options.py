@@ -37,3 +37,18 @@ class TracerOptions(RunOptions, total=False):
 
     pid: int | Iterable[int] | None
     follow: bool
+
+
+class CountsOptions(TypedDict, total=False):
+    """Keyword arguments of :class:`rawtp.Counts` and :func:`rawtp.counts`."""
+
+    syscalls: Iterable[str] | None
+    by: Literal["syscall", "process"]
+    latency: bool
+    pid: int | Iterable[int] | None
+    follow: bool
+    uid: int | Iterable[int] | None
+    comm: str | Iterable[str] | None
+    cgroup: int | str | os.PathLike[str] | Iterable[int | str | os.PathLike[str]] | None
+    exclude_self: bool
+    max_rows: int

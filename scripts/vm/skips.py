@@ -21,6 +21,8 @@ KNOWN = (
     ("*", "kernel.notebook.test_shown.*", "could not import '*"),
     ("*", "kernel.columns.test_stream.*", "could not import '*"),
     ("*", "kernel.raw_tracepoint.test_life.test_the_columns_have_types", "could not import '*"),
+    ("*", "kernel.counts.test_counts*", "could not import '*"),
+    ("*", "kernel.counts.test_counts.test_as_many_as_strace_counts", "there is no strace"),
     ("*", "kernel.raw_tracepoint.test_content.*", "no loaded module has tracepoints"),
     ("5.10*", "kernel.raw_tracepoint.test_content.*", "this kernel tells no reason"),
     ("*", "kernel.columns.test_to_arrow.*", "could not import '*"),

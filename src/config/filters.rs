@@ -16,6 +16,7 @@ use crate::cgroup::mounts::Hierarchy;
 use crate::config::outcome::Outcome;
 use crate::config::path_filter::PathFilter;
 use crate::error::{Error, Result};
+use crate::skel::counts::{CountsSkel, OpenCountsSkel};
 use crate::skel::types::comm_filter;
 use crate::skel::{OpenRawtpSkel, RawtpSkel};
 
@@ -55,6 +56,47 @@ pub struct Filters {
     without: Option<Process>,
     /// The only user whose calls are seen.
     owner: Option<u32>,
+}
+
+/// Writes the filters into an opened object. The skeletons have no type in common, but the same names
+/// (`bpf/lib/filter_task.bpf.h`).
+macro_rules! configure_filters {
+    ($filters:expr, $open:expr) => {{
+        let (filters, open) = ($filters, $open);
+        let rodata = open.maps.rodata_data.as_deref_mut().expect("the object has a .rodata section");
+        fill(&mut rodata.cfg_pids, &mut rodata.cfg_pid_count, &filters.pids);
+        fill(&mut rodata.cfg_uids, &mut rodata.cfg_uid_count, &filters.uids);
+        for (slot, comm) in rodata.cfg_comms.iter_mut().zip(&filters.comms) {
+            (slot.words, slot.masks) = (comm.words, comm.masks);
+        }
+        rodata.cfg_comm_count = filters.comms.len() as u32;
+        rodata.cfg_cgroup_count = filters.cgroups.len() as u32;
+        rodata.cfg_follow = filters.follow;
+        rodata.cfg_is_limited = filters.owner.is_some();
+        rodata.cfg_owner = filters.owner.unwrap_or_default();
+        if let Some(Process { pid, namespace }) = filters.without {
+            rodata.cfg_self = pid;
+            (rodata.cfg_self_dev, rodata.cfg_self_ino) = namespace.unwrap_or_default();
+        }
+        open.progs.handle_fork.set_autoload(filters.follow);
+        open.progs.handle_process_exit.set_autoload(filters.follow);
+        open.maps.followed.set_autocreate(filters.follow)?;
+        open.maps.cgroups.set_autocreate(!filters.cgroups.is_empty())
+    }};
+}
+
+/// Fills the filters' maps of a loaded object.
+macro_rules! fill_filters {
+    ($filters:expr, $skel:expr) => {{
+        let (filters, skel) = ($filters, $skel);
+        for pid in filters.pids.iter().filter(|_| filters.follow) {
+            skel.maps.followed.update(&pid.to_ne_bytes(), &[1], MapFlags::ANY)?;
+        }
+        for (at, cgroup) in (0_u32..).zip(&filters.cgroups) {
+            skel.maps.cgroups.update(&at.to_ne_bytes(), &cgroup.as_raw_fd().to_ne_bytes(), MapFlags::ANY)?;
+        }
+        Ok(())
+    }};
 }
 
 /// A process by its pid in its own pid namespace, which need not be the host's.
@@ -287,36 +329,26 @@ impl Filters {
         &self.paths
     }
 
-    /// Writes the filters into the programs. Call it before the load.
+    /// Writes the filters into the programs of a tracer. Call it before the load.
     pub(crate) fn configure(&self, open: &mut OpenRawtpSkel<'_>) -> libbpf_rs::Result<()> {
         let rodata = open.maps.rodata_data.as_deref_mut().expect("the object has a .rodata section");
-        fill(&mut rodata.cfg_pids, &mut rodata.cfg_pid_count, &self.pids);
-        fill(&mut rodata.cfg_uids, &mut rodata.cfg_uid_count, &self.uids);
-        fill(&mut rodata.cfg_comms, &mut rodata.cfg_comm_count, &self.comms);
         rodata.cfg_has_paths = self.has_paths();
-        rodata.cfg_cgroup_count = self.cgroups.len() as u32;
-        rodata.cfg_follow = self.follow;
-        rodata.cfg_is_limited = self.owner.is_some();
-        rodata.cfg_owner = self.owner.unwrap_or_default();
-        if let Some(Process { pid, namespace }) = self.without {
-            rodata.cfg_self = pid;
-            (rodata.cfg_self_dev, rodata.cfg_self_ino) = namespace.unwrap_or_default();
-        }
-        open.progs.handle_fork.set_autoload(self.follow);
-        open.progs.handle_process_exit.set_autoload(self.follow);
-        open.maps.followed.set_autocreate(self.follow)?;
-        open.maps.cgroups.set_autocreate(!self.cgroups.is_empty())
+        configure_filters!(self, open)
     }
 
     /// Fills the filters' maps. Call it before the programs are attached.
     pub(crate) fn fill(&self, skel: &RawtpSkel<'_>) -> libbpf_rs::Result<()> {
-        for pid in self.pids.iter().filter(|_| self.follow) {
-            skel.maps.followed.update(&pid.to_ne_bytes(), &[1], MapFlags::ANY)?;
-        }
-        for (at, cgroup) in (0_u32..).zip(&self.cgroups) {
-            skel.maps.cgroups.update(&at.to_ne_bytes(), &cgroup.as_raw_fd().to_ne_bytes(), MapFlags::ANY)?;
-        }
-        Ok(())
+        fill_filters!(self, skel)
+    }
+
+    /// Writes the filters into the programs that count. Call it before the load.
+    pub(crate) fn configure_counts(&self, open: &mut OpenCountsSkel<'_>) -> libbpf_rs::Result<()> {
+        configure_filters!(self, open)
+    }
+
+    /// Fills the maps of the programs that count. Call it before they are attached.
+    pub(crate) fn fill_counts(&self, skel: &CountsSkel<'_>) -> libbpf_rs::Result<()> {
+        fill_filters!(self, skel)
     }
 }
 

@@ -55,7 +55,7 @@ fn unknown(name: &str) -> String {
     format!("no system call of this machine is named {name:?}{}", suggestion(name, names()))
 }
 
-fn check_syscalls(asked: &[String]) -> Result<Vec<&'static Call>> {
+pub(crate) fn check_syscalls(asked: &[String]) -> Result<Vec<&'static Call>> {
     if asked.is_empty() {
         return Err(Error::Value(format!(
             "syscalls is empty: name at least one, such as {}, or say \"{ALL_CALLS}\"",

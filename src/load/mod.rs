@@ -58,6 +58,7 @@ use crate::load::libbpf_log::{keep_off_stderr, with_log};
 use crate::load::loaded::Loaded;
 use crate::load::parallel::{ParallelPrograms, load_parallel};
 use crate::load::preemptible::is_preemptible;
+pub(crate) use crate::load::rodata::thread_ids;
 use crate::load::rodata::{Slots, configure, patch};
 use crate::memory::OutOfMemory;
 use crate::skel::{RawtpSkelBuilder, VERIFIER_REJECTS};

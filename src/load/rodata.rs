@@ -49,7 +49,7 @@ impl Slots {
 }
 
 /// Returns the number of possible thread ids. Each has a byte in the programs' `in_flight`.
-fn thread_ids() -> u32 {
+pub(crate) fn thread_ids() -> u32 {
     // In a pid namespace of its own, a process may read a limit that is only valid there (since Linux 6.14).
     let inner = fs::metadata("/proc/self/ns/pid").map_or(true, |namespace| namespace.ino() != INITIAL_PID_NS);
     let shown = fs::read_to_string("/proc/sys/kernel/pid_max").ok().filter(|_| !inner);

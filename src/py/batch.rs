@@ -10,6 +10,7 @@ use arrow_schema::Schema;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyList};
 
+use crate::counts;
 use crate::error::Error;
 use crate::fields::Fields;
 use crate::py::errors::check_memory;
@@ -43,6 +44,8 @@ pub(crate) enum Keys {
     Events(Fields),
     /// Those of a raw tracepoint's.
     Raw(Arc<Layout>),
+    /// Those of counts.
+    Counts,
 }
 
 #[doc = py_doc!("Batch")]
@@ -65,6 +68,7 @@ impl Batch {
         match &self.keys {
             Keys::Events(fields) => to_dicts(py, rows, fields.keys().map(|key| (key.as_str(), key.value_type()))),
             Keys::Raw(layout) => to_dicts(py, rows, layout.keys()),
+            Keys::Counts => to_dicts(py, rows, counts::columns::KEYS.into_iter().map(|(name, kind, _)| (name, kind))),
         }
     }
 }
@@ -128,6 +132,7 @@ impl Batch {
         let fields = match &self.keys {
             Keys::Events(fields) => fields.keys().count(),
             Keys::Raw(layout) => layout.keys().count(),
+            Keys::Counts => counts::columns::KEYS.len(),
         };
         Ok(format!("<rawtp.Batch {} rows of {fields} fields>", self.columns.num_rows()))
     }

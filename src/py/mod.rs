@@ -8,6 +8,7 @@
 //! * `check`: functions that `rawtp.check` calls
 //! * `collect`: reads of many events into one batch
 //! * `cost`: functions that `rawtp.cost` calls
+//! * `counts`: `rawtp._core.CallCounter`
 //! * `dict`: events to dicts
 //! * `errors`: exceptions
 //! * `feed`: the events of one tracer, as its readers take them
@@ -35,6 +36,7 @@ pub(crate) mod broker;
 pub(crate) mod check;
 pub(crate) mod collect;
 pub(crate) mod cost;
+pub(crate) mod counts;
 pub(crate) mod dict;
 pub(crate) mod errors;
 pub(crate) mod feed;
@@ -75,6 +77,8 @@ mod _core {
     use super::check::{attempts, verifier_reason};
     #[pymodule_export]
     use super::cost::measure;
+    #[pymodule_export]
+    use super::counts::{CallCounter, bucket_bounds, count_columns};
     #[pymodule_export]
     use super::errors::{LoadError, RawtpError, UnsupportedKernelError};
     #[pymodule_export]

@@ -145,11 +145,11 @@ def test_the_keys_are_all_named() -> None:
 
 
 def test_every_command_line_parses() -> None:
-    from rawtp.cli import history, record, who
+    from rawtp.cli import counts, history, record, who
     from rawtp.cli.watch import add_parser, parse
 
     commands = [command for command in called() if not {"cost", "check", "broker"}.intersection(command)]
-    modules = {"record": record, "who": who, "history": history}
+    modules = {"record": record, "who": who, "history": history, "counts": counts}
     recorded = [command for command in commands if command[:1] and command[0] in modules]
     assert {command[0] for command in recorded} == {*modules}
     for command in recorded:
@@ -257,7 +257,9 @@ def said_by(line: str) -> str:
         return "rawtp: broker: stopped\n"
     # The rest gives figures, on standard output; -q nothing, where nothing was deleted.
     # A line without a filter has all of the host's deletions, for a pipe that is read at the end: some can be lost.
-    return "^$" if re.search(r"rawtp (?:cost|check)\b| -q ", line) else r"rawtp: \d+ events? delivered, \d+ lost\n"
+    return (
+        "^$" if re.search(r"rawtp (?:cost|check|counts)\b| -q ", line) else r"rawtp: \d+ events? delivered, \d+ lost\n"
+    )
 
 
 @needs_sudo
@@ -273,7 +275,7 @@ def test_the_command_lines_run_as_they_stand(line: str, here: Path) -> None:
 
 
 @needs_sudo
-@pytest.mark.parametrize("command", ["", "check", "cost", "broker", "record", "who", "history"])
+@pytest.mark.parametrize("command", ["", "check", "cost", "broker", "record", "who", "history", "counts"])
 @pytest.mark.slow
 def test_the_examples_of_the_help_run_as_they_stand(command: str, here: Path) -> None:
     (here / "Makefile").write_text("clean:\n\trm -f gone\n")
@@ -287,7 +289,8 @@ def test_the_examples_of_the_help_run_as_they_stand(command: str, here: Path) ->
     )
     examples = helped.stdout.partition("examples:\n")[2]
     lines = re.findall(r"^  ((?:sudo )?\.venv/bin/rawtp.*)$", examples, re.MULTILINE)
-    assert len(lines) == {"": 12, "check": 2, "cost": 3, "broker": 2, "record": 4, "who": 4, "history": 6}[command]
+    numbers = {"": 13, "check": 2, "cost": 3, "broker": 2, "record": 4, "who": 4, "history": 6, "counts": 4}
+    assert len(lines) == numbers[command]
     for line in lines:
         if " -- make " in line and shutil.which("make") is None:
             continue

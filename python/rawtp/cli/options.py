@@ -57,8 +57,8 @@ def add_hook(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_filters(parser: argparse.ArgumentParser) -> None:
-    """Add the filters, as a group."""
+def add_process_filters(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Add the filters by who calls, as a group."""
     group = parser.add_argument_group("filters: all that are given must hold")
     group.add_argument(
         "-p", "--pid", type=types.pids, action="extend", metavar="PIDS", help="only these processes; commas between"
@@ -83,6 +83,12 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="only in this cgroup, or below; an id will do",
     )
+    return group
+
+
+def add_filters(parser: argparse.ArgumentParser) -> None:
+    """Add the filters, as a group."""
+    group = add_process_filters(parser)
     group.add_argument(
         "-P",
         "--path",
@@ -101,4 +107,4 @@ def filters(parser: argparse.ArgumentParser, args: argparse.Namespace, *, is_run
         parser.error("-p/--pid and --follow are not for a command: it is followed as it is")
     if args.follow and not args.pid:
         parser.error("--follow needs -p/--pid: whose descendants are to be followed?")
-    return {name: value for name in _FILTERS if (value := getattr(args, name))}
+    return {name: value for name in _FILTERS if (value := getattr(args, name, None))}

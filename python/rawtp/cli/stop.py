@@ -15,10 +15,14 @@ from rawtp.sinks.writer import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import TextIO
+    from typing import Protocol, TextIO
 
-    import rawtp
     from rawtp.cli.run import Command
+
+    class Closes(Protocol):
+        """Ends the watching by its close: a tracer, for one."""
+
+        def close(self) -> None: ...
 
 
 class Stop:
@@ -35,7 +39,7 @@ class Stop:
         self.patience = Patience()
         self.command: Command | None = None
         self._raises = False
-        self._tracer: rawtp.Tracer | None = None
+        self._tracer: Closes | None = None
 
     def take_signals(self) -> None:
         """Handle SIGINT and SIGTERM from now on, to the end of the process."""
@@ -55,7 +59,7 @@ class Stop:
         finally:
             self._raises = False
 
-    def attend(self, tracer: rawtp.Tracer, out: TextIO | None) -> None:
+    def attend(self, tracer: Closes, out: TextIO | None) -> None:
         """Close this tracer when the end is asked for. ``out``: end when nobody reads that any more."""
         self._tracer = tracer
         # While nothing is deleted nothing is written, and a reader's end would go unnoticed.

@@ -40,6 +40,8 @@ examples:
       who deleted it last night? who and history read what was recorded
   sudo rawtp cost
       what watching costs here; cost --help says more
+  sudo rawtp counts -d 10
+      which system calls there are, how many fail, how long they take; counts --help says more
   rawtp check
       what this host allows, and what to do about the rest
   sudo rawtp broker --socket /run/rawtp.sock --group adm
@@ -51,7 +53,7 @@ def add_parser() -> Parser:
     """Make the parser: it exits with 2 and names the value that is wrong."""
     parser = Parser(
         usage="%(prog)s [OPTION]... [-- COMMAND [ARG]...]\n       %(prog)s record|who|history [OPTION]...\n"
-        "       %(prog)s check|cost|broker [OPTION]...",
+        "       %(prog)s check|cost|counts|broker [OPTION]...",
         description="Show who deletes or empties which file, live.",
         epilog=_EXAMPLES,
     )

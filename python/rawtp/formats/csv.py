@@ -57,7 +57,7 @@ class Csv(Format):
 
     def _record(self, event: Event, template: str, values: tuple[Any, ...]) -> str:
         if not template or not all(type(value) is int or value is None or _changed(value) is None for value in values):
-            return self._with_bytes(event)
+            return self.record(event)
         fields = [_field(value) for value in values]
         return template % ((self._clock.iso(event["ts_ns"]), *fields) if self._clock else tuple(fields))
 
@@ -73,11 +73,12 @@ class Csv(Format):
                 fields.append(_field(event[key]).replace("%", "%%"))  # type: ignore[literal-required]
         return ",".join(fields) + ",\r\n"
 
-    def _with_bytes(self, event: Event) -> str:
+    def record(self, event: Mapping[str, Any]) -> str:
+        """One record, also of what is no event: all that it needs is the keys."""
         fields = [self._clock.iso(event["ts_ns"])] if self._clock else []
         exact = {}
         for key in self._keys:
-            value = event[key]  # type: ignore[literal-required]
+            value = event[key]
             fields.append(_field(value))
             if (changed := _changed(value)) is not None:
                 exact[key] = changed
