@@ -56,7 +56,7 @@ def _made(
     if kind == "s3":
         from rawtp.sinks.s3 import S3
 
-        return S3(url)
+        return S3(url, environment)
     if kind == "otlp":
         from rawtp.sinks.otlp import Otlp
 

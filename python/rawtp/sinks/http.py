@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import http.client
-import ssl
 import time
 import zlib
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from rawtp.sinks import tls
 from rawtp.sinks.base import NotTakenError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Client:
         parts = urlsplit(url)
         self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._host, self._port = parts.hostname or "", parts.port
-        self._context = ssl.create_default_context(cafile=ca) if parts.scheme == "https" else None
+        self._context = tls.context(ca) if parts.scheme == "https" else None
         self._connection: http.client.HTTPConnection | None = None
 
     def post(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
@@ -60,7 +60,8 @@ class Client:
                     self._host, self._port, timeout=TIMEOUT_S, context=self._context
                 )
         try:
-            self._connection.request("POST", self._path, packed, {**headers, "Content-Encoding": "gzip"})
+            with tls.told():
+                self._connection.request("POST", self._path, packed, {**headers, "Content-Encoding": "gzip"})
             answer = self._connection.getresponse()
             content = answer.read(_MAX_ANSWER)
             if answer.read(1) or answer.will_close:

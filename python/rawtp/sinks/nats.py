@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from rawtp.sinks import tls
 from rawtp.sinks.base import NotTakenError, Receiver
 from rawtp.sinks.records import to_json
 
@@ -80,9 +81,7 @@ class Nats(Receiver):
             if value := environment.get(variable):
                 self._options[option] = value
         if any(server.startswith("tls://") for server in self._servers):
-            import ssl
-
-            self._options["tls"] = ssl.create_default_context(cafile=ca)
+            self._options["tls"] = tls.context(ca)
         self._client: Any = None
         self._stream: Any = None
         self._loop = asyncio.new_event_loop()

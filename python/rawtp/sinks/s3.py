@@ -8,6 +8,7 @@ none of that name.
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -16,11 +17,13 @@ from rawtp.sinks.base import NotTakenError, Receiver
 from rawtp.sinks.records import to_json
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     from rawtp.sinks.base import Delivery, File, Origin
 
 _SHA256 = "rawtp-sha256"
+_TOOK = re.compile(r" in [0-9.]+[µnm]?s\b")
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._")
 
 
@@ -39,7 +42,7 @@ class S3(Receiver):
     name = "s3"
     takes_files = True
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, environment: Mapping[str, str]) -> None:
         import obstore
         from obstore.store import S3Store
 
@@ -47,12 +50,21 @@ class S3(Receiver):
         self.target = url.rstrip("/")
         parts = urlsplit(url)
         self._prefix = parts.path.strip("/")
+        allows_http = environment.get("AWS_ALLOW_HTTP", "").lower() in {"true", "1", "yes"}
+        endpoint = environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL") or ""
+        if endpoint.startswith("http://") and not allows_http:
+            raise ValueError(f"{endpoint} is not encrypted: AWS_ALLOW_HTTP=true allows that")
         try:
             self._store = S3Store(
                 parts.netloc,
                 # The checksum goes along, and the server compares it. "etag": If-None-Match decides who is first.
                 config={"checksum_algorithm": "SHA256", "conditional_put": "etag"},
-                client_options={"timeout": "60s", "connect_timeout": "10s", "user_agent": "rawtp"},
+                client_options={
+                    "allow_http": allows_http,
+                    "timeout": "60s",
+                    "connect_timeout": "10s",
+                    "user_agent": "rawtp",
+                },
                 # The shipper tries again, and says so meanwhile.
                 retry_config={"max_retries": 0},
             )
@@ -139,5 +151,5 @@ def _journal_name(origin: Origin, record: dict[str, Any]) -> str:
 
 
 def _first_line(error: BaseException) -> str:
-    """The error's own words. obstore adds the debug form of its parts below."""
-    return " ".join(str(error).split("\n\n")[0].split())[:500]
+    """The error's own words, without the time that it took. obstore adds the debug form of its parts below."""
+    return _TOOK.sub("", " ".join(str(error).split("\n\n")[0].split()))[:500]

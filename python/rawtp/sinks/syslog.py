@@ -14,13 +14,13 @@ import os
 import re
 import select
 import socket
-import ssl
 import struct
 import termios
 import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from rawtp.sinks import tls
 from rawtp.sinks.base import NotTakenError, Receiver
 from rawtp.sinks.records import shortened
 
@@ -56,7 +56,7 @@ class Syslog(Receiver):
         self._scheme = parts.scheme
         self._path = parts.path
         self._address = parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0)
-        self._context = ssl.create_default_context(cafile=ca) if parts.scheme == "tls" else None
+        self._context = tls.context(ca) if parts.scheme == "tls" else None
         self._socket: socket.socket | None = None
         self._is_stream = True
 
@@ -72,7 +72,8 @@ class Syslog(Receiver):
             made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(_TIMEOUT_S * 1000))
             if self._context is not None:
-                made = self._context.wrap_socket(made, server_hostname=self._address[0])
+                with tls.told():
+                    made = self._context.wrap_socket(made, server_hostname=self._address[0])
         except OSError:
             made.close()
             raise
