@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import os
 import shutil
@@ -206,10 +207,9 @@ class S3(Server):
 
     def __init__(self, place: Path) -> None:
         super().__init__(place)
-        from moto.server import ThreadedMotoServer  # type: ignore[import-untyped]
-
         self.environment = {**self.environment, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}"}
-        self._make = lambda: ThreadedMotoServer(ip_address="127.0.0.1", port=self.port, verbose=False)
+        server: Any = importlib.import_module("moto.server")
+        self._make = lambda: server.ThreadedMotoServer(ip_address="127.0.0.1", port=self.port, verbose=False)
         self._moto: Any = None
 
     @property
@@ -217,8 +217,7 @@ class S3(Server):
         return ["--s3", "s3://bucket/fleet"]
 
     def client(self) -> Any:
-        import boto3  # type: ignore[import-untyped]
-
+        boto3: Any = importlib.import_module("boto3")
         return boto3.client(
             "s3",
             endpoint_url=self.environment["AWS_ENDPOINT_URL"],
@@ -247,7 +246,7 @@ class S3(Server):
 
     def received(self) -> list[dict[str, Any]]:
         import pyarrow
-        import pyarrow.parquet  # type: ignore[import-untyped]
+        import pyarrow.parquet
 
         found: list[dict[str, Any]] = []
         for name, content in self.objects().items():

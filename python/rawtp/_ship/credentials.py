@@ -23,7 +23,7 @@ def load(path: str, environment: MutableMapping[str, str]) -> None:
         ValueError: a line is of another form.
     """
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    with open(fd, encoding="utf-8") as file:
+    with open(fd, encoding="utf-8") as file:  # noqa: PTH123
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
             raise ValueError(f"{path} is no regular file")

@@ -101,9 +101,7 @@ class Feed:
         end, end_batch = self._bounds(session, place.log)
         while True:
             try:
-                found = self._reader._log(
-                    session, place.log, place.offset, place.batch, end=end, end_batch=end_batch
-                )
+                found = self._reader._log(session, place.log, place.offset, place.batch, end=end, end_batch=end_batch)
             except FileNotFoundError:  # sealed: the next look finds the file
                 return False
             except RawtpError as error:

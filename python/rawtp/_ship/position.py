@@ -28,7 +28,9 @@ class Seen:
     """
 
     def __init__(self, ranges: Mapping[str, list[list[int]]] | None = None) -> None:
-        self.ranges: dict[str, list[list[int]]] = {place: [*map(list, found)] for place, found in (ranges or {}).items()}
+        self.ranges: dict[str, list[list[int]]] = {
+            place: [*map(list, found)] for place, found in (ranges or {}).items()
+        }
         self.is_given_up = ranges is None
 
     def add(self, events: Iterable[Mapping[str, Any]]) -> None:
@@ -127,8 +129,8 @@ class Position:
 
 
 class PositionFile:
-    """A position's files, ``NAME.json`` and ``NAME.1.json``, which are overwritten in turn, so that one of them is whole
-    whatever happens; and a lock, so that there is one process for each.
+    """A position's files, ``NAME.json`` and ``NAME.1.json``, which are overwritten in turn, so that one of them is
+    whole whatever happens; and a lock, so that there is one process for each.
 
     Nothing is renamed, removed or cut off: the recorder would record that, and it would be shipped, and so on.
 

@@ -162,8 +162,8 @@ class Shipper:
         self._stop.wait(self._backoff.after_failure(asked_s))
 
     def _note(self, *, at_once: bool = False) -> None:
-        """Note where the receiver is, for when that has settled. Once a second is enough: what is younger than a note is
-        sent again."""
+        """Note where the receiver is, for when that has settled. Once a second is enough: what is younger than a note
+        is sent again."""
         if self._is_noted:
             return
         at_s = time.monotonic() + self._receiver.settle_s

@@ -41,7 +41,8 @@ def read(directory: str) -> dict[str, dict[str, Any]]:
 
 def _read(path: str) -> dict[str, Any] | None:
     try:
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(fd, "rb") as file:  # noqa: PTH123
             return parse(file.read(_MAX_BYTES))
     except OSError:
         return None

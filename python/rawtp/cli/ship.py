@@ -147,7 +147,9 @@ def _ship(args: argparse.Namespace, receiver: Receiver, state: str) -> int:
     try:
         file = PositionFile(state, name)
     except BlockingIOError:
-        raise CommandError(f"another process ships with the position {name} of {state}: choose another --name") from None
+        raise CommandError(
+            f"another process ships with the position {name} of {state}: choose another --name"
+        ) from None
     try:
         shipper = Shipper(args.directory, receiver, file, stop, message)
         message(f"shipping {args.directory} to {receiver.target}")

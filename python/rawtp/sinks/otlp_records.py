@@ -18,7 +18,7 @@ from rawtp.sinks.protobuf import field, fixed64, integer, tag, varint
 from rawtp.sinks.records import sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from rawtp.sinks.base import Delivery, Origin
@@ -113,7 +113,9 @@ class Encoder:
 
     def records(self, delivery: Delivery, now_ns: int) -> list[bytes]:
         """The records as LogRecords."""
-        return [self._event(one, now_ns) if one["type"] == "event" else self._other(one, now_ns) for one in delivery.records]
+        return [
+            self._event(one, now_ns) if one["type"] == "event" else self._other(one, now_ns) for one in delivery.records
+        ]
 
     def _event(self, event: Mapping[str, Any], now_ns: int) -> bytes:
         process = _process_of(event)
@@ -169,8 +171,17 @@ class Encoder:
         times = (record.get(key) for key in ("to_ns", "through_ns", "start_ns", "after_ns"))
         ts_ns = next((time for time in times if time is not None), now_ns)
         is_bad = record["type"] in {"gap", "loss", "unshipped", "quarantined"}
-        head = _head(ts_ns, now_ns, _WARN if is_bad else _INFO, b"WARN" if is_bad else b"INFO", sentence(record), f"rawtp.{record['type']}")
-        told = {key: value for key, value in record.items() if key not in {*_TOLD_OTHERWISE, "info"} and value is not None}
+        head = _head(
+            ts_ns,
+            now_ns,
+            _WARN if is_bad else _INFO,
+            b"WARN" if is_bad else b"INFO",
+            sentence(record),
+            f"rawtp.{record['type']}",
+        )
+        told = {
+            key: value for key, value in record.items() if key not in {*_TOLD_OTHERWISE, "info"} and value is not None
+        }
         return b"".join(
             [*head, self._one("log.record.uid", record["key"]), *(self._one(f"rawtp.{key}", told[key]) for key in told)]
         )

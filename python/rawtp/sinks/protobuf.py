@@ -1,7 +1,7 @@
 """Writes and reads Protocol Buffers' wire format, as far as OTLP needs it.
 
-The format is a dozen lines, and OTLP's messages have been stable since 1.0. Protobuf's own package would be a dependency
-with a range of versions that every other package with generated code narrows.
+The format is a dozen lines, and OTLP's messages have been stable since 1.0. Protobuf's own package would be a
+dependency, with a range of versions that every other package with generated code narrows.
 """
 
 from __future__ import annotations

@@ -139,7 +139,9 @@ class S3(Receiver):
 
 
 def _journal_name(origin: Origin, record: dict[str, Any]) -> str:
-    host = "".join(char if char in _PLAIN else "".join(f"%{byte:02X}" for byte in char.encode()) for char in origin.host)
+    host = "".join(
+        char if char in _PLAIN else "".join(f"%{byte:02X}" for byte in char.encode()) for char in origin.host
+    )
     date = time.strftime("%Y-%m-%d", time.gmtime(origin.session / 1e9))
     # A line of the journal, or a file that was not shipped.
     of = record.get("line")

@@ -1,4 +1,6 @@
-"""An OTLP receiver: notes each log record as a line of JSON before it answers, with the types that OpenTelemetry publishes.
+"""An OTLP receiver: notes each log record as a line of JSON before it answers.
+
+It reads them with the types that OpenTelemetry publishes.
 
 ``argv[1]`` is the port, ``argv[2]`` the file, and ``argv[3]`` what one request in so many is answered with: ``429`` and
 ``Retry-After``.
