@@ -149,8 +149,8 @@ def _s3() -> Iterator[list[str]]:
 
 
 def _shipped(directory: Path, options: list[str]) -> tuple[float, float, float]:
-    """Seconds, seconds of CPU, and the most MB, in which all of the directory is shipped. A run of the same with nothing
-    to ship is taken off."""
+    """Seconds, seconds of CPU, and the most MB, in which all of the directory is shipped. A run of the same with
+    nothing to ship is taken off."""
 
     def run(state: str) -> tuple[float, float, float]:
         command = [sys.executable, "-m", "rawtp", "ship", "--once", "--directory", str(directory), "--state", state]
@@ -169,7 +169,9 @@ def _shipped(directory: Path, options: list[str]) -> tuple[float, float, float]:
 
 def _by_sdk(directory: Path, url: str) -> float | None:
     """Microseconds of CPU an event in which OpenTelemetry's SDK exports the same events, with the same attributes."""
-    if not is_installed("opentelemetry.exporter.otlp.proto.http._log_exporter"):
+    try:
+        importlib.import_module("opentelemetry.exporter.otlp.proto.http._log_exporter")
+    except ImportError:
         return None
     program = """
 import json, sys, time
