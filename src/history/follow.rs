@@ -137,7 +137,11 @@ impl Follower {
         let beginning = read_message(&file, 0, end)?;
         let schema = beginning.as_ref().and_then(|bytes| message_at(bytes, 0)?.schema());
         let Some((beginning, schema)) = beginning.zip(schema) else {
-            return if end == 0 { Ok(None) } else { Err(Error::Damaged(format!("{name} is damaged: it has no schema"))) };
+            return if end == 0 {
+                Ok(None)
+            } else {
+                Err(Error::Damaged(format!("{name} is damaged: it has no schema")))
+            };
         };
         let plain: SchemaRef = Arc::new(Schema::new(schema.fields().clone()));
         let mut at = window.offset.max(beginning.len() as u64);
@@ -252,8 +256,11 @@ impl SealedFile {
             batches.push(batch);
             Ok(())
         })?;
-        let places: Vec<_> =
-            batches.iter().enumerate().flat_map(|(at, batch)| (0..batch.num_rows()).map(move |row| (at, row))).collect();
+        let places: Vec<_> = batches
+            .iter()
+            .enumerate()
+            .flat_map(|(at, batch)| (0..batch.num_rows()).map(move |row| (at, row)))
+            .collect();
         let batch = match &batches[..] {
             [one] => one.clone(),
             several => interleave_record_batch(&several.iter().collect::<Vec<_>>(), &places)?,
@@ -292,8 +299,7 @@ mod tests {
     use crate::history::schema::ints;
 
     fn batch(first: i64, rows: i64) -> RecordBatch {
-        let fields =
-            vec![Field::new("ts_ns", DataType::Int64, false), Field::new("path", DataType::Utf8, true)];
+        let fields = vec![Field::new("ts_ns", DataType::Int64, false), Field::new("path", DataType::Utf8, true)];
         let paths: StringArray = (first..first + rows).map(|row| Some(format!("/srv/{row}"))).collect();
         let columns: Vec<ArrayRef> = vec![Arc::new((first..first + rows).collect::<Int64Array>()), Arc::new(paths)];
         RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()

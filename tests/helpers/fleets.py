@@ -42,7 +42,7 @@ class Fleet:
             self.add(sink, f"web-{number:02}", path, number)
 
     def add(self, sink: S3, host: str, path: Path, number: int) -> None:
-        import pyarrow.parquet
+        import pyarrow.parquet  # type: ignore[import-untyped]
 
         session = int(path.name.partition("-")[0])
         origin = Origin(f"machine-{number}", "boot", session, host)

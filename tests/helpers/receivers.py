@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from helpers.support import HANG_S, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 CLI = (sys.executable, "-m", "rawtp")
 OTLP_SERVER = Path(__file__).parents[1] / "kernel" / "ship" / "otlp_server.py"
@@ -209,7 +209,7 @@ class S3(Server):
         super().__init__(place)
         self.environment = {**self.environment, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}"}
         server: Any = importlib.import_module("moto.server")
-        self._make = lambda: server.ThreadedMotoServer(ip_address="127.0.0.1", port=self.port, verbose=False)
+        self._make: Callable[[], Any] = lambda: server.ThreadedMotoServer(ip_address="127.0.0.1", port=self.port, verbose=False)
         self._moto: Any = None
 
     @property
@@ -228,8 +228,8 @@ class S3(Server):
 
     def start(self) -> None:
         is_first = self._moto is None
-        self._moto = self._make()
-        self._moto.start()
+        self._moto = moto = self._make()
+        moto.start()
         wait_for(lambda: is_open(self.port), "the receiver listens")
         if is_first:
             self.client().create_bucket(Bucket="bucket")
@@ -246,7 +246,7 @@ class S3(Server):
 
     def received(self) -> list[dict[str, Any]]:
         import pyarrow
-        import pyarrow.parquet
+        import pyarrow.parquet  # type: ignore[import-untyped]
 
         found: list[dict[str, Any]] = []
         for name, content in self.objects().items():

@@ -47,7 +47,7 @@ def is_deletion(row: dict[str, Any]) -> bool:
 def test_duckdb(fleet: Fleet) -> None:
     """The queries of the page, as they stand, on the files in the bucket."""
     import duckdb
-    from pyarrow import dataset, fs
+    from pyarrow import dataset, fs  # type: ignore[import-untyped]
 
     address = fleet.server.environment["AWS_ENDPOINT_URL"].removeprefix("http://")
     bucket = fs.S3FileSystem(
