@@ -209,7 +209,9 @@ class S3(Server):
         super().__init__(place)
         self.environment = {**self.environment, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}"}
         server: Any = importlib.import_module("moto.server")
-        self._make: Callable[[], Any] = lambda: server.ThreadedMotoServer(ip_address="127.0.0.1", port=self.port, verbose=False)
+        self._make: Callable[[], Any] = lambda: server.ThreadedMotoServer(
+            ip_address="127.0.0.1", port=self.port, verbose=False
+        )
         self._moto: Any = None
 
     @property
