@@ -6,6 +6,8 @@ import contextlib
 import itertools
 import json
 import random
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +27,7 @@ from rawtp.sinks.records import shortened, to_json
 from rawtp.sinks.syslog import MAX_BYTES, line
 
 ORIGIN = Origin("m", "b", 7, "web-1")
+JOURNAL_REMOTE = Path("/lib/systemd/systemd-journal-remote")
 
 
 def event(seq: int, cpu: int = 0, via: str = "syscall") -> dict[str, Any]:
@@ -146,3 +149,16 @@ def test_a_value_of_the_journal_is_no_field() -> None:
 def test_urls(url: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         check_url(url, ("https",))
+
+
+@pytest.mark.skipif(not JOURNAL_REMOTE.exists(), reason="no systemd-journal-remote")
+def test_systemd_reads_what_the_journal_gets(tmp_path: Path) -> None:
+    """The native protocol has the fields of the export format, which systemd-journal-remote reads."""
+    made = record(path="/srv/\udcff\nPRIORITY=0")
+    entry = b"__REALTIME_TIMESTAMP=1700000000000000\n_BOOT_ID=" + b"a" * 32 + b"\n" + fields(made) + b"\n"
+    journal = tmp_path / "x.journal"
+    subprocess.run([JOURNAL_REMOTE, "-o", journal, "-"], input=entry, check=True, capture_output=True, timeout=60)
+    command = ["journalctl", "--file", journal, "--output", "json", "--all"]
+    found = json.loads(subprocess.run(command, check=True, capture_output=True, timeout=60).stdout)
+    assert bytes(found["RAWTP_PATH"]) == b"/srv/\xff\nPRIORITY=0"
+    assert (found["RAWTP_KEY"], found["PRIORITY"], found["RAWTP_PID"]) == (made["key"], "6", "12345")
