@@ -163,7 +163,8 @@ def test_a_torn_position_leaves_the_one_before(tmp_path: Path) -> None:
     with pytest.raises(BlockingIOError):
         PositionFile(str(tmp_path), "x")
     file.close()
-    newest = max((tmp_path / name for name in ("x.json", "x.1.json")), key=lambda path: path.stat().st_mtime_ns)
+    slots = [tmp_path / name for name in ("x.json", "x.1.json")]
+    newest = max(slots, key=lambda path: int(json.loads(path.read_text())["beat"]))
     content = newest.read_bytes()
     newest.write_bytes(content[:30] + b"\0" * 20 + content[50:])
     file = PositionFile(str(tmp_path), "x")
