@@ -290,8 +290,8 @@ impl SealedFile {
 mod tests {
     use std::os::unix::fs::FileExt;
 
-    use arrow_array::{ArrayRef, Int64Array, StringArray};
-    use arrow_schema::{DataType, Field};
+    use arrow_array::{ArrayRef, Int64Array, StringArray, TimestampMicrosecondArray};
+    use arrow_schema::{DataType, Field, TimeUnit};
 
     use super::*;
     use crate::history::layout::testing::Scratch;
@@ -299,9 +299,19 @@ mod tests {
     use crate::history::schema::ints;
 
     fn batch(first: i64, rows: i64) -> RecordBatch {
-        let fields = vec![Field::new("ts_ns", DataType::Int64, false), Field::new("path", DataType::Utf8, true)];
+        let us = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+        let fields = vec![
+            Field::new("ts", us, false),
+            Field::new("ts_ns", DataType::Int64, false),
+            Field::new("path", DataType::Utf8, true),
+        ];
         let paths: StringArray = (first..first + rows).map(|row| Some(format!("/srv/{row}"))).collect();
-        let columns: Vec<ArrayRef> = vec![Arc::new((first..first + rows).collect::<Int64Array>()), Arc::new(paths)];
+        let times: TimestampMicrosecondArray = (first..first + rows).map(Some).collect();
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(times.with_timezone("UTC")),
+            Arc::new((first..first + rows).collect::<Int64Array>()),
+            Arc::new(paths),
+        ];
         RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()
     }
 
