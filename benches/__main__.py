@@ -26,6 +26,7 @@ from benches.peers import Peer, peers
 from benches.reader import dicts
 from benches.record import record
 from benches.scale import FULL, QUICK
+from benches.ship import ship
 from benches.start import starts
 from benches.truth import truth
 from benches.who import who
@@ -49,6 +50,7 @@ THEMES: dict[str, Callable[[Programs, Scale], Iterator[Row]]] = {
     "latency": latency,
     "start": starts,
     "record": record,
+    "ship": ship,
     "who": who,
 }
 GROWTH, PEERS = "growth", "peers"

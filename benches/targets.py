@@ -48,6 +48,8 @@ TARGETS = {
     "record_visible_250ms": Target(300),
     "record_idle_1s": Target(0.5),
     "record_idle_250ms": Target(0.5),
+    "ship_dead": Target(1.1, "floor"),
+    "ship_dead_lost": Target(0, "most"),
     "who_warm": Target(350),
     "who_cold": Target(1000),
     "who_rss": Target(60),

@@ -63,6 +63,8 @@ have() {
 	libelf | zlib) pkg-config --exists "$1" ;;
 	# Debian's python3 has the module venv, but not what it puts into one.
 	venv) "$python" -c 'import ensurepip, venv' ;;
+	# Not on the PATH of those who are not root.
+	rsyslogd) command -v rsyslogd || command -v /usr/sbin/rsyslogd ;;
 	cross-cc) echo '#include <stdlib.h>' | aarch64-linux-gnu-gcc -E -x c - ;;
 	*) command -v "$1" ;;
 	esac >/dev/null 2>&1
@@ -89,6 +91,7 @@ table() {
 		readelf       binutils       binutils               binutils binutils                    binutils
 		qemu-system-aarch64 qemu-system-arm
 		qemu-system-x86_64  qemu-system-x86
+		rsyslogd      rsyslog        rsyslog                rsyslog  rsyslog                     rsyslog
 		venv          python3-venv   python3                python   python3                     python3
 		zlib          zlib1g-dev     zlib-devel             zlib     zlib-dev                    zlib-devel
 	EOF
@@ -153,6 +156,10 @@ for target in "$@"; do
 	test)
 		if [ "$(id -u)" -ne 0 ] || [ -n "${CI:-}${RAWTP_REQUIRE_KERNEL:-}" ]; then
 			needs="$needs sudo"
+		fi
+		# A receiver of `rawtp ship`. PyPI has the others.
+		if [ -n "${CI:-}${RAWTP_REQUIRE_KERNEL:-}" ]; then
+			needs="$needs rsyslogd"
 		fi
 		;;
 	# libFuzzer's own source is C++.

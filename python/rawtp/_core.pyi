@@ -18,6 +18,7 @@ __all__ = [
     "Batch",
     "CallCounter",
     "HistoryBatch",
+    "HistoryFile",
     "HistoryReader",
     "HistoryScan",
     "LoadError",
@@ -915,12 +916,36 @@ class HistoryBatch:
         and ``session`` and ``host``. A key that was not recorded is ``None``."""
     def _dicts(self, first: int, count: int) -> list[dict[str, Any]]:
         """So many of them, from that one on."""
+    def _slice(self, first: int, count: int) -> HistoryBatch:
+        """So many of them, from that one on, as columns."""
+    def _metadata(self) -> dict[str, str]:
+        """The metadata of the schema: ``rawtp:session``, ``rawtp:host``, ``rawtp:machine_id``, ``rawtp:boot_id`` and
+        ``rawtp:schema_version``, where the batch is of one log or sealed file."""
     def __arrow_c_schema__(self) -> object:
         """A capsule ``arrow_schema``."""
     def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]:
         """Capsules ``arrow_schema`` and ``arrow_array``."""
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """A capsule ``arrow_array_stream``, of one array."""
+
+@final
+class HistoryFile:
+    """A sealed file whose content is as the journal says. See :meth:`HistoryReader._sealed`."""
+
+    def read(self, first: int, count: int) -> HistoryBatch | None:
+        """So many rows, from that one on, in the order of the file. ``None`` behind the last one.
+
+        Raises:
+            RawtpError: the file cannot be decoded.
+            OSError: it cannot be read.
+        """
+    def content(self) -> bytes:
+        """All bytes of the file.
+
+        Raises:
+            RawtpError: the checksum differs.
+            OSError: it cannot be read.
+        """
 
 @final
 class HistoryScan:
@@ -1003,6 +1028,39 @@ class HistoryReader:
         Raises:
             ValueError: an unknown column, a path that is not absolute, a limit below 1.
             OSError: the directory cannot be read.
+        """
+    def _journal(self, offset: int) -> tuple[list[str], int]:
+        """The undamaged lines of the journal from an offset on, and the offset to go on at."""
+    def _acknowledged(self, session: int) -> tuple[int, int] | None:
+        """The number of a session's current log, and the bytes of it that are acknowledged."""
+    def _first_batch(self, session: int, number: int) -> int | None:
+        """The number of the first batch of a log. ``None`` when it is not there, or its beginning is not whole."""
+    def _log(
+        self,
+        session: int,
+        number: int,
+        offset: int,
+        first_batch: int,
+        *,
+        end: int | None = None,
+        end_batch: int | None = None,
+    ) -> tuple[HistoryBatch, int, int] | None:
+        """The next batch of a log, its number, and the offset behind it: from ``offset`` and the batch ``first_batch``
+        on, below the offset ``end`` and before the batch ``end_batch``. ``None`` when there is none yet.
+
+        Raises:
+            FileNotFoundError: the log is gone: it is sealed.
+            RawtpError: its beginning is damaged.
+            OSError: it cannot be read.
+        """
+    def _sealed(self, description: str) -> HistoryFile:
+        """Opens a sealed file, which is described as in the journal.
+
+        Raises:
+            FileNotFoundError: retention has removed it.
+            RawtpError: it is damaged.
+            ValueError: not a description.
+            OSError: it cannot be read.
         """
     def who(
         self,

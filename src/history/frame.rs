@@ -137,6 +137,19 @@ pub(crate) fn batch_message(batch: &RecordBatch, pairs: &[(&str, String)]) -> Re
     framed(builder.finished_data(), &body)
 }
 
+/// The bytes that must be read to go on with a message of which these are the first: the prefix, then the header, then
+/// all of it. `None` when no message begins so.
+pub(crate) fn message_bytes(bytes: &[u8]) -> Option<usize> {
+    let Some((prefix, rest)) = bytes.split_at_checked(PREFIX_BYTES) else { return Some(PREFIX_BYTES) };
+    let size = u32::from_le_bytes(*prefix.strip_prefix(&CONTINUATION)?.first_chunk()?) as usize;
+    if size == 0 || size > HEADER_MAX {
+        return None;
+    }
+    let Some(header) = rest.get(..size) else { return Some(PREFIX_BYTES + size) };
+    let body = usize::try_from(root_as_message(header).ok()?.bodyLength()).ok()?;
+    PREFIX_BYTES.checked_add(size)?.checked_add(body)
+}
+
 /// Reads the message at `at`. `None` when none is there, or one that is not whole.
 pub(crate) fn message_at(bytes: &[u8], at: usize) -> Option<Message<'_>> {
     let rest = bytes.get(at..)?.strip_prefix(&CONTINUATION)?;

@@ -311,6 +311,11 @@ pub(crate) fn first_batch(file: &File) -> io::Result<Option<u64>> {
     Ok(schema.and_then(|schema| schema.metadata().get(FIRST_BATCH)?.parse().ok()))
 }
 
+/// The number of a batch, by the metadata of its message.
+pub(crate) fn batch_number(metadata: &HashMap<String, String>) -> Option<u64> {
+    metadata.get(BATCH)?.parse().ok()
+}
+
 /// Finds the batches in a log's bytes.
 pub(crate) fn contents(bytes: Vec<u8>, on_disk: u64) -> Contents {
     let bytes = Buffer::from_vec(bytes);

@@ -8,6 +8,7 @@
 //! * `dropped`: the events that found no room
 //! * `file`: the Parquet of sealed files
 //! * `filter`: which events are wanted
+//! * `follow`: reads on from a position
 //! * `frame`: messages of Arrow's IPC stream, with checksums
 //! * `journal`: lines of JSON, with checksums
 //! * `json`: JSON
@@ -32,6 +33,7 @@ pub mod catalogue;
 mod dropped;
 mod file;
 pub mod filter;
+pub mod follow;
 mod frame;
 mod journal;
 mod json;

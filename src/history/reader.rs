@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::history::catalogue::{Gap, Loss, SessionInfo};
 use crate::history::filter::Filter;
+use crate::history::follow::Follower;
 use crate::history::layout::{Layout, is_locked, oddity, open_file};
 use crate::history::log;
 use crate::history::scan::Scan;
@@ -53,6 +54,12 @@ impl Reader {
         open_file(&layout.journal()).map_err(os)?;
         fs::read_dir(layout.wal()).map_err(os)?;
         Ok(Self { layout })
+    }
+
+    /// A reader that goes on from a position.
+    #[must_use]
+    pub fn follower(&self) -> Follower {
+        Follower::new(self.layout.root())
     }
 
     pub(crate) fn snapshot(&self) -> Result<Snapshot> {

@@ -13,11 +13,12 @@ use arrow_schema::{ArrowError, SchemaRef};
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyCapsule, PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyCapsule, PyDict, PyList, PyString, PyTuple};
 
 use crate::error::Error;
 use crate::fields::{Key, ValueType};
 use crate::history::filter::{Filter, Outcome, parse_glob};
+use crate::history::follow::{SealedFile, Window};
 use crate::history::reader::Reader;
 use crate::history::scan::Scan;
 use crate::history::schema::{HOST, SESSION};
@@ -146,6 +147,17 @@ impl HistoryBatch {
         to_dicts(py, &self.0)
     }
 
+    #[doc = py_doc!("HistoryBatch._metadata")]
+    fn _metadata(&self) -> std::collections::HashMap<String, String> {
+        self.0.schema_ref().metadata().clone().into()
+    }
+
+    #[doc = py_doc!("HistoryBatch._slice")]
+    fn _slice(&self, first: usize, count: usize) -> Self {
+        let first = first.min(self.0.num_rows());
+        Self(self.0.slice(first, count.min(self.0.num_rows() - first)))
+    }
+
     #[doc = py_doc!("HistoryBatch._dicts")]
     fn _dicts<'py>(&self, py: Python<'py>, first: usize, count: usize) -> PyResult<Bound<'py, PyList>> {
         let first = first.min(self.0.num_rows());
@@ -265,6 +277,30 @@ impl HistoryScan {
     }
 }
 
+#[doc = py_doc!("HistoryFile")]
+#[pyclass(frozen, weakref, module = "rawtp._core")]
+pub(crate) struct HistoryFile(Mutex<SealedFile>);
+
+#[pymethods]
+impl HistoryFile {
+    #[doc = py_doc!("HistoryFile.read")]
+    fn read(&self, py: Python<'_>, first: usize, count: usize) -> PyResult<Option<HistoryBatch>> {
+        check_memory()?;
+        let batch = py.detach(|| self.0.lock().unwrap_or_else(PoisonError::into_inner).read(first, count))?;
+        Ok(batch.map(HistoryBatch))
+    }
+
+    #[doc = py_doc!("HistoryFile.content")]
+    fn content<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        check_memory()?;
+        let content = py.detach(|| self.0.lock().unwrap_or_else(PoisonError::into_inner).content())?;
+        PyBytes::new_with(py, content.len(), |bytes| {
+            bytes.copy_from_slice(&content);
+            Ok(())
+        })
+    }
+}
+
 #[doc = py_doc!("HistoryReader")]
 #[pyclass(frozen, weakref, module = "rawtp._core")]
 pub(crate) struct HistoryReader(Reader);
@@ -371,6 +407,48 @@ impl HistoryReader {
         let scan = py.detach(|| self.0.scan(columns.as_deref(), filter, limit, newest_first))?;
         let schema = Arc::clone(scan.schema());
         Ok(HistoryScan { scan: Arc::new(Mutex::new(scan)), schema })
+    }
+
+    #[doc = py_doc!("HistoryReader._journal")]
+    fn _journal(&self, py: Python<'_>, offset: u64) -> PyResult<(Vec<String>, u64)> {
+        check_memory()?;
+        Ok(py.detach(|| self.0.follower().journal(offset))?)
+    }
+
+    #[doc = py_doc!("HistoryReader._acknowledged")]
+    fn _acknowledged(&self, py: Python<'_>, session: i64) -> PyResult<Option<(i64, i64)>> {
+        Ok(py.detach(|| self.0.follower().acknowledged(session))?)
+    }
+
+    #[doc = py_doc!("HistoryReader._first_batch")]
+    fn _first_batch(&self, py: Python<'_>, session: i64, number: u32) -> PyResult<Option<u64>> {
+        Ok(py.detach(|| self.0.follower().first_batch(session, number))?)
+    }
+
+    #[doc = py_doc!("HistoryReader._log")]
+    #[pyo3(signature = (session, number, offset, first_batch, *, end=None, end_batch=None))]
+    #[expect(clippy::too_many_arguments, reason = "Python's keyword arguments")]
+    fn _log(
+        &self,
+        py: Python<'_>,
+        session: i64,
+        number: u32,
+        offset: u64,
+        first_batch: u64,
+        end: Option<u64>,
+        end_batch: Option<u64>,
+    ) -> PyResult<Option<(HistoryBatch, u64, u64)>> {
+        check_memory()?;
+        let (end, end_batch) = (end.unwrap_or(u64::MAX), end_batch.unwrap_or(u64::MAX));
+        let window = Window { offset, first_batch, end, end_batch };
+        let step = py.detach(|| self.0.follower().step(session, number, window))?;
+        Ok(step.map(|step| (HistoryBatch(step.batch), step.number, step.end)))
+    }
+
+    #[doc = py_doc!("HistoryReader._sealed")]
+    fn _sealed(&self, py: Python<'_>, description: &str) -> PyResult<HistoryFile> {
+        check_memory()?;
+        Ok(HistoryFile(Mutex::new(py.detach(|| self.0.follower().sealed(description))?)))
     }
 
     #[doc = py_doc!("HistoryReader.who")]

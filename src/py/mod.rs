@@ -89,7 +89,7 @@ mod _core {
     use super::handover::load;
     #[cfg(feature = "history")]
     #[pymodule_export]
-    use super::history::{HistoryBatch, HistoryReader, HistoryScan};
+    use super::history::{HistoryBatch, HistoryFile, HistoryReader, HistoryScan};
     #[pymodule_export]
     use super::late::set_late;
     #[pymodule_export]

@@ -13,9 +13,11 @@ import rawtp
 
 EXTRAS = {
     "arrow": {"pyarrow"},
+    "nats": {"nats-py"},
     "notebook": {"ipykernel", "matplotlib"},
     "pandas": {"pandas", "pyarrow"},
     "polars": {"polars"},
+    "s3": {"obstore"},
 }
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rawtp._core import Recorder
     from rawtp._record.heartbeat import Heartbeat
     from rawtp._record.notify import Notifier
+    from rawtp._record.shippers import Shippers
     from rawtp._record.signals import Signals
 
 _TICK_S = 1.0
@@ -41,7 +42,9 @@ class Service:
         account: Mapping[str, Any],
         say: Callable[[str], None],
         directory: str,
+        shippers: Shippers,
     ) -> None:
+        self._shippers = shippers
         self._recorder = recorder
         self._heartbeat = heartbeat
         self._notifier = notifier
@@ -72,6 +75,7 @@ class Service:
             try:
                 self._recorder.close()
             finally:
+                self._shippers.close()
                 self._write(self._recorder.status())
                 self._file.close()
                 self._notifier.close()
@@ -92,6 +96,7 @@ class Service:
         """Look how it goes, and tell; where the directory is."""
         status = self._recorder.status()
         now_s = time.monotonic()
+        self._shippers.tick(now_s)
         came_back = self._heartbeat.tick(now_s, status["heartbeats"])
         # Without a heartbeat the writer's thread, which reads the tracer, is what can be seen to live.
         if came_back or (self._heartbeat.state == "none" and status["running"]):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from rawtp._record.shippers import Shippers
     from rawtp._record.signals import Signals
 
 _DIRECTORY = "/var/lib/rawtp"
@@ -100,6 +101,12 @@ def add_parser() -> Parser:
         help="the kernel's buffer; larger rides out longer bursts (default: 4MiB)",
     )
     options.add_filters(parser)
+    group = parser.add_argument_group("shipping, each by a process of its own: see rawtp ship")
+    group.add_argument("--ship", metavar="URL", help="s3://BUCKET/PREFIX: sealed files")
+    group.add_argument("--otlp", metavar="URL", help="http://HOST:4318 or https://…: OpenTelemetry's logs")
+    group.add_argument("--nats", metavar="URL", help="nats://HOST:4222/PREFIX or tls://…: JetStream")
+    group.add_argument("--syslog", metavar="URL", help="tcp://HOST:514, tls://HOST:6514 or unix:///dev/log")
+    group.add_argument("--journald", action="store_true", help="systemd's journal")
     group = parser.add_argument_group("in place of recording")
     group.add_argument("--status", action="store_true", help="say how the recorder of the directory is doing")
     group.add_argument("--json", action="store_true", help="with --status: one JSON object")
@@ -138,21 +145,43 @@ def run(arguments: Sequence[str]) -> int:
             parser.error(f"argument -f/--fields: {key!r} is none of {', '.join(_extra())}")
     if args.status:
         return _status(args)
+    commands = _ship_commands(parser, args)
+    if args.install and commands:
+        parser.error("the unit has no network: a unit of its own ships, which rawtp ship --install prints")
     if args.install:
         return _install(parser, args, arguments)
-    from rawtp._record import heartbeat, signals
+    from rawtp._record import heartbeat, shippers, signals
 
     handlers = signals.Signals()
     handlers.take()
     heartbeat.name_thread()
     # As the recorder's own calls name it, and as the kernel finds it.
     place = os.path.realpath(args.directory)
-    while (code := _record(parser, args, filters, arguments, place, handlers)) is None:
+    running = shippers.Shippers(commands, message)
+    while (code := _record(parser, args, filters, arguments, place, handlers, running)) is None:
         # Whoever has removed the directory may have put a link there.
         if os.path.islink(place):  # noqa: PTH114 - start-up time
             raise CommandError(f"{place} was removed, and is a symbolic link now: start again to follow it")
         message("beginning anew")
     return code
+
+
+def _ship_commands(parser: argparse.ArgumentParser, args: argparse.Namespace) -> list[list[str]]:
+    """The command of each process that ships."""
+    from rawtp._ship import credentials, receivers
+
+    found = []
+    for option, kind in (("ship", "s3"), ("otlp", "otlp"), ("nats", "nats"), ("syslog", "syslog")):
+        if url := getattr(args, option):
+            try:
+                for one in url.split(",") if kind == "nats" else [url]:
+                    credentials.check_url(one, receivers.SCHEMES[kind])
+            except ValueError as error:
+                parser.error(f"argument --{option}: {reason(error)}")
+            found.append([f"--{kind}", url])
+    if args.journald:
+        found.append(["--journald"])
+    return [["ship", "--supervised", "--directory", args.directory, *words] for words in found]
 
 
 def _record(
@@ -162,6 +191,7 @@ def _record(
     arguments: Sequence[str],
     place: str,
     handlers: Signals,
+    shippers: Shippers,
 ) -> int | None:
     """Record until the end; the exit code, or None when the directory was removed."""
     from rawtp._record import heartbeat
@@ -212,7 +242,8 @@ def _record(
         _tell_start(args, tracer, recorder.recovered)
         beat = heartbeat.Heartbeat(call, why_not, _BEAT_S, patience_s=max(5.0, 2 * args.sync + 3))
         session = {key: described[key] for key in ("version", "host", "kernel", "start_ns", "syscalls", "filters")}
-        running = service.Service(recorder, beat, notify.Notifier(os.environ), handlers, session, message, place)
+        notifier = notify.Notifier(os.environ)
+        running = service.Service(recorder, beat, notifier, handlers, session, message, place, shippers)
         end = "removed"
         try:
             end = running.run()

@@ -52,7 +52,7 @@ examples:
 def add_parser() -> Parser:
     """Make the parser: it exits with 2 and names the value that is wrong."""
     parser = Parser(
-        usage="%(prog)s [OPTION]... [-- COMMAND [ARG]...]\n       %(prog)s record|who|history [OPTION]...\n"
+        usage="%(prog)s [OPTION]... [-- COMMAND [ARG]...]\n       %(prog)s record|who|history|ship [OPTION]...\n"
         "       %(prog)s check|cost|counts|broker [OPTION]...",
         description="Show who deletes or empties which file, live.",
         epilog=_EXAMPLES,

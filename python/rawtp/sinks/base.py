@@ -1,12 +1,14 @@
-"""The interface of every sink."""
+"""The interfaces of every sink: of one that shows what is watched, and of one that ships what is recorded."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Any
 
+    from rawtp._core import HistoryBatch
     from rawtp.event import Event
 
 MAX_WAIT_S = 3600.0
@@ -39,3 +41,85 @@ class Sink:
 
     def end(self, counts: Mapping[str, int | None]) -> None:
         """Finish. ``counts`` is the ledger, final."""
+
+
+class NotTakenError(OSError):
+    """The receiver did not acknowledge. What was sent is sent again.
+
+    ``retry_after_s`` is the time that the receiver asked for, if it did.
+    """
+
+    def __init__(self, text: str, retry_after_s: float | None = None) -> None:
+        super().__init__(text)
+        self.retry_after_s = retry_after_s
+
+
+class Origin(NamedTuple):
+    """The recording that records are of."""
+
+    machine_id: str
+    boot_id: str
+    session: int
+    host: str
+
+    def event_key(self, event: Mapping[str, Any]) -> str:
+        """The key that tells one event from every other one of any host."""
+        return f"{self.machine_id}:{self.boot_id}:{self.session}:{event['via']}:{event['cpu']}:{event['seq']}"
+
+    def line_key(self, line: object) -> str:
+        """The key of a line of the recorder's journal."""
+        return f"{self.machine_id}:{self.boot_id}:{self.session}:journal:{line}"
+
+
+class Delivery:
+    """Records of one recording, in their order: events, or lines of the journal such as gaps and losses.
+
+    ``records`` are dicts, each with ``type`` (``"event"``, ``"gap"``, ``"loss"`` …) and ``key``. ``batch`` has the
+    events as columns; it can have events more that were acknowledged already.
+    """
+
+    def __init__(self, origin: Origin, records: Sequence[dict[str, Any]], batch: HistoryBatch | None = None) -> None:
+        self.origin = origin
+        self.records = records
+        self.batch = batch
+
+
+class File(NamedTuple):
+    """A sealed file: its name relative to the recorder's directory, and its content."""
+
+    origin: Origin
+    name: str
+    content: bytes
+
+
+class Receiver:
+    """Takes recorded events for good, on this host or another one. This one drops them.
+
+    A call that returns means that the receiver has acknowledged. :class:`NotTakenError`, or any other OSError, means
+    that it has not, and the same call comes again later. Only one thread calls.
+    """
+
+    name = "none"
+    """The sink's kind, which is the name of its position's file unless another one is chosen."""
+    target = ""
+    """Where to, without secrets: for messages, and to know the position by."""
+    takes_files = False
+    """Whether it takes sealed files in place of events."""
+    max_records = 1000
+    """The most records of one :meth:`send`."""
+    settle_s = 0.0
+    """For protocols that acknowledge nothing: the seconds after which what was sent is taken to have arrived. After a
+    failure everything younger is sent again."""
+
+    def open(self) -> None:
+        """Connect, unless there is a connection."""
+
+    def send(self, delivery: Delivery) -> int:
+        """Deliver records. Returns the number of those that the receiver has refused for good."""
+        return 0
+
+    def put(self, file: File) -> None:
+        """Deliver a sealed file."""
+
+    def close(self) -> None:
+        """Close the connection."""

@@ -1,0 +1,171 @@
+"""NATS JetStream: a message an event, as JSON, or a message a batch, as an Arrow IPC stream.
+
+Subjects are ``PREFIX.HOST.events`` and ``PREFIX.HOST.journal``. ``Nats-Msg-Id`` is the record's key, by which the
+server drops what it has within its window. JetStream acknowledges each message once it is stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from rawtp.sinks import tls
+from rawtp.sinks.base import NotTakenError, Receiver
+from rawtp.sinks.records import to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Mapping, Sequence
+    from typing import Literal, TypeVar
+
+    from rawtp._core import HistoryBatch
+    from rawtp.sinks.base import Delivery, Origin
+
+    T = TypeVar("T")
+
+_TIMEOUT_S = 10.0
+_WINDOW = 256
+"""The messages that may wait for their acknowledgement."""
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
+PREFIX = "rawtp"
+
+
+class Nats(Receiver):
+    """A server, or several with commas between: ``nats://HOST:4222`` or ``tls://HOST:4222``. A path is the prefix of
+    the subjects.
+
+    ``environment`` may have ``NATS_CREDS`` (a file), ``NATS_NKEY`` (a seed's file), ``NATS_TOKEN``, or ``NATS_USER``
+    and ``NATS_PASSWORD``.
+
+    Raises:
+        ImportError: nats-py is missing, or pyarrow for ``"arrow"``.
+        OSError: the authorities cannot be read.
+    """
+
+    name = "nats"
+
+    def __init__(
+        self, url: str, environment: Mapping[str, str], ca: str | None = None, form: Literal["json", "arrow"] = "json"
+    ) -> None:
+        import nats
+
+        self._nats: Any = nats
+        self._arrow: Any = None
+        if form == "arrow":
+            import pyarrow  # type: ignore[import-untyped]
+
+            self._arrow = pyarrow
+        parts = urlsplit(url.split(",")[0])
+        self._prefix = ".".join(_UNSAFE.sub("_", part) for part in parts.path.strip("/").split("/") if part) or PREFIX
+        self._servers = [f"{urlsplit(one).scheme}://{urlsplit(one).netloc}" for one in url.split(",")]
+        self.target = f"{','.join(self._servers)}/{self._prefix}"
+        self._options: dict[str, Any] = {
+            "servers": self._servers,
+            "name": "rawtp",
+            # The shipper connects again, and says so meanwhile.
+            "allow_reconnect": False,
+            "connect_timeout": int(_TIMEOUT_S),
+            "error_cb": _ignore,
+        }
+        for option, variable in (
+            ("user_credentials", "NATS_CREDS"),
+            ("nkeys_seed", "NATS_NKEY"),
+            ("token", "NATS_TOKEN"),
+            ("user", "NATS_USER"),
+            ("password", "NATS_PASSWORD"),
+        ):
+            if value := environment.get(variable):
+                self._options[option] = value
+        if any(server.startswith("tls://") for server in self._servers):
+            self._options["tls"] = tls.context(ca)
+        self._client: Any = None
+        self._stream: Any = None
+        self._loop = asyncio.new_event_loop()
+        # The server's pings are answered also while nothing is sent.
+        threading.Thread(target=self._loop.run_forever, name="rawtp-nats", daemon=True).start()
+
+    def open(self) -> None:
+        """Connect."""
+        if self._client is None or not self._client.is_connected:
+            self.close()
+            self._client = self._run(self._nats.connect(**self._options))
+            self._stream = self._client.jetstream(timeout=_TIMEOUT_S)
+
+    def send(self, delivery: Delivery) -> int:
+        """Publish the records, and wait for the acknowledgement of each."""
+        host = _UNSAFE.sub("_", delivery.origin.host) or "unknown"
+        most = int(self._client.max_payload)
+        if self._arrow is not None and delivery.batch is not None:
+            first = delivery.records[0]["key"]
+            messages = self._batches(delivery.batch, delivery.origin, first, most)
+            kind = "events"
+        else:
+            kind = "events" if delivery.records[0]["type"] == "event" else "journal"
+            messages = [(record["key"], to_json(record)) for record in delivery.records]
+        fit = [message for message in messages if len(message[1]) <= most]
+        self._run(self._publish(f"{self._prefix}.{host}.{kind}", fit))
+        return len(messages) - len(fit)
+
+    async def _publish(self, subject: str, messages: Sequence[tuple[str, bytes]]) -> None:
+        for first in range(0, len(messages), _WINDOW):
+            waiting = [
+                self._stream.publish(subject, content, timeout=_TIMEOUT_S, headers={"Nats-Msg-Id": key})
+                for key, content in messages[first : first + _WINDOW]
+            ]
+            # All of them end before the first error is told: none goes on beside the next attempt.
+            for done in await asyncio.gather(*waiting, return_exceptions=True):
+                if isinstance(done, BaseException):
+                    raise done
+
+    def _batches(self, batch: HistoryBatch, origin: Origin, first: str, most: int) -> list[tuple[str, bytes]]:
+        """The events as Arrow IPC streams, in halves where one is too large for a message."""
+        pa = self._arrow
+        table = pa.record_batch(batch)
+        metadata = {f"rawtp:{key}": str(value) for key, value in origin._asdict().items()}
+        table = table.replace_schema_metadata({**(table.schema.metadata or {}), **metadata})
+        output = pa.BufferOutputStream()
+        with pa.ipc.new_stream(output, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+            writer.write_batch(table)
+        content = output.getvalue().to_pybytes()
+        if len(content) <= most or len(batch) == 1:
+            return [(f"{first}+{len(batch)}", content)]
+        half = len(batch) // 2
+        behind = batch._slice(half, len(batch) - half)
+        return [
+            *self._batches(batch._slice(0, half), origin, first, most),
+            *self._batches(behind, origin, origin.event_key(behind._dicts(0, 1)[0]), most),
+        ]
+
+    def close(self) -> None:
+        """Close the connection."""
+        client, self._client = self._client, None
+        if client is not None:
+            with suppress(OSError):
+                self._run(client.close())
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Have the loop's thread do this.
+
+        Raises:
+            OSError: it was not done.
+        """
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result(3 * _TIMEOUT_S)
+        except self._nats.js.errors.NoStreamResponseError:
+            raise NotTakenError(
+                f"no stream takes {self._prefix}.>: nats stream add RAWTP --subjects '{self._prefix}.>' --defaults"
+            ) from None
+        except OSError:
+            raise
+        except Exception as error:  # nats-py's errors have no base of their own
+            future.cancel()
+            raise NotTakenError(f"{type(error).__name__}: {error}".rstrip(": ")) from None
+
+
+async def _ignore(_: Exception) -> None:
+    """Keep nats-py from writing to standard error what the shipper says in its own words."""
