@@ -36,6 +36,16 @@ def add_hook(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_alert(parser: argparse.ArgumentParser) -> None:
+    """Add ``--alert``."""
+    parser.add_argument(
+        "--alert",
+        metavar="RULES",
+        help="compare what is seen with the rules of this TOML file, and run its commands, call its webhooks or write"
+        " to the journal",
+    )
+
+
 def add_filters(parser: argparse.ArgumentParser) -> None:
     """Add the filters, as a group."""
     group = parser.add_argument_group("filters: all that are given must hold")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import rawtp
+    from rawtp._alert.alerts import Alerts
     from rawtp.event import Event
     from rawtp.formats.base import Format
     from rawtp.sinks.writer import Patience
@@ -44,12 +45,16 @@ class Pipeline:
         summary: Summary | None = None,
         stats_s: float | None = None,
         tells_loss: bool = True,
+        alerts: Alerts | None = None,
+        tells_alerts: bool = True,
     ) -> None:
         self.output = output
         self._sink = sink
         self._summary = summary
         self._stats_s = stats_s
         self._tells_loss = tells_loss
+        self._alerts = alerts
+        self._tells_alerts = tells_alerts
         self._tracer: rawtp.Tracer | None = None
         self._begin_s = self._told_s = time.monotonic()
         self.unwritten = 0
@@ -59,14 +64,18 @@ class Pipeline:
     def fields(self) -> tuple[str, ...]:
         """The keys that the tracer is to be asked for."""
         counted = self._summary.fields if self._summary else ()
-        return tuple(dict.fromkeys((*self._sink.fields, *LOSS_KEYS, *counted)))
+        compared = self._alerts.fields if self._alerts else ()
+        return tuple(dict.fromkeys((*self._sink.fields, *LOSS_KEYS, *counted, *compared)))
 
     @property
     def wait_s(self) -> float:
         """The longest time in seconds to wait for events before calling again."""
+        wait_s = self._sink.wait_s
+        if self._alerts is not None:
+            wait_s = min(wait_s, self._alerts.wait_s)
         if self._stats_s is None:
-            return self._sink.wait_s
-        return min(self._sink.wait_s, max(self._told_s + self._stats_s - time.monotonic(), 0.0))
+            return wait_s
+        return min(wait_s, max(self._told_s + self._stats_s - time.monotonic(), 0.0))
 
     def begin(self, session: Mapping[str, object], tracer: rawtp.Tracer) -> None:
         """Start, before the first event."""
@@ -76,6 +85,9 @@ class Pipeline:
 
     def __call__(self, events: list[Event]) -> None:
         """Pass the events on at once."""
+        # Before the output, whose reader may be slow.
+        if self._alerts is not None:
+            self._tell_alerts(self._alerts.events(events))
         self.unwritten = len(events)
         self._sink.events(events)
         self.unwritten = 0
@@ -88,10 +100,23 @@ class Pipeline:
     def end(self, counts: Mapping[str, int | None]) -> None:
         """Finish, after the last event."""
         if tail := counts["tail_lost"]:
+            if self._alerts is not None:
+                self._tell_alerts(self._alerts.lost(tail))
             self._sink.lost(tail)
             if self._tells_loss:
                 message(f"lost {ledger.events(tail)} at the end")
         self._sink.end(counts)
+
+    def finish_alerts(self, *, in_haste: bool = False) -> None:
+        """Wait for the alerts that are being sent, for a while; say what became of all."""
+        if self._alerts is None:
+            return
+        if in_haste:
+            self._tell_alerts(self._alerts.finish(0.0))
+        else:
+            self._tell_alerts(self._alerts.finish())
+        if self._tells_alerts:
+            message(self._alerts.summary())
 
     def summary(self) -> list[str]:
         """Lines for people; none if they were not asked for."""
@@ -99,15 +124,25 @@ class Pipeline:
             return []
         return self._summary.lines()
 
+    def _tell_alerts(self, lines: list[str]) -> None:
+        if self._tells_alerts:
+            for line in lines:
+                message(line)
+        if self._alerts is not None:
+            for line in self._alerts.troubles():
+                message(line)
+
     def _tell_ledger(self) -> None:
         now_s = time.monotonic()
         if self._stats_s is None or self._tracer is None or now_s < self._told_s + self._stats_s:
             return
         self._told_s = now_s
         message(f"after {now_s - self._begin_s:.0f} s: {ledger.identity(self._tracer.stats().as_dict())}")
+        if self._alerts is not None:
+            message(self._alerts.summary())
 
 
-def from_options(args: argparse.Namespace, patience: Patience) -> Pipeline:
+def from_options(args: argparse.Namespace, patience: Patience, alerts: Alerts | None = None) -> Pipeline:
     """Make what the options ask for. OSError: the file cannot be written."""
     output: Standard | File | None = None
     if args.output_file is not None:
@@ -131,7 +166,15 @@ def from_options(args: argparse.Namespace, patience: Patience) -> Pipeline:
         from rawtp.summary import Summary
 
         summary = Summary()
-    return Pipeline(sink, output, summary=summary, stats_s=args.stats, tells_loss=not args.quiet and not seen)
+    return Pipeline(
+        sink,
+        output,
+        summary=summary,
+        stats_s=args.stats,
+        tells_loss=not args.quiet and not seen,
+        alerts=alerts,
+        tells_alerts=not args.quiet,
+    )
 
 
 def _format(args: argparse.Namespace, kind: str, output: Standard | File, colours: Colours) -> Format:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import rawtp
 from rawtp import _session
-from rawtp.cli import names, stderr, types
+from rawtp.cli import alerting, names, stderr, types
 from rawtp.cli.errors import CANNOT_RUN, LOST, OK, CommandError, refusal, report
 from rawtp.cli.pipeline import from_options
 from rawtp.cli.stderr import message, reason, with_warnings, write_error
@@ -46,7 +46,8 @@ def run(
     stop = Stop()
     stop.take_signals()
     stderr.heed(stop.patience)
-    pipeline = from_options(args, stop.patience)
+    alerts = alerting.load(parser, args.alert) if args.alert else None
+    pipeline = from_options(args, stop.patience, alerts)
     if isinstance(pipeline.output, File):
         signal.signal(signal.SIGHUP, pipeline.output.on_hangup)
     asked = {
@@ -114,6 +115,8 @@ def _trace(
         failure = error if command is not None and not command.is_released else None
     except OSError as error:
         failure = error
+    # Also where the output has failed.
+    pipeline.finish_alerts(in_haste=stop.in_haste)
     code = OK
     if command is not None and command.is_released:
         code = command.finish(quiet=args.quiet)

@@ -32,6 +32,8 @@ examples:
       who deletes or empties app.log, or renames something over it?
   sudo rawtp -s delete -c 1 -o csv -f comm,path
       who deletes next?
+  sudo rawtp watch -q --alert /etc/rawtp/rules.toml
+      only the alerts that these rules ask for
   sudo rawtp record
       all of that into a history, always; record --help says more
   sudo rawtp who /srv/data/report.txt
@@ -48,7 +50,7 @@ examples:
 def add_parser() -> Parser:
     """Make the parser: it exits with 2 and names the value that is wrong."""
     parser = Parser(
-        usage="%(prog)s [OPTION]... [-- COMMAND [ARG]...]\n       %(prog)s record|who|history [OPTION]...\n"
+        usage="%(prog)s [watch] [OPTION]... [-- COMMAND [ARG]...]\n       %(prog)s record|who|history [OPTION]...\n"
         "       %(prog)s check|cost|broker [OPTION]...",
         description="Show who deletes or empties which file, live.",
         epilog=_EXAMPLES,
@@ -81,6 +83,7 @@ def add_parser() -> Parser:
         "--broker", metavar="PATH", help="without root: by the broker that listens there (broker --help says more)"
     )
     options.add_hook(parser)
+    options.add_alert(parser)
     output.add_arguments(parser)
     parser.add_argument("-V", "--version", action="store_true", help="show the version and exit")
     return parser
@@ -89,6 +92,7 @@ def add_parser() -> Parser:
 def run(arguments: Sequence[str]) -> int:
     """Watch until the end is asked for; the exit code, as :func:`rawtp.cli.main` has it."""
     parser = add_parser()
+    arguments = arguments[arguments[:1] == ["watch"] :]
     at = arguments.index("--") if "--" in arguments else len(arguments)
     args = parse(parser, arguments[:at])
     output.check(parser, args)
