@@ -71,7 +71,7 @@ class Alert:
         elif self.kind == "count":
             text = f"{ledger.events(self.count)} within {self.window_s:g} s, the last: {what}"
         elif self.kind == "repeat":
-            text = f"{ledger.events(self.count)} more, the last: {what}"
+            text = f"{ledger.counted(self.count, 'more event')}, the last: {what}"
         else:
             text = what
         return f"{printable(self.rule)}: {text}"

@@ -6,13 +6,13 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from rawtp._alert import delivery, rules
+from rawtp._alert import delivery
 from rawtp._alert.alert import FIELDS
 from rawtp._alert.engine import Engine
 from rawtp.formats import ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from rawtp._alert.alert import Alert
@@ -79,7 +79,7 @@ class Alerts:
         counts = self.counts()
         alerts = sum(rule["alerts"] for rule in counts["rules"].values())
         matched = sum(rule["matched"] for rule in counts["rules"].values())
-        parts = [f"{ledger.counted(alerts, 'alert')} about {ledger.events(matched)}"]
+        parts = [f"{ledger.events(matched)} matched, {ledger.counted(alerts, 'alert')}"]
         for name, sent in counts["notifiers"].items():
             parts.append(f"{name}: {sent['sent']} sent, {sent['failed']} failed, {sent['dropped']} dropped")
         if counts["evicted"]:
@@ -116,8 +116,3 @@ class Alerts:
 
 def _named(alert: Alert) -> Alert:
     return alert
-
-
-def load(path: str, environment: Mapping[str, str]) -> RuleSet:
-    """The rules of a file; see :func:`rawtp._alert.rules.load`."""
-    return rules.load(path, environment)

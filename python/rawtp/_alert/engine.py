@@ -147,6 +147,7 @@ class Engine:
         if group.until_ns is not None:
             group.until_ns = min(group.until_ns, now_ns + rule.cooldown_ns)
             self._end_cooldown(rule, group, now_ns, alerts)
+            self._note(group.until_ns)
         if group.until_ns is not None:
             counts.folded += count
             group.first_ns = min(group.first_ns, time_ns) if group.folded else time_ns

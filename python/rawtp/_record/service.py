@@ -11,10 +11,11 @@ from rawtp._errors import reason
 from rawtp._record.status_file import StatusFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any, Literal
 
     from rawtp._core import Recorder
+    from rawtp._record.companion import Companion
     from rawtp._record.heartbeat import Heartbeat
     from rawtp._record.notify import Notifier
     from rawtp._record.signals import Signals
@@ -41,6 +42,7 @@ class Service:
         account: Mapping[str, Any],
         say: Callable[[str], None],
         directory: str,
+        companions: Sequence[Companion] = (),
     ) -> None:
         self._recorder = recorder
         self._heartbeat = heartbeat
@@ -48,6 +50,7 @@ class Service:
         self._signals = signals
         self._account = account
         self._say = say
+        self._companions = companions
         self._file = StatusFile(directory)
         self._told: tuple[object, ...] | None = None
         self._accounted_s = float("-inf")
@@ -60,6 +63,8 @@ class Service:
             OSError: events in memory could not be written.
             RawtpError: the recorder gave up.
         """
+        for companion in self._companions:
+            companion.start()
         self._notifier.send(READY=1, STATUS="recording")
         end: Literal["signal", "stopped", "removed"] = "stopped"
         try:
@@ -72,6 +77,8 @@ class Service:
             try:
                 self._recorder.close()
             finally:
+                for companion in self._companions:
+                    self._say_all(companion.finish())
                 self._write(self._recorder.status())
                 self._file.close()
                 self._notifier.close()
@@ -97,6 +104,8 @@ class Service:
         if came_back or (self._heartbeat.state == "none" and status["running"]):
             self._notifier.send(WATCHDOG=1)
         told = (self._heartbeat.state, status["failing"], status["dropped"] > 0, status["directory"])
+        for companion in self._companions:
+            self._say_all(companion.said())
         if told != self._told:
             self._tell(told, status)
         if told != self._told or came_back or now_s >= self._accounted_s + _ACCOUNT_S:
@@ -138,6 +147,10 @@ class Service:
         elif failing:
             parts.append(f"the log cannot be written: {status['last_error']}")
         self._notifier.send(STATUS=", ".join(parts))
+
+    def _say_all(self, lines: list[str]) -> None:
+        for line in lines:
+            self._say(line)
 
     def _seal(self) -> None:
         try:

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 import rawtp
-from rawtp.cli import invocation, names, options, types
+from rawtp.cli import alerting, invocation, names, options, types
 from rawtp.cli.errors import CANNOT_RUN, OK, CommandError, refusal
 from rawtp.cli.parser import Parser
 from rawtp.cli.stderr import message, reason, show, with_warnings
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from rawtp._alert.rules import RuleSet
+    from rawtp._record.companion import Companion
     from rawtp._record.signals import Signals
 
 _DIRECTORY = "/var/lib/rawtp"
@@ -99,6 +101,7 @@ def add_parser() -> Parser:
         metavar="SIZE",
         help="the kernel's buffer; larger rides out longer bursts (default: 4MiB)",
     )
+    options.add_alert(parser)
     options.add_filters(parser)
     group = parser.add_argument_group("in place of recording")
     group.add_argument("--status", action="store_true", help="say how the recorder of the directory is doing")
@@ -138,16 +141,20 @@ def run(arguments: Sequence[str]) -> int:
             parser.error(f"argument -f/--fields: {key!r} is none of {', '.join(_extra())}")
     if args.status:
         return _status(args)
+    if args.alert is not None:
+        args.alert = os.path.abspath(args.alert)  # noqa: PTH100 - start-up time
     if args.install:
         return _install(parser, args, arguments)
     from rawtp._record import heartbeat, signals
 
+    # A wrong rule is told before anything is recorded.
+    rules = alerting.load(parser, args.alert) if args.alert is not None else None
     handlers = signals.Signals()
     handlers.take()
     heartbeat.name_thread()
     # As the recorder's own calls name it, and as the kernel finds it.
     place = os.path.realpath(args.directory)
-    while (code := _record(parser, args, filters, arguments, place, handlers)) is None:
+    while (code := _record(parser, args, filters, arguments, place, handlers, rules)) is None:
         # Whoever has removed the directory may have put a link there.
         if os.path.islink(place):  # noqa: PTH114 - start-up time
             raise CommandError(f"{place} was removed, and is a symbolic link now: start again to follow it")
@@ -162,6 +169,7 @@ def _record(
     arguments: Sequence[str],
     place: str,
     handlers: Signals,
+    rules: RuleSet | None,
 ) -> int | None:
     """Record until the end; the exit code, or None when the directory was removed."""
     from rawtp._record import heartbeat
@@ -212,7 +220,15 @@ def _record(
         _tell_start(args, tracer, recorder.recovered)
         beat = heartbeat.Heartbeat(call, why_not, _BEAT_S, patience_s=max(5.0, 2 * args.sync + 3))
         session = {key: described[key] for key in ("version", "host", "kernel", "start_ns", "syscalls", "filters")}
-        running = service.Service(recorder, beat, notify.Notifier(os.environ), handlers, session, message, place)
+        companions: list[Companion] = []
+        if rules is not None:
+            from rawtp._alert.alerts import Alerts
+            from rawtp._record.alerting import Alerting
+
+            companions.append(Alerting(Alerts(rules), place, recorder.status))
+        running = service.Service(
+            recorder, beat, notify.Notifier(os.environ), handlers, session, message, place, companions
+        )
         end = "removed"
         try:
             end = running.run()
@@ -274,12 +290,16 @@ def _install(parser: argparse.ArgumentParser, args: argparse.Namespace, argument
 
     words = [word for word in arguments[1:] if word not in {"--install", "--now"}]
     # A service does not begin where this shell is: what is relative is given as it was taken.
-    words = _without(_without(words, "--directory"), "--path", "-P")
+    words = _without(_without(_without(words, "--directory"), "--path", "-P"), "--alert")
     if args.directory != _DIRECTORY:
         words += ["--directory", args.directory]
     words += [word for path in args.path or () for word in ("--path", path)]
+    needs_network = False
+    if args.alert is not None:
+        words += ["--alert", args.alert]
+        needs_network = alerting.read(parser, args.alert).needs_network
     try:
-        text = unit.text(sys.executable, words, args.directory)
+        text = unit.text(sys.executable, words, args.directory, needs_network=needs_network)
     except ValueError as error:
         parser.error(reason(error))
     if not args.now:

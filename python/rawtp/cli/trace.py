@@ -46,7 +46,11 @@ def run(
     stop = Stop()
     stop.take_signals()
     stderr.heed(stop.patience)
-    alerts = alerting.load(parser, args.alert) if args.alert else None
+    alerts = None
+    if args.alert is not None:
+        from rawtp._alert.alerts import Alerts
+
+        alerts = Alerts(alerting.load(parser, args.alert))
     pipeline = from_options(args, stop.patience, alerts)
     if isinstance(pipeline.output, File):
         signal.signal(signal.SIGHUP, pipeline.output.on_hangup)
