@@ -7,8 +7,9 @@ import re
 import shlex
 import sys
 
-SUBCOMMANDS = ("broker", "check", "cost", "history", "record", "watch", "who")
-"""The words that the first argument may be. ``help`` and ``version`` are options by another name."""
+SUBCOMMANDS = ("broker", "check", "cost", "history", "record", "who")
+"""The words that the first argument may be. ``help`` and ``version`` are options by another name, and ``watch`` is
+what is done without a word."""
 
 
 def words() -> list[str]:

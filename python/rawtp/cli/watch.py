@@ -32,7 +32,7 @@ examples:
       who deletes or empties app.log, or renames something over it?
   sudo rawtp -s delete -c 1 -o csv -f comm,path
       who deletes next?
-  sudo rawtp watch -q --alert /etc/rawtp/rules.toml
+  sudo rawtp -q --alert /etc/rawtp/rules.toml
       only the alerts that these rules ask for
   sudo rawtp record
       all of that into a history, always; record --help says more
@@ -50,7 +50,7 @@ examples:
 def add_parser() -> Parser:
     """Make the parser: it exits with 2 and names the value that is wrong."""
     parser = Parser(
-        usage="%(prog)s [watch] [OPTION]... [-- COMMAND [ARG]...]\n       %(prog)s record|who|history [OPTION]...\n"
+        usage="%(prog)s [OPTION]... [-- COMMAND [ARG]...]\n       %(prog)s record|who|history [OPTION]...\n"
         "       %(prog)s check|cost|broker [OPTION]...",
         description="Show who deletes or empties which file, live.",
         epilog=_EXAMPLES,
@@ -92,7 +92,6 @@ def add_parser() -> Parser:
 def run(arguments: Sequence[str]) -> int:
     """Watch until the end is asked for; the exit code, as :func:`rawtp.cli.main` has it."""
     parser = add_parser()
-    arguments = arguments[arguments[:1] == ["watch"] :]
     at = arguments.index("--") if "--" in arguments else len(arguments)
     args = parse(parser, arguments[:at])
     output.check(parser, args)
@@ -131,7 +130,7 @@ def _refuse_options(parser: Parser, unknown: list[str]) -> NoReturn:
 
 def _refuse_words(parser: Parser, before: Sequence[str], words: list[str]) -> NoReturn:
     first = words[0]
-    known = (*SUBCOMMANDS, "help", "version")
+    known = (*SUBCOMMANDS, "help", "version", "watch")
     if first in known:  # behind options
         parser.error(f"{first} comes first: {invocation.command(*words)}")
     run = f"to watch a program, put -- before it: {invocation.command(*before, '--', *words, as_root=True)}"
