@@ -89,12 +89,20 @@ _NETWORK = "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6"
 
 
 def text(
-    executable: str, arguments: Sequence[str] = (), directory: str = DIRECTORY, *, needs_network: bool = False
+    executable: str,
+    arguments: Sequence[str] = (),
+    directory: str = DIRECTORY,
+    *,
+    needs_network: bool = False,
+    writable: Sequence[str] = (),
 ) -> str:
-    """The unit; ``arguments`` are those of ``rawtp record``. ``needs_network``: it calls servers, or is one."""
+    """The unit; ``arguments`` are those of ``rawtp record``. ``needs_network``: it calls servers, or is one;
+    ``writable``: directories that it writes into besides its own."""
     command = [executable, "-I", "-m", "rawtp", "record", *arguments]
     is_default = directory == DIRECTORY
     place = "StateDirectory=rawtp\nStateDirectoryMode=0750" if is_default else f"ReadWritePaths={quoted(directory)}"
+    if writable:
+        place += "".join(f"\nReadWritePaths={quoted(path)}" for path in writable)
     values = {
         "DIRECTORY": quoted(directory),
         "EXECUTABLE": quoted(executable),

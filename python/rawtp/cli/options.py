@@ -46,6 +46,17 @@ def add_alert(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_metrics(parser: argparse.ArgumentParser) -> None:
+    """Add ``--metrics``."""
+    parser.add_argument(
+        "--metrics",
+        type=types.metrics,
+        metavar="WHERE",
+        help="metrics for Prometheus: PORT on this host alone, or ADDRESS:PORT, at /metrics; or FILE.prom, for"
+        " node_exporter",
+    )
+
+
 def add_filters(parser: argparse.ArgumentParser) -> None:
     """Add the filters, as a group."""
     group = parser.add_argument_group("filters: all that are given must hold")

@@ -22,6 +22,7 @@ from rawtp.sinks.text import TextSink
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
+    from typing import Any
 
     import rawtp
     from rawtp._alert.alerts import Alerts
@@ -117,6 +118,10 @@ class Pipeline:
             self._tell_alerts(self._alerts.finish())
         if self._tells_alerts:
             message(self._alerts.summary())
+
+    def alert_counts(self) -> Mapping[str, Any] | None:
+        """The counts of the alerts; None where there are none."""
+        return None if self._alerts is None else self._alerts.counts()
 
     def summary(self) -> list[str]:
         """Lines for people; none if they were not asked for."""

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 import rawtp
-from rawtp.cli import alerting, invocation, names, options, types
+from rawtp.cli import alerting, invocation, names, options, publishing, types
 from rawtp.cli.errors import CANNOT_RUN, OK, CommandError, refusal
 from rawtp.cli.parser import Parser
 from rawtp.cli.stderr import message, reason, show, with_warnings
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from rawtp._alert.rules import RuleSet
     from rawtp._record.companion import Companion
+    from rawtp._record.heartbeat import Heartbeat
     from rawtp._record.signals import Signals
 
 _DIRECTORY = "/var/lib/rawtp"
@@ -102,6 +103,7 @@ def add_parser() -> Parser:
         help="the kernel's buffer; larger rides out longer bursts (default: 4MiB)",
     )
     options.add_alert(parser)
+    options.add_metrics(parser)
     options.add_filters(parser)
     group = parser.add_argument_group("in place of recording")
     group.add_argument("--status", action="store_true", help="say how the recorder of the directory is doing")
@@ -220,12 +222,7 @@ def _record(
         _tell_start(args, tracer, recorder.recovered)
         beat = heartbeat.Heartbeat(call, why_not, _BEAT_S, patience_s=max(5.0, 2 * args.sync + 3))
         session = {key: described[key] for key in ("version", "host", "kernel", "start_ns", "syscalls", "filters")}
-        companions: list[Companion] = []
-        if rules is not None:
-            from rawtp._alert.alerts import Alerts
-            from rawtp._record.alerting import Alerting
-
-            companions.append(Alerting(Alerts(rules), place, recorder.status))
+        companions = _companions(args, rules, recorder, tracer, beat, place)
         running = service.Service(
             recorder, beat, notify.Notifier(os.environ), handlers, session, message, place, companions
         )
@@ -242,6 +239,37 @@ def _record(
     if end == "signal":
         return OK
     raise CommandError(f"the watching was ended: {tracer.coverage['syscalls']['reason'] or 'the tracer was closed'}")
+
+
+def _companions(
+    args: argparse.Namespace,
+    rules: RuleSet | None,
+    recorder: rawtp.Recorder,
+    tracer: rawtp.Tracer,
+    beat: Heartbeat,
+    place: str,
+) -> list[Companion]:
+    """What runs beside the recorder, as the options ask for it."""
+    companions: list[Companion] = []
+    counts = None
+    if rules is not None:
+        from rawtp._alert.alerts import Alerts
+        from rawtp._record.alerting import Alerting
+
+        alerting = Alerting(Alerts(rules), place, recorder.status)
+        counts = alerting.counts
+        companions.append(alerting)
+    if args.metrics is not None:
+        from rawtp._record.metrics import Metrics
+
+        try:
+            metrics = Metrics(args.metrics, recorder, tracer, beat, place, counts)
+        except OSError as error:
+            raise CommandError(f"cannot publish metrics: {reason(error)}") from None
+        publishing.tell(args.metrics, metrics.place)
+        # The last, so that it publishes what became of the others.
+        companions.append(metrics)
+    return companions
 
 
 def _tell_start(args: argparse.Namespace, tracer: rawtp.Tracer, recovered: dict[str, Any]) -> None:
@@ -298,8 +326,14 @@ def _install(parser: argparse.ArgumentParser, args: argparse.Namespace, argument
     if args.alert is not None:
         words += ["--alert", args.alert]
         needs_network = alerting.read(parser, args.alert).needs_network
+    writable = []
+    if args.metrics is not None:
+        words = _without(words, "--metrics")
+        words += ["--metrics", args.metrics.words]
+        needs_network |= args.metrics.path is None
+        writable += [os.path.dirname(args.metrics.path)] if args.metrics.path else []  # noqa: PTH120
     try:
-        text = unit.text(sys.executable, words, args.directory, needs_network=needs_network)
+        text = unit.text(sys.executable, words, args.directory, needs_network=needs_network, writable=writable)
     except ValueError as error:
         parser.error(reason(error))
     if not args.now:

@@ -6,8 +6,12 @@ import argparse
 import os
 import re
 import sys
+from typing import TYPE_CHECKING
 
 from rawtp import _units
+
+if TYPE_CHECKING:
+    from rawtp._metrics.publisher import Target
 
 _GLOB, _SPECIAL = re.compile(r"[*?[]"), re.compile(r"[]*?[{}\\]")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
@@ -38,6 +42,16 @@ def seconds(text: str) -> float:
     """Parse a duration above 0, in seconds or with units; gives seconds."""
     try:
         return _units.seconds(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def metrics(text: str) -> Target:
+    """Parse where metrics are published."""
+    from rawtp._metrics.publisher import target
+
+    try:
+        return target(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

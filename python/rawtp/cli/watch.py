@@ -84,6 +84,7 @@ def add_parser() -> Parser:
     )
     options.add_hook(parser)
     options.add_alert(parser)
+    options.add_metrics(parser)
     output.add_arguments(parser)
     parser.add_argument("-V", "--version", action="store_true", help="show the version and exit")
     return parser
