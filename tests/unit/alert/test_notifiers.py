@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -231,6 +232,7 @@ def test_a_server_that_never_ends_its_answer() -> None:
     assert not thread.is_alive()
 
 
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl to make a certificate with")
 def test_https_checks_who_it_is(tmp_path: Path) -> None:
     made = subprocess.run(
         [
