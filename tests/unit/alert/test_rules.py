@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from helpers.pages import BLOCKS
 from helpers.samples import MOVED, RM, WITHOUT_FACTS
 from rawtp._alert import rules
 from rawtp._alert.toml_file import RuleError
@@ -264,3 +265,19 @@ def test_without_a_parser_of_toml(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rawtp._alert.toml_file.import_module", nothing)
     with pytest.raises(RuleError, match=r"use Python 3\.11 or later, or install the package tomli"):
         parsed(HEAD)
+
+
+def test_the_rules_of_the_documentation(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("s3cret")
+    secret.chmod(0o600)
+    blocks = [block.source for block in BLOCKS if block.language == "toml"]
+    assert len(blocks) == 3
+    for source in blocks:
+        text = source.replace("/etc/rawtp/chat.secret", str(secret)).replace("/usr/local/bin/page", "/bin/true")
+        if "[[rules]]" not in text:
+            name = text.partition("[notify.")[2].partition("]")[0]
+            text += f"[[rules]]\nname = 'r'\nnotify = '{name}'\n"
+        parsed(text)
+    [mass] = [rule for rule in parsed(blocks[0].replace("/etc/rawtp/chat.secret", str(secret))).rules if rule.by]
+    assert (mass.name, mass.count, mass.window_ns, mass.by) == ("mass-deletion", 1000, 10 * 10**9, ("pid",))
