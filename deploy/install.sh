@@ -3,6 +3,8 @@
 # Python. A wheel is a zip, and rawtp's needs nothing else.
 #
 #     deploy/install.sh dist/rawtp-*.whl [DESTDIR]
+#
+# COMPILE=no leaves the bytecode out, for a Python that is not this one.
 set -eu
 umask 022
 wheel=$1
@@ -15,7 +17,7 @@ mkdir -p "$destdir/opt/rawtp/lib" "$destdir/opt/rawtp/bin"
 # zipfile keeps no permissions, and extension modules need none. Whoever runs it may not be its owner.
 chmod -R u=rwX,go=rX "$destdir/opt/rawtp"
 # Compiled now, because nothing can be written there later. By the hash of the source, so that two builds are the same.
-"$python" -m compileall -q --invalidation-mode unchecked-hash -s "$destdir" -p / "$destdir/opt/rawtp/lib"
+[ "${COMPILE:-yes}" = no ] || "$python" -m compileall -q --invalidation-mode unchecked-hash -s "$destdir" -p / "$destdir/opt/rawtp/lib"
 cat >"$destdir/opt/rawtp/bin/rawtp" <<'SCRIPT'
 #!/usr/bin/python3 -IB
 import sys

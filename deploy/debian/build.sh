@@ -20,15 +20,15 @@ esac
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 chmod 755 "$root"
-sh "$here/install.sh" "$wheel" "$root"
+COMPILE=no sh "$here/install.sh" "$wheel" "$root"
 mkdir -p "$root/usr/bin" "$root/usr/lib/systemd/system" "$root/DEBIAN" "$root/usr/share/doc/rawtp"
 ln -s /opt/rawtp/bin/rawtp "$root/usr/bin/rawtp"
-# As `rawtp record --install` would write it, but with this program.
-PYTHONPATH="$root/opt/rawtp/lib" "${PYTHON:-/usr/bin/python3}" -Bc 'import sys
-from rawtp._record import unit
-print(unit.text("/opt/rawtp/bin/rawtp"), end="")' |
-	sed 's#^ExecStart=/opt/rawtp/bin/rawtp -I -m rawtp #ExecStart=/opt/rawtp/bin/rawtp #' \
-		>"$root/usr/lib/systemd/system/rawtp-record.service"
+# As `rawtp record --install` would write it, but with this program. The module alone, because the extension may be
+# for another machine.
+unit=$("${PYTHON:-/usr/bin/python3}" -Bc 'import runpy, sys
+print(runpy.run_path(sys.argv[1])["text"]("/opt/rawtp/bin/rawtp"), end="")' "$root/opt/rawtp/lib/rawtp/_record/unit.py")
+printf '%s\n' "$unit" | sed 's#^ExecStart=/opt/rawtp/bin/rawtp -I -m rawtp #ExecStart=/opt/rawtp/bin/rawtp #' \
+	>"$root/usr/lib/systemd/system/rawtp-record.service"
 cp "$root"/opt/rawtp/lib/rawtp-*.dist-info/licenses/LICENSE-* "$root/usr/share/doc/rawtp/"
 cat >"$root/DEBIAN/control" <<CONTROL
 Package: rawtp
@@ -48,11 +48,17 @@ cat >"$root/DEBIAN/postinst" <<'POSTINST'
 set -e
 # Its members may read the history.
 getent group rawtp >/dev/null || groupadd --system rawtp
+python3 -m compileall -q --invalidation-mode unchecked-hash /opt/rawtp/lib
 if [ -d /run/systemd/system ]; then
 	systemctl daemon-reload
 fi
 POSTINST
-chmod 755 "$root/DEBIAN/postinst"
+cat >"$root/DEBIAN/prerm" <<'PRERM'
+#!/bin/sh
+set -e
+find /opt/rawtp/lib -name __pycache__ -prune -exec rm -rf {} +
+PRERM
+chmod 755 "$root/DEBIAN/postinst" "$root/DEBIAN/prerm"
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-0}
 export SOURCE_DATE_EPOCH
 mkdir -p "$out"
