@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rawtp._alert import delivery
 from rawtp._alert.alert import FIELDS
 from rawtp._alert.engine import Engine
+from rawtp._alert.naming import Naming, named
+from rawtp._containers.cache import NameCache
 from rawtp.formats import ledger
 
 if TYPE_CHECKING:
@@ -41,19 +44,25 @@ class Alerts:
         host: str | None = None,
         clock_ns: Callable[[], int] = time.time_ns,
         max_waiting: int = delivery.MAX_WAITING,
+        cache: NameCache | None = None,
     ) -> None:
         self._clock_ns = clock_ns
         self._engine = Engine(found.rules)
         self._notify = {rule.name: rule.notify for rule in found.rules}
+        cache = NameCache() if cache is None else cache
+        self._naming = Naming(cache) if any(rule.needs_names for rule in found.rules) else None
+        prepare = partial(named, cache=cache)
         name = os.uname().nodename if host is None else host
         self._deliveries = {
-            key: delivery.Delivery(notifier, name, _named, max_waiting) for key, notifier in found.notifiers.items()
+            key: delivery.Delivery(notifier, name, prepare, max_waiting) for key, notifier in found.notifiers.items()
         }
         self._ticked_ns = 0
 
     def events(self, events: Iterable[Event]) -> list[str]:
         """Take events, or none when none came for a while; a line for each alert."""
         now_ns = self._clock_ns()
+        if self._naming is not None:
+            events = self._naming.events(events, now_ns)
         alerts = self._engine.events(events, now_ns)
         if not 0 <= now_ns - self._ticked_ns < _TICK_S * 1e9:
             self._ticked_ns = now_ns
@@ -66,7 +75,8 @@ class Alerts:
 
     def finish(self, wait_s: float = _FINISH_S) -> list[str]:
         """Tell what is held back, and wait for what is being sent; a line for each alert."""
-        lines = self._send(self._engine.finish())
+        rest = self._naming.rest() if self._naming is not None else []
+        lines = self._send(self._engine.events(rest, self._clock_ns()) + self._engine.finish())
         delivery.finish(self._deliveries.values(), wait_s)
         return lines
 
@@ -105,6 +115,7 @@ class Alerts:
             },
             "evicted": self._engine.evicted,
             "held_back": self._engine.held_back,
+            "unnamed": self._naming.unnamed if self._naming is not None else 0,
         }
 
     def _send(self, alerts: list[Alert]) -> list[str]:
@@ -112,7 +123,3 @@ class Alerts:
             for name in self._notify[alert.rule]:
                 self._deliveries[name].put(alert)
         return [f"alert: {alert.message()}" for alert in alerts]
-
-
-def _named(alert: Alert) -> Alert:
-    return alert

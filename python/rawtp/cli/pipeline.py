@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from rawtp import _session
 from rawtp.cli import names
+from rawtp.cli.names import CONTAINER_IDS as IDS
+from rawtp.cli.names import CONTAINER_NAMES as KEYS
 from rawtp.cli.stderr import message
 from rawtp.formats import ledger
 from rawtp.formats.ansi import Colours, no_color
@@ -21,15 +23,19 @@ from rawtp.sinks.text import TextSink
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     import rawtp
     from rawtp._alert.alerts import Alerts
+    from rawtp._containers.cache import NameCache
     from rawtp.event import Event
     from rawtp.formats.base import Format
     from rawtp.sinks.writer import Patience
     from rawtp.summary import Summary
+
+
+_NAMELESS = dict.fromkeys(KEYS)
 
 
 class Pipeline:
@@ -48,6 +54,7 @@ class Pipeline:
         tells_loss: bool = True,
         alerts: Alerts | None = None,
         tells_alerts: bool = True,
+        names: NameCache | None = None,
     ) -> None:
         self.output = output
         self._sink = sink
@@ -56,6 +63,7 @@ class Pipeline:
         self._tells_loss = tells_loss
         self._alerts = alerts
         self._tells_alerts = tells_alerts
+        self._names = names
         self._tracer: rawtp.Tracer | None = None
         self._begin_s = self._told_s = time.monotonic()
         self.unwritten = 0
@@ -66,7 +74,11 @@ class Pipeline:
         """The keys that the tracer is to be asked for."""
         counted = self._summary.fields if self._summary else ()
         compared = self._alerts.fields if self._alerts else ()
-        return tuple(dict.fromkeys((*self._sink.fields, *LOSS_KEYS, *counted, *compared)))
+        wanted = dict.fromkeys((*self._sink.fields, *LOSS_KEYS, *counted, *compared))
+        if self._names is None:
+            return tuple(wanted)
+        # These the tracer does not know.
+        return tuple(dict.fromkeys(key for key in (*wanted, *IDS) if key not in KEYS))
 
     @property
     def wait_s(self) -> float:
@@ -89,6 +101,10 @@ class Pipeline:
         # Before the output, whose reader may be slow.
         if self._alerts is not None:
             self._tell_alerts(self._alerts.events(events))
+        if self._names is not None:
+            for event in events:
+                found, _ = self._names.get(event["container_id"], event["pod_id"])
+                event.update(_NAMELESS if found is None else found._asdict())  # type: ignore[typeddict-item]
         self.unwritten = len(events)
         self._sink.events(events)
         self.unwritten = 0
@@ -179,7 +195,17 @@ def from_options(args: argparse.Namespace, patience: Patience, alerts: Alerts | 
         tells_loss=not args.quiet and not seen,
         alerts=alerts,
         tells_alerts=not args.quiet,
+        names=_name_cache(sink.fields),
     )
+
+
+def _name_cache(fields: Sequence[str]) -> NameCache | None:
+    """What looks up containers' names, where they are asked for."""
+    if not {*fields} & {*KEYS}:
+        return None
+    from rawtp._containers.cache import NameCache
+
+    return NameCache()
 
 
 def _format(args: argparse.Namespace, kind: str, output: Standard | File, colours: Colours) -> Format:
