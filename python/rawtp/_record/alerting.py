@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _LOOK_S = 0.5  # between looks at what is new
 _SHARE = 10  # of the time, at the most, goes into looking: a tenth
 _FINISH_S = 5.0
+_MAX_SAID = 256  # lines between two looks of the service
 
 
 class Alerting(Companion):
@@ -41,7 +42,8 @@ class Alerting(Companion):
         self._follower = Follower(f"/proc/self/fd/{self._fd}", session, alerts.fields, session)
         self._thread = threading.Thread(target=self._run, name="rawtp-alerts", daemon=True)
         self._end = threading.Event()
-        self._said: deque[str] = deque(maxlen=256)
+        self._said: deque[str] = deque()
+        self._unsaid = 0
         self._acknowledged = 0
         self._lost = 0
         self._trouble: str | None = None
@@ -59,6 +61,9 @@ class Alerting(Companion):
         with suppress(IndexError):
             while True:
                 lines.append(self._said.popleft())
+        if self._unsaid:
+            lines.append(f"alerts: {self._unsaid} more lines are left out")
+            self._unsaid = 0
         return lines
 
     def counts(self) -> dict[str, Any]:
@@ -73,10 +78,15 @@ class Alerting(Companion):
             self._said.append("alerts: the last events were not looked at in time")
             return self.said()
         os.close(self._fd)
-        self._said += self._alerts.finish(_FINISH_S)
-        self._said += self._alerts.troubles()
+        self._say(self._alerts.finish(_FINISH_S))
+        self._say(self._alerts.troubles())
         self._said.append(self._alerts.summary())
         return self.said()
+
+    def _say(self, lines: list[str]) -> None:
+        room = max(_MAX_SAID - len(self._said), 0)
+        self._said += lines[:room]
+        self._unsaid += len(lines) - len(lines[:room])
 
     def _run(self) -> None:
         wait_s = _LOOK_S
@@ -96,11 +106,11 @@ class Alerting(Companion):
                     for event in events:
                         # The recorder counts all losses.
                         event["lost"] = 0
-                    self._said += self._alerts.events(events)  # type: ignore[arg-type]
+                    self._say(self._alerts.events(events))  # type: ignore[arg-type]
             if status["lost"] != self._lost:
-                self._said += self._alerts.lost(status["lost"] - self._lost)
+                self._say(self._alerts.lost(status["lost"] - self._lost))
                 self._lost = status["lost"]
-            self._said += self._alerts.events(())
+            self._say(self._alerts.events(()))
             trouble = None
         except (OSError, RawtpError) as error:
             trouble = reason(error)
@@ -109,7 +119,7 @@ class Alerting(Companion):
         if trouble and trouble != self._trouble:
             self._said.append(f"alerts: the log cannot be read: {trouble}")
         self._trouble = trouble
-        self._said += self._alerts.troubles()
+        self._say(self._alerts.troubles())
         if self._follower.forgot and not self._has_forgotten:
             self._has_forgotten = True
             self._said.append("alerts: so many events came that one of a call that took long may raise none")
