@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -22,15 +21,16 @@ if TYPE_CHECKING:
     from rawtp._alert.alerts import Alerts
 
 _LOOK_S = 0.5  # between looks at what is new
-_SHARE = 10  # of the time, at the most, goes into looking: a tenth
+_NICE = 19
 _FINISH_S = 5.0
+_LAST_LOOK_S = 20.0
 _MAX_SAID = 256  # lines between two looks of the service
 
 
 class Alerting(Companion):
     """Looks at the log when the recorder has acknowledged more, in a thread of its own.
 
-    Reading a log takes longer as it grows. So the time between two looks is ten times as long as one takes.
+    It has the lowest priority: whatever it costs, the recorder goes first.
     """
 
     def __init__(self, alerts: Alerts, directory: str, status: Callable[[], Mapping[str, Any]]) -> None:
@@ -73,7 +73,7 @@ class Alerting(Companion):
     def finish(self) -> list[str]:
         """Look once more, tell what is held back, and wait a while for what is being sent."""
         self._end.set()
-        self._thread.join(_FINISH_S)
+        self._thread.join(_LAST_LOOK_S)
         if self._thread.is_alive():
             self._said.append("alerts: the last events were not looked at in time")
             return self.said()
@@ -89,11 +89,10 @@ class Alerting(Companion):
         self._unsaid += len(lines) - len(lines[:room])
 
     def _run(self) -> None:
-        wait_s = _LOOK_S
-        while not self._end.wait(wait_s):
-            begin_s = time.monotonic()
+        with suppress(OSError):  # where a sandbox does not let it
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+        while not self._end.wait(_LOOK_S):
             self._look()
-            wait_s = max(_LOOK_S, _SHARE * (time.monotonic() - begin_s))
         self._look()
 
     def _look(self) -> None:
