@@ -49,14 +49,23 @@ ALERTS = {
 LEDGER = {"matched": 8, "filtered": 0, "pending": 1, "buffered": 0, "delivered": 7, "lost_exits": None}
 
 
+SINK = {
+    "version": 1,
+    "beat": 4,
+    "sink": "otlp",
+    "written_ns": 1_700_000_000_000_000_000,
+    "failing": None,
+    "counts": {"records": 12, "files": 0, "bytes": 0, "refused": 1, "unshipped": 0, "failures": 2},
+    "position": {"sessions": {"1700000000000000000": {"log": 3, "batch": 7}}, "journal": None},
+}
+
+
 def every_family() -> list[Family]:
     """All families that there are, each with a sample."""
     with tempfile.TemporaryDirectory() as directory:
         place = Path(directory) / "sinks"
         place.mkdir()
-        (place / "otlp.json").write_text(
-            json.dumps({"sink": "otlp", "position": 1_700_000_000_000_000_000, "events": 12})
-        )
+        (place / "otlp.json").write_text(json.dumps(SINK))
         return [
             *families.build(),
             *families.recorder(STATUS, STATUS["through_ns"] + 1_500_000_000),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _IN_FLIGHT = ("pending", "buffered")
 _MAX_SINKS = 64
-_MAX_SINK_BYTES = 65536
+_MAX_SINK_BYTES = 16 << 20
 
 
 def build() -> list[Family]:
@@ -129,22 +129,41 @@ def alerts(counts: Mapping[str, Any]) -> list[Family]:
 
 
 def sinks(directory: str) -> list[Family]:
-    """The positions of sinks, which are in ``sinks/*.json`` of a recorder's directory. What cannot be read is left
-    out."""
-    events = Family("rawtp_sink_events", "counter", "Events that a sink has sent.")
-    position = Family("rawtp_sink_position_timestamp_seconds", "gauge", "A sink has sent everything up to then.")
+    """The positions of sinks, which are in ``sinks/NAME.json`` of a recorder's directory, or in ``NAME.1.json``, where
+    that is newer. What cannot be read is left out."""
+    events = Family("rawtp_sink_events", "counter", "Events by what became of them at a sink.")
+    failures = Family("rawtp_sink_failures", "counter", "Attempts of a sink that failed.")
+    failing = Family("rawtp_sink_failing", "gauge", "1 while a sink takes nothing.")
+    written = Family("rawtp_sink_position_written_timestamp_seconds", "gauge", "When a sink's position was written.")
+    log = Family("rawtp_sink_position_log", "gauge", "The number of the log that a sink has come to.")
     place = os.path.join(directory, "sinks")  # noqa: PTH118 - start-up time
     try:
-        names = sorted(name for name in os.listdir(place) if name.endswith(".json"))  # noqa: PTH208 - start-up time
+        names = sorted(os.listdir(place))  # noqa: PTH208 - start-up time
     except OSError:
         names = []
-    for name in names[:_MAX_SINKS]:
-        found = _json(os.path.join(place, name))  # noqa: PTH118
-        sink = found.get("sink")
-        label = sink if isinstance(sink, str) else name.removesuffix(".json")
-        events.add(_count(found.get("events")), sink=label)
-        position.add(_seconds(_count(found.get("position"))), sink=label)
-    return [events, position]
+    stems = [stem for name in names if (stem := name.removesuffix(".json")) != name and "." not in stem]
+    for stem in stems[:_MAX_SINKS]:
+        slots = [_json(os.path.join(place, name)) for name in (f"{stem}.json", f"{stem}.1.json")]  # noqa: PTH118
+        found = max(slots, key=lambda slot: _count(slot.get("beat")) or 0)
+        counts = found.get("counts")
+        if isinstance(counts, dict):
+            for result, key in (("sent", "records"), ("refused", "refused"), ("unshipped", "unshipped")):
+                events.add(_count(counts.get(key)), sink=stem, result=result)
+            failures.add(_count(counts.get("failures")), sink=stem)
+        if "failing" in found:
+            failing.add(int(bool(found["failing"])), sink=stem)
+        written.add(_seconds(_count(found.get("written_ns"))), sink=stem)
+        log.add(_log(found.get("position")), sink=stem)
+    return [events, failures, failing, written, log]
+
+
+def _log(position: object) -> int | None:
+    """The log of the latest session in a position."""
+    sessions = position.get("sessions") if isinstance(position, dict) else None
+    if not isinstance(sessions, dict) or not sessions:
+        return None
+    latest = sessions[max(sessions)]
+    return _count(latest.get("log")) if isinstance(latest, dict) else None
 
 
 def _json(path: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pytest
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from helpers.metrics import STATUS, every_family, samples
+from helpers.metrics import SINK, STATUS, every_family, samples
 from rawtp._metrics import families
 from rawtp._metrics.exposition import Family, render
 
@@ -37,7 +37,7 @@ def test_every_family_is_read_as_it_was_meant(is_openmetrics: bool) -> None:
     assert values["rawtp_heartbeat_age_seconds"] == 2.5
     assert values['rawtp_alerts_total{rule="r"}'] == 2
     assert values['rawtp_notifications_total{notifier="n",result="failed"}'] == 1
-    assert values['rawtp_sink_events_total{sink="otlp"}'] == 12
+    assert values['rawtp_sink_events_total{sink="otlp",result="sent"}'] == 12
     assert any(name.startswith("rawtp_build_info{version=") for name in values)
 
 
@@ -78,20 +78,23 @@ def test_positions_of_sinks_that_are_odd(tmp_path: Path) -> None:
     def write(name: str, found: Any) -> None:
         (place / name).write_text(found if isinstance(found, str) else json.dumps(found))
 
-    write("a.json", {"sink": "a", "position": 5_000_000_000, "events": 7})
-    write("b.json", {"position": {"file": 1}, "events": True})
+    write("a.json", SINK)
+    # The two are written in turn.
+    write("a.1.json", {**SINK, "beat": 5, "failing": "no route", "counts": {"records": 13}})
+    write("b.json", {"position": {"sessions": {"1": 3}}, "counts": {"records": True, "refused": -1, "failures": "x"}})
     write("c.json", "not JSON")
     write("d.json", [1])
     write("e.json", "[" * 60000)
-    write("f.txt", {"sink": "f", "events": 1})
+    write("f.txt", SINK)
     os.mkfifo(place / "g.json")
     (place / "h.json").symlink_to(place / "a.json")
     (place / "i.json").mkdir()
-    write("j.json", {"sink": 3, "events": 1, "position": -1})
+    write("j.json", {"beat": "x", "counts": 3, "position": [], "written_ns": 1e300})
     values = samples(render(families.sinks(str(tmp_path)), openmetrics=True))
     assert values == {
-        'rawtp_sink_events_total{sink="a"}': 7,
-        'rawtp_sink_events_total{sink="j"}': 1,
-        'rawtp_sink_position_timestamp_seconds{sink="a"}': 5,
+        'rawtp_sink_events_total{sink="a",result="sent"}': 13,
+        'rawtp_sink_failing{sink="a"}': 1,
+        'rawtp_sink_position_written_timestamp_seconds{sink="a"}': 1_700_000_000,
+        'rawtp_sink_position_log{sink="a"}': 3,
     }
     assert samples(render(families.sinks(str(tmp_path / "none")), openmetrics=True)) == {}
