@@ -34,11 +34,11 @@ TEST_ENV := HYPOTHESIS_STORAGE_DIRECTORY=/run/rawtp-hypothesis $(if $(CI_RUN),CI
 # Without the lock, what is released today would decide whether the tests pass.
 PIP := .venv/bin/python -m pip --disable-pip-version-check install --quiet --constraint scripts/lock.txt
 SOURCES := $(shell find src bpf -type f) build.rs Cargo.toml Cargo.lock pyproject.toml
-PACKAGED := $(wildcard python/rawtp/*.py* python/rawtp/*/*.py* python/rawtp/py.typed LICENSE-* README.md)
+PACKAGED := $(wildcard python/rawtp/*.py* python/rawtp/*/*.py* python/rawtp/*/*/*.py* python/rawtp/py.typed LICENSE-* README.md)
 FORMATTED := $(filter-out bpf/vmlinux.h,$(wildcard bpf/*.[ch] bpf/*/*.[ch] benches/programs/*.c benches/programs/*.h))
 
-.PHONY: help run test test-quick test-vm test-fresh test-asan test-crash test-engines test-miri vm build wheel wheels sdist lint fmt docs lock audit fuzz soak bench bench-deps clean \
-	setup-wheel setup-test setup-engines setup-wheels setup-fresh setup-lint setup-vm test-rust
+.PHONY: help run test test-quick test-vm test-fresh test-asan test-crash test-engines test-image test-miri vm build wheel wheels sdist lint fmt docs lock audit fuzz soak bench bench-deps clean \
+	setup-wheel setup-test setup-engines setup-wheels setup-fresh setup-image setup-lint setup-vm test-rust
 
 help: ## these lines
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | while IFS=: read -r name text; do printf '  make %-11s%s\n' "$$name" "$$text"; done
@@ -65,6 +65,9 @@ test-crash: .venv/.test .venv/.develop ## a recorder that is killed at 200 rando
 
 test-engines: setup-engines .venv/.test .venv/.engines .venv/.develop ## Spark, Delta Lake and Iceberg read a recorder's files, as root; Java and 400 MB
 	scripts/as_root.sh $(TEST_ENV) RAWTP_ENGINES=1 .venv/bin/python -m pytest $(PYTEST_CACHE) $(or $(ARGS),tests/engines)
+
+test-image: setup-wheel setup-image .venv/.test .venv/.develop dist/.wheel ## the image's root file system, in a chroot and as a container, as root
+	@scripts/as_root.sh $(if $(RAWTP_CACHE),RAWTP_CACHE=$(RAWTP_CACHE)) $(TEST_ENV) RAWTP_IMAGE=1 PATH="$$PATH" .venv/bin/python -m pytest $(PYTEST_CACHE) $(or $(ARGS),tests/image)
 
 test-miri: .venv/.build ## the Rust tests of what is pure, unsafe parts too, under Miri: needs a nightly toolchain with it
 	@scripts/setup.sh build
@@ -150,6 +153,9 @@ setup-wheels:
 
 setup-fresh:
 	@scripts/setup.sh fresh
+
+setup-image:
+	@scripts/setup.sh image
 
 setup-lint:
 	@scripts/setup.sh build lint fuzz

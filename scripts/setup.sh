@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes sure that what make works with is there: setup.sh build, or test, or engines, or wheel, or wheels, or lint, or fuzz, or vm, or fresh, or several of them.
+# Makes sure that what make works with is there: setup.sh build, or test, or engines, or wheel, or wheels, or lint, or fuzz, or vm, or fresh, or image, or several of them.
 # It looks for the tools, not for packages, so that a machine of any distribution that has them just goes on.
 set -eu
 cd "$(dirname "$0")/.."
@@ -183,6 +183,10 @@ for target in "$@"; do
 	fresh)
 		command -v apt-get >/dev/null || fail "the machines of test-fresh are Debian's: that needs apt-get"
 		needs="$needs debootstrap git"
+		;;
+	image)
+		command -v apt-get >/dev/null || fail "the image of test-image is Debian's: that needs apt-get"
+		needs="$needs crun debootstrap"
 		;;
 	*) fail "unknown target: $target" ;;
 	esac

@@ -199,11 +199,16 @@ def here(tmp_path: Path) -> Path:
     source = f"import sys\nsys.path.insert(0, {str(package)!r})\nfrom rawtp.cli import main\nsys.exit(main())\n"
     script.write_text(f"#!{sys.executable}\n{source}")
     script.chmod(0o755)
+    (tmp_path / "rules.toml").write_text(
+        '[notify.n]\ntype = "command"\nargv = ["/bin/true"]\n[[rules]]\nname = "r"\nnotify = "n"\npath = "/srv"\n'
+    )
     return tmp_path
 
 
 def ended(line: str, here: Path) -> tuple[int, str]:
     """Run it as it stands, and end it once it watches; the exit code, and what it said."""
+    # Rules of this test's alone.
+    line = line.replace("/etc/rawtp/", f"{here}/")
     # A socket and a history of this test's alone.
     own = re.sub(r"rawtp (record|who|history)\b", rf"rawtp \1 --directory {here}/history", line)
     if own != line and not records(line) and "--install" not in line:
@@ -289,7 +294,7 @@ def test_the_examples_of_the_help_run_as_they_stand(command: str, here: Path) ->
     )
     examples = helped.stdout.partition("examples:\n")[2]
     lines = re.findall(r"^  ((?:sudo )?\.venv/bin/rawtp.*)$", examples, re.MULTILINE)
-    numbers = {"": 13, "check": 2, "cost": 3, "broker": 2, "record": 4, "who": 4, "history": 6, "counts": 4}
+    numbers = {"": 14, "check": 2, "cost": 3, "broker": 2, "record": 4, "who": 4, "history": 6, "counts": 4, "ship": 4}
     assert len(lines) == numbers[command]
     for line in lines:
         if " -- make " in line and shutil.which("make") is None:

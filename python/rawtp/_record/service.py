@@ -11,10 +11,11 @@ from rawtp._errors import reason
 from rawtp._record.status_file import StatusFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any, Literal
 
     from rawtp._core import Recorder
+    from rawtp._record.companion import Companion
     from rawtp._record.heartbeat import Heartbeat
     from rawtp._record.notify import Notifier
     from rawtp._record.shippers import Shippers
@@ -43,6 +44,7 @@ class Service:
         say: Callable[[str], None],
         directory: str,
         shippers: Shippers,
+        companions: Sequence[Companion] = (),
     ) -> None:
         self._shippers = shippers
         self._recorder = recorder
@@ -51,6 +53,7 @@ class Service:
         self._signals = signals
         self._account = account
         self._say = say
+        self._companions = companions
         self._file = StatusFile(directory)
         self._told: tuple[object, ...] | None = None
         self._accounted_s = float("-inf")
@@ -63,6 +66,8 @@ class Service:
             OSError: events in memory could not be written.
             RawtpError: the recorder gave up.
         """
+        for companion in self._companions:
+            companion.start()
         self._notifier.send(READY=1, STATUS="recording")
         end: Literal["signal", "stopped", "removed"] = "stopped"
         try:
@@ -75,7 +80,11 @@ class Service:
             try:
                 self._recorder.close()
             finally:
-                self._shippers.close()
+                try:
+                    self._shippers.close()
+                finally:
+                    for companion in self._companions:
+                        self._say_all(companion.finish())
                 self._write(self._recorder.status())
                 self._file.close()
                 self._notifier.close()
@@ -102,6 +111,8 @@ class Service:
         if came_back or (self._heartbeat.state == "none" and status["running"]):
             self._notifier.send(WATCHDOG=1)
         told = (self._heartbeat.state, status["failing"], status["dropped"] > 0, status["directory"])
+        for companion in self._companions:
+            self._say_all(companion.said())
         if told != self._told:
             self._tell(told, status)
         if told != self._told or came_back or now_s >= self._accounted_s + _ACCOUNT_S:
@@ -143,6 +154,10 @@ class Service:
         elif failing:
             parts.append(f"the log cannot be written: {status['last_error']}")
         self._notifier.send(STATUS=", ".join(parts))
+
+    def _say_all(self, lines: list[str]) -> None:
+        for line in lines:
+            self._say(line)
 
     def _seal(self) -> None:
         try:

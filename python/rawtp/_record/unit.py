@@ -55,9 +55,7 @@ OOMScoreAdjust=-500
 # It must see the mounts of the host as they are, or real paths would be wrong: no PrivateTmp, ProtectHome or
 # PrivateDevices. Of processes too: no ProtectProc, PrivateUsers or PrivatePIDs.
 ProtectSystem=strict
-PrivateNetwork=yes
-IPAddressDeny=any
-RestrictAddressFamilies=AF_UNIX
+@NETWORK@
 ProtectClock=yes
 ProtectHostname=yes
 ProtectKernelLogs=yes
@@ -83,16 +81,34 @@ WantedBy=sysinit.target
 """
 
 
-def text(executable: str, arguments: Sequence[str] = (), directory: str = DIRECTORY) -> str:
-    """The unit; ``arguments`` are those of ``rawtp record``."""
+_NO_NETWORK = """\
+PrivateNetwork=yes
+IPAddressDeny=any
+RestrictAddressFamilies=AF_UNIX"""
+_NETWORK = "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6"
+
+
+def text(
+    executable: str,
+    arguments: Sequence[str] = (),
+    directory: str = DIRECTORY,
+    *,
+    needs_network: bool = False,
+    writable: Sequence[str] = (),
+) -> str:
+    """The unit; ``arguments`` are those of ``rawtp record``. ``needs_network``: it calls servers, or is one;
+    ``writable``: directories that it writes into besides its own."""
     command = [executable, "-I", "-m", "rawtp", "record", *arguments]
     is_default = directory == DIRECTORY
     place = "StateDirectory=rawtp\nStateDirectoryMode=0750" if is_default else f"ReadWritePaths={quoted(directory)}"
+    if writable:
+        place += "".join(f"\nReadWritePaths={quoted(path)}" for path in writable)
     values = {
         "DIRECTORY": quoted(directory),
         "EXECUTABLE": quoted(executable),
         "COMMAND": " ".join(quoted(word, of_command=True) for word in command),
         "PLACE": place,
+        "NETWORK": _NETWORK if needs_network else _NO_NETWORK,
     }
     unit = _TEXT
     for name, value in values.items():

@@ -43,8 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _dispatch(arguments: list[str]) -> int:
     first, *rest = arguments or [""]
-    if first == "help":
-        rest = [word for word in rest if word]
+    if first == "watch":
+        arguments, first = rest, ""
+    elif first == "help":
+        rest = [word for word in rest if word and rest != ["watch"]]
         if rest[1:] or not {*rest} <= {*SUBCOMMANDS}:
             known = ", ".join(SUBCOMMANDS)
             raise CommandError(f"there is no help on {' '.join(rest)!r}, only on {known}", code=WRONG_USAGE)

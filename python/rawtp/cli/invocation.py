@@ -8,7 +8,8 @@ import shlex
 import sys
 
 SUBCOMMANDS = ("broker", "check", "cost", "counts", "history", "record", "ship", "who")
-"""The words that the first argument may be. ``help`` and ``version`` are options by another name."""
+"""The words that the first argument may be. ``help`` and ``version`` are options by another name, and ``watch`` is
+what is done without a word."""
 
 
 def words() -> list[str]:

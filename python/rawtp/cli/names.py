@@ -10,6 +10,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+CONTAINER_NAMES = {
+    "container_name": "The container's name, as its runtime's files have it.",
+    "pod": "The name of the Kubernetes pod.",
+    "namespace": "The namespace of the Kubernetes pod.",
+    "image": "The name of the container's image.",
+}
+"""Keys that the command line looks up by itself, beside the reading; None until they are known."""
+CONTAINER_IDS = ("container_id", "pod_id")
+"""The keys that these are looked up by."""
+
+
 def fields(names: Iterable[str]) -> list[str]:
     """Expand the groups among the names of keys; each comes once. A name that is none is for the tracer to refuse."""
     groups = {"all": rawtp.ALL_FIELDS, "basic": rawtp.BASIC_FIELDS}
@@ -75,6 +86,7 @@ def help_text() -> str:
         "all": f"All of these but {', '.join(rawtp.OPT_IN_FIELDS)}: the default.",
         "basic": f"The cheapest: {', '.join(rawtp.BASIC_FIELDS)}.",
         **documented(),
+        **CONTAINER_NAMES,
     }
     width = max(map(len, lines))
     return "".join(f"{key:<{width}}  {text}\n" for key, text in lines.items())

@@ -57,6 +57,27 @@ def add_hook(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_alert(parser: argparse.ArgumentParser) -> None:
+    """Add ``--alert``."""
+    parser.add_argument(
+        "--alert",
+        metavar="RULES",
+        help="compare what is seen with the rules of this TOML file, and run its commands, call its webhooks or write"
+        " to the journal",
+    )
+
+
+def add_metrics(parser: argparse.ArgumentParser) -> None:
+    """Add ``--metrics``."""
+    parser.add_argument(
+        "--metrics",
+        type=types.metrics,
+        metavar="WHERE",
+        help="metrics for Prometheus: PORT on this host alone, or ADDRESS:PORT, at /metrics; or FILE.prom, for"
+        " node_exporter",
+    )
+
+
 def add_process_filters(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     """Add the filters by who calls, as a group."""
     group = parser.add_argument_group("filters: all that are given must hold")

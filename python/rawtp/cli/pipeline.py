@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from rawtp import _session
 from rawtp.cli import names
+from rawtp.cli.names import CONTAINER_IDS as IDS
+from rawtp.cli.names import CONTAINER_NAMES as KEYS
 from rawtp.cli.stderr import message
 from rawtp.formats import ledger
 from rawtp.formats.ansi import Colours, no_color
@@ -22,13 +24,19 @@ from rawtp.sinks.text import TextSink
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
+    from typing import Any
 
     import rawtp
+    from rawtp._alert.alerts import Alerts
+    from rawtp._containers.cache import NameCache
     from rawtp.event import Event
     from rawtp.formats.base import Format
     from rawtp.sinks.writer import Patience
     from rawtp.summary import Summary
     from rawtp.summary.calls import CallSummary
+
+
+_NAMELESS = dict.fromkeys(KEYS)
 
 
 class Pipeline:
@@ -45,12 +53,18 @@ class Pipeline:
         summaries: Sequence[Summary | CallSummary] = (),
         stats_s: float | None = None,
         tells_loss: bool = True,
+        alerts: Alerts | None = None,
+        tells_alerts: bool = True,
+        names: NameCache | None = None,
     ) -> None:
         self.output = output
         self._sink = sink
         self._summaries = summaries
         self._stats_s = stats_s
         self._tells_loss = tells_loss
+        self._alerts = alerts
+        self._tells_alerts = tells_alerts
+        self._names = names
         self._tracer: rawtp.Tracer | None = None
         self._begin_s = self._told_s = time.monotonic()
         self.unwritten = 0
@@ -60,14 +74,22 @@ class Pipeline:
     def fields(self) -> tuple[str, ...]:
         """The keys that the tracer is to be asked for."""
         counted = [key for summary in self._summaries for key in summary.fields]
-        return tuple(dict.fromkeys((*self._sink.fields, *LOSS_KEYS, *counted)))
+        compared = self._alerts.fields if self._alerts else ()
+        wanted = dict.fromkeys((*self._sink.fields, *LOSS_KEYS, *counted, *compared))
+        if self._names is None:
+            return tuple(wanted)
+        # These the tracer does not know.
+        return tuple(dict.fromkeys(key for key in (*wanted, *IDS) if key not in KEYS))
 
     @property
     def wait_s(self) -> float:
         """The longest time in seconds to wait for events before calling again."""
+        wait_s = self._sink.wait_s
+        if self._alerts is not None:
+            wait_s = min(wait_s, self._alerts.wait_s)
         if self._stats_s is None:
-            return self._sink.wait_s
-        return min(self._sink.wait_s, max(self._told_s + self._stats_s - time.monotonic(), 0.0))
+            return wait_s
+        return min(wait_s, max(self._told_s + self._stats_s - time.monotonic(), 0.0))
 
     def begin(self, session: Mapping[str, object], tracer: rawtp.Tracer) -> None:
         """Start, before the first event."""
@@ -77,6 +99,13 @@ class Pipeline:
 
     def __call__(self, events: list[Event]) -> None:
         """Pass the events on at once."""
+        # Before the output, whose reader may be slow.
+        if self._alerts is not None:
+            self._tell_alerts(self._alerts.events(events))
+        if self._names is not None:
+            for event in events:
+                found, _ = self._names.get(event["container_id"], event["pod_id"])
+                event.update(_NAMELESS if found is None else found._asdict())  # type: ignore[typeddict-item]
         self.unwritten = len(events)
         self._sink.events(events)
         self.unwritten = 0
@@ -89,14 +118,39 @@ class Pipeline:
     def end(self, counts: Mapping[str, int | None]) -> None:
         """Finish, after the last event."""
         if tail := counts["tail_lost"]:
+            if self._alerts is not None:
+                self._tell_alerts(self._alerts.lost(tail))
             self._sink.lost(tail)
             if self._tells_loss:
                 message(f"lost {ledger.events(tail)} at the end")
         self._sink.end(counts)
 
+    def finish_alerts(self, *, in_haste: bool = False) -> None:
+        """Wait for the alerts that are being sent, for a while; say what became of all."""
+        if self._alerts is None:
+            return
+        if in_haste:
+            self._tell_alerts(self._alerts.finish(0.0))
+        else:
+            self._tell_alerts(self._alerts.finish())
+        if self._tells_alerts:
+            message(self._alerts.summary())
+
+    def alert_counts(self) -> Mapping[str, Any] | None:
+        """The counts of the alerts; None where there are none."""
+        return None if self._alerts is None else self._alerts.counts()
+
     def summary(self) -> list[str]:
         """Lines for people; none if they were not asked for."""
         return [line for summary in self._summaries for line in summary.lines()]
+
+    def _tell_alerts(self, lines: list[str]) -> None:
+        if self._tells_alerts:
+            for line in lines:
+                message(line)
+        if self._alerts is not None:
+            for line in self._alerts.troubles():
+                message(line)
 
     def _tell_ledger(self) -> None:
         now_s = time.monotonic()
@@ -104,9 +158,11 @@ class Pipeline:
             return
         self._told_s = now_s
         message(f"after {now_s - self._begin_s:.0f} s: {ledger.identity(self._tracer.stats().as_dict())}")
+        if self._alerts is not None:
+            message(self._alerts.summary())
 
 
-def from_options(args: argparse.Namespace, patience: Patience) -> Pipeline:
+def from_options(args: argparse.Namespace, patience: Patience, alerts: Alerts | None = None) -> Pipeline:
     """Make what the options ask for. OSError: the file cannot be written."""
     output: Standard | File | None = None
     if args.output_file is not None:
@@ -134,7 +190,25 @@ def from_options(args: argparse.Namespace, patience: Patience) -> Pipeline:
         from rawtp.summary.calls import CallSummary
 
         summaries.append(CallSummary())
-    return Pipeline(sink, output, summaries=summaries, stats_s=args.stats, tells_loss=not args.quiet and not seen)
+    return Pipeline(
+        sink,
+        output,
+        summaries=summaries,
+        stats_s=args.stats,
+        tells_loss=not args.quiet and not seen,
+        alerts=alerts,
+        tells_alerts=not args.quiet,
+        names=_name_cache(sink.fields),
+    )
+
+
+def _name_cache(fields: Sequence[str]) -> NameCache | None:
+    """What looks up containers' names, where they are asked for."""
+    if not {*fields} & {*KEYS}:
+        return None
+    from rawtp._containers.cache import NameCache
+
+    return NameCache()
 
 
 def _format(args: argparse.Namespace, kind: str, output: Standard | File, colours: Colours) -> Format:

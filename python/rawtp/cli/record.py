@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 import rawtp
-from rawtp.cli import invocation, names, options, types
+from rawtp.cli import alerting, invocation, names, options, publishing, types
 from rawtp.cli.errors import CANNOT_RUN, OK, CommandError, refusal
 from rawtp.cli.parser import Parser
 from rawtp.cli.stderr import message, reason, show, with_warnings
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from rawtp._alert.rules import RuleSet
+    from rawtp._record.companion import Companion
+    from rawtp._record.heartbeat import Heartbeat
     from rawtp._record.shippers import Shippers
     from rawtp._record.signals import Signals
 
@@ -100,6 +103,8 @@ def add_parser() -> Parser:
         metavar="SIZE",
         help="the kernel's buffer; larger rides out longer bursts (default: 4MiB)",
     )
+    options.add_alert(parser)
+    options.add_metrics(parser)
     options.add_filters(parser)
     group = parser.add_argument_group("shipping, each by a process of its own: see rawtp ship")
     group.add_argument("--ship", metavar="URL", help="s3://BUCKET/PREFIX: sealed files")
@@ -148,17 +153,21 @@ def run(arguments: Sequence[str]) -> int:
     commands = _ship_commands(parser, args)
     if args.install and commands:
         parser.error("the unit has no network: a unit of its own ships, which rawtp ship --install prints")
+    if args.alert is not None:
+        args.alert = os.path.abspath(args.alert)  # noqa: PTH100 - start-up time
     if args.install:
         return _install(parser, args, arguments)
     from rawtp._record import heartbeat, shippers, signals
 
+    # A wrong rule is told before anything is recorded.
+    rules = alerting.load(parser, args.alert) if args.alert is not None else None
     handlers = signals.Signals()
     handlers.take()
     heartbeat.name_thread()
     # As the recorder's own calls name it, and as the kernel finds it.
     place = os.path.realpath(args.directory)
     running = shippers.Shippers(commands, message)
-    while (code := _record(parser, args, filters, arguments, place, handlers, running)) is None:
+    while (code := _record(parser, args, filters, arguments, place, handlers, running, rules)) is None:
         # Whoever has removed the directory may have put a link there.
         if os.path.islink(place):  # noqa: PTH114 - start-up time
             raise CommandError(f"{place} was removed, and is a symbolic link now: start again to follow it")
@@ -192,6 +201,7 @@ def _record(
     place: str,
     handlers: Signals,
     shippers: Shippers,
+    rules: RuleSet | None,
 ) -> int | None:
     """Record until the end; the exit code, or None when the directory was removed."""
     from rawtp._record import heartbeat
@@ -242,8 +252,9 @@ def _record(
         _tell_start(args, tracer, recorder.recovered)
         beat = heartbeat.Heartbeat(call, why_not, _BEAT_S, patience_s=max(5.0, 2 * args.sync + 3))
         session = {key: described[key] for key in ("version", "host", "kernel", "start_ns", "syscalls", "filters")}
+        companions = _companions(args, rules, recorder, tracer, beat, place)
         notifier = notify.Notifier(os.environ)
-        running = service.Service(recorder, beat, notifier, handlers, session, message, place, shippers)
+        running = service.Service(recorder, beat, notifier, handlers, session, message, place, shippers, companions)
         end = "removed"
         try:
             end = running.run()
@@ -257,6 +268,37 @@ def _record(
     if end == "signal":
         return OK
     raise CommandError(f"the watching was ended: {tracer.coverage['syscalls']['reason'] or 'the tracer was closed'}")
+
+
+def _companions(
+    args: argparse.Namespace,
+    rules: RuleSet | None,
+    recorder: rawtp.Recorder,
+    tracer: rawtp.Tracer,
+    beat: Heartbeat,
+    place: str,
+) -> list[Companion]:
+    """What runs beside the recorder, as the options ask for it."""
+    companions: list[Companion] = []
+    counts = None
+    if rules is not None:
+        from rawtp._alert.alerts import Alerts
+        from rawtp._record.alerting import Alerting
+
+        alerting = Alerting(Alerts(rules), place, recorder.status)
+        counts = alerting.counts
+        companions.append(alerting)
+    if args.metrics is not None:
+        from rawtp._record.metrics import Metrics
+
+        try:
+            metrics = Metrics(args.metrics, recorder, tracer, beat, place, counts)
+        except OSError as error:
+            raise CommandError(f"cannot publish metrics: {reason(error)}") from None
+        publishing.tell(args.metrics, metrics.place)
+        # The last, so that it publishes what became of the others.
+        companions.append(metrics)
+    return companions
 
 
 def _tell_start(args: argparse.Namespace, tracer: rawtp.Tracer, recovered: dict[str, Any]) -> None:
@@ -311,12 +353,22 @@ def _install(parser: argparse.ArgumentParser, args: argparse.Namespace, argument
 
     words = [word for word in arguments[1:] if word not in {"--install", "--now"}]
     # A service does not begin where this shell is: what is relative is given as it was taken.
-    words = _without(_without(words, "--directory"), "--path", "-P")
+    words = _without(_without(_without(words, "--directory"), "--path", "-P"), "--alert")
     if args.directory != _DIRECTORY:
         words += ["--directory", args.directory]
     words += [word for path in args.path or () for word in ("--path", path)]
+    needs_network = False
+    if args.alert is not None:
+        words += ["--alert", args.alert]
+        needs_network = alerting.read(parser, args.alert).needs_network
+    writable = []
+    if args.metrics is not None:
+        words = _without(words, "--metrics")
+        words += ["--metrics", args.metrics.words]
+        needs_network |= args.metrics.path is None
+        writable += [os.path.dirname(args.metrics.path)] if args.metrics.path else []  # noqa: PTH120
     try:
-        text = unit.text(sys.executable, words, args.directory)
+        text = unit.text(sys.executable, words, args.directory, needs_network=needs_network, writable=writable)
     except ValueError as error:
         parser.error(reason(error))
     if not args.now:

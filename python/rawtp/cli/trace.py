@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import rawtp
 from rawtp import _session
-from rawtp.cli import names, stderr, types
+from rawtp.cli import alerting, names, publishing, stderr, types
 from rawtp.cli.errors import CANNOT_RUN, LOST, OK, CommandError, refusal, report
 from rawtp.cli.pipeline import from_options
 from rawtp.cli.stderr import message, reason, with_warnings, write_error
@@ -46,7 +46,12 @@ def run(
     stop = Stop()
     stop.take_signals()
     stderr.heed(stop.patience)
-    pipeline = from_options(args, stop.patience)
+    alerts = None
+    if args.alert is not None:
+        from rawtp._alert.alerts import Alerts
+
+        alerts = Alerts(alerting.load(parser, args.alert))
+    pipeline = from_options(args, stop.patience, alerts)
     if isinstance(pipeline.output, File):
         signal.signal(signal.SIGHUP, pipeline.output.on_hangup)
     asked = {
@@ -95,8 +100,11 @@ def _trace(
     except ValueError as error:
         parser.error(reason(error))
     failure: Exception | None = None
+    publisher = None
     try:
         with tracer:
+            if args.metrics is not None:
+                publisher = publishing.publish(args.metrics, tracer, pipeline.alert_counts, quiet=args.quiet)
             stop.attend(tracer, sys.stdout if isinstance(pipeline.output, Standard) else None)
             for pid in args.pid or ():
                 if not _is_running(pid) and not args.quiet:
@@ -117,6 +125,11 @@ def _trace(
         failure = error if command is not None and not command.is_released else None
     except OSError as error:
         failure = error
+    # Also where the output has failed.
+    pipeline.finish_alerts(in_haste=stop.in_haste)
+    if publisher is not None:
+        for line in publisher.finish():
+            message(line)
     code = OK
     if command is not None and command.is_released:
         code = command.finish(quiet=args.quiet)

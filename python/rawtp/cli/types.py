@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import re
 import sys
+from typing import TYPE_CHECKING
 
-_UNITS_S = {"ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|min|m|h|d)")
+from rawtp import _units
+
+if TYPE_CHECKING:
+    from rawtp._metrics.publisher import Target
+
 _GLOB, _SPECIAL = re.compile(r"[*?[]"), re.compile(r"[]*?[{}\\]")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-_SIZE = re.compile(r"(\d+)(?:([kmg])(?:ib)?)?", re.IGNORECASE)
 
 
 def names(text: str) -> list[str]:
@@ -30,26 +32,28 @@ def positive(text: str) -> int:
 
 def size(text: str) -> int:
     """Parse a number of bytes, KiB, MiB or GiB; gives bytes."""
-    found = _SIZE.fullmatch(text) if text.isascii() else None
-    number = int(found[1]) << {"": 0, "k": 10, "m": 20, "g": 30}[(found[2] or "").lower()] if found else 0
-    if not 1 <= number <= sys.maxsize:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a number of bytes from 1 up, such as 4194304, 4096KiB or 4MiB"
-        )
-    return number
+    try:
+        return _units.size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def seconds(text: str) -> float:
     """Parse a duration above 0, in seconds or with units; gives seconds."""
     try:
-        number = float(text)
-    except ValueError:
-        parts = _DURATION.findall(text) if text.isascii() else []
-        is_whole = "".join(map("".join, parts)) == text
-        number = sum(float(count) * _UNITS_S[unit] for count, unit in parts) if is_whole else 0.0
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time above 0: seconds, or such as 500ms, 2m or 1h30m")
-    return number
+        return _units.seconds(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def metrics(text: str) -> Target:
+    """Parse where metrics are published."""
+    from rawtp._metrics.publisher import target
+
+    try:
+        return target(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def pids(text: str) -> list[int]:

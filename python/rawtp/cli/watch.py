@@ -34,6 +34,8 @@ examples:
       who deletes next?
   sudo rawtp -s all -o strace -- make
       every system call of a command, with its arguments
+  sudo rawtp -q --alert /etc/rawtp/rules.toml
+      only the alerts that these rules ask for
   sudo rawtp record
       all of that into a history, always; record --help says more
   sudo rawtp who /srv/data/report.txt
@@ -86,6 +88,8 @@ def add_parser() -> Parser:
         "--broker", metavar="PATH", help="without root: by the broker that listens there (broker --help says more)"
     )
     options.add_hook(parser)
+    options.add_alert(parser)
+    options.add_metrics(parser)
     output.add_arguments(parser)
     parser.add_argument("-V", "--version", action="store_true", help="show the version and exit")
     return parser
@@ -132,7 +136,7 @@ def _refuse_options(parser: Parser, unknown: list[str]) -> NoReturn:
 
 def _refuse_words(parser: Parser, before: Sequence[str], words: list[str]) -> NoReturn:
     first = words[0]
-    known = (*SUBCOMMANDS, "help", "version")
+    known = (*SUBCOMMANDS, "help", "version", "watch")
     if first in known:  # behind options
         parser.error(f"{first} comes first: {invocation.command(*words)}")
     run = f"to watch a program, put -- before it: {invocation.command(*before, '--', *words, as_root=True)}"

@@ -115,7 +115,7 @@ def entry(event: Mapping[str, Any], clock: Clock, arrow: str = BY) -> list[str]:
         ("why", _relation(event)),
     ]
     return [
-        f"{clock.of_date(event['ts_ns'])}  {_deed(event)}",
+        f"{clock.of_date(event['ts_ns'])}  {deed(event)}",
         *(f"    {title:<5} {text}" for title, text in facts if text),
     ]
 
@@ -222,7 +222,8 @@ def _word(word: str) -> str:
     return shortened(whole, _MAX_WORD)
 
 
-def _deed(event: Mapping[str, Any]) -> str:
+def deed(event: Mapping[str, Any]) -> str:
+    """What was done to which file, or tried, as a phrase."""
     done, tried = _EXCHANGED if event["exchange"] else _ACTIONS.get(event["action"], (event["action"],) * 2)
     _, facts, joint = claims_and_facts(event)  # type: ignore[arg-type]
     names = (" and " if joint.strip() == EXCHANGE else joint).join(facts)

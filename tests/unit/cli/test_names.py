@@ -18,7 +18,8 @@ def test_every_key_is_documented() -> None:
 def test_help_lists_them(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--fields", "help"]) == 0
     out, err = capsys.readouterr()
-    assert [line.split()[0] for line in out.splitlines()] == ["all", "basic", *rawtp.ALL_FIELDS, *rawtp.OPT_IN_FIELDS]
+    keys = ["all", "basic", *rawtp.ALL_FIELDS, *rawtp.OPT_IN_FIELDS, *names.CONTAINER_NAMES]
+    assert [line.split()[0] for line in out.splitlines()] == keys
     assert err == ""
 
 

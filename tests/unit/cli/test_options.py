@@ -16,6 +16,7 @@ import pytest
 import rawtp
 from helpers.errors import advised
 from helpers.samples import RM
+from rawtp._containers.runtimes import Names
 from rawtp.cli import main
 from rawtp.event import Event
 from rawtp.formats.ledger import summary
@@ -354,3 +355,21 @@ def test_what_the_kernel_refuses(monkeypatch: pytest.MonkeyPatch, capsys: pytest
         monkeypatch.setattr(rawtp, "Tracer", refusing(error))
         assert main([]) == 1
         assert capsys.readouterr() == ("", "rawtp: " + "\n".join(lines) + "\n")
+
+
+def test_names_of_containers_are_looked_up_beside(
+    pretend: type[PretendTracer], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Known:
+        def get(self, container_id: str | None, pod_id: str | None) -> tuple[Names | None, bool]:
+            return Names("app", "web-7c9", "shop", None), True
+
+    monkeypatch.setattr("rawtp._containers.cache.NameCache", Known)
+    assert main(["-o", "jsonl", "-f", "pid,pod,namespace,image"]) == 0
+    # The tracer knows nothing of them.
+    assert {*pretend.given["fields"]} == {"pid", "cpu", "seq", "lost", "via", "container_id", "pod_id"}
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    events = [line for line in lines if line["type"] == "event"]
+    assert events[0] == {"type": "event", "pid": 12345, "pod": "web-7c9", "namespace": "shop", "image": None}
+    assert main(["-f", "help"]) == 0
+    assert "container_name  The container's name, as its runtime's files have it.\n" in capsys.readouterr().out

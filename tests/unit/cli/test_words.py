@@ -217,7 +217,9 @@ def test_a_home_that_no_shell_has_put_in(capsys: pytest.CaptureFixture[str]) -> 
     assert said == "argument -P/--path: '~/x': the shell puts a home in place of ~ only outside of quotes"
 
 
-@pytest.mark.parametrize("arguments", [["help"], ["--help"], ["-h"], ["help", ""]])
+@pytest.mark.parametrize(
+    "arguments", [["help"], ["--help"], ["-h"], ["help", ""], ["help", "watch"], ["watch", "--help"]]
+)
 def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 0
     out, err = capsys.readouterr()

@@ -1,0 +1,146 @@
+"""Hands alerts to notifiers, in threads of their own: nobody who reads events waits for them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from rawtp._alert.notifiers.base import NotifyError
+from rawtp._signals import Blocked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from rawtp._alert.alert import Alert
+    from rawtp._alert.notifiers.base import Notifier
+
+MAX_WAITING = 256
+"""The alerts that wait for one notifier. More are dropped, and counted."""
+_MAX_SAID = 64
+
+
+class Delivery:
+    """The queue and the threads of one notifier.
+
+    ``prepare`` is called with each alert before it is sent, and may take its time.
+    """
+
+    def __init__(
+        self, notifier: Notifier, host: str, prepare: Callable[[Alert], Alert], max_waiting: int = MAX_WAITING
+    ) -> None:
+        self.notifier = notifier
+        self.sent = 0
+        self.failed = 0
+        self.dropped = 0
+        self._host = host
+        self._prepare = prepare
+        self._max_waiting = max_waiting
+        self._waiting: deque[Alert] = deque()
+        self._busy = 0
+        self._changed = threading.Condition()
+        self._stop = threading.Event()
+        self._is_closed = False
+        self._said: deque[str] = deque(maxlen=_MAX_SAID)
+        self._was_failing = False
+        self._threads: list[threading.Thread] = []
+
+    def put(self, alert: Alert) -> None:
+        """Have an alert sent, or dropped when too many wait."""
+        with self._changed:
+            if len(self._waiting) >= self._max_waiting or self._is_closed:
+                self.dropped += 1
+                if self.dropped == 1:
+                    self._say("too many alerts wait: some are dropped, and counted")
+                return
+            self._waiting.append(alert)
+            if self._busy + len(self._waiting) > len(self._threads) < self.notifier.parallel:
+                self._start()
+            self._changed.notify()
+
+    def pending(self) -> int:
+        """Alerts that wait, or are being sent."""
+        with self._changed:
+            return len(self._waiting) + self._busy
+
+    def said(self) -> list[str]:
+        """What there is to tell since the last call."""
+        with self._changed:
+            lines = list(self._said)
+            self._said.clear()
+        return lines
+
+    def finish(self, end_s: float) -> None:
+        """Wait until all is sent, up to this moment of the monotonic clock; what is left is dropped."""
+        with self._changed:
+            while self._waiting or self._busy:
+                left_s = end_s - time.monotonic()
+                if left_s <= 0:
+                    break
+                self._changed.wait(left_s)
+            self._is_closed = True
+            self.dropped += len(self._waiting)
+            self._waiting.clear()
+            self._changed.notify_all()
+        # Commands are killed, and nothing is tried again.
+        self._stop.set()
+
+    def join(self, end_s: float) -> None:
+        """Wait for the threads, up to this moment."""
+        for thread in self._threads:
+            thread.join(max(end_s - time.monotonic(), 0.0))
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._run, name=f"alert-{self.notifier.name}"[:15], daemon=True)
+        # Signals are the main thread's.
+        with Blocked():
+            thread.start()
+        self._threads.append(thread)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._waiting:
+                    if self._is_closed:
+                        return
+                    self._changed.wait()
+                alert = self._waiting.popleft()
+                self._busy += 1
+            failure: str | None = None
+            try:
+                self.notifier.send(self._prepare(alert), self._host, self._stop)
+            except NotifyError as error:
+                failure = str(error)
+            except Exception as error:  # whatever it is, the others must be told
+                failure = f"{type(error).__name__}: {error}"
+            with self._changed:
+                self._busy -= 1
+                self._count(failure)
+                self._changed.notify_all()
+
+    def _count(self, failure: str | None) -> None:
+        if failure is None:
+            self.sent += 1
+            if self._was_failing:
+                self._say("it works again")
+        else:
+            self.failed += 1
+            # The first of a row says why; how many there were is in the counts.
+            if not self._was_failing:
+                self._say(f"failed: {failure}")
+        self._was_failing = failure is not None
+
+    def _say(self, text: str) -> None:
+        self._said.append(f"notify.{self.notifier.name}: {text}")
+
+
+def finish(deliveries: Iterable[Delivery], wait_s: float, grace_s: float = 3.0) -> None:
+    """Wait for all of them, so long in all; then end what is left."""
+    all_of_them = list(deliveries)
+    end_s = time.monotonic() + wait_s
+    for delivery in all_of_them:
+        delivery.finish(end_s)
+    end_s = time.monotonic() + grace_s
+    for delivery in all_of_them:
+        delivery.join(end_s)

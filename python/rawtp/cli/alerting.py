@@ -1,0 +1,39 @@
+"""The rules that ``--alert`` names."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from rawtp.cli.errors import CommandError
+from rawtp.cli.stderr import message, reason
+
+if TYPE_CHECKING:
+    import argparse
+
+    from rawtp._alert.rules import RuleSet
+
+
+def load(parser: argparse.ArgumentParser, path: str) -> RuleSet:
+    """Read the rules of a file, to be obeyed; exit with 2 where one is wrong."""
+    from rawtp._privilege.ownership import replaceable
+
+    found = read(parser, path)
+    if os.geteuid() == 0:
+        for program in dict.fromkeys((path, *found.programs)):
+            if why := replaceable(program):
+                message(f"others than root can decide what alerts run as root: {why}")
+    return found
+
+
+def read(parser: argparse.ArgumentParser, path: str) -> RuleSet:
+    """Read the rules of a file; exit with 2 where one is wrong."""
+    from rawtp._alert.rules import load
+    from rawtp._alert.toml_file import RuleError
+
+    try:
+        return load(path, os.environ)
+    except RuleError as error:
+        parser.error(f"argument --alert: {path}: {error}")
+    except OSError as error:
+        raise CommandError(f"cannot read the rules: {reason(error)}") from None
