@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from rawtp import _session
 from rawtp.cli import names
@@ -30,6 +30,20 @@ if TYPE_CHECKING:
     from rawtp.summary import Summary
 
 
+class Observer(Protocol):
+    """Is told of all events of a command, beside the sink."""
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The keys that it looks at."""
+
+    def add(self, events: list[Event]) -> None:
+        """Take these events."""
+
+    def on_end(self, code: int, counts: Mapping[str, int | None], failure: Exception | None) -> None:
+        """Take the command's exit code, the ledger, and why the watching ended before, if it did."""
+
+
 class Pipeline:
     """Takes events as they come, and the empty list when none came for a while.
 
@@ -51,6 +65,7 @@ class Pipeline:
         self._stats_s = stats_s
         self._tells_loss = tells_loss
         self._tracer: rawtp.Tracer | None = None
+        self.observer: Observer | None = None
         self._begin_s = self._told_s = time.monotonic()
         self.unwritten = 0
         """Events that are being written: after an OSError nobody knows which of them were."""
@@ -59,7 +74,8 @@ class Pipeline:
     def fields(self) -> tuple[str, ...]:
         """The keys that the tracer is to be asked for."""
         counted = self._summary.fields if self._summary else ()
-        return tuple(dict.fromkeys((*self._sink.fields, *LOSS_KEYS, *counted)))
+        observed = self.observer.fields if self.observer else ()
+        return tuple(dict.fromkeys((*self._sink.fields, *LOSS_KEYS, *counted, *observed)))
 
     @property
     def wait_s(self) -> float:
@@ -81,6 +97,8 @@ class Pipeline:
         self.unwritten = 0
         if self._summary and events:
             self._summary.add(events)
+        if self.observer and events:
+            self.observer.add(events)
         if self._tells_loss and (lost := sum([event["lost"] for event in events])):
             message(f"lost {ledger.events(lost)}")
         self._tell_ledger()
@@ -112,7 +130,7 @@ def from_options(args: argparse.Namespace, patience: Patience) -> Pipeline:
     output: Standard | File | None = None
     if args.output_file is not None:
         output = File(args.output_file)
-    elif not args.quiet:
+    elif not args.quiet and not getattr(args, "no_events", False):
         output = Standard(sys.stdout, patience)
     on_terminal = output is not None and output.is_terminal
     kind = args.output or ("columns" if on_terminal else "jsonl")

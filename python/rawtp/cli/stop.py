@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     import rawtp
-    from rawtp.cli.run import Command
+    from rawtp.cli.command import Command
 
 
 class Stop:

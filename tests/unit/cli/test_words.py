@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rawtp import __version__
-from rawtp.cli import broker, check, cost, history, main, record, stderr, types, watch, who
+from rawtp.cli import broker, check, cost, history, main, record, run, stderr, types, watch, who
 from rawtp.cli.invocation import SUBCOMMANDS
 
 HOSTILE = "ma\x1b[2J\x07\u202eke"
@@ -222,7 +222,7 @@ def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 0
     out, err = capsys.readouterr()
     assert out.startswith(
-        "usage: rawtp [OPTION]... [-- COMMAND [ARG]...]\n       rawtp record|who|history [OPTION]...\n"
+        "usage: rawtp [OPTION]... [-- COMMAND [ARG]...]\n       rawtp run|record|who|history [OPTION]...\n"
         "       rawtp check|cost|broker [OPTION]...\n"
     )
     assert f"\n  sudo {PROGRAM} -p 1234\n" in out
@@ -257,6 +257,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_every_example_parses(capsys: pytest.CaptureFixture[str]) -> None:
     """What stands behind the program in each example of each help."""
     modules = {"check": check, "cost": cost, "broker": broker, "record": record, "who": who, "history": history}
+    modules["run"] = run
     parsers = {name: module.add_parser for name, module in modules.items()}
     seen = []
     for command in ("", *SUBCOMMANDS):
