@@ -72,7 +72,7 @@ def _read(file: str, *, must_exist: bool) -> str | None:
         if not must_exist and isinstance(error, (FileNotFoundError, NotADirectoryError, PermissionError)):
             return None
         raise ConfigError(f"{file}: {error.strerror}") from None
-    with open(fd, "rb") as opened:
+    with os.fdopen(fd, "rb") as opened:
         status = os.fstat(fd)
         if stat.S_ISREG(status.st_mode):
             # Options name files that are written, so whoever writes here writes there as this user.

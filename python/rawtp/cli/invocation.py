@@ -7,7 +7,7 @@ import re
 import shlex
 import sys
 
-SUBCOMMANDS = ("broker", "check", "cost", "history", "record", "run", "who")
+SUBCOMMANDS = ("broker", "check", "completions", "cost", "history", "record", "run", "who")
 """The words that the first argument may be. ``help`` and ``version`` are options by another name."""
 
 

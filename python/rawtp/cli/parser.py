@@ -13,7 +13,7 @@ from rawtp.cli.errors import WRONG_USAGE
 from rawtp.cli.invocation import SUBCOMMANDS, examples
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from typing import NoReturn
 
     from _typeshed import SupportsWrite
@@ -62,7 +62,9 @@ class Parser(argparse.ArgumentParser):
                 return str(next(iter(action.choices)))
         return ""
 
-    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
         """Parse, with the options of config files before those that are given, which so come last and win."""
         words = list(sys.argv[1:] if args is None else args)
         return super().parse_known_args([*self._configured(words), *words], namespace)

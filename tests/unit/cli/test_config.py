@@ -20,9 +20,8 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_what_it_reads() -> None:
-    text = (
-        'a = "x\\u00e9\\"\\t"  # a comment\n\nb-c=[ 1_000, \'#\', # in a list\n "y",]\r\n[who]\nd = true\ne = -1.5\nf = []\n'
-    )
+    text = 'a = "x\\u00e9\\"\\t"  # a comment\n\nb-c=[ 1_000, \'#\', # in a list\n "y",]\r\n'
+    text += "[who]\nd = true\ne = -1.5\nf = []\n"
     found = [(one.table, one.key, one.values, one.line) for one in config.parse(text, "f")]
     assert found == [
         ("", "a", ['x\u00e9"\t'], 1),
@@ -55,9 +54,17 @@ def test_what_it_refuses(text: str, message: str) -> None:
 
 def test_options_of_the_command_line_win(file: Path) -> None:
     Path(config.SYSTEM).write_text('output = "csv"\nduration = "2m"\nquiet = true\n')
-    file.write_text('output = "ecs"\npath = ["/a", "/b"]\nfollow = false\n[who]\nlimit = 3\n[run]\nreport = ["md", "json=x"]\n')
+    file.write_text(
+        'output = "ecs"\npath = ["/a", "/b"]\nfollow = false\n[who]\nlimit = 3\n[run]\nreport = ["md", "json=x"]\n'
+    )
     args = watch.add_parser().parse_args(["-P", "/c", "-d", "1"])
-    assert (args.output, args.duration, args.path, args.quiet, args.follow) == ("ecs", 1, ["/a", "/b", "/c"], True, False)
+    assert (args.output, args.duration, args.path, args.quiet, args.follow) == (
+        "ecs",
+        1,
+        ["/a", "/b", "/c"],
+        True,
+        False,
+    )
     assert who.add_parser().parse_args(["who", "/x"]).limit == 3
     assert run.add_parser().parse_args(["run"]).report == [("md", None), ("json", "x")]
     assert record.add_parser().parse_args(["record"]).path is None
