@@ -164,7 +164,9 @@ def _format(args: argparse.Namespace, kind: str, output: Standard | File, colour
         from rawtp.formats.columns import Columns
         from rawtp.formats.names import ASCII_FACT, FACT
 
-        return Columns(clock, screen, colours, FACT if encodable(FACT, output.encoding) else ASCII_FACT)
+        arrow = FACT if encodable(FACT, output.encoding) else ASCII_FACT
+        height = output.height if isinstance(output, Standard) and output.is_terminal else None
+        return Columns(clock, screen, colours, arrow, height)
     if kind == "jsonl":
         from rawtp.formats.jsonl import JsonLines
 
