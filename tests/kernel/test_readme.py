@@ -287,7 +287,7 @@ def test_the_examples_of_the_help_run_as_they_stand(command: str, here: Path) ->
     )
     examples = helped.stdout.partition("examples:\n")[2]
     lines = re.findall(r"^  ((?:sudo )?\.venv/bin/rawtp.*)$", examples, re.MULTILINE)
-    assert len(lines) == {"": 12, "check": 2, "cost": 3, "broker": 2, "record": 4, "who": 4, "history": 6}[command]
+    assert len(lines) == {"": 13, "check": 2, "cost": 3, "broker": 2, "record": 4, "who": 4, "history": 6}[command]
     for line in lines:
         if " -- make " in line and shutil.which("make") is None:
             continue

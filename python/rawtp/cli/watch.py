@@ -24,7 +24,7 @@ examples:
       by one process
   sudo rawtp -- make clean
       by a command and its descendants, from its first call on; it runs as you, not as root
-  sudo rawtp run --report md --fail-if outside=. -- pip install .
+  sudo rawtp run --report md --fail-if outside=. -- make clean
       and a report of that; run --help says more
   sudo rawtp -u www-data -P /srv --outcome ok
       what a user has deleted, renamed or emptied below a directory
