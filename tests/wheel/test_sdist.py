@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TAKEN = ("bpf/", "python/rawtp/", "src/", "tests/model/", "tests/properties/", "LICENSE-")
+TAKEN = ("bpf/", "packaging/wheel/", "python/rawtp/", "src/", "tests/model/", "tests/properties/", "LICENSE-")
 FILES = {"CHANGELOG.md", "Cargo.lock", "Cargo.toml", "README.md", "build.rs", "pyproject.toml"}
 
 

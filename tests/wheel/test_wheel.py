@@ -151,7 +151,18 @@ def test_holds_what_it_should_and_no_more(wheel: Path) -> None:
     described = {f"{info}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt")}
     licences = {f"{info}/licenses/{name}" for name in LICENCES}
     bill = {f"{info}/sboms/rawtp.cyclonedx.json"}
-    assert names == modules | described | licences | bill | {"rawtp/_core.abi3.so"}
+    share = ROOT / "packaging" / "wheel"
+    data = f"{info.removesuffix('.dist-info')}.data"
+    shared = {f"{data}/{path.relative_to(share)}" for path in share.rglob("*") if path.is_file()}
+    assert names == modules | described | licences | bill | shared | {"rawtp/_core.abi3.so"}
+
+
+def test_installs_manual_pages_and_completions(python: Path) -> None:
+    share = python.parents[1] / "share"
+    assert (share / "man" / "man1" / "rawtp.1").read_text().startswith(".TH RAWTP 1")
+    assert (share / "bash-completion" / "completions" / "rawtp").read_text().startswith("# bash completion")
+    assert (share / "zsh" / "site-functions" / "_rawtp").exists()
+    assert (share / "fish" / "vendor_completions.d" / "rawtp.fish").exists()
 
 
 def test_names_all_that_is_linked_into_it_and_its_terms(wheel: Path) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rawtp._core import Stats, Tracer
 from rawtp._run.child import Child, readable, words_of
 from rawtp._warn import warn
+from rawtp.formats import ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from rawtp._options import RunOptions
+    from rawtp._report import Report
     from rawtp.event import Event
 
 
@@ -33,6 +36,38 @@ class RunResult:
     """The command's exit code; 128 + n when signal n ended it, as shells have it (and not -n, as subprocess does)."""
     stats: Stats
     """The ledger, final."""
+    command: tuple[str, ...] = field(default=(), compare=False)
+    """The command's words."""
+    directory: str | None = field(default=None, compare=False)
+    """The working directory that the command began in; ``None`` where it was gone."""
+    start_ns: int | None = field(default=None, compare=False)
+    """Unix time at which the command was started, in nanoseconds."""
+
+    def report(self, fail_if: Iterable[str] = ()) -> Report:
+        """Report what the command deleted, overwrote, truncated and moved, and what git still has of it.
+
+        A notebook shows it as a table; ``to_markdown()``, ``to_json()`` and ``to_sarif()`` give texts, ``as_dict()``
+        plain values, and ``broken`` the conditions that hold. Keys that ``fields`` left out of the events are not known
+        to it. git is asked now, for 10 seconds at the most.
+
+        Args:
+            fail_if: conditions: ``"outside=DIR"``, ``"path=GLOB"``, ``"count>N"``, ``"bytes>SIZE"``.
+
+        Raises:
+            TypeError: ``fail_if`` is a single str.
+            ValueError: one of them is no condition.
+        """
+        from rawtp._report import Report
+        from rawtp._report.conditions import Conditions
+
+        if isinstance(fail_if, str):
+            raise TypeError("fail_if must be a sequence of conditions, not a str")
+        made = Report(self.command, Conditions(fail_if, self.directory), self.directory)
+        made.start_ns = self.start_ns
+        made.add(self.events)
+        counts = self.stats.as_dict()
+        made.finish(self.returncode, ledger.missing(counts))
+        return made
 
 
 def run(
@@ -70,17 +105,28 @@ def run(
     for name in ("pid", "follow"):
         if name in options:
             raise TypeError(f"rawtp.run() takes no {name!r}: it follows the command")
-    with Child(words_of(command), os.environb) as child:
+    words = words_of(command)
+    directory = _working_directory()
+    start_ns = time.time_ns()
+    with Child(words, os.environb) as child:
         with Tracer(pid=child.pid, follow=True, **options) as tracer:
             child.release()
             events = _taken(tracer, child)
         events += tracer
-        result = RunResult(events, child.wait(), tracer.stats())
+        shown = tuple(map(os.fsdecode, words))
+        result = RunResult(events, child.wait(), tracer.stats(), shown, directory, start_ns)
     syscalls = tracer.coverage["syscalls"]
     if syscalls["hook"] is None:
         why = syscalls["reason"]
         warn(f"the watching was ended ({why}): what the command did from then on is not among the events")
     return result
+
+
+def _working_directory() -> str | None:
+    try:
+        return os.getcwd()  # noqa: PTH109 - as real_path names it
+    except OSError:
+        return None
 
 
 def _taken(tracer: Tracer, child: Child) -> list[Event]:

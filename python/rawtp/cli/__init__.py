@@ -21,9 +21,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line with ``argv``, or with the process's own arguments, and return the exit code.
 
     0: it ran, and was ended by Ctrl-C, SIGTERM, ``-d``, ``-c`` or a closed pipe. 1: it cannot run, or not go on.
-    2: wrong usage. 3: something was lost, and ``--fail-on-loss`` was given. With a command, its own code comes before 0
-    and 3; 126 and 127: it cannot be run. SIGINT and SIGTERM stay taken over when it returns, so that a second Ctrl-C
-    finds no moment at which it is an exception.
+    2: wrong usage. 3: something was lost, and ``--fail-on-loss`` was given. 5: a condition of ``rawtp run --fail-if``
+    holds. With a command, its own code comes before 0 and 3; 126 and 127: it cannot be run. SIGINT and SIGTERM stay
+    taken over when it returns, so that a second Ctrl-C finds no moment at which it is an exception.
     """
     arguments = sys.argv[1:] if argv is None else list(argv)
     try:

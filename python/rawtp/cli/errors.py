@@ -12,7 +12,7 @@ from rawtp.cli.stderr import message, reason, safe, write_error
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-OK, CANNOT_RUN, WRONG_USAGE, LOST, NOTHING_FOUND = 0, 1, 2, 3, 4
+OK, CANNOT_RUN, WRONG_USAGE, LOST, NOTHING_FOUND, CONDITION_HOLDS = 0, 1, 2, 3, 4, 5
 NOT_EXECUTABLE, NOT_FOUND = 126, 127  # as shells and env(1) have them
 _VERIFIER_LINES = 12  # the verifier gives its reason last, after a log of up to megabytes
 

@@ -78,6 +78,35 @@ def add_metrics(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_command(parser: argparse.ArgumentParser) -> None:
+    """Add what is about the command, and about losses."""
+    parser.add_argument(
+        "--as-root", action="store_true", help="under sudo, run the command as root, not as the user who called"
+    )
+    parser.add_argument("--fail-on-loss", action="store_true", help="exit with 3 when anything was lost")
+
+
+def add_buffers(parser: argparse.ArgumentParser) -> None:
+    """Add the sizes of buffers, and ``--broker``."""
+    parser.add_argument(
+        "--ring-bytes",
+        type=types.size,
+        default=4 << 20,
+        metavar="SIZE",
+        help="the kernel's buffer, in bytes or such as 16MiB; larger rides out longer bursts (default: 4MiB)",
+    )
+    parser.add_argument(
+        "--queue-bytes",
+        type=types.size,
+        default=64 << 20,
+        metavar="SIZE",
+        help="how much to hold for a slow reader of the output (default: 64MiB)",
+    )
+    parser.add_argument(
+        "--broker", metavar="PATH", help="without root: by the broker that listens there (broker --help says more)"
+    )
+
+
 def add_process_filters(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     """Add the filters by who calls, as a group."""
     group = parser.add_argument_group("filters: all that are given must hold")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from rawtp import _session
 from rawtp.cli import names
@@ -39,6 +39,20 @@ if TYPE_CHECKING:
 _NAMELESS = dict.fromkeys(KEYS)
 
 
+class Observer(Protocol):
+    """Is told of all events of a command, beside the sink."""
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The keys that it looks at."""
+
+    def add(self, events: list[Event]) -> None:
+        """Take these events."""
+
+    def on_end(self, code: int, counts: Mapping[str, int | None], failure: Exception | None) -> None:
+        """Take the command's exit code, the ledger, and why the watching ended before, if it did."""
+
+
 class Pipeline:
     """Takes events as they come, and the empty list when none came for a while.
 
@@ -66,6 +80,7 @@ class Pipeline:
         self._tells_alerts = tells_alerts
         self._names = names
         self._tracer: rawtp.Tracer | None = None
+        self.observer: Observer | None = None
         self._begin_s = self._told_s = time.monotonic()
         self.unwritten = 0
         """Events that are being written: after an OSError nobody knows which of them were."""
@@ -75,7 +90,8 @@ class Pipeline:
         """The keys that the tracer is to be asked for."""
         counted = [key for summary in self._summaries for key in summary.fields]
         compared = self._alerts.fields if self._alerts else ()
-        wanted = dict.fromkeys((*self._sink.fields, *LOSS_KEYS, *counted, *compared))
+        observed = self.observer.fields if self.observer else ()
+        wanted = dict.fromkeys((*self._sink.fields, *LOSS_KEYS, *counted, *compared, *observed))
         if self._names is None:
             return tuple(wanted)
         # These the tracer does not know.
@@ -111,6 +127,8 @@ class Pipeline:
         self.unwritten = 0
         for summary in self._summaries if events else ():
             summary.add(events)
+        if self.observer and events:
+            self.observer.add(events)
         if self._tells_loss and (lost := sum([event["lost"] for event in events])):
             message(f"lost {ledger.events(lost)}")
         self._tell_ledger()
@@ -167,7 +185,7 @@ def from_options(args: argparse.Namespace, patience: Patience, alerts: Alerts | 
     output: Standard | File | None = None
     if args.output_file is not None:
         output = File(args.output_file)
-    elif not args.quiet:
+    elif not args.quiet and not getattr(args, "no_events", False):
         output = Standard(sys.stdout, patience)
     on_terminal = output is not None and output.is_terminal
     kind = args.output or ("columns" if on_terminal else "jsonl")
@@ -223,7 +241,9 @@ def _format(args: argparse.Namespace, kind: str, output: Standard | File, colour
         from rawtp.formats.columns import Columns
         from rawtp.formats.names import ASCII_FACT, FACT
 
-        return Columns(clock, screen, colours, FACT if encodable(FACT, output.encoding) else ASCII_FACT)
+        arrow = FACT if encodable(FACT, output.encoding) else ASCII_FACT
+        height = output.height if isinstance(output, Standard) and output.is_terminal else None
+        return Columns(clock, screen, colours, arrow, height)
     if kind == "strace":
         from rawtp.formats.strace import Strace
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Protocol, TextIO
 
-    from rawtp.cli.run import Command
+    from rawtp.cli.command import Command
 
     class Closes(Protocol):
         """Ends the watching by its close: a tracer, for one."""

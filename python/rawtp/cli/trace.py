@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from rawtp.cli.pipeline import Pipeline
-    from rawtp.cli.run import Command
+    from rawtp.cli.command import Command
+    from rawtp.cli.pipeline import Observer, Pipeline
 
 _TELL_AFTER_S = 2.0
 """The time after which a reader who is behind is told what goes on."""
@@ -41,8 +41,10 @@ def run(
     filters: dict[str, object],
     arguments: Sequence[str],
     words: list[str],
+    observer: Observer | None = None,
 ) -> int:
-    """Watch as ``args`` say, or the command of these words if there are any; the exit code."""
+    """Watch as ``args`` say, or the command of these words if there are any; the exit code. ``observer`` is told all,
+    too."""
     stop = Stop()
     stop.take_signals()
     stderr.heed(stop.patience)
@@ -52,6 +54,7 @@ def run(
 
         alerts = Alerts(alerting.load(parser, args.alert))
     pipeline = from_options(args, stop.patience, alerts)
+    pipeline.observer = observer
     if isinstance(pipeline.output, File):
         signal.signal(signal.SIGHUP, pipeline.output.on_hangup)
     asked = {
@@ -73,7 +76,7 @@ def run(
 
     if not words:
         return trace()
-    from rawtp.cli.run import run
+    from rawtp.cli.command import run
 
     return run(words, trace, as_root=args.as_root)
 
@@ -133,6 +136,8 @@ def _trace(
     code = OK
     if command is not None and command.is_released:
         code = command.finish(quiet=args.quiet)
+        if pipeline.observer:
+            pipeline.observer.on_end(code, tracer.stats().as_dict(), failure)
     if stop.signalled and sys.stderr is not None and sys.stderr.isatty():
         write_error("")  # the terminal has echoed ^C
     account = _account(tracer, stop, pipeline, args, failure)

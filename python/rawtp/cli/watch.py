@@ -24,6 +24,8 @@ examples:
       by one process
   sudo rawtp -- make clean
       by a command and its descendants, from its first call on; it runs as you, not as root
+  sudo rawtp run --report md --fail-if outside=. -- make clean
+      and a report of that; run --help says more
   sudo rawtp -u www-data -P /srv --outcome ok
       what a user has deleted, renamed or emptied below a directory
   sudo rawtp -d 2m -O deleted.jsonl
@@ -54,39 +56,20 @@ examples:
 def add_parser() -> Parser:
     """Make the parser: it exits with 2 and names the value that is wrong."""
     parser = Parser(
-        usage="%(prog)s [OPTION]... [-- COMMAND [ARG]...]\n       %(prog)s record|who|history|ship [OPTION]...\n"
-        "       %(prog)s check|cost|counts|broker [OPTION]...",
+        usage="%(prog)s [OPTION]... [-- COMMAND [ARG]...]\n       %(prog)s run|record|who|history|ship [OPTION]...\n"
+        "       %(prog)s check|cost|counts|broker [OPTION]...\n       %(prog)s completions SHELL",
         description="Show who deletes or empties which file, live.",
         epilog=_EXAMPLES,
     )
     options.add_syscalls(parser)
     options.add_calls(parser)
     options.add_filters(parser)
-    parser.add_argument(
-        "--as-root", action="store_true", help="under sudo, run the command as root, not as the user who called"
-    )
+    options.add_command(parser)
     parser.add_argument(
         "-d", "--duration", type=types.seconds, metavar="TIME", help="end after this: seconds, or such as 2m or 1h30m"
     )
     parser.add_argument("-c", "--count", type=types.positive, help="end after this many events")
-    parser.add_argument("--fail-on-loss", action="store_true", help="exit with 3 when anything was lost")
-    parser.add_argument(
-        "--ring-bytes",
-        type=types.size,
-        default=4 << 20,
-        metavar="SIZE",
-        help="the kernel's buffer, in bytes or such as 16MiB; larger rides out longer bursts (default: 4MiB)",
-    )
-    parser.add_argument(
-        "--queue-bytes",
-        type=types.size,
-        default=64 << 20,
-        metavar="SIZE",
-        help="how much to hold for a slow reader of the output (default: 64MiB)",
-    )
-    parser.add_argument(
-        "--broker", metavar="PATH", help="without root: by the broker that listens there (broker --help says more)"
-    )
+    options.add_buffers(parser)
     options.add_hook(parser)
     options.add_alert(parser)
     options.add_metrics(parser)

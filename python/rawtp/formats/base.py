@@ -19,6 +19,11 @@ class Format:
     fields: tuple[str, ...] = ()
     """The keys that it shows, which the tracer must be asked for, together with :data:`LOSS_KEYS`."""
 
+    @property
+    def wait_s(self) -> float | None:
+        """The time in seconds after which ``events`` is to be called without any; ``None``: no such call is needed."""
+        return None
+
     def begin(self, session: Mapping[str, object], *, continues: bool = False) -> str:
         """The text before the first event. ``session`` describes host and tracer; ``continues``: other text is
         there."""

@@ -12,7 +12,7 @@ from rawtp.formats.names import FACT, claims_and_facts, note
 from rawtp.formats.timestamp import Clock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from rawtp.event import Event
 
@@ -22,6 +22,8 @@ _TIME, _PID, _UID, _COMM, _ACTION, _SYSCALL, _RESULT = 12, 7, 6, 15, 8, 11, 12
 
 # A narrower screen leaves out the call, shows times without milliseconds, and has a narrower column of results.
 _WIDE, _NARROW_TIME, _NARROW_RESULT = 110, 8, 9
+_REPEATS_S = 1.0  # without another event
+_MAX_REPEATS_NS = 5_000_000_000  # an event that never ends repeating is told as well
 # The least for a path. Where the line has less room, the terminal breaks it.
 _MIN_PATH = 16
 
@@ -30,7 +32,9 @@ class Columns(Format):
     """A table. On a terminal, whose ``width`` is asked for again and again, a path has what is left of the line.
 
     Only there are paths shortened, losses told in their place, and colours used. ``fact`` is the arrow from a name to
-    the real path.
+    the real path. With a ``height``, which is that of the terminal in lines, the titles come again after a screenful,
+    and an event that looks like the one before it is only counted, until another comes, no more come for a second, or
+    five seconds are over.
     """
 
     fields = (
@@ -45,7 +49,15 @@ class Columns(Format):
         screen: Callable[[], int] | None = None,
         colours: Colours | None = None,
         fact: str = FACT,
+        height: Callable[[], int] | None = None,
     ) -> None:
+        self._height = height
+        self._rows = 0
+        """Rows below the titles."""
+        self._shown = ""
+        """The last row, without its time."""
+        self._repeats = 0
+        self._since_ns = self._repeated_ns = 0
         self._clock = clock or Clock()
         self._screen = screen
         self._colours = colours or Colours(use=False)
@@ -56,20 +68,58 @@ class Columns(Format):
         """The titles."""
         screen = self._screen() if self._screen else None
         self._is_narrow = _is_narrow(screen)
+        self._rows = 0
         return header(screen) + "\n"
 
     def event(self, event: Event) -> str:
         """One row; the titles anew where the terminal has become too narrow for the old ones, or wide enough."""
         screen = self._screen() if self._screen else None
-        titles = self.begin({}) if _is_narrow(screen) != self._is_narrow else ""
-        return f"{titles}{row(event, self._clock, screen, self._colours, self._fact)}\n"
+        is_other = _is_narrow(screen) != self._is_narrow
+        text = row(event, self._clock, screen, self._colours, self._fact)
+        if self._height is None:
+            return f"{self.begin({}) if is_other else ''}{text}\n"
+        what = text[_NARROW_TIME if _is_narrow(screen) else _TIME :]
+        if what == self._shown:
+            self._since_ns = self._since_ns if self._repeats else event["ts_ns"]
+            self._repeats += 1
+            self._repeated_ns = event["ts_ns"]
+            return self._folded() if self._repeated_ns - self._since_ns >= _MAX_REPEATS_NS else ""
+        before = self._folded()
+        if is_other or self._rows >= self._height() - 1:
+            before += self.begin({})
+        self._rows += 1
+        self._shown = what
+        return f"{before}{text}\n"
+
+    def events(self, events: Sequence[Event]) -> str:
+        """Events, each loss in its place; without any, the repeats that were counted."""
+        return super().events(events) if events else self._folded()
+
+    def end(self, counts: Mapping[str, int | None]) -> str:
+        """The repeats that were counted."""
+        return self._folded()
+
+    @property
+    def wait_s(self) -> float | None:
+        """One second while there are repeats to tell."""
+        return _REPEATS_S if self._repeats else None
+
+    def _folded(self) -> str:
+        if not self._repeats:
+            return ""
+        count, self._repeats = self._repeats, 0
+        self._rows += 1
+        times = "once" if count == 1 else f"{count} times"
+        return f"-- the same {times} more, until {self._clock.of_day(self._repeated_ns)} --\n"
 
     def lost(self, count: int, event: Event | None) -> str:
         """A row that says so, on a terminal; elsewhere rows are events."""
         if self._screen is None:
             return ""
         where = f" on CPU {event['cpu']}" if event else ""
-        return self._colours.paint(LOSS, f"-- lost {ledger.events(count)} here{where} --") + "\n"
+        folded = self._folded()
+        self._shown = ""
+        return folded + self._colours.paint(LOSS, f"-- lost {ledger.events(count)} here{where} --") + "\n"
 
 
 def header(screen: int | None = None) -> str:

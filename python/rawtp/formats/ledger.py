@@ -19,6 +19,11 @@ def lost_anything(counts: Mapping[str, int | None]) -> bool:
     return any(counts[name] for name in _LOST_ANYTHING)
 
 
+def missing(counts: Mapping[str, int | None]) -> int:
+    """How many events are missing from what was delivered, or may be."""
+    return sum(counts[name] or 0 for name in (*_LOST_ANYTHING, "discarded") if name != "lost_exits")
+
+
 def summary(counts: Mapping[str, int | None], *, whole: bool = False) -> list[str]:
     """``Stats.as_dict()`` as a line: the outcome.
 

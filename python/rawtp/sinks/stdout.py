@@ -35,6 +35,13 @@ class Standard:
         except OSError:
             return 80
 
+    def height(self) -> int:
+        """The lines of the terminal now."""
+        try:
+            return max(os.get_terminal_size(self._fd or 1).lines, 8)
+        except OSError:
+            return 24
+
     def reopened(self, *, now: bool = False) -> bool:
         """Never open standard output anew."""
         return False

@@ -40,8 +40,11 @@ class TextSink(Sink):
 
     @property
     def wait_s(self) -> float:
-        """A file's name is looked at once a second."""
-        return _FILE_WAIT_S if isinstance(self._output, File) else super().wait_s
+        """A file's name is looked at once a second; a format may have something to say later."""
+        if isinstance(self._output, File):
+            return _FILE_WAIT_S
+        later_s = self._format.wait_s
+        return super().wait_s if later_s is None else later_s
 
     def begin(self, session: Mapping[str, object]) -> None:
         """Write what the format begins with."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from helpers.support import UNLINK
-from helpers.terminals import PATIENCE_S, terminal
+from helpers.terminals import PATIENCE_S, attempt, terminal
 
 pytestmark = pytest.mark.kernel
 
@@ -99,3 +99,19 @@ def test_jsonl_can_be_asked_for(tmp_path: Path) -> None:
             tty.read(0.05)
         assert tty.press(b"\x03") == 0
     assert HEADER.encode() not in tty.written
+
+
+def test_repeats_are_folded_and_none_is_lost(tmp_path: Path) -> None:
+    with terminal("-s", "delete") as tty:
+        tty.until_shown(tmp_path / "sentinel")
+        tty.all_shown(tmp_path / "begin")
+        before = len(tty.written)
+        for _ in range(40):
+            attempt(f"{tmp_path}/missing")
+        tty.all_shown(tmp_path / "end")
+        lines = tty.written[before:].decode().split("\r\n")
+        assert tty.press(b"\x03") == 0
+    rows = [line for line in lines if line.endswith(f"{tmp_path}/missing")]
+    folded = [re.fullmatch(r"-- the same (once|(\d+) times) more, until [0-9:.]{12} --", line) for line in lines]
+    assert len(rows) == 1
+    assert sum(int(found[2] or 1) for found in folded if found) == 39

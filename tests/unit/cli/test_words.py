@@ -12,7 +12,22 @@ from typing import Any
 import pytest
 
 from rawtp import __version__
-from rawtp.cli import broker, check, cost, counts, history, main, record, ship, stderr, types, watch, who
+from rawtp.cli import (
+    broker,
+    check,
+    completions,
+    cost,
+    counts,
+    history,
+    main,
+    record,
+    run,
+    ship,
+    stderr,
+    types,
+    watch,
+    who,
+)
 from rawtp.cli.invocation import SUBCOMMANDS
 
 HOSTILE = "ma\x1b[2J\x07\u202eke"
@@ -224,8 +239,8 @@ def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 0
     out, err = capsys.readouterr()
     assert out.startswith(
-        "usage: rawtp [OPTION]... [-- COMMAND [ARG]...]\n       rawtp record|who|history|ship [OPTION]...\n"
-        "       rawtp check|cost|counts|broker [OPTION]...\n"
+        "usage: rawtp [OPTION]... [-- COMMAND [ARG]...]\n       rawtp run|record|who|history|ship [OPTION]...\n"
+        "       rawtp check|cost|counts|broker [OPTION]...\n       rawtp completions SHELL\n"
     )
     assert f"\n  sudo {PROGRAM} -p 1234\n" in out
     assert err == ""
@@ -238,8 +253,8 @@ def test_help_on_a_command(command: str, capsys: pytest.CaptureFixture[str]) -> 
     assert main([command, "--help"]) == 0
     assert helped == capsys.readouterr()
     assert helped.out.startswith(f"usage: rawtp {command} [")
-    assert ("positional" in helped.out) == (command == "who")
-    assert f"\n  {'' if command == 'check' else 'sudo '}{PROGRAM} {command}" in helped.out
+    assert ("positional" in helped.out) == (command in {"completions", "who"})
+    assert f"\n  {'' if command in {'check', 'completions'} else 'sudo '}{PROGRAM} {command}" in helped.out
     assert "python -m" not in helped.out.replace(PROGRAM, "")
 
 
@@ -261,6 +276,7 @@ def test_every_example_parses(capsys: pytest.CaptureFixture[str]) -> None:
     modules = {"check": check, "cost": cost, "broker": broker, "record": record, "who": who, "history": history}
     modules["counts"] = counts
     modules["ship"] = ship
+    modules |= {"run": run, "completions": completions}
     parsers = {name: module.add_parser for name, module in modules.items()}
     seen = []
     for command in ("", *SUBCOMMANDS):

@@ -238,3 +238,55 @@ def test_a_row_is_one_line_that_prints(comm: str, filename: str) -> None:
     shown = row({**RM, "comm": comm, "filename": filename})
     assert shown.isprintable()
     assert printable(shown.replace("\\", "/")) == shown.replace("\\", "/")
+
+
+def live(lines: int = 24) -> Columns:
+    made = Columns(screen=lambda: 120, height=lambda: lines)
+    made.begin({})
+    return made
+
+
+def test_repeats_are_folded_with_exact_counts() -> None:
+    made = live()
+    same: Event = {**RM, "ts_ns": RM["ts_ns"] + 1_000_000_000}
+    text = made.events([RM, same, {**same, "seq": 9}, {**RM, "pid": 1}, {**RM, "pid": 1}])
+    first, folded, second = text.splitlines()
+    assert first.endswith("/tmp/test.txt")
+    assert folded == "-- the same 2 times more, until 22:13:21.123 --"
+    assert " 1 " in second
+    assert made.wait_s == 1.0
+    assert made.events([]) == "-- the same once more, until 22:13:20.123 --\n"
+    assert made.wait_s is None
+    assert (made.events([]), made.end({})) == ("", "")
+    assert made.events([{**RM, "pid": 1}]) == ""
+    assert made.end({}) == "-- the same once more, until 22:13:20.123 --\n"
+
+
+def test_a_loss_between_repeats_is_told_in_its_place() -> None:
+    made = live()
+    lost: Event = {**RM, "lost": 4}
+    lines = made.events([RM, RM, lost, RM]).splitlines()
+    assert [line[:20] for line in lines[1:3]] == ["-- the same once mor", "-- lost 4 events her"]
+    assert lines[3] == lines[0]
+    assert made.end({}).startswith("-- the same once more")
+
+
+def test_no_repeat_is_folded_where_rows_are_events() -> None:
+    assert len(Columns().events([RM, RM]).splitlines()) == 2
+    assert len(Columns(screen=lambda: 120).events([RM, RM]).splitlines()) == 2
+
+
+def test_the_titles_come_again_after_a_screenful() -> None:
+    made = live(10)
+    lines = made.events([{**RM, "pid": pid} for pid in range(1, 21)]).splitlines()
+    titles = [at for at, line in enumerate(lines) if line.startswith("TIME")]
+    assert titles == [9, 19]
+    assert len(lines) == 22
+
+
+def test_repeats_without_end_are_told_every_five_seconds() -> None:
+    made = live()
+    many: list[Event] = [{**RM, "ts_ns": RM["ts_ns"] + second * 1_000_000_000} for second in range(14)]
+    told = [line for line in made.events(many).splitlines() if line.startswith("--")]
+    assert [line.split(" more")[0] for line in told] == ["-- the same 6 times", "-- the same 6 times"]
+    assert made.end({}).startswith("-- the same once more")
