@@ -83,6 +83,8 @@ class Losses:
         """Take these events, and give a loss for each that is one, with its own size; listed or not."""
         found = []
         for event in events:
+            if event.get("action", "") is None:  # it makes nothing go
+                continue
             ret = event.get("ret")
             if ret is not None and ret < 0:
                 self.failed += 1

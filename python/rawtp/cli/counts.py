@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from rawtp.cli.run import Command
+    from rawtp.cli.command import Command
     from rawtp.sinks.stdout import Standard
 
 _FORMATS = ("table", "jsonl", "csv", "arrow")
@@ -121,7 +121,7 @@ def run(arguments: Sequence[str]) -> int:
 
     if not words:
         return count()
-    from rawtp.cli.run import run
+    from rawtp.cli.command import run
 
     return run(words, count, as_root=args.as_root)
 
