@@ -73,8 +73,8 @@ impl CallCounter {
         max_rows: OptArg<'_, '_>,
     ) -> PyResult<Self> {
         check_memory()?;
-        let all = || Calls { names: syscall::names().map(ToString::to_string).collect(), are_all: true };
-        let Calls { names, are_all } = syscalls.map_or_else(|| Ok(all()), |it| calls("syscalls", it))?;
+        let all = || Calls { names: syscall::names().map(ToString::to_string).collect(), are_all: true, is_each: true };
+        let Calls { names, are_all, .. } = syscalls.map_or_else(|| Ok(all()), |it| calls("syscalls", it))?;
         let slots = Slots::new(&check_syscalls(&names)?, are_all);
         let max_rows = count_arg("max_rows", max_rows, MAX_ROWS)?;
         if max_rows > MOST_ROWS {
