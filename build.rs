@@ -128,17 +128,16 @@ fn build() -> Result<(), String> {
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
     write_docs(&out)?;
     let clang = clang()?;
-    let object = out.join("rawtp.bpf.o");
-    let mut programs = builder("rawtp.bpf.c", &clang, &out);
-    programs.obj(&object).build().map_err(|error| format!("bpf/rawtp.bpf.c: {error:#}"))?;
-    forget_lines(&object).map_err(|error| format!("{}: {error}", object.display()))?;
-    programs.generate(out.join("rawtp.skel.rs")).map_err(|error| format!("bpf/rawtp.bpf.c: {error:#}"))?;
+    for name in ["rawtp", "counts"] {
+        let (source, object) = (format!("{name}.bpf.c"), out.join(format!("{name}.bpf.o")));
+        let mut programs = builder(&source, &clang, &out);
+        programs.obj(&object).build().map_err(|error| format!("bpf/{source}: {error:#}"))?;
+        forget_lines(&object).map_err(|error| format!("{}: {error}", object.display()))?;
+        programs.generate(out.join(format!("{name}.skel.rs"))).map_err(|error| format!("bpf/{source}: {error:#}"))?;
+    }
     builder("probes/cost.bpf.c", &clang, &out)
         .build_and_generate(out.join("cost.skel.rs"))
         .map_err(|error| format!("bpf/probes/cost.bpf.c: {error:#}"))?;
-    builder("counts.bpf.c", &clang, &out)
-        .build_and_generate(out.join("counts.skel.rs"))
-        .map_err(|error| format!("bpf/counts.bpf.c: {error:#}"))?;
     for source in [REJECTED, "probes/cve_2024_41009.bpf.c", "probes/live_maps.bpf.c"] {
         let object = Path::new(source).with_extension("o");
         builder(source, &clang, &out)

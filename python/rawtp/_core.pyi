@@ -10,6 +10,7 @@ from rawtp.event import Event, Hook
 __all__ = [
     "ALL_FIELDS",
     "DELETE",
+    "FILE_CHANGES",
     "LOSS",
     "OPT_IN_FIELDS",
     "RENAME",
@@ -42,6 +43,7 @@ __all__ = [
     "_overlaps",
     "_set_late",
     "_stats",
+    "_syscall_arguments",
     "_syscall_name",
     "_syscall_number",
     "_syscall_registers",

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -234,6 +235,9 @@ class S3(Server):
         moto.start()
         wait_for(lambda: is_open(self.port), "the receiver listens")
         if is_first:
+            # The objects are those of the process: those of the test before are still there.
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/moto-api/reset", data=b"", timeout=10) as done:
+                assert done.status == 200
             self.client().create_bucket(Bucket="bucket")
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:

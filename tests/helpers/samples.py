@@ -77,7 +77,7 @@ RM: Event = {
     "user": "me",
     "login": "me",
     "freed": True,
-    "args": {"dirfd": -100, "pathname": "file", "flags": ("AT_REMOVEDIR",)},
+    "args": {"dirfd": -100, "pathname": "file", "flags": None},
 }
 
 WITHOUT_FACTS: Event = {

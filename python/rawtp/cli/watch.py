@@ -34,7 +34,7 @@ examples:
       who deletes or empties app.log, or renames something over it?
   sudo rawtp -s delete -c 1 -o csv -f comm,path
       who deletes next?
-  sudo rawtp -s all -o strace -- make
+  sudo rawtp -s all -o strace -- ls /tmp
       every system call of a command, with its arguments
   sudo rawtp -q --alert /etc/rawtp/rules.toml
       only the alerts that these rules ask for
@@ -56,8 +56,9 @@ examples:
 def add_parser() -> Parser:
     """Make the parser: it exits with 2 and names the value that is wrong."""
     parser = Parser(
-        usage="%(prog)s [OPTION]... [-- COMMAND [ARG]...]\n       %(prog)s run|record|who|history|ship [OPTION]...\n"
-        "       %(prog)s check|cost|counts|broker [OPTION]...\n       %(prog)s completions SHELL",
+        usage="%(prog)s [OPTION]... [-- COMMAND [ARG]...]\n       %(prog)s run|record|who|history [OPTION]...\n"
+        "       %(prog)s check|cost|counts|ship [OPTION]...\n       %(prog)s broker [OPTION]...\n"
+        "       %(prog)s completions SHELL",
         description="Show who deletes or empties which file, live.",
         epilog=_EXAMPLES,
     )

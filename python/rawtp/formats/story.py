@@ -98,7 +98,7 @@ def told(answer: Answer, clock: Clock, arrow: str = BY) -> str:
         seen = f"{quoted_name(answer.path)}: nothing that {done} was recorded; {seen}"
         if answer.has_failed:
             lines += [f"{quoted_name(answer.path)}: there are attempts that failed; --all shows them", ""]
-    if answer.without_files:
+    if answer.without_files and answer.events:
         lines.append(WITHOUT_FILES)
     lines.append(f"{seen}{', but for this' if blind else ''}")
     return "\n".join([*lines, *blind]) + "\n"

@@ -154,8 +154,8 @@ def test_wrong_options_are_the_tracers_errors() -> None:
         (
             {"syscalls": "unlink"},
             TypeError,
-            r'^syscalls must be an iterable of names, not a str: \["unlink"\], rawtp.DELETE, rawtp.RENAME, '
-            'rawtp.TRUNCATE or rawtp.LOSS; or one of the words "delete", "rename", "truncate" and "loss"$',
+            r'^syscalls must be an iterable of names, not a str: \["unlink"\], rawtp.DELETE, rawtp.LOSS or '
+            r'rawtp.FILE_CHANGES; or one of the words "delete", "rename", .* and "all"$',
         ),
         ({"fields": "pid"}, TypeError, "^fields must be an iterable of names, not a str$"),
         ({"fields": 7}, TypeError, "^fields must be an iterable of names, not int$"),

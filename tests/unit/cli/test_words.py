@@ -239,8 +239,9 @@ def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 0
     out, err = capsys.readouterr()
     assert out.startswith(
-        "usage: rawtp [OPTION]... [-- COMMAND [ARG]...]\n       rawtp run|record|who|history|ship [OPTION]...\n"
-        "       rawtp check|cost|counts|broker [OPTION]...\n       rawtp completions SHELL\n"
+        "usage: rawtp [OPTION]... [-- COMMAND [ARG]...]\n       rawtp run|record|who|history [OPTION]...\n"
+        "       rawtp check|cost|counts|ship [OPTION]...\n       rawtp broker [OPTION]...\n"
+        "       rawtp completions SHELL\n"
     )
     assert f"\n  sudo {PROGRAM} -p 1234\n" in out
     assert err == ""

@@ -56,7 +56,7 @@ def test_the_whole_line() -> None:
         '"replaced_size":null,"replaced_nlink":null,"length":null,"exchange":false,"name_status":"ok","ret":0,"errno":null,'
         '"ancestors":[[12000,"bash",["bash","./clean.sh"]],[1,"systemd",null]],"parent_argv":["bash","./clean.sh"],'
         '"cwd":"/home/me","user":"me","login":"me","freed":true,'
-        '"args":{"dirfd":-100,"pathname":"file","flags":["AT_REMOVEDIR"]}}'
+        '"args":{"dirfd":-100,"pathname":"file","flags":null}}'
     )
 
 

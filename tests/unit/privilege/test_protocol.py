@@ -58,7 +58,7 @@ def test_a_request_comes_through() -> None:
     [
         ("syscalls", []),
         ("syscalls", "unlink"),
-        ("syscalls", ["x"] * 129),
+        ("syscalls", ["x"] * 1025),
         ("results", 1),
         ("pid", [True]),
         ("pid", [-1]),
