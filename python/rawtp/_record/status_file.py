@@ -26,9 +26,9 @@ class StatusFile:
     def __init__(self, directory: str) -> None:
         self._fd: int | None = None
         self._directory: int | None = None
-        # The recorder stays in its directory, whatever takes the place of that.
+        # The recorder stays in its directory, whatever takes the place of that. A link may have done so already.
         with suppress(OSError):
-            self._directory = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._directory = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
 
     def write(self, account: Mapping[str, Any]) -> None:
         """Write the account. What fails is not told: the journal and the log have all that matters."""
