@@ -93,10 +93,10 @@ mod tests {
         let all: Vec<_> = names().filter_map(by_name).collect();
         let slots = Slots::new(&all, true);
         assert!(slots.calls.len() < SLOTS_MAX, "{}", slots.calls.len());
-        for (table, abi) in [Abi::NATIVE, Abi::COMPAT].into_iter().enumerate() {
+        for (table, own) in [Abi::NATIVE, Abi::COMPAT].into_iter().enumerate() {
             for number in 0..NUMBERS {
                 let slot = usize::from(slots.numbers[table][number]);
-                assert_eq!(slots.calls[slot], (abi, abi.name(number as u32)), "{number}");
+                assert_eq!(slots.calls[slot], (own, own.name(number as u32)), "{number}");
             }
         }
     }

@@ -158,7 +158,7 @@ def test_systemd_reads_what_the_journal_gets(tmp_path: Path) -> None:
     entry = b"__REALTIME_TIMESTAMP=1700000000000000\n_BOOT_ID=" + b"a" * 32 + b"\n" + fields(made) + b"\n"
     journal = tmp_path / "x.journal"
     subprocess.run([JOURNAL_REMOTE, "-o", journal, "-"], input=entry, check=True, capture_output=True, timeout=60)
-    command = ["journalctl", "--file", journal, "--output", "json", "--all"]
+    command = ["journalctl", "--file", str(journal), "--output", "json", "--all"]
     found = json.loads(subprocess.run(command, check=True, capture_output=True, timeout=60).stdout)
     assert bytes(found["RAWTP_PATH"]) == b"/srv/\xff\nPRIORITY=0"
     assert (found["RAWTP_KEY"], found["PRIORITY"], found["RAWTP_PID"]) == (made["key"], "6", "12345")
