@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # boto3 and moto warn of what they use themselves.
-pytestmark = [pytest.mark.kernel, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.kernel, pytest.mark.slow, pytest.mark.filterwarnings("ignore"), pytest.mark.quiet_host]
 
 MEMORY_MB = 200.0
 SERVERS = [receivers.Otlp, receivers.Nats, receivers.NatsArrow, receivers.S3, receivers.Rsyslog]
