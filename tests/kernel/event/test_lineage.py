@@ -164,6 +164,7 @@ def test_batches_have_the_same(tmp_path: Path) -> None:
     assert events[0]["parent_argv"] == ("sh", "./clean.sh", os.fsdecode(b"\xff"))
 
 
+@pytest.mark.quiet_host
 def test_execs_that_find_no_room_are_counted(tmp_path: Path) -> None:
     """A page of a ring, and a queue that nobody reads: what is known is right, and the rest is None."""
     old = "read _; rm -f $0/a; true"

@@ -86,6 +86,7 @@ def only(cell: Any) -> tuple[str, list[dict[str, str]]]:
     return caption, rows
 
 
+@pytest.mark.quiet_host
 def test_it_ends_in_time_with_one_output(tmp_path: Path) -> None:
     async def main() -> None:
         async with opened(tmp_path) as page:
@@ -133,6 +134,7 @@ def test_an_interrupt_ends_it_and_nothing_is_lost(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.quiet_host
 def test_it_can_be_shown_again_and_ends_at_a_close(tmp_path: Path) -> None:
     async def main() -> None:
         async with opened(tmp_path) as page:
