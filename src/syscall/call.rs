@@ -60,13 +60,6 @@ impl Call {
             _ => self.action,
         }
     }
-
-    /// Whether the call opens a file by flags, which decide what it does.
-    #[must_use]
-    pub fn opens_by_flags(&self) -> bool {
-        let condition = call_condition(self.shape.condition.into());
-        matches!(condition, call_condition::CALL_O_TRUNC | call_condition::CALL_HOW_O_TRUNC)
-    }
 }
 
 /// The work of a function of the kernel's that removes (`enum work`).

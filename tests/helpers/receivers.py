@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,7 +39,7 @@ def is_open(port: int) -> bool:
         return made.connect_ex(("127.0.0.1", port)) == 0
 
 
-class Server:
+class Server(ABC):
     """A server that can be killed. ``options`` are those of ``rawtp ship``."""
 
     environment: dict[str, str] = {}  # noqa: RUF012 - each has its own, or none
@@ -46,14 +47,35 @@ class Server:
     def __init__(self, place: Path) -> None:
         self.place = place
         self.port = free_port()
-        self._process: subprocess.Popen[bytes] | None = None
 
     @property
-    def options(self) -> list[str]:
-        raise NotImplementedError
+    @abstractmethod
+    def options(self) -> list[str]: ...
 
-    def command(self) -> list[str]:
-        raise NotImplementedError
+    @abstractmethod
+    def start(self) -> None: ...
+
+    @abstractmethod
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> None: ...
+
+
+class Receiver(Server):
+    """A server that tells what it got."""
+
+    @abstractmethod
+    def received(self) -> list[dict[str, Any]]:
+        """The records, each with ``key`` and ``type``."""
+
+
+class Program(Receiver):
+    """A server that is a process of its own."""
+
+    def __init__(self, place: Path) -> None:
+        super().__init__(place)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @abstractmethod
+    def command(self) -> list[str]: ...
 
     def start(self) -> None:
         self._process = subprocess.Popen(self.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -65,12 +87,8 @@ class Server:
             self._process.wait(HANG_S)
             self._process = None
 
-    def received(self) -> list[dict[str, Any]]:
-        """The records, each with ``key`` and ``type``."""
-        raise NotImplementedError
 
-
-class Otlp(Server):
+class Otlp(Program):
     @property
     def options(self) -> list[str]:
         return ["--otlp", f"http://127.0.0.1:{self.port}"]
@@ -94,7 +112,7 @@ class Otlp(Server):
         ]
 
 
-class Nats(Server):
+class Nats(Program):
     form = "json"
 
     @property
@@ -162,7 +180,7 @@ class NatsArrow(Nats):
         return [{**row, "type": "event", "key": f"{of}:{row['via']}:{row['cpu']}:{row['seq']}"} for row in rows]
 
 
-class Rsyslog(Server):
+class Rsyslog(Program):
     @property
     def options(self) -> list[str]:
         return ["--syslog", f"tcp://127.0.0.1:{self.port}"]
@@ -196,7 +214,7 @@ action(type="omfile" file="{self.place}/syslog" template="all" asyncWriting="off
         return found
 
 
-class S3(Server):
+class S3(Receiver):
     """moto keeps its objects in memory, so its server is stopped rather than killed: nobody is served meanwhile."""
 
     environment = {  # noqa: RUF012

@@ -50,7 +50,7 @@ def keys(directory: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("kind", SERVERS, ids=lambda kind: kind.__name__)
-def test_nothing_acknowledged_is_lost(kind: type[receivers.Server], tmp_path: Path) -> None:
+def test_nothing_acknowledged_is_lost(kind: type[receivers.Receiver], tmp_path: Path) -> None:
     if kind is receivers.Rsyslog and not receivers.Rsyslog.program():
         if os.environ.get("RAWTP_REQUIRE_KERNEL"):
             pytest.fail("rsyslogd is required here", pytrace=False)

@@ -312,7 +312,7 @@ def test_what_a_collector_refuses_is_counted_and_the_rest_goes_on(tmp_path: Path
         bodies = [one.body.string_value for one in request.resource_logs[0].scope_logs[0].log_records]
         if len(bodies) > 8:
             return 413, {}
-        if any(body.endswith("/work/7") for body in bodies):
+        if any(body.endswith("/7") for body in bodies):
             return 400, {}
         taken.extend(bodies)
         return 200, {}
