@@ -46,11 +46,12 @@ static __always_inline void append_strings(struct segments *segments, __u16 kind
 			break;
 		at &= STRINGS_BYTES - 1;
 		n = bpf_probe_read_user_str((__u8 *)(head + 1) + at, STRINGS_BYTES, (const void *)text);
-		if (n <= 0) {
+		if (n < 0) {
 			status = NAME_FAULT;
 			break;
 		}
-		at += n;
+		/* Older kernels leave the NUL out of an empty string's length, but write it. */
+		at += n ? n : 1;
 		if (at >= STRINGS_BYTES) {
 			at = STRINGS_BYTES;
 			status = NAME_TRUNCATED;
