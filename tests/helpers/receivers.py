@@ -98,7 +98,9 @@ class Otlp(Program):
 
     def lines(self) -> list[dict[str, Any]]:
         file = self.place / "otlp.jsonl"
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        text = file.read_text() if file.exists() else ""
+        # The last line may be half written.
+        return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
     def received(self) -> list[dict[str, Any]]:
         return [

@@ -127,6 +127,7 @@ tell([parents, own, event["parent_argv"], event["cwd"], event["user"], tracer.st
 
 
 @pytest.mark.parametrize("allow", ["own", "all"])
+@pytest.mark.quiet_host
 def test_keys_that_must_be_asked_for(package: Path, place: Path, allow: str) -> None:
     with broker(package, place, "--allow", allow) as running:
         parents, own, parent_argv, cwd, user, lost = client(package, running, CHAIN)

@@ -460,6 +460,7 @@ def test_syslog_by_a_local_socket(tmp_path: Path) -> None:
     assert all(line.startswith(b"<29>") for line in lines)
 
 
+@pytest.mark.quiet_host
 def test_a_dead_receiver_does_not_hold_the_recorder(tmp_path: Path) -> None:
     """``rawtp record`` has a process of its own ship, which comes back when it is killed, and ends with it."""
     from helpers.recorders import recording as running

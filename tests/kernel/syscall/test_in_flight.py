@@ -158,6 +158,7 @@ def untouched_how(tmp_path: Path, flags: int) -> Path:
 
 @pytest.mark.parametrize("flags", [os.O_WRONLY | os.O_TRUNC, os.O_WRONLY])
 @pytest.mark.parametrize("results", [True, False])
+@pytest.mark.quiet_host
 def test_openat2_whose_flags_are_not_in_memory(
     program: Callable[[str], Path], tmp_path: Path, hook: Hook, flags: int, results: bool
 ) -> None:
