@@ -860,6 +860,13 @@ class Recorder:
           nowhere, and the recording goes on into the directory; ``"removed"``, the directory is gone, or the lock or
           the journal in it, and nothing can be written any more. It is looked at every ``sync_s`` seconds.
         """
+    def _open_directory(self) -> int:
+        """A new descriptor of the directory that is recorded into, whatever has its name by now. The caller closes it.
+
+        Raises:
+            OSError: the process has no descriptor left.
+            ValueError: the recorder is closed.
+        """
     def _set_silent(self, since_ns: int) -> None:
         """Has the time since this Unix time in ns written down as a gap, up to the next heartbeat that comes back."""
     def sync(self, timeout: float | None = None) -> None:

@@ -5,7 +5,7 @@
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -84,6 +84,11 @@ impl Anchor {
     /// The name that the directory was opened by.
     pub(crate) fn name(&self) -> &Path {
         &self.name
+    }
+
+    /// Opens the directory once more, by what is held and not by its name.
+    pub(crate) fn reopen(&self) -> io::Result<OwnedFd> {
+        self.fd.as_fd().try_clone_to_owned()
     }
 
     /// Takes the lock of a recorder. `None` when another recorder has it.

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -273,6 +274,16 @@ impl Recorder {
     #[must_use]
     pub fn status(&self) -> Status {
         self.shared.status()
+    }
+
+    /// Opens the directory that is recorded into, wherever it is now and whatever has its name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] when the process has no descriptor left; [`Error::Value`] when the recorder is closed.
+    pub fn open_directory(&self) -> Result<OwnedFd> {
+        let opened = self.shared.open_directory().ok_or_else(|| Error::Value("the recorder is closed".into()))?;
+        opened.map_err(Error::os("cannot open the recorder's directory"))
     }
 
     /// Counts the files in the directory.

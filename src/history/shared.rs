@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -189,6 +190,11 @@ impl Shared {
         let logs = layout.logs().unwrap_or_default();
         let bytes = logs.iter().map(|stem| std::fs::metadata(layout.log(*stem)).map_or(0, |metadata| metadata.len()));
         (logs.len() as u64, bytes.sum())
+    }
+
+    /// Opens the directory once more. `None` when it was let go.
+    pub(crate) fn open_directory(&self) -> Option<io::Result<OwnedFd>> {
+        lock(&self.anchor).as_ref().map(Anchor::reopen)
     }
 
     /// Lets the directory go. The threads have ended.

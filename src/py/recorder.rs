@@ -1,6 +1,7 @@
 //! `rawtp._core.Recorder`. Its documentation is in `python/rawtp/_core.pyi`: see `py_doc!`.
 #![allow(clippy::doc_markdown, reason = "docstrings of Python, which has no such marks")]
 
+use std::os::fd::{IntoRawFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -194,6 +195,12 @@ impl Recorder {
         dict.set_item("failing", status.failing)?;
         dict.set_item("directory", status.whereabouts.as_str())?;
         Ok(dict)
+    }
+
+    #[doc = py_doc!("Recorder._open_directory")]
+    fn _open_directory(&self) -> PyResult<RawFd> {
+        self.check_process()?;
+        Ok(self.0.open_directory()?.into_raw_fd())
     }
 
     #[doc = py_doc!("Recorder._set_silent")]

@@ -15,10 +15,10 @@ from rawtp._record.follower import Follower
 from rawtp._signals import Blocked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
     from typing import Any
 
     from rawtp._alert.alerts import Alerts
+    from rawtp._core import Recorder
 
 _LOOK_S = 0.5  # between looks at what is new
 _NICE = 19
@@ -33,12 +33,12 @@ class Alerting(Companion):
     It has the lowest priority: whatever it costs, the recorder goes first.
     """
 
-    def __init__(self, alerts: Alerts, directory: str, status: Callable[[], Mapping[str, Any]]) -> None:
+    def __init__(self, alerts: Alerts, recorder: Recorder) -> None:
         self._alerts = alerts
-        self._status = status
-        session: int = status()["session"]
+        self._status = recorder.status
+        session: int = self._status()["session"]
         # By the directory itself, wherever it is moved.
-        self._fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._fd = recorder._open_directory()
         self._follower = Follower(f"/proc/self/fd/{self._fd}", session, alerts.fields, session)
         self._thread = threading.Thread(target=self._run, name="rawtp-alerts", daemon=True)
         self._end = threading.Event()

@@ -42,7 +42,6 @@ class Service:
         signals: Signals,
         account: Mapping[str, Any],
         say: Callable[[str], None],
-        directory: str,
         shippers: Shippers,
         companions: Sequence[Companion] = (),
     ) -> None:
@@ -54,7 +53,7 @@ class Service:
         self._account = account
         self._say = say
         self._companions = companions
-        self._file = StatusFile(directory)
+        self._file = StatusFile(recorder._open_directory())
         self._told: tuple[object, ...] | None = None
         self._accounted_s = float("-inf")
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,14 +20,16 @@ _TRIES = 5
 
 
 class StatusFile:
-    """The file in a recorder's directory. Without one, when it cannot be made, it takes no account."""
+    """The file in a recorder's directory. Where it cannot be made, no account is kept.
 
-    def __init__(self, directory: str) -> None:
+    Args:
+        directory: an open descriptor of the directory, which it takes over. Not a name: whatever takes the place of the
+            directory, at any moment, the account stays where the recorder is.
+    """
+
+    def __init__(self, directory: int) -> None:
         self._fd: int | None = None
-        self._directory: int | None = None
-        # The recorder stays in its directory, whatever takes the place of that. A link may have done so already.
-        with suppress(OSError):
-            self._directory = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        self._directory: int | None = directory
 
     def write(self, account: Mapping[str, Any]) -> None:
         """Write the account. What fails is not told: the journal and the log have all that matters."""

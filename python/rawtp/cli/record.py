@@ -252,12 +252,11 @@ def _record(
         _tell_start(args, tracer, recorder.recovered)
         beat = heartbeat.Heartbeat(call, why_not, _BEAT_S, patience_s=max(5.0, 2 * args.sync + 3))
         session = {key: described[key] for key in ("version", "host", "kernel", "start_ns", "syscalls", "filters")}
-        companions = _companions(args, rules, recorder, tracer, beat, place)
-        notifier = notify.Notifier(os.environ)
-        running = service.Service(recorder, beat, notifier, handlers, session, message, place, shippers, companions)
         end = "removed"
         try:
-            end = running.run()
+            companions = _companions(args, rules, recorder, tracer, beat, place)
+            notifier = notify.Notifier(os.environ)
+            end = service.Service(recorder, beat, notifier, handlers, session, message, shippers, companions).run()
         except (rawtp.RawtpError, OSError) as error:
             if recorder.status()["directory"] != "removed" or handlers.is_end:
                 raise CommandError(f"the recorder ended: {reason(error)}") from None
@@ -285,7 +284,7 @@ def _companions(
         from rawtp._alert.alerts import Alerts
         from rawtp._record.alerting import Alerting
 
-        alerting = Alerting(Alerts(rules), place, recorder.status)
+        alerting = Alerting(Alerts(rules), recorder)
         counts = alerting.counts
         companions.append(alerting)
     if args.metrics is not None:

@@ -61,6 +61,22 @@ def test_a_moved_directory_is_recorded_into(replacement: str, tmp_path: Path) ->
     assert rawtp.History(directory).losses() == []
 
 
+def test_the_directory_is_opened_again_whatever_has_its_name(tmp_path: Path) -> None:
+    directory, moved, aside = tmp_path / "h", tmp_path / "moved", tmp_path / "aside"
+    with recording(directory) as recorder:
+        directory.rename(moved)
+        aside.mkdir()
+        directory.symlink_to(aside)
+        fd = recorder._open_directory()
+        try:
+            assert os.path.samestat(os.fstat(fd), moved.stat())
+            assert not os.get_inheritable(fd)
+        finally:
+            os.close(fd)
+    with pytest.raises(ValueError, match=r"^the recorder is closed$"):
+        recorder._open_directory()
+
+
 def test_another_directory_in_its_place_stays_empty(tmp_path: Path) -> None:
     """Also where it looks like a recorder's."""
     directory, other = tmp_path / "h", tmp_path / "other"

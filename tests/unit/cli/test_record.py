@@ -104,6 +104,9 @@ class PretendRecorder:
             step()
         return False
 
+    def _open_directory(self) -> int:
+        return os.open(self.given[1], os.O_RDONLY | os.O_DIRECTORY)
+
     def _set_silent(self, since_ns: int) -> None:
         self.done.append(f"silent since {since_ns}")
 
@@ -367,7 +370,7 @@ def reader(monkeypatch: pytest.MonkeyPatch) -> type[PretendReader]:
 
 
 def written(place: str, values: dict[str, Any]) -> None:
-    file = status_file.StatusFile(place)
+    file = status_file.StatusFile(os.open(place, os.O_RDONLY | os.O_DIRECTORY))
     file.write(values)
     file.close()
 

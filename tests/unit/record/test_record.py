@@ -149,8 +149,12 @@ def test_filters_that_let_it_through() -> None:
     assert filters["pid"] == [1]
 
 
+def opened(directory: Path) -> int:
+    return os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+
+
 def test_the_account(tmp_path: Path) -> None:
-    file = status_file.StatusFile(str(tmp_path))
+    file = status_file.StatusFile(opened(tmp_path))
     assert status_file.read(str(tmp_path)) is None
     file.write({"a": "é" * 1000})
     file.write({"a": 1})
@@ -168,10 +172,22 @@ def test_the_account(tmp_path: Path) -> None:
 
 def test_the_account_follows_no_link(tmp_path: Path) -> None:
     (tmp_path / status_file.NAME).symlink_to(tmp_path / "other")
-    file = status_file.StatusFile(str(tmp_path))
+    file = status_file.StatusFile(opened(tmp_path))
     file.write({"a": 1})
+    file.close()
     assert not (tmp_path / "other").exists()
-    status_file.StatusFile("/nonexistent").write({"a": 1})
+
+
+def test_the_account_stays_in_its_directory(tmp_path: Path) -> None:
+    place, moved, aside = tmp_path / "place", tmp_path / "moved", tmp_path / "aside"
+    place.mkdir()
+    aside.mkdir()
+    file = status_file.StatusFile(opened(place))
+    place.rename(moved)
+    place.symlink_to(aside)
+    file.write({"a": 1})
+    file.close()
+    assert (status_file.read(str(moved)), list(aside.iterdir())) == ({"a": 1}, [])
 
 
 def test_the_units_text_is_the_shipped_one() -> None:
