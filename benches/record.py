@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from benches.scale import Scale
 
 RATE = 35_000
+THREADS = {"drain": "reading the ring", "writer": "events to rows, and their log", "sealer": "the sealing; ÷ pyarrow's"}
 COMMS = ("postgres", "cc1", "node")
 HANG_S = 120.0
 
@@ -169,7 +170,8 @@ def record(programs: Programs, scale: Scale) -> Iterator[Row]:
                 found["most"].append(recorder.memory_mb("VmHWM"))
             events = after_load["acknowledged"] - status["acknowledged"]
             found["cpu"].append(sum(used.values()) / 1e3 / events)
-            found["own"].append(used["rawtp-sealer"] / 1e3 / events)
+            for thread in THREADS:
+                found[thread].append(used[f"rawtp-{thread}"] / 1e3 / events)
             found["lost"].append(float(after_load["lost"]))
             files = sealed(directory)
             found["size"].append(sum(file.stat().st_size for file in files) / after_load["acknowledged"])
@@ -177,8 +179,10 @@ def record(programs: Programs, scale: Scale) -> Iterator[Row]:
                 found["peer"].append(_sorted_by_pyarrow(files))
     yield Row("record_cpu", "record", f"recording {RATE:,} events/s, all threads", "µs CPU", tuple(found["cpu"]))
     yield Row("record_pyarrow", "record", "pyarrow: sorts and writes the same rows", "µs CPU", tuple(found["peer"]))
-    to_peer = {"floor": ratios(found["own"], found["peer"])} if found["peer"] else {}
-    yield Row("record_seal", "record", "of that the sealing; ÷ pyarrow's", "µs CPU", tuple(found["own"]), to_peer)
+    to_peer = {"floor": ratios(found["sealer"], found["peer"])} if found["peer"] else {}
+    for thread, text in THREADS.items():
+        extra = to_peer if thread == "sealer" else {}
+        yield Row(f"record_{thread}", "record", f"of that {text}", "µs CPU", tuple(found[thread]), extra)
     yield Row("record_lost", "record", "events lost meanwhile", "events", tuple(found["lost"]))
     yield Row("record_bytes", "record", "sealed", "bytes/event", tuple(found["size"]))
     yield Row("record_rss", "record", "memory of the recorder's process, at rest", "MB", tuple(found["rest"]))
