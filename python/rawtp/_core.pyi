@@ -55,7 +55,7 @@ __all__ = [
 _CountCells = tuple[str | None, str, int | None, str | None, int, int, int | None, int | None, tuple[int, ...] | None]
 
 __version__: Final[str]
-"""The version of rawtp: ``"0.1.0"``."""
+"""The version of rawtp: ``"0.2.0"``."""
 
 DELETE: Final[tuple[str, ...]]
 """The system calls that delete a name: ``("unlink", "unlinkat", "rmdir")``."""
