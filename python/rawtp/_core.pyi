@@ -854,8 +854,8 @@ class Recorder:
         * ``sealed``, ``expired``, ``quarantined`` (int): files.
         * ``errors`` (int), ``last_error`` (str or None): failures to write, whether they have passed or not.
           ``failing`` (bool): the last attempt to write the log failed, and events wait in memory or the journal lacks
-          the dropped ones. ``dropped_lines`` (int): lines of the journal that were given up because it could not be
-          written for so long.
+          the dropped ones. ``merged_lines`` (int): how many fewer lines the journal gets because it could not be
+          written for so long that losses and gaps of one kind were merged. Their sums stay exact.
         * ``directory`` (str): ``"here"``, its name leads to the directory; ``"moved"``, the name leads elsewhere or
           nowhere, and the recording goes on into the directory; ``"removed"``, the directory is gone, or the lock or
           the journal in it, and nothing can be written any more. It is looked at every ``sync_s`` seconds.

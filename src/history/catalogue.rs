@@ -1,11 +1,13 @@
 //! What the journal tells, put in order: files, sessions, gaps and losses.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use crate::history::journal::Contents;
 use crate::history::json::Json;
 use crate::history::layout::Stem;
 use crate::history::segment::Segment;
+use crate::history::watermarks::Watermarks;
 
 /// A session of a recorder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +75,10 @@ pub(crate) struct Catalogue {
     pub(crate) lines: u64,
     pub(crate) damaged_lines: u64,
     /// The logs that are sealed, and the first batch of each.
-    pub(crate) sealed_logs: HashMap<Stem, u64>,
+    pub(crate) sealed_logs: BTreeMap<Stem, u64>,
+    /// Logs that were moved to the quarantine.
+    pub(crate) quarantined_logs: BTreeSet<Stem>,
+    pub(crate) watermarks: Watermarks,
     pub(crate) segments: BTreeMap<String, Segment>,
     pub(crate) expired: BTreeMap<String, Expired>,
     pub(crate) quarantined: Vec<String>,
@@ -131,6 +136,7 @@ impl Catalogue {
             "sealed" => {
                 if let Some(log) = line.text("log").and_then(|log| Stem::parse(log, "")) {
                     self.sealed_logs.insert(log, line.int("first_batch").unwrap_or_default().cast_unsigned());
+                    self.watermarks.insert(log, line.int("since_ns"), line.int("through_ns"));
                 }
                 let segments = line.list("files").iter().filter_map(Segment::parse);
                 self.segments.extend(segments.map(|segment| (segment.file.clone(), segment)));
@@ -141,12 +147,32 @@ impl Catalogue {
                 self.expired.insert(text("file")?, expired);
             }
             "quarantined" => {
-                self.segments.remove(line.text("file")?);
+                let file = line.text("file")?;
+                self.segments.remove(file);
+                self.quarantined_logs.extend(file.strip_prefix("wal/").and_then(|name| Stem::parse(name, ".arrows")));
                 self.quarantined.push(text("as")?);
             }
             _ => {}
         }
         Some(())
+    }
+
+    /// The number of the first batch that is not in a log any more, because a log behind it has it. `logs` are those that
+    /// are not sealed, each with its first batch, which is not known of one that cannot be read.
+    pub(crate) fn end_batch(&self, stem: Stem, logs: &BTreeMap<Stem, Option<u64>>) -> u64 {
+        let behind = (Bound::Excluded(stem), Bound::Included(Stem { number: u32::MAX, ..stem }));
+        let sealed = self.sealed_logs.range(behind).next().map(|(stem, first)| (*stem, Some(*first)));
+        let unsealed = logs.range(behind).next().map(|(stem, first)| (*stem, *first));
+        // One that is sealed as far as it could be read counts as that.
+        let unread = self.quarantined_logs.range(behind).find(|stem| !self.sealed_logs.contains_key(*stem));
+        let nearest = [sealed, unsealed, unread.map(|stem| (*stem, None))].into_iter().flatten().min_by_key(|it| it.0);
+        nearest.and_then(|(_, first)| first).unwrap_or(u64::MAX)
+    }
+
+    /// When the session behind that of a log began; `start_ns` where none is known.
+    pub(crate) fn end_ns(&self, log: Stem, start_ns: i64) -> i64 {
+        let starts = self.sessions.iter().filter(|info| info.session != log.session).map(|info| info.start_ns);
+        starts.filter(|start_ns| *start_ns > log.session).min().unwrap_or(start_ns)
     }
 
     /// The losses of one kind that a session has told.

@@ -16,12 +16,12 @@ use arrow_schema::{Schema, SchemaRef};
 use arrow_select::interleave::interleave_record_batch;
 
 use crate::error::{Error, Result};
+use crate::history::contents::{self, batch_number};
 use crate::history::file::decode::Decoder;
 use crate::history::frame::{message_at, message_bytes, next_message};
 use crate::history::journal::read_line;
 use crate::history::json;
 use crate::history::layout::{Layout, Stem, checksum, host_of, oddity, open_file, readable_size};
-use crate::history::log::{self, batch_number};
 use crate::history::schema::{conform, full, projection, unshare};
 use crate::history::segment::{DECODER_BYTES, Segment};
 use crate::history::through;
@@ -116,7 +116,7 @@ impl Follower {
     /// [`Error::Os`].
     pub fn first_batch(&self, session: i64, number: u32) -> Result<Option<u64>> {
         match open_file(&self.layout.log(Stem { session, number })) {
-            Ok(file) => log::first_batch(&file).map_err(os),
+            Ok(file) => contents::first_batch(&file).map_err(os),
             Err(error) if error.kind() == io::ErrorKind::NotFound || oddity(&error).is_some() => Ok(None),
             Err(error) => Err(os(error)),
         }

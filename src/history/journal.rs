@@ -10,6 +10,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use crate::history::anchor::is_removed;
+use crate::history::fold::{Folded, fold};
 use crate::history::json::{Json, parse, quote};
 use crate::history::layout::{checksum, open_file, open_or_create, read_whole};
 
@@ -18,7 +19,7 @@ const BEFORE_SUM: &str = ",\"xxh64\":\"";
 const AFTER_SUM: &str = "\"}";
 const SUM_BYTES: usize = BEFORE_SUM.len() + 16 + AFTER_SUM.len();
 
-/// The most lines that wait for the journal to be writable again.
+/// The most lines that wait for the journal to be writable again. With more they are merged.
 const PENDING: usize = 4096;
 
 /// A line as it is made.
@@ -114,8 +115,8 @@ pub(crate) struct Journal {
     /// Whether there may be a part of a line at the end.
     is_torn: bool,
     pending: VecDeque<String>,
-    /// Lines that were given up because too many waited.
-    pub(crate) dropped_lines: u64,
+    /// How many fewer lines there are because too many waited.
+    pub(crate) merged_lines: u64,
 }
 
 impl Journal {
@@ -135,7 +136,7 @@ impl Journal {
             synced_bytes: end,
             is_torn: last != [b'\n'],
             pending: VecDeque::new(),
-            dropped_lines: 0,
+            merged_lines: 0,
         })
     }
 
@@ -144,15 +145,34 @@ impl Journal {
         is_removed(&self.file)
     }
 
-    /// Adds a line, which is written by the next [`Journal::flush`].
+    /// Adds a line of a loss, a gap, the clock or the directory, which is written by the next [`Journal::flush`].
     pub(crate) fn note(&mut self, line: Line) {
+        self.push(line);
+        if self.pending.len() > PENDING {
+            self.merge(true);
+        }
+        // More CPUs than lines that may wait.
+        if self.pending.len() > PENDING {
+            self.merge(false);
+        }
+    }
+
+    fn push(&mut self, line: Line) {
         let line = line.int("session", self.session).int("line", self.next_line);
         self.next_line += 1;
-        if self.pending.len() >= PENDING {
-            self.pending.pop_front();
-            self.dropped_lines += 1;
-        }
         self.pending.push_back(line.finish());
+    }
+
+    fn merge(&mut self, places: bool) {
+        let before = self.pending.len();
+        for folded in fold(std::mem::take(&mut self.pending), places) {
+            match folded {
+                Folded::Kept(line) => self.pending.push_back(line),
+                // Under a number of its own: a failed write may have left the lines that it is of, and then it must count.
+                Folded::Merged(line) => self.push(line),
+            }
+        }
+        self.merged_lines += (before - self.pending.len()) as u64;
     }
 
     /// Adds lines and has them written to the disk.
@@ -161,11 +181,11 @@ impl Journal {
     ///
     /// Then the lines are not kept, but they may be in the file all the same.
     pub(crate) fn append(&mut self, lines: Vec<Line>) -> io::Result<()> {
-        let count = lines.len();
+        let waiting = self.pending.len();
         for line in lines {
-            self.note(line);
+            self.push(line);
         }
-        self.flush().inspect_err(|_| self.pending.truncate(self.pending.len().saturating_sub(count)))
+        self.flush().inspect_err(|_| self.pending.truncate(waiting))
     }
 
     /// Writes the lines that wait to the disk.
@@ -229,6 +249,44 @@ mod tests {
             (line.int("from_ns"), line.text("reason"), line.get("to_ns")),
             (Some(1), Some("a\"\n"), Some(&Json::Null))
         );
+    }
+
+    #[test]
+    fn lines_that_wait_for_too_long_become_fewer_and_tell_the_same() {
+        let scratch = Scratch::new("journal-merged");
+        let path = scratch.0.join("journal.jsonl");
+        let mut journal = Journal::open(&path, 7).unwrap();
+        let total = 3 * PENDING as i64;
+        for number in 0..total {
+            let line =
+                Line::new("loss").text("kind", "ring").int("count", 2).int("from_ns", number).int("to_ns", number + 9);
+            journal.note(line.int("cpu", number % 3).text("via", "native"));
+            assert!(journal.pending.len() <= PENDING);
+        }
+        // Lines that are not kept after a failure take no room from those that wait.
+        let waiting = journal.pending.clone();
+        std::fs::remove_file(&path).unwrap();
+        journal.append(vec![Line::new("sealed"), Line::new("sealed")]).unwrap_err();
+        assert_eq!(journal.pending, waiting);
+        let merged_lines = journal.merged_lines;
+        let mut journal = Journal { pending: journal.pending, ..Journal::open(&path, 7).unwrap() };
+        journal.flush().unwrap();
+        let lines = read(&path).unwrap().lines;
+        let sum = |key: &str| lines.iter().filter_map(|line| line.int(key)).sum::<i64>();
+        assert_eq!((sum("count"), lines.len() as i64 + merged_lines as i64), (2 * total, total));
+        assert_eq!(lines.iter().filter_map(|line| line.int("from_ns")).min(), Some(0));
+        assert_eq!(lines.iter().filter_map(|line| line.int("to_ns")).max(), Some(total + 8));
+    }
+
+    #[test]
+    fn more_places_than_lines_become_one() {
+        let scratch = Scratch::new("journal-places");
+        let mut journal = Journal::open(&scratch.0.join("journal.jsonl"), 7).unwrap();
+        for cpu in 0..=PENDING as i64 {
+            journal.note(Line::new("loss").text("kind", "ring").int("count", 1).int("cpu", cpu));
+        }
+        let line = read_line(journal.pending[0].trim_end().as_bytes()).unwrap();
+        assert_eq!((journal.pending.len(), line.int("count"), line.get("cpu")), (1, Some(4097), Some(&Json::Null)));
     }
 
     #[test]

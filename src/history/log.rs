@@ -8,27 +8,22 @@ use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
-use std::sync::Arc;
 use std::time::Instant;
 
 use arrow_array::RecordBatch;
-use arrow_buffer::Buffer;
 use arrow_schema::{Schema, SchemaRef};
 
 use crate::error::{Error, Result};
 use crate::history::anchor::is_removed;
-use crate::history::frame::{END, batch_message, message_at, next_message, schema_message};
-use crate::history::layout::{Layout, Stem, create_file, open_file, read_whole, remove, sync_directory};
+use crate::history::frame::{END, batch_message, schema_message};
+use crate::history::layout::{Layout, Stem, create_file, remove, sync_directory};
 use crate::history::schema::VERSION;
 
 /// The keys of a log's schema and of its batches.
 pub(crate) const FIRST_BATCH: &str = "rawtp:first_batch";
-const BATCH: &str = "batch";
-const THROUGH_NS: &str = "through_ns";
-
-/// More than the first message of a log takes.
-const BEGINNING_BYTES: usize = 1 << 20;
+pub(crate) const SINCE_NS: &str = "rawtp:since_ns";
+pub(crate) const BATCH: &str = "batch";
+pub(crate) const THROUGH_NS: &str = "through_ns";
 
 /// A batch that is not acknowledged yet.
 #[derive(Debug)]
@@ -66,7 +61,7 @@ pub(crate) struct Finished {
     pub(crate) end_batch: u64,
     /// The bytes that are known to have been on the disk.
     pub(crate) on_disk: u64,
-    /// The stretch of time that its events are of, as far as it is known without reading it.
+    /// The stretch of time that its events are of, as far as it is known without reading it: it can be longer.
     pub(crate) between_ns: (i64, i64),
 }
 
@@ -179,6 +174,7 @@ impl Log {
         let stem = Stem { session: self.session, number: self.next_number };
         let mut metadata = self.metadata.clone();
         metadata.insert(FIRST_BATCH.into(), first_batch.to_string());
+        metadata.insert(SINCE_NS.into(), self.through_ns.to_string());
         let schema = Schema::new_with_metadata(self.schema.fields().clone(), metadata);
         let header = schema_message(&schema).map_err(io::Error::other)?;
         let path = self.layout.log(stem);
@@ -271,146 +267,21 @@ impl Log {
     }
 }
 
-/// A batch in a log.
-#[derive(Debug)]
-struct Entry {
-    number: u64,
-    at: usize,
-}
-
-/// The content of a log.
-#[derive(Debug)]
-pub(crate) struct Contents {
-    bytes: Buffer,
-    schema: Option<SchemaRef>,
-    entries: Vec<Entry>,
-    pub(crate) first_batch: u64,
-    /// The last watermark.
-    pub(crate) through_ns: Option<i64>,
-    /// The bytes at the end that are no whole batch.
-    pub(crate) torn_bytes: u64,
-    /// Stretches of time whose batches are damaged, as far as the batches before and after tell.
-    pub(crate) damaged: Vec<(Option<i64>, Option<i64>)>,
-}
-
-/// Reads a log. `on_disk` is the number of bytes that are known to have been acknowledged.
-pub(crate) fn read(path: &Path, on_disk: u64) -> io::Result<Contents> {
-    read_file(&open_file(path)?, path, on_disk)
-}
-
-/// Reads an open log from its beginning.
-pub(crate) fn read_file(file: &File, path: &Path, on_disk: u64) -> io::Result<Contents> {
-    Ok(contents(read_whole(file, path)?, on_disk))
-}
-
-/// The number of the first batch of a log. `None` when its beginning is not whole.
-pub(crate) fn first_batch(file: &File) -> io::Result<Option<u64>> {
-    let mut beginning = vec![0; BEGINNING_BYTES];
-    let read = file.read_at(&mut beginning, 0)?;
-    let schema = message_at(&beginning[..read], 0).and_then(|message| message.schema());
-    Ok(schema.and_then(|schema| schema.metadata().get(FIRST_BATCH)?.parse().ok()))
-}
-
-/// The number of a batch, by the metadata of its message.
-pub(crate) fn batch_number(metadata: &HashMap<String, String>) -> Option<u64> {
-    metadata.get(BATCH)?.parse().ok()
-}
-
-/// Finds the batches in a log's bytes.
-pub(crate) fn contents(bytes: Vec<u8>, on_disk: u64) -> Contents {
-    let bytes = Buffer::from_vec(bytes);
-    let mut found = Contents {
-        bytes: bytes.clone(),
-        schema: None,
-        entries: Vec::new(),
-        first_batch: 0,
-        through_ns: None,
-        torn_bytes: 0,
-        damaged: Vec::new(),
-    };
-    let (mut at, mut last, mut is_damaged) = (0, None, false);
-    while at < bytes.len() {
-        let Some(message) = message_at(&bytes, at) else {
-            if bytes[at..] == END {
-                break;
-            }
-            if let Some(next) = next_message(&bytes, at + 1) {
-                (at, is_damaged) = (next, true);
-                continue;
-            }
-            if (at as u64) < on_disk {
-                found.damaged.push((found.through_ns, None));
-            } else {
-                found.torn_bytes = (bytes.len() - at) as u64;
-            }
-            break;
-        };
-        let metadata = message.metadata();
-        let number = |key: &str| metadata.get(key).and_then(|value| value.parse::<i64>().ok());
-        if let Some(schema) = message.schema() {
-            let first = schema.metadata().get(FIRST_BATCH).and_then(|first| first.parse().ok());
-            found.first_batch = first.unwrap_or_default();
-            found.schema = Some(schema);
-        } else if let Some(batch) = number(BATCH).map(i64::cast_unsigned) {
-            let through_ns = number(THROUGH_NS);
-            // A number that is missing is a batch of which not even the beginning is left.
-            let expected = last.map_or(found.first_batch, |last| last + 1);
-            if found.schema.is_some() && (is_damaged || batch != expected) {
-                found.damaged.push((found.through_ns, through_ns));
-            }
-            if last.is_none_or(|last| batch > last) {
-                found.entries.push(Entry { number: batch, at });
-                (last, found.through_ns, is_damaged) = (Some(batch), through_ns.or(found.through_ns), false);
-            }
-        }
-        at = message.end;
-    }
-    if found.schema.is_none() && !found.entries.is_empty() {
-        // Without the schema no batch can be read.
-        found.damaged = vec![(None, found.through_ns)];
-        found.entries.clear();
-    }
-    found
-}
-
-impl Contents {
-    /// The metadata of the schema.
-    pub(crate) fn metadata(&self) -> HashMap<String, String> {
-        self.schema.as_ref().map(|schema| schema.metadata().clone().into()).unwrap_or_default()
-    }
-
-    /// Forgets the batches from this number on.
-    pub(crate) fn end_at(&mut self, end_batch: u64) {
-        self.entries.retain(|entry| entry.number < end_batch);
-    }
-
-    /// The batches, decoded as they are asked for.
-    pub(crate) fn batches(&self) -> impl Iterator<Item = Result<RecordBatch>> {
-        self.entries.iter().map(|entry| {
-            let message = message_at(&self.bytes, entry.at).zip(self.schema.as_ref());
-            let (message, schema) = message.ok_or_else(|| Error::Columns("a log that has changed".into()))?;
-            // Without the metadata, so that batches of several logs are alike.
-            message.batch(&self.bytes, &Arc::new(Schema::new(schema.fields().clone())))
-        })
-    }
-
-    /// The number of batches.
-    pub(crate) fn len(&self) -> usize {
-        self.entries.len()
-    }
-}
-
+/// A log of plain batches.
 #[cfg(test)]
-mod tests {
+pub(crate) mod testing {
+    use std::sync::Arc;
+
     use arrow_array::cast::AsArray;
     use arrow_array::types::Int64Type;
     use arrow_array::{ArrayRef, Int64Array, StringArray};
     use arrow_schema::{DataType, Field};
 
     use super::*;
+    use crate::history::contents::Contents;
     use crate::history::layout::testing::Scratch;
 
-    fn batch(first: i64, rows: i64) -> RecordBatch {
+    pub(crate) fn batch(first: i64, rows: i64) -> RecordBatch {
         let schema =
             Schema::new(vec![Field::new("ts_ns", DataType::Int64, false), Field::new("path", DataType::Utf8, true)]);
         let paths = (first..first + rows).map(|row| (row % 3 != 0).then(|| format!("/tmp/é/{row}")));
@@ -419,22 +290,39 @@ mod tests {
         RecordBatch::try_new(Arc::new(schema), columns).unwrap()
     }
 
-    fn log(scratch: &Scratch) -> Log {
+    pub(crate) fn log(scratch: &Scratch) -> Log {
         let layout = Layout::new(&scratch.0.join("d"));
         layout.create().unwrap();
         Log::new(layout, 5, batch(0, 1).schema(), HashMap::from([("rawtp:host".into(), "h".into())]))
     }
 
-    fn commit(log: &mut Log) -> u64 {
+    pub(crate) fn commit(log: &mut Log) -> u64 {
         let (rows, abandoned) = log.commit();
         assert_eq!(abandoned, None);
         rows.unwrap()
     }
 
-    fn rows(contents: &Contents) -> Vec<i64> {
+    /// The bytes of the first log.
+    pub(crate) fn bytes(log: &Log) -> Vec<u8> {
+        std::fs::read(log.layout.log(Stem { session: 5, number: 1 })).unwrap()
+    }
+
+    pub(crate) fn rows(contents: &Contents) -> Vec<i64> {
         let batches = contents.batches().map(Result::unwrap);
         batches.flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec()).collect()
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::StringArray;
+
+    use super::testing::{batch, commit, log, rows};
+    use super::*;
+    use crate::history::contents::read;
+    use crate::history::layout::testing::Scratch;
 
     #[test]
     fn a_log_is_due_by_what_it_is_uncompressed() {
@@ -467,44 +355,6 @@ mod tests {
         assert_eq!(contents.batches().next().unwrap().unwrap(), batch(0, 10));
         assert_eq!((contents.through_ns, contents.torn_bytes, contents.damaged.len()), (Some(102), 0, 0));
         assert_eq!(contents.metadata()["rawtp:host"], "h");
-    }
-
-    fn sample() -> (Vec<u8>, Vec<usize>) {
-        let scratch = Scratch::new("log-sample");
-        let mut log = log(&scratch);
-        let mut ends = Vec::new();
-        for number in 0..4 {
-            log.push(&batch(number * 20, 20), 100 + number).unwrap();
-            commit(&mut log);
-            ends.push(log.position().1 as usize);
-        }
-        (std::fs::read(log.layout.log(Stem { session: 5, number: 1 })).unwrap(), ends)
-    }
-
-    #[test]
-    fn a_torn_log_has_its_whole_batches() {
-        let (bytes, ends) = sample();
-        for cut in 0..bytes.len() {
-            let contents = contents(bytes[..cut].to_vec(), 0);
-            let whole = ends.iter().filter(|end| **end <= cut).count().cast_signed() as i64;
-            assert_eq!(rows(&contents), (0..20 * whole).collect::<Vec<_>>(), "{cut}");
-            assert!(contents.damaged.is_empty(), "{cut}");
-        }
-    }
-
-    #[test]
-    fn no_damage_makes_a_wrong_value_or_goes_unseen() {
-        let (bytes, _) = sample();
-        for at in (0..bytes.len() * 8).step_by(5) {
-            let mut flipped = bytes.clone();
-            flipped[at / 8] ^= 1 << (at % 8);
-            let contents = contents(flipped, bytes.len() as u64);
-            let rows = rows(&contents);
-            let lost: Vec<i64> = (0..80).filter(|row| !rows.contains(row)).collect();
-            assert!(rows.is_sorted() && rows.iter().all(|row| (0..80).contains(row)));
-            assert!(lost.len() == 20 || lost.len() == 80 && at / 8 < bytes.len() / 2, "{at}: {}", lost.len());
-            assert!(!contents.damaged.is_empty(), "{at}");
-        }
     }
 
     #[test]

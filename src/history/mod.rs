@@ -5,15 +5,19 @@
 //!
 //! * `anchor`: a hold on the directory, whatever becomes of its name
 //! * `catalogue`: the content of the journal, in order
+//! * `contents`: the content of a log
 //! * `dropped`: the events that found no room
 //! * `file`: the Parquet of sealed files
 //! * `filter`: which events are wanted
+//! * `fold`: waiting lines of the journal, made fewer
 //! * `follow`: reads on from a position
 //! * `frame`: messages of Arrow's IPC stream, with checksums
 //! * `journal`: lines of JSON, with checksums
 //! * `json`: JSON
 //! * `layout`: names of files, and what is done with files
 //! * `log`: the log
+//! * `losses`: the losses that the journal is told of
+//! * `own_sum`: the checksum that a sealed file has of itself
 //! * `reader`: a directory's events, gaps and losses
 //! * `recorder`: a recorder's life
 //! * `recovery`: what a recorder finds at its start
@@ -25,20 +29,25 @@
 //! * `shared`: the state that the threads share
 //! * `snapshot`: the files that count at one moment
 //! * `through`: up to when a session watched
+//! * `watermarks`: the stretches of time of logs
 //! * `who`: what happened to one path
 //! * `writer`: the thread that writes
 
 pub mod anchor;
 pub mod catalogue;
+mod contents;
 mod dropped;
 mod file;
 pub mod filter;
+mod fold;
 pub mod follow;
 mod frame;
 mod journal;
 mod json;
 mod layout;
 mod log;
+mod losses;
+mod own_sum;
 pub mod reader;
 pub mod recorder;
 pub mod recovery;
@@ -50,5 +59,6 @@ mod segment;
 pub mod shared;
 mod snapshot;
 mod through;
+mod watermarks;
 pub mod who;
 mod writer;

@@ -6,10 +6,10 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::history::catalogue::{Gap, Loss, SessionInfo};
+use crate::history::contents;
 use crate::history::filter::Filter;
 use crate::history::follow::Follower;
 use crate::history::layout::{Layout, is_locked, oddity, open_file};
-use crate::history::log;
 use crate::history::scan::Scan;
 use crate::history::schema::projection;
 use crate::history::segment::adopt;
@@ -224,7 +224,7 @@ impl Reader {
             let name = source.name();
             let is_whole = match source {
                 Source::Log { stem, file, on_disk, .. } => {
-                    match log::read_file(&file, &self.layout.log(stem), on_disk) {
+                    match contents::read_file(&file, &self.layout.log(stem), on_disk) {
                         Ok(contents) => contents.damaged.is_empty(),
                         Err(error) if oddity(&error).is_some() => false,
                         Err(error) => return Err(os(error)),

@@ -138,10 +138,8 @@ pub fn prepare(directory: &Path, session: &Session, fields: Fields, options: Opt
         .raw("fields", list(fields.keys().map(|key| quote(key.as_str()))))
         .raw("coverage", coverage(session))
         .text("info", options.info.as_str());
-    let gaps = u64::from(recovery.found.gap.is_some());
-    // The sealer counts the logs.
-    let is_segment = |name: &&String| name.strip_suffix(".parquet").is_some();
-    let quarantined = recovery.found.quarantined.iter().filter(is_segment).count() as u64;
+    // The sealer counts damaged logs.
+    let (gaps, quarantined) = (recovery.gaps, recovery.set_aside);
     let lines = recovery.lines.into_iter().chain([line]).collect();
     journal.append(lines).map_err(os("cannot write the journal"))?;
     sync_directory(layout.root()).map_err(os("cannot write the journal"))?;

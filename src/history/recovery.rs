@@ -1,17 +1,19 @@
 //! The start of a recorder in a directory where another one may have ended at any moment.
 
-use std::collections::HashSet;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::history::catalogue::{Catalogue, SessionInfo};
+use crate::history::contents::{self, Contents};
 use crate::history::dropped::Dropped;
 use crate::history::journal::{self, Line};
 use crate::history::json::quote;
 use crate::history::layout::{Layout, Stem, is_odd, names, oddity, remove, stem_of, sync_directory};
-use crate::history::log::{self, Finished};
-use crate::history::segment::{Segment, adopt};
+use crate::history::log::Finished;
+use crate::history::segment::{Segment, adopt, original_name};
 use crate::history::through::{self, State};
 
 /// The names that are tried for a file in the quarantine.
@@ -45,6 +47,12 @@ pub(crate) struct Recovery {
     pub(crate) lines: Vec<Line>,
     /// Files that are removed once the lines are written.
     pub(crate) obsolete: Vec<std::path::PathBuf>,
+    /// The gaps among the lines.
+    pub(crate) gaps: u64,
+    /// The files that were moved to the quarantine.
+    pub(crate) set_aside: u64,
+    /// Logs and sealed files that cannot be read, by their names.
+    unread: Vec<String>,
 }
 
 /// Describes a file that was moved to the quarantine.
@@ -86,8 +94,9 @@ pub(crate) fn recover(layout: &Layout, start_ns: i64) -> Result<Recovery> {
     for name in names(&layout.wal()).map_err(os())?.iter().filter(|name| name.strip_suffix(".tmp").is_some()) {
         remove(&layout.wal().join(name)).map_err(os())?;
     }
-    let through = made.logs(layout)?;
+    let through = made.logs(layout, start_ns)?;
     made.segments(layout)?;
+    made.tell_unread(start_ns);
     made.last_session(layout, start_ns, through).map_err(os())?;
     made.found.first &= made.logs.is_empty();
     made.found.logs = made.logs.len() as u64;
@@ -107,6 +116,7 @@ impl Recovery {
             let path = layout.root().join(&file);
             if is_odd(&path) {
                 self.set_aside(layout, &file, &path, "it is not a regular file")?;
+                self.unread.push(file);
             }
         }
         Ok(())
@@ -115,37 +125,39 @@ impl Recovery {
     /// Moves a file to the quarantine, and tells of it.
     fn set_aside(&mut self, layout: &Layout, file: &str, path: &Path, reason: &str) -> io::Result<()> {
         let name = quarantine(layout, path)?;
+        self.catalogue.quarantined_logs.extend(log_of(file));
         self.lines.push(quarantined(file, &name, reason));
         self.found.quarantined.push(format!("quarantine/{name}"));
+        self.set_aside += 1;
         Ok(())
     }
 
     /// Looks at the logs. Returns the last watermark of the latest session that has one.
-    fn logs(&mut self, layout: &Layout) -> Result<Option<(i64, i64)>> {
+    fn logs(&mut self, layout: &Layout, start_ns: i64) -> Result<Option<(i64, i64)>> {
         let os = || Error::os::<io::Error>("cannot read a log");
         let mut through: Option<(i64, i64)> = None;
-        // Of the log behind, because it says where this one ends.
-        let mut behind: Option<(i64, u64)> = None;
+        // Those behind come first, because they say where a log ends.
+        let mut behind = BTreeMap::new();
         for stem in layout.logs().map_err(os())?.into_iter().rev() {
             let path = layout.log(stem);
-            let end_batch = behind.filter(|(session, _)| *session == stem.session).map_or(u64::MAX, |(_, first)| first);
-            if let Some(first) = self.catalogue.sealed_logs.get(&stem) {
-                behind = Some((stem.session, *first));
+            if self.catalogue.sealed_logs.contains_key(&stem) {
                 self.found.sealed_logs += 1;
                 self.obsolete.push(path);
                 continue;
             }
             let state = through::read(&layout.through(stem.session)).map_err(os())?.unwrap_or_default();
             let on_disk = on_disk(&state, stem);
-            let mut contents = match log::read(&path, on_disk) {
+            let mut contents = match contents::read(&path, on_disk) {
                 Ok(contents) => contents,
                 Err(error) => {
                     let reason = oddity(&error).ok_or_else(|| os()(error))?;
-                    self.set_aside(layout, &format!("wal/{stem}.arrows"), &path, &format!("it {reason}"))
-                        .map_err(os())?;
+                    let file = format!("wal/{stem}.arrows");
+                    self.set_aside(layout, &file, &path, &format!("it {reason}")).map_err(os())?;
+                    self.unread.push(file);
                     continue;
                 }
             };
+            let end_batch = self.catalogue.end_batch(stem, &behind);
             contents.end_at(end_batch);
             self.found.torn_bytes += contents.torn_bytes;
             if let Some(through_ns) = contents.through_ns {
@@ -155,14 +167,20 @@ impl Recovery {
                 self.obsolete.push(path);
                 continue;
             }
-            behind = Some((stem.session, contents.first_batch));
+            // One without a beginning does not say which its first batch was.
+            behind.insert(stem, contents.has_schema().then_some(contents.first_batch));
+            self.catalogue.watermarks.insert(stem, contents.since_ns, contents.through_ns);
             if !contents.damaged.is_empty() {
                 self.found.quarantined.push(format!("quarantine/{}", quarantine_name(layout, &path)));
             }
-            let between_ns = (stem.session, contents.through_ns.unwrap_or(stem.session));
+            // Known once those before it are.
+            let between_ns = (0, 0);
             self.logs.push(Finished { stem, end_batch, on_disk, between_ns });
         }
         self.logs.reverse();
+        for log in &mut self.logs {
+            log.between_ns = self.catalogue.watermarks.stretch(log.stem, self.catalogue.end_ns(log.stem, start_ns));
+        }
         Ok(through)
     }
 
@@ -184,11 +202,41 @@ impl Recovery {
                         self.catalogue.segments.insert(file, segment);
                     }
                     Err(error @ (Error::Os { .. } | Error::Memory(_))) => return Err(error),
-                    Err(error) => self.set_aside(layout, &file, &path, &error.to_string()).map_err(os())?,
+                    Err(error) => {
+                        if !self.is_copy(layout, &file) {
+                            self.unread.push(file.clone());
+                        }
+                        self.set_aside(layout, &file, &path, &error.to_string()).map_err(os())?;
+                    }
                 }
             }
         }
         Ok(())
+    }
+
+    /// Whether a file that is not read is whole, and there is another one with its events.
+    fn is_copy(&self, layout: &Layout, file: &str) -> bool {
+        let is_other = |name: &String| {
+            let is_known = self.catalogue.segments.contains_key(name) || self.catalogue.expired.contains_key(name);
+            name != file && (is_known || stem_of(name).is_some() && layout.root().join(name).exists())
+        };
+        original_name(layout, file).is_some_and(|name| is_other(&name))
+    }
+
+    /// Tells of the time of which nothing is known, because the files with its events cannot be read.
+    fn tell_unread(&mut self, start_ns: i64) {
+        for file in std::mem::take(&mut self.unread) {
+            let Some(stem) = log_of(&file).or_else(|| stem_of(&file)) else { continue };
+            let end_ns = self.catalogue.end_ns(stem, start_ns);
+            let date = file.split('/').find_map(|part| part.strip_prefix("date="));
+            let (from_ns, to_ns) = match date {
+                Some(date) => self.catalogue.watermarks.stretch_of_date(stem, date, end_ns),
+                None => self.catalogue.watermarks.stretch(stem, end_ns),
+            };
+            let gap = Line::new("gap").int("from_ns", from_ns).int("to_ns", to_ns).text("reason", "damaged");
+            self.lines.push(gap);
+            self.gaps += 1;
+        }
     }
 
     /// Refuses a copy of a file that is known, whose events would be there twice.
@@ -244,6 +292,7 @@ impl Recovery {
         self.lines.push(
             Line::new("gap").int("from_ns", from_ns).int("to_ns", start_ns).text("reason", reason).int("after", latest),
         );
+        self.gaps += 1;
         self.found.gap = Some((from_ns, start_ns));
         Ok(())
     }
@@ -255,14 +304,26 @@ impl Recovery {
 
 /// The bytes of a log that are known to have been on the disk.
 pub(crate) fn on_disk(state: &State, stem: Stem) -> u64 {
-    if state.log == i64::from(stem.number) { state.log_bytes.cast_unsigned() } else { 0 }
+    match state.log.cmp(&stem.number.into()) {
+        Ordering::Equal => state.log_bytes.cast_unsigned(),
+        // It was finished, so at least its beginning was.
+        Ordering::Greater => 1,
+        Ordering::Less => 0,
+    }
+}
+
+/// The stem of a log by its name, relative to the root.
+fn log_of(file: &str) -> Option<Stem> {
+    Stem::parse(file.strip_prefix("wal/")?, ".arrows")
 }
 
 /// The line of a sealed log.
-pub(crate) fn sealed(stem: Stem, first_batch: u64, segments: &[Segment]) -> Line {
+pub(crate) fn sealed(stem: Stem, log: &Contents, segments: &[Segment]) -> Line {
     let files: Vec<_> = segments.iter().map(Segment::to_json).collect();
     Line::new("sealed")
         .raw("log", quote(&stem.to_string()))
-        .int("first_batch", first_batch.cast_signed())
+        .int("first_batch", log.first_batch.cast_signed())
+        .int("since_ns", log.since_ns)
+        .int("through_ns", log.through_ns)
         .raw("files", format!("[{}]", files.join(",")))
 }

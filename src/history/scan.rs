@@ -13,13 +13,13 @@ use parquet::file::metadata::ParquetMetaData;
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 
 use crate::error::{Error, Result};
+use crate::history::contents;
 use crate::history::file::decode::Decoder;
 use crate::history::file::rows::{Rows, masked, union};
 use crate::history::filter::{Filter, NAMES, Wanted};
 use crate::history::layout::{Layout, checksum, host_of, oddity, open_file, readable_size};
-use crate::history::log;
 use crate::history::schema::{conform, full, ints, texts, unshare};
-use crate::history::segment::{DECODED_BYTES, DECODER_BYTES, Segment, check_name};
+use crate::history::segment::{DECODED_BYTES, DECODER_BYTES, Segment, open_unknown};
 use crate::history::snapshot::Source;
 use crate::memory::{probe, reserve_to};
 
@@ -151,7 +151,7 @@ impl Scan {
                 file.seek(SeekFrom::Start(0))
                     .and_then(|_| (&mut file).take(size as u64).read_to_end(&mut bytes))
                     .map_err(os)?;
-                let mut contents = log::contents(bytes, on_disk);
+                let mut contents = contents::contents(bytes, on_disk);
                 contents.end_at(end_batch);
                 let host = contents.metadata().remove("rawtp:host").unwrap_or_default();
                 let wanted = self.filter.wanted();
@@ -268,10 +268,10 @@ fn read_rows(
     columns: &[String],
 ) -> Result<Vec<RecordBatch>> {
     let wanted = filter.wanted();
-    let decoder = Decoder::open(file.try_clone().map_err(os)?)?;
-    if known.is_none() {
-        check_name(decoder.metadata(), name)?;
-    }
+    let decoder = match known {
+        Some(_) => Decoder::open(file.try_clone().map_err(os)?)?,
+        None => open_unknown(name, file)?,
+    };
     let (decoder, mut rows) = match wanted.first() {
         None => {
             let rows = decoder.all();

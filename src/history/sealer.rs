@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use arrow_array::RecordBatch;
 
 use crate::error::{Error, Result};
+use crate::history::contents;
 use crate::history::journal::Line;
 use crate::history::layout::{Stem, oddity, open_file, remove, stem_of, sync_directory};
 use crate::history::log::{self, Finished};
@@ -19,7 +20,6 @@ use crate::history::recovery::{quarantine, quarantine_name, quarantined, sealed}
 use crate::history::retention::{Bounds, too_many};
 use crate::history::segment::{Segment, seal};
 use crate::history::shared::{Failure, Shared, now_ns};
-use crate::history::through;
 use crate::memory::probe;
 
 /// The time between two looks at what can be done without being asked.
@@ -112,11 +112,10 @@ impl Sealer {
         let os = Error::os::<io::Error>;
         let (shared, stem) = (&*self.shared, finished.stem);
         let path = shared.layout.log(stem);
-        let state = through::read(&shared.layout.through(stem.session)).map_err(os("cannot read a log"))?;
         // Arrow and Parquet end the process when they get no memory. The log stays, and the next attempt may have it.
         let size = std::fs::metadata(&path).map_or(0, |metadata| usize::try_from(metadata.len()).unwrap_or(usize::MAX));
         probe(size.saturating_mul(SEALING)).map_err(Error::memory("seal a log"))?;
-        let mut contents = match log::read(&path, finished.on_disk) {
+        let mut contents = match contents::read(&path, finished.on_disk) {
             Ok(contents) => contents,
             // Somebody has removed it. There is nothing to try again.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -131,23 +130,24 @@ impl Sealer {
         };
         contents.end_at(finished.end_batch);
         let batches = contents.batches().collect::<Result<Vec<RecordBatch>>>()?;
-        let mut metadata: Vec<_> = contents.metadata().into_iter().filter(|(key, _)| key != log::FIRST_BATCH).collect();
+        let of_log = [log::FIRST_BATCH, log::SINCE_NS];
+        let metadata = contents.metadata().into_iter().filter(|(key, _)| !of_log.contains(&key.as_str()));
+        let mut metadata: Vec<_> = metadata.collect();
         metadata.sort_unstable();
         let of_host = metadata.iter().find(|(key, _)| key == "rawtp:host");
         let host = of_host.map_or(shared.host.as_str(), |(_, host)| host.as_str());
         let segments = seal(&shared.layout, host, stem, &batches, &metadata)?;
-        let (damaged, first_batch) = (contents.damaged.clone(), contents.first_batch);
+        let damaged = contents.damaged.clone();
+        let mut lines = vec![sealed(stem, &contents, &segments)];
         drop((batches, contents));
-        let mut lines = vec![sealed(stem, first_batch, &segments)];
         if !damaged.is_empty() {
             // The damaged batches happened somewhere between those before and behind them.
-            let now = now_ns();
-            let start_ns = stem.session;
+            let (start_ns, end_ns) = finished.between_ns;
+            let end_ns = if stem.session == shared.session { now_ns() } else { end_ns };
             lines.extend(damaged.iter().map(|(from_ns, to_ns)| {
-                Line::new("gap")
-                    .int("from_ns", from_ns.unwrap_or(start_ns))
-                    .int("to_ns", to_ns.or(state.map(|state| state.through_ns)).unwrap_or(now))
-                    .text("reason", "damaged")
+                let from_ns = from_ns.unwrap_or(start_ns);
+                let to_ns = to_ns.unwrap_or(end_ns).max(from_ns);
+                Line::new("gap").int("from_ns", from_ns).int("to_ns", to_ns).text("reason", "damaged")
             }));
             lines.push(quarantined(
                 &format!("wal/{stem}.arrows"),

@@ -3,11 +3,12 @@
 //! Rust's parquet writes no checksums of pages, and without them a flipped bit becomes a wrong value that no reader
 //! notices. So the journal has two checksums of each file: of all of it, and of its tail, which is the filters, indexes
 //! and the footer. Readers check the tail before they decide by it which pages to read, and the file before they give
-//! values out of it.
+//! values out of it. A file that the journal does not know is checked as a whole, by the checksum that it has of itself.
 
 use std::fs::{self, File};
 use std::hash::Hasher;
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -25,11 +26,16 @@ use crate::history::layout::{
     DAY_NS, Layout, Stem, checksum, checksum_of_file, create_file, date, make_directory, oddity, open_file, remove,
     sync_directory,
 };
+use crate::history::own_sum;
 use crate::history::schema::{full, ints, recorded, texts};
 use crate::memory::probe;
 
 /// The key of the metadata that has the file's name, relative to the root.
 const FILE: &str = "rawtp:file";
+
+/// The keys of a file that has no checksum of itself. With another key it had one, and that is damaged.
+const UNSUMMED: [&str; 6] =
+    ["rawtp:schema_version", "rawtp:session", "rawtp:host", "rawtp:boot_id", "rawtp:machine_id", FILE];
 
 /// The columns whose pages have bounds: names, and the time.
 const INDEXED: [&str; 5] = [NAMES[0], NAMES[1], NAMES[2], NAMES[3], "ts_ns"];
@@ -188,7 +194,9 @@ fn write(
     remove(&temporary).map_err(os(context))?;
     // A copy under another name would give its events twice.
     let of_name = (FILE.to_owned(), file.to_owned());
-    let metadata: Vec<_> = metadata.iter().filter(|(key, _)| key != FILE).cloned().chain([of_name]).collect();
+    let of_sum = (own_sum::KEY.to_owned(), own_sum::NO_SUM.to_owned());
+    let metadata = metadata.iter().filter(|(key, _)| key != FILE && key != own_sum::KEY);
+    let metadata: Vec<_> = metadata.cloned().chain([of_name, of_sum]).collect();
     let written = write_file(&temporary, batches, places, &metadata).and_then(|(mut segment, made)| {
         file.clone_into(&mut segment.file);
         made.sync_all().and_then(|()| fs::rename(&temporary, &path)).map_err(os(context))?;
@@ -231,14 +239,21 @@ fn write_file(
         // Those of the sorted column take 1.6 bytes an event. Without them a look-up decodes a page of every file.
         bloom: &NAMES,
     };
-    let tail = tail_of(&encode::write(&mut summed, &schema, batches, places, &settings)?);
-    let Summed { mut file, hasher, bytes } = summed;
+    let (mut whole, mut tail) = (XxHash64::with_seed(0), 0);
+    encode::write(&mut summed, &schema, batches, places, &settings, |summed| {
+        (whole, tail) = (summed.hasher.clone(), summed.bytes);
+    })?;
+    let Summed { mut file, bytes, .. } = summed;
     let mut end = Vec::new();
     file.seek(SeekFrom::Start(tail)).and_then(|_| file.read_to_end(&mut end)).map_err(Error::os(context))?;
+    let no_room = || Error::Columns("a footer without room for its checksum".into());
+    let digits = own_sum::put(&whole, &mut end).ok_or_else(no_room)?;
+    file.write_all_at(&end[digits.clone()], tail + digits.start as u64).map_err(Error::os(context))?;
+    whole.write(&end);
     let segment = Segment {
         file: String::new(),
         bytes,
-        sum: hasher.finish(),
+        sum: whole.finish(),
         tail,
         tail_sum: checksum(&end),
         rows: places.len().cast_signed() as i64,
@@ -248,15 +263,44 @@ fn write_file(
     Ok((segment, file))
 }
 
-/// Refuses a file whose metadata have another name than it has.
-pub(crate) fn check_name(metadata: &ParquetMetaData, file: &str) -> Result<()> {
-    let pairs = metadata.file_metadata().key_value_metadata().map_or(&[][..], Vec::as_slice);
-    let named = pairs.iter().find(|pair| pair.key == FILE).and_then(|pair| pair.value.as_deref());
-    match named {
-        Some(named) if named == file => Ok(()),
-        Some(named) => Err(Error::Damaged(format!("{file} is damaged: it is {named} under another name"))),
-        None => Err(Error::Damaged(format!("{file} is damaged: it does not say its name"))),
+/// The name that a file has by its metadata.
+fn name_in(metadata: &ParquetMetaData) -> Option<&str> {
+    let pairs = metadata.file_metadata().key_value_metadata()?;
+    pairs.iter().find(|pair| pair.key == FILE)?.value.as_deref()
+}
+
+/// Opens a file that the journal does not know, if its own checksum is right.
+fn open_summed(name: &str, file: &File) -> Result<Decoder> {
+    let os = Error::os::<io::Error>;
+    let context = "cannot read a sealed file";
+    let is_whole = own_sum::verify(file).map_err(os(context))?;
+    if is_whole == Some(false) {
+        return Err(Error::Damaged(format!("{name} is damaged: the checksum differs")));
     }
+    let decoder = Decoder::open(file.try_clone().map_err(os(context))?)?;
+    let pairs = decoder.metadata().file_metadata().key_value_metadata().map_or(&[][..], Vec::as_slice);
+    if is_whole.is_none() && !pairs.iter().all(|pair| UNSUMMED.contains(&pair.key.as_str())) {
+        return Err(Error::Damaged(format!("{name} is damaged: its checksum is missing")));
+    }
+    Ok(decoder)
+}
+
+/// Opens a file that the journal does not know. One that is damaged is refused, and one that has another name than its
+/// metadata say.
+pub(crate) fn open_unknown(name: &str, file: &File) -> Result<Decoder> {
+    let decoder = open_summed(name, file)?;
+    match name_in(decoder.metadata()) {
+        Some(named) if named == name => Ok(decoder),
+        Some(named) => Err(Error::Damaged(format!("{name} is damaged: it is {named} under another name"))),
+        None => Err(Error::Damaged(format!("{name} is damaged: it does not say its name"))),
+    }
+}
+
+/// The name that a whole file had before it got this one. `None` for a damaged file.
+pub(crate) fn original_name(layout: &Layout, file: &str) -> Option<String> {
+    let opened = open_file(&layout.root().join(file)).ok()?;
+    let decoder = catch_unwind(AssertUnwindSafe(|| open_summed(file, &opened))).ok()?.ok()?;
+    name_in(decoder.metadata()).map(str::to_owned)
 }
 
 /// Describes a sealed file that the journal does not know, if all of it can be decoded.
@@ -284,9 +328,8 @@ fn try_adopt(layout: &Layout, file: &str) -> Result<Segment> {
         Some(reason) => Error::Damaged(format!("{file} is damaged: it {reason}")),
         None => os(context)(error),
     })?;
-    // The footer and the pages come before the checksum, so that a file of holes is not read to its end.
-    let decoder = Decoder::open(opened.try_clone().map_err(os(context))?)?;
-    check_name(decoder.metadata(), file)?;
+    // Without a footer a file of holes is not read to its end.
+    let decoder = open_unknown(file, &opened)?;
     let tail = tail_of(decoder.metadata());
     let (mut rows, mut first_ns, mut last_ns) = (0, i64::MAX, i64::MIN);
     decoder.read(full(), &decoder.all(), |batch| {

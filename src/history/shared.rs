@@ -58,8 +58,8 @@ pub struct Status {
     pub failing: bool,
     /// Where the directory is now.
     pub whereabouts: Whereabouts,
-    /// Lines of the journal that were given up because too many waited for it to be writable again.
-    pub dropped_lines: u64,
+    /// How many fewer lines the journal gets because too many waited for it to be writable again, and were merged.
+    pub merged_lines: u64,
 }
 
 /// The errno and the text of a failure to write.
@@ -177,8 +177,8 @@ impl Shared {
         let mut journal = lock(&self.journal);
         let Some(journal) = journal.as_mut() else { return Err(io::Error::other("the journal is closed")) };
         let written = write(journal);
-        let dropped_lines = journal.dropped_lines;
-        self.update(|status| status.dropped_lines = dropped_lines);
+        let merged_lines = journal.merged_lines;
+        self.update(|status| status.merged_lines = merged_lines);
         written
     }
 

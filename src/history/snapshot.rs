@@ -4,14 +4,15 @@
 //! was sealed before the journal was read is known by its line, and one that is sealed later is open already. So each
 //! event is in exactly one source.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 
 use crate::error::{Error, Result};
 use crate::history::catalogue::Catalogue;
+use crate::history::contents;
 use crate::history::journal;
 use crate::history::layout::{Layout, Stem, oddity, open_file, readable_size, stem_of};
-use crate::history::log;
 use crate::history::recovery::on_disk;
 use crate::history::segment::Segment;
 use crate::history::through;
@@ -75,17 +76,15 @@ pub(crate) fn take(layout: &Layout) -> Result<Snapshot> {
         Source::Log { .. } | Source::Odd { .. } => (i64::MAX, None),
     });
     odd.retain(|(stem, _)| !catalogue.sealed_logs.contains_key(stem));
-    sources.extend(odd.into_iter().map(|(stem, reason)| Source::Odd { file: format!("wal/{stem}.arrows"), reason }));
+    sources.extend(odd.iter().map(|(stem, reason)| Source::Odd { file: format!("wal/{stem}.arrows"), reason }));
     let mut made = Vec::new();
-    // Of the log behind, because it says where this one ends.
-    let mut behind: Option<(i64, u64)> = None;
+    // Those behind come first, because they say where a log ends.
+    let mut behind: BTreeMap<_, _> = odd.iter().map(|(stem, _)| (*stem, None)).collect();
     for (stem, file) in logs.into_iter().rev() {
-        let next = Stem { number: stem.number.saturating_add(1), ..stem };
-        let of_sealed = catalogue.sealed_logs.get(&next).copied();
-        let of_behind = behind.filter(|(session, _)| *session == stem.session).map(|(_, first)| first);
         let state = through::read(&layout.through(stem.session)).map_err(os())?.unwrap_or_default();
-        behind = log::first_batch(&file).map_err(os())?.map(|first| (stem.session, first)).or(behind);
-        let end_batch = of_sealed.or(of_behind).unwrap_or(u64::MAX);
+        // One without a beginning may be one that was just made.
+        behind.extend(contents::first_batch(&file).map_err(os())?.map(|first| (stem, Some(first))));
+        let end_batch = catalogue.end_batch(stem, &behind);
         made.push(Source::Log { stem, file, end_batch, on_disk: on_disk(&state, stem) });
     }
     made.reverse();

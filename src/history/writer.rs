@@ -21,13 +21,13 @@ use nix::time::ClockId;
 use crate::columns::builder::BatchBuilder;
 use crate::columns::schema::shared as raw_schema;
 use crate::error::{Error, Result};
-use crate::event::Event;
 use crate::event::values::Values;
 use crate::history::anchor::Whereabouts;
 use crate::history::dropped::Dropped;
 use crate::history::journal::Line;
 use crate::history::layout::remove;
 use crate::history::log::{Finished, Log};
+use crate::history::losses::{Losses, Times, Totals};
 use crate::history::schema::Converter;
 use crate::history::shared::{Failure, Shared, clock_ns, now_ns};
 use crate::history::through::{State, Through};
@@ -58,9 +58,6 @@ const STEP_NS: i64 = 10_000_000;
 /// How often a closed recorder tries to write what it still has.
 const LAST_TRIES: u32 = 3;
 
-/// The ways to the kernel that have numbers of their own on each CPU (`enum via`).
-const VIAS: usize = 3;
-
 /// The bounds of a writer.
 #[derive(Debug)]
 pub(crate) struct Limits {
@@ -69,74 +66,6 @@ pub(crate) struct Limits {
     pub(crate) segment_s: f64,
     pub(crate) memory_bytes: usize,
     pub(crate) heartbeat: Option<Vec<u8>>,
-}
-
-/// Losses on one CPU of one kind of call.
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    cpu: u32,
-    via: &'static str,
-    /// The time of the last event.
-    last_ns: i64,
-    lost: u64,
-    from_ns: i64,
-    to_ns: i64,
-}
-
-/// The losses of events, and what the journal was told of them.
-#[derive(Debug, Default)]
-struct Losses {
-    places: Vec<Place>,
-    /// The events that the journal has as lost in the ring.
-    told_ring: u64,
-    /// Of them, those without a place, whose place an event may still tell.
-    placeless: u64,
-    /// The untold losses of the cycle before.
-    remainder: u64,
-    missed: u64,
-    discarded: u64,
-    /// The events that found no room, as far as the journal does not have them yet.
-    dropped: Option<Dropped>,
-    /// The events that found no room in all.
-    total_dropped: u64,
-    /// Whether lines of losses wait for the journal.
-    is_untold: bool,
-}
-
-impl Losses {
-    /// Whether the journal lacks a loss. A watermark beyond it would call its time watched.
-    fn lacks(&self) -> bool {
-        self.dropped.is_some() || self.is_untold
-    }
-
-    /// Notes an event, and the losses before it.
-    fn see(&mut self, event: &Event<'_>) {
-        let (record, ts_ns) = (event.enter.record, event.ts_ns());
-        let at = record.cpu as usize * VIAS + usize::from(record.via).min(VIAS - 1);
-        if at >= self.places.len() {
-            let empty = |at: usize| Place {
-                cpu: (at / VIAS) as u32,
-                via: "",
-                last_ns: i64::MIN,
-                lost: 0,
-                from_ns: 0,
-                to_ns: 0,
-            };
-            let made = self.places.len()..at + 1;
-            self.places.extend(made.map(empty));
-        }
-        let place = &mut self.places[at];
-        place.via = event.via();
-        let lost = event.lost();
-        if lost > 0 {
-            if place.lost == 0 {
-                place.from_ns = place.last_ns;
-            }
-            place.lost += u64::from(lost);
-            place.to_ns = ts_ns;
-        }
-        place.last_ns = place.last_ns.max(ts_ns);
-    }
 }
 
 /// The latest events that were read, and the heartbeats among them.
@@ -537,52 +466,14 @@ impl Writer {
         let session = self.shared.session;
         // They happened after the cycle before. Losses of the ring wait for one cycle more to be told.
         let [earlier_ns, before_ns] = self.told_through_ns.map(|through_ns| through_ns.min(now_ns));
-        let losses = &mut self.losses;
-        let mut lines = Vec::new();
-        let line = |kind: &str, count: u64, from_ns: i64, to_ns: i64| {
-            let line = Line::new("loss").text("kind", kind).int("count", count.cast_signed());
-            line.int("from_ns", from_ns).int("to_ns", to_ns)
+        let totals = Totals {
+            ring: ledger.lost_ring,
+            missed: ledger.missed.unwrap_or_default(),
+            // Before the close what nobody has read yet is not lost.
+            discarded: self.session.reader_counters().discarded.load(std::sync::atomic::Ordering::Relaxed),
         };
-        let mut told = 0;
-        for place in losses.places.iter_mut().filter(|place| place.lost > 0) {
-            // Those were told before it was known where they happened.
-            let known = place.lost.min(losses.placeless);
-            losses.placeless -= known;
-            let count = std::mem::take(&mut place.lost) - known;
-            if count > 0 {
-                let from_ns = if place.from_ns == i64::MIN { session } else { place.from_ns };
-                let line = line("ring", count, from_ns, place.to_ns);
-                lines.push(line.int("cpu", i64::from(place.cpu)).text("via", place.via));
-                told += count;
-            }
-        }
-        losses.told_ring += told;
-        // The place of a loss is known with the next event on its CPU, which most often comes at once.
-        let remainder = ledger.lost_ring.saturating_sub(losses.told_ring);
-        let is_closed = self.session.queue().is_closed();
-        let settled = if is_closed { remainder } else { remainder.min(losses.remainder) };
-        if settled > 0 {
-            lines.push(
-                line("ring", settled, session.max(earlier_ns).min(now_ns), now_ns).int("cpu", None).text("via", None),
-            );
-            losses.told_ring += settled;
-            losses.placeless += settled;
-            told += settled;
-        }
-        losses.remainder = remainder - settled;
-        let missed = ledger.missed.unwrap_or_default();
-        // Before the close what nobody has read yet is not lost.
-        let discarded = self.session.reader_counters().discarded.load(std::sync::atomic::Ordering::Relaxed);
-        for (kind, total, told_before) in
-            [("missed", missed, &mut losses.missed), ("discarded", discarded, &mut losses.discarded)]
-        {
-            let count = total.saturating_sub(*told_before);
-            if count > 0 {
-                *told_before = total;
-                lines.push(line(kind, count, before_ns, now_ns).int("cpu", None).text("via", None));
-                told += count;
-            }
-        }
+        let times = Times { session, earlier_ns, before_ns, now_ns };
+        let (lines, told) = self.losses.lines(totals, &times, self.session.queue().is_closed());
         if told > 0 {
             self.shared.update(|status| status.lost += told);
         }

@@ -177,7 +177,7 @@ impl Recorder {
             ("expired", status.expired),
             ("quarantined", status.quarantined),
             ("errors", status.errors),
-            ("dropped_lines", status.dropped_lines),
+            ("merged_lines", status.merged_lines),
         ];
         for (name, count) in counts {
             dict.set_item(name, count)?;

@@ -37,7 +37,7 @@ STATUS: dict[str, Any] = {
     "quarantined": 0,
     "errors": 0,
     "failing": False,
-    "dropped_lines": 0,
+    "merged_lines": 0,
     "directory": "here",
 }
 ALERTS = {

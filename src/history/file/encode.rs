@@ -97,13 +97,15 @@ impl Group {
     }
 }
 
-/// Writes the rows at `places`, in that order. The batches have one schema, which has the columns of `schema`.
-pub(crate) fn write(
-    sink: impl Write + Send,
+/// Writes the rows at `places`, in that order. The batches have one schema, which has the columns of `schema`. `at_tail` is
+/// called when the sink has all pages, and nothing behind them.
+pub(crate) fn write<W: Write + Send>(
+    sink: W,
     schema: &Schema,
     batches: &[RecordBatch],
     places: &[Place],
     settings: &Settings<'_>,
+    at_tail: impl FnOnce(&W),
 ) -> Result<ParquetMetaData> {
     let mut writer = SerializedFileWriter::new(sink, message_type(schema)?, Arc::new(settings.properties(schema)))?;
     let descriptor = writer.schema_descr().columns().to_vec();
@@ -132,6 +134,8 @@ pub(crate) fn write(
         }
         to.close()?;
     }
+    writer.flush().map_err(Error::os("cannot write a sealed file"))?;
+    at_tail(writer.inner());
     Ok(writer.close()?)
 }
 

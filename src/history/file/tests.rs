@@ -146,7 +146,7 @@ fn written(scratch: &Scratch, batches: &[RecordBatch], numbers: &mut Numbers) ->
         bloom: &["new_path"],
     };
     let mut bytes = Cursor::new(Vec::new());
-    write(&mut bytes, &schema, batches, &places, &settings).unwrap();
+    write(&mut bytes, &schema, batches, &places, &settings, |_| ()).unwrap();
     let path = scratch.0.join("f.parquet");
     std::fs::write(&path, bytes.into_inner()).unwrap();
     let all: Vec<_> = batches.iter().collect();

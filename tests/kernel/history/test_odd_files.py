@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -175,17 +176,69 @@ def test_flipped_bits_of_an_unknown_file_are_no_values(recorded: tuple[Path, lis
     right = [repr(event) for event in whole.to_dicts()]
     [file] = sealed(directory)
     content = file.read_bytes()
-    journal = directory / "journal.jsonl"
-    [line] = [line for line in journal.read_text().splitlines() if '"tail"' in line]
-    journal.write_bytes(b"")
-    pages = json.loads(line)["files"][0]["tail"]
-    for at in range(4, pages, 7):
+    (directory / "journal.jsonl").write_bytes(b"")
+    for at in [*range(0, len(content), 5), *range(len(content) - 800, len(content))]:
         damaged = bytearray(content)
         damaged[at] ^= 1 << at % 8
         file.write_bytes(damaged)
-        for batch in scanned(directory):
-            for event in batch.to_dicts():
-                assert repr(event) in right or event["path"].endswith("/logged"), at
+        found = [event for batch in scanned(directory) for event in batch.to_dicts()]
+        # All of the log, and nothing of the file.
+        assert [event["path"].rpartition("/")[2] for event in found] == ["logged"], at
+    file.write_bytes(content)
+    found = [event for batch in scanned(directory) for event in batch.to_dicts()]
+    assert [repr(event) for event in found[:2]] == right
+
+
+def gaps(directory: Path) -> list[tuple[int, int]]:
+    """The stretches of time that damaged files leave."""
+    found = _core.HistoryReader(directory).gaps()
+    return [(gap["from_ns"], gap["to_ns"]) for gap in found if gap["reason"] == "damaged"]
+
+
+@pytest.mark.parametrize("kind", ["fifo", "holes", "bits"])
+@pytest.mark.parametrize("journal", [True, False])
+def test_the_time_of_a_file_that_cannot_be_read_is_a_gap(kind: str, journal: bool, tmp_path: Path) -> None:
+    """Of the second of three logs, or of the file that it was sealed into."""
+    directory, killed, times = tmp_path / "h", tmp_path / "killed", []
+    with recording(directory) as recorder:
+        for name in ("first", "second", "third"):
+            times.append(time.time_ns())
+            delete(tmp_path, name)
+            if (name, journal) == ("second", True):
+                # As a recorder leaves it that is killed before it seals.
+                recorder.sync(HANG_S)
+                [log] = (directory / "wal").glob("*.arrows")
+                shutil.copy(log, tmp_path / log.name)
+            recorder.seal(HANG_S)
+        times.append(time.time_ns())
+        recorder.sync(HANG_S)
+        shutil.copytree(directory, killed)
+    [first, file, _] = sealed(killed)
+    if journal:
+        lines = (killed / "journal.jsonl").read_text().splitlines(keepends=True)
+        (killed / "journal.jsonl").write_text("".join(line for line in lines if file.name not in line))
+        file.unlink()
+        file = killed / "wal" / file.with_suffix(".arrows").name
+        shutil.copy(tmp_path / file.name, file)
+    else:
+        (killed / "journal.jsonl").write_bytes(b"")
+    if kind == "bits":
+        content = bytearray(file.read_bytes())
+        content[100] ^= 1
+        file.write_bytes(content)
+    else:
+        file.unlink()
+        KINDS[kind](file)
+    with recording(killed) as recorder:
+        recorder.seal(HANG_S)
+        assert len(recorder.recovered["quarantined"]) == 1
+        assert (recorder.status()["quarantined"], recorder.status()["gaps"]) == (1, 2)
+    assert [path.rpartition("/")[2] for path in run(READ, killed)["paths"]] == ["first", "third"]
+    [(from_ns, to_ns)], start_ns = gaps(killed), int(first.name.split("-")[0])
+    if journal:
+        assert start_ns < from_ns < times[1] < times[2] < to_ns < times[3]
+    else:
+        assert start_ns == from_ns < times[1] < times[2] < to_ns
 
 
 def scanned(directory: Path) -> list[_core.HistoryBatch]:
@@ -214,6 +267,7 @@ def test_a_copy_under_another_name_is_no_source(has_journal: bool, recorded: tup
     expected = sorted(str(copy.relative_to(directory)) for copy in copies)
     assert (sorted(found["paths"]), sorted(found["verify"])) == (sorted(names), expected)
     assert len(run(RECORD, directory)["quarantined"]) == len(copies)
+    assert gaps(directory) == []
     with recording(directory):
         recorded_events = [event for batch in scanned(directory) for event in batch.to_dicts()]
     assert len({key(event) for event in recorded_events}) == len(recorded_events) == len(names)
