@@ -160,6 +160,12 @@ impl BatchBuilder {
         self.rows
     }
 
+    /// About the bytes that names and texts take in the rows, each row with its own.
+    #[cfg(feature = "history")]
+    pub(crate) fn text_bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Whether the rows must be made a batch before the next row.
     #[must_use]
     pub fn is_full(&self) -> bool {

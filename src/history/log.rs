@@ -107,6 +107,11 @@ impl Log {
         (self.waiting_rows, self.waiting_bytes)
     }
 
+    /// The bytes of memory that what waits for [`Log::commit`] takes uncompressed.
+    pub(crate) fn waiting_raw(&self) -> u64 {
+        self.frames.iter().map(|frame| frame.raw_bytes).sum()
+    }
+
     /// Adds a batch, which waits in memory until [`Log::commit`].
     pub(crate) fn push(&mut self, batch: &RecordBatch, through_ns: i64) -> Result<()> {
         let pairs = [(BATCH, self.next_batch.to_string()), (THROUGH_NS, through_ns.to_string())];

@@ -36,14 +36,17 @@ use crate::read::Reader;
 use crate::read::in_flight::InFlight;
 use crate::session::Session;
 
-/// The rows of a batch in the log.
+/// The rows of a batch in the log, and the bytes of texts after which it ends: more than so many rows have, but for long
+/// names.
 const BATCH_ROWS: usize = 16_384;
+const BATCH_BYTES: usize = 16 << 20;
 
 /// The memory for an event on its way into the log: in the batch, converted, and as the log has it.
 const ROW_BYTES: usize = 4096;
 
-/// The bytes after which a cycle commits before it reads on.
+/// The bytes after which a cycle commits before it reads on, and those that they take uncompressed.
 const COMMIT_BYTES: usize = 8 << 20;
+const COMMIT_RAW_BYTES: u64 = 32 << 20;
 
 /// How long the drain thread may gather before it is asked to hurry, and how long a record may be half written.
 const GATHER: Duration = Duration::from_millis(3);
@@ -237,22 +240,22 @@ impl Writer {
             let queue = self.session.queue();
             let (closed, complete) = (queue.is_closed(), queue.has_reached(position));
             let mut seen = Seen::default();
-            let batch = match self.read(&mut seen) {
-                Ok(batch) => batch,
+            let (batch, is_drained) = match self.read(&mut seen) {
+                Ok(read) => read,
                 Err(error) => {
                     // Without memory the events stay to be read. A malformed record is skipped, and counted.
                     let text = format!("cannot read events: {error}");
                     self.shared.note_error(&text);
                     if matches!(error, Error::Memory(_)) {
-                        is_sure = false;
                         unread = Some((Some(libc::ENOMEM), text));
                     }
+                    // There may be events behind it.
+                    is_sure = false;
                     thread::sleep(LOOK);
-                    None
+                    (None, true)
                 }
             };
-            let rows = batch.as_ref().map_or(0, RecordBatch::num_rows);
-            let is_last = rows < BATCH_ROWS && (complete || closed);
+            let is_last = is_drained && (complete || closed);
             last_event_ns = seen.last_ns.map_or(last_event_ns, |last| last_event_ns.max(last));
             let through_ns = if is_last && is_sure && !self.losses.lacks() { until_ns } else { self.through_ns };
             self.note_seen(&seen);
@@ -260,13 +263,18 @@ impl Writer {
             if let Some(batch) = batch {
                 dropped = self.push(&batch, through_ns, &seen, sender).or(dropped);
             }
-            if is_last || failure.is_none() && self.log.waiting().1 >= COMMIT_BYTES {
+            let is_much = self.log.waiting().1 >= COMMIT_BYTES || self.log.waiting_raw() >= COMMIT_RAW_BYTES;
+            if is_last || failure.is_none() && is_much {
                 failure = self.commit(sender);
             }
             if is_last {
                 break;
             }
-            if rows < BATCH_ROWS {
+            // What is sealed at once has a bound, whatever a cycle reads.
+            if self.log.is_due(self.limits.segment_bytes, self.limits.segment_s) {
+                self.finish_log(sender);
+            }
+            if is_drained {
                 is_sure &= self.catch_up(position);
             }
         }
@@ -303,15 +311,16 @@ impl Writer {
         start.elapsed() < STUCK
     }
 
-    /// Reads a batch. `None` when nothing is queued but heartbeats.
-    fn read(&mut self, seen: &mut Seen) -> Result<Option<RecordBatch>> {
+    /// Reads a batch. `None` when nothing is queued but heartbeats. Returns whether nothing was left in the queue.
+    fn read(&mut self, seen: &mut Seen) -> Result<(Option<RecordBatch>, bool)> {
         let Self { reader, values, losses, limits, own_pid, roots, shared, .. } = self;
         let rows = reader.waiting().min(BATCH_ROWS);
         // Arrow ends the process when it gets no memory. Events that are not read yet can wait.
         probe(rows * ROW_BYTES).map_err(Error::memory("read events"))?;
         let mut builder = BatchBuilder::shared(values, rows)?;
         let mut in_flight = InFlight::new(self.session.reader_counters());
-        while builder.rows() < BATCH_ROWS && !builder.is_full() {
+        let mut is_drained = false;
+        while builder.rows() < BATCH_ROWS && builder.text_bytes() < BATCH_BYTES && !builder.is_full() {
             let read = reader.next(|event| {
                 let record = event.enter.record;
                 let own = event.filename().filter(|_| record.pid == *own_pid);
@@ -332,19 +341,22 @@ impl Writer {
             });
             match read {
                 Ok(Some(())) => {}
-                Ok(None) => break,
+                Ok(None) => {
+                    is_drained = true;
+                    break;
+                }
                 Err(_) if builder.rows() > 0 => break,
                 Err(error) => return Err(error),
             }
         }
         if builder.rows() == 0 {
             in_flight.deliver();
-            return Ok(None);
+            return Ok((None, is_drained));
         }
         let batch = builder.finish(Arc::clone(&self.raw_schema))?;
         let converted = self.converter.convert(&batch)?;
         in_flight.deliver();
-        Ok(Some(converted))
+        Ok((Some(converted), is_drained))
     }
 
     fn note_seen(&self, seen: &Seen) {

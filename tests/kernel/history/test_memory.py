@@ -3,6 +3,7 @@ is a MemoryError."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -19,6 +20,8 @@ pytestmark = [pytest.mark.kernel, pytest.mark.slow]
 
 HERE = Path(__file__).parent
 DELETED = 20_000
+MOST_KB = 300_000
+"""Issue 17's bound of a recorder that seals."""
 
 READER = """
 import os, resource, sys
@@ -104,3 +107,47 @@ def test_readers_tell_the_lack_of_memory_and_call_nothing_damaged(kind: str, exp
     print(kind, dict(outcomes))
     assert outcomes["found"] > 0
     assert outcomes["MemoryError"] > outcomes["ended"]
+
+
+DELETER = """
+import os, random, sys
+sys.stdin.readline()
+place = os.open(sys.argv[1], os.O_RDONLY)
+for number in range(14):
+    name = f"{number}".ljust(250, "x")
+    os.mkdir(name, dir_fd=place)
+    place = os.open(name, os.O_RDONLY, dir_fd=place)
+chance = random.Random(1)
+for _ in range(int(sys.argv[2])):
+    name = chance.randbytes(127).hex()
+    os.close(os.open(name, os.O_CREAT, dir_fd=place))
+    os.unlink(name, dir_fd=place)
+"""
+
+
+def test_long_names_take_no_more_memory(tmp_path: Path) -> None:
+    """Paths of 3.7 kB without a pattern, by a process with arguments of 128 KiB each."""
+    count = 30_000
+    place = tmp_path / "place"
+    place.mkdir()
+    command = [sys.executable, "-c", DELETER, str(place), str(count), *["a" * 131_000] * 4]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as deleter:
+        recorder = subprocess.Popen(
+            [sys.executable, HERE / "names_recorder.py", tmp_path / "h", str(deleter.pid)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        with recorder:
+            assert recorder.stdin is not None
+            assert recorder.stdout is not None
+            assert recorder.stdout.readline() == "records\n"
+            deleter.communicate("\n", timeout=HANG_S)
+            said, _ = recorder.communicate("\n", timeout=HANG_S)
+    status = json.loads(said)
+    print({key: status[key] for key in ("events", "lost", "sealed", "segment_bytes", "most_kb")})
+    assert (status["events"] + status["lost"], status["errors"]) == (count, 0)
+    assert status["acknowledged"] == status["events"] > count // 2
+    assert status["most_kb"] <= MOST_KB
+    [event] = events(tmp_path / "h", columns=["path"], limit=1)
+    assert len(event["path"]) > 3700

@@ -177,7 +177,8 @@ def test_flipped_bits_of_an_unknown_file_are_no_values(recorded: tuple[Path, lis
     [file] = sealed(directory)
     content = file.read_bytes()
     (directory / "journal.jsonl").write_bytes(b"")
-    for at in [*range(0, len(content), 5), *range(len(content) - 800, len(content))]:
+    # The tests of `own_sum.rs` flip every bit.
+    for at in {0, 2153, *range(4, len(content), 97), *range(len(content) - 60, len(content))}:
         damaged = bytearray(content)
         damaged[at] ^= 1 << at % 8
         file.write_bytes(damaged)
@@ -232,7 +233,8 @@ def test_the_time_of_a_file_that_cannot_be_read_is_a_gap(kind: str, journal: boo
     with recording(killed) as recorder:
         recorder.seal(HANG_S)
         assert len(recorder.recovered["quarantined"]) == 1
-        assert (recorder.status()["quarantined"], recorder.status()["gaps"]) == (1, 2)
+        # Without the journal nobody knows of the session before.
+        assert (recorder.status()["quarantined"], recorder.status()["gaps"]) == (1, 2 if journal else 1)
     assert [path.rpartition("/")[2] for path in run(READ, killed)["paths"]] == ["first", "third"]
     [(from_ns, to_ns)], start_ns = gaps(killed), int(first.name.split("-")[0])
     if journal:
