@@ -13,7 +13,7 @@ use std::time::Instant;
 use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::history::anchor::is_removed;
 use crate::history::frame::{END, batch_message, schema_message};
 use crate::history::layout::{Layout, Stem, create_file, remove, sync_directory};

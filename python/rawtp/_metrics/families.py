@@ -83,7 +83,9 @@ def recorder(status: Mapping[str, Any], now_ns: int) -> list[Family]:
         handled,
         counter("rawtp_write_errors", "Attempts to write that failed.", status["errors"]),
         gauge("rawtp_write_failing", "1 while the log cannot be written.", int(status["failing"])),
-        counter("rawtp_journal_lines_merged", "Lines of the journal that were merged with others.", status["merged_lines"]),
+        counter(
+            "rawtp_journal_lines_merged", "Lines of the journal that were merged with others.", status["merged_lines"]
+        ),
         gauge(
             "rawtp_directory_moved",
             "1 where the name of the directory leads elsewhere.",
