@@ -247,7 +247,7 @@ mod tests {
         let mut log = log(&scratch);
         // A reading of three batches, of which the last one has its watermark, one of two, and one of one.
         for (number, through_ns) in [5, 5, 100, 100, 200, 300].into_iter().enumerate() {
-            log.push(&batch(number as i64 * 20, 20), through_ns).unwrap();
+            log.push(&batch(number.cast_signed() as i64 * 20, 20), through_ns).unwrap();
         }
         commit(&mut log);
         let bytes = bytes(&log);

@@ -144,7 +144,7 @@ mod tests {
             clock(200),
             Line::new("directory").text("is", "here"),
         ];
-        let number = |(at, line): (usize, Line)| line.int("session", 7).int("line", at as i64).finish();
+        let number = |(at, line): (usize, Line)| line.int("session", 7).int("line", at.cast_signed() as i64).finish();
         lines.into_iter().enumerate().map(number).collect()
     }
 

@@ -256,7 +256,7 @@ mod tests {
         let scratch = Scratch::new("journal-merged");
         let path = scratch.0.join("journal.jsonl");
         let mut journal = Journal::open(&path, 7).unwrap();
-        let total = 3 * PENDING as i64;
+        let total = 3 * PENDING.cast_signed() as i64;
         for number in 0..total {
             let line =
                 Line::new("loss").text("kind", "ring").int("count", 2).int("from_ns", number).int("to_ns", number + 9);
@@ -273,7 +273,7 @@ mod tests {
         journal.flush().unwrap();
         let lines = read(&path).unwrap().lines;
         let sum = |key: &str| lines.iter().filter_map(|line| line.int(key)).sum::<i64>();
-        assert_eq!((sum("count"), lines.len() as i64 + merged_lines as i64), (2 * total, total));
+        assert_eq!((sum("count"), lines.len().cast_signed() as i64 + merged_lines.cast_signed()), (2 * total, total));
         assert_eq!(lines.iter().filter_map(|line| line.int("from_ns")).min(), Some(0));
         assert_eq!(lines.iter().filter_map(|line| line.int("to_ns")).max(), Some(total + 8));
     }
@@ -282,7 +282,7 @@ mod tests {
     fn more_places_than_lines_become_one() {
         let scratch = Scratch::new("journal-places");
         let mut journal = Journal::open(&scratch.0.join("journal.jsonl"), 7).unwrap();
-        for cpu in 0..=PENDING as i64 {
+        for cpu in 0..=PENDING.cast_signed() as i64 {
             journal.note(Line::new("loss").text("kind", "ring").int("count", 1).int("cpu", cpu));
         }
         let line = read_line(journal.pending[0].trim_end().as_bytes()).unwrap();

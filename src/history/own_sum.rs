@@ -163,7 +163,7 @@ mod tests {
             fs::write(&path, &bytes[..cut]).unwrap();
             assert!(matches!(read(&layout), Err(Error::Damaged(_))), "{cut}");
             // A hole in its place, before what is left.
-            let hole = [&vec![0; cut], &bytes[cut..]].concat();
+            let hole = [&vec![0; cut][..], &bytes[cut..]].concat();
             fs::write(&path, &hole).unwrap();
             assert!(cut == 0 || matches!(read(&layout), Err(Error::Damaged(_))), "{cut}");
         }
@@ -178,7 +178,7 @@ mod tests {
         let right = read(&layout).unwrap();
         for (key, is_read) in [("rawtp:host", true), ("rawtp:xxh65", false)] {
             let metadata =
-                [("rawtp:file", name.as_str()), (key, NO_SUM)].map(|(key, value)| (key.into(), value.into()));
+                [("rawtp:file", name.as_str()), (key, NO_SUM)].map(|(key, value)| (key.to_owned(), value.to_owned()));
             let settings = Settings { metadata: &metadata, ..Settings::default() };
             let (batch, mut bytes) = (batch(), Vec::new());
             let places: Vec<_> = (0..9).map(|row| (0, row)).collect();
