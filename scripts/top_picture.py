@@ -1,4 +1,4 @@
-"""``python -m scripts.top_picture``: draws ``docs/images/top.svg``, ``rawtp top`` at 24 lines of 80 columns.
+"""``python -m scripts.top_picture``: draws ``docs/images/top.svg``, ``rawtp top`` at 24 lines of 100 columns.
 
 What it shows is made up, and the same every time. A test compares the texts, so that the picture is not out of date.
 """
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PICTURE = Path(__file__).parents[1] / "docs" / "images" / "top.svg"
-SIZE = (80, 24)
+SIZE = (100, 24)
 _BEGIN_S, _NOW_S = 1000.0, 1042.5
 _KIB, _MIB = 1 << 10, 1 << 20
 
@@ -108,7 +108,8 @@ async def _drawn(*keys: str) -> str:
 def svg(*keys: str) -> str:
     """The picture of the screen after these keys. It fetches no font."""
     drawn = asyncio.run(_drawn(*keys))
-    return re.sub(r"\s*@font-face \{.*?\}", "", drawn, flags=re.DOTALL)
+    own = re.sub(r"\s*@font-face \{.*?\}", "", drawn, flags=re.DOTALL)
+    return own.replace("<svg ", '<svg xml:space="preserve" ', 1)
 
 
 def main() -> None:

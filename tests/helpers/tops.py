@@ -53,15 +53,6 @@ def refused(path: str, pid: int = 10, comm: str = "rm", **changes: object) -> Ev
     return deleted(path, None, pid, comm, **{"ret": -13, "errno": "EACCES", "nlink": None, **changes})
 
 
-def emptied(path: str, size: int | None, pid: int = 20, comm: str = "logger", **changes: object) -> Event:
+def emptied(path: str, size: int | None, pid: int = 20, comm: str = "logger") -> Event:
     """A truncation of all of a file."""
-    return {  # type: ignore[return-value, misc]
-        **EMPTIED,
-        "path": path,
-        "real_path": path,
-        "size": size,
-        "pid": pid,
-        "comm": comm,
-        "argv": (comm,),
-        **changes,
-    }
+    return {**EMPTIED, "path": path, "real_path": path, "size": size, "pid": pid, "comm": comm, "argv": (comm,)}

@@ -80,7 +80,7 @@ class TopApp(App[None]):
         Binding("N", "search(-1)", "Previous", show=False),
         Binding("space", "pause", "Pause"),
         Binding("enter", "open", "Events"),
-        Binding("escape", "back", "Back"),
+        Binding("escape", "close", "Back"),
         Binding("q", "quit", "Quit"),
         Binding("ctrl+c", "quit", show=False, priority=True),
     ]
@@ -98,7 +98,7 @@ class TopApp(App[None]):
         super().__init__()
         self._source = source
         self._look_up = look_up
-        self._name = view
+        self._view_name = view
         self._interval_s = interval_s
         self._time_of_day = time_of_day or Clock()
         self._clock = clock
@@ -131,7 +131,7 @@ class TopApp(App[None]):
         """Tell which keys do something now; the others are not in the footer."""
         if action in {"sort", "reverse", "ask", "search", "open"}:
             return self._opened is None and not self._is_typing
-        if action == "back":
+        if action == "close":
             return self._opened is not None or self._is_typing or bool(self._filter)
         if action in {"view", "next_view", "pause"}:
             return not self._is_typing
@@ -139,14 +139,14 @@ class TopApp(App[None]):
 
     def action_view(self, name: str) -> None:
         """Show the rows of another table."""
-        self._name, self._opened = name, None
+        self._view_name, self._opened = name, None
         self.query_one(Lines).restart()
         self._renew()
         self.refresh_bindings()
 
     def action_next_view(self, by: int) -> None:
         """Show the rows of the table that is next to this one."""
-        self.action_view(views.VIEWS[(views.VIEWS.index(self._name) + by) % len(views.VIEWS)])
+        self.action_view(views.VIEWS[(views.VIEWS.index(self._view_name) + by) % len(views.VIEWS)])
 
     def action_sort(self, by: int) -> None:
         """Sort by the column that is next to this one."""
@@ -186,14 +186,14 @@ class TopApp(App[None]):
     def action_open(self) -> None:
         """Show the last events of the row under the cursor."""
         lines = self.query_one(Lines)
-        if self._opened is None and (row := self._shown.tables[self._name].get(lines.key)) is not None:
+        if self._opened is None and (row := self._shown.tables[self._view_name].get(lines.key)) is not None:
             self._opened = row
             self._back_to = lines.key
             lines.restart()
             self._draw()
             self.refresh_bindings()
 
-    def action_back(self) -> None:
+    def action_close(self) -> None:
         """Close what was opened last: the text, the row, or the filter."""
         if self._is_typing:
             if self._asked == "filter":
@@ -249,7 +249,7 @@ class TopApp(App[None]):
         return [keys[-1], *keys[:-1]] if is_inclusive and keys else keys
 
     def _find(self, keys: Iterable[object]) -> None:
-        view, table, wanted = self._view(), self._shown.tables[self._name], self._search.casefold()
+        view, table, wanted = self._view(), self._shown.tables[self._view_name], self._search.casefold()
         for key in keys if wanted else ():
             row = table.get(key)
             if row is not None and wanted in view.name(row).casefold():
@@ -269,7 +269,7 @@ class TopApp(App[None]):
 
     def _copy(self, names: Iterable[str] | None = None) -> tuple[Model, float]:
         with self._source.lock:
-            return self._source.model.copy(names or (self._name,)), self._clock()
+            return self._source.model.copy(names or (self._view_name,)), self._clock()
 
     def _renew(self) -> None:
         """Show what is counted by now."""
@@ -282,7 +282,7 @@ class TopApp(App[None]):
             self.exit()
 
     def _view(self) -> View:
-        return View(self._shown, self._name, self._shown_s, self._look_up)
+        return View(self._shown, self._view_name, self._shown_s, self._look_up)
 
     def _draw(self) -> None:
         self.query_one("#title", Static).update(self._title())
@@ -308,7 +308,7 @@ class TopApp(App[None]):
 
     def _draw_events(self, opened: Row) -> None:
         # Where the row was folded meanwhile, its events stay as they were.
-        row = self._shown.tables[self._name].get(opened.key) or opened
+        row = self._shown.tables[self._view_name].get(opened.key) or opened
         self._opened = row
 
         def text(event: Any, cells: int) -> str:
@@ -323,13 +323,14 @@ class TopApp(App[None]):
 
     def _title(self) -> Content:
         if self._opened is not None:
-            start = f"last {ledger.events(len(self._opened.recent))} of {self._name} "
+            start = f"last {ledger.events(len(self._opened.recent))} of {self._view_name} "
             state = " paused " if self._is_paused else ""
             name = shortened(self._view().name(self._opened), max(self.size.width - len(start) - len(state) - 1, 8))
             return Content.assemble(start, (name, "bold"), " ", (state, "reverse"))
-        parts: list[str | tuple[str, str]] = ["rawtp top "]
+        parts: list[str | tuple[str, str]] = ["rawtp top"]
         for name in views.VIEWS:
-            parts += [f" {name[0]} ", (f" {name} ", "reverse bold" if name == self._name else "")]
+            look = "reverse bold" if name == self._view_name else ""
+            parts += ["  ", (name[0], "bold $accent"), (f" {name} ", look)]
         if self._is_paused:
             parts += ["  ", (" paused ", "reverse")]
         return Content.assemble(*parts)

@@ -28,11 +28,14 @@ def comm(row: Row) -> str:
 
 
 def arguments(row: Row) -> str:
-    """The arguments of a process, its name before them; ``-`` where they are not known."""
+    """The arguments of a process; ``-`` where they are not known. The first is left out where it is only its name."""
     if row.key is OTHERS:
         return ""
-    argv = row.names[3]
-    return "-" if argv is None else command(argv, row.names[2], _MAX_ARGUMENTS)
+    name, argv = row.names[2:]
+    if argv is None:
+        return "-"
+    words = argv[1:] if argv and argv[0].rpartition("/")[2] == name else argv
+    return command(words, "", _MAX_ARGUMENTS) if words else ""
 
 
 def directory(row: Row) -> str:

@@ -86,12 +86,12 @@ def cursor(app: TopApp) -> object:
 def test_the_whole_screen(size: tuple[int, int]) -> None:
     async def scene(source: PretendSource, app: TopApp, pilot: Pilot[None]) -> None:
         title, totals, header, *table = screen(app)
-        assert title == "rawtp top  p  process  d  directory  c  container  u  unit"
+        assert title == "rawtp top  p process   d directory   c container   u unit"
         assert totals == "9 events, 4.5 a second, 1 failed, ≥ 5.0 KiB gone"
         assert header == " RATE/S▼    EVENTS  FAILED        GONE     PID    UID COMM            ARGUMENTS"
         arguments = {
-            SMALL: ("rm /srv/4", "logr…log/2", "unli…asswd"),
-            LARGE: ("rm /srv/4", "logrotate /var/log/2", "unlink /etc/passwd"),
+            SMALL: ("/srv/4", "/var/log/2", "/etc…asswd"),
+            LARGE: ("/srv/4", "/var/log/2", "/etc/passwd"),
         }
         assert table[:3] == [
             f"     2.5         5             5.0 KiB      11   1000 rm              {arguments[size][0]}",
@@ -138,7 +138,7 @@ def test_sorting_by_any_column() -> None:
             "PID": ("▼", [33, 22, 11]),
             "UID": ("▼", [11, 22, 33]),
             "COMM": ("▲", [22, 11, 33]),
-            "ARGUMENTS": ("▲", [22, 11, 33]),
+            "ARGUMENTS": ("▲", [33, 11, 22]),
             "RATE/S": ("▼", [11, 22, 33]),
         }
         await pilot.press("r")
@@ -212,7 +212,7 @@ def test_a_search_goes_from_row_to_row() -> None:
 def test_a_row_opens_to_its_last_events() -> None:
     async def scene(source: PretendSource, app: TopApp, pilot: Pilot[None]) -> None:
         await pilot.press("down", "enter")
-        assert text(app, "#title").strip() == "last 3 events of process 22 1000 logrotate logrotate /var/log/2"
+        assert text(app, "#title").strip() == "last 3 events of process 22 1000 logrotate /var/log/2"
         assert screen(app)[2].split() == ["TIME", "PID", "UID", "COMM", "ACTION", "RESULT", "PATH"]
         assert rows(app) == [
             f"22:13:20      22   1000 logrotate       delete   ok        /var/log/{number}" for number in (2, 1, 0)

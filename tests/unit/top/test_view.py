@@ -70,11 +70,11 @@ def test_a_table_of_processes() -> None:
         " RATE/S▼    EVENTS  FAILED        GONE     PID    UID COMM            ARGUMENTS"
     )
     assert lines(view) == [
-        "     0.9         4             4.0 KiB       1   1000 rm              rm /a/3",
-        "     0.4         2              ≥ 10 B       3   1000 both            both /b/z",
-        "     0.2         1                   ?       2   1000 unsized         unsi… /b/x",
-        "     0.2         1       1           0       4   1000 unlink          unli…asswd",
-        "     0.2         1             5.0 MiB       5   1000 logger          logger",
+        "     0.9         4             4.0 KiB       1   1000 rm              /a/3",
+        "     0.4         2              ≥ 10 B       3   1000 both            /b/z",
+        "     0.2         1                   ?       2   1000 unsized         /b/x",
+        "     0.2         1       1           0       4   1000 unlink          /etc…asswd",
+        "     0.2         1             5.0 MiB       5   1000 logger",
     ]
 
 
@@ -110,7 +110,7 @@ def pids(view: View, order: Order, text: str = "") -> list[int]:
         ("PID", [5, 4, 3, 2, 1], [1, 2, 3, 4, 5]),
         ("UID", [1, 3, 2, 4, 5], [1, 3, 2, 4, 5]),
         ("COMM", [2, 4, 1, 5, 3], [3, 5, 1, 4, 2]),
-        ("ARGUMENTS", [2, 4, 1, 5, 3], [3, 5, 1, 4, 2]),
+        ("ARGUMENTS", [4, 3, 2, 1, 5], [5, 1, 2, 3, 4]),
         # Another view's.
         ("UNIT", [1, 3, 2, 4, 5], [2, 4, 5, 3, 1]),
     ],
