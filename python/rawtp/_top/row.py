@@ -17,6 +17,8 @@ WINDOW_S = 5
 MAX_RECENT = 32
 """The number of events that a row keeps."""
 
+_NOTHING = (0,) * WINDOW_S
+
 Recent = tuple[int, tuple[object, ...]]
 """The number of an event in the order of the counting, and its values."""
 
@@ -26,7 +28,7 @@ class Row:
 
     __slots__ = ("_counts", "_second", "bytes", "events", "failed", "is_tree", "key", "names", "recent", "unsized")
 
-    def __init__(self, key: object) -> None:
+    def __init__(self, key: object, second: int = 0) -> None:
         self.key = key
         """The identity of the row among those of its table."""
         self.names: tuple[Any, ...] = ()
@@ -44,7 +46,7 @@ class Row:
         self.recent: deque[Recent] = deque(maxlen=MAX_RECENT)
         """The last events, the latest last."""
         self._counts = [0] * WINDOW_S
-        self._second = 0
+        self._second = second
 
     def add(self, second: int, failed: bool, size: int | None) -> None:
         """Count an event of this second (int, of any clock that does not go back). ``size`` is in bytes."""
@@ -100,6 +102,6 @@ class Row:
         return made
 
     def _turn(self, second: int) -> None:
-        steps = min(second - self._second, WINDOW_S)
-        self._counts = [*self._counts[steps:], *([0] * steps)]
+        steps = second - self._second
+        self._counts = [*self._counts[steps:], *_NOTHING[:steps]]
         self._second = second

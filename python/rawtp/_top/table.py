@@ -21,7 +21,7 @@ OTHERS = object()
 
 
 class Table:
-    """Rows by their keys. Of more than ``max_rows`` a quarter, of those with least, becomes one: others."""
+    """Rows by their keys. Of more than ``max_rows`` half, those with least, becomes one: others."""
 
     def __init__(self, max_rows: int = MAX_ROWS) -> None:
         self._max = max(max_rows, 2)
@@ -52,7 +52,7 @@ class Table:
         if len(self._rows) >= self._max:
             self._fold(second)
         # The fold may have made this very row.
-        return self._rows.setdefault(key, Row(key))
+        return self._rows.setdefault(key, Row(key, second))
 
     def copy(self: AnyTable) -> AnyTable:
         """A table of the same rows, which this one's growth does not change."""
@@ -63,7 +63,7 @@ class Table:
 
     def _room(self) -> int:
         """The number of rows that a fold leaves."""
-        return max(self._max * 3 // 4, 1)
+        return self._max // 2
 
     def _fold(self, second: int) -> None:
         # Who is at it now stays, however little that is.

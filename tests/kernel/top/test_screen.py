@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from helpers.pages import called
 from helpers.terminals import COMM
 from helpers.tmux import Tmux, tmux
 
@@ -93,6 +94,18 @@ def test_it_follows_the_size(tmp_path: Path) -> None:
         window.ask("resize-window", "-x", "140", "-y", "40")
         screen = window.until(lambda screen: len(screen) > 39 and "q Quit" in screen[39])
         assert screen[2].endswith("ARGUMENTS")
+        window.press("q")
+        assert window.exit_code() == 0
+
+
+@pytest.mark.parametrize("words", [words for words in called() if words[:1] == ["top"]], ids=" ".join)
+def test_the_command_lines_of_the_pages(tmp_path: Path, words: list[str]) -> None:
+    command = [sys.executable, "-m", "rawtp", *words]
+    with tmux(tmp_path, *command, columns=80, lines=24) as window:
+        # The first column is the same in all views.
+        screen = window.until(lambda screen: screen[2].startswith(" RATE/S▼ "))
+        by = words[words.index("--by") + 1] if "--by" in words else "arguments"
+        assert screen[2].endswith(by.upper())
         window.press("q")
         assert window.exit_code() == 0
 

@@ -179,7 +179,7 @@ def test_who_is_at_it_stays() -> None:
     assert {row.names[0] for row in table} >= {4, 5}
     assert table.others is not None
     assert table.get(OTHERS) is table.others
-    assert table.others.events == 100
+    assert table.others.events == 200
 
 
 def test_a_process_is_its_pid_and_its_start() -> None:
