@@ -6,7 +6,6 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from rawtp._core import RawtpError
 from rawtp._signals import Blocked
 
 if TYPE_CHECKING:
@@ -53,13 +52,16 @@ class Feed:
         self._thread.join()
 
     def _run(self) -> None:
+        try:
+            self._count()
+        except Exception as error:  # a defect must not end it without a word, or write across the screen
+            self.failure = error
+
+    def _count(self) -> None:
         while True:
             try:
                 events = self._tracer.get_many(_MAX_EVENTS, _WAIT_S)
             except ValueError:  # closed, and nothing is left
-                return
-            except (RawtpError, MemoryError) as error:
-                self.failure = error
                 return
             if events:
                 with self.lock:
