@@ -32,7 +32,7 @@ def top(directory: Path, *arguments: str, columns: int = 80, lines: int = 24) ->
     """On a terminal, when it counts; it sees only this process's deletions."""
     command = [sys.executable, "-m", "rawtp", "top", "-p", str(os.getpid()), "--interval", "100ms", *arguments]
     with tmux(directory, *command, columns=columns, lines=lines) as window:
-        window.until(lambda screen: NOTHING_YET in screen)
+        window.until(lambda screen: NOTHING_YET in screen and "q Quit" in screen[lines - 1])
         yield window
 
 

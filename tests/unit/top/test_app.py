@@ -41,7 +41,9 @@ def play(scene: Scene, size: tuple[int, int] = SMALL, source: PretendSource | No
     async def run() -> TopApp:
         app = TopApp(source, unnamed, clock=source.clock, interval_s=3600, time_of_day=Clock(utc=True), **options)
         async with app.run_test(size=size) as pilot:
-            await pilot.pause()
+            # The footer is made after the rest.
+            while "Quit" not in screen(app)[-1]:
+                await pilot.pause(0.01)
             await scene(source, app, pilot)
         return app
 
