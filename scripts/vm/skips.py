@@ -9,6 +9,7 @@ LEFT_OUT = {
     "tests/kernel/notebook/test_live.py": "a machine has no Jupyter",
     "tests/kernel/notebook/test_notebooks.py": "a machine has no Jupyter",
     "tests/kernel/raw_tracepoint/test_any_value.py": "a machine has no hypothesis",
+    "tests/kernel/top/test_screen.py": "a machine has no textual",
 }
 
 # Kernel, test, reason: patterns of the shell's.

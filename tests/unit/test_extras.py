@@ -18,6 +18,7 @@ EXTRAS = {
     "pandas": {"pandas", "pyarrow"},
     "polars": {"polars"},
     "s3": {"obstore"},
+    "tui": {"textual"},
 }
 
 

@@ -113,6 +113,22 @@ class Losses:
             self.unlisted += 1
 
 
+def path_and_bytes(event: Mapping[str, Any]) -> tuple[str | None, int | None]:
+    """The path of the file that an event made something go of, or would have; ``None`` where no absolute one is known.
+    And how many bytes of content went, 0 where the call failed or makes nothing go; ``None`` where that is not known.
+    """
+    replaces = event["action"] == "rename" and event["replaced"]
+    path, is_whole = _path(event, "new_" if replaces else "")
+    ret = event["ret"]
+    if event["action"] is None or (ret is not None and ret < 0):
+        size: int | None = 0
+    else:
+        size = _bytes(event, "overwritten" if replaces else _KINDS.get(event["action"], "truncated"))
+        if ret is None and size:
+            size = None
+    return path if is_whole else None, size
+
+
 def _loss(event: Mapping[str, Any]) -> Loss:
     old, whole = _path(event, "")
     kind, path, other = _KINDS.get(event["action"], "truncated"), old, None

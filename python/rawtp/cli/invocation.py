@@ -7,7 +7,7 @@ import re
 import shlex
 import sys
 
-SUBCOMMANDS = ("broker", "check", "completions", "cost", "counts", "history", "record", "run", "ship", "who")
+SUBCOMMANDS = ("broker", "check", "completions", "cost", "counts", "history", "record", "run", "ship", "top", "who")
 """The words that the first argument may be. ``help`` and ``version`` are options by another name, and ``watch`` is
 what is done without a word."""
 

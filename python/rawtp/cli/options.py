@@ -26,8 +26,8 @@ def add_syscalls(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_calls(parser: argparse.ArgumentParser) -> None:
-    """Add what says more about the calls to watch."""
+def add_selection(parser: argparse.ArgumentParser) -> None:
+    """Add what leaves some of these calls out."""
     parser.add_argument(
         "--exclude", type=types.names, action="extend", metavar="NAMES", help="not these of them; names and groups"
     )
@@ -37,6 +37,11 @@ def add_calls(parser: argparse.ArgumentParser) -> None:
         help="which opens, and calls of fallocate and ioctl, are events: those that make something go, those that"
         " change a file, or each (default: loss; change with -s file_changes, always with -s all and the like)",
     )
+
+
+def add_calls(parser: argparse.ArgumentParser) -> None:
+    """Add what says more about the calls to watch."""
+    add_selection(parser)
     parser.add_argument(
         "--buffers",
         type=types.size,

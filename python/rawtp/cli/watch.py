@@ -38,6 +38,8 @@ examples:
       every system call of a command, with its arguments
   sudo rawtp -q --alert /etc/rawtp/rules.toml
       only the alerts that these rules ask for
+  sudo rawtp top
+      who makes most go, as a table that follows it; top --help says more
   sudo rawtp record
       all of that into a history, always; record --help says more
   sudo rawtp who /srv/data/report.txt
@@ -57,7 +59,7 @@ def add_parser() -> Parser:
     """Make the parser: it exits with 2 and names the value that is wrong."""
     parser = Parser(
         usage="%(prog)s [OPTION]... [-- COMMAND [ARG]...]\n       %(prog)s run|record|who|history [OPTION]...\n"
-        "       %(prog)s check|cost|counts|ship [OPTION]...\n       %(prog)s broker [OPTION]...\n"
+        "       %(prog)s check|cost|counts|ship|top [OPTION]...\n       %(prog)s broker [OPTION]...\n"
         "       %(prog)s completions SHELL",
         description="Show who deletes or empties which file, live.",
         epilog=_EXAMPLES,

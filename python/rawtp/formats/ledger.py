@@ -36,6 +36,13 @@ def summary(counts: Mapping[str, int | None], *, whole: bool = False) -> list[st
     return [outcome, identity(counts), ", ".join(_entry(counts, name) for name in beside)]
 
 
+def brief(counts: Mapping[str, int | None]) -> str:
+    """The outcome as one line, the losses first."""
+    lost = sum(counts[name] or 0 for name in _LOST_EVENTS)
+    others = [_entry(counts, name) for name in _LOST_ANYTHING if name not in _LOST_EVENTS and counts[name]]
+    return ", ".join([f"{events(lost)} lost", *others, f"{counts['delivered']} delivered", _entry(counts, "buffered")])
+
+
 def identity(counts: Mapping[str, int | None]) -> str:
     """The sum that accounts for every event."""
     return f"{_entry(counts, 'matched')} = {' + '.join(_entry(counts, name) for name in _SHARES)}"

@@ -24,6 +24,7 @@ from rawtp.cli import (
     run,
     ship,
     stderr,
+    top,
     types,
     watch,
     who,
@@ -240,7 +241,7 @@ def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     out, err = capsys.readouterr()
     assert out.startswith(
         "usage: rawtp [OPTION]... [-- COMMAND [ARG]...]\n       rawtp run|record|who|history [OPTION]...\n"
-        "       rawtp check|cost|counts|ship [OPTION]...\n       rawtp broker [OPTION]...\n"
+        "       rawtp check|cost|counts|ship|top [OPTION]...\n       rawtp broker [OPTION]...\n"
         "       rawtp completions SHELL\n"
     )
     assert f"\n  sudo {PROGRAM} -p 1234\n" in out
@@ -276,7 +277,7 @@ def test_every_example_parses(capsys: pytest.CaptureFixture[str]) -> None:
     """What stands behind the program in each example of each help."""
     modules = {"check": check, "cost": cost, "broker": broker, "record": record, "who": who, "history": history}
     modules["counts"] = counts
-    modules["ship"] = ship
+    modules |= {"ship": ship, "top": top}
     modules |= {"run": run, "completions": completions}
     parsers = {name: module.add_parser for name, module in modules.items()}
     seen = []

@@ -3,8 +3,8 @@
 function __rawtp_is
     set -l words (commandline -opc)
     contains -- -- $words; and return 1
-    set -q words[2]; and contains -- $words[2] broker check completions cost counts history record run ship who; and test $words[2] = $argv[1]; and return
-    test $argv[1] = watch; and not begin; set -q words[2]; and contains -- $words[2] broker check completions cost counts history record run ship who; end
+    set -q words[2]; and contains -- $words[2] broker check completions cost counts history record run ship top who; and test $words[2] = $argv[1]; and return
+    test $argv[1] = watch; and not begin; set -q words[2]; and contains -- $words[2] broker check completions cost counts history record run ship top who; end
 end
 
 complete -c rawtp -f
@@ -18,6 +18,7 @@ complete -c rawtp -n 'test (count (commandline -opc)) -eq 1' -a history -d 'Show
 complete -c rawtp -n 'test (count (commandline -opc)) -eq 1' -a record -d 'Record who deletes or empties which file, for rawtp who and rawtp history.'
 complete -c rawtp -n 'test (count (commandline -opc)) -eq 1' -a run -d 'Run a command, show what it deletes, overwrites and truncates, and report that.'
 complete -c rawtp -n 'test (count (commandline -opc)) -eq 1' -a ship -d 'Deliver what rawtp record has recorded to another host, or to this one\'s logs.'
+complete -c rawtp -n 'test (count (commandline -opc)) -eq 1' -a top -d 'Show who makes how much go, live, on the whole screen.'
 complete -c rawtp -n 'test (count (commandline -opc)) -eq 1' -a who -d 'Say who deleted, renamed, replaced or emptied a file: out of the history.'
 complete -c rawtp -n '__rawtp_is watch' -s h -l help -d 'show this help message and exit'
 complete -c rawtp -n '__rawtp_is watch' -l config -r -F -d 'read defaults of options from this file, not from /etc/rawtp.toml and ~/.config/rawtp.toml'
@@ -207,6 +208,26 @@ complete -c rawtp -n '__rawtp_is ship' -l journald -r -d 'systemd\'s journal (de
 complete -c rawtp -n '__rawtp_is ship' -l status -d 'say how far each receiver is; 1 when one takes nothing'
 complete -c rawtp -n '__rawtp_is ship' -l json -d 'with --status: one JSON object'
 complete -c rawtp -n '__rawtp_is ship' -l install -d 'print a unit for systemd with the other options'
+complete -c rawtp -n '__rawtp_is top' -s h -l help -d 'show this help message and exit'
+complete -c rawtp -n '__rawtp_is top' -l config -r -F -d 'read defaults of options from this file, not from /etc/rawtp.toml and ~/.config/rawtp.toml'
+complete -c rawtp -n '__rawtp_is top' -l by -r -a 'process directory container unit' -d 'what rows are at first (default: process)'
+complete -c rawtp -n '__rawtp_is top' -l interval -r -d 'how often it is drawn (default: 1s)'
+complete -c rawtp -n '__rawtp_is top' -l utc -d 'show the times of events in UTC'
+complete -c rawtp -n '__rawtp_is top' -s s -l syscalls -r -d 'what to watch, with commas between: delete, rename, truncate, loss, which is all that makes names or content go, file_changes, file, process, network, memory, system calls by name, or all of them (default: loss)'
+complete -c rawtp -n '__rawtp_is top' -l exclude -r -d 'not these of them; names and groups'
+complete -c rawtp -n '__rawtp_is top' -l when -r -a 'loss change always' -d 'which opens, and calls of fallocate and ioctl, are events: those that make something go, those that change a file, or each (default: loss; change with -s file_changes, always with -s all and the like)'
+complete -c rawtp -n '__rawtp_is top' -l ring-bytes -r -d 'the kernel\'s buffer, in bytes or such as 16MiB; larger rides out longer bursts (default: 4MiB)'
+complete -c rawtp -n '__rawtp_is top' -l queue-bytes -r -d 'how much to hold for a slow reader of the output (default: 64MiB)'
+complete -c rawtp -n '__rawtp_is top' -l broker -r -F -d 'without root: by the broker that listens there (broker --help says more)'
+complete -c rawtp -n '__rawtp_is top' -l hook -r -a 'auto raw_tp tracepoint vfs' -d 'by which hooks: tracepoints of system calls, or with vfs only the kernel\'s functions that remove, which see what reaches a file and slow down no other call (default: auto)'
+complete -c rawtp -n '__rawtp_is top' -s p -l pid -r -a '(__fish_complete_pids)' -d 'only these processes; commas between'
+complete -c rawtp -n '__rawtp_is top' -l follow -d 'with -p: their descendants too, if born from now on'
+complete -c rawtp -n '__rawtp_is top' -s u -l user -r -a '(__fish_complete_users)' -d 'only these, by name or number'
+complete -c rawtp -n '__rawtp_is top' -l comm -r -d 'only tasks of this name; \'NAME*\': of this beginning'
+complete -c rawtp -n '__rawtp_is top' -l cgroup -r -F -d 'only in this cgroup, or below; an id will do'
+complete -c rawtp -n '__rawtp_is top' -s P -l path -r -F -d 'only this path and all below, from here if it is relative; a glob such as \'/srv/*.log\' will do; what cannot be told to be elsewhere comes, too'
+complete -c rawtp -n '__rawtp_is top' -l exclude-self -d 'not what rawtp itself deletes'
+complete -c rawtp -n '__rawtp_is top' -l outcome -r -a 'any ok failed' -d 'only with this result (default: any)'
 complete -c rawtp -n '__rawtp_is who' -F
 complete -c rawtp -n '__rawtp_is who' -s h -l help -d 'show this help message and exit'
 complete -c rawtp -n '__rawtp_is who' -l config -r -F -d 'read defaults of options from this file, not from /etc/rawtp.toml and ~/.config/rawtp.toml'
