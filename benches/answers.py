@@ -89,8 +89,9 @@ def _auditd(at: Path) -> list[str]:
         "flush = INCREMENTAL_ASYNC\nfreq = 1\nmax_log_file = 8\nnum_logs = 5\npriority_boost = 4\nname_format = NONE\n"
         "max_log_file_action = ROTATE\nspace_left = 75\nspace_left_action = SYSLOG\nverify_email = no\n"
         "action_mail_acct = root\nadmin_space_left = 50\nadmin_space_left_action = SUSPEND\n"
-        "disk_full_action = SUSPEND\ndisk_error_action = SUSPEND\nuse_libwrap = no\ndistribute_network = no\nq_depth = 2000\n"
-        f"overflow_action = SYSLOG\nmax_restarts = 10\nplugin_dir = {conf}/plugins.d\nend_of_event_timeout = 2\n"
+        "disk_full_action = SUSPEND\ndisk_error_action = SUSPEND\nuse_libwrap = no\ndistribute_network = no\n"
+        f"q_depth = 2000\noverflow_action = SYSLOG\nmax_restarts = 10\nplugin_dir = {conf}/plugins.d\n"
+        "end_of_event_timeout = 2\n"
     )
     (conf / "auditd.conf").chmod(0o640)
     return ["auditd", "-n", "-c", str(conf)]
@@ -213,7 +214,7 @@ def told(text: str, at: Path) -> Iterator[str]:
     # perf shows no path.
     named = re.compile(rf"{SHOWN_AS}(/|\b)|\b(rm|mv|sh|unlink|uring_unlink)/\d+ (unlink|rename|.*TRUNC)")
     own = Path("/proc/self/comm").read_text().strip()
-    others = re.compile(rf"{CANARY}|^{own}\(|/bin\b|/audit\b|Setting up|execve|O_DIRECTORY|cannot unlink")
+    others = re.compile(rf"{CANARY}|^{own}\(|{SHOWN_AS}/bin|add_rule|Setting up|execve|O_DIRECTORY|cannot unlink")
     lines = [line.replace(str(at), SHOWN_AS).rstrip() for line in text.splitlines()]
     found = [line for line in lines if named.search(line) and not others.search(line)]
     yield from found or [f"(nothing of them; its last words: {lines[-1] if lines else 'none'})"]
