@@ -62,7 +62,7 @@ def test_ctrl_c_ends_it_with_the_ledger(tmp_path: Path) -> None:
     ],
 )
 def test_no_name_acts_on_the_terminal(name: bytes, shown: str, tmp_path: Path) -> None:
-    with terminal() as tty:
+    with terminal(columns=300) as tty:
         tty.until_shown(tmp_path / "first")
         hostile = os.fsencode(tmp_path) + b"/" + name
         with open(hostile, "wb"):  # noqa: PTH123
