@@ -9,6 +9,7 @@ import pytest
 
 from helpers.pages import PAGES, ROOT
 from rawtp.formats.ansi import FAILURE, Colours
+from rawtp.formats.columns import header
 from scripts.pictures.__main__ import DIRECTORY
 from scripts.pictures.scenes import pictures
 from scripts.pictures.svg import Line, Terminal, drawn
@@ -82,6 +83,12 @@ def test_the_readme_prints_what_the_formats_do() -> None:
     blocks = re.findall(r"^```text\n(.*?)^```$", PAGES["README.md"], re.DOTALL | re.MULTILINE)
     for name in ("command.svg", "who.svg"):
         assert "\n".join([*shown(name), ""]) in blocks
+
+
+def test_every_table_of_the_pages_has_todays_titles() -> None:
+    titles = [line for text in PAGES.values() for line in text.splitlines() if line.startswith("TIME ")]
+    assert len(titles) >= 7
+    assert {*titles} == {header(), header(80)}
 
 
 def test_hostile_text_stays_text() -> None:
