@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 
 LEFT_OUT = {
     "tests/kernel/benches/test_bench_run.py": "the benchmark compiles its programs, and a machine has no compiler",
+    "tests/kernel/cli/test_pictured.py": "the picture is of GNU sed, and a machine has none",
     "tests/kernel/notebook/test_live.py": "a machine has no Jupyter",
     "tests/kernel/notebook/test_notebooks.py": "a machine has no Jupyter",
     "tests/kernel/raw_tracepoint/test_any_value.py": "a machine has no hypothesis",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import pwd
 import select
 import struct
 import subprocess
@@ -19,9 +20,22 @@ import pyte
 import pytest
 
 from helpers.support import SLOWER
+from rawtp.formats.escape import shortened
 
 PATIENCE_S = 30.0 * SLOWER
 COMM = Path("/proc/self/comm").read_text().rstrip("\n")
+
+
+def own_user() -> str:
+    """This user's name, as far as a row shows it; the number where there is none."""
+    try:
+        return shortened(pwd.getpwuid(os.getuid()).pw_name, 8)
+    except KeyError:
+        return str(os.getuid())
+
+
+WHO = f"{os.getpid():>7} {own_user():<8} {COMM:<15}"
+"""What a row says of this process."""
 
 
 class Terminal:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import TYPE_CHECKING
 
 import rawtp
@@ -116,7 +117,8 @@ def run(arguments: Sequence[str]) -> int:
 
 def _rows(query: Query, args: argparse.Namespace, kind: str, output: Standard) -> int:
     fmt, encoding = _format(args, kind, output)
-    found = query.events((*fmt.fields, *_ALWAYS))
+    add_days = _day_lines(args) if kind == "columns" and not args.fields else None
+    found = query.events((*fmt.fields, *_ALWAYS, *(("host",) if add_days else ())))
     asked = {"since_ns": args.since, "until_ns": args.until, "directory": args.directory}
     if kind == "jsonl":
         from rawtp.formats.jsonl import document
@@ -124,7 +126,6 @@ def _rows(query: Query, args: argparse.Namespace, kind: str, output: Standard) -
         output.write(document("query", {"version": rawtp.__version__, **asked}), encoding)
     else:
         output.write(fmt.begin({}), encoding)
-    add_days = _day_lines(args) if kind == "columns" and not args.fields else None
     count = 0
     for events in found:
         count += len(events)
@@ -158,10 +159,11 @@ def _format(args: argparse.Namespace, kind: str, output: Standard) -> tuple[Form
 
 
 def _day_lines(args: argparse.Namespace) -> Callable[[list[dict[str, Any]], Format], str]:
-    """A function that writes events as rows, and a line where another day begins."""
+    """A function that writes events as rows, with names of users, and a line where another day begins."""
     from rawtp.formats.timestamp import Clock
 
     clock = Clock(utc=args.utc)
+    own_host = os.uname().nodename
     shown = ""
 
     def rows(events: list[dict[str, Any]], fmt: Format) -> str:
@@ -171,6 +173,8 @@ def _day_lines(args: argparse.Namespace) -> Callable[[list[dict[str, Any]], Form
             if (day := clock.date(event["ts_ns"])) != shown:
                 shown = day
                 lines.append(f"{day}\n")
+            if event["user"] is None and event["host"] == own_host:
+                event["user"] = archive.user_name(event["uid"])
             lines.append(fmt.event(event))  # type: ignore[arg-type]
         return "".join(lines)
 

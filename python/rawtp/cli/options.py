@@ -12,7 +12,26 @@ if TYPE_CHECKING:
 _FILTERS = ("pid", "follow", "uid", "comm", "cgroup", "path", "exclude_self", "outcome")
 
 
-def add_syscalls(parser: argparse.ArgumentParser) -> None:
+def add_watched(parser: argparse.ArgumentParser) -> None:
+    """Add what says which calls to watch, and the filters, as groups."""
+    group = parser.add_argument_group("what to watch")
+    add_syscalls(group)
+    add_calls(group)
+    add_hook(group)
+    add_filters(parser)
+
+
+def add_running(parser: argparse.ArgumentParser) -> None:
+    """Add what says whom to tell, and how to run, as groups."""
+    group = parser.add_argument_group("whom to tell")
+    add_alert(group)
+    add_metrics(group)
+    group = parser.add_argument_group("how to run")
+    add_command(group)
+    add_buffers(group)
+
+
+def add_syscalls(parser: argparse._ActionsContainer) -> None:
     """Add ``--syscalls``."""
     parser.add_argument(
         "-s",
@@ -26,7 +45,7 @@ def add_syscalls(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_selection(parser: argparse.ArgumentParser) -> None:
+def add_selection(parser: argparse._ActionsContainer) -> None:
     """Add what leaves some of these calls out."""
     parser.add_argument(
         "--exclude", type=types.names, action="extend", metavar="NAMES", help="not these of them; names and groups"
@@ -39,7 +58,7 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_calls(parser: argparse.ArgumentParser) -> None:
+def add_calls(parser: argparse._ActionsContainer) -> None:
     """Add what says more about the calls to watch."""
     add_selection(parser)
     parser.add_argument(
@@ -51,7 +70,7 @@ def add_calls(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_hook(parser: argparse.ArgumentParser) -> None:
+def add_hook(parser: argparse._ActionsContainer) -> None:
     """Add ``--hook``."""
     parser.add_argument(
         "--hook",
@@ -62,7 +81,7 @@ def add_hook(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_alert(parser: argparse.ArgumentParser) -> None:
+def add_alert(parser: argparse._ActionsContainer) -> None:
     """Add ``--alert``."""
     parser.add_argument(
         "--alert",
@@ -72,7 +91,7 @@ def add_alert(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_metrics(parser: argparse.ArgumentParser) -> None:
+def add_metrics(parser: argparse._ActionsContainer) -> None:
     """Add ``--metrics``."""
     parser.add_argument(
         "--metrics",
@@ -83,7 +102,7 @@ def add_metrics(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_command(parser: argparse.ArgumentParser) -> None:
+def add_command(parser: argparse._ActionsContainer) -> None:
     """Add what is about the command, and about losses."""
     parser.add_argument(
         "--as-root", action="store_true", help="under sudo, run the command as root, not as the user who called"
@@ -91,7 +110,7 @@ def add_command(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fail-on-loss", action="store_true", help="exit with 3 when anything was lost")
 
 
-def add_buffers(parser: argparse.ArgumentParser) -> None:
+def add_buffers(parser: argparse._ActionsContainer) -> None:
     """Add the sizes of buffers, and ``--broker``."""
     parser.add_argument(
         "--ring-bytes",
@@ -163,3 +182,10 @@ def filters(parser: argparse.ArgumentParser, args: argparse.Namespace, *, is_run
     if args.follow and not args.pid:
         parser.error("--follow needs -p/--pid: whose descendants are to be followed?")
     return {name: value for name in _FILTERS if (value := getattr(args, name, None))}
+
+
+def add_tls(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Add the files of TLS to receivers."""
+    parser.add_argument("--ca", metavar="FILE", help="trust these authorities for TLS, in place of the system's")
+    parser.add_argument("--client-cert", metavar="FILE", help="show this certificate to a receiver that asks for one")
+    parser.add_argument("--client-key", metavar="FILE", help="its key (default: in the same file)")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _SCHEMAS = ("ocsf", "ecs")
 
 
-def add_fields(parser: argparse.ArgumentParser) -> None:
+def add_fields(parser: argparse._ActionsContainer) -> None:
     """Add ``--fields``."""
     parser.add_argument(
         "-f",
@@ -26,8 +26,9 @@ def add_fields(parser: argparse.ArgumentParser) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options to the parser."""
-    parser.add_argument(
+    """Add the options to the parser, as a group."""
+    group = parser.add_argument_group("what is shown")
+    group.add_argument(
         "-o",
         "--output",
         choices=("columns", "strace", "jsonl", "csv", *_SCHEMAS),
@@ -36,27 +37,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " or ecs"
         " (default: columns on a terminal, jsonl otherwise)",
     )
-    add_fields(parser)
-    parser.add_argument(
+    add_fields(group)
+    group.add_argument(
         "-T", "--time", action="store_true", help="with the time of day; columns without --fields always have it"
     )
-    parser.add_argument("--utc", action="store_true", help="with the time of day, in UTC")
-    parser.add_argument(
+    group.add_argument("--utc", action="store_true", help="with the time of day, in UTC")
+    group.add_argument(
         "-O", "--output-file", metavar="FILE", help="append to this file, or to the new one once it is moved or removed"
     )
-    parser.add_argument(
+    group.add_argument(
         "--summary", action="store_true", help="at the end, who deleted how much, and where, on standard error"
     )
-    parser.add_argument(
+    group.add_argument(
         "--calls", action="store_true", help="at the end, how often each system call was made, on standard error"
     )
-    parser.add_argument(
+    group.add_argument(
         "--stats", type=types.seconds, metavar="TIME", help="the ledger every so often, on standard error"
     )
-    parser.add_argument(
+    group.add_argument(
         "-q", "--quiet", action="store_true", help="nothing on the terminal but errors and what --summary says"
     )
-    parser.add_argument(
+    group.add_argument(
         "--color",
         choices=("auto", "always", "never"),
         default="auto",

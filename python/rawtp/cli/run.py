@@ -68,15 +68,9 @@ def add_parser() -> Parser:
         metavar="EXPR",
         help="exit with 5 when this holds: outside=DIR, path=GLOB, count>N or bytes>SIZE; may be repeated",
     )
-    options.add_syscalls(parser)
-    options.add_calls(parser)
-    options.add_filters(parser)
-    options.add_command(parser)
-    options.add_buffers(parser)
-    options.add_hook(parser)
-    options.add_alert(parser)
-    options.add_metrics(parser)
+    options.add_watched(parser)
     output.add_arguments(parser)
+    options.add_running(parser)
     return parser
 
 

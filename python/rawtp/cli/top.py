@@ -47,11 +47,12 @@ def add_parser() -> Parser:
         "--interval", type=types.seconds, default=1.0, metavar="TIME", help="how often it is drawn (default: 1s)"
     )
     parser.add_argument("--utc", action="store_true", help="show the times of events in UTC")
-    options.add_syscalls(parser)
-    options.add_selection(parser)
+    watched = parser.add_argument_group("what to watch")
+    options.add_syscalls(watched)
+    options.add_selection(watched)
+    options.add_hook(watched)
     options.add_filters(parser)
-    options.add_buffers(parser)
-    options.add_hook(parser)
+    options.add_buffers(parser.add_argument_group("how to run"))
     return parser
 
 

@@ -64,19 +64,14 @@ def add_parser() -> Parser:
         description="Show who deletes or empties which file, live.",
         epilog=_EXAMPLES,
     )
-    options.add_syscalls(parser)
-    options.add_calls(parser)
-    options.add_filters(parser)
-    options.add_command(parser)
-    parser.add_argument(
+    options.add_watched(parser)
+    output.add_arguments(parser)
+    group = parser.add_argument_group("when to end")
+    group.add_argument(
         "-d", "--duration", type=types.seconds, metavar="TIME", help="end after this: seconds, or such as 2m or 1h30m"
     )
-    parser.add_argument("-c", "--count", type=types.positive, help="end after this many events")
-    options.add_buffers(parser)
-    options.add_hook(parser)
-    options.add_alert(parser)
-    options.add_metrics(parser)
-    output.add_arguments(parser)
+    group.add_argument("-c", "--count", type=types.positive, help="end after this many events")
+    options.add_running(parser)
     parser.add_argument("-V", "--version", action="store_true", help="show the version and exit")
     return parser
 

@@ -74,10 +74,11 @@ def run(arguments: Sequence[str]) -> int:
         text = _documents(args, answer)
     else:
         from rawtp.formats import story
+        from rawtp.formats.chain import ASCII_BY, BY
         from rawtp.formats.escape import encodable
         from rawtp.formats.timestamp import Clock
 
-        arrow = story.BY if encodable(story.BY, output.encoding) else story.ASCII_BY
+        arrow = BY if encodable(BY, output.encoding) else ASCII_BY
         text = story.told(answer, Clock(utc=args.utc), arrow)
     with archive.writing():
         output.write(text, "utf-8" if args.json else None)

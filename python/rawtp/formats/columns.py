@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rawtp.formats import ledger
 from rawtp.formats.ansi import FAILURE, LOSS, Colours
 from rawtp.formats.base import Format
-from rawtp.formats.escape import pad, printable, quoted_name, shortened, width
-from rawtp.formats.names import FACT, claims_and_facts, note
+from rawtp.formats.chain import ASCII_BY, BY, chain
+from rawtp.formats.escape import pad, printable, quoted, quoted_name, shortened, size, width
+from rawtp.formats.names import FACT, claims_and_facts, gone, note
 from rawtp.formats.timestamp import Clock
 
 if TYPE_CHECKING:
@@ -17,11 +18,27 @@ if TYPE_CHECKING:
     from rawtp.event import Event
 
 # The longest actions are "truncate" and "collapse", the longest call but for the rare open_by_handle_at is ftruncate64,
-# and the longest result is ENAMETOOLONG; a comm has at most 15 bytes, and a pid_max of 4194304 has 7 digits.
-_TIME, _PID, _UID, _COMM, _ACTION, _SYSCALL, _RESULT = 12, 7, 6, 15, 8, 11, 12
+# and the longest result is ENAMETOOLONG; a comm has at most 15 bytes, and a pid_max of 4194304 has 7 digits. Names of
+# users are cut.
+_PID, _USER, _ACTION, _SYSCALL, _SIZE = 7, 8, 8, 11, 9
 
-# A narrower screen leaves out the call, shows times without milliseconds, and has a narrower column of results.
-_WIDE, _NARROW_TIME, _NARROW_RESULT = 110, 8, 9
+
+class _Layout(NamedTuple):
+    """What a row has, by the width of the screen."""
+
+    time: int
+    who: int
+    result: int
+    has_call: bool = True
+    has_chain: bool = False
+    """Whether it has the chain of processes in place of one, and the size of what went."""
+
+
+# Times without milliseconds, a shorter column of results, no call.
+_NARROW = _Layout(time=8, who=15, result=9, has_call=False)
+_WIDE = _Layout(time=12, who=15, result=12)
+_FULL = _Layout(time=12, who=34, result=12, has_chain=True)
+_WIDE_FROM, _FULL_FROM = 110, 150
 _REPEATS_S = 1.0  # without another event
 _MAX_REPEATS_NS = 5_000_000_000  # an event that never ends repeating is told as well
 # The least for a path. Where the line has less room, the terminal breaks it.
@@ -35,6 +52,9 @@ class Columns(Format):
     the real path. With a ``height``, which is that of the terminal in lines, the titles come again after a screenful,
     and an event that looks like the one before it is only counted, until another comes, no more come for a second, or
     five seconds are over.
+
+    A terminal that is wide enough at the start has the chain of processes. ``ancestors`` costs the kernel something,
+    and is no key of ``fields`` elsewhere.
     """
 
     fields = (
@@ -62,23 +82,26 @@ class Columns(Format):
         self._screen = screen
         self._colours = colours or Colours(use=False)
         self._fact = fact
-        self._is_narrow = False
+        self._has_chain = screen is not None and screen() >= _FULL_FROM
+        self.fields = (*Columns.fields, "user", *(("ancestors",) if self._has_chain else ()))
+        self._layout = _WIDE
 
     def begin(self, session: Mapping[str, object], *, continues: bool = False) -> str:
         """The titles."""
         screen = self._screen() if self._screen else None
-        self._is_narrow = _is_narrow(screen)
+        self._layout = _layout(screen, has_chain=self._has_chain)
         self._rows = 0
-        return header(screen) + "\n"
+        return header(screen, has_chain=self._has_chain) + "\n"
 
     def event(self, event: Event) -> str:
         """One row; the titles anew where the terminal has become too narrow for the old ones, or wide enough."""
         screen = self._screen() if self._screen else None
-        is_other = _is_narrow(screen) != self._is_narrow
-        text = row(event, self._clock, screen, self._colours, self._fact)
+        layout = _layout(screen, has_chain=self._has_chain)
+        is_other = layout is not self._layout
+        text = row(event, self._clock, screen, self._colours, self._fact, has_chain=self._has_chain)
         if self._height is None:
             return f"{self.begin({}) if is_other else ''}{text}\n"
-        what = text[_NARROW_TIME if _is_narrow(screen) else _TIME :]
+        what = text[layout.time :]
         if what == self._shown:
             self._since_ns = self._since_ns if self._repeats else event["ts_ns"]
             self._repeats += 1
@@ -122,9 +145,12 @@ class Columns(Format):
         return folded + self._colours.paint(LOSS, f"-- lost {ledger.events(count)} here{where} --") + "\n"
 
 
-def header(screen: int | None = None) -> str:
+def header(screen: int | None = None, *, has_chain: bool = False) -> str:
     """The titles, aligned with what :func:`row` returns, without a newline."""
-    return _before("TIME", "PID", "UID", "COMM", "ACTION", "SYSCALL", screen) + _wide("RESULT", screen) + " PATH"
+    layout = _layout(screen, has_chain=has_chain)
+    who = "BY" if layout.has_chain else "COMM"
+    before = _before(layout, "TIME", "PID", "USER", who, "ACTION", "SYSCALL")
+    return f"{before}{'RESULT':<{layout.result}}{_after(layout, 'SIZE')}PATH"
 
 
 def row(
@@ -133,39 +159,62 @@ def row(
     screen: int | None = None,
     colours: Colours | None = None,
     fact: str = FACT,
+    *,
+    has_chain: bool = False,
 ) -> str:
     """The event as one line, without a newline, safe to write to a terminal.
 
     The time is local. What :func:`paths` returns comes last and is never cut, unless there is a ``screen`` of so many
-    cells that it must fit.
+    cells that it must fit. With ``has_chain`` the event has ``ancestors``.
     """
+    layout = _layout(screen, has_chain=has_chain)
     before = _before(
+        layout,
         (clock or Clock()).of_day(event["ts_ns"]),
         str(event["pid"]),
-        str(event["uid"]),
-        quoted_name(event["comm"]),
+        _user(event),
+        _who(event, layout, BY if fact == FACT else ASCII_BY),
         event["action"] or "-",
         printable(event["syscall"] or "-"),
-        screen,
     )
-    came = _wide(result(event["ret"], event["errno"]), screen)
-    room = None if screen is None else max(screen - width(before) - len(came) - 1, _MIN_PATH)
+    came = f"{result(event['ret'], event['errno']):<{layout.result}}"
+    lost = gone(event)
+    after = _after(layout, "-" if lost is None else size(lost))
+    room = None if screen is None else max(screen - width(before) - len(came) - len(after), _MIN_PATH)
     failed = event["ret"] is not None and event["ret"] < 0
     painted = colours.paint(FAILURE, came) if colours and failed else came
-    return f"{before}{painted} {paths(event, room, fact)}"
+    return f"{before}{painted}{after}{paths(event, room, fact)}"
 
 
-def _before(clock: str, pid: str, uid: str, comm: str, action: str, call: str, screen: int | None) -> str:
-    time, wide = (_NARROW_TIME, "") if _is_narrow(screen) else (_TIME, f"{call:<{_SYSCALL}} ")
-    return f"{clock[:time]:<{time}} {pid:>{_PID}} {uid:>{_UID}} {pad(comm, _COMM)} {action:<{_ACTION}} {wide}"
+def _layout(screen: int | None, *, has_chain: bool) -> _Layout:
+    if screen is not None and screen < _WIDE_FROM:
+        return _NARROW
+    return _FULL if has_chain and screen is not None and screen >= _FULL_FROM else _WIDE
 
 
-def _wide(result: str, screen: int | None) -> str:
-    return f"{result:<{_NARROW_RESULT if _is_narrow(screen) else _RESULT}}"
+def _before(layout: _Layout, clock: str, pid: str, user: str, who: str, action: str, call: str) -> str:
+    called = f"{call:<{_SYSCALL}} " if layout.has_call else ""
+    time = f"{clock[: layout.time]:<{layout.time}}"
+    return f"{time} {pid:>{_PID}} {pad(user, _USER)} {pad(who, layout.who)} {action:<{_ACTION}} {called}"
 
 
-def _is_narrow(screen: int | None) -> bool:
-    return screen is not None and screen < _WIDE
+def _after(layout: _Layout, amount: str) -> str:
+    return f" {amount:>{_SIZE}} " if layout.has_chain else " "
+
+
+def _user(event: Event) -> str:
+    """The user's name, or the number where there is no name."""
+    name = event.get("user")
+    if name is None:
+        return str(event["uid"])
+    # A name of digits would look like a number.
+    return shortened(quoted(name) if name.isdecimal() else quoted_name(name), _USER)
+
+
+def _who(event: Event, layout: _Layout, arrow: str) -> str:
+    if not layout.has_chain:
+        return quoted_name(event["comm"])
+    return chain(event["comm"], event["ancestors"], layout.who, arrow)
 
 
 def result(ret: int | None, errno: str | None) -> str:

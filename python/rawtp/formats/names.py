@@ -50,6 +50,20 @@ def note(event: Event) -> str:
     return f"({size(before)} -> {size(after)})" if before is not None and after is not None else ""
 
 
+def gone(event: Event) -> int | None:
+    """The bytes of content that the call took away, as far as that is known; None also where it took none away."""
+    if event["ret"] is None or event["ret"] < 0:
+        return None
+    if event["action"] == "rename":
+        return event["replaced_size"] if event["replaced_nlink"] == 1 else None
+    if event["range_length"] is not None:
+        return event["range_length"]
+    before, after = event["size"], event["length"]
+    if event["action"] == "truncate":
+        return before - after if before is not None and after is not None else None
+    return before if event["action"] == "delete" and event["nlink"] == 1 else None
+
+
 def _real(path: str | None, claim: str) -> str:
     return claim if path is None else _name(path)
 

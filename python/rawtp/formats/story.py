@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rawtp.formats import ledger
+from rawtp.formats.chain import BY
 from rawtp.formats.escape import printable, quoted, quoted_name, shortened, size
 from rawtp.formats.names import EXCHANGE, claims_and_facts
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 _MAX_WORD, _MAX_COMMAND, _MAX_ANCESTOR = 80, 240, 80  # cells
 _MAX_CHAIN = 8
 _MAX_LINES = 4  # of gaps, and of losses
-BY, ASCII_BY = "←", "<-"
-"""The arrow from a process to the one that started it."""
 
 # What was done, and what was tried.
 _ACTIONS = {

@@ -17,6 +17,7 @@ import pytest
 import rawtp
 from helpers.command_line import PATIENCE_S, cli, delete, end, events, finish, ledger, names, until_live
 from helpers.support import UNLINK
+from helpers.terminals import WHO
 
 pytestmark = pytest.mark.kernel
 
@@ -72,15 +73,13 @@ def test_columns_on_a_pipe(tmp_path: Path) -> None:
     with cli("-o", "columns", "-p", os.getpid(), TZ="UTC") as process:
         assert process.stdout
         header = process.stdout.readline()
-        assert header == b"TIME             PID    UID COMM            ACTION   SYSCALL     RESULT       PATH\n"
+        assert header == b"TIME             PID USER     COMM            ACTION   SYSCALL     RESULT       PATH\n"
         until_live(process, tmp_path)
         with pytest.raises(FileNotFoundError):
             (tmp_path / "\x1b[31mgone\n").unlink()
         code, out, err = end(process)
     assert code == 0
-    comm = Path("/proc/self/comm").read_text().rstrip("\n")
-    who = f"{os.getpid():>7} {os.getuid():>6} {comm:<15}"
-    expected = f"{who} delete   {UNLINK:<11} ENOENT       {tmp_path}/\\x1b[31mgone\\x0a"
+    expected = f"{WHO} delete   {UNLINK:<11} ENOENT       {tmp_path}/\\x1b[31mgone\\x0a"
     last = out.splitlines()[-1]
     assert last[13:] == expected
     assert re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3} ", last[:13])

@@ -23,6 +23,7 @@ from helpers.recorders import CLI, asked, events, recording, until_found, who
 from helpers.recordings import remove
 from helpers.silence import silence
 from helpers.support import HANG_S, wait_for
+from helpers.terminals import own_user
 from rawtp.formats.escape import shortened
 
 pytestmark = pytest.mark.kernel
@@ -339,6 +340,7 @@ def test_history(place: Path, history: Path) -> None:
         code, out, _ = asked(*read, "--under", place, "-o", "columns", "--comm", "rm", "-r", "--limit", "1")
         assert out.splitlines()[1] == time.strftime("%Y-%m-%d", time.gmtime())
         assert out.splitlines()[2].endswith(str(place / "b.txt"))
+        assert out.splitlines()[2].split()[2] == own_user()
         code, out, _ = asked(*read, "--under", place, "--top", "3", "-o", "columns")
         assert "by process:\n          2  rm\n" in out
         assert f"deleted, by directory:\n          2  {place}\n" in out

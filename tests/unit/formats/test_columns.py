@@ -14,7 +14,7 @@ from helpers.samples import EMPTIED, EXCHANGED, LINKED, MOVED, PUNCHED, RM, WITH
 from rawtp.event import Event
 from rawtp.formats.columns import Columns, header, paths, row
 from rawtp.formats.escape import printable, size, width
-from rawtp.formats.names import ASCII_FACT
+from rawtp.formats.names import ASCII_FACT, gone
 
 COMM_AT, ACTION_AT, NAME_AT = (header().index(title) for title in ("COMM", "ACTION", "PATH"))
 
@@ -45,7 +45,7 @@ def test_the_whole_table() -> None:
         "path": "/a b",
     }
     refused["action"] = "rmdir"
-    unseen: Event = {**RM, "pid": 4194304, "uid": 65534, "syscall": "unlink", "ret": None, "duration_ns": None}
+    unseen: Event = {**RM, "pid": 4194304, "uid": 65534, "user": "nobody", "syscall": "unlink", "ret": None}
     renamed: Event = {
         **WITHOUT_FACTS,
         "syscall": "renameat2",
@@ -64,16 +64,96 @@ def test_the_whole_table() -> None:
     handled: Event = {**shrunk, "syscall": "open_by_handle_at", "ret": 3, "path": None, "path_kind": None}
     queue: Event = {**WITHOUT_FACTS, "syscall": "mq_unlink", "filename": "jobs", "path": None, "path_kind": None}
     assert [header(), *map(row, (RM, refused, unseen, renamed, shrunk, moved_up, handled, queue))] == [
-        "TIME             PID    UID COMM            ACTION   SYSCALL     RESULT       PATH",
-        "22:13:20.123   12345   1000 rm              delete   unlinkat    ok           /tmp/test.txt",
-        "22:13:20.123   12345   1000 java            rmdir    rmdir       ENOTEMPTY    /a b",
-        "22:13:20.123 4194304  65534 rm              delete   unlink      ?            /tmp/test.txt",
-        "22:13:20.123   12345   1000 rm              rename   renameat2   ok           /tmp/test.txt -> /tmp/new",
-        "22:13:20.123   12345   1000 rm              truncate ftruncate64 ok           /tmp/log",
-        "22:13:20.123   12345   1000 rm              collapse fallocate   ok           /tmp/log",
-        "22:13:20.123   12345   1000 rm              truncate open_by_handle_at ok           <fd>",
-        "22:13:20.123   12345   1000 rm              delete   mq_unlink   ok           jobs",
+        "TIME             PID USER     COMM            ACTION   SYSCALL     RESULT       PATH",
+        "22:13:20.123   12345 me       rm              delete   unlinkat    ok           /tmp/test.txt",
+        "22:13:20.123   12345 me       java            rmdir    rmdir       ENOTEMPTY    /a b",
+        "22:13:20.123 4194304 nobody   rm              delete   unlink      ?            /tmp/test.txt",
+        "22:13:20.123   12345 me       rm              rename   renameat2   ok           /tmp/test.txt -> /tmp/new",
+        "22:13:20.123   12345 me       rm              truncate ftruncate64 ok           /tmp/log",
+        "22:13:20.123   12345 me       rm              collapse fallocate   ok           /tmp/log",
+        "22:13:20.123   12345 me       rm              truncate open_by_handle_at ok           <fd>",
+        "22:13:20.123   12345 me       rm              delete   mq_unlink   ok           jobs",
     ]
+
+
+BELOW_CRON = ((12000, "clean.sh", ("sh", "./clean.sh")), (812, "cron", ("cron",)), (1, "systemd", None))
+
+
+def test_a_wide_terminal_has_the_chain_and_what_went() -> None:
+    made = Columns(screen=lambda: 150)
+    refused: Event = {**MOVED, "ancestors": (), "ret": -13, "errno": "EACCES"}
+    events: list[Event] = [{**RM, "ancestors": BELOW_CRON}, {**EMPTIED, "ancestors": ()}, refused]
+    assert (made.begin({}) + made.events(events)).splitlines() == [
+        "TIME             PID USER     BY                                 ACTION   SYSCALL     RESULT            SIZE"
+        " PATH",
+        "22:13:20.123   12345 me       rm ← clean.sh ← cron               delete   unlinkat    ok             4.0 KiB"
+        " /tmp/test.txt",
+        "22:13:20.123   12345 me       truncate                           truncate ftruncate   ok             4.0 KiB"
+        " /var/log/app.log (4.0 KiB -> 0)",
+        "22:13:20.123   12345 me       mv                                 rename   renameat2   EACCES               -"
+        " /srv/new -> /srv/db",
+    ]
+    ascii_only = Columns(screen=lambda: 150, fact=ASCII_FACT)
+    assert "rm <- clean.sh <- cron" in ascii_only.event({**RM, "ancestors": BELOW_CRON})
+
+
+@pytest.mark.parametrize(("screen", "has_chain"), [(None, False), (80, False), (149, False), (150, True), (300, True)])
+def test_only_a_wide_terminal_asks_the_kernel_for_ancestors(screen: int | None, has_chain: bool) -> None:
+    made = Columns(screen=None if screen is None else lambda: screen)
+    assert ("ancestors" in made.fields) == has_chain
+    assert set(made.fields) - {"ancestors"} == {*Columns.fields, "user"}
+    assert "user" not in Columns.fields
+
+
+def test_a_terminal_that_grows_has_no_chain_and_one_that_shrinks_loses_it() -> None:
+    cells = [100]
+    grown = Columns(screen=lambda: cells[0])
+    cells[0] = 200
+    assert grown.begin({}).split()[3] == "COMM"
+    assert "ancestors" not in grown.fields
+    shrunk = Columns(screen=lambda: cells[0])
+    assert shrunk.begin({}).split()[3] == "BY"
+    cells[0] = 80
+    assert shrunk.event({**RM, "ancestors": BELOW_CRON}).split()[3] == "COMM"
+
+
+@pytest.mark.parametrize(
+    ("user", "shown"),
+    [
+        ("root", "root    "),
+        ("www-data", "www-data"),
+        ("systemd-network", "sys…work"),
+        (None, "1000    "),
+        ("12", '"12"    '),
+        ("\x1b[2J", "\\x1b[2J "),
+    ],
+)
+def test_users_have_names(user: str | None, shown: str) -> None:
+    assert row({**RM, "user": user})[21:29] == shown
+    without = {key: value for key, value in RM.items() if key != "user"}
+    assert row(without)[21:29] == "1000    "  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("event", "count"),
+    [
+        (RM, 4096),
+        ({**RM, "nlink": 2}, None),
+        ({**RM, "ret": -1}, None),
+        ({**RM, "ret": None}, None),
+        (WITHOUT_FACTS, None),
+        ({**RM, "action": "rmdir"}, None),
+        (MOVED, 1_572_864),
+        ({**MOVED, "replaced_nlink": 2}, None),
+        (EXCHANGED, None),
+        (EMPTIED, 4096),
+        ({**EMPTIED, "length": 96}, 4000),
+        ({**EMPTIED, "size": None}, None),
+        (PUNCHED, 4096),
+    ],
+)
+def test_what_content_went(event: Event, count: int | None) -> None:
+    assert gone(event) == count
 
 
 def test_where_no_whole_path_is_known_the_name_is_shown() -> None:

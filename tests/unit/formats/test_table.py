@@ -45,7 +45,7 @@ def test_the_last_column_fits() -> None:
 
 
 @pytest.mark.parametrize(
-    ("screen", "room"), [(130, 52), (110, 32), (109, 50), (80, 21), (75, 16), (70, 16), (20, 16), (1, 16)]
+    ("screen", "room"), [(130, 50), (110, 30), (109, 48), (80, 19), (77, 16), (70, 16), (20, 16), (1, 16)]
 )
 def test_a_path_has_what_is_left(screen: int, room: int) -> None:
     row = Columns(Clock(utc=True), lambda: screen).event({**WITHOUT_FACTS, "path": "/" + "a" * 90 + "/end"})
@@ -58,15 +58,15 @@ def test_a_path_has_what_is_left(screen: int, room: int) -> None:
 def test_titles_follow_the_width() -> None:
     cells = [120]
     made = Columns(Clock(utc=True), lambda: cells[0])
-    wide = "TIME             PID    UID COMM            ACTION   SYSCALL     RESULT       PATH\n"
-    narrow = "TIME         PID    UID COMM            ACTION   RESULT    PATH\n"
+    wide = "TIME             PID USER     COMM            ACTION   SYSCALL     RESULT       PATH\n"
+    narrow = "TIME         PID USER     COMM            ACTION   RESULT    PATH\n"
     assert made.begin({}) == wide
     assert made.event(RM) == (
-        "22:13:20.123   12345   1000 rm              delete   unlinkat    ok           /tmp/test.txt\n"
+        "22:13:20.123   12345 me       rm              delete   unlinkat    ok           /tmp/test.txt\n"
     )
     cells[0] = 80
-    assert made.event(RM) == narrow + "22:13:20   12345   1000 rm              delete   ok        /tmp/test.txt\n"
-    assert made.event(RM) == "22:13:20   12345   1000 rm              delete   ok        /tmp/test.txt\n"
+    assert made.event(RM) == narrow + "22:13:20   12345 me       rm              delete   ok        /tmp/test.txt\n"
+    assert made.event(RM) == "22:13:20   12345 me       rm              delete   ok        /tmp/test.txt\n"
     cells[0] = 120
     assert made.event(RM).startswith(wide)
 
@@ -88,7 +88,7 @@ def test_both_paths_of_a_rename_have_a_share() -> None:
     assert row.endswith("a -> /b")
     row = Columns(Clock(utc=True), lambda: 110).event({**event, "new_path": "/" + "b" * 90}).rstrip("\n")
     assert len(row) == 110
-    assert row.endswith(" /aaaaa…aaaaaaa -> /bbbbb…bbbbbbb")
+    assert row.endswith(" /aaaaa…aaaaaa -> /bbbbb…bbbbbb")
 
 
 def test_without_a_terminal_nothing_is_cut_and_no_loss_is_a_row() -> None:
