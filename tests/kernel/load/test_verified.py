@@ -43,7 +43,7 @@ def test_the_verifier_is_soon_done(
     name: str,
     program: Callable[[str], Path],
     tmp_path: Path,
-    record_property: Callable[[str, object], None],
+    record_testsuite_property: Callable[[str, object], None],
 ) -> None:
     code, expected = LOADS[name]
     report = tmp_path / "report"
@@ -52,8 +52,8 @@ def test_the_verifier_is_soon_done(
     assert (done.stderr, done.returncode) == ("", 0)
     lines = [line.partition(" ") for line in report.read_text().splitlines()]
     # libbpf and rawtp try what the kernel can with programs of a few instructions.
-    found = [(name, int(count)) for count, _, name in lines if int(count) > 50]
-    record_property("verified", found)
+    found = [(program, int(count)) for count, _, program in lines if int(count) > 50]
+    record_testsuite_property(f"verified: {name}", found)
     for names in expected:
-        assert any(program.startswith(names) for program, _ in found), lines
+        assert any(found_name.startswith(names) for found_name, _ in found), lines
     assert all(count <= MOST for _, count in found), found
