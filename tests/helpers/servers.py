@@ -132,7 +132,7 @@ def smb_share(served: Path, mounted: Path) -> Iterator[Share]:
     with contextlib.ExitStack() as stack:
         setup.run("mount", "-t", "tmpfs", "served", served)
         stack.callback(end, "umount", served)
-        setup.run("ksmbd.adduser", "-a", "-p", "secret", "root")
+        setup.run("ksmbd.adduser", "-p", "secret", "-a", "root")
         # The part of the server that knows users and shares.
         daemon = stack.enter_context(subprocess.Popen(["ksmbd.mountd", "-n"], stdin=subprocess.DEVNULL))
         stack.callback(daemon.terminate)

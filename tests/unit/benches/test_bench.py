@@ -274,9 +274,8 @@ def test_ratios_of_a_virtual_machine_say_so(tmp_path: Path) -> None:
     pairs = {*functions.SHOWN.values(), *((functions.BARE, call) for _, call in functions.SHOWN.values())}
     slower = {"openat": 2.0, "getppid": 3.0}
     times = [
-        [tracer, call, ns * (1 if tracer == functions.BARE else slower.get(call, 1))]
+        [tracer, call, [ns * (1 if tracer == functions.BARE else slower.get(call, 1)) for ns in (3.0, 4.0, 6.0)]]
         for tracer, call in sorted(pairs)
-        for ns in (3.0, 4.0, 6.0)
     ]
     written = escape(json.dumps(["7.3.4", times]), {'"': "&quot;"})
     found = functions.costs(junit(tmp_path, f'<property name="costs" value="{written}"/>'))
@@ -300,7 +299,10 @@ def test_a_machine_that_recorded_nothing_is_an_error(tmp_path: Path) -> None:
 def test_without_qemu_a_row_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(functions.shutil, "which", lambda _program: None)
     [row] = functions.functions()
-    assert (row.values, row.note) == ((), f"there is no {functions.MACHINES[platform.machine()][1]}; in a virtual machine: ratios only")
+    assert (row.values, row.note) == (
+        (),
+        f"there is no {functions.MACHINES[platform.machine()][1]}; in a virtual machine: ratios only",
+    )
     assert report.cells(row)[1:3] == ("", "")
 
 
