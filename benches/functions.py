@@ -46,7 +46,7 @@ SHOWN = {
     "vfs_all_getppid": (ALL_VFS, "getppid"),
     "vfs_all_openat": (ALL_VFS, "openat"),
 }
-"""By the key of a row: a tracer and a call of tests/vm/test_costs.py. Other themes have the other calls, in nanoseconds."""
+"""By the key of a row: a tracer and a call of tests/vm/test_costs.py. Other themes have the other calls."""
 
 
 class Costs(NamedTuple):
@@ -98,7 +98,7 @@ def rows(found: Costs) -> Iterator[Row]:
 
 
 def _as_caller() -> dict[str, Any]:
-    """How to run a program as the one who asked through sudo: the machine needs no root, and its files are the caller's."""
+    """How to run a program as the one who used sudo: the machine needs no root, and its files are the caller's."""
     if "SUDO_UID" not in os.environ:
         return {}
     user, group = int(os.environ["SUDO_UID"]), int(os.environ["SUDO_GID"])

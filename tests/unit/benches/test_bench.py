@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
@@ -297,11 +298,12 @@ def test_a_machine_that_recorded_nothing_is_an_error(tmp_path: Path) -> None:
 
 
 def test_without_qemu_a_row_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(functions.shutil, "which", lambda _program: None)
+    monkeypatch.setattr(shutil, "which", lambda _program: None)
+    qemu = functions.MACHINES[platform.machine()][1]
     [row] = functions.functions()
     assert (row.values, row.note) == (
         (),
-        f"there is no {functions.MACHINES[platform.machine()][1]}; in a virtual machine: ratios only",
+        f"there is no {qemu}; in a virtual machine: ratios only",
     )
     assert report.cells(row)[1:3] == ("", "")
 
