@@ -63,8 +63,7 @@ def command(kernel: Kernel, linux: Path, initrd: Path) -> list[str]:
     arguments = f"console={'ttyS0' if amd64 else 'ttyAMA0'} {ARGUMENTS} {kernel.append}"
     if amd64:
         machine = ["qemu-system-x86_64", "-cpu", "Nehalem,+rdrand"]
-        # Where other programs need this host's CPUs, a timer's interrupt comes late. The kernel takes it for broken, and
-        # panics.
+        # On a busy host a timer's interrupt comes late. The kernel takes the timer for broken, and panics.
         arguments += " no_timer_check"
     else:
         machine = ["qemu-system-aarch64", "-M", "virt,gic-version=3", "-cpu", "cortex-a72"]
