@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 CRC32C = ("crc32c_generic", "crc32c_cryptoapi")
 """The checksum of btrfs, up to Linux 6.13 and from then on."""
 
-SMB = ("cifs", "ksmbd", "ccm", "cmac", "gcm", "sha512_generic")
-"""A client and a server, and the ciphers that both ask the kernel for by name."""
+SMB = ("cifs", "ksmbd", "ccm", "cmac", "ctr", "ecb", "gcm", "ghash-generic", "nls_utf8", "sha512_generic")
+"""A client and a server, and what both ask the kernel for by its name."""
 
 WANTED = (
     *("ext4", "xfs", "btrfs", "overlay", "fuse", "loop", *CRC32C, "nfs", "nfsv3", "nfsv4", "nfsd", *SMB),
