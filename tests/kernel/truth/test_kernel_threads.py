@@ -202,9 +202,10 @@ def test_a_server_of_smb_truncates(smb: Share) -> None:
         os.truncate(smb.mounted / "long", 3)
         [event] = events_at(tracer, str(long), 1)
         (smb.mounted / "long").write_bytes(b"")
-        [emptied] = events_at(tracer, str(long), 1)
-        assert rest(tracer) == []
+        emptied = [*events_at(tracer, str(long), 1), *rest(tracer)]
     # Not when it grows.
     assert (event["action"], event["size"], event["length"]) == ("truncate", 100, 3)
-    assert (emptied["action"], emptied["size"], emptied["length"]) == ("truncate", 3, 0)
-    assert {(one["ret"], one["via"], one["ino"]) for one in (event, emptied)} == {(None, "kernel", long.stat().st_ino)}
+    # The client can cut off once more what it emptied when it opened it.
+    sizes = [(one["action"], one["size"], one["length"]) for one in emptied]
+    assert (sizes[0], {*sizes[1:]} - {("truncate", 0, 0)}) == (("truncate", 3, 0), set())
+    assert {(one["ret"], one["via"], one["ino"]) for one in (event, *emptied)} == {(None, "kernel", long.stat().st_ino)}
