@@ -178,19 +178,16 @@ def test_a_server_of_smb(smb: Share, by: str) -> None:
     found = [
         (one["action"], name_of(one["real_path"]), name_of(one["new_real_path"]), one["replaced"]) for one in events
     ]
-    # Before Linux 6.4 ksmbd removes what a rename is to replace by itself.
-    by_itself = found[3][:2] == ("delete", "victim")
     assert found == [
         ("delete", "a", "", None),
         ("delete", "hard", "", None),
         ("rename", "b", "c", False),
-        *([("delete", "victim", "", None)] if by_itself else []),
-        ("rename", "new", "victim", not by_itself),
+        ("rename", "new", "victim", True),
         ("rmdir", "directory", "", None),
     ]
     before["hard"] = before["hard"]._replace(nlink=1)
     assert [told(one) for one in events] == [before[name] for _, name, _, _ in found]
-    assert [one["replaced_ino"] for one in events if one["replaced"]] == [before["victim"].ino] * (not by_itself)
+    assert [one["replaced_ino"] for one in events if one["replaced"]] == [before["victim"].ino]
     assert (stats.lost_ring, stats.lost_exits, stats.unpaired) == (0, 0, 0)
 
 
