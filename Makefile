@@ -128,8 +128,11 @@ fuzz: ## looks for faults in the reader of records, for FUZZ_S seconds
 soak: .venv/.develop ## random tracers, readers and producers, as root, for SOAK_S seconds; ARGS="--help" shows what else
 	@scripts/as_root.sh .venv/bin/python tests/soak.py --seconds $(SOAK_S) $(ARGS)
 
-bench: .venv/.develop $(if $(findstring --write,$(ARGS)),.venv/.bench) ## what tracing costs and how much it carries, as root; ARGS="--help" shows what else
-	@scripts/as_root.sh $(if $(RAWTP_CLANG),RAWTP_CLANG=$(RAWTP_CLANG)) .venv/bin/python -m benches $(ARGS)
+# Of figures that need a virtual machine. Without apt there is none, and bench says so.
+BENCH_VM := $(if $(findstring functions,$(ARGS))$(findstring --write,$(ARGS)),$(if $(shell command -v apt-get),setup-vm dist/.wheel))
+
+bench: .venv/.develop $(if $(findstring --write,$(ARGS)),.venv/.bench) $(BENCH_VM) ## what tracing costs and how much it carries, as root; ARGS="--help" shows what else
+	@scripts/as_root.sh $(if $(RAWTP_CLANG),RAWTP_CLANG=$(RAWTP_CLANG)) $(if $(RAWTP_CACHE),RAWTP_CACHE=$(RAWTP_CACHE)) .venv/bin/python -m benches $(ARGS)
 
 bench-deps: ## the tools that bench compares with, as far as Debian has them
 	@scripts/as_root.sh scripts/bench_deps.sh

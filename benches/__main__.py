@@ -21,6 +21,7 @@ from benches.burst import bursts
 from benches.calls import loss, matched, tax
 from benches.counts import counted
 from benches.filters import filtered
+from benches.functions import functions
 from benches.growth import Curve, curves
 from benches.latency import latency
 from benches.peers import Peer, peers
@@ -56,6 +57,9 @@ THEMES: dict[str, Callable[[Programs, Scale], Iterator[Row]]] = {
     "who": who,
 }
 GROWTH, PEERS = "growth", "peers"
+FUNCTIONS = "functions"
+"""It boots a virtual machine, which fetches a kernel: only when it is asked for, or when BENCHMARKS.md is written."""
+NAMES = [*THEMES, FUNCTIONS, GROWTH, PEERS]
 
 
 def _positive(text: str) -> int:
@@ -79,9 +83,9 @@ def parser() -> argparse.ArgumentParser:
     option(
         "--only",
         action="append",
-        choices=[*THEMES, GROWTH, PEERS],
+        choices=NAMES,
         metavar="NAME",
-        help=f"of {', '.join([*THEMES, GROWTH, PEERS])}",
+        help=f"of {', '.join(NAMES)}; without it, all but {FUNCTIONS}, which boots a virtual machine",
     )
     option("--force", action="store_true", help="measure although others hook system calls, too")
     option("--write", action="store_true", help="write BENCHMARKS.md and its plots")
@@ -142,6 +146,11 @@ def scale_of(options: argparse.Namespace) -> Scale:
     return scale
 
 
+def names_of(options: argparse.Namespace) -> list[str]:
+    """The themes that were asked for."""
+    return options.only or [name for name in NAMES if name != FUNCTIONS or options.write]
+
+
 def _progress(what: str) -> None:
     print(f"bench: {time.strftime('%H:%M:%S')} {what}", file=sys.stderr, flush=True)
 
@@ -160,6 +169,8 @@ def measure(names: list[str], scale: Scale) -> tuple[list[Row], list[Peer], list
                 rows += [curve.row() for curve in grown]
             elif name == PEERS:
                 compared = peers(programs, scale)
+            elif name == FUNCTIONS:
+                rows += functions()
             else:
                 rows += THEMES[name](programs, scale)
     return rows, compared, grown
@@ -199,7 +210,7 @@ def main() -> None:
         raise SystemExit(
             "\n".join(["others hook system calls here; stop them, or measure anyway with --force:", *found])
         )
-    rows, compared, grown = measure(options.only or [*THEMES, GROWTH, PEERS], scale_of(options))
+    rows, compared, grown = measure(names_of(options), scale_of(options))
     options.output.mkdir(parents=True, exist_ok=True)
     path = options.output / f"{time.strftime('%Y-%m-%d-%H%M%S')}.json"
     path.write_text(json.dumps(report.as_json(machine(), rows, compared, grown), indent=1) + "\n")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import rawtp
 from benches.build import Programs, pinned_load
 from benches.measure import Rounds, Row, differences, ratios
-from benches.tracers import ALL, BASIC, BASIC_ENTER, BASIC_LOSS, Asked, unread
+from benches.tracers import ALL, ALL_CLAIMS, BASIC, BASIC_ENTER, BASIC_LOSS, Asked, unread
 from benches.witness import undisturbed
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ def matched(programs: Programs, scale: Scale) -> Iterator[Row]:
             f"group_{key}": (f"rawtp, basic fields + {name}", {"fields": (*rawtp.BASIC_FIELDS, key), "results": True})
             for key, name in GROUPS.items()
         },
+        "all_claims": ("rawtp, all fields but those of the file itself", ALL_CLAIMS),
         "all_pair": ("rawtp, all fields", ALL),
     }
     cases: dict[str, Callable[[], AbstractContextManager[object]]] = {
@@ -102,3 +103,6 @@ def matched(programs: Programs, scale: Scale) -> Iterator[Row]:
     yield _row(rounds, "matched", "floor", "floor: three fields to a C consumer that only counts")
     for key, (name, _) in basic.items():
         yield _row(rounds, "matched", key, name, "floor")
+    every, claims = rounds["all_pair"], rounds["all_claims"]
+    bases = {"floor": ratios(every, claims)}
+    yield Row("matched_file", "matched", "all fields, over all but the file's", "ns", differences(every, claims), bases)

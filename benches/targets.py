@@ -20,6 +20,7 @@ TARGETS = {
     "loss_ioctl": Target(50),
     "matched_basic_enter": Target(1.4, "bare"),
     "matched_all_pair": Target(2.2, "bare"),
+    "matched_file": Target(1.15, "floor"),
     "counts_calls_added": Target(15),
     "args_tax_enter_added": Target(5),
     "args_tax_pair_added": Target(5),

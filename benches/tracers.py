@@ -23,6 +23,15 @@ BASIC: Asked = {"fields": rawtp.BASIC_FIELDS, "results": True}
 BASIC_LOSS: Asked = {"fields": rawtp.BASIC_FIELDS, "results": True, "syscalls": rawtp.LOSS}
 ALL: Asked = {"fields": rawtp.ALL_FIELDS, "results": True}
 
+REAL_PATHS = ("real_path", "new_real_path", "real_path_by")
+OF_THE_FILE = (
+    *REAL_PATHS,
+    *("dev", "ino", "generation", "nlink", "size", "mode", "file_type", "owner", "mtime_ns"),
+    *("replaced", "replaced_ino", "replaced_size", "replaced_nlink", "length"),
+)
+"""The keys that tell what the kernel did, as far as :data:`rawtp.ALL_FIELDS` has them."""
+ALL_CLAIMS: Asked = {"fields": tuple(key for key in rawtp.ALL_FIELDS if key not in OF_THE_FILE), "results": True}
+
 # Room for everything that a case makes: what nobody reads costs nobody.
 RING_BYTES = 16 << 20
 QUEUE_BYTES = 1 << 30

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import rawtp
 from benches.build import Load, Programs
 from benches.measure import Rounds, Row, differences
-from benches.tracers import QUEUE_BYTES
+from benches.tracers import QUEUE_BYTES, REAL_PATHS
 from benches.witness import undisturbed
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from benches.scale import Scale
 
-REAL_PATHS = ("real_path", "new_real_path", "real_path_by")
 WITHOUT = tuple(key for key in rawtp.ALL_FIELDS if key not in REAL_PATHS)
 
 APART_NS = 12_000_000

@@ -88,8 +88,8 @@ class _AllFields(TypedDict):
     the same (``io_uring_enter(2)``); its entry is its submission, its return its completion. ``tid`` is the thread that
     submitted it: with ``IORING_SETUP_SQPOLL`` one of the kernel's, whose ``comm`` is the process's here.
     ``"kernel"`` is no call at all: one of the kernel's own threads did it, such as a server of NFS (``comm`` is
-    ``"nfsd"``), for whoever asked it to. Such an event has no names as passed, only ``real_path``. Its ``ret`` is
-    that of the function that does the work, and ``None`` for a truncation."""
+    ``"nfsd"``) or SMB (``"kworker/…"``), for whoever asked it to. Such an event has no names as passed, only
+    ``real_path``. Its ``ret`` is that of the function that does the work, and ``None`` for a truncation."""
     action: Literal["delete", "rmdir", "rename", "truncate", "punch", "zero", "collapse"] | None
     """The loss that was asked for; ``None`` for a call that makes nothing go. ``"delete"`` removes a name: that of a
     file, of a message queue, or of a btrfs subvolume with all that is in it. ``"rmdir"``: rmdir(2), and unlinkat(2)

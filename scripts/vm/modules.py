@@ -1,4 +1,4 @@
-"""The modules of a kernel that the tests need: file systems, what they depend on, and an NFS server."""
+"""The modules of a kernel that the tests need: file systems, what they depend on, and servers of NFS and SMB."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 CRC32C = ("crc32c_generic", "crc32c_cryptoapi")
 """The checksum of btrfs, up to Linux 6.13 and from then on."""
 
+SMB = ("cifs", "ksmbd", "ccm", "cmac", "ctr", "ecb", "gcm", "ghash-generic", "nls_utf8", "sha512_generic")
+"""A client and a server, and what both ask the kernel for by its name."""
+
 WANTED = (
-    *("ext4", "xfs", "btrfs", "overlay", "fuse", "loop", *CRC32C, "nfs", "nfsv3", "nfsv4", "nfsd"),
+    *("ext4", "xfs", "btrfs", "overlay", "fuse", "loop", *CRC32C, "nfs", "nfsv3", "nfsv4", "nfsd", *SMB),
     # Disks whose power is cut, and that fail.
     *("dm-log-writes", "dm-flakey"),
 )

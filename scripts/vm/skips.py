@@ -37,6 +37,11 @@ KNOWN = (
     ("*", "kernel.event.test_cgroups.*[[]v1*", "no hierarchy of version 1 is mounted here"),
     ("5.10*", "kernel.truth.test_fanotify.*", "no fanotify of a file system here: No such device"),
     ("*", "kernel.truth.test_hook.test_a_silent_hook_is_none", "kernel.ftrace_enabled cannot be written here: *"),
+    # ksmbd came with 5.15.
+    ("5.10*", "kernel.truth.test_kernel_threads.test_a_server_of_smb*", "no SMB server here: this kernel has no ksmbd"),
+    # Its ksmbd finds no share, not even IPC$, by what Debian's ksmbd.mountd of that release tells it.
+    ("6.1", "kernel.truth.test_kernel_threads.test_a_server_of_smb*", "no SMB server here: mount *"),
+    ("6.1-arm64", "kernel.truth.test_kernel_threads.test_a_server_of_smb*", "no SMB server here: mount *"),
     ("5.10*", "kernel.truth.test_vfs.test_a_security_module_refuses", "this kernel has no Landlock"),
     ("*-arm64", "kernel.truth.test_vfs.*[[]compat]", "int 0x80 is x86's"),
     # No kind of hook on functions works there.

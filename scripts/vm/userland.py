@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 PACKAGES = (
     *("bash", "busybox-static", "coreutils", "dash", "findutils", "grep"),
     *("mount", "procps", "python3", "sudo", "util-linux"),
-    # File systems and disks of the tests' own, and an NFS server.
-    *("kmod", "e2fsprogs", "xfsprogs", "btrfs-progs", "dmsetup", "nfs-kernel-server"),
+    # File systems and disks of the tests' own, and servers of NFS and SMB.
+    *("kmod", "e2fsprogs", "xfsprogs", "btrfs-progs", "dmsetup", "nfs-kernel-server", "ksmbd-tools"),
 )
 ETC = {
     "passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",

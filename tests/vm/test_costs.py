@@ -1,11 +1,13 @@
 """What the hooks on the kernel's functions cost, as ratios: an emulated machine has no nanoseconds to compare.
 
-`make test-vm KERNELS=newest ARGS=tests/vm/test_costs.py` prints the table of docs/explanation/costs.md.
+`make bench ARGS="--only functions"` runs it, and has rows of these ratios. `make test-vm KERNELS=newest
+ARGS=tests/vm/test_costs.py` prints the table of docs/explanation/costs.md.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +51,12 @@ def one(program: Path, options: dict[str, Any] | None, path: Path, call: str) ->
         return float(told), [*tracer]
 
 
-def test_costs_of_the_hooks(program: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_costs_of_the_hooks(
+    program: Callable[[str], Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    record_testsuite_property: Callable[[str, Any], None],
+) -> None:
     """A directory is a file that `unlinkat` reaches and does not remove: it costs the same again and again."""
     directory, file = tmp_path / "directory", tmp_path / "file"
     directory.mkdir()
@@ -74,6 +81,8 @@ def test_costs_of_the_hooks(program: Callable[[str], Path], tmp_path: Path, caps
                 assert len(events) == (CALLS if is_seen else 0), (row, column)
                 if events and "ino" in events[0]:
                     assert {event["ino"] for event in events} == {path.stat().st_ino if path == directory else None}
+    times = [[row, column, ns] for (row, column), ns in found.items()]
+    record_testsuite_property("costs", json.dumps([os.uname().release, times]))
     with capsys.disabled():
         print(f"\n{os.uname().release}\n\n| with | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}")
         for row in TRACERS:

@@ -3,18 +3,19 @@
 # ruff: noqa: PTH104, PTH106, PTH108 - the tests are about these very calls
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import subprocess
 import time
 from pathlib import Path
 from stat import S_IFMT
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import rawtp
+from helpers.files import facts, told
+from helpers.servers import Share, nfs_share, smb_share
 from helpers.support import HANG_S, assert_ledger
 
 if TYPE_CHECKING:
@@ -67,72 +68,22 @@ def test_a_device_that_goes(by: str) -> None:
     assert_ledger(stats)
 
 
-class Share(NamedTuple):
-    """A directory, as its server has it and as a client has mounted it."""
-
-    served: Path
-    mounted: Path
-
-
-def run(*command: str | Path) -> None:
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=HANG_S)
-    if done.returncode:
-        pytest.skip(f"no NFS server here: {' '.join(map(str, command))}: {done.stderr.strip()}")
-
-
-def end(*command: str | Path) -> None:
-    subprocess.run(command, check=False, timeout=HANG_S)
-
-
-def prepare_host() -> None:
-    """Files that the packages' installation makes."""
-    for name in ("/var/lib/nfs/v4recovery", "/var/lib/nfs/rpc_pipefs", "/run"):
-        Path(name).mkdir(parents=True, exist_ok=True)
-    for name in ("etab", "rmtab", "state", "xtab"):
-        (Path("/var/lib/nfs") / name).touch()
-    netconfig = Path("/etc/netconfig")
-    if not netconfig.exists():
-        netconfig.write_text("tcp tpi_cots_ord v inet tcp - -\nudp tpi_clts v inet udp - -\n")
-    for file, lines in {
-        "/etc/services": "nfs 2049/tcp\nsunrpc 111/tcp\n",
-        "/etc/protocols": "tcp 6 TCP\nudp 17 UDP\n",
-    }.items():
-        if not Path(file).exists():
-            Path(file).write_text(lines)
+@pytest.fixture(scope="module")
+def nfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Share]:
+    with nfs_share(tmp_path_factory.mktemp("served"), tmp_path_factory.mktemp("mounted")) as share:
+        yield share
 
 
 @pytest.fixture(scope="module")
-def share(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Share]:
-    """A file system in memory, served by nfsd over the loopback."""
-    if "RAWTP_VM_KERNEL" not in os.environ:
-        pytest.skip("a server of NFS is set up only on a machine of the tests' own")
-    served, mounted = tmp_path_factory.mktemp("served"), tmp_path_factory.mktemp("mounted")
-    prepare_host()
-    with contextlib.ExitStack() as stack:
-        run("mount", "-t", "tmpfs", "served", served)
-        stack.callback(end, "umount", served)
-        Path("/etc/exports").write_text(f"{served} *(rw,fsid=0,no_root_squash,insecure,no_subtree_check)\n")
-        if not Path("/proc/fs/nfsd/threads").exists():
-            run("modprobe", "nfsd")
-        if not Path("/proc/fs/nfsd/threads").exists():
-            run("mount", "-t", "nfsd", "nfsd", "/proc/fs/nfsd")
-        # Else nothing is served for as long as clients of before may come back.
-        for name in ("nfsv4leasetime", "nfsv4gracetime"):
-            with contextlib.suppress(OSError):
-                (Path("/proc/fs/nfsd") / name).write_text("1")
-        run("exportfs", "-ra")
-        run("rpc.mountd", "-N", "3")
-        run("rpc.nfsd", "-N", "3", "2")
-        stack.callback(end, "rpc.nfsd", "0")
-        run("mount.nfs4", "127.0.0.1:/", mounted, "-o", "vers=4.2,soft,timeo=100")
-        stack.callback(end, "umount", "-l", mounted)
-        yield Share(served, mounted)
+def smb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Share]:
+    with smb_share(tmp_path_factory.mktemp("served"), tmp_path_factory.mktemp("mounted")) as share:
+        yield share
 
 
 @pytest.mark.parametrize("by", ["auto", "vfs"])
-def test_a_server_of_nfs(share: Share, by: str) -> None:
+def test_a_server_of_nfs(nfs: Share, by: str) -> None:
     # A client remembers for a while which names there are not.
-    served, mounted = share.served / by, share.mounted / by
+    served, mounted = nfs.served / by, nfs.mounted / by
     served.mkdir()
     for name in ("a", "b", "victim", "open"):
         (served / name).write_bytes(name.encode())
@@ -167,13 +118,91 @@ def test_a_server_of_nfs(share: Share, by: str) -> None:
     assert (stats.lost_ring, stats.lost_exits, stats.unpaired) == (0, 0, 0)
 
 
-def test_a_server_of_nfs_truncates(share: Share) -> None:
-    (share.served / "long").write_bytes(b"content")
-    with rawtp.Tracer(rawtp.LOSS, path=share.served, comm="nfsd") as tracer:
-        os.truncate(share.mounted / "long", 100)
-        os.truncate(share.mounted / "long", 3)
-        [event] = events_at(tracer, f"{share.served}/long", 1)
+def test_a_server_of_nfs_truncates(nfs: Share) -> None:
+    (nfs.served / "long").write_bytes(b"content")
+    with rawtp.Tracer(rawtp.LOSS, path=nfs.served, comm="nfsd") as tracer:
+        os.truncate(nfs.mounted / "long", 100)
+        os.truncate(nfs.mounted / "long", 3)
+        [event] = events_at(tracer, f"{nfs.served}/long", 1)
     # Not when it grows.
     assert (event["action"], event["size"], event["length"]) == ("truncate", 100, 3)
     # No function does all that a change of attributes is for.
     assert (event["ret"], event["via"]) == (None, "kernel")
+
+
+def events_until(tracer: rawtp.Tracer, real_path: Path) -> list[rawtp.Event]:
+    """All events up to one of that file."""
+    found: list[rawtp.Event] = []
+    deadline = time.monotonic() + HANG_S
+    while str(real_path) not in [event["real_path"] for event in found] and time.monotonic() < deadline:
+        found += tracer.get_many(timeout=1)
+    return found
+
+
+def name_of(real_path: str | None) -> str:
+    return Path(real_path or "").name
+
+
+def rest(tracer: rawtp.Tracer) -> list[rawtp.Event]:
+    """Closes the tracer, and gives the events that nobody has waited for."""
+    tracer.close()
+    return [*tracer]
+
+
+@pytest.mark.parametrize("by", ["auto", "vfs"])
+def test_a_server_of_smb(smb: Share, by: str) -> None:
+    """It works in threads of the kernel's pool, which are named like no server."""
+    served, mounted = smb.served / by, smb.mounted / by
+    served.mkdir()
+    for name in ("a", "b", "new", "victim"):
+        (served / name).write_bytes(name.encode())
+    (served / "hard").hardlink_to(served / "a")
+    (served / "directory").mkdir()
+    before = {path.name: facts(path) for path in served.iterdir()}
+    options: dict[str, Any] = {"path": served, "hook": by}
+    with rawtp.Tracer(rawtp.LOSS, **options) as tracer:
+        assert (tracer.coverage["kernel_threads"]["hook"] or "").endswith("/security_inode_*")
+        os.unlink(mounted / "a")
+        os.unlink(mounted / "hard")
+        os.rename(mounted / "b", mounted / "c")
+        os.rename(mounted / "new", mounted / "victim")
+        os.rmdir(mounted / "directory")
+        events = events_until(tracer, served / "directory")
+        stats = tracer.stats()
+        assert rest(tracer) == []
+    assert {path.name for path in served.iterdir()} == {"c", "victim"}
+    assert {(one["via"], one["syscall"], one["ret"], one["real_path_by"]) for one in events} == {
+        ("kernel", None, 0, "kernel")
+    }
+    assert [one["comm"].partition("/")[0] for one in events if one["ppid"] == 2] == ["kworker"] * len(events)
+    found = [
+        (one["action"], name_of(one["real_path"]), name_of(one["new_real_path"]), one["replaced"]) for one in events
+    ]
+    assert found == [
+        ("delete", "a", "", None),
+        ("delete", "hard", "", None),
+        ("rename", "b", "c", False),
+        ("rename", "new", "victim", True),
+        ("rmdir", "directory", "", None),
+    ]
+    before["hard"] = before["hard"]._replace(nlink=1)
+    assert [told(one) for one in events] == [before[name] for _, name, _, _ in found]
+    assert [one["replaced_ino"] for one in events if one["replaced"]] == [before["victim"].ino]
+    assert (stats.lost_ring, stats.lost_exits, stats.unpaired) == (0, 0, 0)
+
+
+def test_a_server_of_smb_truncates(smb: Share) -> None:
+    long = smb.served / "long"
+    long.write_bytes(b"content")
+    with rawtp.Tracer(rawtp.LOSS, path=smb.served) as tracer:
+        os.truncate(smb.mounted / "long", 100)
+        os.truncate(smb.mounted / "long", 3)
+        [event] = events_at(tracer, str(long), 1)
+        (smb.mounted / "long").write_bytes(b"")
+        emptied = [*events_at(tracer, str(long), 1), *rest(tracer)]
+    # Not when it grows.
+    assert (event["action"], event["size"], event["length"]) == ("truncate", 100, 3)
+    # The client can cut off once more what it emptied when it opened it.
+    sizes = [(one["action"], one["size"], one["length"]) for one in emptied]
+    assert (sizes[0], {*sizes[1:]} - {("truncate", 0, 0)}) == (("truncate", 3, 0), set())
+    assert {(one["ret"], one["via"], one["ino"]) for one in (event, *emptied)} == {(None, "kernel", long.stat().st_ino)}

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+import shutil
+from typing import TYPE_CHECKING
+from xml.sax.saxutils import escape
 
 import pytest
 
-from benches import report
-from benches.__main__ import parser, scale_of
+from benches import functions, report
+from benches.__main__ import FUNCTIONS, NAMES, names_of, parser, scale_of
 from benches.growth import Curve
 from benches.measure import Rounds, Row, percentile, ratios, spread, straightness, verdict
 from benches.peers import Peer, Run
@@ -16,6 +20,9 @@ from benches.scale import FULL, QUICK
 from benches.targets import TARGETS, Target
 from benches.witness import FIRST_LOOKS, TRIES, Witness, look
 from benches.xxh64 import xxh64
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TAX = Row("tax_enter", "tax", "rawtp, enter only", "ns", (104.0, 100.0, 108.0), {"floor": (1.04, 1.0, 1.02)})
 ABSENT = Row("dict_all_batch", "dicts", "batch", "ns CPU", note="not in this version")
@@ -255,3 +262,54 @@ def test_too_little(options: list[str], message: str, capsys: pytest.CaptureFixt
 )
 def test_xxh64(text: bytes, value: int) -> None:
     assert xxh64(text) == value
+
+
+def junit(directory: Path, properties: str) -> Path:
+    path = directory / "newest.xml"
+    path.write_text(f"<testsuites><testsuite><properties>{properties}</properties></testsuite></testsuites>")
+    return path
+
+
+def test_ratios_of_a_virtual_machine_say_so(tmp_path: Path) -> None:
+    """Round by round, and beside the same call."""
+    pairs = {*functions.SHOWN.values(), *((functions.BARE, call) for _, call in functions.SHOWN.values())}
+    slower = {"openat": 2.0, "getppid": 3.0}
+    times = [
+        [tracer, call, [ns * (1 if tracer == functions.BARE else slower.get(call, 1)) for ns in (3.0, 4.0, 6.0)]]
+        for tracer, call in sorted(pairs)
+    ]
+    written = escape(json.dumps(["7.3.4", times]), {'"': "&quot;"})
+    found = functions.costs(junit(tmp_path, f'<property name="costs" value="{written}"/>'))
+    rows = {row.key: row for row in functions.rows(found)}
+    assert list(rows) == [f"functions_{key}" for key in functions.SHOWN]
+    assert (rows["functions_vfs_openat"].values, rows["functions_vfs_getppid"].values) == ((2.0,) * 3, (3.0,) * 3)
+    assert (rows["functions_freed"].name, rows["functions_freed"].values) == (
+        "unlinkat of a file, basic fields, ino, size, freed",
+        (1.0,) * 3,
+    )
+    assert {(row.unit, row.note) for row in rows.values()} == {
+        ("× bare", "in a virtual machine: ratios only, Linux 7.3.4")
+    }
+
+
+def test_a_machine_that_recorded_nothing_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"newest\.xml has no costs"):
+        functions.costs(junit(tmp_path, '<property name="features" value="[]"/>'))
+
+
+def test_without_qemu_a_row_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _program: None)
+    qemu = functions.MACHINES[platform.machine()][1]
+    [row] = functions.functions()
+    assert (row.values, row.note) == (
+        (),
+        f"there is no {qemu}; in a virtual machine: ratios only",
+    )
+    assert report.cells(row)[1:3] == ("", "")
+
+
+def test_a_virtual_machine_only_when_it_is_asked_for() -> None:
+    assert FUNCTIONS not in names_of(parser().parse_args([]))
+    assert FUNCTIONS not in names_of(parser().parse_args(["--quick"]))
+    assert names_of(parser().parse_args(["--write"])) == NAMES
+    assert names_of(parser().parse_args(["--only", FUNCTIONS])) == [FUNCTIONS]
