@@ -24,6 +24,7 @@
 //! * `sinks`: the results that readers fill
 //! * `source`: what the readers of a session take
 //! * `stats`: `rawtp.Stats`
+//! * `table`: the rows of one call, with its arguments as columns
 //! * `to_dicts`: columns back to dicts
 //! * `tracer`: `rawtp.Tracer`
 //! * `watched`: which calls a tracer is to watch
@@ -54,6 +55,7 @@ pub(crate) mod recorder;
 pub(crate) mod sinks;
 pub(crate) mod source;
 pub(crate) mod stats;
+mod table;
 pub(crate) mod to_dicts;
 pub(crate) mod tracer;
 mod watched;
