@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
 use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema};
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
+use arrow_array::types::UInt64Type;
 use arrow_array::{Array, RecordBatch, RecordBatchIterator, RecordBatchReader, StructArray};
 use arrow_schema::Schema;
 use pyo3::exceptions::PyValueError;
@@ -18,6 +20,7 @@ use crate::memory::hold_step;
 use crate::py::args::refused;
 use crate::py::errors::check_memory;
 use crate::py::late;
+use crate::py::objects;
 use crate::py::table::{CallRows, check_call, table};
 use crate::py::to_dicts::to_dicts;
 use crate::raw_tracepoint::layout::Layout;
@@ -76,9 +79,30 @@ impl Batch {
             Keys::Table(of_call) => of_call.slice(first, count).to_dicts(py),
             Keys::Events(fields, _) => to_dicts(py, rows, fields.keys().map(|key| (key.as_str(), key.value_type()))),
             Keys::Raw(layout) => to_dicts(py, rows, layout.keys()),
-            Keys::Counts => to_dicts(py, rows, counts::columns::KEYS.into_iter().map(|(name, kind, _)| (name, kind))),
+            Keys::Counts => {
+                let keys = counts::columns::KEYS.into_iter().map(|(name, kind, _)| (name, kind));
+                with_errnos(to_dicts(py, rows, keys)?, rows)
+            }
         }
     }
+}
+
+/// Adds the errors by name, which are no key's.
+fn with_errnos<'py>(dicts: Bound<'py, PyList>, rows: &RecordBatch) -> PyResult<Bound<'py, PyList>> {
+    let py = dicts.py();
+    let lists = rows.column_by_name(counts::columns::ERRNOS).and_then(|column| column.as_list_opt::<i32>());
+    for (row, dict) in dicts.iter().enumerate() {
+        let items = lists.map(|lists| lists.value(row));
+        let members = items.as_ref().and_then(|items| items.as_struct_opt()).map(StructArray::columns);
+        let Some([names, counts]) = members else { continue };
+        let errnos = objects::dict(py)?;
+        for (name, count) in names.as_string::<i32>().iter().flatten().zip(counts.as_primitive::<UInt64Type>().values())
+        {
+            errnos.set_item(objects::text(py, name)?, objects::unsigned(py, *count)?)?;
+        }
+        dict.set_item(counts::columns::ERRNOS, errnos)?;
+    }
+    Ok(dicts)
 }
 
 #[pymethods]
@@ -154,7 +178,7 @@ impl Batch {
             Keys::Events(fields, _) => fields.keys().count(),
             Keys::Table(_) => self.columns.num_columns(),
             Keys::Raw(layout) => layout.keys().count(),
-            Keys::Counts => counts::columns::KEYS.len(),
+            Keys::Counts => self.columns.num_columns(),
         };
         Ok(format!("<rawtp.Batch {} rows of {fields} fields>", self.columns.num_rows()))
     }

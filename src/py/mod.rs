@@ -80,7 +80,7 @@ mod _core {
     #[pymodule_export]
     use super::cost::measure;
     #[pymodule_export]
-    use super::counts::{CallCounter, bucket_bounds, count_columns};
+    use super::counts::{CallCounter, bucket_bounds, count_columns, counts_bytes, load_counts};
     #[pymodule_export]
     use super::errors::{LoadError, RawtpError, UnsupportedKernelError};
     #[pymodule_export]
@@ -95,7 +95,7 @@ mod _core {
     #[pymodule_export]
     use super::late::set_late;
     #[pymodule_export]
-    use super::raw_tracepoint::{RawTracepoint, tracepoints};
+    use super::raw_tracepoint::{RawTracepoint, load_raw_tracepoint, tracepoints};
     #[cfg(feature = "history")]
     #[pymodule_export]
     use super::recorder::Recorder;

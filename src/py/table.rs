@@ -1,6 +1,5 @@
 //! `rawtp.Batch.table`: the rows of one call, with its arguments as columns.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -32,13 +31,11 @@ const LISTED: usize = 12;
 pub(crate) struct CallRows {
     fields: Fields,
     rows: RecordBatch,
-    /// The keys that have the name of an argument.
-    renamed: Arc<HashSet<&'static str>>,
 }
 
-/// The name of a key's column beside arguments, one of which has its name.
-fn renamed(name: &str) -> String {
-    format!("event_{name}")
+/// The name of an argument beside a key of the event that has its name, as a raw tracepoint's fields have it.
+fn beside(name: &str) -> String {
+    format!("arg_{name}")
 }
 
 /// Checks that the tracer watches the call, and that the batch has what a table is made of.
@@ -68,22 +65,20 @@ pub(crate) fn table(batch: &RecordBatch, fields: Fields, call: &str) -> Result<(
         rows.column_by_name(name).ok_or_else(|| Error::Columns(format!("a batch of arguments without {name}")))
     };
     let arguments = columns(call, column("args")?, column("args_bytes")?)?;
-    let names: HashSet<&str> = arguments.iter().map(|(field, _)| field.name().as_str()).collect();
-    let keys: HashSet<_> = fields.keys().map(Key::as_str).filter(|key| names.contains(key)).collect();
     let mut made: Vec<(Field, ArrayRef)> = Vec::new();
     let mut taken = rows.columns().iter();
     for key in fields.keys() {
-        for (field, column) in self::fields(key).zip(taken.by_ref()) {
-            let name = if keys.contains(key.as_str()) { renamed(field.name()) } else { field.name().clone() };
-            if key != Key::Args {
-                made.push((field.with_name(name), Arc::clone(column)));
-            }
-        }
+        let of_key = self::fields(key).zip(taken.by_ref());
+        made.extend(of_key.filter(|_| key != Key::Args).map(|(field, column)| (field, Arc::clone(column))));
     }
-    made.extend(arguments);
+    for (field, column) in arguments {
+        let is_taken = made.iter().any(|(known, _)| known.name() == field.name());
+        let name = if is_taken { beside(field.name()) } else { field.name().clone() };
+        made.push((field.with_name(name), column));
+    }
     let (columns_of, arrays): (Vec<Field>, Vec<ArrayRef>) = made.into_iter().unzip();
     let table = RecordBatch::try_new(Arc::new(Schema::new(columns_of)), arrays)?;
-    Ok((table, CallRows { fields, rows, renamed: Arc::new(keys) }))
+    Ok((table, CallRows { fields, rows }))
 }
 
 /// Copies the rows of a call.
@@ -108,7 +103,7 @@ fn rows_of(batch: &RecordBatch, call: &str) -> Result<RecordBatch> {
 impl CallRows {
     /// Some of the rows.
     pub(crate) fn slice(&self, first: usize, count: usize) -> Self {
-        Self { rows: self.rows.slice(first, count), ..self.clone() }
+        Self { rows: self.rows.slice(first, count), fields: self.fields }
     }
 
     /// Makes the rows' dicts: the event's keys, and then the arguments, as `args` has them.
@@ -118,21 +113,18 @@ impl CallRows {
         let made = objects::list(py)?;
         for event in to_dicts(py, &self.rows, keys)? {
             check()?;
-            let dict = objects::dict(py)?;
-            for (key, value) in event.cast::<PyDict>()? {
-                let name = key.cast::<PyString>()?.to_cow()?;
-                if self.renamed.contains(&*name) {
-                    dict.set_item(renamed(&name), value)?;
-                } else if name != Key::Args.as_str() {
-                    dict.set_item(key, value)?;
+            let event = event.cast_into::<PyDict>()?;
+            let args = event.get_item(intern!(py, "args"))?;
+            event.del_item(intern!(py, "args"))?;
+            let args = args.and_then(|args| args.cast_into::<PyDict>().ok());
+            for (name, value) in args.into_iter().flatten() {
+                if event.contains(&name)? {
+                    event.set_item(beside(&name.cast::<PyString>()?.to_cow()?), value)?;
+                } else {
+                    event.set_item(name, value)?;
                 }
             }
-            if let Ok(args) = event.get_item(intern!(py, "args"))?.cast::<PyDict>() {
-                for (name, value) in args {
-                    dict.set_item(name, value)?;
-                }
-            }
-            made.append(dict)?;
+            made.append(event)?;
         }
         Ok(made)
     }

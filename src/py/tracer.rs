@@ -20,7 +20,7 @@ use crate::py::batch::{Batch, Keys, schema_capsule};
 use crate::py::dict::Dicts;
 use crate::py::errors::check_memory;
 use crate::py::feed::Feed;
-use crate::py::handover::obtain;
+use crate::py::handover::{Loader, obtain};
 use crate::py::late;
 use crate::py::reader_lock::ReaderLock;
 use crate::py::source::TracerSource;
@@ -99,7 +99,7 @@ impl Tracer {
         watched.check(&config)?;
         let mut values = Values::new(config.fields);
         let dicts = Dicts::new(py, &values)?;
-        let (loaded, connection) = obtain(py, &config, &asked, sudo.flag("sudo", false)?, broker)?;
+        let (loaded, connection) = obtain(py, &config, &asked, Loader::of(sudo, broker)?)?;
         let (session, reader) = py.detach(|| Session::start(loaded, &config, connection))?;
         values.learn_from(session.cgroup_reports());
         values.learn_mounts_from(session.mounts());
