@@ -22,7 +22,7 @@ use crate::sys::close_on_fork::CloseOnForkFd;
 use crate::sys::fd::copy;
 use crate::sys::fdinfo::Fdinfo;
 use crate::sys::mmap::probe_mapping;
-use crate::sys::signals::uninterrupted;
+use crate::sys::signals::{Interrupted, uninterrupted};
 use crate::sys::tracepoint::attach_tracepoint;
 
 /// The block of thread ids within which `starts` puts neighbours apart (`start_of`).

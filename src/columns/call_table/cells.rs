@@ -161,7 +161,7 @@ impl Cells {
             (Data::Ints(offsets, ints), Json::List(list)) => {
                 for one in items(list) {
                     reserve(ints, 1)?;
-                    ints.extend(if let Json::Number(number) = one { number.parse().ok() } else { None });
+                    ints.extend(if let Json::Number(number) = one { number.parse::<i64>().ok() } else { None });
                 }
                 offsets.push(ints.len() as i32);
                 true
