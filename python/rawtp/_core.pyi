@@ -150,8 +150,8 @@ class Batch:
     Null is ``None``. Names are bytes: where they are not valid UTF-8, each byte that is not stands as ``\xNN`` in the
     text. Of every column whose text is made of the kernel's bytes (``comm``, ``parent_comm``, ``exe``, ``argv``,
     ``filename``, ``path``, ...) there is a second one, ``path_bytes``: binary, the whole value's bytes where the text
-    has such an escape, null where the text is all of it. ``args_bytes`` is a list of structures: the name of an argument,
-    its bytes, and whether they are text (a list's, each with a NUL behind it) or a buffer's.
+    has such an escape, null where the text is all of it. ``args_bytes`` is a list of structures: the name of an
+    argument, its bytes, and whether they are text (a list's, each with a NUL behind it) or a buffer's.
     """
 
     def __len__(self) -> int: ...

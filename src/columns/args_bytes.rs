@@ -62,7 +62,11 @@ impl ArgsBytesBuilder {
             while items.next_if(|(of, ..)| *of == row).is_some() {
                 end += 1;
             }
-            if end > before { validity.append_valid(1) } else { validity.append_nulls(1) }
+            if end > before {
+                validity.append_valid(1)
+            } else {
+                validity.append_nulls(1)
+            }
             offsets.push(end);
         }
         let (mut names, mut are_text) = (TextBuilder::new(), Bits::default());

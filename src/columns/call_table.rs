@@ -30,7 +30,11 @@ const UNNAMED: [&str; 6] = ["a1", "a2", "a3", "a4", "a5", "a6"];
 #[must_use]
 pub fn arguments(call: &str) -> Vec<Argument> {
     let mut all: Vec<Argument> = Vec::new();
-    let tables = if cfg!(target_arch = "x86_64") { &[Abi::NATIVE, Abi::X32, Abi::COMPAT][..] } else { &[Abi::NATIVE, Abi::COMPAT] };
+    let tables = if cfg!(target_arch = "x86_64") {
+        &[Abi::NATIVE, Abi::X32, Abi::COMPAT][..]
+    } else {
+        &[Abi::NATIVE, Abi::COMPAT]
+    };
     for abi in tables.iter().filter(|abi| abi.number(call).is_some()) {
         let of_table: Vec<Argument> = match arguments_of(call, *abi) {
             Some(known) => known.iter().map(|argument| (argument.name, CellType::of(argument.kind))).collect(),

@@ -238,7 +238,6 @@ fn elements(map: &MapHandle) -> Result<impl Iterator<Item = Result<(Vec<u8>, Vec
     }))
 }
 
-
 fn most_first(errnos: BTreeMap<u16, u64>) -> Errnos {
     let mut all: Errnos = errnos.into_iter().filter(|(_, count)| *count > 0).collect();
     all.sort_by_key(|(errno, count)| (Reverse(*count), *errno));

@@ -126,7 +126,8 @@ impl LoadedCounts {
 /// Those of libbpf, when it cannot tell the number of CPUs.
 pub fn kernel_bytes(slots: &Slots, latency: bool) -> Result<u64> {
     let cpus = libbpf_rs::num_possible_cpus().map_err(|error| diagnose(&error, ""))? as u64;
-    let of_slot = size_of::<call_count>() + size_of::<call_errnos>() + if latency { size_of::<call_times>() } else { 0 };
+    let of_slot =
+        size_of::<call_count>() + size_of::<call_errnos>() + if latency { size_of::<call_times>() } else { 0 };
     let starts = if latency { 8 * u64::from(thread_ids().next_multiple_of(TIDS_BLOCK)) } else { 0 };
     Ok(cpus * slots.calls.len() as u64 * of_slot as u64 + starts)
 }

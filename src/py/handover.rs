@@ -153,19 +153,14 @@ fn is_refusal(error: &Error) -> bool {
 }
 
 /// Asks the function of this name for loaded programs. Gives them with the connection to keep.
-fn ask<'py>(
-    py: Python<'py>,
-    name: &str,
-    arguments: impl PyCallArgs<'py>,
-) -> PyResult<(HandedOver, Option<OwnedFd>)> {
+fn ask<'py>(py: Python<'py>, name: &str, arguments: impl PyCallArgs<'py>) -> PyResult<(HandedOver, Option<OwnedFd>)> {
     // Python blocks signals when the descriptors arrive: no handler runs before they have an owner.
     let _mask = Mask::current();
     let ((slots, rows, maps, links, programs), connection): (LoadedFds, Option<RawFd>) =
         late::call(py, name, arguments).map_err(|error| with_parts(py, error))?.extract()?;
     // SAFETY: Python has received these for us, and keeps none of them.
     let own = |fd: RawFd| unsafe { OwnedFd::from_raw_fd(fd) };
-    let [maps, links, programs]: [Vec<_>; 3] =
-        [maps, links, programs].map(|fds| fds.into_iter().map(own).collect());
+    let [maps, links, programs]: [Vec<_>; 3] = [maps, links, programs].map(|fds| fds.into_iter().map(own).collect());
     let connection = connection.map(own);
     let links = links.into_iter().map(CloseOnForkFd::new).collect::<Result<_>>()?;
     let coverage = rows.into_iter().map(part).collect::<PyResult<_>>()?;

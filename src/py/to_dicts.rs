@@ -47,11 +47,7 @@ impl<'py, 'a> Cells<'py, 'a> {
     ) -> PyResult<Option<Self>> {
         let Some(column) = columns.next() else { return Ok(None) };
         let has_bytes = [ValueType::DictBytes, ValueType::Bytes, ValueType::BytesList, ValueType::Args];
-        let bytes = if has_bytes.contains(&kind) {
-            columns.next()
-        } else {
-            None
-        };
+        let bytes = if has_bytes.contains(&kind) { columns.next() } else { None };
         let words = match kind {
             ValueType::Keyword | ValueType::DictBytes => {
                 let texts = column.as_dictionary::<Int32Type>().values().as_string::<i32>();

@@ -63,8 +63,7 @@ pub fn is_over(socket: BorrowedFd<'_>) -> bool {
 pub fn last_word(socket: BorrowedFd<'_>) -> String {
     let mut bytes = [0_u8; WORD_BYTES];
     // SAFETY: the buffer has room for the number of bytes that is passed.
-    let count =
-        unsafe { libc::recv(socket.as_raw_fd(), bytes.as_mut_ptr().cast(), bytes.len(), libc::MSG_DONTWAIT) };
+    let count = unsafe { libc::recv(socket.as_raw_fd(), bytes.as_mut_ptr().cast(), bytes.len(), libc::MSG_DONTWAIT) };
     match usize::try_from(count).ok().filter(|&count| count > 0) {
         Some(count) => {
             let text = String::from_utf8_lossy(&bytes[..count]);

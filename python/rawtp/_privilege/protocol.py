@@ -1,4 +1,7 @@
-"""The messages between a tracer, or what counts, and the process that loads for it. Neither trusts the other: each checks everything."""
+"""The messages between a tracer, or what counts, and the process that loads for it.
+
+Neither trusts the other: each checks everything.
+"""
 
 from __future__ import annotations
 

@@ -99,7 +99,9 @@ impl Cells {
             CellType::Uint => Data::Uint(Vec::new()),
             CellType::Seconds | CellType::FileTime => Data::Seconds(Vec::new()),
             CellType::Text | CellType::Word => Data::Text(texts()?),
-            CellType::Flags | CellType::Texts => Data::Lists(ListBuilder { offsets: vec![0], items: TextBuilder::new() }),
+            CellType::Flags | CellType::Texts => {
+                Data::Lists(ListBuilder { offsets: vec![0], items: TextBuilder::new() })
+            }
             CellType::Bytes => Data::Blobs(BlobBuilder::new()),
             CellType::Ints => Data::Ints(vec![0], Vec::new()),
         };
@@ -221,7 +223,8 @@ impl Cells {
                 Arc::new(ListArray::try_new(item(DataType::Utf8), offsets, items, nulls)?)
             }
             Data::Ints(offsets, ints) => {
-                let (offsets, ints) = (OffsetBuffer::new(offsets.into()), Arc::new(Int64Array::try_new(ints.into(), None)?));
+                let (offsets, ints) =
+                    (OffsetBuffer::new(offsets.into()), Arc::new(Int64Array::try_new(ints.into(), None)?));
                 Arc::new(ListArray::try_new(item(DataType::Int64), offsets, ints, nulls)?)
             }
         };

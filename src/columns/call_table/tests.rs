@@ -89,7 +89,8 @@ fn the_parts_of_a_structure_are_one_column() {
 
 #[test]
 fn lists_buffers_and_times() {
-    let made = table("execve", &[([1, 2, 3, 0, 0, 0], &[(1, b"a\0\0\xff\0")], 0), ([1, 2, 3, 0, 0, 0], &[(1, b"")], 0)]);
+    let made =
+        table("execve", &[([1, 2, 3, 0, 0, 0], &[(1, b"a\0\0\xff\0")], 0), ([1, 2, 3, 0, 0, 0], &[(1, b"")], 0)]);
     assert_eq!(names(&made), ["pathname", "pathname_bytes", "argv", "argv_bytes", "envp"]);
     assert_eq!(lists(column(&made, "argv")), [Some(vec!["a".into(), String::new(), "\\xff".into()]), Some(vec![])]);
     let bytes = column(&made, "argv_bytes").as_list::<i32>();
@@ -104,12 +105,16 @@ fn lists_buffers_and_times() {
     assert_eq!((seconds("times[0]"), seconds("times[1]")), (vec![Some(1.5), None], vec![None, None]));
     assert_eq!(texts(column(&made, "times[1]_word")), [Some("UTIME_NOW"), None]);
     let made = table("pipe2", &[([1, 0, 0, 0, 0, 0], &[], 0)]);
-    assert_eq!(column(&made, "pipefd").data_type(), &DataType::List(Arc::new(Field::new("item", DataType::Int64, false))));
+    assert_eq!(
+        column(&made, "pipefd").data_type(),
+        &DataType::List(Arc::new(Field::new("item", DataType::Int64, false)))
+    );
 }
 
 #[test]
 fn what_depends_on_another_argument_is_text() {
-    let made = table("fcntl", &[([3, 2, 1, 0, 0, 0], &[], 0), ([3, 4, 0x800, 0, 0, 0], &[], 0), ([3, 1, 9, 0, 0, 0], &[], 0)]);
+    let made =
+        table("fcntl", &[([3, 2, 1, 0, 0, 0], &[], 0), ([3, 4, 0x800, 0, 0, 0], &[], 0), ([3, 1, 9, 0, 0, 0], &[], 0)]);
     assert_eq!(texts(column(&made, "cmd")), [Some("F_SETFD"), Some("F_SETFL"), Some("F_GETFD")]);
     assert_eq!(texts(column(&made, "arg")), [Some("FD_CLOEXEC"), Some("O_RDONLY|O_NONBLOCK"), None]);
     let made = table("lseek", &[([3, 0, 99, 0, 0, 0], &[], -22)]);

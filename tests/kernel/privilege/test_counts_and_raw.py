@@ -44,7 +44,6 @@ tell([rows, found.missed, found.ended, again.rows == found.rows, len(none), fds(
 """
 
 
-
 def check(found: list[object]) -> None:
     rows, missed, ended, is_stable, left_out, is_clean = found
     assert isinstance(rows, dict)
