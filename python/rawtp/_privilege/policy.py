@@ -56,14 +56,14 @@ class Policy:
             raise PermissionError(f"{self.unsafe}; who runs the broker can accept that: --accept-unpatched-kernel")
         if of_user >= self.max_tracers_per_user:
             raise PermissionError(f"user {uid} has {of_user} tracers already, as many as this broker gives to one user")
+        is_raw = request["kind"] == "raw_tracepoint"
+        if is_raw and not (self.allow_raw_tracepoints and self.allow == "all"):
+            raise PermissionError(
+                "this broker attaches to no raw tracepoints: they show what all users do, and the kernel's memory "
+                "(--allow all --allow-raw-tracepoints)"
+            )
         self._check_memory(request)
-        if request["kind"] == "raw_tracepoint":
-            if not (self.allow_raw_tracepoints and self.allow == "all"):
-                raise PermissionError(
-                    "this broker attaches to no raw tracepoints: they show what all users do, and the kernel's memory "
-                    "(--allow all --allow-raw-tracepoints)"
-                )
-        elif self.allow == "own":
+        if self.allow == "own":
             others = sorted(set(request["uid"] or ()) - {uid})
             if others:
                 raise PermissionError(
