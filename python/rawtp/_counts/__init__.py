@@ -148,9 +148,11 @@ def _counts_of(words: list[bytes], options: CountsOptions) -> CountsResult:
     for name in ("pid", "follow"):
         if name in options:
             raise TypeError(f"rawtp.counts() of a command takes no {name!r}: it follows the command")
-    with Child(words, os.environb) as child, Counts(**{**options, "pid": child.pid, "follow": True}) as counting:
-        child.release()
-        returncode = child.wait()
+    with Child(words, os.environb) as child:
+        given: CountsOptions = {**options, "pid": child.pid, "follow": True}
+        with Counts(**given) as counting:
+            child.release()
+            returncode = child.wait()
     return replace(_read(counting), returncode=returncode)
 
 
