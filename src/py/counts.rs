@@ -82,7 +82,7 @@ impl CallCounter {
         let all = || Calls { names: syscall::names().map(ToString::to_string).collect(), are_all: true, is_each: true };
         let Calls { names, are_all, .. } = syscalls.map_or_else(|| Ok(all()), |it| calls("syscalls", it))?;
         let slots = Slots::new(&check_syscalls(&names)?, are_all);
-        let loader = Loader::of(sudo, broker)?;
+        let route = Loader::of(sudo, broker)?;
         let max_rows = count_arg("max_rows", max_rows, MAX_ROWS)?;
         if max_rows > MOST_ROWS {
             return Err(PyValueError::new_err(format!("max_rows must be at most {MOST_ROWS}, not {max_rows}")));
@@ -100,7 +100,7 @@ impl CallCounter {
         }
         .asked()?;
         let (by_process, latency) = (by_process.flag("by_process", false)?, latency.flag("latency", false)?);
-        if by_process && loader.is_other() {
+        if by_process && route.is_other() {
             return Err(PyValueError::new_err(
                 "by=\"process\" takes privilege at each read, not only at the load: without it, choose processes by \
                  filters",
@@ -108,7 +108,7 @@ impl CallCounter {
         }
         let filters = py.detach(|| Filters::new(asked.clone()))?;
         let options = Options { slots, filters, by_process, latency, max_rows: max_rows as u32 };
-        let (loaded, connection) = loader.load(
+        let (loaded, connection) = route.load(
             py,
             || LoadedCounts::new(&options),
             || request(py, (&names, are_all), &options, &asked),

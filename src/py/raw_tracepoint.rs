@@ -153,7 +153,7 @@ impl RawTracepoint {
         broker: OptArg<'_, '_>,
     ) -> PyResult<Self> {
         check_memory()?;
-        let loader = Loader::of(sudo, broker)?;
+        let route = Loader::of(sudo, broker)?;
         let wanted = Wanted {
             tracepoint: name_arg(name)?,
             fields: fields.map(|fields| names("fields", fields)).transpose()?,
@@ -166,7 +166,7 @@ impl RawTracepoint {
         let queue_bytes = check_queue_bytes(queue_bytes.map_or(Ok(64 << 20), |bytes| int_arg("queue_bytes", bytes))?)?;
         // The kernel's types are there for everybody, so that another process makes the same of them.
         let layout = py.detach(|| Layout::new(&wanted))?;
-        let (loaded, connection) = loader.load(
+        let (loaded, connection) = route.load(
             py,
             || load(&layout, ring_bytes, filters.pids()),
             || request(py, &wanted, filters.pids(), ring_bytes),

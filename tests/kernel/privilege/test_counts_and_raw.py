@@ -70,6 +70,30 @@ def test_counts_by_a_broker(package: Path, place: Path) -> None:
         ]
 
 
+FROZEN = """
+import mmap
+from rawtp._privilege import broker_client
+request = dict(kind="counts", syscalls=["getppid"], are_all=False, latency=True, pid=None, follow=False, uid=None,
+               comm=None, cgroup=None, exclude_self=False)
+(cpus, coverage, maps, links, meters), connection = broker_client.obtain(sys.argv[1], request)
+def mapped(fd, protection):
+    try:
+        mmap.mmap(fd, mmap.PAGESIZE, prot=protection).close()
+    except PermissionError:
+        return False
+    return True
+both = mmap.PROT_READ | mmap.PROT_WRITE
+tell([[mapped(fd, mmap.PROT_READ), mapped(fd, both)] for fd in maps] + [coverage, links])
+for fd in (*maps, *meters, connection):
+    os.close(fd)
+"""
+
+
+def test_a_client_can_read_its_counts_and_not_write_them(package: Path, place: Path) -> None:
+    with broker(package, place, "--max-ring-bytes", "64MiB", "--max-tracers", "4") as running:
+        assert client(package, running, FROZEN) == [[True, False], [True, False], [True, False], [], []]
+
+
 OTHERS = """
 with rawtp.Counts(broker=sys.argv[1], syscalls=["rmdir"], exclude_self=False) as counts:
     tell("counts")
