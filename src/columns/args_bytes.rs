@@ -63,9 +63,9 @@ impl ArgsBytesBuilder {
                 end += 1;
             }
             if end > before {
-                validity.append_valid(1)
+                validity.append_valid(1);
             } else {
-                validity.append_nulls(1)
+                validity.append_nulls(1);
             }
             offsets.push(end);
         }

@@ -74,7 +74,9 @@ pub fn columns(call: &str, texts: &dyn Array, bytes: &dyn Array) -> Result<Vec<(
                 }
             }
         }
-        cells.iter_mut().for_each(|cells| cells.end_to(row + 1));
+        for cells in &mut cells {
+            cells.end_to(row + 1);
+        }
     }
     let all_null = Zeros::default().finish(rows)?;
     let mut made: Vec<(Field, ArrayRef)> = Vec::new();
