@@ -33,8 +33,8 @@ const volatile bool cfg_is_filtered = false;
 /* Whether the times of calls are measured. */
 const volatile bool cfg_latency = false;
 
-/* Processes that are not followed because `followed` was full. */
-__u64 unfollowed = 0;
+/* No call has it. It counts, as calls, the processes that are not followed because `followed` was full. */
+#define SLOT_OF_UNFOLLOWED 0
 
 /* By CPU and slot: only the CPU's programs write its elements. */
 struct {
@@ -52,6 +52,22 @@ struct {
 	__type(key, __u32);
 	__type(value, struct call_times);
 } call_times SEC(".maps");
+
+/* By CPU and slot, too. An array of small tables: the way of an error has no hash, and whoever may map it can read it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct call_errnos);
+} call_errnos SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct process_errno);
+	__type(value, __u64);
+} process_errnos SEC(".maps");
 
 /* What does not fit here is counted by CPU and slot, and so shown as that of other processes. */
 struct {
@@ -123,6 +139,13 @@ static __always_inline struct call_count *count_of(__u32 slot)
 	__u32 at = bpf_get_smp_processor_id() * cfg_slot_count + slot;
 
 	return bpf_map_lookup_elem(&call_counts, &at);
+}
+
+static __always_inline struct call_errnos *errnos_of(__u32 slot)
+{
+	__u32 at = bpf_get_smp_processor_id() * cfg_slot_count + slot;
+
+	return bpf_map_lookup_elem(&call_errnos, &at);
 }
 
 static __always_inline struct call_times *times_of(__u32 slot)
@@ -221,6 +244,41 @@ static __always_inline int on_enter(__u32 nr)
 static __always_inline bool is_error(__s64 ret)
 {
 	return (__u64)ret >= (__u64)-4095; /* MAX_ERRNO, include/linux/err.h */
+}
+
+/* Counts an error by its number. It is global, so the verifier checks its loop once. */
+__noinline int count_errno(__u32 slot, __u32 number)
+{
+	struct call_errnos *found = errnos_of(slot);
+
+	if (!found)
+		return 0;
+	for (int at = 0; at < ERRNOS; at++) {
+		if (found->errnos[at] != number) {
+			if (found->errnos[at])
+				continue;
+			found->errnos[at] = number;
+		}
+		found->counts[at]++;
+		return 0;
+	}
+	return 0;
+}
+
+/* Counts the same of a process. */
+static __always_inline void count_process_errno(const struct process_key *process, __u64 number)
+{
+	struct process_errno key = {.process = *process, .errno = number};
+	__u64 first = 0, *found;
+
+	found = bpf_map_lookup_elem(&process_errnos, &key);
+	if (!found) {
+		/* Another thread may be first. */
+		bpf_map_update_elem(&process_errnos, &key, &first, BPF_NOEXIST);
+		found = bpf_map_lookup_elem(&process_errnos, &key);
+	}
+	if (found)
+		__sync_fetch_and_add(found, 1);
 }
 
 /* Returns the bucket of a time. */
@@ -323,8 +381,10 @@ static __always_inline int on_exit(__u32 nr, __s64 ret)
 		process = process_of(&key);
 	}
 	if (process) {
-		if (is_error(ret))
+		if (is_error(ret)) {
 			__sync_fetch_and_add(&process->count.errors, 1);
+			count_process_errno(&key, -ret);
+		}
 		if (cfg_latency && stamp)
 			add_shared_time(&process->times, ns);
 		return 0;
@@ -333,6 +393,7 @@ static __always_inline int on_exit(__u32 nr, __s64 ret)
 		count = count_of(slot);
 		if (count)
 			count->errors++;
+		count_errno(slot, -ret);
 	}
 	if (cfg_latency && stamp) {
 		times = times_of(slot);
@@ -378,6 +439,7 @@ int handle_fork(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *child = (void *)ctx->args[1];
 	__u32 tid = BPF_CORE_READ(child, pid), at = (tid & ~511U) + ((tid & 63) << 3) + (tid >> 6 & 7);
+	struct call_count *count;
 	__u64 *start;
 
 	if (cfg_latency) {
@@ -385,8 +447,11 @@ int handle_fork(struct bpf_raw_tracepoint_args *ctx)
 		if (start)
 			*start = 0;
 	}
-	if (cfg_follow && !follow_child((void *)ctx->args[0], child))
-		__sync_fetch_and_add(&unfollowed, 1);
+	if (cfg_follow && !follow_child((void *)ctx->args[0], child)) {
+		count = count_of(SLOT_OF_UNFOLLOWED);
+		if (count)
+			__sync_fetch_and_add(&count->calls, 1);
+	}
 	return 0;
 }
 
@@ -400,6 +465,8 @@ int handle_process_exit(struct bpf_raw_tracepoint_args *ctx)
 /* Variables that only put these types into the object's BTF, from which the skeleton generates the Rust types. */
 struct call_count _call_count = {0};
 struct call_times _call_times = {0};
+struct call_errnos _call_errnos = {0};
+struct process_errno _process_errno = {0};
 struct process_count _process_count = {0};
 struct process_key _process_key = {0};
 enum slot_trait _slot_trait = 0;

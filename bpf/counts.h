@@ -21,6 +21,15 @@ struct call_count {
 	__u64 errors; /* those that returned an error */
 };
 
+/* The different errors of a slot that one CPU tells apart. Further ones are only among all errors of the slot. */
+#define ERRNOS 12
+
+/* The errors of one slot, by number. The places are taken one after the other, and stay taken. */
+struct call_errnos {
+	__u64 counts[ERRNOS];
+	__u16 errnos[ERRNOS]; /* 0 in a place that is free */
+};
+
 /* The buckets of a histogram: each holds times of up to twice the one before. The last one has no upper bound. */
 #define BUCKETS 32
 
@@ -44,6 +53,12 @@ struct process_key {
 	__u32 pid;
 	__u32 slot;
 	__u64 comm[COMM_BYTES / 8]; /* the main thread's, so a process that runs another program is another key */
+};
+
+/* The errors of one number of one slot by one process. */
+struct process_errno {
+	struct process_key process;
+	__u64 errno;
 };
 
 #endif

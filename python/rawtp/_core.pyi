@@ -34,8 +34,11 @@ __all__ = [
     "_bucket_bounds",
     "_cost",
     "_count_columns",
+    "_counts_bytes",
     "_list_maps",
     "_load",
+    "_load_counts",
+    "_load_raw_tracepoint",
     "_load_rejected",
     "_map_id",
     "_map_ids",
@@ -52,7 +55,19 @@ __all__ = [
     "escape",
 ]
 
-_CountCells = tuple[str | None, str, int | None, str | None, int, int, int | None, int | None, tuple[int, ...] | None]
+_CountCells = tuple[
+    str | None,
+    str,
+    int | None,
+    str | None,
+    int,
+    int,
+    tuple[tuple[str, int], ...],
+    int | None,
+    int | None,
+    tuple[int, ...] | None,
+]
+_LoadedFds = tuple[int, list[tuple[str, str | None, str | None]], list[int], list[int], list[int]]
 
 __version__: Final[str]
 """The version of rawtp: ``"0.2.0"``."""
@@ -129,17 +144,54 @@ class Batch:
     ``action``, ``path_kind``, ``name_status``, ``errno``
     ``filename``, ``path``, ``host_path``, ``new_…``            utf8
     ``argv``                                                    list of utf8
+    ``args``                                                    utf8: JSON, of any call; :meth:`table` has types
     ==========================================================  ====================================================
 
     Null is ``None``. Names are bytes: where they are not valid UTF-8, each byte that is not stands as ``\xNN`` in the
     text. Of every column whose text is made of the kernel's bytes (``comm``, ``parent_comm``, ``exe``, ``argv``,
     ``filename``, ``path``, ...) there is a second one, ``path_bytes``: binary, the whole value's bytes where the text
-    has such an escape, null where the text is all of it.
+    has such an escape, null where the text is all of it. ``args_bytes`` is a list of structures: the name of an
+    argument, its bytes, and whether they are text (a list's, each with a NUL behind it) or a buffer's.
     """
 
     def __len__(self) -> int: ...
     def to_dicts(self) -> list[Event]:
         """The events as dicts: those that :meth:`Tracer.get_many` would have given."""
+    def table(self, call: str) -> Batch:
+        """The events of one system call, with a column for each of its arguments in place of ``args``.
+
+        ::
+
+            opened = tracer.batch().table("openat")
+            duckdb.sql("select pathname, count(*) from opened where list_contains(flags, 'O_CREAT') group by 1")
+
+        The arguments are those of :func:`rawtp.syscalls.arguments`, by their names there, behind the columns of the
+        batch. One that is named like a column of the batch is ``arg_flags``, and so on. The columns are the same
+        whatever the events are:
+
+        ==================================================  ========================================================
+        ``int``; ``address``, and what has no sign          int64; uint64
+        ``text``, ``texts``                                 utf8, list of utf8; and ``NAME_bytes``, as above
+        ``flags``                                           list of utf8; bits without a name come last, as ``0x…``
+        ``word``                                            utf8: the name, or the number in decimal
+        ``seconds``                                         float64; where a word can stand in its place
+                                                            (``UTIME_NOW``), it is in ``NAME_word``
+        ``ints``                                            list of int64
+        ``bytes``                                           binary
+        ``any``                                             utf8: a number in decimal, a name, names with ``|`` between
+        parts of a structure: ``how.flags``, ``how.mode``   a structure ``how``
+        ==================================================  ========================================================
+
+        Null is what an event has ``None`` for. :meth:`to_dicts` gives the arguments as an event has them.
+
+        Args:
+            call: the name of a call that the tracer watches.
+
+        Raises:
+            ValueError: no call has that name, and the message has the nearest; or the tracer does not watch it; or
+                ``"syscall"`` or ``"args"`` is not among its fields.
+            TypeError: ``call`` is no str.
+        """
     def _dicts(self, first: int, count: int) -> list[Event]:
         """So many of them, from that one on."""
     def _repr_html_(self) -> str:
@@ -618,12 +670,16 @@ class RawTracepoint:
         ring_bytes: size of the kernel's ring buffer, in bytes: a power of two and a multiple of the page size.
         queue_bytes: how much may wait in this process before records are left in the ring, in bytes: a positive
             multiple of 64 KiB.
+        sudo: where this process lacks the privilege, have a helper load and attach under sudo(8), as :class:`Tracer`
+            does.
+        broker: the path of the socket of a broker, who loads and attaches, as for :class:`Tracer`. The fields lead to
+            most of the kernel's memory, so a broker does that only with ``--allow all --allow-raw-tracepoints``.
 
     Raises:
         ValueError: the kernel has no such tracepoint, argument or member, and the message has the nearest name; or a
             field is no value; or an argument is outside its rule.
         TypeError: an argument of the wrong type.
-        PermissionError: CAP_BPF or CAP_PERFMON is missing.
+        PermissionError: CAP_BPF or CAP_PERFMON is missing; or sudo, or the broker, refuses.
         UnsupportedKernelError: the kernel has no BTF.
         LoadError: the kernel's verifier rejected the program; ``verifier_log`` has its reasons.
         MemoryError: this process has too little memory.
@@ -640,6 +696,8 @@ class RawTracepoint:
         text_bytes: int = 256,
         ring_bytes: int = 4194304,
         queue_bytes: int = 67108864,
+        sudo: bool = False,
+        broker: str | PathLike[str] | None = None,
     ) -> RawTracepoint: ...
     def __enter__(self) -> RawTracepoint: ...
     def __exit__(
@@ -748,10 +806,13 @@ class CallCounter:
         cgroup: int | str | PathLike[str] | Iterable[int | str | PathLike[str]] | None = None,
         exclude_self: bool = True,
         max_rows: int = 65536,
+        sudo: bool = False,
+        broker: str | PathLike[str] | None = None,
     ) -> CallCounter: ...
-    def read(self) -> tuple[float, int, int, list[_CountCells]]:
-        """The seconds since the start; runs that the kernel skipped; processes that are not followed; and the rows, as
-        cells: syscall, abi, pid, comm, calls, errors, total_ns, max_ns, histogram.
+    def read(self) -> tuple[float, int | None, int, str | None, list[_CountCells]]:
+        """The seconds since the start; runs that the kernel skipped, if that is known; processes that are not followed;
+        the reason why a broker has ended it, if one has; and the rows, as cells: syscall, abi, pid, comm, calls,
+        errors, errnos, total_ns, max_ns, histogram.
 
         Raises:
             RuntimeError: in a forked child.
@@ -1183,13 +1244,43 @@ def _load(
     without: int | None,
     owner: int | None,
     tell_cgroups: bool,
-) -> tuple[int, list[tuple[str, str | None, str | None]], list[int], list[int], list[int]]:
+) -> _LoadedFds:
     """Loads and attaches for another process, as :class:`Tracer` does for its own; ``without``: its pid, to leave it
     out; ``owner``: the user whose calls alone are seen, if there is one; ``tell_cgroups``: whether it may learn which
     cgroups come and go, whoever they belong to. Gives how many slots
     the counters have; the coverage; and descriptors, which are the caller's to close: ring, counters and live
     configuration; links;
     programs."""
+
+def _load_counts(
+    *,
+    syscalls: Iterable[str],
+    are_all: bool,
+    latency: bool,
+    pid: Iterable[int] | None,
+    follow: bool,
+    uid: Iterable[int] | None,
+    comm: Iterable[str] | None,
+    cgroup: Iterable[int] | None,
+    without: int | None,
+    owner: int | None,
+) -> _LoadedFds:
+    """Does the same for :class:`CallCounter`: the possible CPUs; no coverage; and descriptors: the counts of calls, of
+    errors, and of times if they are measured; links; programs."""
+
+def _load_raw_tracepoint(
+    *,
+    name: str,
+    fields: Iterable[str] | None,
+    pid: Iterable[int] | None,
+    pointers: bool,
+    text_bytes: int,
+    ring_bytes: int,
+) -> _LoadedFds:
+    """Does the same for :class:`RawTracepoint`."""
+
+def _counts_bytes(latency: bool) -> int:
+    """A bound on the kernel's memory that :class:`CallCounter` takes without ``by_process``, in bytes."""
 
 def _load_rejected() -> None:
     """Loads the guide's program that the verifier refuses. Always raises: :class:`LoadError` where BPF works."""

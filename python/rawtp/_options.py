@@ -52,3 +52,5 @@ class CountsOptions(TypedDict, total=False):
     cgroup: int | str | os.PathLike[str] | Iterable[int | str | os.PathLike[str]] | None
     exclude_self: bool
     max_rows: int
+    sudo: bool
+    broker: str | os.PathLike[str] | None

@@ -137,8 +137,9 @@ class _AllFields(TypedDict):
     is not known, as of a root that is in a mount attached nowhere."""
     real_path: str | None
     """The path of the file that the kernel worked on: absolute on this host, through all symbolic links and mounts. A
-    symbolic link as the last component is itself, but for a truncation, which follows it. ``None`` where it is not
-    known, where the call reached no file, and for a file that no mount of this host shows."""
+    symbolic link as the last component is itself, but for a call that follows it, as a truncation does. Of an open it
+    is what was opened. ``None`` where it is not known, where the call reached no file, and for a file that no mount of
+    this host shows."""
     new_real_path: str | None
     """The new path of a renamed file, in the same way; of an exchange, the path of the other file."""
     real_path_by: Literal["kernel", "lookup"] | None
@@ -233,10 +234,11 @@ class Event(_AllFields, total=False):
     args: dict[str, Any] | None
     """The arguments of the call by the names of its man page. :func:`rawtp.syscalls.arguments` has them with their
     kinds. Names of flags and constants, paths, addresses (``"127.0.0.1:80"``, ``"[::1]:53"``, ``"@abstract"``),
-    seconds; what the call fills in, such as the address of ``accept(2)``, is there as it was at the return. ``None``
-    in it is what could not be read, and what this call does not use. A path is as the process passed it. Of a
-    program's environment nothing is read, and of buffers only what ``buffers=`` asks for. In batches it is a text of
-    JSON. ``None`` for what is no call. Not among :data:`rawtp.ALL_FIELDS`: ask for it by name."""
+    seconds; what the call fills in, such as the address of ``accept(2)``, is there as it was at the return. ``None`` in
+    it is what could not be read, and what this call does not use. A path is as the process passed it. Of a program's
+    environment nothing is read, and of buffers only what ``buffers=`` asks for. In batches it is a text of JSON, and
+    :meth:`rawtp.Batch.table` has a column for each argument of a call. ``None`` for what is no call. Not among
+    :data:`rawtp.ALL_FIELDS`: ask for it by name."""
 
 
 class Hook(TypedDict):

@@ -1,8 +1,14 @@
 //! A column of the arguments of calls as it grows: JSON objects.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
-use crate::columns::text::{TextBuilder, escape};
+use arrow_array::ArrayRef;
+use arrow_buffer::NullBuffer;
+
+use crate::columns::args_bytes::ArgsBytesBuilder;
+use crate::columns::text::{TextBuilder, escape, text_of};
+use crate::error::Result;
 use crate::event::args::Args;
 use crate::memory::{OutOfMemory, reserve, reserve_text};
 use crate::syscall::arguments::ArgumentValue;
@@ -22,31 +28,72 @@ pub(crate) struct ArgsBuilder {
     pub(crate) texts: TextBuilder,
     /// A value that is being escaped.
     escaped: String,
+    /// What the texts do not show.
+    bytes: ArgsBytesBuilder,
 }
 
 impl ArgsBuilder {
     pub(crate) fn new() -> Self {
-        Self { texts: TextBuilder::new(), escaped: String::new() }
+        Self { texts: TextBuilder::new(), escaped: String::new(), bytes: ArgsBytesBuilder::default() }
     }
 
     /// Adds a row. Returns its bytes.
     pub(crate) fn push(&mut self, args: Args<'_>) -> Refusable<usize> {
-        let Self { texts: TextBuilder { offsets, text }, escaped } = self;
-        let start = text.len();
-        let pushed = reserve(offsets, 1).and_then(|()| object(text, escaped, args));
-        if let Err(refused) = pushed {
-            text.truncate(start);
-            return Err(refused);
+        let row = self.texts.offsets.len() - 1;
+        let start = self.texts.text.len();
+        match self.try_push(row, args) {
+            Ok(more) => {
+                self.texts.end();
+                Ok(self.texts.text.len() - start + more)
+            }
+            Err(refused) => {
+                self.texts.text.truncate(start);
+                self.bytes.truncate(row);
+                Err(refused)
+            }
         }
-        self.texts.end();
-        Ok(self.texts.text.len() - start)
+    }
+
+    /// Returns the bytes that it takes besides the text.
+    fn try_push(&mut self, row: usize, args: Args<'_>) -> Refusable<usize> {
+        let Self { texts: TextBuilder { offsets, text }, escaped, bytes: unshown } = self;
+        let mut more = 0;
+        reserve(offsets, 1)?;
+        object(text, escaped, args, |name, value| {
+            let (bytes, is_text): (&[u8], _) = match value {
+                ArgumentValue::Text(text) if text_of(text).is_none() => (text, true),
+                ArgumentValue::Texts(texts) if text_of(texts).is_none() => (texts, true),
+                ArgumentValue::Bytes(bytes) => (bytes, false),
+                _ => return Ok(()),
+            };
+            more += bytes.len();
+            unshown.push(row, name, bytes, is_text)
+        })?;
+        Ok(more)
+    }
+
+    /// Removes all rows after the first `rows`.
+    pub(crate) fn truncate(&mut self, rows: usize) {
+        self.texts.truncate(rows);
+        self.bytes.truncate(rows);
+    }
+
+    /// Makes the arrays of the texts, and of what they do not show.
+    pub(crate) fn finish(self, rows: usize, nulls: Option<NullBuffer>) -> Result<[ArrayRef; 2]> {
+        Ok([Arc::new(self.texts.finish(nulls)), self.bytes.finish(rows)?])
     }
 }
 
-fn object(text: &mut String, escaped: &mut String, args: Args<'_>) -> Refusable {
+fn object(
+    text: &mut String,
+    escaped: &mut String,
+    args: Args<'_>,
+    mut keep: impl FnMut(&'static str, &ArgumentValue<'_>) -> Refusable,
+) -> Refusable {
     reserve_text(text, 2)?;
     let mut mark = '{';
     args.each(|name, value| {
+        keep(name, &value)?;
         reserve_text(text, name.len() + SHORT)?;
         text.push(mark);
         mark = ',';

@@ -157,7 +157,7 @@ impl Column {
             ColumnData::Ancestors(ancestors) => ancestors.truncate(rows),
             ColumnData::Blobs(blobs) => blobs.truncate(rows),
             ColumnData::Ints(ints) => ints.truncate(rows),
-            ColumnData::Args(args) => args.texts.truncate(rows),
+            ColumnData::Args(args) => args.truncate(rows),
         }
         self.validity.truncate(rows);
         self.raw_bytes.truncate(rows);
@@ -322,7 +322,10 @@ impl Column {
             }
             ColumnData::Blobs(blobs) => blobs.finish(nulls)?,
             ColumnData::Ints(ints) => ints.finish(nulls)?,
-            ColumnData::Args(args) => Arc::new(args.texts.finish(nulls)),
+            ColumnData::Args(args) => {
+                let [texts, bytes] = args.finish(rows, nulls)?;
+                return Ok([texts].into_iter().chain(Some(bytes)));
+            }
             ColumnData::Lists(ListBuilder { offsets, items }) => {
                 let (offsets, items) = (OffsetBuffer::new(offsets.into()), Arc::new(items.finish(None)));
                 Arc::new(ListArray::try_new(item(DataType::Utf8), offsets, items, nulls)?)

@@ -49,7 +49,7 @@ pub(crate) fn fields_of(name: &str, kind: ValueType, or_none: bool) -> impl Iter
         ValueType::Bytes => (DataType::Utf8, Some(DataType::Binary)),
         ValueType::BytesList => (DataType::List(item(DataType::Utf8)), Some(DataType::List(item(DataType::Binary)))),
         ValueType::Ancestors => (list_of_ancestors(), None),
-        ValueType::Args => (DataType::Utf8, None),
+        ValueType::Args => (DataType::Utf8, Some(DataType::List(args_bytes_item()))),
         ValueType::Blob => (DataType::Binary, None),
         ValueType::I64List => (DataType::List(item(DataType::Int64)), None),
         ValueType::U64List => (DataType::List(item(DataType::UInt64)), None),
@@ -64,6 +64,17 @@ fn one_of_few() -> DataType {
 
 pub(crate) fn item(kind: DataType) -> Arc<Field> {
     Arc::new(Field::new("item", kind, false))
+}
+
+/// The members of an argument's bytes.
+pub(crate) fn args_bytes_members() -> arrow_schema::Fields {
+    let members = [("name", DataType::Utf8), ("bytes", DataType::Binary), ("is_text", DataType::Boolean)];
+    members.into_iter().map(|(name, kind)| Field::new(name, kind, false)).collect()
+}
+
+/// The field of one argument's bytes in the list of a row.
+pub(crate) fn args_bytes_item() -> Arc<Field> {
+    item(DataType::Struct(args_bytes_members()))
 }
 
 /// The members of an ancestor.

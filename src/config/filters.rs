@@ -272,6 +272,12 @@ impl Filters {
         self.owner = Some(uid);
     }
 
+    /// Whether they are limited to what one user does.
+    #[must_use]
+    pub fn are_limited(&self) -> bool {
+        self.owner.is_some()
+    }
+
     /// Leaves out another process than this one, by its pid in this process's namespace.
     ///
     /// # Errors

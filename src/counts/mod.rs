@@ -1,20 +1,31 @@
 //! Counts system calls in the kernel: the programs of `bpf/counts.bpf.c`.
 //!
 //! * `columns`: rows to Arrow's columns
-//! * `counter`: loads and attaches the programs, and reads their maps
+//! * `counter`: reads what was counted
+//! * `loaded`: loads and attaches the programs
 //! * `slots`: the numbers of calls to the places where they are counted
 
 pub mod columns;
 pub mod counter;
+pub mod loaded;
 pub mod slots;
 
-use crate::skel::counts::types::{call_times, process_key};
+use crate::skel::counts::types::{call_errnos, call_times, process_key};
 
 /// The number of buckets of a histogram (`BUCKETS`).
 pub const BUCKETS: usize = {
     let times = call_times { total_ns: 0, max_ns: 0, buckets: [0; 32] };
     times.buckets.len()
 };
+
+/// The number of different errors that are told apart for each call and CPU (`ERRNOS`).
+pub const ERRNOS: usize = {
+    let errnos = call_errnos { counts: [0; 12], errnos: [0; 12] };
+    errnos.errnos.len()
+};
+
+/// Errors by number, each with its count, the most frequent first.
+pub type Errnos = Vec<(u16, u64)>;
 
 /// The bytes of a process's name.
 pub const COMM_BYTES: usize = size_of::<process_key>() - 8;
@@ -57,6 +68,8 @@ pub struct Row {
     pub calls: u64,
     /// The calls that returned an error.
     pub errors: u64,
+    /// Them by number. What the programs had no room for is missing here.
+    pub errnos: Errnos,
     /// The times, if they are measured.
     pub times: Option<Times>,
 }

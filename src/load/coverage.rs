@@ -41,6 +41,6 @@ pub const TRUTH: &str = "truth";
 pub const KERNEL_THREADS: &str = "kernel_threads";
 /// The raw tracepoint of `rawtp.RawTracepoint`, which has no other kind.
 pub const RAW_TRACEPOINT: &str = "raw_tracepoint";
-/// All kinds of a tracer.
-pub const ALL: [&str; 7] =
-    [SYSCALLS, SYSCALL_RESULTS, IO_URING, IO_URING_RESULTS, CGROUP_CHANGES, TRUTH, KERNEL_THREADS];
+/// All kinds.
+pub const ALL: [&str; 8] =
+    [SYSCALLS, SYSCALL_RESULTS, IO_URING, IO_URING_RESULTS, CGROUP_CHANGES, TRUTH, KERNEL_THREADS, RAW_TRACEPOINT];

@@ -3,18 +3,25 @@
 
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
 use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema};
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
+use arrow_array::types::UInt64Type;
 use arrow_array::{Array, RecordBatch, RecordBatchIterator, RecordBatchReader, StructArray};
 use arrow_schema::Schema;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyList};
 
 use crate::counts;
 use crate::error::Error;
 use crate::fields::Fields;
+use crate::memory::hold_step;
+use crate::py::args::refused;
 use crate::py::errors::check_memory;
 use crate::py::late;
+use crate::py::objects;
+use crate::py::table::{CallRows, check_call, table};
 use crate::py::to_dicts::to_dicts;
 use crate::raw_tracepoint::layout::Layout;
 
@@ -40,8 +47,10 @@ pub(crate) fn stream_capsule(
 /// The keys that a batch has columns of.
 #[derive(Debug, Clone)]
 pub(crate) enum Keys {
-    /// Those of a tracer's events.
-    Events(Fields),
+    /// Those of a tracer's events, and the calls that it watches.
+    Events(Fields, Arc<[&'static str]>),
+    /// Those of one call's.
+    Table(CallRows),
     /// Those of a raw tracepoint's.
     Raw(Arc<Layout>),
     /// Those of counts.
@@ -64,13 +73,36 @@ impl Batch {
         self.columns.num_rows()
     }
 
-    fn dicts<'py>(&self, py: Python<'py>, rows: &RecordBatch) -> PyResult<Bound<'py, PyList>> {
+    fn dicts<'py>(&self, py: Python<'py>, first: usize, count: usize) -> PyResult<Bound<'py, PyList>> {
+        let rows = &self.columns.slice(first, count);
         match &self.keys {
-            Keys::Events(fields) => to_dicts(py, rows, fields.keys().map(|key| (key.as_str(), key.value_type()))),
+            Keys::Table(of_call) => of_call.slice(first, count).to_dicts(py),
+            Keys::Events(fields, _) => to_dicts(py, rows, fields.keys().map(|key| (key.as_str(), key.value_type()))),
             Keys::Raw(layout) => to_dicts(py, rows, layout.keys()),
-            Keys::Counts => to_dicts(py, rows, counts::columns::KEYS.into_iter().map(|(name, kind, _)| (name, kind))),
+            Keys::Counts => {
+                let keys = counts::columns::KEYS.into_iter().map(|(name, kind, _)| (name, kind));
+                with_errnos(to_dicts(py, rows, keys)?, rows)
+            }
         }
     }
+}
+
+/// Adds the errors by name, which are no key's.
+fn with_errnos<'py>(dicts: Bound<'py, PyList>, rows: &RecordBatch) -> PyResult<Bound<'py, PyList>> {
+    let py = dicts.py();
+    let lists = rows.column_by_name(counts::columns::ERRNOS).and_then(|column| column.as_list_opt::<i32>());
+    for (row, dict) in dicts.iter().enumerate() {
+        let items = lists.map(|lists| lists.value(row));
+        let members = items.as_ref().and_then(|items| items.as_struct_opt()).map(StructArray::columns);
+        let Some([names, counts]) = members else { continue };
+        let errnos = objects::dict(py)?;
+        for (name, count) in names.as_string::<i32>().iter().flatten().zip(counts.as_primitive::<UInt64Type>().values())
+        {
+            errnos.set_item(objects::text(py, name)?, objects::unsigned(py, *count)?)?;
+        }
+        dict.set_item(counts::columns::ERRNOS, errnos)?;
+    }
+    Ok(dicts)
 }
 
 #[pymethods]
@@ -81,14 +113,27 @@ impl Batch {
 
     #[doc = py_doc!("Batch.to_dicts")]
     fn to_dicts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        self.dicts(py, &self.columns)
+        self.dicts(py, 0, self.columns.num_rows())
     }
 
     #[doc = py_doc!("Batch._dicts")]
     fn _dicts<'py>(&self, py: Python<'py>, first: usize, count: usize) -> PyResult<Bound<'py, PyList>> {
         let first = first.min(self.columns.num_rows());
         let count = count.min(self.columns.num_rows() - first);
-        self.dicts(py, &self.columns.slice(first, count))
+        self.dicts(py, first, count)
+    }
+
+    #[doc = py_doc!("Batch.table")]
+    fn table(&self, py: Python<'_>, call: &Bound<'_, PyAny>) -> PyResult<Self> {
+        check_memory()?;
+        let call: String = call.extract().map_err(|error| refused("call", "a str", error, call))?;
+        let Keys::Events(fields, watched) = &self.keys else {
+            return Err(PyValueError::new_err("a table is made of a batch of a rawtp.Tracer"));
+        };
+        check_call(&call, *fields, watched)?;
+        let _held = hold_step()?;
+        let (columns, of_call) = py.detach(|| table(&self.columns, *fields, &call))?;
+        Ok(Self { columns, keys: Keys::Table(of_call) })
     }
 
     #[doc = py_doc!("Batch._repr_html_")]
@@ -130,9 +175,10 @@ impl Batch {
     fn __repr__(&self) -> PyResult<String> {
         check_memory()?;
         let fields = match &self.keys {
-            Keys::Events(fields) => fields.keys().count(),
+            Keys::Events(fields, _) => fields.keys().count(),
+            Keys::Table(_) => self.columns.num_columns(),
             Keys::Raw(layout) => layout.keys().count(),
-            Keys::Counts => counts::columns::KEYS.len(),
+            Keys::Counts => self.columns.num_columns(),
         };
         Ok(format!("<rawtp.Batch {} rows of {fields} fields>", self.columns.num_rows()))
     }

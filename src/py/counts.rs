@@ -9,20 +9,24 @@ use std::time::Instant;
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyTuple};
+use pyo3::types::{PyDict, PyList, PyTuple};
 
 use crate::config::check_syscalls;
-use crate::config::filters::Filters;
+use crate::config::filters::{FilterArgs, Filters};
 use crate::counts::columns::{CountRow, batch};
-use crate::counts::counter::{Counter, Options};
+use crate::counts::counter::Counter;
+use crate::counts::loaded::{LoadedCounts, Options, kernel_bytes};
 use crate::counts::slots::Slots;
 use crate::counts::upper_ns;
-use crate::py::args::{Arg, Calls, FilterKwargs, OptArg, calls, count_arg};
+use crate::error::Error;
+use crate::py::args::{Arg, Calls, FilterKwargs, OptArg, calls, count_arg, names};
 use crate::py::batch::{Batch, Keys};
 use crate::py::dict::Decoder;
 use crate::py::errors::check_memory;
+use crate::py::handover::{HandedOver, LoadedFds, Loader, limit, numbers, released, set_filters};
 use crate::py::objects;
 use crate::sys::close_on_fork::generation;
+use crate::sys::errno::name as name_of;
 use crate::syscall;
 
 /// The rows of processes that there is room for, when the caller does not say.
@@ -57,8 +61,8 @@ impl CallCounter {
     #[new]
     #[expect(clippy::too_many_arguments, reason = "Python's keyword arguments")]
     #[pyo3(signature = (syscalls=None, *, by_process=Arg(None), latency=Arg(None), pid=None, follow=Arg(None), uid=None,
-                        comm=None, cgroup=None, exclude_self=Arg(None), max_rows=None),
-           text_signature = "(syscalls=None, *, by_process=False, latency=False, pid=None, follow=False, uid=None, comm=None, cgroup=None, exclude_self=True, max_rows=65536)")]
+                        comm=None, cgroup=None, exclude_self=Arg(None), max_rows=None, sudo=Arg(None), broker=None),
+           text_signature = "(syscalls=None, *, by_process=False, latency=False, pid=None, follow=False, uid=None, comm=None, cgroup=None, exclude_self=True, max_rows=65536, sudo=False, broker=None)")]
     fn new(
         py: Python<'_>,
         syscalls: OptArg<'_, '_>,
@@ -71,11 +75,14 @@ impl CallCounter {
         cgroup: OptArg<'_, '_>,
         exclude_self: Arg<'_, '_>,
         max_rows: OptArg<'_, '_>,
+        sudo: Arg<'_, '_>,
+        broker: OptArg<'_, '_>,
     ) -> PyResult<Self> {
         check_memory()?;
         let all = || Calls { names: syscall::names().map(ToString::to_string).collect(), are_all: true, is_each: true };
         let Calls { names, are_all, .. } = syscalls.map_or_else(|| Ok(all()), |it| calls("syscalls", it))?;
         let slots = Slots::new(&check_syscalls(&names)?, are_all);
+        let route = Loader::of(sudo, broker)?;
         let max_rows = count_arg("max_rows", max_rows, MAX_ROWS)?;
         if max_rows > MOST_ROWS {
             return Err(PyValueError::new_err(format!("max_rows must be at most {MOST_ROWS}, not {max_rows}")));
@@ -93,15 +100,26 @@ impl CallCounter {
         }
         .asked()?;
         let (by_process, latency) = (by_process.flag("by_process", false)?, latency.flag("latency", false)?);
-        let counter = py.detach(|| {
-            let filters = Filters::new(asked)?;
-            Counter::new(Options { slots, filters, by_process, latency, max_rows: max_rows as u32 })
-        })?;
+        if by_process && route.is_other() {
+            return Err(PyValueError::new_err(
+                "by=\"process\" takes privilege at each read, not only at the load: without it, choose processes by \
+                 filters",
+            ));
+        }
+        let filters = py.detach(|| Filters::new(asked.clone()))?;
+        let options = Options { slots, filters, by_process, latency, max_rows: max_rows as u32 };
+        let (loaded, connection) = route.load(
+            py,
+            || LoadedCounts::new(&options),
+            || request(py, (&names, are_all), &options, &asked),
+            |handed| handed_over(handed, &options),
+        )?;
+        let counter = Counter::new(loaded, options.slots, connection)?;
         Ok(Self { counter: Mutex::new(counter), begin: Instant::now(), end: OnceLock::new(), generation: generation() })
     }
 
     #[doc = py_doc!("CallCounter.read")]
-    fn read<'py>(&self, py: Python<'py>) -> PyResult<(f64, u64, u64, Bound<'py, PyList>)> {
+    fn read<'py>(&self, py: Python<'py>) -> PyResult<Found<'py>> {
         check_memory()?;
         if self.is_forked() {
             return Err(PyRuntimeError::new_err(
@@ -125,6 +143,10 @@ impl CallCounter {
             let times = row.times.as_ref();
             let histogram =
                 times.map(|times| objects::tuple(py, times.buckets.iter(), |it| objects::unsigned(py, *it)));
+            let errnos = objects::tuple(py, row.errnos.iter(), |(errno, count)| {
+                let pair = [objects::text(py, name_of(*errno))?.into_any(), objects::unsigned(py, *count)?.into_any()];
+                objects::tuple(py, pair.into_iter(), Ok)
+            })?;
             let cells = [
                 name.into_bound_py_any(py)?,
                 abi.as_str().into_bound_py_any(py)?,
@@ -132,13 +154,14 @@ impl CallCounter {
                 comm.into_bound_py_any(py)?,
                 row.calls.into_bound_py_any(py)?,
                 row.errors.into_bound_py_any(py)?,
+                errnos.into_any(),
                 times.map(|times| times.total_ns).into_bound_py_any(py)?,
                 times.map(|times| times.max_ns).into_bound_py_any(py)?,
                 histogram.transpose()?.into_bound_py_any(py)?,
             ];
             rows.append(objects::tuple(py, cells.into_iter(), Ok)?)?;
         }
-        Ok((seconds, snapshot.missed, snapshot.unfollowed, rows))
+        Ok((seconds, snapshot.missed, snapshot.unfollowed, snapshot.ended, rows))
     }
 
     #[doc = py_doc!("CallCounter.close")]
@@ -158,21 +181,113 @@ impl CallCounter {
     }
 }
 
-type Cells =
-    (Option<String>, String, Option<u32>, Option<OsString>, u64, u64, Option<u64>, Option<u64>, Option<Vec<u64>>);
+/// The seconds, what was missed, what was not followed, why a broker has ended it, and the rows.
+type Found<'py> = (f64, Option<u64>, u64, Option<String>, Bound<'py, PyList>);
+
+/// The request to another process: the arguments of its `_load_counts`.
+fn request<'py>(
+    py: Python<'py>,
+    (names, are_all): (&[String], bool),
+    options: &Options,
+    asked: &FilterArgs,
+) -> PyResult<Bound<'py, PyDict>> {
+    let request = PyDict::new(py);
+    request.set_item("kind", "counts")?;
+    request.set_item("syscalls", names)?;
+    request.set_item("are_all", are_all)?;
+    request.set_item("latency", options.latency)?;
+    set_filters(&request, &options.filters, asked)?;
+    Ok(request)
+}
+
+/// Takes what another process has loaded.
+fn handed_over(handed: HandedOver, options: &Options) -> PyResult<LoadedCounts> {
+    let HandedOver { slots: cpus, maps, links, programs, .. } = handed;
+    let wrong = || Error::HandedOver("it has another number of maps".into());
+    let mut maps = maps.into_iter();
+    let (counts, errnos, times) = (maps.next(), maps.next(), maps.next());
+    if times.is_some() != options.latency || maps.next().is_some() {
+        return Err(wrong().into());
+    }
+    let (counts, errnos) = (counts.ok_or_else(wrong)?, errnos.ok_or_else(wrong)?);
+    let loaded = LoadedCounts { cpus, counts, errnos, times, processes: None, programs, links };
+    loaded.check(&options.slots)?;
+    Ok(loaded)
+}
+
+/// Loads and attaches programs that count, for another process, whose id `without` is to be left out. They count only
+/// what the user `owner` does, if there is one.
+#[pyfunction]
+#[pyo3(name = "_load_counts", signature = (*, syscalls, are_all, latency, pid, follow, uid, comm, cgroup, without, owner))]
+#[expect(clippy::too_many_arguments, reason = "they are Python's keyword arguments")]
+pub(crate) fn load_counts(
+    py: Python<'_>,
+    syscalls: &Bound<'_, PyAny>,
+    are_all: bool,
+    latency: bool,
+    pid: OptArg<'_, '_>,
+    follow: bool,
+    uid: OptArg<'_, '_>,
+    comm: OptArg<'_, '_>,
+    cgroup: OptArg<'_, '_>,
+    without: Option<u32>,
+    owner: Option<u32>,
+) -> PyResult<LoadedFds> {
+    let who = FilterKwargs {
+        pid,
+        follow,
+        uid,
+        comm,
+        cgroup,
+        path: None,
+        exclude_self: false,
+        outcome: "any",
+        looks_up: false,
+    };
+    let asked = who.asked()?;
+    let mut filters = py.detach(|| Filters::new(asked))?;
+    limit(&mut filters, without, owner)?;
+    let slots = Slots::new(&check_syscalls(&names("syscalls", syscalls)?)?, are_all);
+    let options = Options { slots, filters, by_process: false, latency, max_rows: 1 };
+    let loaded = py.detach(|| LoadedCounts::new(&options))?;
+    let maps = [loaded.counts, loaded.errnos].into_iter().chain(loaded.times).collect();
+    Ok((loaded.cpus, Vec::new(), numbers(maps), numbers(released(loaded.links)), numbers(loaded.programs)))
+}
+
+/// A bound on the kernel's memory that counting by call takes, in bytes.
+#[pyfunction]
+#[pyo3(name = "_counts_bytes")]
+pub(crate) fn counts_bytes(latency: bool) -> PyResult<u64> {
+    let all: Vec<_> = syscall::names().filter_map(syscall::by_name).collect();
+    Ok(kernel_bytes(&Slots::new(&all, true), latency)?)
+}
+
+type Cells = (
+    Option<String>,
+    String,
+    Option<u32>,
+    Option<OsString>,
+    u64,
+    u64,
+    Vec<(String, u64)>,
+    Option<u64>,
+    Option<u64>,
+    Option<Vec<u64>>,
+);
 
 /// Makes columns of rows.
 #[pyfunction]
 #[pyo3(name = "_count_columns")]
 pub(crate) fn count_columns(py: Python<'_>, rows: Vec<Cells>) -> PyResult<Batch> {
     check_memory()?;
-    let row = |(syscall, abi, pid, comm, calls, errors, total_ns, max_ns, histogram): Cells| CountRow {
+    let row = |(syscall, abi, pid, comm, calls, errors, errnos, total_ns, max_ns, histogram): Cells| CountRow {
         syscall,
         abi,
         pid,
         comm: comm.map(OsStringExt::into_vec),
         calls,
         errors,
+        errnos,
         total_ns,
         max_ns,
         histogram,

@@ -1,7 +1,8 @@
-//! A tracer in two processes: one with privilege loads and attaches the programs, the other reads.
+//! A tracer, or another reader, in two processes: one with privilege loads and attaches the programs, the other reads.
 
 use std::io::ErrorKind;
 use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::path::PathBuf;
 
 use pyo3::call::PyCallArgs;
 use pyo3::exceptions::PyValueError;
@@ -12,12 +13,12 @@ use crate::config::Config;
 use crate::config::filters::{FilterArgs, Filters};
 use crate::config::hook::Hook;
 use crate::config::when::When;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::fields::{Fields, Key};
 use crate::load::attach::Attached;
 use crate::load::coverage::{self, HookCoverage};
 use crate::load::loaded::Loaded;
-use crate::py::args::{FilterKwargs, OptArg, int_arg, names, path};
+use crate::py::args::{Arg, FilterKwargs, OptArg, int_arg, names, path};
 use crate::py::errors::with_parts;
 use crate::py::late;
 use crate::py::watched::buffer_bytes;
@@ -27,51 +28,115 @@ use crate::sys::signals::Mask;
 /// Name, hook, reason.
 type Row = (String, Option<String>, Option<String>);
 
-/// Slots, coverage, and descriptors that the caller owns: ring, counters and live configuration; links; programs.
-type LoadedFds = (usize, Vec<Row>, [RawFd; 3], Vec<RawFd>, Vec<RawFd>);
+/// Slots, coverage, and descriptors that the caller owns: maps, which are a ring, counters and the live configuration of
+/// what sends events; links; programs.
+pub(crate) type LoadedFds = (usize, Vec<Row>, Vec<RawFd>, Vec<RawFd>, Vec<RawFd>);
+
+/// The same as this process owns it.
+pub(crate) struct HandedOver {
+    pub(crate) slots: usize,
+    pub(crate) coverage: Vec<HookCoverage>,
+    pub(crate) maps: Vec<OwnedFd>,
+    pub(crate) links: Vec<CloseOnForkFd>,
+    pub(crate) programs: Vec<OwnedFd>,
+}
+
+impl HandedOver {
+    /// Takes it for what a session needs.
+    pub(crate) fn session(self, ring_bytes: u32) -> PyResult<Loaded> {
+        let Self { slots, coverage, maps, links, programs } = self;
+        let [ring, counters, live] =
+            maps.try_into().map_err(|_| Error::HandedOver("it has another number of maps".into()))?;
+        let attached = Attached { links, programs, coverage };
+        let loaded = Loaded { ring, counters, live, ring_bytes: ring_bytes as usize, slots, attached };
+        loaded.check()?;
+        Ok(loaded)
+    }
+}
+
+/// Who loads: this process, sudo, or a broker.
+pub(crate) struct Loader {
+    sudo: bool,
+    broker: Option<PathBuf>,
+}
+
+impl Loader {
+    pub(crate) fn of(sudo: Arg<'_, '_>, broker: OptArg<'_, '_>) -> PyResult<Self> {
+        let (sudo, broker) = (
+            sudo.flag("sudo", false)?,
+            broker.map(|it| path("broker", "None or the path of a socket", it)).transpose()?,
+        );
+        if sudo && broker.is_some() {
+            return Err(PyValueError::new_err("sudo=True and broker are two ways to the same: choose one"));
+        }
+        Ok(Self { sudo, broker })
+    }
+
+    /// Whether a broker is to load, or sudo where this process may not.
+    pub(crate) fn is_other(&self) -> bool {
+        self.broker.is_some() || self.sudo && !is_root()
+    }
+
+    /// Loads by `load` in this process, or has another one load what `request` says. Gives the connection to keep, too.
+    pub(crate) fn load<'py, T: Send>(
+        self,
+        py: Python<'py>,
+        load: impl FnOnce() -> Result<T> + Send,
+        request: impl FnOnce() -> PyResult<Bound<'py, PyDict>>,
+        adopt: impl FnOnce(HandedOver) -> PyResult<T>,
+    ) -> PyResult<(T, Option<OwnedFd>)> {
+        let (handed, connection) = match self.broker {
+            Some(path) => ask(py, "by_broker", (path.into_os_string(), request()?))?,
+            None => match py.detach(load) {
+                Err(error) if self.sudo && is_refusal(&error) && !is_root() => ask(py, "by_sudo", (request()?,))?,
+                loaded => return Ok((loaded?, None)),
+            },
+        };
+        Ok((adopt(handed)?, connection))
+    }
+}
 
 /// The request to the other process: the arguments of its `_load`. Filters that user space decides stay here.
 pub(crate) fn request<'py>(py: Python<'py>, config: &Config, asked: &FilterArgs) -> PyResult<Bound<'py, PyDict>> {
     let request = PyDict::new(py);
+    request.set_item("kind", "tracer")?;
     request.set_item("syscalls", config.syscalls.iter().map(|call| call.name).collect::<Vec<_>>())?;
     request.set_item("when", config.when.as_str())?;
     request.set_item("buffers", config.buffers)?;
     request.set_item("results", config.results)?;
     request.set_item("fields", config.fields.keys().map(Key::as_str).collect::<Vec<_>>())?;
-    request.set_item("pid", &asked.pid)?;
-    request.set_item("follow", asked.follow)?;
-    request.set_item("uid", &asked.uid)?;
-    request.set_item("comm", &asked.comm)?;
-    // By number: what paths there are is not to be found out by asking who may see more.
-    request.set_item("cgroup", Some(config.filters.cgroup_ids()?).filter(|ids| !ids.is_empty()))?;
+    set_filters(&request, &config.filters, asked)?;
     // What a path means was looked up here, and is not looked up there.
     request.set_item("path", config.filters.path_patterns())?;
-    request.set_item("exclude_self", asked.exclude_self)?;
     request.set_item("hook", config.hook.as_str())?;
     request.set_item("ring_bytes", config.ring_bytes)?;
     Ok(request)
 }
 
-/// Loads and attaches the programs, or has sudo or a broker do it.
+/// Sets the filters by process.
+pub(crate) fn set_filters(request: &Bound<'_, PyDict>, filters: &Filters, asked: &FilterArgs) -> PyResult<()> {
+    request.set_item("pid", &asked.pid)?;
+    request.set_item("follow", asked.follow)?;
+    request.set_item("uid", &asked.uid)?;
+    request.set_item("comm", &asked.comm)?;
+    // By number: what paths there are is not to be found out by asking who may see more.
+    request.set_item("cgroup", Some(filters.cgroup_ids()?).filter(|ids| !ids.is_empty()))?;
+    request.set_item("exclude_self", asked.exclude_self)
+}
+
+/// Loads and attaches the programs of a tracer, or has sudo or a broker do it.
 pub(crate) fn obtain(
     py: Python<'_>,
     config: &Config,
     asked: &FilterArgs,
-    sudo: bool,
-    broker: OptArg<'_, '_>,
+    loader: Loader,
 ) -> PyResult<(Loaded, Option<OwnedFd>)> {
-    let broker = broker.map(|it| path("broker", "None or the path of a socket", it)).transpose()?;
-    match (broker, sudo) {
-        (Some(_), true) => Err(PyValueError::new_err("sudo=True and broker are two ways to the same: choose one")),
-        (Some(path), false) => ask(py, "by_broker", (path.into_os_string(), request(py, config, asked)?), config),
-        (None, false) => Ok((py.detach(|| crate::load::load(config))?, None)),
-        (None, true) => match py.detach(|| crate::load::load(config)) {
-            Err(error) if is_refusal(&error) && !is_root() => {
-                ask(py, "by_sudo", (request(py, config, asked)?,), config)
-            }
-            loaded => Ok((loaded?, None)),
-        },
-    }
+    loader.load(
+        py,
+        || crate::load::load(config),
+        || request(py, config, asked),
+        |handed| handed.session(config.ring_bytes),
+    )
 }
 
 fn is_root() -> bool {
@@ -87,29 +152,19 @@ fn is_refusal(error: &Error) -> bool {
     }
 }
 
-/// Asks the function of this name for loaded programs. Gives them, checked, with the connection to keep.
-fn ask<'py>(
-    py: Python<'py>,
-    name: &str,
-    arguments: impl PyCallArgs<'py>,
-    config: &Config,
-) -> PyResult<(Loaded, Option<OwnedFd>)> {
+/// Asks the function of this name for loaded programs. Gives them with the connection to keep.
+fn ask<'py>(py: Python<'py>, name: &str, arguments: impl PyCallArgs<'py>) -> PyResult<(HandedOver, Option<OwnedFd>)> {
     // Python blocks signals when the descriptors arrive: no handler runs before they have an owner.
     let _mask = Mask::current();
     let ((slots, rows, maps, links, programs), connection): (LoadedFds, Option<RawFd>) =
         late::call(py, name, arguments).map_err(|error| with_parts(py, error))?.extract()?;
     // SAFETY: Python has received these for us, and keeps none of them.
     let own = |fd: RawFd| unsafe { OwnedFd::from_raw_fd(fd) };
-    let [ring, counters, live] = maps.map(own);
-    let (links, programs): (Vec<_>, Vec<_>) =
-        (links.into_iter().map(own).collect(), programs.into_iter().map(own).collect());
+    let [maps, links, programs]: [Vec<_>; 3] = [maps, links, programs].map(|fds| fds.into_iter().map(own).collect());
     let connection = connection.map(own);
-    let links = links.into_iter().map(CloseOnForkFd::new).collect::<crate::error::Result<_>>()?;
+    let links = links.into_iter().map(CloseOnForkFd::new).collect::<Result<_>>()?;
     let coverage = rows.into_iter().map(part).collect::<PyResult<_>>()?;
-    let attached = Attached { links, programs, coverage };
-    let loaded = Loaded { ring, counters, live, ring_bytes: config.ring_bytes as usize, slots, attached };
-    loaded.check()?;
-    Ok((loaded, connection))
+    Ok((HandedOver { slots, coverage, maps, links, programs }, connection))
 }
 
 fn part((name, hook, reason): Row) -> PyResult<HookCoverage> {
@@ -146,14 +201,7 @@ pub(crate) fn load(
         FilterKwargs { pid, follow, uid, comm, cgroup, path, exclude_self: false, outcome: "any", looks_up: false };
     let asked = who.asked()?;
     let mut filters = py.detach(|| Filters::new(asked))?;
-    match without {
-        Some(0) => return Err(PyValueError::new_err("exclude_self: the caller has no process id here")),
-        Some(pid) => filters.leave_out(pid)?,
-        None => {}
-    }
-    if let Some(owner) = owner {
-        filters.limit_to(owner);
-    }
+    limit(&mut filters, without, owner)?;
     let mut config = Config::new(
         &names("syscalls", syscalls)?,
         When::from_name(when)?,
@@ -166,9 +214,36 @@ pub(crate) fn load(
         1 << 16,
     )?;
     config.tell_cgroups = tell_cgroups;
-    let Loaded { ring, counters, live, slots, attached, .. } = py.detach(|| crate::load::load(&config))?;
+    Ok(hand_over(py.detach(|| crate::load::load(&config))?))
+}
+
+/// Gives what was loaded to Python.
+pub(crate) fn hand_over(loaded: Loaded) -> LoadedFds {
+    let Loaded { ring, counters, live, slots, attached, .. } = loaded;
     let rows = attached.coverage.into_iter().map(|part| (part.name.to_owned(), part.hook, part.reason)).collect();
-    let links = attached.links.into_iter().map(|link| link.release().into_raw_fd()).collect();
-    let programs = attached.programs.into_iter().map(IntoRawFd::into_raw_fd).collect();
-    Ok((slots, rows, [ring, counters, live].map(IntoRawFd::into_raw_fd), links, programs))
+    let maps = vec![ring, counters, live];
+    (slots, rows, numbers(maps), numbers(released(attached.links)), numbers(attached.programs))
+}
+
+/// Gives links up, which then stay attached for as long as their descriptors are open.
+pub(crate) fn released(links: Vec<CloseOnForkFd>) -> Vec<OwnedFd> {
+    links.into_iter().map(CloseOnForkFd::release).collect()
+}
+
+/// Gives descriptors to Python.
+pub(crate) fn numbers(fds: Vec<OwnedFd>) -> Vec<RawFd> {
+    fds.into_iter().map(IntoRawFd::into_raw_fd).collect()
+}
+
+/// Leaves out another process, whose id is `without`, and all users but `owner`, if there is one.
+pub(crate) fn limit(filters: &mut Filters, without: Option<u32>, owner: Option<u32>) -> PyResult<()> {
+    match without {
+        Some(0) => return Err(PyValueError::new_err("exclude_self: the caller has no process id here")),
+        Some(pid) => filters.leave_out(pid)?,
+        None => {}
+    }
+    if let Some(owner) = owner {
+        filters.limit_to(owner);
+    }
+    Ok(())
 }

@@ -24,6 +24,7 @@
 //! * `sinks`: the results that readers fill
 //! * `source`: what the readers of a session take
 //! * `stats`: `rawtp.Stats`
+//! * `table`: the rows of one call, with its arguments as columns
 //! * `to_dicts`: columns back to dicts
 //! * `tracer`: `rawtp.Tracer`
 //! * `watched`: which calls a tracer is to watch
@@ -54,6 +55,7 @@ pub(crate) mod recorder;
 pub(crate) mod sinks;
 pub(crate) mod source;
 pub(crate) mod stats;
+mod table;
 pub(crate) mod to_dicts;
 pub(crate) mod tracer;
 mod watched;
@@ -78,7 +80,7 @@ mod _core {
     #[pymodule_export]
     use super::cost::measure;
     #[pymodule_export]
-    use super::counts::{CallCounter, bucket_bounds, count_columns};
+    use super::counts::{CallCounter, bucket_bounds, count_columns, counts_bytes, load_counts};
     #[pymodule_export]
     use super::errors::{LoadError, RawtpError, UnsupportedKernelError};
     #[pymodule_export]
@@ -93,7 +95,7 @@ mod _core {
     #[pymodule_export]
     use super::late::set_late;
     #[pymodule_export]
-    use super::raw_tracepoint::{RawTracepoint, tracepoints};
+    use super::raw_tracepoint::{RawTracepoint, load_raw_tracepoint, tracepoints};
     #[cfg(feature = "history")]
     #[pymodule_export]
     use super::recorder::Recorder;

@@ -20,12 +20,14 @@ use crate::py::batch::{Batch, Keys, schema_capsule};
 use crate::py::dict::Objects;
 use crate::py::errors::check_memory;
 use crate::py::feed::Feed;
+use crate::py::handover::{LoadedFds, Loader, hand_over};
 use crate::py::objects;
 use crate::py::reader_lock::ReaderLock;
 use crate::py::source::{RowBuilder, Source};
 use crate::py::stats::Stats;
 use crate::raw_tracepoint::columns::{RawBatchBuilder, schema};
 use crate::raw_tracepoint::layout::{Layout, TEXT_BYTES, Wanted};
+use crate::raw_tracepoint::load::load;
 use crate::raw_tracepoint::open;
 use crate::raw_tracepoint::reader::RawReader;
 use crate::read::counters::ReaderCounters;
@@ -135,8 +137,9 @@ fn text_bytes_arg(value: OptArg<'_, '_>) -> PyResult<u32> {
 impl RawTracepoint {
     #[new]
     #[expect(clippy::too_many_arguments, reason = "Python's keyword arguments")]
-    #[pyo3(signature = (name, fields=None, *, pid=None, pointers=Arg(None), text_bytes=None, ring_bytes=None, queue_bytes=None),
-           text_signature = "(name, fields=None, *, pid=None, pointers=False, text_bytes=256, ring_bytes=4194304, queue_bytes=67108864)")]
+    #[pyo3(signature = (name, fields=None, *, pid=None, pointers=Arg(None), text_bytes=None, ring_bytes=None, queue_bytes=None,
+                        sudo=Arg(None), broker=None),
+           text_signature = "(name, fields=None, *, pid=None, pointers=False, text_bytes=256, ring_bytes=4194304, queue_bytes=67108864, sudo=False, broker=None)")]
     fn new(
         py: Python<'_>,
         name: &Bound<'_, PyAny>,
@@ -146,8 +149,11 @@ impl RawTracepoint {
         text_bytes: OptArg<'_, '_>,
         ring_bytes: OptArg<'_, '_>,
         queue_bytes: OptArg<'_, '_>,
+        sudo: Arg<'_, '_>,
+        broker: OptArg<'_, '_>,
     ) -> PyResult<Self> {
         check_memory()?;
+        let route = Loader::of(sudo, broker)?;
         let wanted = Wanted {
             tracepoint: name_arg(name)?,
             fields: fields.map(|fields| names("fields", fields)).transpose()?,
@@ -158,11 +164,15 @@ impl RawTracepoint {
         let filters = Filters::new(FilterArgs { pid, ..FilterArgs::default() })?;
         let ring_bytes = check_ring_bytes(ring_bytes.map_or(Ok(4 << 20), |bytes| int_arg("ring_bytes", bytes))?)?;
         let queue_bytes = check_queue_bytes(queue_bytes.map_or(Ok(64 << 20), |bytes| int_arg("queue_bytes", bytes))?)?;
-        let (layout, session, reader) = py.detach(|| {
-            let layout = Layout::new(&wanted)?;
-            let (session, reader) = open(&layout, ring_bytes, queue_bytes, filters.pids())?;
-            Ok::<_, crate::error::Error>((layout, session, reader))
-        })?;
+        // The kernel's types are there for everybody, so that another process makes the same of them.
+        let layout = py.detach(|| Layout::new(&wanted))?;
+        let (loaded, connection) = route.load(
+            py,
+            || load(&layout, ring_bytes, filters.pids()),
+            || request(py, &wanted, filters.pids(), ring_bytes),
+            |handed| handed.session(ring_bytes),
+        )?;
+        let (session, reader) = py.detach(|| open(&layout, loaded, queue_bytes, connection))?;
         Ok(Self {
             feed: Arc::new(Feed {
                 session: Arc::new(session),
@@ -331,6 +341,39 @@ impl RawTracepoint {
     fn __repr__(&self) -> PyResult<String> {
         Ok(format!("<rawtp.RawTracepoint {:?} {}>", self.layout.tracepoint, self.feed.state()?))
     }
+}
+
+/// The request to another process: the arguments of its `_load_raw_tracepoint`.
+fn request<'py>(py: Python<'py>, wanted: &Wanted, pids: &[u32], ring_bytes: u32) -> PyResult<Bound<'py, PyDict>> {
+    let request = PyDict::new(py);
+    request.set_item("kind", "raw_tracepoint")?;
+    request.set_item("name", &wanted.tracepoint)?;
+    request.set_item("fields", &wanted.fields)?;
+    request.set_item("pid", Some(pids).filter(|pids| !pids.is_empty()))?;
+    request.set_item("pointers", wanted.pointers)?;
+    request.set_item("text_bytes", wanted.text_bytes)?;
+    request.set_item("ring_bytes", ring_bytes)?;
+    Ok(request)
+}
+
+/// Loads and attaches the program of a raw tracepoint for another process.
+#[pyfunction]
+#[pyo3(name = "_load_raw_tracepoint", signature = (*, name, fields, pid, pointers, text_bytes, ring_bytes))]
+pub(crate) fn load_raw_tracepoint(
+    py: Python<'_>,
+    name: String,
+    fields: OptArg<'_, '_>,
+    pid: OptArg<'_, '_>,
+    pointers: bool,
+    text_bytes: OptArg<'_, '_>,
+    ring_bytes: &Bound<'_, PyAny>,
+) -> PyResult<LoadedFds> {
+    let fields = fields.map(|fields| names("fields", fields)).transpose()?;
+    let wanted = Wanted { tracepoint: name, fields, pointers, text_bytes: text_bytes_arg(text_bytes)? };
+    let pid = one_or_many(pid, |pid| int_arg("pid", pid))?;
+    let filters = Filters::new(FilterArgs { pid, ..FilterArgs::default() })?;
+    let ring_bytes = check_ring_bytes(int_arg("ring_bytes", ring_bytes)?)?;
+    Ok(hand_over(py.detach(|| load(&*Layout::new(&wanted)?, ring_bytes, filters.pids()))?))
 }
 
 /// The raw tracepoints of the kernel and its modules: name, module or None, and the names and types of the arguments.

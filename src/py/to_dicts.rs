@@ -6,9 +6,11 @@ use arrow_array::{Array, ArrayRef, RecordBatch};
 use pyo3::IntoPyObjectExt;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyInt, PyList, PyString};
+use pyo3::types::{PyDict, PyInt, PyList, PyString, PyTuple};
 
 use crate::columns::ancestors;
+use crate::columns::args::texts as argument_texts;
+use crate::columns::args_bytes::ArgsBytes;
 use crate::fields::ValueType;
 use crate::memory::{check, with_capacity};
 use crate::py::dict::Decoder;
@@ -44,11 +46,8 @@ impl<'py, 'a> Cells<'py, 'a> {
         decoder: Decoder,
     ) -> PyResult<Option<Self>> {
         let Some(column) = columns.next() else { return Ok(None) };
-        let bytes = if matches!(kind, ValueType::DictBytes | ValueType::Bytes | ValueType::BytesList) {
-            columns.next()
-        } else {
-            None
-        };
+        let has_bytes = [ValueType::DictBytes, ValueType::Bytes, ValueType::BytesList, ValueType::Args];
+        let bytes = if has_bytes.contains(&kind) { columns.next() } else { None };
         let words = match kind {
             ValueType::Keyword | ValueType::DictBytes => {
                 let texts = column.as_dictionary::<Int32Type>().values().as_string::<i32>();
@@ -66,6 +65,22 @@ impl<'py, 'a> Cells<'py, 'a> {
             _ => Vec::new(),
         };
         Ok(Some(Self { name: PyString::intern(py, name), kind, column, bytes, words, decoder }))
+    }
+
+    /// Sets the arguments that their JSON text does not show.
+    fn set_bytes(&self, args: &Bound<'py, PyAny>, column: &ArrayRef, row: usize) -> PyResult<()> {
+        let (Ok(args), Some(unshown)) = (args.cast::<PyDict>(), ArgsBytes::of(column)) else { return Ok(()) };
+        let py = args.py();
+        for one in unshown.row(row) {
+            let is_list = args.get_item(one.name)?.is_some_and(|value| value.is_instance_of::<PyTuple>());
+            let value = match one.is_text {
+                true if is_list => self.decoder.texts(py, argument_texts(one.bytes))?.into_any(),
+                true => self.decoder.text(py, one.bytes)?.into_any(),
+                false => objects::bytes(py, one.bytes)?.into_any(),
+            };
+            args.set_item(one.name, value)?;
+        }
+        Ok(())
     }
 
     fn value(&self, py: Python<'py>, row: usize) -> PyResult<Bound<'py, PyAny>> {
@@ -109,7 +124,12 @@ impl<'py, 'a> Cells<'py, 'a> {
                 })?;
                 all.into_bound_py_any(py)
             }
-            (ValueType::Args, _) => json(py, column, row),
+            (ValueType::Args, None) => json(py, column, row),
+            (ValueType::Args, Some(bytes)) => {
+                let made = json(py, column, row)?;
+                self.set_bytes(&made, bytes, row)?;
+                Ok(made)
+            }
             (ValueType::Blob | ValueType::I64List | ValueType::U64List, _) => plain_value(py, column, row),
             (ValueType::BytesList, None) => {
                 let items = column.as_list::<i32>().value(row);

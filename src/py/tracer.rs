@@ -20,7 +20,7 @@ use crate::py::batch::{Batch, Keys, schema_capsule};
 use crate::py::dict::Dicts;
 use crate::py::errors::check_memory;
 use crate::py::feed::Feed;
-use crate::py::handover::obtain;
+use crate::py::handover::{Loader, obtain};
 use crate::py::late;
 use crate::py::reader_lock::ReaderLock;
 use crate::py::source::TracerSource;
@@ -35,7 +35,15 @@ pub(crate) struct Tracer {
     /// The filters, as [`Tracer::__repr__`] shows them.
     filters: String,
     pub(crate) fields: Fields,
+    /// The names of the watched calls.
+    calls: Arc<[&'static str]>,
     awaited: Awaited,
+}
+
+impl Tracer {
+    fn keys(&self) -> Keys {
+        Keys::Events(self.fields, Arc::clone(&self.calls))
+    }
 }
 
 #[pymethods]
@@ -91,7 +99,7 @@ impl Tracer {
         watched.check(&config)?;
         let mut values = Values::new(config.fields);
         let dicts = Dicts::new(py, &values)?;
-        let (loaded, connection) = obtain(py, &config, &asked, sudo.flag("sudo", false)?, broker)?;
+        let (loaded, connection) = obtain(py, &config, &asked, Loader::of(sudo, broker)?)?;
         let (session, reader) = py.detach(|| Session::start(loaded, &config, connection))?;
         values.learn_from(session.cgroup_reports());
         values.learn_mounts_from(session.mounts());
@@ -106,6 +114,7 @@ impl Tracer {
             }),
             filters: asked.to_string(),
             fields: config.fields,
+            calls: config.syscalls.iter().map(|call| call.name).collect(),
             awaited: Awaited::new(),
         })
     }
@@ -188,7 +197,7 @@ impl Tracer {
     #[doc = py_doc!("Tracer.batch")]
     #[pyo3(signature = (max_rows=None, timeout=None), text_signature = "($self, max_rows=65536, timeout=None)")]
     fn batch(&self, py: Python<'_>, max_rows: OptArg<'_, '_>, timeout: OptArg<'_, '_>) -> PyResult<Py<Batch>> {
-        self.feed.batch(py, Keys::Events(self.fields), max_rows, timeout)
+        self.feed.batch(py, self.keys(), max_rows, timeout)
     }
 
     #[doc = py_doc!("Tracer._take")]
@@ -207,7 +216,7 @@ impl Tracer {
     #[doc = py_doc!("Tracer.to_arrow")]
     #[pyo3(signature = (duration=None, max_rows=None), text_signature = "($self, duration=None, max_rows=1048576)")]
     fn to_arrow(&self, py: Python<'_>, duration: OptArg<'_, '_>, max_rows: OptArg<'_, '_>) -> PyResult<Py<Batch>> {
-        self.feed.to_arrow(py, Keys::Events(self.fields), duration, max_rows)
+        self.feed.to_arrow(py, self.keys(), duration, max_rows)
     }
 
     #[doc = py_doc!("Tracer.live")]

@@ -36,12 +36,13 @@ const LOG_BYTES: usize = 1 << 20;
 const PREEMPTIBLE: &str = "this kernel preempts programs of raw tracepoints, and skips them meanwhile for other tasks: \
                            stats().missed counts that";
 
-/// Loads and attaches the program for the fields. Signals do not interrupt it.
+/// Loads and attaches the program for the fields. Events are seen from here on, those of the processes `pids` alone if
+/// there are any. Signals do not interrupt it.
 ///
 /// # Errors
 ///
 /// Those of [`crate::load::load`]; [`Error::Value`] when the tracepoint cannot be attached to.
-pub(crate) fn load(layout: &Layout, ring_bytes: u32, pids: &[u32]) -> Result<Loaded> {
+pub fn load(layout: &Layout, ring_bytes: u32, pids: &[u32]) -> Result<Loaded> {
     keep_off_stderr();
     let cpus = libbpf_rs::num_possible_cpus().map_err(|error| diagnose(&error, ""))? as u32;
     probe_mapping(LOAD_BYTES + ring_bytes as usize).map_err(Error::memory(LOADING))?;

@@ -20,28 +20,35 @@ pub mod event;
 mod field_path;
 pub mod kind;
 pub mod layout;
-mod load;
+pub mod load;
 mod program;
 pub mod reader;
 mod resolve;
 #[cfg(test)]
 mod tests;
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use crate::error::Result;
+use crate::load::loaded::Loaded;
 use crate::raw_tracepoint::layout::Layout;
 use crate::raw_tracepoint::reader::RawReader;
 use crate::session::Session;
 
-/// Attaches to the tracepoint and starts the drain thread. Events are seen from here on, those of the processes `pids`
-/// alone if there are any.
+/// Starts the drain thread of what was loaded for the fields, by this process or by the broker at the other end of a
+/// connection.
 ///
 /// # Errors
 ///
 /// All of [`crate::error::Error`].
-pub fn open(layout: &Arc<Layout>, ring_bytes: u32, queue_bytes: usize, pids: &[u32]) -> Result<(Session, RawReader)> {
-    let session = Session::drain(load::load(layout, ring_bytes, pids)?, queue_bytes, None, false)?;
+pub fn open(
+    layout: &Arc<Layout>,
+    loaded: Loaded,
+    queue_bytes: usize,
+    broker: Option<OwnedFd>,
+) -> Result<(Session, RawReader)> {
+    let session = Session::drain(loaded, queue_bytes, broker, false)?;
     let reader = RawReader::new(Arc::clone(session.queue()), Arc::clone(session.reader_counters()), Arc::clone(layout));
     Ok((session, reader))
 }

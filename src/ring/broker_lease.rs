@@ -38,9 +38,7 @@ impl BrokerLease {
     /// Whether the broker has sent its reason or is gone.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        let mut fds = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];
-        // An error of poll(2) tells nothing.
-        poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+        is_over(self.as_fd())
     }
 
     /// Ends the lease. Call it when the socket is readable: the broker has sent its reason or is gone, and both mean
@@ -48,21 +46,30 @@ impl BrokerLease {
     pub fn finish(&self) {
         self.counters.close();
         wait_for_programs();
-        let _ = self.end.set(self.last_word());
+        let _ = self.end.set(last_word(self.as_fd()));
     }
+}
 
-    fn last_word(&self) -> String {
-        let mut bytes = [0_u8; WORD_BYTES];
-        // SAFETY: the buffer has room for the number of bytes that is passed.
-        let count =
-            unsafe { libc::recv(self.as_fd().as_raw_fd(), bytes.as_mut_ptr().cast(), bytes.len(), libc::MSG_DONTWAIT) };
-        match usize::try_from(count).ok().filter(|&count| count > 0) {
-            Some(count) => {
-                let text = String::from_utf8_lossy(&bytes[..count]);
-                text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
-            }
-            None => "the broker is gone, without a word".into(),
+/// Whether the broker at the other end of a connection has sent its reason or is gone.
+#[must_use]
+pub fn is_over(socket: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::new(socket, PollFlags::POLLIN)];
+    // An error of poll(2) tells nothing.
+    poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+}
+
+/// Returns the reason that a broker has sent, or says that there is none.
+#[must_use]
+pub fn last_word(socket: BorrowedFd<'_>) -> String {
+    let mut bytes = [0_u8; WORD_BYTES];
+    // SAFETY: the buffer has room for the number of bytes that is passed.
+    let count = unsafe { libc::recv(socket.as_raw_fd(), bytes.as_mut_ptr().cast(), bytes.len(), libc::MSG_DONTWAIT) };
+    match usize::try_from(count).ok().filter(|&count| count > 0) {
+        Some(count) => {
+            let text = String::from_utf8_lossy(&bytes[..count]);
+            text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
         }
+        None => "the broker is gone, without a word".into(),
     }
 }
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Iterable
+from dataclasses import replace
 from threading import TIMEOUT_MAX
 from typing import TYPE_CHECKING
 
 from rawtp._core import CallCounter
 from rawtp._counts.result import CountRow, CountsResult
+from rawtp._run.child import Child, words_of
+from rawtp._warn import warn
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -53,11 +58,15 @@ class Counts:
         exclude_self: leave out this process. Its own calls are counted with ``False`` only.
         max_rows: the most rows of processes, at most 4,194,304. What finds no room is counted by call, in rows without
             a process: :attr:`CountsResult.others`.
+        sudo: where this process lacks the privilege, have a helper load under sudo(8), as :class:`rawtp.Tracer` does.
+        broker: the path of the socket of a broker, who loads. It counts the calls of this process's user alone, unless
+            it allows all. When it ends, so does the counting: :attr:`CountsResult.ended`. Neither of these two goes
+            with ``by="process"``, of which each read takes privilege.
 
     Raises:
         ValueError: an argument outside its rule.
         TypeError: an argument of the wrong type.
-        PermissionError: this process may not load BPF programs.
+        PermissionError: this process may not load BPF programs; or sudo, or the broker, refuses.
         UnsupportedKernelError: the kernel lacks something.
         LoadError: the kernel refused a program.
     """
@@ -100,27 +109,55 @@ class Counts:
         return f"<rawtp.Counts {'closed' if self.closed else 'open'}>"
 
 
-def counts(seconds: float = 1.0, **options: Unpack[CountsOptions]) -> CountsResult:
-    """Count the system calls of this host for some seconds.
+def counts(
+    seconds: float | Iterable[str | bytes | os.PathLike[str] | os.PathLike[bytes]] = 1.0,
+    **options: Unpack[CountsOptions],
+) -> CountsResult:
+    """Count the system calls of this host for some seconds, or those of a command.
 
     ::
 
         print(rawtp.counts())
         rawtp.counts(5, by="process", latency=True, cgroup="/system.slice").to_arrow()
+        rawtp.counts(["make"], latency=True)
 
     Args:
-        seconds: how long, at least 0.
-        options: what :class:`rawtp.Counts` takes, by name.
+        seconds: how long, at least 0. Or a command: its words, as :func:`rawtp.run` takes them. It is run to its end,
+            and its calls and those of its descendants are counted, from its first call on;
+            :attr:`CountsResult.returncode` is its exit code.
+        options: what :class:`rawtp.Counts` takes, by name; with a command, all but ``pid`` and ``follow``.
 
     Raises:
-        ValueError: ``seconds`` is negative, or longer than any wait.
-        TypeError: ``seconds`` is no number.
-        Exception: whatever ``rawtp.Counts(**options)`` raises.
+        ValueError: ``seconds`` is negative, or longer than any wait; or the command is empty.
+        TypeError: ``seconds`` is neither a number nor a command; or ``pid`` or ``follow`` with a command.
+        FileNotFoundError: there is no such program.
+        Exception: whatever ``rawtp.Counts(**options)`` raises. A command has not run then.
     """
+    if isinstance(seconds, Iterable):
+        return _counts_of(words_of(seconds), options)
     if not isinstance(seconds, (int, float)):
-        raise TypeError(f"seconds must be a number, not {type(seconds).__name__}")
+        raise TypeError(f"seconds must be a number, or the words of a command, not {type(seconds).__name__}")
     if not 0 <= seconds <= TIMEOUT_MAX:
         raise ValueError(f"seconds must be from 0 to {TIMEOUT_MAX:.0f}, not {seconds!r}")
     with Counts(**options) as counting:
         time.sleep(seconds)
-    return counting.read()
+    return _read(counting)
+
+
+def _counts_of(words: list[bytes], options: CountsOptions) -> CountsResult:
+    for name in ("pid", "follow"):
+        if name in options:
+            raise TypeError(f"rawtp.counts() of a command takes no {name!r}: it follows the command")
+    with Child(words, os.environb) as child:
+        given: CountsOptions = {**options, "pid": child.pid, "follow": True}
+        with Counts(**given) as counting:
+            child.release()
+            returncode = child.wait()
+    return replace(_read(counting), returncode=returncode)
+
+
+def _read(counting: Counts) -> CountsResult:
+    found = counting.read()
+    if found.ended:
+        warn(f"the counting was ended ({found.ended}): what came then is not counted")
+    return found

@@ -33,6 +33,9 @@ class CountRow:
     """Calls that began."""
     errors: int
     """Calls that returned an error."""
+    errnos: tuple[tuple[str, int], ...]
+    """The errors by name, ``("ENOENT", 5)``, the most frequent first. The kernel tells 12 different ones of a call
+    apart on each CPU; with ``by="process"`` it has room for ``max_rows`` of them in all. See :attr:`other_errors`."""
     total_ns: int | None
     """The time that those that returned took, together. This and the rest is ``None`` without ``latency=True``."""
     max_ns: int | None
@@ -45,6 +48,11 @@ class CountRow:
         """The buckets that are not empty: the bound in ns that their times are below, ``None`` for the last, and how
         many calls."""
         return [(bound, count) for bound, count in zip(_BOUNDS, self.buckets or (), strict=False) if count]
+
+    @property
+    def other_errors(self) -> int:
+        """Errors that are not among :attr:`errnos`, because there was no room for them."""
+        return max(0, self.errors - sum(count for _, count in self.errnos))
 
     @property
     def timed(self) -> int:
@@ -80,23 +88,29 @@ class CountsResult:
     """Those with most time first, or with most calls where no times were measured."""
     seconds: float
     """How long it was counted."""
-    missed: int
+    missed: int | None
     """Runs of a program that the kernel skipped, because it had preempted it for another task. 0 but on kernels that
-    preempt such programs and have no other hook."""
+    preempt such programs and have no other hook. ``None`` where a broker could not tell."""
     unfollowed: int
     """Processes that were not followed although their parent is, because too many were."""
     has_times: bool
     """Whether times were measured."""
     by_process: bool
     """Whether there are rows by process."""
+    ended: str | None = None
+    """The reason why a broker has ended the counting; ``None`` where none has."""
+    returncode: int | None = None
+    """The exit code of the command of :func:`rawtp.counts`, 128 + n when signal n ended it; ``None`` without one."""
 
     @classmethod
-    def _read(cls, found: tuple[float, int, int, list[Any]], *, has_times: bool, by_process: bool) -> CountsResult:
-        seconds, missed, unfollowed, cells = found
+    def _read(
+        cls, found: tuple[float, int | None, int, str | None, list[Any]], *, has_times: bool, by_process: bool
+    ) -> CountsResult:
+        seconds, missed, unfollowed, ended, cells = found
         rows = (CountRow(*row) for row in cells)
         # A call that seccomp refused has no entry, only an error.
         whole = (replace(row, calls=row.errors) if row.errors > row.calls else row for row in rows)
-        return cls(_sorted(whole, has_times=has_times), seconds, missed, unfollowed, has_times, by_process)
+        return cls(_sorted(whole, has_times=has_times), seconds, missed, unfollowed, has_times, by_process, ended)
 
     @property
     def calls(self) -> int:
@@ -121,14 +135,17 @@ class CountsResult:
         return CountsResult(
             _sorted((row for row in rows if row.calls or row.errors or row.timed), has_times=self.has_times),
             self.seconds - earlier.seconds,
-            self.missed - earlier.missed,
+            None if self.missed is None or earlier.missed is None else self.missed - earlier.missed,
             self.unfollowed - earlier.unfollowed,
             self.has_times,
             self.by_process,
+            self.ended,
+            self.returncode,
         )
 
     def to_arrow(self) -> Batch:
-        """The rows as Arrow columns, for polars, pandas, pyarrow and DuckDB. ``histogram`` has the buckets."""
+        """The rows as Arrow columns, for polars, pandas, pyarrow and DuckDB. ``histogram`` has the buckets,
+        ``errnos`` a list of the errors, each with its count."""
         return _count_columns([astuple(row) for row in self.rows])
 
     def __arrow_c_schema__(self) -> object:
@@ -157,6 +174,10 @@ class CountsResult:
             notes.append(f"{self.others:,} calls are of processes that there was no room for: max_rows")
         if self.missed:
             notes.append(f"the kernel skipped {self.missed:,} entries or exits of calls: they are not counted")
+        if unlisted := sum(row.other_errors for row in self.rows):
+            notes.append(f"{unlisted:,} errors are not told apart, because there was no room for more of them")
+        if self.ended:
+            notes.append(f"the counting was ended: {self.ended}")
         if self.unfollowed:
             notes.append(f"{self.unfollowed:,} processes were not followed, because too many were")
         return notes
@@ -182,7 +203,10 @@ def _sorted(rows: Any, *, has_times: bool) -> tuple[CountRow, ...]:
 
 
 def _less(row: CountRow, old: CountRow) -> CountRow:
-    changed: dict[str, Any] = {"calls": row.calls - old.calls, "errors": row.errors - old.errors}
+    before_of = dict(old.errnos)
+    fewer = [(name, count - before_of.get(name, 0)) for name, count in row.errnos]
+    errnos = tuple(sorted(((name, count) for name, count in fewer if count), key=lambda pair: -pair[1]))
+    changed: dict[str, Any] = {"calls": row.calls - old.calls, "errors": row.errors - old.errors, "errnos": errnos}
     if row.total_ns is not None and old.total_ns is not None:
         pairs = zip(row.buckets or (), old.buckets or (), strict=True)
         buckets = tuple(new - before for new, before in pairs)

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from rawtp._core import RawtpError, _load, _map_id, _meters
-from rawtp._privilege import protocol
+from rawtp._core import RawtpError, _map_id, _meters
+from rawtp._privilege import kinds, protocol
 from rawtp._privilege.broker_log import WINDOW_S, UserLog
 from rawtp._privilege.held_rings import HeldRings
 from rawtp._privilege.limits import PENDING, PENDING_OF_USER
@@ -41,7 +41,7 @@ _STOP_S = 2.0
 
 @dataclass(eq=False)
 class _Client:
-    """A connection: at first without a request, then with one, then with a tracer."""
+    """A connection: at first without a request, then with one, then with a tracer, or another of the kinds."""
 
     socket: socket.socket
     pid: int
@@ -265,13 +265,13 @@ class Broker:
         except Exception as error:
             self._refuse(client, error)
         else:
-            without = client.pid if request.pop("exclude_self") else None
-            client.granted = f"ring_bytes={request['ring_bytes']} uids={request['uid']}"
+            client.granted = _granted(request)
             # The kernel reports all users' cgroups, and the filter by user does not apply to them.
             tell_cgroups = self._policy.allow == "all"
             owner = None if tell_cgroups else client.uid
-            load = partial(_loaded_fds, **request, without=without, owner=owner, tell_cgroups=tell_cgroups)
-            self._loads.start(client, load)
+            self._loads.start(
+                client, partial(kinds.load, request, pid=client.pid, owner=owner, tell_cgroups=tell_cgroups)
+            )
 
     def _check(self, client: _Client) -> dict[str, Any]:
         held, held_of_user = self._held.count(client.uid)
@@ -353,8 +353,13 @@ class Broker:
         self._log.line(time.monotonic(), client.uid, word, f"{client.who}{which} {text}")
 
 
-def _loaded_fds(**request: Any) -> protocol.LoadedFds:
-    return protocol.LoadedFds(*_load(**request))
+def _granted(request: dict[str, Any]) -> str:
+    """What the log says of a request."""
+    if request["kind"] == "counts":
+        return f"counts latency={request['latency']} uids={request['uid']}"
+    if request["kind"] == "raw_tracepoint":
+        return f"raw_tracepoint={request['name']!a} ring_bytes={request['ring_bytes']}"
+    return f"ring_bytes={request['ring_bytes']} uids={request['uid']}"
 
 
 def _count_down(counts: Counter[int], uid: int) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rawtp._core import _counts_bytes
+
 if TYPE_CHECKING:
     from typing import Any, Literal
 
@@ -28,6 +30,10 @@ class Policy:
     max_tracers: int = 64
     max_tracers_per_user: int = 8
     max_ring_bytes: int = 16 << 20
+    allow_raw_tracepoints: bool = False
+    """Whether a client may attach to raw tracepoints: with any fields, which lead to most of the kernel's memory."""
+    state_bytes: int = 0
+    """What the limits reckon for a tracer besides its ring."""
     unsafe: str | None = None
     """The reason why no ring may go to another user on this kernel; ``None`` where it may."""
 
@@ -50,8 +56,13 @@ class Policy:
             raise PermissionError(f"{self.unsafe}; who runs the broker can accept that: --accept-unpatched-kernel")
         if of_user >= self.max_tracers_per_user:
             raise PermissionError(f"user {uid} has {of_user} tracers already, as many as this broker gives to one user")
-        if request["ring_bytes"] > self.max_ring_bytes:
-            raise PermissionError(f"a ring has at most {self.max_ring_bytes} bytes here, not {request['ring_bytes']}")
+        is_raw = request["kind"] == "raw_tracepoint"
+        if is_raw and not (self.allow_raw_tracepoints and self.allow == "all"):
+            raise PermissionError(
+                "this broker attaches to no raw tracepoints: they show what all users do, and the kernel's memory "
+                "(--allow all --allow-raw-tracepoints)"
+            )
+        self._check_memory(request)
         if self.allow == "own":
             others = sorted(set(request["uid"] or ()) - {uid})
             if others:
@@ -69,6 +80,20 @@ class Policy:
             kept = f", and rings of {held} that have ended are still held: together" if held else " already,"
             raise BusyError(f"this broker has {tracers} tracers{kept} as many as it gives")
         return request
+
+    def _check_memory(self, request: dict[str, Any]) -> None:
+        """Counts have no ring. They may take as much memory as a tracer does with the largest ring."""
+        if request["kind"] != "counts":
+            size, most = request["ring_bytes"], self.max_ring_bytes
+            if size > most:
+                raise PermissionError(f"a ring has at most {most} bytes here, not {size}")
+            return
+        size, most = _counts_bytes(request["latency"]), self.max_ring_bytes + self.state_bytes
+        if size > most:
+            raise PermissionError(
+                f"counts take {size} bytes here, and this broker gives {most} to one tracer (--max-ring-bytes)"
+                f"{': without latency they take less' if request['latency'] else ''}"
+            )
 
     def explain(self, uid: int, row: tuple[str, str | None, str | None]) -> tuple[str, str | None, str | None]:
         """Add to a row of the coverage what the policy leaves of it."""

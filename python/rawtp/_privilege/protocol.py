@@ -1,4 +1,7 @@
-"""The messages between a tracer and the process that loads for it. Neither trusts the other: each checks everything."""
+"""The messages between a tracer, or what counts, and the process that loads for it.
+
+Neither trusts the other: each checks everything.
+"""
 
 from __future__ import annotations
 
@@ -26,18 +29,18 @@ _DESCRIPTORS = 80
 ANSWER_DESCRIPTORS = 67
 _LOG_BYTES = 64 << 10
 _CALLS, _NAMES, _VALUES, _TEXT_BYTES = 1024, 128, 32, 4096
-_PARTS, _PROGRAMS = 8, 32
+_PARTS, _MAPS, _PROGRAMS = 8, 3, 32
 
 
 class LoadedFds(NamedTuple):
     """The file descriptors a session needs, whether this process, sudo or a broker loaded the programs."""
 
     slots: int
-    """Slots of the counters: one for each possible CPU."""
+    """Slots of the counters: one for each possible CPU. Of counts: the possible CPUs."""
     coverage: list[Row]
     """A part's name, the hook that sees it, and why, as :attr:`rawtp.Tracer.coverage` has them."""
     maps: list[int]
-    """The ring, the counters and the live configuration."""
+    """The ring, the counters and the live configuration. Of counts: those of calls, of errors, and of times if any."""
     links: list[int]
     """The attached programs stay attached for as long as these are open; a broker keeps them."""
     programs: list[int]
@@ -121,11 +124,16 @@ def encode_request(request: dict[str, Any]) -> bytes:
 
 
 def parse_request(message: bytes) -> dict[str, Any]:
-    """Decode a request: the arguments of ``_core._load``, which checks their values, and ``exclude_self``."""
+    """Decode a request: its kind, and the arguments of what loads that (:func:`rawtp._privilege.kinds.load`), which
+    checks their values."""
     content = _decode(message)
-    if content.keys() != _REQUEST.keys():
+    kind = content.get("kind")
+    if not isinstance(kind, str) or kind not in _REQUESTS:
+        raise MalformedError("a request of a kind that there is none of")
+    known = _REQUESTS[kind]
+    if content.keys() != known.keys() | {"kind"}:
         raise MalformedError("a request without, or with other, keys than a request's")
-    for key, is_right in _REQUEST.items():
+    for key, is_right in known.items():
         if not is_right(content[key]):
             raise MalformedError(f"a request whose {key} is of the wrong type, or too long")
     return content
@@ -136,6 +144,7 @@ def encode_answer(loaded: LoadedFds) -> tuple[bytes, list[int]]:
     content = {
         "slots": loaded.slots,
         "coverage": loaded.coverage,
+        "maps": len(loaded.maps),
         "links": len(loaded.links),
         "programs": len(loaded.programs),
     }
@@ -157,17 +166,18 @@ def parse_answer(message: bytes, descriptors: Sequence[int]) -> LoadedFds:
     content = _decode(message)
     if "error" in content:
         raise _error(content)
-    values: tuple[Any, ...] = tuple(content.get(key) for key in ("slots", "coverage", "links", "programs"))
-    slots, rows, links, programs = values
-    if not (_is_count(slots, 1 << 16) and _is_count(links, _PROGRAMS) and _is_count(programs, _PROGRAMS)):
+    values: tuple[Any, ...] = tuple(content.get(key) for key in ("slots", "coverage", "maps", "links", "programs"))
+    slots, rows, maps, links, programs = values
+    counts = _is_count(maps, _MAPS) and _is_count(links, _PROGRAMS) and _is_count(programs, _PROGRAMS)
+    if not (_is_count(slots, 1 << 16) and counts):
         raise MalformedError("an answer with numbers that none has")
     if not (isinstance(rows, list) and len(rows) <= _PARTS and all(map(_is_row, rows))):
         raise MalformedError("an answer with a coverage that none has")
-    if len(descriptors) != 3 + links + programs:
-        raise MalformedError(f"an answer with {len(descriptors)} descriptors in place of {3 + links + programs}")
+    if len(descriptors) != maps + links + programs:
+        raise MalformedError(f"an answer with {len(descriptors)} descriptors in place of {maps + links + programs}")
     coverage = [(name, _printable(hook), _printable(reason)) for name, hook, reason in rows]
-    maps, rest = list(descriptors[:3]), list(descriptors[3:])
-    return LoadedFds(slots, coverage, maps, rest[:links], rest[links:])
+    rest = list(descriptors[maps:])
+    return LoadedFds(slots, coverage, list(descriptors[:maps]), rest[:links], rest[links:])
 
 
 def _encode(content: dict[str, Any]) -> bytes:
@@ -223,21 +233,45 @@ def _is_id(value: object) -> bool:
     return _is_count(value, (1 << 63) - 1)
 
 
-_REQUEST: dict[str, Callable[[object], bool]] = {
-    "syscalls": _listed(_is_text, _CALLS),
-    "when": _is_text,
-    "buffers": _is_id,
-    "results": _is_bool,
-    "fields": _listed(_is_text, _NAMES),
+def _fields(value: object) -> bool:
+    return isinstance(value, list) and len(value) <= _NAMES and all(map(_is_text, value))
+
+
+_FILTERS: dict[str, Callable[[object], bool]] = {
     "pid": _or_none(_listed(_is_id, _VALUES)),
     "follow": _is_bool,
     "uid": _or_none(_listed(_is_id, _VALUES)),
     "comm": _or_none(_listed(_is_text, _VALUES)),
     "cgroup": _or_none(_listed(_is_id, _VALUES)),
-    "path": _or_none(_listed(_is_text, _VALUES)),
     "exclude_self": _is_bool,
-    "hook": _is_text,
-    "ring_bytes": _is_id,
+}
+
+_REQUESTS: dict[str, dict[str, Callable[[object], bool]]] = {
+    "tracer": {
+        "syscalls": _listed(_is_text, _CALLS),
+        "when": _is_text,
+        "buffers": _is_id,
+        "results": _is_bool,
+        "fields": _listed(_is_text, _NAMES),
+        **_FILTERS,
+        "path": _or_none(_listed(_is_text, _VALUES)),
+        "hook": _is_text,
+        "ring_bytes": _is_id,
+    },
+    "counts": {
+        "syscalls": _listed(_is_text, _CALLS),
+        "are_all": _is_bool,
+        "latency": _is_bool,
+        **_FILTERS,
+    },
+    "raw_tracepoint": {
+        "name": _is_text,
+        "fields": _or_none(_fields),
+        "pid": _or_none(_listed(_is_id, _VALUES)),
+        "pointers": _is_bool,
+        "text_bytes": _is_id,
+        "ring_bytes": _is_id,
+    },
 }
 
 _ERRORS: dict[str, type[Exception]] = {

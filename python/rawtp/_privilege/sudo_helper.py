@@ -1,7 +1,7 @@
 """The program that sudo runs as root: it loads, attaches, hands over the descriptors, and ends.
 
 ``sudo python -I -S -B sudo_helper.py SOCKET``; :mod:`rawtp._privilege.sudo` starts it. With ``-I -S`` neither the
-environment nor the site's directories decide what is imported: the standard library, and four modules of this package.
+environment nor the site's directories decide what is imported: the standard library, and five modules of this package.
 """
 
 import os
@@ -23,8 +23,7 @@ def main(path: str) -> int:
     _package()
     import socket
 
-    from rawtp._core import _load
-    from rawtp._privilege import protocol
+    from rawtp._privilege import kinds, protocol
 
     caller = os.environ.get("SUDO_UID", "")
     if not (caller.isascii() and caller.isdecimal()):
@@ -43,8 +42,7 @@ def main(path: str) -> int:
             return _fail(f"cannot reach who called sudo: {error}")
         try:
             request = protocol.parse_request(message)
-            without = pid if request.pop("exclude_self") else None
-            loaded = protocol.LoadedFds(*_load(**request, without=without, owner=None, tell_cgroups=True))
+            loaded = kinds.load(request, pid=pid, owner=None, tell_cgroups=True)
             answer, descriptors = protocol.encode_answer(loaded)
         except Exception as error:
             answer, descriptors = protocol.encode_error(error), []

@@ -46,6 +46,12 @@ def add_parser() -> Parser:
         default="own",
         help="whose calls a client may see: its own user's, or all (default: %(default)s)",
     )
+    parser.add_argument(
+        "--allow-raw-tracepoints",
+        action="store_true",
+        help="with --allow all: clients may attach to raw tracepoints, too. Their fields lead to most of the kernel's"
+        " memory, so this is as much as root may read",
+    )
     parser.add_argument("--max-tracers", type=_count, default=64, metavar="N", help="at a time (default: %(default)s)")
     parser.add_argument("--max-tracers-per-user", type=_count, metavar="N", help="of them (default: 8, or all)")
     parser.add_argument(
@@ -78,6 +84,8 @@ def run(arguments: Sequence[str]) -> int:
     """Serve until SIGTERM or Ctrl-C; the exit code."""
     parser = add_parser()
     args = parser.parse_args(arguments)
+    if args.allow_raw_tracepoints and args.allow != "all":
+        parser.error("--allow-raw-tracepoints: only with --allow all, because they show what all users do")
     from rawtp._privilege import broker_socket, limits
     from rawtp._privilege.policy import Policy
 
@@ -107,6 +115,8 @@ def run(arguments: Sequence[str]) -> int:
         max_tracers=granted.max_tracers,
         max_tracers_per_user=granted.max_tracers_per_user,
         max_ring_bytes=granted.max_ring_bytes,
+        allow_raw_tracepoints=args.allow_raw_tracepoints,
+        state_bytes=limits.state_bytes(),
         unsafe=unsafe,
     )
     return _serve(listener, policy, granted)
@@ -123,7 +133,8 @@ def _serve(listener: socket.socket, policy: Policy, limits: Limits) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: broker.stop("the broker was stopped"))
     log.write(
-        f"broker: listens at {listener.getsockname()!r}, allow={policy.allow}, max_tracers={policy.max_tracers}, "
+        f"broker: listens at {listener.getsockname()!r}, allow={policy.allow}"
+        f"{', raw tracepoints' if policy.allow_raw_tracepoints else ''}, max_tracers={policy.max_tracers}, "
         f"{policy.max_tracers_per_user} of a user, max_ring_bytes={policy.max_ring_bytes}: "
         f"at most {limits.memory_bytes >> 20} MiB"
     )

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rawtp.sinks.stdout import Standard
 
 _FORMATS = ("table", "jsonl", "csv", "arrow")
-_KEYS = ("syscall", "abi", "pid", "comm", "calls", "errors", "total_ns", "max_ns", "buckets")
+_KEYS = ("syscall", "abi", "pid", "comm", "calls", "errors", "errnos", "total_ns", "max_ns", "buckets")
 
 _EXAMPLES = """\
 No event is sent: the kernel counts, and the counts are read at the end, or every --interval.
@@ -80,6 +80,9 @@ def add_parser() -> Parser:
     )
     options.add_process_filters(parser)
     parser.add_argument(
+        "--broker", metavar="PATH", help="without root: by the broker that listens there; not with --by process"
+    )
+    parser.add_argument(
         "--as-root", action="store_true", help="under sudo, run the command as root, not as the user who called"
     )
     parser.add_argument(
@@ -109,7 +112,7 @@ def run(arguments: Sequence[str]) -> int:
     if args.rows and kind != "table":
         parser.error(f"argument --rows: not with -o {kind}, which has all rows")
     show = _writer(kind, output, args)
-    asked = {"by": args.by, "latency": args.latency, "max_rows": args.max_rows, **filters}
+    asked = {"by": args.by, "latency": args.latency, "max_rows": args.max_rows, "broker": args.broker, **filters}
     if args.syscalls:
         asked["syscalls"] = args.syscalls
     stop = Stop()
@@ -238,6 +241,7 @@ def _lines(found: rawtp.CountsResult, number: int) -> str:
     rows = []
     for row in found.rows:
         values = {"interval": number, **_values(row), "histogram": row.buckets and row.histogram}
+        values["errnos"] = dict(row.errnos)
         del values["buckets"]
         rows.append(document("count", values))
     end = {
@@ -248,6 +252,7 @@ def _lines(found: rawtp.CountsResult, number: int) -> str:
         "others": found.others,
         "missed": found.missed,
         "unfollowed": found.unfollowed,
+        "ended": found.ended,
     }
     return "".join([*rows, document("counts", end)])
 
@@ -257,8 +262,12 @@ def _records(found: rawtp.CountsResult, number: int) -> str:
 
     keys = ("interval", *_KEYS)
     fmt = Csv(keys)
-    rows = (fmt.record({"interval": number, **_values(row)}) for row in found.rows)
+    rows = (fmt.record({"interval": number, **_values(row), "errnos": _errnos(row)}) for row in found.rows)
     return (fmt.header() if number == 1 else "") + "".join(rows)
+
+
+def _errnos(row: rawtp.CountRow) -> str:
+    return " ".join(f"{name}={count}" for name, count in row.errnos)
 
 
 def _arrow_writer() -> Callable[[rawtp.CountsResult, int], None]:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
         @property
         def errors(self) -> int: ...
         @property
+        def errnos(self) -> tuple[tuple[str, int], ...]: ...
+        @property
         def total_ns(self) -> int | None: ...
         @property
         def max_ns(self) -> int | None: ...
@@ -53,10 +55,23 @@ def name_of(row: Row, native: str) -> str:
     return name if row.abi == native else f"{name} ({row.abi})"
 
 
+_SHOWN_ERRNOS = 3
+
+
+def errnos_of(row: Row) -> str:
+    """The most frequent errors of a row, each with its count."""
+    shown = [f"{name} {count}" for name, count in row.errnos[:_SHOWN_ERRNOS]]
+    return ", ".join([*shown, *(["..."] if len(row.errnos) > _SHOWN_ERRNOS else [])])
+
+
 def titles(*, has_times: bool, by_process: bool) -> list[str]:
     """The heads of the columns."""
     times = ["% time", "total", "mean", "p50 <", "p99 <", "longest"] if has_times else ["% calls"]
-    return [*times, "calls", "errors", *(["pid", "comm"] if by_process else []), "syscall"]
+    return [*times, "calls", "errors", *(["pid", "comm"] if by_process else []), "syscall", "errnos"]
+
+
+LEFT = frozenset({"comm", "syscall", "errnos"})
+"""The heads of columns that stand to the left."""
 
 
 def cells(row: Row, whole: int, native: str, *, has_times: bool, by_process: bool) -> list[str]:
@@ -69,7 +84,7 @@ def cells(row: Row, whole: int, native: str, *, has_times: bool, by_process: boo
     texts += [str(row.calls), str(row.errors or "")]
     if by_process:
         texts += ["" if row.pid is None else str(row.pid), "(others)" if row.comm is None else quoted_name(row.comm)]
-    return [*texts, name_of(row, native)]
+    return [*texts, name_of(row, native), errnos_of(row)]
 
 
 def whole_of(rows: Sequence[Row], *, has_times: bool) -> int:
@@ -83,13 +98,14 @@ def table(rows: Sequence[Row], native: str, limit: int | None, *, has_times: boo
     heads = titles(has_times=has_times, by_process=by_process)
     shown = [cells(row, whole, native, has_times=has_times, by_process=by_process) for row in rows[:limit]]
     last = ["", *([""] * 5 if has_times else []), str(sum(row.calls for row in rows))]
-    last += [str(sum(row.errors for row in rows) or ""), *(["", ""] if by_process else []), "total"]
-    left = {"comm", "syscall"}
+    last += [str(sum(row.errors for row in rows) or ""), *(["", ""] if by_process else []), "total", ""]
+    if not any(texts[-1] for texts in shown):
+        heads, shown, last = heads[:-1], [texts[:-1] for texts in shown], last[:-1]
     widths = [max(map(width, column)) for column in zip(heads, *shown, last, strict=True)]
 
     def line(texts: Sequence[str]) -> str:
         padded = (
-            pad(text, cells) if head in left else " " * (cells - width(text)) + text
+            pad(text, cells) if head in LEFT else " " * (cells - width(text)) + text
             for text, cells, head in zip(texts, widths, heads, strict=True)
         )
         return "  ".join(padded).rstrip()

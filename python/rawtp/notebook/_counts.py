@@ -6,7 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from rawtp._core import _NATIVE_ABI
-from rawtp.formats.counts import cells, titles, whole_of
+from rawtp.formats.counts import LEFT, cells, titles, whole_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,5 +37,5 @@ def html(rows: Sequence[Row], title: str, notes: Sequence[str], *, has_times: bo
 
 
 def _cell(text: str, head: str) -> str:
-    side = "left" if head in {"comm", "syscall"} else "right"
+    side = "left" if head in LEFT else "right"
     return f'<td style="text-align: {side}; white-space: pre">{escape(text)}</td>'

@@ -54,9 +54,9 @@ def test_a_table(program: Callable[[str], Path]) -> None:
     done = known(program, "-o", "table", "--rows", "2", "-s", "getppid,epoll_create1,sched_yield")
     title, head, first, second, more, total = done.stdout.splitlines()
     assert title.startswith("1,376 calls in ")
-    assert head.split() == ["%", "calls", "calls", "errors", "syscall"]
+    assert head.split() == ["%", "calls", "calls", "errors", "syscall", "errnos"]
     assert first.split() == ["76.74", "1056", "getppid"]
-    assert second.split() == ["21.80", "300", "300", "epoll_create1"]
+    assert second.split() == ["21.80", "300", "300", "epoll_create1", "EINVAL", "300"]
     assert more == "... and 1 more rows"
     assert total.split() == ["1376", "300", "total"]
 

@@ -200,8 +200,9 @@ def test_the_counters_are_frozen(package: Path, place: Path) -> None:
 import mmap
 from rawtp import _core
 from rawtp._privilege import broker_client
-request = dict(syscalls=["unlink"], results=False, fields=["pid"], pid=None, follow=False, uid=None, comm=None,
-               cgroup=None, path=None, exclude_self=False, hook="auto", when="loss", buffers=0, ring_bytes=1 << 16)
+request = dict(kind="tracer", syscalls=["unlink"], results=False, fields=["pid"], pid=None, follow=False,
+               uid=None, comm=None, cgroup=None, path=None, exclude_self=False, hook="auto", when="loss", buffers=0,
+               ring_bytes=1 << 16)
 (slots, coverage, (ring, counters, switch), kept, meters), connection = broker_client.obtain(sys.argv[1], request)
 def mapped(fd, protection):
     try:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from helpers.sudoers import PERMITTED, sudoer
 from helpers.support import HANG_S, tells_cancelled_requests, wait_for
 from helpers.unprivileged import (
     NOBODY,
@@ -33,7 +34,6 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("sudo") is None, reason="there is no sudo here"),
 ]
 
-PERMITTED = "nobody ALL=(root) NOPASSWD: ALL\n"
 ASKED = "nobody ALL=(root) ALL\n"
 
 WATCH = watch("sudo=True, ")
@@ -44,16 +44,6 @@ def another() -> Iterator[Path]:
     """One to be changed."""
     with copy_of_package() as made:
         yield made
-
-
-def sudoer(directory: Path, rules: str, *, uid: int = NOBODY, also: str = "true") -> list[str]:
-    """What runs a command as nobody, in a mount namespace where sudo has these rules."""
-    sudoers = directory / "sudoers"
-    sudoers.write_text(rules)
-    sudoers.chmod(0o440)
-    mounted = f'mount --bind "{sudoers}" /etc/sudoers && {also} && exec "$@"'
-    # A session of its own has no terminal to ask on.
-    return ["setsid", "--wait", "unshare", "-m", "sh", "-c", mounted, "sh", *as_user(uid, no_new_privs=False)]
 
 
 def helper_of(package: Path, source: str) -> None:
@@ -189,11 +179,9 @@ def test_an_error_of_the_helpers_comes_back_as_what_it_is(package: Path, place: 
 
 def test_a_load_error_brings_its_log(another: Path, place: Path) -> None:
     source = (another / "rawtp" / "_privilege" / "sudo_helper.py").read_text()
-    assert source.count("import _load\n") == 1
-    load = "*_load(**request, without=without, owner=None, tell_cgroups=True)"
+    load = "kinds.load(request, pid=pid, owner=None, tell_cgroups=True)"
     assert source.count(load) == 1
-    source = source.replace("import _load\n", "import _load_rejected\n")
-    helper_of(another, source.replace(load, "*_load_rejected()"))
+    helper_of(another, source.replace(load, "__import__('rawtp._core')._core._load_rejected()"))
     program = """
 try:
     rawtp.Tracer(sudo=True)
@@ -213,7 +201,8 @@ peer.recv(1 << 20)
 def answer(message, *descriptors):
     rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
     peer.sendmsg([message if isinstance(message, bytes) else json.dumps(message).encode()], rights)
-good = {"rawtp": VERSION, "slots": 4, "coverage": [["syscalls", "raw_tp/sys_enter", None]], "links": 0, "programs": 0}
+coverage = [["syscalls", "raw_tp/sys_enter", None]]
+good = {"rawtp": VERSION, "slots": 4, "coverage": coverage, "maps": 3, "links": 0, "programs": 0}
 null = os.open("/dev/null", os.O_RDWR)
 """
 
@@ -236,6 +225,10 @@ null = os.open("/dev/null", os.O_RDWR)
         ("answer({**good, 'rawtp': '9.9'})", "MalformedError: the other side is rawtp 9.9, and this is "),
         ("answer(good, null, null)", "MalformedError: an answer with 2 descriptors in place of 3"),
         ("answer({**good, 'links': -1}, null, null)", "MalformedError: an answer with numbers that none has"),
+        (
+            "answer({**good, 'maps': 2}, null, null)",
+            "RawtpError: what was handed over is not a tracer's: it has another number of maps",
+        ),
         (
             "answer({**good, 'slots': 0}, null, null, null)",
             "RawtpError: what was handed over is not a tracer's: 0 slots",

@@ -15,7 +15,7 @@ BUCKETS = 32
 
 def row(syscall: str | None = "read", calls: int = 1, errors: int = 0, **given: object) -> CountRow:
     values: dict[str, object] = {"abi": _NATIVE_ABI, "pid": None, "comm": None, "total_ns": None, "max_ns": None}
-    values |= {"buckets": None, **given}
+    values |= {"buckets": None, "errnos": (), **given}
     return CountRow(syscall=syscall, calls=calls, errors=errors, **values)  # type: ignore[arg-type]
 
 
@@ -46,14 +46,14 @@ def test_durations(ns: float | None, text: str) -> None:
 
 
 def test_a_table_of_calls() -> None:
-    shown = str(result(row(calls=30), row("openat", 9, 4), row(None, 1, 1, abi="i386")))
+    shown = str(result(row(calls=30), row("openat", 9), row(None, 1, abi="i386")))
     assert shown.splitlines() == [
         "40 calls in 2 s, 20 a second",
         "% calls  calls  errors  syscall",
         "  75.00     30          read",
-        "  22.50      9       4  openat",
-        "   2.50      1       1  (other numbers) (i386)",
-        "            40       5  total",
+        "  22.50      9          openat",
+        "   2.50      1          (other numbers) (i386)",
+        "            40          total",
     ]
 
 
@@ -77,6 +77,40 @@ def test_a_table_of_times_by_process() -> None:
     ]
     assert others == "5 calls are of processes that there was no room for: max_rows"
     assert missed == "the kernel skipped 3 entries or exits of calls: they are not counted"
+
+
+def test_errors_by_name() -> None:
+    many = (("EAGAIN", 5), ("EINTR", 3), ("EPERM", 2), ("EIO", 1))
+    shown = result(row(calls=30, errors=11, errnos=many), row("open", 9, 4, errnos=(("ENOENT", 1),)), row("close", 1))
+    assert str(shown).splitlines() == [
+        "40 calls in 2 s, 20 a second",
+        "% calls  calls  errors  syscall  errnos",
+        "  75.00     30      11  read     EAGAIN 5, EINTR 3, EPERM 2, ...",
+        "  22.50      9       4  open     ENOENT 1",
+        "   2.50      1          close",
+        "            40      15  total",
+        "3 errors are not told apart, because there was no room for more of them",
+    ]
+    assert [one.other_errors for one in shown.rows] == [0, 3, 0]
+    assert "EAGAIN 5" in shown._repr_html_()
+
+
+def test_the_difference_of_errors() -> None:
+    before = result(row(calls=9, errors=3, errnos=(("EAGAIN", 2), ("EPERM", 1))), seconds=1.0)
+    errnos = (("EAGAIN", 3), ("EINTR", 3), ("EPERM", 1))
+    after = result(row(calls=19, errors=8, errnos=errnos), seconds=3.0, missed=None)
+    difference = after - before
+    assert difference.rows[0].errnos == (("EINTR", 3), ("EAGAIN", 1))
+    assert (difference.errors, difference.missed) == (5, None)
+
+
+def test_a_broker_that_ended_it() -> None:
+    assert "the counting was ended: the broker was stopped" in str(result(row(), ended="the broker was stopped"))
+
+
+def test_columns_have_the_errors() -> None:
+    batch = result(row(errors=3, errnos=(("EAGAIN", 2), ("EPERM", 1))), row("write")).to_arrow()
+    assert [one["errnos"] for one in batch.to_dicts()] == [{"EAGAIN": 2, "EPERM": 1}, {}]  # type: ignore[typeddict-item]
 
 
 def test_a_histogram_and_what_is_made_of_it() -> None:

@@ -13,13 +13,16 @@ from typing import Any
 import pytest
 
 from helpers.pages import PAGES
-from rawtp._privilege import broker_socket, limits
+from rawtp import _core
+from rawtp._privilege import broker_socket, kinds, limits
 from rawtp._privilege.limits import Limits
 from rawtp._privilege.policy import UNPATCHED, Policy
 from rawtp.cli import broker as broker_command
 
 UNITS = Path(__file__).parents[3] / "systemd"
-ASKED: dict[str, Any] = {"ring_bytes": 1 << 16, "uid": None}
+ASKED: dict[str, Any] = {"kind": "tracer", "ring_bytes": 1 << 16, "uid": None}
+COUNTS: dict[str, Any] = {"kind": "counts", "latency": False, "uid": None}
+RAW: dict[str, Any] = {"kind": "raw_tracepoint", "ring_bytes": 1 << 16}
 
 
 def test_own_forces_the_user_and_all_does_not() -> None:
@@ -48,6 +51,38 @@ def test_refusals(policy: dict[str, Any], asked: dict[str, Any], there: dict[str
     assert str(raised.value).startswith(reason)
 
 
+def test_counts_are_limited_to_the_user_and_in_their_memory() -> None:
+    size = _core._counts_bytes(False)
+    policy = Policy(own_uid=0, max_ring_bytes=4096, state_bytes=size - 4096)
+    assert policy.check(7, COUNTS, tracers=0, of_user=0) == {**COUNTS, "uid": [7]}
+    with pytest.raises(PermissionError, match="this broker shows user 7 their own calls only"):
+        policy.check(7, {**COUNTS, "uid": [0]}, tracers=0, of_user=0)
+    with pytest.raises(PermissionError, match=r"counts take \d+ bytes here, .*: without latency they take less"):
+        policy.check(7, {**COUNTS, "latency": True}, tracers=0, of_user=0)
+    with pytest.raises(PermissionError, match=rf"counts take {size} bytes here, and this broker gives {size - 1} "):
+        Policy(own_uid=0, max_ring_bytes=4096, state_bytes=size - 4097).check(7, COUNTS, tracers=0, of_user=0)
+
+
+@pytest.mark.parametrize(
+    "policy", [{}, {"allow": "all"}, {"allow_raw_tracepoints": True}], ids=["default", "all", "without all"]
+)
+def test_raw_tracepoints_take_a_permission_of_their_own(policy: dict[str, Any]) -> None:
+    """Also for root, whom a broker need not serve: one that has it is started for it."""
+    for uid in (0, 7):
+        with pytest.raises(PermissionError, match=r"this broker attaches to no raw tracepoints: .*--allow-raw"):
+            Policy(own_uid=0, **policy).check(uid, RAW, tracers=0, of_user=0)
+    permitted = Policy(own_uid=0, allow="all", allow_raw_tracepoints=True)
+    assert permitted.check(7, RAW, tracers=0, of_user=0) == RAW
+    with pytest.raises(PermissionError, match="a ring has at most"):
+        permitted.check(7, {**RAW, "ring_bytes": 1 << 30}, tracers=0, of_user=0)
+
+
+def test_a_raw_tracepoint_is_never_loaded_for_one_user() -> None:
+    """Whatever the policy said: there is no way to limit it."""
+    with pytest.raises(PermissionError, match="shows what all users do"):
+        kinds.load({**RAW, "name": "sys_enter"}, pid=1, owner=7, tell_cgroups=False)
+
+
 def test_on_an_unpatched_kernel_root_and_the_brokers_own_user_are_served() -> None:
     policy = Policy(own_uid=7, unsafe=UNPATCHED)
     for uid in (0, 7):
@@ -71,6 +106,7 @@ def test_the_coverage_says_what_is_left_out() -> None:
         ("broker --socket /x --max-ring-bytes 4x", {}, "'4x' is not a number of bytes from 1 up"),
         ("broker --socket /x --max-ring-bytes 4GiB", {}, "'4GiB' is 4GiB or more: no ring is as large"),
         ("broker --socket /x --allow some", {}, "invalid choice: 'some'"),
+        ("broker --socket /x --allow-raw-tracepoints", {}, "--allow-raw-tracepoints: only with --allow all"),
     ],
 )
 def test_wrong_usage(

@@ -114,7 +114,7 @@ def test_where_maps_cannot_be_listed() -> None:
     ],
 )
 def test_refusals_that_may_pass(there: dict[str, int], reason: str) -> None:
-    asked = {"ring_bytes": 1 << 16, "uid": None}
+    asked = {"kind": "tracer", "ring_bytes": 1 << 16, "uid": None}
     with pytest.raises(BusyError) as raised:
         Policy(own_uid=0).check(7, asked, **{"tracers": 0, "of_user": 0, **there})
     assert str(raised.value) == reason

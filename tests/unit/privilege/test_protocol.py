@@ -16,6 +16,7 @@ from helpers.errors import advised
 from rawtp._privilege import protocol
 
 REQUEST: dict[str, Any] = {
+    "kind": "tracer",
     "syscalls": ["unlink"],
     "results": True,
     "fields": ["pid", "path"],
@@ -31,6 +32,22 @@ REQUEST: dict[str, Any] = {
     "buffers": 0,
     "ring_bytes": 1 << 22,
 }
+COUNTS: dict[str, Any] = {
+    "kind": "counts",
+    "syscalls": ["read"],
+    "are_all": False,
+    "latency": True,
+    **{key: REQUEST[key] for key in ("pid", "follow", "uid", "comm", "cgroup", "exclude_self")},
+}
+RAW: dict[str, Any] = {
+    "kind": "raw_tracepoint",
+    "name": "sched_switch",
+    "fields": ["prev.comm"],
+    "pid": None,
+    "pointers": False,
+    "text_bytes": 256,
+    "ring_bytes": 1 << 22,
+}
 COVERAGE: list[tuple[str, str | None, str | None]] = [
     ("syscalls", "raw_tp/sys_enter", None),
     ("io_uring", None, "no such tracepoint"),
@@ -42,15 +59,24 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
     max_leaves=8,
 )
-ANSWER = ["slots", "coverage", "links", "programs", "error", "message", "errno"]
+ANSWER = ["slots", "coverage", "maps", "links", "programs", "error", "message", "errno"]
 
 
 def encoded(content: object) -> bytes:
     return json.dumps(content).encode("ascii")
 
 
-def test_a_request_comes_through() -> None:
-    assert protocol.parse_request(protocol.encode_request(REQUEST)) == REQUEST
+@pytest.mark.parametrize("request_", [REQUEST, COUNTS, RAW, {**RAW, "fields": None}], ids=lambda it: it["kind"])
+def test_a_request_comes_through(request_: dict[str, Any]) -> None:
+    assert protocol.parse_request(protocol.encode_request(request_)) == request_
+
+
+@pytest.mark.parametrize("kind", ["tracers", None, ["tracer"], "counts"])
+def test_a_request_of_another_kind(kind: object) -> None:
+    """A request has the keys of its own kind, and no others."""
+    text = "with other, keys" if kind == "counts" else "a request of a kind that there is none of"
+    with pytest.raises(protocol.MalformedError, match=text):
+        protocol.parse_request(protocol.encode_request({**REQUEST, "kind": kind}))
 
 
 @pytest.mark.parametrize(
@@ -82,7 +108,7 @@ def test_a_wrong_value_is_named(key: str, value: object) -> None:
 
 def test_keys_that_are_missing_or_more() -> None:
     fewer = {key: value for key, value in REQUEST.items() if key != "uid"}
-    for wrong in (fewer, {**REQUEST, "without": 1}, {}):
+    for wrong in (fewer, {**REQUEST, "without": 1}, {"kind": "tracer"}, {**COUNTS, "owner": 0}, {**RAW, "uid": None}):
         with pytest.raises(protocol.MalformedError, match="a request without, or with other, keys"):
             protocol.parse_request(protocol.encode_request(wrong))
 
@@ -126,12 +152,13 @@ def test_any_values_of_a_request(changed: dict[str, object]) -> None:
 
 @given(st.dictionaries(st.sampled_from(ANSWER), json_values))
 def test_any_values_of_an_answer(changed: dict[str, object]) -> None:
-    content = {"rawtp": rawtp.__version__, "slots": 4, "coverage": COVERAGE, "links": 0, "programs": 0, **changed}
+    numbers = {"slots": 4, "maps": 3, "links": 0, "programs": 0}
+    content = {"rawtp": rawtp.__version__, **numbers, "coverage": COVERAGE, **changed}
     try:
         slots, coverage, maps, links, programs = protocol.parse_answer(encoded(content), [7, 8, 9])
     except (protocol.MalformedError, OSError, ValueError, TypeError, rawtp.RawtpError):
         return
-    assert (maps, links, programs) == ([7, 8, 9], [], [])
+    assert [*maps, *links, *programs] == [7, 8, 9]
     assert type(slots) is int
     assert all(
         text is None or text.replace("\n", "").replace("\t", "").isprintable() for row in coverage for text in row
@@ -142,6 +169,11 @@ def test_an_answer_comes_through() -> None:
     message, descriptors = protocol.encode_answer(protocol.LoadedFds(4, COVERAGE, [3, 4, 5], [6, 7], [8]))
     assert descriptors == [3, 4, 5, 6, 7, 8]
     assert protocol.parse_answer(message, descriptors) == (4, COVERAGE, [3, 4, 5], [6, 7], [8])
+    message, descriptors = protocol.encode_answer(protocol.LoadedFds(2, [], [3, 4], [], [8, 9]))
+    assert protocol.parse_answer(message, descriptors) == (2, [], [3, 4], [], [8, 9])
+    message, descriptors = protocol.encode_answer(protocol.LoadedFds(2, [], [3, 4, 5, 6], [], []))
+    with pytest.raises(protocol.MalformedError, match="an answer with numbers that none has"):
+        protocol.parse_answer(message, descriptors)
 
 
 @pytest.mark.parametrize(
