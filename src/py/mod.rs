@@ -24,6 +24,7 @@
 //! * `sinks`: the results that readers fill
 //! * `source`: what the readers of a session take
 //! * `stats`: `rawtp.Stats`
+//! * `text`: `rawtp._core.TextReader`
 //! * `to_dicts`: columns back to dicts
 //! * `tracer`: `rawtp.Tracer`
 //! * `watched`: which calls a tracer is to watch
@@ -54,6 +55,7 @@ pub(crate) mod recorder;
 pub(crate) mod sinks;
 pub(crate) mod source;
 pub(crate) mod stats;
+pub(crate) mod text;
 pub(crate) mod to_dicts;
 pub(crate) mod tracer;
 mod watched;
@@ -99,6 +101,8 @@ mod _core {
     use super::recorder::Recorder;
     #[pymodule_export]
     use super::stats::Stats;
+    #[pymodule_export]
+    use super::text::TextReader;
     #[pymodule_export]
     use super::tracer::Tracer;
 
