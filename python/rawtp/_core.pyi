@@ -973,7 +973,11 @@ class TextReader:
     """
 
     def __new__(
-        cls, tracer: Tracer, format: Literal["jsonl", "csv"], fields: Iterable[str], utc: bool | None = None
+        cls,
+        tracer: Tracer,
+        format: Literal["jsonl", "csv"],  # noqa: A002 - the field's word
+        fields: Iterable[str],
+        utc: bool | None = None,
     ) -> TextReader: ...
     def read(self, max_events: int = 4096, timeout: float | None = None) -> tuple[bytes, int, int]:
         """Take up to ``max_events`` events, or about 256 KiB of text. Waits as :meth:`Tracer.get_many` does.

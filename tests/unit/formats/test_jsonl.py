@@ -98,7 +98,9 @@ def test_what_reads_numbers_as_doubles_has_the_digits(program: list[str]) -> Non
         pytest.skip(f"{program[0]} is not installed")
     node = "const e = JSON.parse(require('fs').readFileSync(0)); console.log(BigInt(e.ts_ns_str) + 1n + '')"
     jq = ".ts_ns_str"
-    done = subprocess.run([*program, jq if program[0] == "jq" else node], input=line(RM), capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [*program, jq if program[0] == "jq" else node], input=line(RM), capture_output=True, text=True, check=True
+    )
     expected = RM["ts_ns"] + (program[0] == "node")
     assert done.stdout == f"{expected}\n"
 
