@@ -61,12 +61,7 @@ impl TextReader {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read<'py>(
-        &self,
-        py: Python<'py>,
-        lines: &mut Lines,
-        timeout: Option<f64>,
-    ) -> PyResult<Bound<'py, PyTuple>> {
+    fn read<'py>(&self, py: Python<'py>, lines: &mut Lines, timeout: Option<f64>) -> PyResult<Bound<'py, PyTuple>> {
         let _held = hold_step()?;
         self.feed.collect(py, lines, deadline(timeout))?;
         let Portion { text, events, lost, .. } = &lines.state.portion;
@@ -89,12 +84,7 @@ impl TextReader {
 impl TextReader {
     #[new]
     #[pyo3(signature = (tracer, format, fields, utc=None))]
-    fn new(
-        tracer: &Bound<'_, Tracer>,
-        format: &str,
-        fields: &Bound<'_, PyAny>,
-        utc: Option<bool>,
-    ) -> PyResult<Self> {
+    fn new(tracer: &Bound<'_, Tracer>, format: &str, fields: &Bound<'_, PyAny>, utc: Option<bool>) -> PyResult<Self> {
         check_memory()?;
         let tracer = tracer.get();
         let Some(format) = Format::from_name(format) else {
