@@ -61,8 +61,9 @@ pub(super) fn cell(
     add(text, b",")
 }
 
-/// Whether a field is as it is, in text and in quotes.
+/// Whether a field needs neither escapes nor quotes.
 #[inline]
+#[expect(clippy::needless_bitwise_bool, reason = "a lazy operator would be a jump for each byte")]
 fn is_plain(bytes: &[u8]) -> bool {
     bytes.iter().fold(true, |plain, byte| plain & (b'!'..=b'~').contains(byte) & (*byte != b'"') & (*byte != b','))
 }

@@ -58,6 +58,7 @@ fn add_char(text: &mut Vec<u8>, char: char) {
 
 /// Whether the bytes are in JSON as they are. It looks at all of them, so that the compiler can take many at a time.
 #[inline]
+#[expect(clippy::needless_bitwise_bool, reason = "a lazy operator would be a jump for each byte")]
 fn is_plain(bytes: &[u8]) -> bool {
     bytes.iter().fold(true, |plain, byte| plain & (b' '..=b'~').contains(byte) & (*byte != b'"') & (*byte != b'\\'))
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shlex
@@ -19,7 +20,10 @@ from helpers.samples import RM
 from rawtp._containers.runtimes import Names
 from rawtp.cli import main
 from rawtp.event import Event
+from rawtp.formats.csv import Csv
+from rawtp.formats.jsonl import JsonLines
 from rawtp.formats.ledger import summary
+from rawtp.formats.timestamp import Clock
 
 LEDGER: dict[str, int | None] = {
     "matched": 3,
@@ -97,11 +101,27 @@ class PretendTracer:
         return self.ledger
 
 
+class PretendTextReader:
+    """Gives the same events as text."""
+
+    def __init__(self, tracer: PretendTracer, format: str, fields: list[str], utc: bool | None = None) -> None:  # noqa: A002 - the interface's name
+        self._tracer = tracer
+        self._format = {"jsonl": JsonLines, "csv": Csv}[format](fields, None if utc is None else Clock(utc=utc))
+
+    def read(self, max_events: int, timeout: float) -> tuple[bytes, int, int]:
+        if not self._tracer.closed:
+            events = self._tracer.get_many(max_events, timeout)
+        elif not (events := list(itertools.islice(self._tracer, max_events))):
+            raise ValueError("closed")
+        return self._format.events(events).encode(), len(events), sum(event["lost"] for event in events)
+
+
 @pytest.fixture
 def pretend(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[PretendTracer]]:
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     tracer = type("Tracer", (PretendTracer,), {})
     monkeypatch.setattr(rawtp, "Tracer", tracer)
+    monkeypatch.setattr("rawtp.cli.pipeline.TextReader", PretendTextReader)
     yield tracer
     for number, handler in handlers.items():
         signal.signal(number, handler)
