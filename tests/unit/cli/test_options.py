@@ -239,7 +239,7 @@ def test_the_end_shows_what_came_before_it(pretend: type[PretendTracer], capsys:
     ]
     assert main(command) == 0
     assert (pretend.given["ring_bytes"], pretend.given["queue_bytes"]) == (8192, 65536)
-    assert pretend.waits == [(512, 3600.0), (512, 3600.0)]
+    assert pretend.waits == [(4096, 3600.0), (4096, 3600.0)]
     out, err = capsys.readouterr()
     session, *events, ledger = map(json.loads, out.splitlines())
     assert events == [{"type": "event", "seq": seq, "lost": 0} for seq in (1, 2, 3)]
