@@ -244,7 +244,9 @@ def test_the_end_shows_what_came_before_it(pretend: type[PretendTracer], capsys:
     session, *events, ledger = map(json.loads, out.splitlines())
     assert events == [{"type": "event", "seq": seq, "lost": 0} for seq in (1, 2, 3)]
     assert ledger == {"type": "ledger", **LEDGER}
-    assert session.pop("start_ns") > 1_700_000_000_000_000_000
+    start_ns = session.pop("start_ns")
+    assert start_ns > 1_700_000_000_000_000_000
+    assert session.pop("start_ns_str") == str(start_ns)
     host = {key: session.pop(key) for key in ("host", "machine_id", "boot_id", "kernel", "architecture")}
     assert (host["host"], host["kernel"]) == (os.uname().nodename, os.uname().release)
     assert host["boot_id"] == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
