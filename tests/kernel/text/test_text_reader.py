@@ -103,7 +103,9 @@ def beside() -> Iterator[Beside]:
 
 
 NAMES = st.binary(min_size=1, max_size=200).filter(lambda name: b"\0" not in name and b".." not in name)
-TEXTS = st.text(min_size=1, max_size=60).map(lambda text: text.encode("utf-8", "surrogatepass").replace(b"\0", b"").replace(b"..", b""))
+TEXTS = st.text(min_size=1, max_size=60).map(
+    lambda text: text.encode("utf-8", "surrogatepass").replace(b"\0", b"").replace(b"..", b"")
+)
 COMMS = st.binary(max_size=15)
 
 
