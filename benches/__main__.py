@@ -30,6 +30,7 @@ from benches.record import record
 from benches.scale import FULL, QUICK
 from benches.ship import ship
 from benches.start import starts
+from benches.text import texts
 from benches.truth import truth
 from benches.who import who
 from benches.witness import WITNESS
@@ -49,6 +50,7 @@ THEMES: dict[str, Callable[[Programs, Scale], Iterator[Row]]] = {
     "filters": filtered,
     "burst": bursts,
     "dicts": dicts,
+    "text": texts,
     "truth": truth,
     "latency": latency,
     "start": starts,

@@ -39,6 +39,8 @@ TARGETS = {
     "dict_all_many": Target(900),
     "dict_basic_batch": Target(50),
     "dict_all_batch": Target(50),
+    "line_rust": Target(400),
+    "text_lost_rust": Target(0, "most"),
     "truth_hit": Target(300),
     "latency_p50": Target(0.2),
     "latency_p99": Target(2),

@@ -20,6 +20,7 @@ LAYERS = (
     ("config", "event"),
     ("load", "read"),
     ("columns",),
+    ("text",),
     ("session", "cost", "counts"),
     ("raw_tracepoint",),
     ("history",),

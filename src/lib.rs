@@ -2,7 +2,7 @@
 //!
 //! An event goes one way. [`load`] loads and attaches the programs. [`ring::drain`] copies raw records out of the
 //! kernel's ring into the [`ring::queue`]. [`record`] parses them, and [`read::join`] pairs them into [`event`]s.
-//! [`columns`] makes Arrow arrays of events, and `py` makes the dicts that Python asks for.
+//! [`columns`] makes Arrow arrays of events, [`text`] lines of JSON, and `py` the dicts that Python asks for.
 //!
 //! The folders import downwards only, in the order of `scripts/layers.py`.
 
@@ -35,6 +35,7 @@ pub mod session;
 pub mod skel;
 pub mod sys;
 pub mod syscall;
+pub mod text;
 
 #[cfg(feature = "python")]
 mod py;

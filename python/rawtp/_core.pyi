@@ -27,6 +27,7 @@ __all__ = [
     "RawtpError",
     "Recorder",
     "Stats",
+    "TextReader",
     "Tracer",
     "UnsupportedKernelError",
     "__version__",
@@ -1015,6 +1016,38 @@ class HistoryFile:
         Raises:
             RawtpError: the checksum differs.
             OSError: it cannot be read.
+        """
+
+@final
+class TextReader:
+    """Reads a tracer's events as text, without a dict for each: the bytes that ``rawtp.formats`` makes of the same
+    events.
+
+    Args:
+        tracer: the tracer, which must have been asked for the fields.
+        format: ``"jsonl"``, with a line for each loss, or ``"csv"``, without the header.
+        fields: the keys of a line, in this order.
+        utc: with the time of day as ``time``, in UTC or in local time; ``None``: without.
+
+    Raises:
+        ValueError: no such format, the tracer does not have one of the fields, or there are none.
+    """
+
+    def __new__(
+        cls,
+        tracer: Tracer,
+        format: Literal["jsonl", "csv"],  # noqa: A002 - the field's word
+        fields: Iterable[str],
+        utc: bool | None = None,
+    ) -> TextReader: ...
+    def read(self, max_events: int = 4096, timeout: float | None = None) -> tuple[bytes, int, int]:
+        """Take up to ``max_events`` events, or about 256 KiB of text. Waits as :meth:`Tracer.get_many` does.
+
+        Returns:
+            The lines, the number of events, and the number of those that were lost before them.
+
+        Raises:
+            ValueError, RawtpError: as :meth:`Tracer.get_many`.
         """
 
 @final

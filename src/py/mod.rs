@@ -25,6 +25,7 @@
 //! * `source`: what the readers of a session take
 //! * `stats`: `rawtp.Stats`
 //! * `table`: the rows of one call, with its arguments as columns
+//! * `text`: `rawtp._core.TextReader`
 //! * `to_dicts`: columns back to dicts
 //! * `tracer`: `rawtp.Tracer`
 //! * `watched`: which calls a tracer is to watch
@@ -56,6 +57,7 @@ pub(crate) mod sinks;
 pub(crate) mod source;
 pub(crate) mod stats;
 mod table;
+pub(crate) mod text;
 pub(crate) mod to_dicts;
 pub(crate) mod tracer;
 mod watched;
@@ -101,6 +103,8 @@ mod _core {
     use super::recorder::Recorder;
     #[pymodule_export]
     use super::stats::Stats;
+    #[pymodule_export]
+    use super::text::TextReader;
     #[pymodule_export]
     use super::tracer::Tracer;
 

@@ -7,6 +7,7 @@
 //! * `fd`: owns descriptors
 //! * `fdinfo`: the kernel's text about a descriptor
 //! * `kprobe`: attaches programs to the kernel's functions
+//! * `local_time`: Unix time as a date and a time of day
 //! * `membarrier`: waits for programs that are running
 //! * `meters`: programs' fdinfo, opened for another process
 //! * `mmap`: shared mappings of BPF maps
@@ -22,6 +23,7 @@ pub mod errno;
 pub mod fd;
 pub mod fdinfo;
 pub mod kprobe;
+pub mod local_time;
 pub mod membarrier;
 pub mod meters;
 pub mod mmap;

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Protocol
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+import rawtp
 from rawtp import _session
+from rawtp._core import TextReader
 from rawtp.cli import names
 from rawtp.cli.names import CONTAINER_IDS as IDS
 from rawtp.cli.names import CONTAINER_NAMES as KEYS
@@ -23,10 +27,9 @@ from rawtp.sinks.text import TextSink
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
-    import rawtp
     from rawtp._alert.alerts import Alerts
     from rawtp._containers.cache import NameCache
     from rawtp.event import Event
@@ -37,6 +40,23 @@ if TYPE_CHECKING:
 
 
 _NAMELESS = dict.fromkeys(KEYS)
+
+_MAX_EVENTS = 512  # more dicts are no longer in the CPU's cache when they are written
+_MAX_LINES = 4096  # text ends by its bytes
+
+
+class Lines(NamedTuple):
+    """Events as text already."""
+
+    text: bytes
+    events: int
+    lost: int
+    """The number of those that were lost before these."""
+
+
+def count(events: list[Event] | Lines) -> int:
+    """The number of events."""
+    return events.events if isinstance(events, Lines) else len(events)
 
 
 class Observer(Protocol):
@@ -56,7 +76,8 @@ class Observer(Protocol):
 class Pipeline:
     """Takes events as they come, and the empty list when none came for a while.
 
-    ``output`` is what the sink writes to.
+    ``output`` is what the sink writes to. ``text_reader``, of a :class:`TextSink`, makes what reads events as the text
+    of its format. That is used where nothing but the sink looks at events.
     """
 
     def __init__(
@@ -70,6 +91,7 @@ class Pipeline:
         alerts: Alerts | None = None,
         tells_alerts: bool = True,
         names: NameCache | None = None,
+        text_reader: Callable[[rawtp.Tracer], TextReader] | None = None,
     ) -> None:
         self.output = output
         self._sink = sink
@@ -80,6 +102,8 @@ class Pipeline:
         self._tells_alerts = tells_alerts
         self._names = names
         self._tracer: rawtp.Tracer | None = None
+        self._text_reader = text_reader
+        self._reader: TextReader | None = None
         self.observer: Observer | None = None
         self._begin_s = self._told_s = time.monotonic()
         self.unwritten = 0
@@ -111,10 +135,35 @@ class Pipeline:
         """Start, before the first event."""
         self._tracer = tracer
         self._begin_s = self._told_s = time.monotonic()
+        looked_at = self._summaries or self._alerts or self._names or self.observer
+        if self._text_reader is not None and not looked_at:
+            self._reader = self._text_reader(tracer)
         self._sink.begin(session)
 
-    def __call__(self, events: list[Event]) -> None:
+    def read(self, tracer: rawtp.Tracer, most: int, timeout_s: float) -> list[Event] | Lines:
+        """Take up to so many events, as :meth:`rawtp.Tracer.get_many` does, which says what it raises."""
+        if self._reader is not None:
+            return Lines(*self._reader.read(min(most, _MAX_LINES), timeout_s))
+        return tracer.get_many(min(most, _MAX_EVENTS), timeout_s)
+
+    def read_rest(self, tracer: rawtp.Tracer, most: int) -> tuple[list[Event] | Lines, rawtp.RawtpError | None]:
+        """Take events of a closed tracer: none at the end. Returns also why there are no more, if not for the end."""
+        events: list[Event] = []
+        try:
+            if self._reader is not None:
+                return Lines(*self._reader.read(min(most, _MAX_LINES), 0)), None
+            events += islice(tracer, min(most, _MAX_EVENTS))
+        except ValueError:  # closed, and nothing is left
+            pass
+        except rawtp.RawtpError as error:
+            return events, error
+        return events, None
+
+    def __call__(self, events: list[Event] | Lines) -> None:
         """Pass the events on at once."""
+        if isinstance(events, Lines):
+            self._pass_text(events)
+            return
         # Before the output, whose reader may be slow.
         if self._alerts is not None:
             self._tell_alerts(self._alerts.events(events))
@@ -129,7 +178,16 @@ class Pipeline:
             summary.add(events)
         if self.observer and events:
             self.observer.add(events)
-        if self._tells_loss and (lost := sum([event["lost"] for event in events])):
+        self._tell(sum([event["lost"] for event in events]))
+
+    def _pass_text(self, lines: Lines) -> None:
+        self.unwritten = lines.events
+        self._sink.text(lines.text)
+        self.unwritten = 0
+        self._tell(lines.lost)
+
+    def _tell(self, lost: int) -> None:
+        if lost and self._tells_loss:
             message(f"lost {ledger.events(lost)}")
         self._tell_ledger()
 
@@ -189,6 +247,7 @@ def from_options(args: argparse.Namespace, patience: Patience, alerts: Alerts | 
         output = Standard(sys.stdout, patience)
     on_terminal = output is not None and output.is_terminal
     kind = args.output or ("columns" if on_terminal else "jsonl")
+    text_reader = None
     if output is None:
         sink = Sink()
         sink.fields = tuple(names.fields(args.fields)) if args.fields else ()  # for the tracer to refuse what is none
@@ -197,6 +256,10 @@ def from_options(args: argparse.Namespace, patience: Patience, alerts: Alerts | 
         fmt = _format(args, kind, output, colours)
         encoding = None if kind == "columns" else "utf-8"
         sink = TextSink(fmt, output, encoding=encoding, on_reopen=None if args.quiet else _tell_reopened)
+        # The extension knows names in UTF-8 only.
+        if kind in {"jsonl", "csv"} and sys.getfilesystemencoding() == "utf-8":
+            utc = args.utc if args.time or args.utc else None
+            text_reader = partial(TextReader, format=kind, fields=names.fields(args.fields or ["all"]), utc=utc)
     # Where the table shows a loss in its place, the same line again would only tear it.
     seen = kind == "columns" and on_terminal and sys.stderr is not None and sys.stderr.isatty()
     summaries: list[Summary | CallSummary] = []
@@ -217,6 +280,7 @@ def from_options(args: argparse.Namespace, patience: Patience, alerts: Alerts | 
         alerts=alerts,
         tells_alerts=not args.quiet,
         names=_name_cache(sink.fields),
+        text_reader=text_reader,
     )
 
 

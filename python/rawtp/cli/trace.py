@@ -7,14 +7,13 @@ import os
 import signal
 import sys
 import time
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import rawtp
 from rawtp import _session
 from rawtp.cli import alerting, names, publishing, stderr, types
 from rawtp.cli.errors import CANNOT_RUN, LOST, OK, CommandError, refusal, report
-from rawtp.cli.pipeline import from_options
+from rawtp.cli.pipeline import count, from_options
 from rawtp.cli.stderr import message, reason, with_warnings, write_error
 from rawtp.cli.stop import Stop
 from rawtp.formats import ledger
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
 
 _TELL_AFTER_S = 2.0
 """The time after which a reader who is behind is told what goes on."""
-
-_MAX_BATCH = 512  # more of them are no longer in the CPU's cache when they are written
 
 
 def run(
@@ -152,14 +149,14 @@ def _watch(tracer: rawtp.Tracer, stop: Stop, pipeline: Pipeline, args: argparse.
     end_s = time.monotonic() + (args.duration or math.inf)
     while left and not stop.asked and (rest_s := end_s - time.monotonic()) > 0:
         try:
-            events = tracer.get_many(min(left, _MAX_BATCH), min(rest_s, pipeline.wait_s))
+            events = pipeline.read(tracer, left, min(rest_s, pipeline.wait_s))
         except ValueError:  # closed: by a signal, or by the end of a broker
             break
-        except rawtp.RawtpError as error:
-            failure = error
+        except rawtp.RawtpError as raised:
+            failure = raised
             break
         pipeline(events)
-        left -= len(events)
+        left -= count(events)
     tracer.close()
     late_s = time.monotonic() + _TELL_AFTER_S
     while left and not stop.reader_gone:
@@ -169,15 +166,12 @@ def _watch(tracer: rawtp.Tracer, stop: Stop, pipeline: Pipeline, args: argparse.
         if stop.signalled and time.monotonic() > late_s:
             late_s = math.inf
             message("showing what had come by then; a second Ctrl-C ends at once")
-        events = []
-        try:
-            events += islice(tracer, min(left, _MAX_BATCH))
-        except rawtp.RawtpError as error:
-            failure = failure or error
-        if not events:
+        events, error = pipeline.read_rest(tracer, left)
+        failure = failure or error
+        if not count(events):
             break
         pipeline(events)
-        left -= len(events)
+        left -= count(events)
     syscalls = tracer.coverage["syscalls"]
     if syscalls["hook"] is None:
         failure = failure or rawtp.RawtpError(f"the watching was ended: {syscalls['reason']}")

@@ -55,7 +55,7 @@ class Csv(Format):
         """Records; losses have no place in CSV."""
         return "".join([self._record(*one) for one in self._templates.each(events)])
 
-    def _record(self, event: Event, template: str, values: tuple[Any, ...]) -> str:
+    def _record(self, event: Event, template: str, _keys: Sequence[str], values: tuple[Any, ...]) -> str:
         if not template or not all(type(value) is int or value is None or _changed(value) is None for value in values):
             return self.record(event)
         fields = [_field(value) for value in values]

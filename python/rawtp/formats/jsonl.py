@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rawtp.formats.base import Format
 from rawtp.formats.line_cache import Templates
 from rawtp.formats.raw_bytes import each_text, exact, visible
+from rawtp.formats.safe_ints import MAX_SAFE, digits
 from rawtp.formats.timestamp import Clock
 
 if TYPE_CHECKING:
@@ -25,8 +26,14 @@ _encode = json.JSONEncoder(separators=(",", ":"), default=_other).encode
 _quote = json.encoder.encode_basestring_ascii
 
 
-def _text(value: str | dict[str, object]) -> str:
-    return _quote(value) if type(value) is str else _encode(value)
+def _text(key: str, value: str | int | dict[str, object]) -> str:
+    if type(value) is str:
+        return _quote(value)
+    return _encode(value) if (exact_digits := digits(value)) is None else _with_digits(key, value, exact_digits)
+
+
+def _with_digits(key: str, value: object, exact_digits: object) -> str:
+    return f'{_encode(value)},"{key}_str":{_encode(exact_digits)}'
 
 
 def line(event: Mapping[str, object], keys: Sequence[str], clock: Clock | None = None) -> str:
@@ -34,7 +41,7 @@ def line(event: Mapping[str, object], keys: Sequence[str], clock: Clock | None =
 
     Bytes that are not valid UTF-8 are shown as ``\xNN``. That cannot be told from a name that holds those four
     characters, so a second key, ``filename_bytes`` after ``filename``, has the whole value's bytes in base64. It is
-    there only when it is needed.
+    there only when it is needed. In the same way ``ts_ns_str`` has the digits of a number that a double cannot hold.
     """
     values: dict[str, object] = {"type": "event"}
     if clock:
@@ -42,12 +49,19 @@ def line(event: Mapping[str, object], keys: Sequence[str], clock: Clock | None =
     for key in keys:
         values[key] = each_text(visible, event[key])
         values |= exact(event, (key,))
+        if (exact_digits := digits(event[key])) is not None:
+            values[f"{key}_str"] = exact_digits
     return _encode(values) + "\n"
 
 
 def document(kind: str, values: Mapping[str, object]) -> str:
     """A line that is no event: ``type``, and these values, whose text may have undecoded bytes."""
-    return _encode({"type": kind, **{key: _visible(value) for key, value in values.items()}}) + "\n"
+    shown: dict[str, object] = {"type": kind}
+    for key, value in values.items():
+        shown[key] = _visible(value)
+        if (exact_digits := digits(value)) is not None:
+            shown[f"{key}_str"] = exact_digits
+    return _encode(shown) + "\n"
 
 
 def _visible(value: object) -> object:
@@ -68,7 +82,7 @@ class JsonLines(Format):
 
     def begin(self, session: Mapping[str, object], *, continues: bool = False) -> str:
         """The session."""
-        return _encode({"type": "session", **session, "fields": self._keys}) + "\n"
+        return document("session", {**session, "fields": self._keys})
 
     def event(self, event: Event) -> str:
         """One event: see :func:`line`."""
@@ -87,9 +101,14 @@ class JsonLines(Format):
         """Events, and each loss in its place."""
         clock = self._clock
         lines = []
-        for event, template, varying in self._templates.each(events):
+        for event, template, keys, varying in self._templates.each(events):
             values: list[object] = [
-                value if type(value) is int else "null" if value is None else _text(value) for value in varying
+                "null"
+                if value is None
+                else value
+                if type(value) is int and -MAX_SAFE <= value <= MAX_SAFE
+                else _text(key, value)
+                for key, value in zip(keys, varying, strict=True)
             ]
             if clock:
                 values.insert(0, clock.iso(event["ts_ns"]))
@@ -103,6 +122,6 @@ class JsonLines(Format):
     def _template(self, event: Event, holes: Container[str]) -> str:
         parts = ['"type":"event"', '"time":"%s"'] if self._clock else ['"type":"event"']
         for key in self._keys:
-            value = "%s" if key in holes else _encode(event[key]).replace("%", "%%")  # type: ignore[literal-required]
+            value = "%s" if key in holes else _text(key, event[key]).replace("%", "%%")  # type: ignore[literal-required]
             parts.append(f'"{key}":{value}')
         return "{" + ",".join(parts) + "}\n"

@@ -43,22 +43,22 @@ class Templates:
         self._make = make
         self._kept: dict[object, str] = {}
 
-    def each(self, events: Iterable[Event]) -> Iterator[tuple[Event, str, tuple[Any, ...]]]:
-        """Each event with its template, and with what belongs into the holes."""
+    def each(self, events: Iterable[Event]) -> Iterator[tuple[Event, str, list[str], tuple[Any, ...]]]:
+        """Each event with its template, the keys that have holes in it, and what belongs into them."""
         same_of, files_of, no_files, kept = self._same_of, self._files_of, self._no_files, self._kept
         before: object = None
         had_files = False
         template = ""
-        varying_of = self._varying_of[False]
+        varying_of, holes = self._varying_of[False], self._holes[False]
         for event in events:
             # Where nothing is known of files, that is text as well.
             has_files = files_of is not None and files_of(event) != no_files
             if (same := same_of(event)) != before or has_files != had_files:
                 before, had_files = same, has_files
-                varying_of = self._varying_of[has_files]
+                varying_of, holes = self._varying_of[has_files], self._holes[has_files]
                 if (found := kept.get((same, has_files))) is None:
                     if len(kept) >= _MAX_KEPT:
                         kept.clear()
-                    found = kept[same, has_files] = self._make(event, self._holes[has_files])
+                    found = kept[same, has_files] = self._make(event, holes)
                 template = found
-            yield event, template, varying_of(event)[:-2]
+            yield event, template, holes, varying_of(event)[:-2]

@@ -36,6 +36,9 @@ class Sink:
     def events(self, events: Sequence[Event]) -> None:
         """Take events, in their order; none when no event came for a while."""
 
+    def text(self, data: bytes) -> None:
+        """Take events as text, in place of a call of ``events``."""
+
     def lost(self, count: int) -> None:
         """Note that this many events were lost after the last one."""
 

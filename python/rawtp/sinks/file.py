@@ -54,7 +54,11 @@ class File:
 
     def write(self, text: str, encoding: str | None = None) -> None:
         """Write all of it, in this encoding or in the file's own."""
-        rest = memoryview(text.encode(encoding or self.encoding, "rawtp.escape"))
+        self.write_bytes(text.encode(encoding or self.encoding, "rawtp.escape"))
+
+    def write_bytes(self, data: bytes) -> None:
+        """Write all of it."""
+        rest = memoryview(data)
         try:
             while rest:
                 rest = rest[os.write(self._fd, rest) :]

@@ -53,3 +53,10 @@ class Standard:
             self._stream.flush()
         else:
             self._writer.write(text.encode(encoding or self.encoding, "rawtp.escape"))
+
+    def write_bytes(self, data: bytes) -> None:
+        """Write all of it: text in UTF-8."""
+        if self._writer is None:
+            self.write(data.decode())
+        else:
+            self._writer.write(data)

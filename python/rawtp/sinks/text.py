@@ -56,6 +56,12 @@ class TextSink(Sink):
         self._look()
         self._write(self._format.events(events))
 
+    def text(self, data: bytes) -> None:
+        """Write what the format would make of events."""
+        self._look()
+        if data:
+            self._output.write_bytes(data)
+
     def lost(self, count: int) -> None:
         """Write the loss, where the format shows any."""
         self._look(now=True)

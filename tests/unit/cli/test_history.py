@@ -46,7 +46,8 @@ def test_json_lines_are_the_default_on_a_pipe(sound: type[PretendHistory], capsy
     lines = list(map(json.loads, out.splitlines()))
     assert [line["type"] for line in lines] == ["query", "event", "event", "gap", "end"]
     assert lines[0]["version"] == rawtp.__version__
-    assert list(lines[1]) == ["type", *rawtp.ALL_FIELDS, "ancestors", "session", "host"]
+    keys = [key for key in lines[1] if not key.endswith("_str")]
+    assert keys == ["type", *rawtp.ALL_FIELDS, "ancestors", "session", "host"]
     assert lines[-1] == {"type": "end", "events": 2, "damaged": 0}
     assert err == ""
 

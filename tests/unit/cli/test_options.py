@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shlex
@@ -19,7 +20,10 @@ from helpers.samples import RM
 from rawtp._containers.runtimes import Names
 from rawtp.cli import main
 from rawtp.event import Event
+from rawtp.formats.csv import Csv
+from rawtp.formats.jsonl import JsonLines
 from rawtp.formats.ledger import summary
+from rawtp.formats.timestamp import Clock
 
 LEDGER: dict[str, int | None] = {
     "matched": 3,
@@ -97,11 +101,27 @@ class PretendTracer:
         return self.ledger
 
 
+class PretendTextReader:
+    """Gives the same events as text."""
+
+    def __init__(self, tracer: PretendTracer, format: str, fields: list[str], utc: bool | None = None) -> None:  # noqa: A002 - the interface's name
+        self._tracer = tracer
+        self._format = {"jsonl": JsonLines, "csv": Csv}[format](fields, None if utc is None else Clock(utc=utc))
+
+    def read(self, max_events: int, timeout: float) -> tuple[bytes, int, int]:
+        if not self._tracer.closed:
+            events = self._tracer.get_many(max_events, timeout)
+        elif not (events := list(itertools.islice(self._tracer, max_events))):
+            raise ValueError("closed")
+        return self._format.events(events).encode(), len(events), sum(event["lost"] for event in events)
+
+
 @pytest.fixture
 def pretend(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[PretendTracer]]:
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     tracer = type("Tracer", (PretendTracer,), {})
     monkeypatch.setattr(rawtp, "Tracer", tracer)
+    monkeypatch.setattr("rawtp.cli.pipeline.TextReader", PretendTextReader)
     yield tracer
     for number, handler in handlers.items():
         signal.signal(number, handler)
@@ -219,12 +239,14 @@ def test_the_end_shows_what_came_before_it(pretend: type[PretendTracer], capsys:
     ]
     assert main(command) == 0
     assert (pretend.given["ring_bytes"], pretend.given["queue_bytes"]) == (8192, 65536)
-    assert pretend.waits == [(512, 3600.0), (512, 3600.0)]
+    assert pretend.waits == [(4096, 3600.0), (4096, 3600.0)]
     out, err = capsys.readouterr()
     session, *events, ledger = map(json.loads, out.splitlines())
     assert events == [{"type": "event", "seq": seq, "lost": 0} for seq in (1, 2, 3)]
     assert ledger == {"type": "ledger", **LEDGER}
-    assert session.pop("start_ns") > 1_700_000_000_000_000_000
+    start_ns = session.pop("start_ns")
+    assert start_ns > 1_700_000_000_000_000_000
+    assert session.pop("start_ns_str") == str(start_ns)
     host = {key: session.pop(key) for key in ("host", "machine_id", "boot_id", "kernel", "architecture")}
     assert (host["host"], host["kernel"]) == (os.uname().nodename, os.uname().release)
     assert host["boot_id"] == Path("/proc/sys/kernel/random/boot_id").read_text().strip()

@@ -132,6 +132,8 @@ def test_json_lines(pretend: type[PretendHistory], capsys: pytest.CaptureFixture
     assert (event["user"], event["login"], event["ancestors"]) == ("me", "me", [[1, "a\\xfe", None]])
     assert {*rawtp.ALL_FIELDS, *rawtp.OPT_IN_FIELDS, "session", "host"} <= {*event}
     watched = [[SESSION, TS + 60 * SECOND_NS]]
+    as_text = [[str(moment) for moment in span] for span in watched]
+    assert end.pop("watched_ns_str") == as_text
     assert end == {"type": "end", "events": 1, "has_more": False, "watched_ns": watched, "files_shown": True}
     assert err == ""
     assert out.isascii()

@@ -5,14 +5,17 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
+import subprocess
 from typing import get_type_hints
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.samples import EMPTIED, EXCHANGED, LINKED, MOVED, PUNCHED, RM, WITHOUT_FACTS
 from rawtp.event import Event
-from rawtp.formats.jsonl import JsonLines
+from rawtp.formats.jsonl import JsonLines, document
 from rawtp.formats.jsonl import line as reference
 from rawtp.formats.timestamp import Clock
 
@@ -32,10 +35,14 @@ def with_names(comm: bytes, filename: bytes) -> Event:
 
 
 def as_json(event: Event) -> dict[str, object]:
-    """JSON has no tuples."""
+    """JSON has no tuples, and large numbers come as text, too."""
+    keys: dict[str, object] = {"type": "event"}
+    for key, value in event.items():
+        keys[key] = value
+        if type(value) is int and abs(value) >= 2**53:
+            keys[f"{key}_str"] = str(value)
     return {
-        "type": "event",
-        **event,
+        **keys,
         "argv": list(event["argv"] or ()),
         "ancestors": [[pid, comm, argv and list(argv)] for pid, comm, argv in event["ancestors"]],
         "parent_argv": list(event["parent_argv"] or ()),
@@ -44,15 +51,15 @@ def as_json(event: Event) -> dict[str, object]:
 
 def test_the_whole_line() -> None:
     assert line(RM) == (
-        '{"type":"event","ts_ns":1700000000123999999,"duration_ns":5200,"cpu":1,"seq":7,"lost":0,"pid":12345,"tid":12345,"ppid":12000,'
+        '{"type":"event","ts_ns":1700000000123999999,"ts_ns_str":"1700000000123999999","duration_ns":5200,"cpu":1,"seq":7,"lost":0,"pid":12345,"tid":12345,"ppid":12000,'
         '"uid":1000,"gid":1000,"comm":"rm","parent_comm":"bash","exe":"/usr/bin/rm","argv":["rm","/tmp/test.txt"],'
-        '"argv_truncated":false,"euid":1000,"fsuid":1000,"fsgid":1000,"auid":1000,"session_id":3,"start_ns":1700000000100000000,"ns_pid":12345,'
+        '"argv_truncated":false,"euid":1000,"fsuid":1000,"fsgid":1000,"auid":1000,"session_id":3,"start_ns":1700000000100000000,"start_ns_str":"1700000000100000000","ns_pid":12345,'
         '"pid_ns":4026531836,"mnt_ns":4026531832,"cgroup_id":4242,"container_id":null,"pod_id":null,'
         '"unit":"session-3.scope","syscall":"unlinkat","abi":"x86_64","via":"syscall","action":"delete","dfd":-100,'
         '"flags":0,"range_start":null,"range_length":null,"filename":"/tmp/test.txt","new_filename":null,"path":"/tmp/test.txt","new_path":null,'
         '"path_kind":"absolute","host_path":null,"real_path":"/tmp/test.txt","new_real_path":null,'
         '"real_path_by":"kernel","dev":2049,"ino":131074,"generation":3735928559,"nlink":1,"size":4096,"mode":33188,'
-        '"file_type":"file","owner":1000,"mtime_ns":1699999999000000001,"replaced":null,"replaced_ino":null,'
+        '"file_type":"file","owner":1000,"mtime_ns":1699999999000000001,"mtime_ns_str":"1699999999000000001","replaced":null,"replaced_ino":null,'
         '"replaced_size":null,"replaced_nlink":null,"length":null,"exchange":false,"name_status":"ok","ret":0,"errno":null,'
         '"ancestors":[[12000,"bash",["bash","./clean.sh"]],[1,"systemd",null]],"parent_argv":["bash","./clean.sh"],'
         '"cwd":"/home/me","user":"me","login":"me","freed":true,'
@@ -73,6 +80,37 @@ def test_the_sample_has_every_key() -> None:
     assert list(RM) == list(get_type_hints(Event))
 
 
+def test_numbers_that_a_double_cannot_hold_come_as_text_too() -> None:
+    for number in (2**53 - 1, 1 - 2**53, 0, True):
+        assert "ino_str" not in json.loads(line({**RM, "ino": number}))
+    for number in (2**53, -(2**53), 2**64 - 1, -(2**63)):
+        for key in ("ino", "cgroup_id", "seq", "ret"):
+            loaded = json.loads(line({**RM, key: number}))  # type: ignore[typeddict-item]
+            assert (loaded[key], loaded[f"{key}_str"]) == (number, str(number))
+    loaded = json.loads(line({**RM, "args": {"fd": 3, "offset": 2**60, "path": "\udcff", "flags": ("A",)}}))
+    assert loaded["args_str"] == {"offset": str(2**60)}
+    assert list(loaded)[-3:] == ["args", "args_bytes", "args_str"]
+
+
+@pytest.mark.parametrize("program", [["jq", "-r"], ["node", "-e"]])
+def test_what_reads_numbers_as_doubles_has_the_digits(program: list[str]) -> None:
+    if shutil.which(program[0]) is None:
+        pytest.skip(f"{program[0]} is not installed")
+    node = "const e = JSON.parse(require('fs').readFileSync(0)); console.log(BigInt(e.ts_ns_str) + 1n + '')"
+    jq = ".ts_ns_str"
+    done = subprocess.run(
+        [*program, jq if program[0] == "jq" else node], input=line(RM), capture_output=True, text=True, check=True
+    )
+    expected = RM["ts_ns"] + (program[0] == "node")
+    assert done.stdout == f"{expected}\n"
+
+
+def test_a_document_has_the_digits_as_well() -> None:
+    assert document("gap", {"from_ns": 2**60, "count": 3}) == (
+        '{"type":"gap","from_ns":1152921504606846976,"from_ns_str":"1152921504606846976","count":3}\n'
+    )
+
+
 def test_an_unknown_name_is_null() -> None:
     loaded = json.loads(line({**RM, "filename": None, "name_status": "fault"}))
     assert loaded["filename"] is None
@@ -85,8 +123,10 @@ def test_bytes_that_are_no_text_come_in_base64_too() -> None:
     assert loaded["filename"] == "caf\\xe9\n"
     assert loaded["comm_bytes"] == "cvBt"
     assert loaded["filename_bytes"] == "Y2Fm6Qo="
+    bytes_keys = {"comm": ["comm_bytes"], "filename": ["filename_bytes"]}
+    str_keys = {name: [f"{name}_str"] for name in ("ts_ns", "start_ns", "mtime_ns")}
     assert list(loaded) == ["type"] + [
-        key for name in RM for key in ([name, f"{name}_bytes"] if name in {"comm", "filename"} else [name])
+        key for name in RM for key in (name, *bytes_keys.get(name, ()), *str_keys.get(name, ()))
     ]
 
 
@@ -118,7 +158,7 @@ def test_every_value_comes_back(comm: bytes, filename: bytes) -> None:
             assert loaded[key] == original.decode("utf-8", "backslashreplace")
             loaded[key] = os.fsdecode(original)
     assert loaded == as_json(event)
-    assert list(loaded) == ["type", *event]
+    assert list(loaded) == list(as_json(event))
 
 
 @given(st.lists(st.tuples(st.binary(max_size=4), st.binary(max_size=4), st.sampled_from([0, 0, 3])), max_size=20))
