@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _DIRECTORY = "/var/lib/rawtp"
 _BEAT_S = 10.0
+_PATIENCE_S = 5.0  # of who reads a backlog with a notifier that is slower
 _HEARTBEAT = ".heartbeat"
 
 _EXAMPLES = """\
@@ -229,7 +230,7 @@ def _record(
 
     with tracer:
         described = _session.described({**asked, **filters}, tracer.coverage)
-        described |= {"sync_s": args.sync, "redact": [args.redact] if args.redact else [], "heartbeat": why_not is None}
+        described |= {"alerts": rules is not None, "sync_s": args.sync, "redact": [args.redact] if args.redact else [], "heartbeat": why_not is None}
         try:
             recorder = rawtp.Recorder(
                 tracer,
@@ -284,7 +285,7 @@ def _companions(
         from rawtp._alert.alerts import Alerts
         from rawtp._record.alerting import Alerting
 
-        alerting = Alerting(Alerts(rules), recorder)
+        alerting = Alerting(Alerts(rules, patience_s=_PATIENCE_S), recorder)
         counts = alerting.counts
         companions.append(alerting)
     if args.metrics is not None:

@@ -133,7 +133,7 @@ def _receiver(parser: argparse.ArgumentParser, args: argparse.Namespace, kind: s
 
 
 def _ship(args: argparse.Namespace, receiver: Receiver, state: str) -> int:
-    from rawtp._ship.position import PositionFile
+    from rawtp._feed.position import PositionFile
     from rawtp._ship.shipper import Shipper
     from rawtp._ship.stop import EndedError, Stop
 

@@ -22,7 +22,7 @@ from helpers import receivers
 from helpers.receivers import CLI, Server, position, ship_all, shipping
 from helpers.recordings import HANG_S, delete, events, recording, sealed
 from helpers.support import wait_for
-from rawtp._ship.position import PositionFile
+from rawtp._feed.position import PositionFile
 from rawtp._ship.shipper import Shipper
 from rawtp._ship.stop import Stop
 from rawtp.sinks.base import NotTakenError, Receiver
