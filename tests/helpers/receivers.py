@@ -130,11 +130,15 @@ class Nats(Program):
         super().start()
         asyncio.run(self._add_stream())
 
+    def connection(self) -> dict[str, Any]:
+        """How the test itself connects."""
+        return {"servers": f"nats://127.0.0.1:{self.port}"}
+
     async def _add_stream(self) -> None:
         import nats
         from nats.js.api import StreamConfig
 
-        client = await nats.connect(f"nats://127.0.0.1:{self.port}")
+        client = await nats.connect(**self.connection())
         stream = client.jetstream(timeout=HANG_S)
         await stream.add_stream(StreamConfig(name="FLEET", subjects=["fleet.>"], duplicate_window=120))
         await client.close()
@@ -145,7 +149,7 @@ class Nats(Program):
     async def _received(self) -> list[dict[str, Any]]:
         import nats
 
-        client = await nats.connect(f"nats://127.0.0.1:{self.port}")
+        client = await nats.connect(**self.connection())
         stream = client.jetstream(timeout=HANG_S)
         count = (await stream.stream_info("FLEET")).state.messages
         subscription = await stream.pull_subscribe("fleet.>", stream="FLEET")
@@ -243,7 +247,7 @@ class S3(Receiver):
         boto3: Any = importlib.import_module("boto3")
         return boto3.client(
             "s3",
-            endpoint_url=self.environment["AWS_ENDPOINT_URL"],
+            endpoint_url=f"http://127.0.0.1:{self.port}",
             aws_access_key_id="key",
             aws_secret_access_key="secret",  # noqa: S106
             region_name="us-east-1",

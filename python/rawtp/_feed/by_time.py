@@ -6,19 +6,18 @@ from array import array
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Iterator
     from typing import Any
 
     from rawtp._core import HistoryBatch, HistoryFile
+    from rawtp._feed.position import Seen
 
 _DECODED_ROWS = 4096
 MAX_KEPT = 8192
 """The events that are kept as dicts at once, which is some 40 MB. A file with more is read once for each so many."""
 
 
-def slices(
-    file: HistoryFile, seen: Container[dict[str, Any]], most: int
-) -> Iterator[tuple[dict[str, str], list[dict[str, Any]]]]:
+def slices(file: HistoryFile, seen: Seen, most: int) -> Iterator[tuple[dict[str, str], list[dict[str, Any]]]]:
     """The events that are not in ``seen``, the earliest first: the file's metadata, and lists of at most ``most``.
 
     Raises:

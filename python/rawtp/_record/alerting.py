@@ -39,8 +39,8 @@ _BEHIND = "alerts: the last events were not looked at in time: the next recorder
 class Alerting(Companion):
     """Looks at the directory when the recorder has acknowledged more, in a thread of its own.
 
-    It has the lowest priority: whatever it costs, the recorder goes first. Where it has looked is stored, and a recorder
-    that comes after a kill goes on there. Recordings without alerts in between are left out.
+    It has the lowest priority: whatever it costs, the recorder goes first. Where it has looked is stored, and a
+    recorder that comes after a kill goes on there. Recordings without alerts in between are left out.
     """
 
     def __init__(self, alerts: Alerts, recorder: Recorder) -> None:
@@ -113,16 +113,16 @@ class Alerting(Companion):
         self._say(self._alerts.finish(_FINISH_S))
         self._say(self._alerts.troubles())
         if unsent := self._alerts.unsent:
-            self._said.append(f"alerts: {ledger.counted(unsent, 'alert')} not sent in time: the next recorder sends them")
+            self._said.append(
+                f"alerts: {ledger.counted(unsent, 'alert')} not sent in time: the next recorder sends them"
+            )
         self._looked_at.close(is_told=not unsent)
         os.close(self._fd)
         self._said.append(self._alerts.summary())
         return self.said()
 
     def _wants(self, session: int) -> bool:
-        return session == self._session or (
-            self._looked_at.first_session <= session and session not in self._unwatched
-        )
+        return session == self._session or (self._looked_at.first_session <= session and session not in self._unwatched)
 
     def _say(self, lines: list[str]) -> None:
         room = max(_MAX_SAID - len(self._said), 0)

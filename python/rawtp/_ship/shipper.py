@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from rawtp._core import HistoryReader
 from rawtp._errors import reason
-from rawtp._ship.backoff import Backoff
 from rawtp._feed.catalogue import Catalogue
 from rawtp._feed.feed import Feed
 from rawtp._feed.position import Position
+from rawtp._ship.backoff import Backoff
 from rawtp.sinks.base import File, NotTakenError
 
 if TYPE_CHECKING:

@@ -158,3 +158,10 @@ def filters(parser: argparse.ArgumentParser, args: argparse.Namespace, *, is_run
     if args.follow and not args.pid:
         parser.error("--follow needs -p/--pid: whose descendants are to be followed?")
     return {name: value for name in _FILTERS if (value := getattr(args, name, None))}
+
+
+def add_tls(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Add the files of TLS to receivers."""
+    parser.add_argument("--ca", metavar="FILE", help="trust these authorities for TLS, in place of the system's")
+    parser.add_argument("--client-cert", metavar="FILE", help="show this certificate to a receiver that asks for one")
+    parser.add_argument("--client-key", metavar="FILE", help="its key (default: in the same file)")
