@@ -12,7 +12,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,10 +20,12 @@ from typing import TYPE_CHECKING, Any
 from helpers.support import HANG_S, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 CLI = (sys.executable, "-m", "rawtp")
-OTLP_SERVER = Path(__file__).parents[1] / "kernel" / "ship" / "otlp_server.py"
+OTLP_SERVER, S3_SERVER = (
+    Path(__file__).parents[1] / "kernel" / "ship" / name for name in ("otlp_server.py", "s3_server.py")
+)
 
 
 def free_port() -> int:
@@ -220,9 +221,7 @@ action(type="omfile" file="{self.place}/syslog" template="all" asyncWriting="off
         return found
 
 
-class S3(Receiver):
-    """moto keeps its objects in memory, so its server is stopped rather than killed: nobody is served meanwhile."""
-
+class S3(Program):
     environment = {  # noqa: RUF012
         "AWS_ACCESS_KEY_ID": "key",
         "AWS_SECRET_ACCESS_KEY": "secret",
@@ -233,15 +232,14 @@ class S3(Receiver):
     def __init__(self, place: Path) -> None:
         super().__init__(place)
         self.environment = {**self.environment, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}"}
-        server: Any = importlib.import_module("moto.server")
-        self._make: Callable[[], Any] = lambda: server.ThreadedMotoServer(
-            ip_address="127.0.0.1", port=self.port, verbose=False
-        )
-        self._moto: Any = None
+        self._has_bucket = False
 
     @property
     def options(self) -> list[str]:
         return ["--s3", "s3://bucket/fleet"]
+
+    def command(self) -> list[str]:
+        return [sys.executable, str(S3_SERVER), str(self.port), str(self.place / "s3.requests")]
 
     def client(self) -> Any:
         boto3: Any = importlib.import_module("boto3")
@@ -254,19 +252,10 @@ class S3(Receiver):
         )
 
     def start(self) -> None:
-        is_first = self._moto is None
-        self._moto = moto = self._make()
-        moto.start()
-        wait_for(lambda: is_open(self.port), "the receiver listens")
-        if is_first:
-            # The objects are those of the process: those of the test before are still there.
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/moto-api/reset", data=b"", timeout=10) as done:
-                assert done.status == 200
+        super().start()
+        if not self._has_bucket:
             self.client().create_bucket(Bucket="bucket")
-
-    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
-        if self._moto is not None:
-            self._moto.stop()
+            self._has_bucket = True
 
     def objects(self) -> dict[str, bytes]:
         client = self.client()
