@@ -91,6 +91,7 @@ table() {
 		readelf       binutils       binutils               binutils binutils                    binutils
 		qemu-system-aarch64 qemu-system-arm
 		qemu-system-x86_64  qemu-system-x86
+		rpmbuild      rpm            rpm-build              rpm-tools rpm                         rpm-build
 		rsyslogd      rsyslog        rsyslog                rsyslog  rsyslog                     rsyslog
 		venv          python3-venv   python3                python   python3                     python3
 		zlib          zlib1g-dev     zlib-devel             zlib     zlib-dev                    zlib-devel
@@ -159,7 +160,7 @@ for target in "$@"; do
 		fi
 		# A receiver of `rawtp ship`. PyPI has the others.
 		if [ -n "${CI:-}${RAWTP_REQUIRE_KERNEL:-}" ]; then
-			needs="$needs rsyslogd"
+			needs="$needs rpmbuild rsyslogd"
 		fi
 		;;
 	# libFuzzer's own source is C++.
