@@ -49,6 +49,9 @@ class LookedAt:
         self.first_session: int = int(values.get("first_session", session))
         """The first session that alerts have looked at."""
         self.position = Position(values.get("position"))
+        if stored is None:
+            # A kill before the first position would leave out all that this recorder has recorded.
+            self._write(self.position.to_dict())
 
     def note(self) -> None:
         """Note where the position is. Called when the events before it were given to the alerts."""
@@ -65,6 +68,9 @@ class LookedAt:
         if not self._alerts.is_done(mark):
             return
         self._waiting = None
+        self._write(values)
+
+    def _write(self, values: dict[str, Any]) -> None:
         self._tried_s = time.monotonic()
         if self._file is None:
             return
@@ -73,7 +79,7 @@ class LookedAt:
         except OSError as error:
             self.trouble = reason(error)
             return
-        self._stored, self.trouble = values, None
+        self._stored, self.trouble = copy.deepcopy(values), None
 
     def close(self, *, is_told: bool) -> None:
         """Close the files; before that store the last position, if ``is_told``: nothing is left of what came before."""
