@@ -92,7 +92,7 @@ table() {
 		qemu-system-aarch64 qemu-system-arm
 		qemu-system-x86_64  qemu-system-x86
 		rpmbuild      rpm            rpm-build              rpm-tools rpm                         rpm-build
-		rsyslogd      rsyslog        rsyslog                rsyslog  rsyslog                     rsyslog
+		rsyslogd      rsyslog,rsyslog-gnutls rsyslog,rsyslog-gnutls              rsyslog  rsyslog                     rsyslog
 		venv          python3-venv   python3                python   python3                     python3
 		zlib          zlib1g-dev     zlib-devel             zlib     zlib-dev                    zlib-devel
 	EOF

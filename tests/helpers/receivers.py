@@ -196,13 +196,18 @@ class Rsyslog(Program):
     def program() -> str | None:
         return shutil.which("rsyslogd", path=f"{os.environ['PATH']}:/usr/sbin")
 
+    def config(self) -> tuple[str, str]:
+        """Words for ``global()``, and for the module."""
+        return "", ""
+
     def command(self) -> list[str]:
         config = self.place / "rsyslog.conf"
+        of_all, of_module = self.config()
         config.write_text(
             f"""
-global(workDirectory="{self.place}" maxMessageSize="8k" parser.escapeControlCharactersOnReceive="off")
+global(workDirectory="{self.place}" maxMessageSize="8k" parser.escapeControlCharactersOnReceive="off" {of_all})
 main_queue(queue.type="Direct")
-module(load="imtcp")
+module(load="imtcp" {of_module})
 input(type="imtcp" port="{self.port}" address="127.0.0.1")
 template(name="all" type="string" string="%hostname% %app-name% %procid% %msgid% %pri%%msg%\\n")
 action(type="omfile" file="{self.place}/syslog" template="all" asyncWriting="off" flushOnTXEnd="on")

@@ -7,6 +7,7 @@ import socket
 import ssl
 import threading
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import trustme
@@ -15,7 +16,6 @@ from helpers import receivers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 class Authority:
@@ -100,6 +100,31 @@ class Syslog(receivers.Receiver):
             found.append(json.loads(rest[: int(size)].partition(b"@cee:")[2]))
             content = rest[int(size) :]
         return found
+
+
+class Rsyslog(receivers.Rsyslog):
+    """rsyslogd with GnuTLS, which asks the client for a certificate."""
+
+    def __init__(self, place: Path, authority: Authority) -> None:
+        super().__init__(place)
+        self._authority = authority
+
+    @staticmethod
+    def missing() -> str | None:
+        """Why there can be none here."""
+        if receivers.Rsyslog.program() is None:
+            return "no rsyslogd"
+        return None if any(Path("/usr/lib").glob("*/rsyslog/lmnsd_gtls.so")) else "no rsyslog-gnutls"
+
+    @property
+    def options(self) -> list[str]:
+        return ["--syslog", f"tls://localhost:{self.port}"]
+
+    def config(self) -> tuple[str, str]:
+        of = self._authority
+        files = (("CAFile", of.ca), ("CertFile", of.server_cert), ("KeyFile", of.server_key))
+        of_all = " ".join(f'DefaultNetstreamDriver{name}="{path}"' for name, path in files)
+        return of_all, 'StreamDriver.Name="gtls" StreamDriver.Mode="1" StreamDriver.AuthMode="x509/certvalid"'
 
 
 class Nats(receivers.Nats):

@@ -108,6 +108,26 @@ def test_a_certificate_of_the_client(kind: str, tmp_path: Path, authority: tls.A
     assert position(state, kind)["counts"]["records"] == 22
 
 
+def test_rsyslog(tmp_path: Path, authority: tls.Authority) -> None:
+    """A real server of RFC 5425, which wants to see a certificate."""
+    if (reason := tls.Rsyslog.missing()) is not None:
+        pytest.skip(reason)
+    directory, state, server = tmp_path / "h", tmp_path / "s", tls.Rsyslog(tmp_path, authority)
+    small(directory, tmp_path / "work")
+    server.start()
+    try:
+        another = tls.Authority(tmp_path / "another")
+        is_refused(directory, state, server, "the certificate is not trusted: ", "--ca", another.ca)
+        words = ("--ca", authority.ca, "--client-cert", authority.client)
+        ship_all(directory, state, server, *words)
+        wait_for(lambda: len(keys_of(server)) >= 20, "it has written them")
+        found = keys_of(server)
+    finally:
+        server.kill()
+    assert len(found) == len({*found}) == 20
+    assert position(state, "syslog")["counts"]["records"] == 22
+
+
 def test_a_server_of_nats_that_does_not_encrypt_gets_nothing(tmp_path: Path, authority: tls.Authority) -> None:
     """nats-py would go on, with the token, unencrypted."""
     directory, server = tmp_path / "h", tls.Nats(tmp_path, authority, is_encrypted=False)
