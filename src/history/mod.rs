@@ -5,6 +5,7 @@
 //!
 //! * `anchor`: a hold on the directory, whatever becomes of its name
 //! * `catalogue`: the content of the journal, in order
+//! * `containers`: the ids of the containers that events are of
 //! * `dropped`: the events that found no room
 //! * `file`: the Parquet of sealed files
 //! * `filter`: which events are wanted
@@ -30,6 +31,7 @@
 
 pub mod anchor;
 pub mod catalogue;
+pub mod containers;
 mod dropped;
 mod file;
 pub mod filter;

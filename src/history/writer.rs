@@ -329,6 +329,7 @@ impl Writer {
             self.note_seen(&seen);
             heartbeats += seen.heartbeats;
             if let Some(batch) = batch {
+                self.shared.see_containers(&batch);
                 dropped = self.push(&batch, through_ns, &seen, sender).or(dropped);
             }
             if is_last || failure.is_none() && self.log.waiting().1 >= COMMIT_BYTES {

@@ -40,8 +40,8 @@ class Mark:
 class Alerts:
     """Compares events with rules. Nothing here waits, or raises for a notifier that fails.
 
-    ``clock_ns`` is Unix time, by which windows and cool-downs go. ``patience_s``: whoever brings events can wait so long
-    for a notifier that works, and has no room.
+    ``clock_ns`` is Unix time, by which windows and cool-downs go. ``patience_s``: whoever brings events can wait so
+    long for a notifier that works, and has no room.
     """
 
     fields = FIELDS

@@ -261,7 +261,9 @@ def _companions(
     place: str,
 ) -> list[Companion]:
     """What runs beside the recorder, as the options ask for it."""
-    companions: list[Companion] = []
+    from rawtp._record.naming import ContainerNames
+
+    companions: list[Companion] = [ContainerNames(recorder)]
     counts = None
     if rules is not None:
         from rawtp._alert.alerts import Alerts

@@ -7,6 +7,7 @@ before again, and listens then.
 from __future__ import annotations
 
 import base64
+import importlib
 import json
 import os
 import sys
@@ -18,11 +19,11 @@ port, file = int(sys.argv[1]), Path(sys.argv[2])
 os.environ["MOTO_RECORDER_FILEPATH"] = str(file)
 
 from moto.moto_api import recorder  # noqa: E402 - by its name in the environment
-from moto.server import DomainDispatcherApplication, create_backend_app  # noqa: E402
 from werkzeug.serving import make_server  # noqa: E402
 from werkzeug.test import Client  # noqa: E402
 
-application: Any = DomainDispatcherApplication(create_backend_app)
+server: Any = importlib.import_module("moto.server")
+application: Any = server.DomainDispatcherApplication(server.create_backend_app)
 client = Client(application)
 content = file.read_bytes() if file.exists() else b""
 # A request that was cut off has not been answered.

@@ -107,7 +107,7 @@ def test_what_is_too_large_for_a_datagram(journal: journals.Journald) -> None:
     record = {"type": "gap", "key": "k", "reason": "x" * (4 << 20)}
     sink.send(Delivery(Origin("m", "b", 1, "h"), [record]))
     sink.close()
-    wait_for(journal.entries, "the journal has written it")
+    wait_for(lambda: bool(journal.entries()), "the journal has written it")
     [entry] = journal.entries()
     assert entry["RAWTP_REASON"] == "x" * (4 << 20)
     assert (entry["RAWTP_KEY"], entry["PRIORITY"]) == ("k", "4")
