@@ -87,11 +87,10 @@ class Query:
         """The events, with these keys, among them the names of containers."""
         asked = [key for key in keys if key not in names.CONTAINER_NAMES]
         if len(asked) == len(keys):
-            yield from self.events(keys)
-            return
+            return self.events(keys)
         find = table.finder(self.history.containers())
-        for events in self.events((*asked, *names.CONTAINER_IDS)):
-            yield [{**event, **find(event)._asdict()} for event in events]
+        found = self.events((*asked, *names.CONTAINER_IDS))
+        return ([{**event, **find(event)._asdict()} for event in events] for events in found)
 
     def _dicts(self, scan: rawtp.HistoryScan) -> Iterator[list[dict[str, Any]]]:
         while True:

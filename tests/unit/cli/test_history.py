@@ -13,7 +13,7 @@ import pytest
 import rawtp
 from helpers.recorded import REPLACED, SESSION, PretendHistory, PretendScan, recorded
 from helpers.samples import RM
-from rawtp.cli import main
+from rawtp.cli import main, names
 
 DAMAGED = "rawtp: events/x.parquet: is damaged\n"
 
@@ -46,7 +46,7 @@ def test_json_lines_are_the_default_on_a_pipe(sound: type[PretendHistory], capsy
     lines = list(map(json.loads, out.splitlines()))
     assert [line["type"] for line in lines] == ["query", "event", "event", "gap", "end"]
     assert lines[0]["version"] == rawtp.__version__
-    assert list(lines[1]) == ["type", *rawtp.ALL_FIELDS, "ancestors", "session", "host"]
+    assert list(lines[1]) == ["type", *rawtp.ALL_FIELDS, "ancestors", "session", "host", *names.CONTAINER_NAMES]
     assert lines[-1] == {"type": "end", "events": 2, "damaged": 0}
     assert err == ""
 
