@@ -91,7 +91,8 @@ table() {
 		readelf       binutils       binutils               binutils binutils                    binutils
 		qemu-system-aarch64 qemu-system-arm
 		qemu-system-x86_64  qemu-system-x86
-		rsyslogd      rsyslog        rsyslog                rsyslog  rsyslog                     rsyslog
+		rpmbuild      rpm            rpm-build              rpm-tools rpm                         rpm-build
+		rsyslogd      rsyslog,rsyslog-gnutls rsyslog,rsyslog-gnutls              rsyslog  rsyslog                     rsyslog
 		venv          python3-venv   python3                python   python3                     python3
 		zlib          zlib1g-dev     zlib-devel             zlib     zlib-dev                    zlib-devel
 	EOF
@@ -159,7 +160,7 @@ for target in "$@"; do
 		fi
 		# A receiver of `rawtp ship`, of which PyPI has the others; and what calls are compared with.
 		if [ -n "${CI:-}${RAWTP_REQUIRE_KERNEL:-}" ]; then
-			needs="$needs rsyslogd strace"
+			needs="$needs rpmbuild rsyslogd strace"
 		fi
 		;;
 	# libFuzzer's own source is C++.

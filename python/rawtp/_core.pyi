@@ -929,6 +929,9 @@ class Recorder:
             OSError: the process has no descriptor left.
             ValueError: the recorder is closed.
         """
+    def _new_containers(self) -> list[tuple[str | None, str | None]]:
+        """The containers whose first event came since the last call, and once a day all that have events: the ids of
+        each and of its pod. At most 1,024; the others come with later events."""
     def _set_silent(self, since_ns: int) -> None:
         """Has the time since this Unix time in ns written down as a gap, up to the next heartbeat that comes back."""
     def sync(self, timeout: float | None = None) -> None:

@@ -5,6 +5,7 @@
 //!
 //! * `anchor`: a hold on the directory, whatever becomes of its name
 //! * `catalogue`: the content of the journal, in order
+//! * `containers`: the ids of the containers that events are of
 //! * `contents`: the content of a log
 //! * `dropped`: the events that found no room
 //! * `file`: the Parquet of sealed files
@@ -35,6 +36,7 @@
 
 pub mod anchor;
 pub mod catalogue;
+pub mod containers;
 mod contents;
 mod dropped;
 mod file;

@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::event::values::Values;
 use crate::fields::Fields;
 use crate::history::anchor::Anchor;
+use crate::history::containers::Ids;
 use crate::history::journal::{Journal, Line};
 use crate::history::json::{Json, parse, quote};
 use crate::history::layout::{Stem, remove, sync_directory};
@@ -282,6 +283,12 @@ impl Recorder {
     pub fn open_directory(&self) -> Result<OwnedFd> {
         let opened = self.shared.open_directory().ok_or_else(|| Error::Value("the recorder is closed".into()))?;
         opened.map_err(Error::os("cannot open the recorder's directory"))
+    }
+
+    /// Takes the containers whose first event came since the last call, and once a day all that have events.
+    #[must_use]
+    pub fn new_containers(&self) -> Vec<Ids> {
+        self.shared.new_containers()
     }
 
     /// Counts the files in the directory.

@@ -8,11 +8,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use arrow_array::RecordBatch;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::time::{ClockId, clock_gettime};
 
 use crate::error::{Error, Result};
 use crate::history::anchor::{Anchor, Whereabouts};
+use crate::history::containers::{Containers, Ids};
 use crate::history::journal::{Journal, Line};
 use crate::history::layout::Layout;
 use crate::history::segment::Segment;
@@ -112,6 +114,7 @@ pub(crate) struct Shared {
     status: Mutex<Status>,
     segments: Mutex<BTreeMap<String, Segment>>,
     progress: Mutex<Progress>,
+    containers: Mutex<Containers>,
     changed: Condvar,
     wake: EventFd,
     /// The ids of the writer's and the sealer's thread.
@@ -152,6 +155,7 @@ impl Shared {
             status: Mutex::new(status),
             segments: Mutex::new(segments),
             progress: Mutex::default(),
+            containers: Mutex::new(Containers::new()),
             changed: Condvar::new(),
             wake: EventFd::from_value_and_flags(0, flags).map_err(Error::os("cannot make an eventfd"))?,
             own_threads: Default::default(),
@@ -195,6 +199,16 @@ impl Shared {
     /// Opens the directory once more. `None` when it was let go.
     pub(crate) fn open_directory(&self) -> Option<io::Result<OwnedFd>> {
         lock(&self.anchor).as_ref().map(Anchor::reopen)
+    }
+
+    /// Notes the containers of these events.
+    pub(crate) fn see_containers(&self, batch: &RecordBatch) {
+        lock(&self.containers).see(batch);
+    }
+
+    /// Takes the containers that are new.
+    pub(crate) fn new_containers(&self) -> Vec<Ids> {
+        lock(&self.containers).take()
     }
 
     /// Lets the directory go. The threads have ended.

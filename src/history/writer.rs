@@ -261,6 +261,7 @@ impl Writer {
             self.note_seen(&seen);
             heartbeats += seen.heartbeats;
             if let Some(batch) = batch {
+                self.shared.see_containers(&batch);
                 dropped = self.push(&batch, through_ns, &seen, sender).or(dropped);
             }
             let is_much = self.log.waiting().1 >= COMMIT_BYTES || self.log.waiting_raw() >= COMMIT_RAW_BYTES;

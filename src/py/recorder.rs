@@ -9,6 +9,7 @@ use pyo3::exceptions::{PyRuntimeError, PyTimeoutError, PyTypeError, PyValueError
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
+use crate::history::containers::Ids;
 use crate::history::recorder::{Options, Recorder as Inner, prepare};
 use crate::py::args::{Arg, OptArg, deadline, int_arg, path, refused, timeout_arg};
 use crate::py::errors::{RawtpError, check_memory};
@@ -201,6 +202,12 @@ impl Recorder {
     fn _open_directory(&self) -> PyResult<RawFd> {
         self.check_process()?;
         Ok(self.0.open_directory()?.into_raw_fd())
+    }
+
+    #[doc = py_doc!("Recorder._new_containers")]
+    fn _new_containers(&self) -> PyResult<Vec<Ids>> {
+        self.check_process()?;
+        Ok(self.0.new_containers())
     }
 
     #[doc = py_doc!("Recorder._set_silent")]

@@ -12,7 +12,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,10 +20,12 @@ from typing import TYPE_CHECKING, Any
 from helpers.support import HANG_S, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 CLI = (sys.executable, "-m", "rawtp")
-OTLP_SERVER = Path(__file__).parents[1] / "kernel" / "ship" / "otlp_server.py"
+OTLP_SERVER, S3_SERVER = (
+    Path(__file__).parents[1] / "kernel" / "ship" / name for name in ("otlp_server.py", "s3_server.py")
+)
 
 
 def free_port() -> int:
@@ -130,11 +131,15 @@ class Nats(Program):
         super().start()
         asyncio.run(self._add_stream())
 
+    def connection(self) -> dict[str, Any]:
+        """How the test itself connects."""
+        return {"servers": f"nats://127.0.0.1:{self.port}"}
+
     async def _add_stream(self) -> None:
         import nats
         from nats.js.api import StreamConfig
 
-        client = await nats.connect(f"nats://127.0.0.1:{self.port}")
+        client = await nats.connect(**self.connection())
         stream = client.jetstream(timeout=HANG_S)
         await stream.add_stream(StreamConfig(name="FLEET", subjects=["fleet.>"], duplicate_window=120))
         await client.close()
@@ -145,7 +150,7 @@ class Nats(Program):
     async def _received(self) -> list[dict[str, Any]]:
         import nats
 
-        client = await nats.connect(f"nats://127.0.0.1:{self.port}")
+        client = await nats.connect(**self.connection())
         stream = client.jetstream(timeout=HANG_S)
         count = (await stream.stream_info("FLEET")).state.messages
         subscription = await stream.pull_subscribe("fleet.>", stream="FLEET")
@@ -191,13 +196,18 @@ class Rsyslog(Program):
     def program() -> str | None:
         return shutil.which("rsyslogd", path=f"{os.environ['PATH']}:/usr/sbin")
 
+    def config(self) -> tuple[str, str]:
+        """Words for ``global()``, and for the module."""
+        return "", ""
+
     def command(self) -> list[str]:
         config = self.place / "rsyslog.conf"
+        of_all, of_module = self.config()
         config.write_text(
             f"""
-global(workDirectory="{self.place}" maxMessageSize="8k" parser.escapeControlCharactersOnReceive="off")
+global(workDirectory="{self.place}" maxMessageSize="8k" parser.escapeControlCharactersOnReceive="off" {of_all})
 main_queue(queue.type="Direct")
-module(load="imtcp")
+module(load="imtcp" {of_module})
 input(type="imtcp" port="{self.port}" address="127.0.0.1")
 template(name="all" type="string" string="%hostname% %app-name% %procid% %msgid% %pri%%msg%\\n")
 action(type="omfile" file="{self.place}/syslog" template="all" asyncWriting="off" flushOnTXEnd="on")
@@ -216,9 +226,7 @@ action(type="omfile" file="{self.place}/syslog" template="all" asyncWriting="off
         return found
 
 
-class S3(Receiver):
-    """moto keeps its objects in memory, so its server is stopped rather than killed: nobody is served meanwhile."""
-
+class S3(Program):
     environment = {  # noqa: RUF012
         "AWS_ACCESS_KEY_ID": "key",
         "AWS_SECRET_ACCESS_KEY": "secret",
@@ -229,40 +237,30 @@ class S3(Receiver):
     def __init__(self, place: Path) -> None:
         super().__init__(place)
         self.environment = {**self.environment, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}"}
-        server: Any = importlib.import_module("moto.server")
-        self._make: Callable[[], Any] = lambda: server.ThreadedMotoServer(
-            ip_address="127.0.0.1", port=self.port, verbose=False
-        )
-        self._moto: Any = None
+        self._has_bucket = False
 
     @property
     def options(self) -> list[str]:
         return ["--s3", "s3://bucket/fleet"]
 
+    def command(self) -> list[str]:
+        return [sys.executable, str(S3_SERVER), str(self.port), str(self.place / "s3.requests")]
+
     def client(self) -> Any:
         boto3: Any = importlib.import_module("boto3")
         return boto3.client(
             "s3",
-            endpoint_url=self.environment["AWS_ENDPOINT_URL"],
+            endpoint_url=f"http://127.0.0.1:{self.port}",
             aws_access_key_id="key",
             aws_secret_access_key="secret",  # noqa: S106
             region_name="us-east-1",
         )
 
     def start(self) -> None:
-        is_first = self._moto is None
-        self._moto = moto = self._make()
-        moto.start()
-        wait_for(lambda: is_open(self.port), "the receiver listens")
-        if is_first:
-            # The objects are those of the process: those of the test before are still there.
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/moto-api/reset", data=b"", timeout=10) as done:
-                assert done.status == 200
+        super().start()
+        if not self._has_bucket:
             self.client().create_bucket(Bucket="bucket")
-
-    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
-        if self._moto is not None:
-            self._moto.stop()
+            self._has_bucket = True
 
     def objects(self) -> dict[str, bytes]:
         client = self.client()

@@ -59,6 +59,9 @@ class PretendHistory:
         self.asked.append(("gaps", window, {}))
         return self.found_gaps
 
+    def containers(self) -> list[dict[str, Any]]:
+        return []
+
     def losses(self, *window: Any) -> list[dict[str, Any]]:
         return self.found_losses
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from rawtp.formats import ledger, story
@@ -60,8 +62,13 @@ class Alert:
     """The last of them; None for a loss."""
     window_s: float | None = None
     id: str = ""
-    """Stays the same when it is sent again."""
+    """Stays the same when it is sent again: see :func:`identity`."""
     names: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str | None:
+        """The key of its event, which tells it from every other one of any host. None where nothing is recorded."""
+        return _key(self.event)
 
     def message(self) -> str:
         """One line, safe to write to a terminal."""
@@ -82,6 +89,7 @@ class Alert:
             "type": "alert",
             "version": 1,
             "id": self.id,
+            "key": self.key,
             "host": visible(host),
             "rule": self.rule,
             "kind": self.kind,
@@ -103,6 +111,7 @@ class Alert:
         """Variables ``RAWTP_*``. What is not known has none. Names are the bytes that they are."""
         found: dict[str, object] = {
             "id": self.id,
+            "key": self.key,
             "host": host,
             "rule": self.rule,
             "kind": self.kind,
@@ -117,6 +126,18 @@ class Alert:
         return {
             f"RAWTP_{key.upper()}": str(value).replace("\0", "") for key, value in found.items() if value is not None
         }
+
+
+def identity(rule: str, kind: Kind, count: int, event: Event | None) -> str:
+    """An alert's number, in hexadecimal: by what is recorded, so that it is the same one after a kill; else random."""
+    key = _key(event)
+    if key is None:
+        return os.urandom(16).hex()
+    return sha256(f"{rule}\0{kind}\0{count}\0{key}".encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
+def _key(event: Mapping[str, Any] | None) -> str | None:
+    return None if event is None else event.get("key")
 
 
 def _actor(event: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -26,10 +27,21 @@ _TICK_S = 0.2
 _FINISH_S = 5.0
 
 
+@dataclass
+class Mark:
+    """A moment: the events and alerts that came before it."""
+
+    last_ns: int
+    """The time of the latest event."""
+    numbers: dict[str, int] | None = None
+    """Of each notifier the last alert about them; None while there may be others."""
+
+
 class Alerts:
     """Compares events with rules. Nothing here waits, or raises for a notifier that fails.
 
-    ``clock_ns`` is Unix time, by which windows and cool-downs go.
+    ``clock_ns`` is Unix time, by which windows and cool-downs go. ``patience_s``: whoever brings events can wait so
+    long for a notifier that works, and has no room.
     """
 
     fields = FIELDS
@@ -45,8 +57,11 @@ class Alerts:
         clock_ns: Callable[[], int] = time.time_ns,
         max_waiting: int = delivery.MAX_WAITING,
         cache: NameCache | None = None,
+        patience_s: float = 0.0,
     ) -> None:
         self._clock_ns = clock_ns
+        self._patience_s = patience_s
+        self._last_ns = 0
         self._engine = Engine(found.rules)
         self._notify = {rule.name: rule.notify for rule in found.rules}
         cache = NameCache() if cache is None else cache
@@ -61,6 +76,8 @@ class Alerts:
     def events(self, events: Iterable[Event]) -> list[str]:
         """Take events, or none when none came for a while; a line for each alert."""
         now_ns = self._clock_ns()
+        events = list(events)
+        self._last_ns = max(self._last_ns, *(event["ts_ns"] for event in events), 0)
         if self._naming is not None:
             events = self._naming.events(events, now_ns)
         alerts = self._engine.events(events, now_ns)
@@ -72,6 +89,27 @@ class Alerts:
     def lost(self, count: int) -> list[str]:
         """Note events that were lost after the last one; a line for each alert."""
         return self._send(self._engine.lost(count, self._clock_ns()))
+
+    def mark(self) -> Mark:
+        """Mark this moment."""
+        return Mark(self._last_ns)
+
+    def is_done(self, mark: Mark) -> bool:
+        """Tell whether nothing is left of what came before a mark: no event waits, counts in a window or is held back,
+        and every alert was sent, or given up."""
+        if mark.numbers is None:
+            # A window takes what is later than now for an event of now.
+            mark.last_ns = min(mark.last_ns, self._clock_ns())
+            waiting = [self._engine.oldest_ns, None if self._naming is None else self._naming.oldest_ns]
+            if any(time_ns is not None and time_ns <= mark.last_ns for time_ns in waiting):
+                return False
+            mark.numbers = {name: one.taken for name, one in self._deliveries.items()}
+        return all(one.is_done(mark.numbers[name]) for name, one in self._deliveries.items())
+
+    @property
+    def unsent(self) -> int:
+        """Alerts that were not sent by the end."""
+        return sum(one.unsent for one in self._deliveries.values())
 
     def finish(self, wait_s: float = _FINISH_S) -> list[str]:
         """Tell what is held back, and wait for what is being sent; a line for each alert."""
@@ -121,5 +159,5 @@ class Alerts:
     def _send(self, alerts: list[Alert]) -> list[str]:
         for alert in alerts:
             for name in self._notify[alert.rule]:
-                self._deliveries[name].put(alert)
+                self._deliveries[name].put(alert, self._patience_s)
         return [f"alert: {alert.message()}" for alert in alerts]

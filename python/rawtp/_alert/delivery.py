@@ -34,35 +34,61 @@ class Delivery:
         self.sent = 0
         self.failed = 0
         self.dropped = 0
+        self.unsent = 0
+        """Alerts that were not sent by the end."""
         self._host = host
         self._prepare = prepare
         self._max_waiting = max_waiting
-        self._waiting: deque[Alert] = deque()
-        self._busy = 0
+        self._waiting: deque[tuple[int, Alert]] = deque()
+        self._busy: set[int] = set()
+        self._taken = 0
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._is_closed = False
         self._said: deque[str] = deque(maxlen=_MAX_SAID)
         self._was_failing = False
+        self._put_s = self._done_s = 0.0
         self._threads: list[threading.Thread] = []
 
-    def put(self, alert: Alert) -> None:
-        """Have an alert sent, or dropped when too many wait."""
+    def put(self, alert: Alert, patience_s: float = 0.0) -> None:
+        """Have an alert sent, or dropped when too many wait.
+
+        ``patience_s``: wait so long for room, from the last alert that was sent on; not at all after one that failed.
+        """
         with self._changed:
+            while len(self._waiting) >= self._max_waiting and not (self._is_closed or self._was_failing):
+                left_s = max(self._done_s, self._put_s) + patience_s - time.monotonic()
+                if left_s <= 0:
+                    break
+                self._changed.wait(left_s)
+            self._taken += 1
             if len(self._waiting) >= self._max_waiting or self._is_closed:
                 self.dropped += 1
                 if self.dropped == 1:
                     self._say("too many alerts wait: some are dropped, and counted")
                 return
-            self._waiting.append(alert)
-            if self._busy + len(self._waiting) > len(self._threads) < self.notifier.parallel:
+            if not self._waiting:
+                self._put_s = time.monotonic()
+            self._waiting.append((self._taken, alert))
+            if len(self._busy) + len(self._waiting) > len(self._threads) < self.notifier.parallel:
                 self._start()
             self._changed.notify()
 
     def pending(self) -> int:
         """Alerts that wait, or are being sent."""
         with self._changed:
-            return len(self._waiting) + self._busy
+            return len(self._waiting) + len(self._busy)
+
+    @property
+    def taken(self) -> int:
+        """The number of the last alert that came, dropped or not."""
+        return self._taken
+
+    def is_done(self, number: int) -> bool:
+        """Tell whether nothing waits, or is being sent, of the alerts up to this number."""
+        with self._changed:
+            first = min(self._busy, default=self._waiting[0][0] if self._waiting else number + 1)
+        return first > number
 
     def said(self) -> list[str]:
         """What there is to tell since the last call."""
@@ -80,6 +106,7 @@ class Delivery:
                     break
                 self._changed.wait(left_s)
             self._is_closed = True
+            self.unsent = len(self._waiting) + len(self._busy)
             self.dropped += len(self._waiting)
             self._waiting.clear()
             self._changed.notify_all()
@@ -105,8 +132,8 @@ class Delivery:
                     if self._is_closed:
                         return
                     self._changed.wait()
-                alert = self._waiting.popleft()
-                self._busy += 1
+                number, alert = self._waiting.popleft()
+                self._busy.add(number)
             failure: str | None = None
             try:
                 self.notifier.send(self._prepare(alert), self._host, self._stop)
@@ -115,7 +142,8 @@ class Delivery:
             except Exception as error:  # whatever it is, the others must be told
                 failure = f"{type(error).__name__}: {error}"
             with self._changed:
-                self._busy -= 1
+                self._busy.remove(number)
+                self._done_s = time.monotonic()
                 self._count(failure)
                 self._changed.notify_all()
 

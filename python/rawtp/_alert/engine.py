@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
-from rawtp._alert.alert import Alert
+from rawtp._alert.alert import Alert, identity
 from rawtp._alert.window import Window
 
 if TYPE_CHECKING:
@@ -123,6 +122,13 @@ class Engine:
         """Events in cool-downs that no alert has told yet."""
         return sum(group.folded for group in self._groups.values())
 
+    @property
+    def oldest_ns(self) -> int | None:
+        """The time of the earliest event that counts in a window, or that no alert has told yet."""
+        times = [group.first_ns for group in self._groups.values() if group.folded]
+        times += [group.window.first_ns for group in self._groups.values() if group.window]
+        return min(times, default=None)
+
     def _lost(self, count: int, time_ns: int, now_ns: int, alerts: list[Alert]) -> None:
         for number, rule in self._of_losses:
             self._add(number, rule, (), None, time_ns, count, now_ns, alerts)
@@ -211,9 +217,8 @@ class Engine:
     ) -> None:
         self.counts[rule.name].alerts += 1
         window_s = rule.window_ns / 1e9 if kind == "count" else None
-        alerts.append(
-            Alert(rule.name, kind, count, first_ns, last_ns, group.values, event, window_s, os.urandom(16).hex())
-        )
+        number = identity(rule.name, kind, count, event)
+        alerts.append(Alert(rule.name, kind, count, first_ns, last_ns, group.values, event, window_s, number))
 
     def _note(self, time_ns: int | None) -> None:
         if time_ns is not None and (self._next_ns is None or time_ns < self._next_ns):

@@ -62,6 +62,11 @@ class Naming:
         self._waiting += ((event, now_ns) for event in events)
         return list(self._ready(now_ns))
 
+    @property
+    def oldest_ns(self) -> int | None:
+        """The time of the earliest event that waits."""
+        return min((event["ts_ns"] for event, _ in self._waiting), default=None)
+
     def rest(self) -> list[Event]:
         """Those that wait, as they are."""
         return [self._named(self._waiting.popleft()[0])[0] for _ in range(len(self._waiting))]

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from rawtp._containers import table
 from rawtp._core import LOSS, HistoryReader
 from rawtp._history import paths
 from rawtp._history.moment import window
@@ -92,10 +93,11 @@ class History:
             failed: whether attempts that failed are given, too.
 
         Returns:
-            Dicts with the keys of :class:`rawtp.Event`, ``None`` for those that were not recorded, and four more:
-            ``session`` (int), the recording; ``host`` (str); ``name`` (str), the path that the event is here for; and
-            ``relation`` (str), why: ``"path"``, it was done to the path itself; ``"above"``, to a directory above it;
-            ``"before"``, to the file under an earlier name; ``"after"``, under a later one.
+            Dicts with the keys of :class:`rawtp.Event`, ``None`` for those that were not recorded; ``container_name``,
+            ``pod``, ``namespace`` and ``image``, as :meth:`containers` has them; and four more: ``session`` (int), the
+            recording; ``host`` (str); ``name`` (str), the path that the event is here for; and ``relation`` (str), why:
+            ``"path"``, it was done to the path itself; ``"above"``, to a directory above it; ``"before"``, to the file
+            under an earlier name; ``"after"``, under a later one.
 
         Raises:
             TypeError: an argument of the wrong type.
@@ -108,8 +110,9 @@ class History:
             self._reader.who(name, since_ns=since_ns, until_ns=until_ns, limit=limit, failed=failed)
             for name in paths.names(path)
         ]
-        merged = merge(found)
-        return merged if limit is None else merged[:limit]
+        merged = merge(found)[:limit]
+        names = table.finder(self.containers())
+        return [{**event, **names(event)._asdict()} for event in merged]
 
     def scan(
         self,
@@ -221,6 +224,19 @@ class History:
             hooks, and the filters.
         """
         return self._reader.sessions()
+
+    def containers(self) -> list[dict[str, Any]]:
+        """The names of the containers that events are of, as they were while the containers were there.
+
+        Returns:
+            Dicts, one for each container: ``container_id`` (str or None) and ``pod_id`` (str or None), as its events
+            have them; ``container_name``, ``pod``, ``namespace``, ``image`` (str or None); and ``seen_ns`` (int), a
+            Unix time in ns at which it had events. One whose names nothing told is not among them.
+
+        Raises:
+            OSError: the directory cannot be read.
+        """
+        return table.read(self._directory)
 
     def coverage(self) -> list[tuple[int, int]]:
         """The stretches of time that were watched, as Unix times in nanoseconds, the earliest first. Stretches whose

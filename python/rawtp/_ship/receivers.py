@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rawtp._ship.credentials import check_url
+from rawtp.sinks import tls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +21,8 @@ SCHEMES = {
     "journald": ("unix",),
 }
 """The kinds of receivers, and how their URLs begin."""
+ENCRYPTED = ("s3://", "https://", "tls://")
+"""How the URLs begin that certificates are for."""
 
 _PACKAGES = {"s3": "obstore", "nats": "nats-py"}
 
@@ -29,7 +32,7 @@ def make(
     url: str,
     environment: Mapping[str, str],
     *,
-    ca: str | None = None,
+    files: tls.Files = tls.NONE,
     form: Literal["json", "arrow"] = "json",
 ) -> Receiver:
     """The receiver of a kind.
@@ -37,12 +40,14 @@ def make(
     Raises:
         ValueError: a URL or a setting of another form.
         ImportError: a package is missing; the error says which extra brings it.
-        OSError: the authorities cannot be read.
+        OSError: a file of TLS cannot be read.
     """
     for one in url.split(",") if kind == "nats" else [url]:
         check_url(one, SCHEMES[kind])
+    if files != tls.NONE and not url.startswith(ENCRYPTED):
+        raise ValueError(f"{url!r} is not encrypted, and takes no certificates")
     try:
-        return _made(kind, url, environment, ca, form)
+        return _made(kind, url, environment, files, form)
     except ImportError as error:
         package = "pyarrow" if error.name == "pyarrow" else _PACKAGES.get(kind, str(error.name))
         extra = "arrow" if package == "pyarrow" else kind
@@ -50,25 +55,25 @@ def make(
 
 
 def _made(
-    kind: str, url: str, environment: Mapping[str, str], ca: str | None, form: Literal["json", "arrow"]
+    kind: str, url: str, environment: Mapping[str, str], files: tls.Files, form: Literal["json", "arrow"]
 ) -> Receiver:
     """Each with its own imports: a receiver that nobody asked for costs nothing."""
     if kind == "s3":
         from rawtp.sinks.s3 import S3
 
-        return S3(url, environment)
+        return S3(url, environment, files)
     if kind == "otlp":
         from rawtp.sinks.otlp import Otlp
 
-        return Otlp(url, environment, ca)
+        return Otlp(url, environment, files)
     if kind == "nats":
         from rawtp.sinks.nats import Nats
 
-        return Nats(url, environment, ca, form)
+        return Nats(url, environment, files, form)
     if kind == "syslog":
         from rawtp.sinks.syslog import Syslog
 
-        return Syslog(url, ca)
+        return Syslog(url, files)
     from rawtp.sinks.journald import Journald
 
     return Journald(url.removeprefix("unix://"))

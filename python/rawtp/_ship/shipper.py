@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 
 from rawtp._core import HistoryReader
 from rawtp._errors import reason
+from rawtp._feed.catalogue import Catalogue
+from rawtp._feed.feed import Feed
+from rawtp._feed.position import Position
 from rawtp._ship.backoff import Backoff
-from rawtp._ship.catalogue import Catalogue
-from rawtp._ship.feed import Feed
-from rawtp._ship.position import Position
 from rawtp.sinks.base import File, NotTakenError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
-    from rawtp._ship.position import PositionFile
+    from rawtp._feed.position import PositionFile
     from rawtp._ship.stop import Stop
     from rawtp.sinks.base import Delivery, Receiver
 
@@ -130,9 +130,7 @@ class Shipper:
                     refused = self._receiver.send(item)
                     self._counts["records"] += len(item.records) - refused
                     self._counts["refused"] += refused
-                    self._counts["unshipped"] += sum(
-                        record["count"] for record in item.records if record["type"] == "unshipped"
-                    )
+                    self._count_unshipped(item.records)
                     if refused:
                         self._say(f"{self._receiver.target} has refused {refused} records for good")
             except OSError as error:
@@ -148,6 +146,14 @@ class Shipper:
                 self._say(f"{self._receiver.target} takes events again")
             self._is_dirty, self._is_noted = True, not self._receiver.settle_s
             return True
+
+    def _count_unshipped(self, records: Sequence[dict[str, Any]]) -> None:
+        for record in records:
+            if record["type"] == "unshipped":
+                self._counts["unshipped"] += record["count"]
+                self._say(
+                    f"{record['file']}: {record['count']} events were not shipped: the file is {record['reason']}"
+                )
 
     def _fail(self, error: OSError) -> None:
         self._counts["failures"] += 1

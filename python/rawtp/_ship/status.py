@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from rawtp._ship.position import parse, slots
+from rawtp._feed.position import parse, slots
 from rawtp.formats import ledger
 from rawtp.formats.escape import printable
 

@@ -93,7 +93,7 @@ def run(arguments: Sequence[str]) -> int:
         parser.error(f"argument -o/--output: {kind} is not for a terminal")
     try:
         args.fields = args.fields and names.recorded(
-            args.fields, (*_OWN_KEYS, *(("ts",) if kind in _ARROW_FORMATS else ()))
+            args.fields, (*_OWN_KEYS, *(("ts",) if kind in _ARROW_FORMATS else names.CONTAINER_NAMES))
         )
     except ValueError as error:
         parser.error(f"argument -f/--fields: {error}")
@@ -118,7 +118,7 @@ def run(arguments: Sequence[str]) -> int:
 def _rows(query: Query, args: argparse.Namespace, kind: str, output: Standard) -> int:
     fmt, encoding = _format(args, kind, output)
     add_days = _day_lines(args) if kind == "columns" and not args.fields else None
-    found = query.events((*fmt.fields, *_ALWAYS, *(("host",) if add_days else ())))
+    found = query.named((*fmt.fields, *_ALWAYS, *(("host",) if add_days else ())))
     asked = {"since_ns": args.since, "until_ns": args.until, "directory": args.directory}
     if kind == "jsonl":
         from rawtp.formats.jsonl import document
@@ -147,7 +147,7 @@ def _format(args: argparse.Namespace, kind: str, output: Standard) -> tuple[Form
         from rawtp.formats.columns import Columns
 
         return Columns(Clock(utc=args.utc), screen), None
-    keys = args.fields or [*rawtp.ALL_FIELDS, "ancestors", *_OWN_KEYS]
+    keys = args.fields or [*rawtp.ALL_FIELDS, "ancestors", *_OWN_KEYS, *names.CONTAINER_NAMES]
     clock = Clock(utc=True) if args.utc else None
     if kind == "jsonl":
         from rawtp.formats.jsonl import JsonLines

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import rawtp
+from rawtp._containers import table
 from rawtp.cli import archive, names, types
 from rawtp.cli.stderr import message, reason
 
@@ -81,6 +82,15 @@ class Query:
     def events(self, keys: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
         """The events, with these keys. What is wrong with the options is told at once."""
         return self._dicts(self.scan(archive.columns(keys)))
+
+    def named(self, keys: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
+        """The events, with these keys, among them the names of containers."""
+        asked = [key for key in keys if key not in names.CONTAINER_NAMES]
+        if len(asked) == len(keys):
+            return self.events(keys)
+        find = table.finder(self.history.containers())
+        found = self.events((*asked, *names.CONTAINER_IDS))
+        return ([{**event, **find(event)._asdict()} for event in events] for events in found)
 
     def _dicts(self, scan: rawtp.HistoryScan) -> Iterator[list[dict[str, Any]]]:
         while True:

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 import rawtp
-from rawtp.cli import alerting, invocation, names, options, publishing, types
+from rawtp.cli import alerting, invocation, names, options, publishing, shipping, types
 from rawtp.cli.errors import CANNOT_RUN, OK, CommandError, refusal
 from rawtp.cli.parser import Parser
 from rawtp.cli.stderr import message, reason, show, with_warnings
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _DIRECTORY = "/var/lib/rawtp"
 _BEAT_S = 10.0
+_PATIENCE_S = 5.0  # of who reads a backlog with a notifier that is slower
 _HEARTBEAT = ".heartbeat"
 
 _EXAMPLES = """\
@@ -106,12 +107,7 @@ def add_parser() -> Parser:
     options.add_alert(parser)
     options.add_metrics(parser)
     options.add_filters(parser)
-    group = parser.add_argument_group("shipping, each by a process of its own: see rawtp ship")
-    group.add_argument("--ship", metavar="URL", help="s3://BUCKET/PREFIX: sealed files")
-    group.add_argument("--otlp", metavar="URL", help="http://HOST:4318 or https://…: OpenTelemetry's logs")
-    group.add_argument("--nats", metavar="URL", help="nats://HOST:4222/PREFIX or tls://…: JetStream")
-    group.add_argument("--syslog", metavar="URL", help="tcp://HOST:514, tls://HOST:6514 or unix:///dev/log")
-    group.add_argument("--journald", action="store_true", help="systemd's journal")
+    shipping.add_receivers(parser)
     group = parser.add_argument_group("in place of recording")
     group.add_argument("--status", action="store_true", help="say how the recorder of the directory is doing")
     group.add_argument("--json", action="store_true", help="with --status: one JSON object")
@@ -150,7 +146,7 @@ def run(arguments: Sequence[str]) -> int:
             parser.error(f"argument -f/--fields: {key!r} is none of {', '.join(_extra())}")
     if args.status:
         return _status(args)
-    commands = _ship_commands(parser, args)
+    commands = shipping.commands(parser, args)
     if args.install and commands:
         parser.error("the unit has no network: a unit of its own ships, which rawtp ship --install prints")
     if args.alert is not None:
@@ -173,24 +169,6 @@ def run(arguments: Sequence[str]) -> int:
             raise CommandError(f"{place} was removed, and is a symbolic link now: start again to follow it")
         message("beginning anew")
     return code
-
-
-def _ship_commands(parser: argparse.ArgumentParser, args: argparse.Namespace) -> list[list[str]]:
-    """The command of each process that ships."""
-    from rawtp._ship import credentials, receivers
-
-    found = []
-    for option, kind in (("ship", "s3"), ("otlp", "otlp"), ("nats", "nats"), ("syslog", "syslog")):
-        if url := getattr(args, option):
-            try:
-                for one in url.split(",") if kind == "nats" else [url]:
-                    credentials.check_url(one, receivers.SCHEMES[kind])
-            except ValueError as error:
-                parser.error(f"argument --{option}: {reason(error)}")
-            found.append([f"--{kind}", url])
-    if args.journald:
-        found.append(["--journald"])
-    return [["ship", "--supervised", "--directory", args.directory, *words] for words in found]
 
 
 def _record(
@@ -229,7 +207,12 @@ def _record(
 
     with tracer:
         described = _session.described({**asked, **filters}, tracer.coverage)
-        described |= {"sync_s": args.sync, "redact": [args.redact] if args.redact else [], "heartbeat": why_not is None}
+        described |= {
+            "alerts": rules is not None,
+            "sync_s": args.sync,
+            "redact": [args.redact] if args.redact else [],
+            "heartbeat": why_not is None,
+        }
         try:
             recorder = rawtp.Recorder(
                 tracer,
@@ -278,13 +261,15 @@ def _companions(
     place: str,
 ) -> list[Companion]:
     """What runs beside the recorder, as the options ask for it."""
-    companions: list[Companion] = []
+    from rawtp._record.naming import ContainerNames
+
+    companions: list[Companion] = [ContainerNames(recorder)]
     counts = None
     if rules is not None:
         from rawtp._alert.alerts import Alerts
         from rawtp._record.alerting import Alerting
 
-        alerting = Alerting(Alerts(rules), recorder)
+        alerting = Alerting(Alerts(rules, patience_s=_PATIENCE_S), recorder)
         counts = alerting.counts
         companions.append(alerting)
     if args.metrics is not None:

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 import rawtp
-from rawtp.cli import archive
+from rawtp.cli import archive, options
 from rawtp.cli.errors import CANNOT_RUN, OK, CommandError
 from rawtp.cli.parser import Parser
 from rawtp.cli.stderr import message, reason, show
@@ -66,7 +66,7 @@ def add_parser() -> Parser:
     parser.add_argument(
         "--credentials", metavar="FILE", help="a file of NAME=value lines for the environment, which others cannot read"
     )
-    parser.add_argument("--ca", metavar="FILE", help="trust these authorities for TLS, in place of the system's")
+    options.add_tls(parser)
     parser.add_argument(
         "--nats-format", choices=("json", "arrow"), default="json", help="a message an event, or one a batch"
     )
@@ -121,11 +121,16 @@ def run(arguments: Sequence[str]) -> int:
 
 def _receiver(parser: argparse.ArgumentParser, args: argparse.Namespace, kind: str, url: str) -> Receiver:
     from rawtp._ship import credentials, receivers
+    from rawtp.sinks import tls
 
+    if args.client_key and not args.client_cert:
+        parser.error("--client-key needs --client-cert")
     try:
         if args.credentials:
             credentials.load(args.credentials, os.environ)
-        return receivers.make(kind, url, os.environ, ca=args.ca, form=args.nats_format)
+        return receivers.make(
+            kind, url, os.environ, files=tls.Files(args.ca, args.client_cert, args.client_key), form=args.nats_format
+        )
     except ValueError as error:
         parser.error(reason(error))
     except (ImportError, OSError) as error:
@@ -133,7 +138,7 @@ def _receiver(parser: argparse.ArgumentParser, args: argparse.Namespace, kind: s
 
 
 def _ship(args: argparse.Namespace, receiver: Receiver, state: str) -> int:
-    from rawtp._ship.position import PositionFile
+    from rawtp._feed.position import PositionFile
     from rawtp._ship.shipper import Shipper
     from rawtp._ship.stop import EndedError, Stop
 

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 import rawtp
-from rawtp.cli import archive, types
+from rawtp.cli import archive, names, types
 from rawtp.cli.errors import NOTHING_FOUND, OK
 from rawtp.cli.parser import Parser
 from rawtp.cli.stderr import reason
@@ -121,7 +121,7 @@ def _documents(args: argparse.Namespace, answer: Answer) -> str:
     window = {"since_ns": args.since, "until_ns": args.until}
     query = {"version": rawtp.__version__, "path": answer.path, **window, "limit": args.limit, "failed": args.all}
     told = {"watched_ns": answer.coverage, "files_shown": not answer.without_files}
-    keys = ("relation", "name", *rawtp.ALL_FIELDS, *rawtp.OPT_IN_FIELDS, "session", "host")
+    keys = ("relation", "name", *rawtp.ALL_FIELDS, *rawtp.OPT_IN_FIELDS, "session", "host", *names.CONTAINER_NAMES)
     return "".join(
         [
             document("query", {**query, "directory": args.directory}),

@@ -270,10 +270,20 @@ def _user(name: str | None, number: int) -> str:
 def _where(event: Mapping[str, Any]) -> str:
     parts = [quoted_name(event["unit"])] if event["unit"] else []
     if event["container_id"]:
-        parts.append(f"container {printable(event['container_id'])}")
-    if event["pod_id"]:
-        parts.append(f"pod {printable(event['pod_id'])}")
+        parts.append(_called("container", event.get("container_name"), event["container_id"]))
+    pod = "/".join(filter(None, (event.get("namespace"), event.get("pod"))))
+    if event["pod_id"] or pod:
+        parts.append(_called("pod", pod, event["pod_id"]))
+    if event.get("image"):
+        parts.append(f"image {printable(event['image'])}")
     return ", ".join(parts)
+
+
+def _called(what: str, name: str | None, number: str | None) -> str:
+    """A container or a pod, by its name and its id."""
+    if name and number:
+        return f"{what} {printable(name)} ({printable(number)})"
+    return f"{what} {printable(name or number or '')}"
 
 
 def _file(event: Mapping[str, Any]) -> str:

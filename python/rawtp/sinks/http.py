@@ -20,13 +20,17 @@ _MAX_ANSWER = 65_536
 
 
 class Client:
-    """A connection to the server of a URL. ``ca``: the file of the authorities to trust in place of the system's."""
+    """A connection to the server of a URL.
 
-    def __init__(self, url: str, ca: str | None = None) -> None:
+    Raises:
+        OSError, ValueError: as :func:`tls.context`.
+    """
+
+    def __init__(self, url: str, files: tls.Files = tls.NONE) -> None:
         parts = urlsplit(url)
         self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._host, self._port = parts.hostname or "", parts.port
-        self._context = tls.context(ca) if parts.scheme == "https" else None
+        self._context = tls.context(files) if parts.scheme == "https" else None
         self._connection: http.client.HTTPConnection | None = None
 
     def post(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
@@ -62,8 +66,9 @@ class Client:
         try:
             with tls.told():
                 self._connection.request("POST", self._path, packed, {**headers, "Content-Encoding": "gzip"})
-            answer = self._connection.getresponse()
-            content = answer.read(_MAX_ANSWER)
+                # A server of TLS 1.3 says only now that it wants another certificate.
+                answer = self._connection.getresponse()
+                content = answer.read(_MAX_ANSWER)
             if answer.read(1) or answer.will_close:
                 self.close()
         except http.client.RemoteDisconnected:

@@ -43,15 +43,20 @@ class Nats(Receiver):
 
     Raises:
         ImportError: nats-py is missing, or pyarrow for ``"arrow"``.
-        OSError: the authorities cannot be read.
+        OSError, ValueError: as :func:`tls.context`.
     """
 
     name = "nats"
 
     def __init__(
-        self, url: str, environment: Mapping[str, str], ca: str | None = None, form: Literal["json", "arrow"] = "json"
+        self,
+        url: str,
+        environment: Mapping[str, str],
+        files: tls.Files = tls.NONE,
+        form: Literal["json", "arrow"] = "json",
     ) -> None:
         import nats
+        from nats.aio.client import Client
 
         self._nats: Any = nats
         self._arrow: Any = None
@@ -80,8 +85,12 @@ class Nats(Receiver):
         ):
             if value := environment.get(variable):
                 self._options[option] = value
-        if any(server.startswith("tls://") for server in self._servers):
-            self._options["tls"] = tls.context(ca)
+        self._is_encrypted = all(server.startswith("tls://") for server in self._servers)
+        if self._is_encrypted:
+            self._options["tls"] = tls.context(files)
+        elif any(server.startswith("tls://") for server in self._servers):
+            raise ValueError(f"{url!r}: either all servers are tls://, or none is")
+        self._make_client: Any = _encrypted(Client) if self._is_encrypted else Client
         self._client: Any = None
         self._stream: Any = None
         self._loop = asyncio.new_event_loop()
@@ -92,7 +101,16 @@ class Nats(Receiver):
         """Connect."""
         if self._client is None or not self._client.is_connected:
             self.close()
-            self._client = self._run(self._nats.connect(**self._options))
+            self._client = made = self._make_client()
+            try:
+                with tls.told():
+                    self._run(made.connect(**self._options))
+            except OSError:
+                self.close()
+                raise
+            if self._is_encrypted and not made.is_checked:
+                self.close()
+                raise NotTakenError("this version of nats-py does not show whether a server encrypts")
             self._stream = self._client.jetstream(timeout=_TIMEOUT_S)
 
     def send(self, delivery: Delivery) -> int:
@@ -145,7 +163,7 @@ class Nats(Receiver):
         client, self._client = self._client, None
         if client is not None:
             with suppress(OSError):
-                self._run(client.close())
+                self._run(_closed(client))
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         """Have the loop's thread do this.
@@ -160,11 +178,41 @@ class Nats(Receiver):
             raise NotTakenError(
                 f"no stream takes {self._prefix}.>: nats stream add RAWTP --subjects '{self._prefix}.>' --defaults"
             ) from None
+        except TimeoutError:
+            future.cancel()
+            raise NotTakenError("no answer in time") from None
         except OSError:
             raise
         except Exception as error:  # nats-py's errors have no base of their own
             future.cancel()
             raise NotTakenError(f"{type(error).__name__}: {error}".rstrip(": ")) from None
+
+
+def _encrypted(client: type) -> type:
+    """A client that ends before it says anything to a server that does not encrypt.
+
+    nats-py goes by the server's first line, which anybody on the way can write: without ``tls_required`` in it,
+    everything is sent unencrypted, also to ``tls://``.
+    """
+
+    class Encrypted(client):  # type: ignore[misc]
+        is_checked = False
+
+        async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
+            if initial_connection:
+                if not info.get("tls_required"):
+                    raise NotTakenError("the server does not encrypt: nats:// allows that")
+                self.is_checked = True
+            await super()._process_info(info, initial_connection)
+
+    return Encrypted
+
+
+async def _closed(client: Any) -> None:
+    """Close a client, also one that never connected: nats-py leaves the transport of such a one open."""
+    await client.close()
+    if (transport := getattr(client, "_transport", None)) is not None:
+        transport.close()
 
 
 async def _ignore(_: Exception) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from rawtp._core import __version__
 from rawtp.formats.escape import printable
+from rawtp.sinks import tls
 from rawtp.sinks.base import Delivery, NotTakenError, Receiver
 from rawtp.sinks.http import Client, retry_after_s
 from rawtp.sinks.otlp_records import Encoder, request, scope
@@ -29,17 +30,17 @@ class Otlp(Receiver):
     ``environment`` may have ``OTEL_EXPORTER_OTLP_HEADERS``, such as ``Authorization=Bearer%20…``.
 
     Raises:
-        OSError: the authorities cannot be read.
-        ValueError: headers of another form.
+        OSError: a file of TLS cannot be read.
+        ValueError: headers of another form, or a key that is another certificate's.
     """
 
     name = "otlp"
 
-    def __init__(self, url: str, environment: Mapping[str, str], ca: str | None = None) -> None:
+    def __init__(self, url: str, environment: Mapping[str, str], files: tls.Files = tls.NONE) -> None:
         if urlsplit(url).path in {"", "/"}:
             url = url.rstrip("/") + "/v1/logs"
         self.target = url
-        self._client = Client(url, ca)
+        self._client = Client(url, files)
         self._headers = {
             "Content-Type": "application/x-protobuf",
             "User-Agent": f"rawtp/{__version__}",

@@ -10,9 +10,11 @@ from __future__ import annotations
 import hashlib
 import re
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from rawtp.sinks import tls
 from rawtp.sinks.base import NotTakenError, Receiver
 from rawtp.sinks.records import to_json
 
@@ -20,10 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from obstore.store import ClientConfig
+
     from rawtp.sinks.base import Delivery, File, Origin
 
 _SHA256 = "rawtp-sha256"
 _TOOK = re.compile(r" in [0-9.]+[µnm]?s\b")
+_CERTIFICATE = re.compile(r"\bInvalidCertificate\(\s*(\w+)")
+_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._")
 
 
@@ -36,13 +42,14 @@ class S3(Receiver):
 
     Raises:
         ImportError: obstore is missing.
-        ValueError: a setting that obstore refuses.
+        OSError: the file of authorities cannot be read.
+        ValueError: a setting that obstore refuses, or a client's certificate, which it does not take.
     """
 
     name = "s3"
     takes_files = True
 
-    def __init__(self, url: str, environment: Mapping[str, str]) -> None:
+    def __init__(self, url: str, environment: Mapping[str, str], files: tls.Files = tls.NONE) -> None:
         import obstore
         from obstore.store import S3Store
 
@@ -54,6 +61,12 @@ class S3(Receiver):
         endpoint = environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL") or ""
         if endpoint.startswith("http://") and not allows_http:
             raise ValueError(f"{endpoint} is not encrypted: AWS_ALLOW_HTTP=true allows that")
+        if files.cert is not None:
+            raise ValueError("S3 takes no client certificate: its keys say who ships")
+        roots: ClientConfig = {}
+        if files.ca is not None:
+            tls.context(files)
+            roots["root_certificate"] = Path(files.ca).read_bytes()
         try:
             self._store = S3Store(
                 parts.netloc,
@@ -64,6 +77,7 @@ class S3(Receiver):
                     "timeout": "60s",
                     "connect_timeout": "10s",
                     "user_agent": "rawtp",
+                    **roots,
                 },
                 # The shipper tries again, and says so meanwhile.
                 retry_config={"max_retries": 0},
@@ -153,5 +167,8 @@ def _journal_name(origin: Origin, record: dict[str, Any]) -> str:
 
 
 def _first_line(error: BaseException) -> str:
-    """The error's own words, without the time that it took. obstore adds the debug form of its parts below."""
+    """The error's own words, without the time that it took. obstore adds the debug form of its parts below, which alone
+    says that a certificate is not trusted."""
+    if found := _CERTIFICATE.search(str(error)):
+        return f"the certificate is not trusted: {_CAPITAL.sub(' ', found[1]).lower()}"
     return _TOOK.sub("", " ".join(str(error).split("\n\n")[0].split()))[:500]

@@ -14,9 +14,11 @@ import os
 import re
 import select
 import socket
+import ssl
 import struct
 import termios
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -43,20 +45,20 @@ class Syslog(Receiver):
     """A server: ``tcp://HOST:514`` or ``tls://HOST:6514``; or a local socket, ``unix:///dev/log``.
 
     Raises:
-        OSError: the authorities cannot be read.
+        OSError, ValueError: as :func:`tls.context`.
     """
 
     name = "syslog"
     max_records = 500
 
-    def __init__(self, url: str, ca: str | None = None, settle_s: float = 5.0) -> None:
+    def __init__(self, url: str, files: tls.Files = tls.NONE, settle_s: float = 5.0) -> None:
         parts = urlsplit(url)
         self.target = url
         self.settle_s = settle_s
         self._scheme = parts.scheme
         self._path = parts.path
         self._address = parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0)
-        self._context = tls.context(ca) if parts.scheme == "tls" else None
+        self._context = tls.context(files) if parts.scheme == "tls" else None
         self._socket: socket.socket | None = None
         self._is_stream = True
 
@@ -116,6 +118,11 @@ class Syslog(Receiver):
         ready.register(self._socket.fileno(), select.POLLIN | select.POLLRDHUP)
         found = ready.poll(0)
         if found and found[0][1] & (select.POLLRDHUP | select.POLLHUP | select.POLLERR):
+            if self._context is not None:
+                # A server of TLS 1.3 says only now that it wants another certificate.
+                with tls.told(), suppress(BlockingIOError, ssl.SSLWantReadError):
+                    self._socket.setblocking(False)
+                    self._socket.recv(1)
             raise NotTakenError("the connection was closed")
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from helpers import receivers
+from helpers import journals, receivers
 from helpers.receivers import Ship, pause, ship_all
 from helpers.recordings import events, recording
 from rawtp import _core
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.kernel, pytest.mark.slow, pytest.mark.filterwarnings("ignore"), pytest.mark.quiet_host]
 
 MEMORY_MB = 200.0
-SERVERS = [receivers.Otlp, receivers.Nats, receivers.NatsArrow, receivers.S3, receivers.Rsyslog]
+SERVERS = [
+    *(receivers.Otlp, receivers.Nats, receivers.NatsArrow, receivers.S3, receivers.Rsyslog),
+    *([journals.Journald] if journals.missing() is None else []),
+]
 
 
 class Load(threading.Thread):

@@ -13,7 +13,7 @@ import pytest
 import rawtp
 from helpers.recorded import REPLACED, SESSION, PretendHistory, PretendScan, recorded
 from helpers.samples import RM
-from rawtp.cli import main
+from rawtp.cli import main, names
 
 DAMAGED = "rawtp: events/x.parquet: is damaged\n"
 
@@ -47,7 +47,7 @@ def test_json_lines_are_the_default_on_a_pipe(sound: type[PretendHistory], capsy
     assert [line["type"] for line in lines] == ["query", "event", "event", "gap", "end"]
     assert lines[0]["version"] == rawtp.__version__
     keys = [key for key in lines[1] if not key.endswith("_str")]
-    assert keys == ["type", *rawtp.ALL_FIELDS, "ancestors", "session", "host"]
+    assert keys == ["type", *rawtp.ALL_FIELDS, "ancestors", "session", "host", *names.CONTAINER_NAMES]
     assert lines[-1] == {"type": "end", "events": 2, "damaged": 0}
     assert err == ""
 

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.recorded import recorded
+from rawtp._feed.position import Place, Position, Seen, compose, parse
 from rawtp._ship.backoff import MOST_ASKED_S, MOST_S, Backoff
 from rawtp._ship.credentials import check_url
-from rawtp._ship.position import Place, Position, Seen, compose, parse
 from rawtp.sinks import protobuf
 from rawtp.sinks.base import Origin
 from rawtp.sinks.http import retry_after_s

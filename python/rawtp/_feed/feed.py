@@ -1,20 +1,21 @@
-"""What comes next for a receiver: events of logs and sealed files, sealed files as they are, lines of the journal."""
+"""Gives what comes next: events of logs and sealed files, sealed files as they are, lines of the journal."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from rawtp._core import RawtpError
-from rawtp._ship.catalogue import TOLD
+from rawtp._feed import by_time
+from rawtp._feed.catalogue import TOLD
 from rawtp.sinks.base import Delivery, File, Origin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator, Mapping
     from typing import Any
 
     from rawtp._core import HistoryBatch, HistoryReader
-    from rawtp._ship.catalogue import Catalogue, SealedFile, SealedLog
-    from rawtp._ship.position import Place, Position
+    from rawtp._feed.catalogue import Catalogue, SealedFile, SealedLog
+    from rawtp._feed.position import Place, Position
 
 _DECODED_ROWS = 4096
 
@@ -22,7 +23,8 @@ _DECODED_ROWS = 4096
 class Feed:
     """Gives what is not acknowledged yet. Resuming the iterator acknowledges what it gave.
 
-    ``say`` writes a line for people.
+    ``is_by_time``: the events of a sealed file come in the order of their times. ``wants`` says of which sessions
+    anything is given; without it, of all. ``say`` writes a line for people.
     """
 
     def __init__(
@@ -34,9 +36,13 @@ class Feed:
         takes_files: bool,
         max_records: int,
         say: Callable[[str], None],
+        is_by_time: bool = False,
+        wants: Callable[[int], bool] | None = None,
     ) -> None:
         self._reader = reader
         self._catalogue = catalogue
+        self._is_by_time = is_by_time
+        self._wants = wants
         self._position = position
         self._takes_files = takes_files
         self._max_records = max_records
@@ -61,7 +67,7 @@ class Feed:
     def items(self) -> Iterator[Delivery | File]:
         """What is there now, and not acknowledged."""
         yield from self._journal()
-        sessions = self._catalogue.sessions()
+        sessions = [session for session in self._catalogue.sessions() if self._wants is None or self._wants(session)]
         for session in sessions:
             yield from self._session(session)
         self._position.keep(sessions)
@@ -71,11 +77,14 @@ class Feed:
         lines = self._lines
         while lines:
             some, rest = lines[: self._max_records], lines[self._max_records :]
-            told = [line for line in some if line.get("type") in TOLD]
+            told = [line for line in some if line.get("type") in TOLD and self._is_wanted(line)]
             for origin, records in _by_origin(told, self._catalogue.origins):
                 yield Delivery(origin, records)
             self._position.journal = _line_id(some[-1])
             self._lines = lines = rest
+
+    def _is_wanted(self, line: dict[str, Any]) -> bool:
+        return self._wants is None or self._wants(int(line.get("session") or 0))
 
     def _session(self, session: int) -> Iterator[Delivery | File]:
         place = self._position.place(session)
@@ -117,7 +126,7 @@ class Feed:
             while place.row < len(batch):
                 part = batch._slice(place.row, self._max_records)
                 events = part.to_dicts()
-                yield self._delivery(session, part, events)
+                yield self._delivery(session, part._metadata(), events, part)
                 place.seen.add(events)
                 place.rows += len(part)
                 place.row += len(part)
@@ -165,13 +174,21 @@ class Feed:
             yield File(self._origin(session), file.name, opened.content())
             place.files[file.name] = file.rows
             return
+        if self._is_by_time:
+            # What is given is not the beginning of the file, and is known by its keys alone.
+            for metadata, events in by_time.slices(opened, place.seen, self._max_records):
+                yield self._delivery(session, metadata, events)
+                place.seen.add(events)
+                place.rows += len(events)
+            place.files[file.name] = file.rows
+            return
         done = place.files.get(file.name, 0)
         while (batch := opened.read(done, _DECODED_ROWS)) is not None:
             for first in range(0, len(batch), self._max_records):
                 part = batch._slice(first, self._max_records)
                 events = [event for event in part.to_dicts() if event not in place.seen]
                 if events:
-                    yield self._delivery(session, part, events)
+                    yield self._delivery(session, part._metadata(), events, part)
                 done += len(part)
                 place.files[file.name] = done
 
@@ -187,14 +204,18 @@ class Feed:
             "file": file.name,
             **_of_origin(origin),
         }
-        self._say(f"{file.name}: {rows} events were not shipped: the file is {reason}")
         return Delivery(origin, [record])
 
     def _origin(self, session: int) -> Origin:
         return self._catalogue.origins.get(session) or Origin("", "", session, "")
 
-    def _delivery(self, session: int, batch: HistoryBatch, events: list[dict[str, Any]]) -> Delivery:
-        metadata = batch._metadata()
+    def _delivery(
+        self,
+        session: int,
+        metadata: Mapping[str, str],
+        events: list[dict[str, Any]],
+        batch: HistoryBatch | None = None,
+    ) -> Delivery:
         known = self._origin(session)
         origin = Origin(
             metadata.get("rawtp:machine_id", known.machine_id),

@@ -1,4 +1,4 @@
-"""What a receiver has acknowledged, on the disk.
+"""Keeps on the disk what was acknowledged: by a receiver, or by the alerts.
 
 An event's place is its session, the number of its log, the number of its batch in that, and its row. A log that is
 sealed while it is being delivered is found as a file of another order. So the events of the current log that were
@@ -168,7 +168,7 @@ class PositionFile:
         found = [values for values in map(parse, contents) if values is not None]
         if not found:
             if any(content.strip() for content in contents):
-                raise ValueError(f"{self.path} is damaged, or of another version: remove it to ship everything again")
+                raise ValueError(f"{self.path} is damaged, or of another version: remove it to begin anew")
             return None
         values = max(found, key=lambda one: one["beat"])
         self._beat = values["beat"]
