@@ -197,11 +197,26 @@ impl Contents {
     }
 }
 
+/// The rows of a log of plain batches.
+#[cfg(test)]
+pub(crate) mod testing {
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::Int64Type;
+
+    use super::Contents;
+
+    pub(crate) fn rows(contents: &Contents) -> Vec<i64> {
+        let batches = contents.batches().map(Result::unwrap);
+        batches.flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec()).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::testing::rows;
     use super::*;
     use crate::history::layout::testing::Scratch;
-    use crate::history::log::testing::{batch, bytes, commit, log, rows};
+    use crate::history::log::testing::{batch, bytes, commit, log};
 
     fn sample() -> (Vec<u8>, Vec<usize>) {
         let scratch = Scratch::new("log-sample");

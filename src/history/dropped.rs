@@ -1,6 +1,6 @@
 //! The events that a recorder has read but found no room for, neither in the log nor in memory.
 
-use crate::history::journal::Line;
+use crate::history::line::Line;
 
 /// Events, by their number and the times between which they happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

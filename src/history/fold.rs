@@ -4,8 +4,8 @@
 
 use std::collections::HashMap;
 
-use crate::history::journal::Line;
 use crate::history::json::{Json, parse, quote};
+use crate::history::line::Line;
 
 /// The keys whose values two lines must have in common to become one.
 const COMMON: [&str; 6] = ["type", "kind", "reason", "of", "cpu", "via"];
@@ -106,7 +106,7 @@ pub(crate) fn fold(lines: impl IntoIterator<Item = String>, places: bool) -> Vec
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::journal::read_line;
+    use crate::history::line::read_line;
 
     fn loss(cpu: impl Into<Option<i64>>, count: i64, from_ns: i64, to_ns: i64) -> Line {
         let line = Line::new("loss").text("kind", "ring").int("count", count).int("from_ns", from_ns);

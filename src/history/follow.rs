@@ -19,9 +19,9 @@ use crate::error::{Error, Result};
 use crate::history::contents::{self, batch_number};
 use crate::history::file::decode::Decoder;
 use crate::history::frame::{message_at, message_bytes, next_message};
-use crate::history::journal::read_line;
 use crate::history::json;
 use crate::history::layout::{Layout, Stem, checksum, host_of, oddity, open_file, readable_size};
+use crate::history::line::read_line;
 use crate::history::schema::{conform, full, projection, unshare};
 use crate::history::segment::{DECODER_BYTES, Segment};
 use crate::history::through;
@@ -358,7 +358,8 @@ mod tests {
 
     #[test]
     fn the_journal_is_read_on_line_by_line() {
-        use crate::history::journal::{Journal, Line};
+        use crate::history::journal::Journal;
+        use crate::history::line::Line;
         let scratch = Scratch::new("follow-journal");
         let layout = Layout::new(&scratch.0.join("d"));
         layout.create().unwrap();

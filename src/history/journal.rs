@@ -4,70 +4,18 @@
 //! that wrote it and its number in that: after a failed write, lines may stand there twice.
 
 use std::collections::VecDeque;
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use crate::history::anchor::is_removed;
 use crate::history::fold::{Folded, fold};
-use crate::history::json::{Json, parse, quote};
-use crate::history::layout::{checksum, open_file, open_or_create, read_whole};
-
-/// What stands before the 16 digits of the checksum, and behind them.
-const BEFORE_SUM: &str = ",\"xxh64\":\"";
-const AFTER_SUM: &str = "\"}";
-const SUM_BYTES: usize = BEFORE_SUM.len() + 16 + AFTER_SUM.len();
+use crate::history::json::Json;
+use crate::history::layout::{open_file, open_or_create, read_whole};
+use crate::history::line::{Line, read_line};
 
 /// The most lines that wait for the journal to be writable again. With more they are merged.
 const PENDING: usize = 4096;
-
-/// A line as it is made.
-#[derive(Debug, Clone)]
-pub(crate) struct Line(String);
-
-impl Line {
-    pub(crate) fn new(kind: &str) -> Self {
-        Self(format!("{{\"type\":{}", quote(kind)))
-    }
-
-    /// Adds a value that is JSON already.
-    pub(crate) fn raw(mut self, key: &str, value: impl std::fmt::Display) -> Self {
-        // Writing to a string cannot fail.
-        let _ = write!(self.0, ",{}:{value}", quote(key));
-        self
-    }
-
-    pub(crate) fn int(self, key: &str, value: impl Into<Option<i64>>) -> Self {
-        match value.into() {
-            Some(value) => self.raw(key, value),
-            None => self.raw(key, "null"),
-        }
-    }
-
-    pub(crate) fn text<'a>(self, key: &str, value: impl Into<Option<&'a str>>) -> Self {
-        match value.into() {
-            Some(value) => self.raw(key, quote(value)),
-            None => self.raw(key, "null"),
-        }
-    }
-
-    /// The line with its checksum and the newline.
-    pub(crate) fn finish(self) -> String {
-        let sum = checksum(self.0.as_bytes());
-        format!("{}{BEFORE_SUM}{sum:016x}{AFTER_SUM}\n", self.0)
-    }
-}
-
-/// Reads a line, without its newline. `None` when it is not whole.
-pub(crate) fn read_line(line: &[u8]) -> Option<Json> {
-    let (content, end) = line.split_at_checked(line.len().checked_sub(SUM_BYTES)?)?;
-    let sum = end.strip_prefix(BEFORE_SUM.as_bytes())?.strip_suffix(AFTER_SUM.as_bytes())?;
-    if format!("{:016x}", checksum(content)).as_bytes() != sum {
-        return None;
-    }
-    parse(str::from_utf8(line).ok()?)
-}
 
 /// The content of a journal.
 #[derive(Debug, Default)]
@@ -287,17 +235,6 @@ mod tests {
         }
         let line = read_line(journal.pending[0].trim_end().as_bytes()).unwrap();
         assert_eq!((journal.pending.len(), line.int("count"), line.get("cpu")), (1, Some(4097), Some(&Json::Null)));
-    }
-
-    #[test]
-    fn no_flipped_bit_goes_unseen() {
-        let line = Line::new("sealed").text("file", "x").int("session", 5).finish();
-        let line = line.trim_end().as_bytes();
-        for at in 0..line.len() * 8 {
-            let mut flipped = line.to_vec();
-            flipped[at / 8] ^= 1 << (at % 8);
-            assert_eq!(read_line(&flipped), None, "{at}");
-        }
     }
 
     #[test]

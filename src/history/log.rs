@@ -277,13 +277,10 @@ impl Log {
 pub(crate) mod testing {
     use std::sync::Arc;
 
-    use arrow_array::cast::AsArray;
-    use arrow_array::types::Int64Type;
     use arrow_array::{ArrayRef, Int64Array, StringArray};
     use arrow_schema::{DataType, Field};
 
     use super::*;
-    use crate::history::contents::Contents;
     use crate::history::layout::testing::Scratch;
 
     pub(crate) fn batch(first: i64, rows: i64) -> RecordBatch {
@@ -311,11 +308,6 @@ pub(crate) mod testing {
     pub(crate) fn bytes(log: &Log) -> Vec<u8> {
         std::fs::read(log.layout.log(Stem { session: 5, number: 1 })).unwrap()
     }
-
-    pub(crate) fn rows(contents: &Contents) -> Vec<i64> {
-        let batches = contents.batches().map(Result::unwrap);
-        batches.flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec()).collect()
-    }
 }
 
 #[cfg(test)]
@@ -324,9 +316,10 @@ mod tests {
 
     use arrow_array::StringArray;
 
-    use super::testing::{batch, commit, log, rows};
+    use super::testing::{batch, commit, log};
     use super::*;
     use crate::history::contents::read;
+    use crate::history::contents::testing::rows;
     use crate::history::layout::testing::Scratch;
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::event::Event;
 use crate::history::dropped::Dropped;
-use crate::history::journal::Line;
+use crate::history::line::Line;
 
 /// The ways to the kernel that have numbers of their own on each CPU (`enum via`).
 const VIAS: usize = 3;

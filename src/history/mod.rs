@@ -13,9 +13,10 @@
 //! * `fold`: waiting lines of the journal, made fewer
 //! * `follow`: reads on from a position
 //! * `frame`: messages of Arrow's IPC stream, with checksums
-//! * `journal`: lines of JSON, with checksums
+//! * `journal`: what counts, in lines
 //! * `json`: JSON
 //! * `layout`: names of files, and what is done with files
+//! * `line`: a line of the journal, with its checksum
 //! * `log`: the log
 //! * `losses`: the losses that the journal is told of
 //! * `own_sum`: the checksum that a sealed file has of itself
@@ -47,6 +48,7 @@ mod frame;
 mod journal;
 mod json;
 mod layout;
+mod line;
 mod log;
 mod losses;
 mod own_sum;

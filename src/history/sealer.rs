@@ -13,8 +13,8 @@ use arrow_array::RecordBatch;
 
 use crate::error::{Error, Result};
 use crate::history::contents;
-use crate::history::journal::Line;
 use crate::history::layout::{Stem, oddity, open_file, remove, stem_of, sync_directory};
+use crate::history::line::Line;
 use crate::history::log::{self, Finished};
 use crate::history::recovery::{quarantine, quarantine_name, quarantined, sealed};
 use crate::history::retention::{Bounds, too_many};

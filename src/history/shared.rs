@@ -15,8 +15,9 @@ use nix::time::{ClockId, clock_gettime};
 use crate::error::{Error, Result};
 use crate::history::anchor::{Anchor, Whereabouts};
 use crate::history::containers::{Containers, Ids};
-use crate::history::journal::{Journal, Line};
+use crate::history::journal::Journal;
 use crate::history::layout::Layout;
+use crate::history::line::Line;
 use crate::history::segment::Segment;
 
 /// How a recording goes. The counts are those of one recorder.

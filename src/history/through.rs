@@ -9,8 +9,8 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use crate::history::anchor::is_removed;
-use crate::history::journal::{Line, read_line};
 use crate::history::layout::{create_file, oddity, open_file};
+use crate::history::line::{Line, read_line};
 
 const SLOT_BYTES: usize = 512;
 
