@@ -59,7 +59,7 @@ def add_parser() -> Parser:
     """Make the parser: it exits with 2 and names the value that is wrong."""
     parser = Parser(
         usage="%(prog)s [OPTION]... [-- COMMAND [ARG]...]\n       %(prog)s run|record|who|history [OPTION]...\n"
-        "       %(prog)s check|cost|counts|ship|top [OPTION]...\n       %(prog)s broker [OPTION]...\n"
+        "       %(prog)s check|cost|counts|top [OPTION]...\n       %(prog)s ship|broker [OPTION]...\n"
         "       %(prog)s completions SHELL",
         description="Show who deletes or empties which file, live.",
         epilog=_EXAMPLES,

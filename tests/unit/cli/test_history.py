@@ -60,7 +60,7 @@ def test_columns_have_a_line_for_each_day(sound: type[PretendHistory], capsys: p
     lines = out.splitlines()
     assert lines[0].startswith("TIME ")
     assert [lines[1], lines[4]] == ["2023-11-14", "2023-11-15"]
-    assert lines[2].split() == ["22:13:20.123", "12345", "1000", "rm", "delete", "unlinkat", "ok", "/tmp/test.txt"]
+    assert lines[2].split() == ["22:13:20.123", "12345", "me", "rm", "delete", "unlinkat", "ok", "/tmp/test.txt"]
     assert len(lines) == 6
     assert err == "rawtp: 3 events\n"
 

@@ -107,6 +107,9 @@ class PretendRecorder:
     def _open_directory(self) -> int:
         return os.open(self.given[1], os.O_RDONLY | os.O_DIRECTORY)
 
+    def _new_containers(self) -> list[tuple[str | None, str | None]]:
+        return []
+
     def _set_silent(self, since_ns: int) -> None:
         self.done.append(f"silent since {since_ns}")
 
@@ -125,6 +128,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[PretendRecorder]]:
     monkeypatch.setattr(rawtp, "Tracer", PretendTracer)
     monkeypatch.setitem(vars(rawtp), "Recorder", recorder)
     monkeypatch.setattr("rawtp._record.heartbeat.name_thread", lambda: None)
+    monkeypatch.setattr("rawtp._record.naming.HistoryReader", PretendReader)
     yield recorder
     for number, handler in handlers.items():
         signal.signal(number, handler)

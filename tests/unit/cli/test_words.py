@@ -241,7 +241,7 @@ def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     out, err = capsys.readouterr()
     assert out.startswith(
         "usage: rawtp [OPTION]... [-- COMMAND [ARG]...]\n       rawtp run|record|who|history [OPTION]...\n"
-        "       rawtp check|cost|counts|ship|top [OPTION]...\n       rawtp broker [OPTION]...\n"
+        "       rawtp check|cost|counts|top [OPTION]...\n       rawtp ship|broker [OPTION]...\n"
         "       rawtp completions SHELL\n"
     )
     assert f"\n  sudo {PROGRAM} -p 1234\n" in out

@@ -215,9 +215,9 @@ def test_a_row_opens_to_its_last_events() -> None:
     async def scene(source: PretendSource, app: TopApp, pilot: Pilot[None]) -> None:
         await pilot.press("down", "enter")
         assert text(app, "#title").strip() == "last 3 events of process 22 1000 logrotate /var/log/2"
-        assert screen(app)[2].split() == ["TIME", "PID", "UID", "COMM", "ACTION", "RESULT", "PATH"]
+        assert screen(app)[2].split() == ["TIME", "PID", "USER", "COMM", "ACTION", "RESULT", "PATH"]
         assert rows(app) == [
-            f"22:13:20      22   1000 logrotate       delete   ok        /var/log/{number}" for number in (2, 1, 0)
+            f"22:13:20      22 1000     logrotate       delete   ok        /var/log/{number}" for number in (2, 1, 0)
         ]
         assert "Sort" not in screen(app)[-1]
         assert "Back" in screen(app)[-1]
@@ -225,7 +225,7 @@ def test_a_row_opens_to_its_last_events() -> None:
         source.add(refused("/var/log/3", pid=22, comm="logrotate"))
         app._renew()
         await pilot.pause()
-        assert rows(app)[0] == "22:13:20      22   1000 logrotate       delete   EACCES    /var/log/3"
+        assert rows(app)[0] == "22:13:20      22 1000     logrotate       delete   EACCES    /var/log/3"
         await pilot.press("escape")
         assert len(rows(app)) == 3
         assert cursor(app) == (22, RM["start_ns"])
