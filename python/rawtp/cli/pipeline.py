@@ -28,7 +28,7 @@ from rawtp.sinks.text import TextSink
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Mapping, Sequence
-    from typing import Any
+    from typing import Any, Literal
 
     from rawtp._alert.alerts import Alerts
     from rawtp._containers.cache import NameCache
@@ -257,9 +257,10 @@ def from_options(args: argparse.Namespace, patience: Patience, alerts: Alerts | 
         encoding = None if kind == "columns" else "utf-8"
         sink = TextSink(fmt, output, encoding=encoding, on_reopen=None if args.quiet else _tell_reopened)
         # The extension knows names in UTF-8 only.
-        if kind in {"jsonl", "csv"} and sys.getfilesystemencoding() == "utf-8":
+        kinds: dict[str, Literal["jsonl", "csv"]] = {"jsonl": "jsonl", "csv": "csv"}
+        if kind in kinds and sys.getfilesystemencoding() == "utf-8":
             utc = args.utc if args.time or args.utc else None
-            text_reader = partial(TextReader, format=kind, fields=names.fields(args.fields or ["all"]), utc=utc)
+            text_reader = partial(TextReader, format=kinds[kind], fields=names.fields(args.fields or ["all"]), utc=utc)
     # Where the table shows a loss in its place, the same line again would only tear it.
     seen = kind == "columns" and on_terminal and sys.stderr is not None and sys.stderr.isatty()
     summaries: list[Summary | CallSummary] = []

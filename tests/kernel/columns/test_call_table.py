@@ -60,8 +60,8 @@ def opens(place: Path) -> None:
     for name, flags in [("made", os.O_RDWR | os.O_CREAT), ("gone", os.O_RDONLY), ("made", os.O_WRONLY | os.O_APPEND)]:
         with suppress(FileNotFoundError):
             os.close(os.open(place / name, flags, 0o640))
-    for name in (b'\xff\\xff"\n\x7f', b"\xc3\xa9"):
-        libc.syscall(number("openat"), AT_FDCWD, os.path.join(os.fsencode(place), name), 0)
+    for odd in (b'\xff\\xff"\n\x7f', b"\xc3\xa9"):
+        libc.syscall(number("openat"), AT_FDCWD, os.path.join(os.fsencode(place), odd), 0)
     libc.syscall(number("openat"), 7, None, 0)
 
 
@@ -136,7 +136,8 @@ def test_structures_addresses_lists_and_buffers(tmp_path: Path) -> None:
     assert [row["buf"] for row in rows_of(batch, "sendto")] == [b"\0\xff s"] * 2
     # The dicts of batches have the same, of the same types.
     assert [event["args"] for event in batch.to_dicts()] == [event["args"] for event in events]
-    assert [row["buf"] for row in batch.table("sendto").to_dicts()] == [b"\0\xff s"] * 2  # type: ignore[typeddict-item]
+    sent: list[Any] = batch.table("sendto").to_dicts()
+    assert [row["buf"] for row in sent] == [b"\0\xff s"] * 2
 
 
 def test_arguments_of_a_program() -> None:
@@ -155,9 +156,10 @@ def test_an_argument_with_the_name_of_a_key(tmp_path: Path) -> None:
     [row] = rows_of(batch, "openat")
     assert row["flags"] == os.O_RDONLY | os.O_CLOEXEC == events[0]["flags"]
     assert (row["arg_flags"], row["mode"], row["arg_mode"]) == (["O_RDONLY", "O_CLOEXEC"], events[0]["mode"], None)
-    [dict_] = batch.table("openat").to_dicts()
+    dicts: list[Any] = batch.table("openat").to_dicts()
+    [dict_] = dicts
     assert dict_["flags"] == events[0]["flags"]
-    assert dict_["arg_flags"] == ("O_RDONLY", "O_CLOEXEC")  # type: ignore[typeddict-item]
+    assert dict_["arg_flags"] == ("O_RDONLY", "O_CLOEXEC")
     assert "args" not in dict_
 
 
@@ -167,7 +169,8 @@ def test_all_calls_and_other_readers(tmp_path: Path) -> None:
         subprocess.run(["cat", "/etc/hostname", "/nonexistent/x"], check=False, capture_output=True)
         batch = tracer.batch(timeout=HANG_S)
     opened = batch.table("openat")
-    names = [row["args"]["pathname"] for row in batch.to_dicts() if row["syscall"] == "openat"]
+    rows: list[Any] = batch.to_dicts()
+    names = [row["args"]["pathname"] for row in rows if row["syscall"] == "openat"]
     assert "/nonexistent/x" in names
     frame = module("polars").DataFrame(opened)
     assert frame["pathname"].to_list() == names
@@ -179,7 +182,8 @@ def test_all_calls_and_other_readers(tmp_path: Path) -> None:
     assert module("pyarrow").table(batch.table("getppid")).column_names == BESIDE
     assert f"<rawtp.Batch {len(names)} rows of 9 fields>" == repr(opened)
     assert "openat" in opened._repr_html_()
-    assert opened.to_dicts()[0]["pathname"] == names[0]  # type: ignore[literal-required]
+    first: Any = opened.to_dicts()[0]
+    assert first["pathname"] == names[0]
 
 
 def test_refusals() -> None:

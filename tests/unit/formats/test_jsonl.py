@@ -85,7 +85,7 @@ def test_numbers_that_a_double_cannot_hold_come_as_text_too() -> None:
         assert "ino_str" not in json.loads(line({**RM, "ino": number}))
     for number in (2**53, -(2**53), 2**64 - 1, -(2**63)):
         for key in ("ino", "cgroup_id", "seq", "ret"):
-            loaded = json.loads(line({**RM, key: number}))  # type: ignore[typeddict-item]
+            loaded = json.loads(line({**RM, key: number}))  # type: ignore[misc]
             assert (loaded[key], loaded[f"{key}_str"]) == (number, str(number))
     loaded = json.loads(line({**RM, "args": {"fd": 3, "offset": 2**60, "path": "\udcff", "flags": ("A",)}}))
     assert loaded["args_str"] == {"offset": str(2**60)}
