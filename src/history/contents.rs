@@ -218,8 +218,9 @@ mod tests {
     use crate::history::layout::testing::Scratch;
     use crate::history::log::testing::{batch, bytes, commit, log};
 
-    fn sample() -> (Vec<u8>, Vec<usize>) {
-        let scratch = Scratch::new("log-sample");
+    /// A log of four batches, and where they end. `name` is the test's own: tests run beside each other.
+    fn sample(name: &str) -> (Vec<u8>, Vec<usize>) {
+        let scratch = Scratch::new(name);
         let mut log = log(&scratch);
         let mut ends = Vec::new();
         for number in 0..4 {
@@ -232,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_torn_log_has_its_whole_batches() {
-        let (bytes, ends) = sample();
+        let (bytes, ends) = sample("log-torn");
         for cut in 0..bytes.len() {
             let contents = contents(bytes[..cut].to_vec(), 0);
             let whole = ends.iter().filter(|end| **end <= cut).count().cast_signed() as i64;
@@ -243,7 +244,7 @@ mod tests {
 
     #[test]
     fn no_damage_makes_a_wrong_value_or_goes_unseen() {
-        let (bytes, _) = sample();
+        let (bytes, _) = sample("log-damaged");
         for at in (0..bytes.len() * 8).step_by(5) {
             let mut flipped = bytes.clone();
             flipped[at / 8] ^= 1 << (at % 8);
@@ -292,7 +293,7 @@ mod tests {
 
     #[test]
     fn batches_that_are_missing_before_the_next_log_are_damaged() {
-        let (bytes, ends) = sample();
+        let (bytes, ends) = sample("log-missing");
         let cut = |end: usize, end_batch: u64| {
             let mut contents = contents(bytes[..end].to_vec(), 0);
             contents.end_at(end_batch);
