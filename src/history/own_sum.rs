@@ -181,7 +181,8 @@ mod tests {
             let settings = Settings { metadata: &metadata, ..Settings::default() };
             let (batch, mut bytes) = (batch("x"), Vec::new());
             let places: Vec<_> = (0..9).map(|row| (0, row)).collect();
-            encode::write(&mut bytes, &batch.schema(), &[batch.clone()], &places, &settings, |_| ()).unwrap();
+            encode::write(&mut bytes, &batch.schema(), std::slice::from_ref(&batch), &places, &settings, |_| ())
+                .unwrap();
             fs::write(&path, bytes).unwrap();
             assert_eq!(verify(&File::open(&path).unwrap()).unwrap(), None);
             match read(&layout) {
