@@ -176,9 +176,8 @@ impl Batch {
         check_memory()?;
         let fields = match &self.keys {
             Keys::Events(fields, _) => fields.keys().count(),
-            Keys::Table(_) => self.columns.num_columns(),
             Keys::Raw(layout) => layout.keys().count(),
-            Keys::Counts => self.columns.num_columns(),
+            Keys::Table(_) | Keys::Counts => self.columns.num_columns(),
         };
         Ok(format!("<rawtp.Batch {} rows of {fields} fields>", self.columns.num_rows()))
     }

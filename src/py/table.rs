@@ -86,7 +86,8 @@ fn rows_of(batch: &RecordBatch, call: &str) -> Result<RecordBatch> {
     let calls = batch.column_by_name("syscall").and_then(|column| column.as_dictionary_opt::<Int32Type>());
     let calls = calls.ok_or_else(|| Error::Columns("a batch of calls without syscall".into()))?;
     let names = calls.values().as_string::<i32>();
-    let wanted = names.iter().position(|name| name == Some(call)).map(|at| at as i32);
+    let wanted = names.iter().position(|name| name == Some(call));
+    let wanted = wanted.and_then(|at| i32::try_from(at).ok());
     let mut places = with_capacity(batch.num_rows())?;
     places.extend((0..batch.num_rows()).filter(|row| calls.is_valid(*row) && Some(calls.keys().value(*row)) == wanted));
     if places.len() == batch.num_rows() {
