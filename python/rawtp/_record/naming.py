@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
@@ -40,9 +41,9 @@ class ContainerNames(Companion):
     ) -> None:
         self._recorder = recorder
         self._find = find
-        directory = recorder._open_directory()
-        self._reader = HistoryReader(f"/proc/self/fd/{directory}")
-        self._directory = directory
+        self._directory = recorder._open_directory()
+        # Made by the thread: whatever becomes of the directory meanwhile, recording begins.
+        self._reader: HistoryReader | None = None
         self._table: Table | None = None
         self._waiting: deque[tuple[float, int, Ids, int]] = deque()
         self._cleared_s = float("-inf")
@@ -67,8 +68,11 @@ class ContainerNames(Companion):
         """Look once more."""
         self._end.set()
         self._thread.join(_JOIN_S)
-        if not self._thread.is_alive() and self._table is not None:
-            self._table.close()
+        if not self._thread.is_alive():
+            if self._table is None:
+                os.close(self._directory)
+            else:
+                self._table.close()
         return self.said()
 
     def _run(self) -> None:
@@ -80,6 +84,8 @@ class ContainerNames(Companion):
         now_s = time.monotonic()
         trouble = None
         try:
+            if self._reader is None:
+                self._reader = HistoryReader(f"/proc/self/fd/{self._directory}")
             if self._table is None:
                 self._table = Table(self._directory)
             if now_s >= self._cleared_s + _CLEAR_UP_S:

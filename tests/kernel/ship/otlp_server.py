@@ -11,8 +11,10 @@ from __future__ import annotations
 import gzip
 import itertools
 import json
+import os
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
@@ -20,6 +22,13 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
 PORT, FILE, EVERY = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 REQUESTS = itertools.count(1)
+
+
+def cut_torn_line(path: Path) -> None:
+    """What a server before this one was killed in the middle of was never answered."""
+    if path.exists():
+        text = path.read_bytes()
+        os.truncate(path, text.rfind(b"\n") + 1)
 
 
 def plain(value: AnyValue) -> Any:
@@ -77,5 +86,6 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
+cut_torn_line(Path(FILE))
 ThreadingHTTPServer.allow_reuse_address = True
 ThreadingHTTPServer(("127.0.0.1", PORT), Handler).serve_forever()
