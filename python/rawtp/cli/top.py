@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -68,6 +69,9 @@ def run(arguments: Sequence[str]) -> int:
     # The library reads and writes these, whatever sys.stdin and sys.stderr are by now.
     if not all(stream is not None and stream.isatty() for stream in (sys.__stdin__, sys.__stderr__)):
         raise CommandError("rawtp top needs a terminal, as standard input and standard error")
+    for name in ("COLUMNS", "LINES"):
+        # A size that was inherited would be taken for the terminal's, and stay when that changes.
+        os.environ.pop(name, None)
     stop = Stop()
     stop.take_signals()
     stderr.heed(stop.patience)

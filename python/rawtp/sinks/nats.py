@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 _TIMEOUT_S = 10.0
+_CLOSE_S = 1.0
 _WINDOW = 256
 """The messages that may wait for their acknowledgement."""
 
@@ -105,6 +106,13 @@ class Nats(Receiver):
             try:
                 with tls.told():
                     self._run(made.connect(**self._options))
+            except (BrokenPipeError, ConnectionResetError) as error:
+                self.close()
+                if self._is_encrypted and made.is_checked:
+                    # By TLS 1.3 a server says so after the handshake, and what is written meanwhile may fail first.
+                    text = f"{error.strerror} after TLS had begun: the server may want a certificate (--client-cert)"
+                    raise NotTakenError(text) from None
+                raise
             except OSError:
                 self.close()
                 raise
@@ -209,8 +217,10 @@ def _encrypted(client: type) -> type:
 
 
 async def _closed(client: Any) -> None:
-    """Close a client, also one that never connected: nats-py leaves the transport of such a one open."""
-    await client.close()
+    """Close a client, also one that never connected: nats-py leaves the transport of such a one open, and after a
+    handshake that failed it waits for an end that never comes."""
+    with suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(client.close(), _CLOSE_S)
     if (transport := getattr(client, "_transport", None)) is not None:
         transport.close()
 
