@@ -34,7 +34,7 @@ def is_refused(directory: Path, state: Path, server: Server, text: str, *options
     [kind] = (word.removeprefix("--") for word in server.options[:1])
     with shipping(directory, state, server, *options) as process:
         wait_for(lambda: bool(re.search(text, process.messages.read_text())), text)
-        wait_for(lambda: position(state, kind)["counts"]["failures"] >= 2, "it is tried again")
+        wait_for(lambda: position(state, kind).get("counts", {"failures": 0})["failures"] >= 2, "it is tried again")
         assert process.end() == 0
     # Once, and not at each attempt.
     told = re.findall(text, process.messages.read_text())
