@@ -1,4 +1,5 @@
-/* uring_unlink PATH: deletes it by io_uring, with no unlink call, and ends. Exits with 77 where io_uring is not to be had. */
+/* uring_unlink PATH: deletes it by io_uring, with no unlink call, and ends. Exits with 77 where io_uring is not to be
+ * had. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/io_uring.h>
@@ -12,7 +13,7 @@ enum { UNLINKAT = 36 };
 
 int main(int argc, char **argv)
 {
-	struct io_uring_params params = { 0 };
+	struct io_uring_params params = {0};
 	int ring = syscall(__NR_io_uring_setup, 1, &params);
 	if (argc != 2 || ring < 0)
 		return 77;
