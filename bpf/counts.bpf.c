@@ -53,8 +53,7 @@ struct {
 	__type(value, struct call_times);
 } call_times SEC(".maps");
 
-/* By CPU and slot, too. An array of small tables: the way of an error has no hash, and whoever may map it can read it.
- */
+/* By CPU and slot, too. Small tables in an array: an error costs no hash, and whoever may map it can read it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);

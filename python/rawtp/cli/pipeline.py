@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 
 _NAMELESS = dict.fromkeys(KEYS)
+_BY_RUST: dict[str, Literal["jsonl", "csv"]] = {"jsonl": "jsonl", "csv": "csv"}
+"""The formats that the extension writes, too."""
 
 _MAX_EVENTS = 512  # more dicts are no longer in the CPU's cache when they are written
 _MAX_LINES = 4096  # text ends by its bytes
@@ -257,10 +259,11 @@ def from_options(args: argparse.Namespace, patience: Patience, alerts: Alerts | 
         encoding = None if kind == "columns" else "utf-8"
         sink = TextSink(fmt, output, encoding=encoding, on_reopen=None if args.quiet else _tell_reopened)
         # The extension knows names in UTF-8 only.
-        kinds: dict[str, Literal["jsonl", "csv"]] = {"jsonl": "jsonl", "csv": "csv"}
-        if kind in kinds and sys.getfilesystemencoding() == "utf-8":
+        if kind in _BY_RUST and sys.getfilesystemencoding() == "utf-8":
             utc = args.utc if args.time or args.utc else None
-            text_reader = partial(TextReader, format=kinds[kind], fields=names.fields(args.fields or ["all"]), utc=utc)
+            text_reader = partial(
+                TextReader, format=_BY_RUST[kind], fields=names.fields(args.fields or ["all"]), utc=utc
+            )
     # Where the table shows a loss in its place, the same line again would only tear it.
     seen = kind == "columns" and on_terminal and sys.stderr is not None and sys.stderr.isatty()
     summaries: list[Summary | CallSummary] = []

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import rawtp
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _DIRECTORY = "/var/lib/rawtp"
 _BEAT_S = 10.0
 _PATIENCE_S = 5.0  # of who reads a backlog with a notifier that is slower
+_LOOK_S = 5.0  # for where the directory is
 _HEARTBEAT = ".heartbeat"
 
 _EXAMPLES = """\
@@ -241,7 +243,7 @@ def _record(
             notifier = notify.Notifier(os.environ)
             end = service.Service(recorder, beat, notifier, handlers, session, message, shippers, companions).run()
         except (rawtp.RawtpError, OSError) as error:
-            if recorder.status()["directory"] != "removed" or handlers.is_end:
+            if handlers.is_end or not _is_removed(recorder):
                 raise CommandError(f"the recorder ended: {reason(error)}") from None
     status = recorder.status()
     message(f"recorded {counted(status['acknowledged'], 'event')}, {status['lost']} lost")
@@ -250,6 +252,13 @@ def _record(
     if end == "signal":
         return OK
     raise CommandError(f"the watching was ended: {tracer.coverage['syscalls']['reason'] or 'the tracer was closed'}")
+
+
+def _is_removed(recorder: rawtp.Recorder) -> bool:
+    """Whether the directory is gone by now, and not only when the recorder has looked last."""
+    with suppress(OSError, ValueError, rawtp.RawtpError):
+        recorder.sync(_LOOK_S)
+    return bool(recorder.status()["directory"] == "removed")
 
 
 def _companions(

@@ -309,9 +309,12 @@ def test_a_directory_that_is_removed(place: Path, history: Path) -> None:
         assert recorder.process.poll() is None
 
 
-def test_a_link_in_place_of_a_directory_that_is_removed(history: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("with_alerts", [False, True])
+def test_a_link_in_place_of_a_directory_that_is_removed(with_alerts: bool, history: Path, tmp_path: Path) -> None:
     (tmp_path / "aside").mkdir()
-    with recording(history) as recorder:
+    rules = tmp_path / "rules.toml"
+    rules.write_text('[notify.n]\ntype = "journald"\n[[rules]]\nname = "r"\nnotify = "n"\naction = "delete"\n')
+    with recording(history, *(("--alert", rules) if with_alerts else ())) as recorder:
         history.rename(tmp_path / "moved")
         history.symlink_to(tmp_path / "aside")
         remove(tmp_path / "moved", recorder.process.poll)

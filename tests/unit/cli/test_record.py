@@ -113,6 +113,10 @@ class PretendRecorder:
     def _set_silent(self, since_ns: int) -> None:
         self.done.append(f"silent since {since_ns}")
 
+    def sync(self, timeout: float) -> None:
+        if "close" in self.done:
+            raise ValueError("the recorder is closed")
+
     def seal(self, timeout: float) -> None:
         self.done.append("seal")
 
