@@ -87,8 +87,11 @@ class Terminal:
 
 
 @contextmanager
-def terminal(*arguments: str, columns: int = 200, **changes: str) -> Iterator[Terminal]:
-    """The command line in a session whose terminal we hold the other end of; it sees only this process's deletions."""
+def terminal(*arguments: str, columns: int = 500, **changes: str) -> Iterator[Terminal]:
+    """The command line in a session whose terminal we hold the other end of; it sees only this process's deletions.
+
+    It is as wide as any path of a test beside any chain of processes, so that no row is shortened unless a test asks.
+    """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     command = ["setsid", "--ctty", sys.executable, "-m", "rawtp", "-p", str(os.getpid()), *arguments]

@@ -91,7 +91,13 @@ class Syslog(Receiver):
                 self._socket.sendall(message + b"\0" if self._is_stream else message)
             return 0
         lines = [line(record, delivery.origin) for record in delivery.records]
-        self._socket.sendall(b"".join(b"%d %s" % (len(one), one) for one in lines))
+        try:
+            with tls.told():
+                self._socket.sendall(b"".join(b"%d %s" % (len(one), one) for one in lines))
+        except OSError:
+            # Why it closed the connection may have come before that was noticed.
+            self._check()
+            raise
         end_s = time.monotonic() + _TIMEOUT_S
         pause_s = 0.0005
         while self._unacknowledged():

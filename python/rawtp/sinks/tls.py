@@ -73,6 +73,8 @@ def told() -> Iterator[None]:
 
 def words(error: ssl.SSLError) -> str:
     """What an error of TLS is about, such as ``certificate required``."""
+    if isinstance(error, ssl.SSLEOFError):
+        return "the other side has closed the connection"
     text = error.reason or str(error)
     for head in ("TLSV13_ALERT_", "TLSV1_ALERT_", "SSLV3_ALERT_"):
         text = text.removeprefix(head)
