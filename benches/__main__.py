@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import rawtp
 from benches import hooks, report
+from benches.arguments import arguments
 from benches.build import ROOT, Programs
 from benches.burst import bursts
 from benches.calls import loss, matched, tax
@@ -43,6 +44,7 @@ THEMES: dict[str, Callable[[Programs, Scale], Iterator[Row]]] = {
     "loss": loss,
     "matched": matched,
     "counts": counted,
+    "args": arguments,
     "filters": filtered,
     "burst": bursts,
     "dicts": dicts,

@@ -41,8 +41,8 @@ class Programs:
             "bpf",
             f"-D__TARGET_ARCH_{arch}",
         ]
-        number = f"-DFLOOR_NR={syscalls.number('unlinkat')}"
-        _run(*clang, number, f"-I{ROOT / 'bpf'}", include, "-c", PROGRAMS / "floor.bpf.c", "-o", self._object)
+        numbers = [f"-DFLOOR_NR={syscalls.number('unlinkat')}", f"-DFLOOR_OPENAT={syscalls.number('openat')}"]
+        _run(*clang, *numbers, f"-I{ROOT / 'bpf'}", include, "-c", PROGRAMS / "floor.bpf.c", "-o", self._object)
         archive = (libbpf / "libbpf.a", "-lelf", "-lz")
         _run("cc", "-O2", "-Wall", include, "-o", self._floor, PROGRAMS / "floor.c", *archive)
         _run("cc", "-O2", "-Wall", "-o", self.load, PROGRAMS / "load.c")

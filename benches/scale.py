@@ -27,6 +27,9 @@ class Scale(NamedTuple):
     who_events: int
     """In the recorder's directory that is asked."""
     who_times: int
+    build_runs: int
+    build_files: int
+    """That the build compiles which is watched."""
 
 
 FULL = Scale(
@@ -47,6 +50,8 @@ FULL = Scale(
     record_visible=20,
     who_events=10_000_000,
     who_times=9,
+    build_runs=5,
+    build_files=40,
 )
 QUICK = Scale(
     rounds=3,
@@ -66,4 +71,6 @@ QUICK = Scale(
     record_visible=3,
     who_events=1_000_000,
     who_times=3,
+    build_runs=1,
+    build_files=4,
 )

@@ -157,9 +157,9 @@ for target in "$@"; do
 		if [ "$(id -u)" -ne 0 ] || [ -n "${CI:-}${RAWTP_REQUIRE_KERNEL:-}" ]; then
 			needs="$needs sudo"
 		fi
-		# A receiver of `rawtp ship`. PyPI has the others.
+		# A receiver of `rawtp ship`, of which PyPI has the others; and what calls are compared with.
 		if [ -n "${CI:-}${RAWTP_REQUIRE_KERNEL:-}" ]; then
-			needs="$needs rsyslogd"
+			needs="$needs rsyslogd strace"
 		fi
 		;;
 	# libFuzzer's own source is C++.

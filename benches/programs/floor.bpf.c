@@ -6,7 +6,7 @@
 #include <bpf/bpf_tracing.h>
 #include "floor.h"
 
-/* FLOOR_NR, the number of unlinkat on this machine, comes from the command line. */
+/* FLOOR_NR and FLOOR_OPENAT, the numbers of unlinkat and of openat on this machine, come from the command line. */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -20,6 +20,13 @@ struct {
 	__type(key, __u32);
 	__type(value, struct floor_event);
 } scratch SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FLOOR_CPUS);
+	__type(key, __u32);
+	__type(value, struct floor_call);
+} calls SEC(".maps");
 
 SEC("raw_tp/sys_enter")
 int empty_enter(struct bpf_raw_tracepoint_args *ctx)
@@ -52,6 +59,38 @@ int count(struct bpf_raw_tracepoint_args *ctx)
 	if (bytes < 0 || bytes > FLOOR_NAME_BYTES)
 		return 0;
 	bpf_ringbuf_output(&events, event, __builtin_offsetof(struct floor_event, filename) + bytes, 0);
+	return 0;
+}
+
+/* One call alone, and its arguments by name: what a program says that was written for it. */
+SEC("tp_btf/sys_enter")
+int BPF_PROG(openat, struct pt_regs *regs, long nr)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct floor_call *call;
+	__u64 task;
+	long bytes;
+
+	if (nr != FLOOR_OPENAT)
+		return 0;
+	call = bpf_map_lookup_elem(&calls, &cpu);
+	if (!call)
+		return 0;
+	task = bpf_get_current_pid_tgid();
+	call->pid = task >> 32;
+	call->tid = task;
+	call->ts_ns = bpf_ktime_get_boot_ns();
+	bpf_get_current_comm(call->comm, sizeof(call->comm));
+	call->arguments[0] = PT_REGS_PARM1_SYSCALL(regs);
+	call->arguments[1] = PT_REGS_PARM2_SYSCALL(regs);
+	call->arguments[2] = PT_REGS_PARM3_SYSCALL(regs);
+	call->arguments[3] = PT_REGS_PARM4_SYSCALL(regs);
+	call->arguments[4] = PT_REGS_PARM5_SYSCALL(regs);
+	call->arguments[5] = PT_REGS_PARM6_SYSCALL(regs);
+	bytes = bpf_probe_read_user_str(call->filename, sizeof(call->filename), (void *)call->arguments[1]);
+	if (bytes < 0 || bytes > FLOOR_NAME_BYTES)
+		return 0;
+	bpf_ringbuf_output(&events, call, __builtin_offsetof(struct floor_call, filename) + bytes, 0);
 	return 0;
 }
 

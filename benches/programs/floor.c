@@ -1,8 +1,8 @@
 /*
  * floor OBJECT PROGRAM...: attaches those programs of the object, prints "ready", and detaches at the end of stdin.
  *
- * With the program "count" it reads the ring until then: prints "first" at the first event of a process called
- * "rawtp-first", and at the end how many there were of "rawtp-burst".
+ * With the program "count" or "openat" it reads the ring until then: prints "first" at the first event of a process
+ * called "rawtp-first", and at the end how many there were of "rawtp-burst".
  * With the program "printk" it copies what the kernel prints, from trace_pipe to stdout.
  */
 #include <bpf/libbpf.h>
@@ -105,7 +105,7 @@ int main(int argc, char **argv)
 		if (!program)
 			die(argv[i]);
 		bpf_program__set_autoload(program, true);
-		has_count |= !strcmp(argv[i], "count");
+		has_count |= !strcmp(argv[i], "count") || !strcmp(argv[i], "openat");
 		has_printk |= !strcmp(argv[i], "printk");
 	}
 	if (bpf_object__load(object))

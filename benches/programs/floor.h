@@ -12,4 +12,14 @@ struct floor_event {
 	char filename[FLOOR_NAME_BYTES];
 };
 
+/* A call with its arguments. It begins as the one above does. */
+struct floor_call {
+	int pid;
+	char comm[16];
+	int tid;
+	unsigned long long ts_ns;
+	unsigned long long arguments[6];
+	char filename[FLOOR_NAME_BYTES];
+};
+
 #endif

@@ -5,6 +5,7 @@
  *   -c unlinkat  one that it matches, of a name that is not there (the default)
  *   -c open      an openat without O_TRUNC of that name: watched, but no event
  *   -c ioctl     a command that removes nothing, to no descriptor: the same
+ *   -c connect   one to an internet address, by no descriptor
  *   -c write     a byte to a descriptor: what waking a reader costs by itself
  *   -w FD        that descriptor
  *   -f NAME      the name
@@ -18,6 +19,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,10 +32,11 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { GETPPID = 'g', UNLINKAT = 'u', OPEN = 'o', IOCTL = 'i', WRITE = 'w' };
+enum { CONNECT = 'c', GETPPID = 'g', UNLINKAT = 'u', OPEN = 'o', IOCTL = 'i', WRITE = 'w' };
 
 static int call_kind = UNLINKAT, writes_to = 1;
 static const char *name = "/nonexistent/rawtp-load";
+static const struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = 0x5000, .sin_addr.s_addr = 0x0100007f};
 
 static void die(const char *what)
 {
@@ -59,6 +62,8 @@ static void call(void)
 		syscall(SYS_openat, AT_FDCWD, name, O_RDONLY);
 	else if (call_kind == IOCTL)
 		syscall(SYS_ioctl, -1, FIONREAD, NULL);
+	else if (call_kind == CONNECT)
+		syscall(SYS_connect, -1, &address, sizeof(address));
 	else if (syscall(SYS_write, writes_to, "", 1) != 1)
 		die("write");
 }

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-BASE = 0x2000_0000
-"""Where the plan is in the program's memory: below 4 GiB, for 32-bit calls."""
+BASE = 0x6000_0000
+"""Where the plan is in the program's memory: below 4 GiB, for 32-bit calls, and above where the heap of a program can begin
+that is linked statically: since Linux 6.9 a random place in the GiB behind it."""
 
 PAGE = 65536
 """A page of any machine, or a multiple of one."""

@@ -8,7 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define BASE 0x20000000
+#define BASE 0x60000000
 #define MARKER 0x7fffff00
 #define PAGE 65536 /* of any machine, or a multiple */
 
@@ -100,7 +100,8 @@ int main(int argc, char **argv)
 
 	if (argc < 3 || (fd = open(argv[1], O_RDONLY)) < 0 || fstat(fd, &file))
 		return 1;
-	if (mmap(plan, file.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_POPULATE, fd, 0) != plan)
+	if (mmap(plan, file.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED_NOREPLACE | MAP_POPULATE, fd, 0) !=
+	    plan)
 		return 1;
 	for (i = 0; i < plan->holes; i++)
 		munmap((char *)plan + plan->hole_at[i], PAGE);

@@ -42,8 +42,8 @@ def fields_of_calls() -> dict[str, list[str]]:
     for text in re.split(r"^name: ", done.stdout, flags=re.MULTILINE)[1:]:
         name = text.split("\n", 1)[0]
         if name.startswith("sys_enter_"):
-            # `print fmt` names those that are the call's own.
-            found[name.removeprefix("sys_enter_")] = re.findall(r"REC->(\w+)", text)
+            # `print fmt` names those that are the call's own, and flags once for each way to write them.
+            found[name.removeprefix("sys_enter_")] = [*dict.fromkeys(re.findall(r"REC->(\w+)", text))]
     return found
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import rawtp
+from helpers.disks import MAKE, SIZE
 from helpers.support import HANG_S
 
 if TYPE_CHECKING:
@@ -244,14 +245,44 @@ def test_an_argument_named_like_a_key() -> None:
         assert found.fields == ("arg_cpu",)
 
 
-def test_a_module_has_tracepoints_too() -> None:
-    """Where a module with tracepoints is loaded; its types are split from the kernel's."""
+@pytest.fixture
+def xfs(tmp_path: Path) -> Iterator[Path]:
+    """A mounted XFS. The module of a file system is loaded as long as one is mounted."""
+    place, made = tmp_path / "place", tmp_path / "image"
+    place.mkdir()
+    made.touch()
+    os.truncate(made, SIZE)
+    try:
+        subprocess.run([*MAKE["xfs"], made], check=True, capture_output=True)
+        subprocess.run(["mount", "-o", "loop", made, place], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no xfs can be made and mounted here")
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+def test_a_module_has_tracepoints_too(xfs: Path) -> None:
+    """Its types are split from the kernel's."""
     of_modules = [one for one in rawtp.tracepoints() if one.module]
     if not of_modules:
-        pytest.skip("no loaded module has tracepoints")
+        pytest.skip("this kernel has no types of its modules")
     for one in of_modules[:20]:
         with rawtp.RawTracepoint(one.name) as found:
             assert set(found.fields) <= {*one.arguments} | {f"arg_{name}" for name in one.arguments}
+    [remove] = rawtp.tracepoints("xfs_remove")
+    assert (remove.module, remove.arguments["dp"]) == ("xfs", "struct xfs_inode *")
+    fields = ["dp.i_vnode.i_ino", "dp.i_vnode.i_sb.s_type.name", "name.name", "name.len"]
+    with rawtp.RawTracepoint("xfs_remove", fields, pid=os.getpid()) as removes:
+        file = xfs / "rawtp-of-a-module"
+        file.touch()
+        file.unlink()
+        [event] = removes.get_many(timeout=HANG_S)
+    assert {key: event[key] for key in fields} == {
+        "dp.i_vnode.i_ino": xfs.stat().st_ino,
+        "dp.i_vnode.i_sb.s_type.name": "xfs",
+        "name.name": file.name,
+        "name.len": len(file.name),
+    }
 
 
 def test_only_the_processes_that_are_asked_for() -> None:
