@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BASE = 0x6000_0000
-"""Where the plan is in the program's memory: below 4 GiB, for 32-bit calls, and above where the heap of a program can begin
-that is linked statically: since Linux 6.9 a random place in the GiB behind it."""
+"""Where the plan is in the program's memory: below 4 GiB, for 32-bit calls, and above where the heap of a program that
+is linked statically can begin: since Linux 6.9 that is anywhere in the GiB behind it."""
 
 PAGE = 65536
 """A page of any machine, or a multiple of one."""

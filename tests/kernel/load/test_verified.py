@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.kernel
 
 MOST = 50_000
-"""The most for a program, on Linux 5.10 too, whose verifier goes through the most. The kernel's own limit is a million."""
+"""The most for a program, also on Linux 5.10, whose verifier goes through the most. The kernel's limit is a million."""
 
 ENTER, EXIT = ("handle_sys_ente", "trace_sys_enter"), ("handle_sys_exit", "trace_sys_exit")
 """The kernel keeps 15 characters of a name."""
