@@ -111,24 +111,38 @@ class Watcher(NamedTuple):
 
     key: str
     name: str
-    command: list[str]
+    command: tuple[str, ...]
     """What comes before the command; it writes to no disk."""
 
 
 def _watchers() -> list[Watcher]:
-    """Those that are installed."""
+    """All that could be there."""
     bpftrace = 'tracepoint:raw_syscalls:sys_enter { printf("%d %s %d\\n", pid, comm, args->id); }'
-    found = [
-        Watcher("strace", "strace -f", ["strace", "-f", "-o", os.devnull]),
+    return [
+        Watcher("strace", "strace -f", ("strace", "-f", "-o", os.devnull)),
         Watcher(
             "strace_seccomp",
             "strace -f --seccomp-bpf, calls with files alone",
-            ["strace", "-f", "--seccomp-bpf", "-e", "trace=%file", "-o", os.devnull],
+            ("strace", "-f", "--seccomp-bpf", "-e", "trace=%file", "-o", os.devnull),
         ),
-        Watcher("perf", "perf trace", ["perf", "trace", "-o", os.devnull]),
-        Watcher("bpftrace", "bpftrace, the numbers of all calls of the host", ["bpftrace", "-q", "-e", bpftrace, "-c"]),
+        Watcher("perf", "perf trace", ("perf", "trace", "-o", os.devnull)),
+        Watcher("bpftrace", "bpftrace, the numbers of all calls of the host", ("bpftrace", "-q", "-e", bpftrace, "-c")),
     ]
-    return [watcher for watcher in found if shutil.which(watcher.command[0])]
+
+
+def _run_by(watcher: Watcher, command: list[str]) -> subprocess.CompletedProcess[str]:
+    words = [" ".join(command)] if watcher.command[-1] == "-c" else command
+    whole = [*watcher.command, *words]
+    return subprocess.run(whole, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+
+
+def _lacks(watcher: Watcher) -> str:
+    """Why a tool cannot watch here; empty when it can."""
+    if not shutil.which(watcher.command[0]):
+        return "not installed"
+    done = _run_by(watcher, ["/bin/true"])
+    last = done.stderr.strip().splitlines()[-1:] or [f"it ends with {done.returncode}"]
+    return f"does not run here: {last[0][:100]}" if done.returncode else ""
 
 
 def _timed(directory: Path, run: Callable[[list[str]], object]) -> float:
@@ -136,16 +150,11 @@ def _timed(directory: Path, run: Callable[[list[str]], object]) -> float:
     for made in (*directory.glob("*.o"), *directory.glob("*.a")):
         made.unlink()
     start = time.perf_counter()
-    run(["make", "-s", "-C", str(directory)])
+    run([str(shutil.which("make")), "-s", "-C", str(directory)])
     took = (time.perf_counter() - start) * 1e3
     if not (directory / "all.a").exists():
         raise RuntimeError("the build failed")
     return took
-
-
-def _run_by(watcher: Watcher, command: list[str]) -> None:
-    words = [" ".join(command)] if watcher.command[-1] == "-c" else command
-    subprocess.run([*watcher.command, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
 
 
 def _builds(scale: Scale) -> Iterator[Row]:
@@ -161,8 +170,10 @@ def _builds(scale: Scale) -> Iterator[Row]:
         calls.append(float(len(result.events)))
         lost.append(float(result.stats.lost_ring))
 
-    strace = [sys.executable, "-m", "rawtp", "-s", "all", "-o", "strace", "--"]
-    watchers = [Watcher("cli", "python -m rawtp -s all -o strace", strace), *_watchers()]
+    strace = (sys.executable, "-m", "rawtp", "-s", "all", "-o", "strace", "--")
+    lacking = {watcher: _lacks(watcher) for watcher in _watchers()}
+    here = [watcher for watcher, lacks in lacking.items() if not lacks]
+    watchers = [Watcher("cli", "python -m rawtp -s all -o strace", strace), *here]
     with tempfile.TemporaryDirectory(dir="/dev/shm") as root:
         directory = Path(root)
         (directory / "Makefile").write_text(MAKEFILE)
@@ -190,3 +201,6 @@ def _builds(scale: Scale) -> Iterator[Row]:
             values,
             {"bare": ratios(values, bare)},
         )
+    for watcher, lacks in lacking.items():
+        if lacks:
+            yield Row(f"args_build_{watcher.key}", "args", f"make under {watcher.name}", "ms", note=lacks)
