@@ -121,9 +121,11 @@ lock: .venv/.build ## the newest versions of what is installed into .venv, into 
 audit: .venv/.audit ## known faults of what Cargo.lock brings in, by RustSec's list, which it fetches
 	PATH="$(CURDIR)/.venv/bin:$$PATH" cargo deny check advisories
 
-fuzz: ## looks for faults in the reader of records, for FUZZ_S seconds
+fuzz: ## looks for faults in what reads records, arguments and raw tracepoints, for FUZZ_S seconds each
 	@scripts/setup.sh build fuzz
 	scripts/fuzz.sh record $(FUZZ_S) $(LOCKED)
+	scripts/fuzz.sh arguments $(FUZZ_S) $(LOCKED)
+	scripts/fuzz.sh raw_tracepoint $(FUZZ_S) $(LOCKED)
 
 soak: .venv/.develop ## random tracers, readers and producers, as root, for SOAK_S seconds; ARGS="--help" shows what else
 	@scripts/as_root.sh .venv/bin/python tests/soak.py --seconds $(SOAK_S) $(ARGS)

@@ -3,10 +3,12 @@
 
 #![no_main]
 
+use std::convert::Infallible;
 use std::sync::atomic::Ordering;
 
 use _core::cgroup::reports::CgroupReports;
 use _core::event::Event;
+use _core::event::args::Args;
 use _core::lineage::chain::{Chain, ancestors};
 use _core::lineage::processes::Processes;
 use _core::memory::aligned::AlignedBytes;
@@ -43,10 +45,18 @@ fn told(event: &Event<'_>) -> String {
         let places = (truth.real_place(), truth.new_real_place());
         (truth.file().is_some(), truth.replaced().is_some(), truth.real(), truth.new_real(), places)
     });
+    let mut args = Vec::new();
+    if let Some(known) = Args::of(event) {
+        let taken = known.each(|name, value| {
+            args.push(format!("{name}={value:?}"));
+            Ok::<_, Infallible>(())
+        });
+        assert_eq!(taken, Ok(()));
+    }
     let facts = event.file_facts();
     assert!(facts.replaced.is_none() || facts.is_replacing == Some(true));
     format!(
-        "{times:?} {call:?} {ret:?} {path:?} {new_path:?} {exe:?} {cwd:?} {:?} {ancestors:?} {truth:?} {facts:?}",
+        "{times:?} {call:?} {ret:?} {path:?} {new_path:?} {exe:?} {cwd:?} {:?} {ancestors:?} {truth:?} {facts:?} {args:?}",
         event.argv()
     )
 }

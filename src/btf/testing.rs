@@ -1,4 +1,4 @@
-//! Makes BTFs for tests.
+//! Makes BTFs for tests, and for `fuzz/`, which has this file as a module of its own.
 
 use crate::btf::parse::{
     ARRAY, CONST, ENUM, FUNC, FUNC_PROTO, HEADER_BYTES, INT, MAGIC, PTR, STRUCT, TYPEDEF, UNION, VERSION,
@@ -115,4 +115,66 @@ impl MadeBtf {
             .chain(self.strings.iter().copied())
             .collect()
     }
+}
+
+/// A kernel with one tracepoint, `made`, that has everything. `prefix` is that of the function with its arguments' names.
+pub(crate) fn made_kernel(prefix: &str) -> Vec<u8> {
+    let mut btf = MadeBtf::new();
+    let int = btf.int("int", 4, SIGNED);
+    let unsigned = btf.int("unsigned int", 4, 0);
+    let long = btf.int("long unsigned int", 8, 0);
+    let wide = btf.int("__int128", 16, SIGNED);
+    let char = btf.int("char", 1, SIGNED);
+    let byte = btf.int("unsigned char", 1, 0);
+    let short = btf.int("short int", 2, SIGNED);
+    let boolean = btf.int("_Bool", 1, BOOL);
+    let text = btf.constant(char);
+    let text = btf.pointer(text);
+    let name = btf.constant(byte);
+    let name = btf.pointer(name);
+    let u8 = btf.typedef("u8", byte);
+    let octets = btf.pointer(u8);
+    let comm = btf.array(char, 16);
+    let address = btf.array(u8, 6);
+    let shorts = btf.array(short, 3);
+    let flexible = btf.array(char, 0);
+    let reason = btf.enumeration("reason", 0, &[("R_NONE", 0), ("R_BAD", 2), ("R_LOW", -1)]);
+    let state = btf.enumeration("state", FLAG, &[("S_UP", 1), ("S_DOWN", -2)]);
+    let uid = btf.structure("", 4, &[("val", unsigned, 0)]);
+    let uid = btf.typedef("kuid_t", uid);
+    let inner = btf.union("", 8, &[("left", int, 0), ("right", long, 0)]);
+    let cred = btf.structure("cred", 8, &[("usage", int, 0), ("uid", uid, 32)]);
+    let cred = btf.constant(cred);
+    let cred = btf.pointer(cred);
+    // It points to itself, by an id that is known only afterwards.
+    let task_id = cred + 3;
+    let parent = btf.pointer(task_id);
+    let tasks = btf.array(parent, 2);
+    let task = btf.structure(
+        "task",
+        256,
+        &[
+            ("pid", int, 0),
+            ("comm", comm, 32),
+            ("parent", parent, 192),
+            ("cred", cred, 256),
+            ("", inner, 320),
+            ("low", unsigned, 0x0180 | 1 << 24),
+            ("high", int, 0x0181 | 6 << 24),
+            ("reason", reason, 416),
+            ("address", address, 448),
+            ("shorts", shorts, 496),
+            ("name", name, 576),
+            ("octets", octets, 640),
+            ("wide", wide, 768),
+            ("tasks", tasks, 896),
+            ("flag", boolean, 1024),
+            ("tail", flexible, 1032),
+        ],
+    );
+    assert_eq!(task, task_id);
+    let arguments =
+        [("flag", boolean), ("p", parent), ("text", text), ("reason", reason), ("state", state), ("n", int)];
+    btf.tracepoint("made", prefix, &arguments);
+    btf.bytes()
 }

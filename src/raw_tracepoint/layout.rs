@@ -3,7 +3,9 @@
 use std::ffi::CStr;
 use std::sync::Arc;
 
-use crate::btf::tracepoints::{list, with_tracepoint};
+use crate::btf::parse::Types;
+use crate::btf::split::SplitTypes;
+use crate::btf::tracepoints::{Argument, find, list, with_tracepoint};
 use crate::error::{Error, Result};
 use crate::fields::{Key, ValueType};
 use crate::nearest::suggestion;
@@ -85,12 +87,28 @@ impl Layout {
     pub fn new(wanted: &Wanted) -> Result<Arc<Self>> {
         let kernel = kernel();
         let found = with_tracepoint(&wanted.tracepoint, |types, arguments| {
-            let (tracepoint, text_bytes) = (wanted.tracepoint.as_str(), wanted.text_bytes);
-            let resolver =
-                Resolver { types, tracepoint, arguments, kernel: &kernel, pointers: wanted.pointers, text_bytes };
-            Self::of(&resolver, wanted.fields.clone().unwrap_or_else(|| resolver.default_fields()))
+            Self::resolved(types, arguments, wanted, &kernel).map(Arc::new)
         })?;
-        found.map_or_else(|| Err(no_tracepoint(&wanted.tracepoint, &kernel)), |layout| Ok(Arc::new(layout)))
+        found.ok_or_else(|| no_tracepoint(&wanted.tracepoint, &kernel))
+    }
+
+    /// Looks up the tracepoint and its fields in the types of any kernel. `None` when it has no such tracepoint, or when
+    /// `btf` is no BTF. `kernel` is for messages.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Value`] for fields that cannot be read.
+    pub fn of_btf(btf: &[u8], wanted: &Wanted, kernel: &str) -> Result<Option<Self>> {
+        let Some(types) = Types::new(btf) else { return Ok(None) };
+        let types = SplitTypes::new(&types, None);
+        let arguments = find(&types, wanted.tracepoint.as_bytes());
+        arguments.map(|arguments| Self::resolved(&types, &arguments, wanted, kernel)).transpose()
+    }
+
+    fn resolved(types: &SplitTypes<'_>, arguments: &[Argument], wanted: &Wanted, kernel: &str) -> Result<Self> {
+        let (tracepoint, text_bytes) = (wanted.tracepoint.as_str(), wanted.text_bytes);
+        let resolver = Resolver { types, tracepoint, arguments, kernel, pointers: wanted.pointers, text_bytes };
+        Self::of(&resolver, wanted.fields.clone().unwrap_or_else(|| resolver.default_fields()))
     }
 
     /// Gives each field its place.

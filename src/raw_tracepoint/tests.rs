@@ -7,7 +7,7 @@ use libbpf_sys::{BPF_FUNC_probe_read_kernel, BPF_FUNC_probe_read_kernel_str, bpf
 
 use crate::btf::parse::Types;
 use crate::btf::split::SplitTypes;
-use crate::btf::testing::{BOOL, FLAG, MadeBtf, SIGNED};
+use crate::btf::testing::{MadeBtf, SIGNED, made_kernel};
 use crate::btf::tracepoints::find;
 use crate::error::Result;
 use crate::event::values::Value;
@@ -23,68 +23,6 @@ use crate::record::{parse_raw, raw_record};
 use crate::ring::chunk::Chunk;
 use crate::ring::queue::Queue;
 
-/// A kernel with one tracepoint that has everything.
-fn kernel(prefix: &str) -> Vec<u8> {
-    let mut btf = MadeBtf::new();
-    let int = btf.int("int", 4, SIGNED);
-    let unsigned = btf.int("unsigned int", 4, 0);
-    let long = btf.int("long unsigned int", 8, 0);
-    let wide = btf.int("__int128", 16, SIGNED);
-    let char = btf.int("char", 1, SIGNED);
-    let byte = btf.int("unsigned char", 1, 0);
-    let short = btf.int("short int", 2, SIGNED);
-    let boolean = btf.int("_Bool", 1, BOOL);
-    let text = btf.constant(char);
-    let text = btf.pointer(text);
-    let name = btf.constant(byte);
-    let name = btf.pointer(name);
-    let u8 = btf.typedef("u8", byte);
-    let octets = btf.pointer(u8);
-    let comm = btf.array(char, 16);
-    let address = btf.array(u8, 6);
-    let shorts = btf.array(short, 3);
-    let flexible = btf.array(char, 0);
-    let reason = btf.enumeration("reason", 0, &[("R_NONE", 0), ("R_BAD", 2), ("R_LOW", -1)]);
-    let state = btf.enumeration("state", FLAG, &[("S_UP", 1), ("S_DOWN", -2)]);
-    let uid = btf.structure("", 4, &[("val", unsigned, 0)]);
-    let uid = btf.typedef("kuid_t", uid);
-    let inner = btf.union("", 8, &[("left", int, 0), ("right", long, 0)]);
-    let cred = btf.structure("cred", 8, &[("usage", int, 0), ("uid", uid, 32)]);
-    let cred = btf.constant(cred);
-    let cred = btf.pointer(cred);
-    // It points to itself, by an id that is known only afterwards.
-    let task_id = cred + 3;
-    let parent = btf.pointer(task_id);
-    let tasks = btf.array(parent, 2);
-    let task = btf.structure(
-        "task",
-        256,
-        &[
-            ("pid", int, 0),
-            ("comm", comm, 32),
-            ("parent", parent, 192),
-            ("cred", cred, 256),
-            ("", inner, 320),
-            ("low", unsigned, 0x0180 | 1 << 24),
-            ("high", int, 0x0181 | 6 << 24),
-            ("reason", reason, 416),
-            ("address", address, 448),
-            ("shorts", shorts, 496),
-            ("name", name, 576),
-            ("octets", octets, 640),
-            ("wide", wide, 768),
-            ("tasks", tasks, 896),
-            ("flag", boolean, 1024),
-            ("tail", flexible, 1032),
-        ],
-    );
-    assert_eq!(task, task_id);
-    let arguments =
-        [("flag", boolean), ("p", parent), ("text", text), ("reason", reason), ("state", state), ("n", int)];
-    btf.tracepoint("made", prefix, &arguments);
-    btf.bytes()
-}
-
 fn resolve<T>(kernel: &[u8], see: impl FnOnce(&Resolver<'_, '_>) -> T, pointers: bool) -> T {
     let types = Types::new(kernel).unwrap();
     let types = SplitTypes::new(&types, None);
@@ -98,26 +36,26 @@ fn defaults(resolver: &Resolver<'_, '_>) -> Vec<String> {
 
 fn layout_of(fields: &[&str]) -> Result<Layout> {
     let fields = fields.iter().map(ToString::to_string).collect();
-    resolve(&kernel("__probestub_"), |resolver| Layout::of(resolver, fields), false)
+    resolve(&made_kernel("__probestub_"), |resolver| Layout::of(resolver, fields), false)
 }
 
 fn field(path: &str) -> (Access, Kind) {
-    resolve(&kernel("__probestub_"), |resolver| resolver.field(path), true).unwrap()
+    resolve(&made_kernel("__probestub_"), |resolver| resolver.field(path), true).unwrap()
 }
 
 fn message(path: &str) -> String {
-    resolve(&kernel("__probestub_"), |resolver| resolver.field(path), false).unwrap_err().to_string()
+    resolve(&made_kernel("__probestub_"), |resolver| resolver.field(path), false).unwrap_err().to_string()
 }
 
 #[test]
 fn arguments_have_their_names_by_either_function() {
     for prefix in ["__probestub_", "__traceiter_"] {
-        let found = resolve(&kernel(prefix), defaults, false);
+        let found = resolve(&made_kernel(prefix), defaults, false);
         assert_eq!(found, ["flag", "text", "reason", "state", "n"]);
     }
-    let found = resolve(&kernel("__probestub_"), defaults, true);
+    let found = resolve(&made_kernel("__probestub_"), defaults, true);
     assert_eq!(found, ["flag", "p", "text", "reason", "state", "n"]);
-    let unnamed = resolve(&kernel("another_"), |resolver| resolver.arguments.to_vec(), false);
+    let unnamed = resolve(&made_kernel("another_"), |resolver| resolver.arguments.to_vec(), false);
     assert_eq!(
         unnamed.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(),
         ["arg0", "arg1", "arg2", "arg3", "arg4", "arg5"]
