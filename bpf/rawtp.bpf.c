@@ -29,6 +29,9 @@
 #include "hooks/exec.bpf.h"
 #include "hooks/truth.bpf.h"
 #include "hooks/function.bpf.h"
+#include "hooks/kernel_thread.bpf.h"
+#include "hooks/function_result.bpf.h"
+#include "hooks/function_programs.bpf.h"
 
 /* Variables that only put these types into the object's BTF, from which the skeleton generates the Rust types. */
 struct counters _counters = {0};

@@ -7,14 +7,11 @@
 set -eu
 umask 022
 here=$(cd "$(dirname "$0")/.." && pwd)
-wheel=$1
-out=$2
-name=$(basename "$wheel")
-version=$(echo "$name" | cut -d - -f 2)
-case $name in
-*x86_64.whl) arch=amd64 ;;
-*aarch64.whl) arch=arm64 ;;
-*) echo "$name: neither x86_64 nor aarch64" >&2 && exit 2 ;;
+# shellcheck source=deploy/wheel.sh
+. "$here/wheel.sh"
+case $arch in
+x86_64) arch=amd64 ;;
+aarch64) arch=arm64 ;;
 esac
 
 root=$(mktemp -d)

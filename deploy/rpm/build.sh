@@ -7,15 +7,8 @@
 set -eu
 umask 022
 here=$(cd "$(dirname "$0")/.." && pwd)
-wheel=$1
-out=$2
-name=$(basename "$wheel")
-version=$(echo "$name" | cut -d - -f 2)
-case $name in
-*x86_64.whl) arch=x86_64 ;;
-*aarch64.whl) arch=aarch64 ;;
-*) echo "$name: neither x86_64 nor aarch64" >&2 && exit 2 ;;
-esac
+# shellcheck source=deploy/wheel.sh
+. "$here/wheel.sh"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

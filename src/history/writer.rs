@@ -5,7 +5,9 @@
 //! batch that ends the reading, and no earlier batch may have it: "now" after the reading would cover calls that are
 //! still in the ring.
 
-use std::io;
+mod read;
+mod tell;
+
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -16,33 +18,23 @@ use std::time::{Duration, Instant};
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::time::ClockId;
 
-use crate::columns::builder::BatchBuilder;
 use crate::columns::schema::shared as raw_schema;
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::event::values::Values;
 use crate::history::anchor::Whereabouts;
 use crate::history::dropped::Dropped;
 use crate::history::layout::remove;
 use crate::history::line::Line;
 use crate::history::log::{Finished, Log};
-use crate::history::losses::{Losses, Times, Totals};
+use crate::history::losses::Losses;
 use crate::history::schema::Converter;
-use crate::history::shared::{Failure, Shared, clock_ns, now_ns};
-use crate::history::through::{State, Through};
-use crate::memory::probe;
+use crate::history::shared::{Failure, Shared, now_ns};
+use crate::history::through::Through;
+use crate::history::writer::read::Seen;
+use crate::history::writer::tell::clock_offset_ns;
 use crate::read::Reader;
-use crate::read::in_flight::InFlight;
 use crate::session::Session;
-
-/// The rows of a batch in the log, and the bytes of texts after which it ends: more than so many rows have, but for long
-/// names.
-const BATCH_ROWS: usize = 16_384;
-const BATCH_BYTES: usize = 16 << 20;
-
-/// The memory for an event on its way into the log: in the batch, converted, and as the log has it.
-const ROW_BYTES: usize = 4096;
 
 /// The bytes after which a cycle commits before it reads on, and those that they take uncompressed.
 const COMMIT_BYTES: usize = 8 << 20;
@@ -55,9 +47,6 @@ const STUCK: Duration = Duration::from_millis(900);
 /// The time between two looks at how full the queue is, while events wait for the next cycle.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// A larger change of the wall clock against the time since boot is a step.
-const STEP_NS: i64 = 10_000_000;
-
 /// How often a closed recorder tries to write what it still has.
 const LAST_TRIES: u32 = 3;
 
@@ -69,16 +58,6 @@ pub(crate) struct Limits {
     pub(crate) segment_s: f64,
     pub(crate) memory_bytes: usize,
     pub(crate) heartbeat: Option<Vec<u8>>,
-}
-
-/// The latest events that were read, and the heartbeats among them.
-#[derive(Debug, Default)]
-struct Seen {
-    events: u64,
-    first_ns: Option<i64>,
-    last_ns: Option<i64>,
-    heartbeats: u64,
-    last_heartbeat_ns: Option<i64>,
 }
 
 /// The thread's state.
@@ -108,10 +87,6 @@ pub(crate) struct Writer {
     is_silent: bool,
     /// Whether the journal has the end of the session.
     is_ended: bool,
-}
-
-fn clock_offset_ns() -> i64 {
-    now_ns() - clock_ns(ClockId::CLOCK_BOOTTIME)
 }
 
 /// Waits until one of two descriptors is readable. Returns which of them are.
@@ -312,66 +287,6 @@ impl Writer {
         start.elapsed() < STUCK
     }
 
-    /// Reads a batch. `None` when nothing is queued but heartbeats. Returns whether nothing was left in the queue.
-    fn read(&mut self, seen: &mut Seen) -> Result<(Option<RecordBatch>, bool)> {
-        let Self { reader, values, losses, limits, own_pid, roots, shared, .. } = self;
-        let rows = reader.waiting().min(BATCH_ROWS);
-        // Arrow ends the process when it gets no memory. Events that are not read yet can wait.
-        probe(rows * ROW_BYTES).map_err(Error::memory("read events"))?;
-        let mut builder = BatchBuilder::shared(values, rows)?;
-        let mut in_flight = InFlight::new(self.session.reader_counters());
-        let mut is_drained = false;
-        while builder.rows() < BATCH_ROWS && builder.text_bytes() < BATCH_BYTES && !builder.is_full() {
-            let read = reader.next(|event| {
-                let record = event.enter.record;
-                let own = event.filename().filter(|_| record.pid == *own_pid);
-                if record.pid == *own_pid && shared.is_own_thread(record.tid) {
-                    // Not worth recording.
-                } else if own.is_some_and(|name| limits.heartbeat.as_deref() == Some(name.bytes)) {
-                    seen.heartbeats += 1;
-                    seen.last_heartbeat_ns = Some(event.ts_ns());
-                } else if own.is_none_or(|name| !roots.iter().any(|root| name.bytes.starts_with(root))) {
-                    builder.push(event, values)?;
-                    seen.events += 1;
-                    seen.first_ns = Some(seen.first_ns.map_or(event.ts_ns(), |first| first.min(event.ts_ns())));
-                    seen.last_ns = seen.last_ns.max(Some(event.ts_ns()));
-                }
-                losses.see(event);
-                in_flight.events += 1;
-                Ok(())
-            });
-            match read {
-                Ok(Some(())) => {}
-                Ok(None) => {
-                    is_drained = true;
-                    break;
-                }
-                Err(_) if builder.rows() > 0 => break,
-                Err(error) => return Err(error),
-            }
-        }
-        if builder.rows() == 0 {
-            in_flight.deliver();
-            return Ok((None, is_drained));
-        }
-        let batch = builder.finish(Arc::clone(&self.raw_schema))?;
-        let converted = self.converter.convert(&batch)?;
-        in_flight.deliver();
-        Ok((Some(converted), is_drained))
-    }
-
-    fn note_seen(&self, seen: &Seen) {
-        if seen.events + seen.heartbeats == 0 {
-            return;
-        }
-        self.shared.update(|status| {
-            status.events += seen.events;
-            status.last_event_ns = status.last_event_ns.max(seen.last_ns);
-            status.heartbeats += seen.heartbeats;
-            status.last_heartbeat_ns = status.last_heartbeat_ns.max(seen.last_heartbeat_ns);
-        });
-    }
-
     /// Adds a batch to the log. Where memory holds no more and the log takes nothing, it is counted as lost, and that
     /// failure is returned.
     fn push(
@@ -471,91 +386,6 @@ impl Writer {
         self.shared.job_sent();
         // Without the sealer the log stays for the next recorder.
         let _ = sender.send(finished);
-    }
-
-    /// Writes losses into the journal, as far as it does not have them yet. Returns the failure to do so.
-    fn tell_losses(&mut self, now_ns: i64) -> Option<Failure> {
-        let ledger = self.session.ledger();
-        let session = self.shared.session;
-        // They happened after the cycle before. Losses of the ring wait for one cycle more to be told.
-        let [earlier_ns, before_ns] = self.told_through_ns.map(|through_ns| through_ns.min(now_ns));
-        let totals = Totals {
-            ring: ledger.lost_ring,
-            missed: ledger.missed.unwrap_or_default(),
-            // Before the close what nobody has read yet is not lost.
-            discarded: self.session.reader_counters().discarded.load(std::sync::atomic::Ordering::Relaxed),
-        };
-        let times = Times { session, earlier_ns, before_ns, now_ns };
-        let (lines, told) = self.losses.lines(totals, &times, self.session.queue().is_closed());
-        if told > 0 {
-            self.shared.update(|status| status.lost += told);
-        }
-        let error = self.shared.note(lines).and_then(|()| self.tell_dropped()).err()?;
-        let text = format!("cannot write the journal: {error}");
-        self.shared.note_error(&text);
-        Some((error.raw_os_error(), text))
-    }
-
-    /// Writes the events that found no room into the journal. Those that it does not take are one loss with those to come:
-    /// as lines of their own, one a cycle, they could be more than the journal has wait.
-    fn tell_dropped(&mut self) -> io::Result<()> {
-        let Some(dropped) = self.losses.dropped else { return Ok(()) };
-        self.shared.append(vec![dropped.line()])?;
-        self.losses.dropped = None;
-        Ok(())
-    }
-
-    /// Writes down since when the heartbeat has not come back, once.
-    fn tell_silence(&mut self, now_ns: i64) {
-        let Some(since_ns) = self.shared.take_silent().filter(|_| !self.is_silent) else { return };
-        self.is_silent = true;
-        let since_ns = since_ns.max(self.shared.session).min(now_ns);
-        let is_told = self.tell_gap(since_ns, now_ns);
-        // What waits in memory is not recorded yet, and what was dropped is no gap.
-        if is_told && self.log.waiting().0 == 0 && !self.losses.lacks() {
-            self.through_ns = self.through_ns.max(now_ns);
-        }
-    }
-
-    /// Writes a gap down. Returns whether the journal has it by now: the next cycle writes it otherwise.
-    fn tell_gap(&self, from_ns: i64, to_ns: i64) -> bool {
-        let gap = Line::new("gap").int("from_ns", from_ns).int("to_ns", to_ns).text("reason", "silent");
-        self.shared.update(|status| status.gaps += 1);
-        self.shared.note(vec![gap]).is_ok()
-    }
-
-    /// Writes down that the wall clock was set.
-    fn tell_clock(&mut self) {
-        let offset_ns = clock_offset_ns();
-        let step_ns = offset_ns - self.clock_offset_ns;
-        if step_ns.abs() > STEP_NS {
-            let now_ns = now_ns();
-            let line = Line::new("clock").int("before_ns", now_ns - step_ns).int("after_ns", now_ns);
-            // The next cycle writes it otherwise.
-            let _ = self.shared.note(vec![line]);
-        }
-        self.clock_offset_ns = offset_ns;
-    }
-
-    fn write_state(&mut self) {
-        let (log, log_bytes) = self.log.position();
-        // Should a line of the journal be damaged, the next recorder tells of its events as of the whole session.
-        let whole = Dropped { count: 0, from_ns: self.shared.session, to_ns: self.through_ns };
-        let dropped = self.losses.dropped.unwrap_or(whole);
-        let state = State {
-            through_ns: self.through_ns,
-            log: log.into(),
-            log_bytes: log_bytes.cast_signed(),
-            lost_ring: self.session.ledger().lost_ring.cast_signed(),
-            dropped: self.losses.total_dropped.cast_signed(),
-            dropped_from_ns: dropped.from_ns,
-            dropped_to_ns: dropped.to_ns,
-        };
-        let path = self.shared.layout.through(self.shared.session);
-        if let Err(error) = self.through.keep(&path).and_then(|()| self.through.write(&state)) {
-            self.shared.note_error(&format!("cannot write the state: {error}"));
-        }
-        self.shared.update(|status| status.through_ns = self.through_ns);
     }
 
     /// Writes the end of the session.

@@ -1,19 +1,14 @@
-//! Hooks on the kernel's own functions that remove names and content (`bpf/hooks/truth.bpf.h`, `function.bpf.h`). A
+//! Hooks on the kernel's own functions that remove names and content (`bpf/hooks/truth.bpf.h`, `function*.bpf.h`). A
 //! tracer of system calls works without them, so nothing here fails it. `hook="vfs"` is made of them.
 //!
 //! No kernel version tells which kind of hook works. Programs of a kind may be refused, an attachment may be, and an
 //! attached program may be silent: `kernel.ftrace_enabled=0` and `/sys/kernel/debug/kprobes/enabled` switch programs off
 //! without an error. So the kinds are tried in order, and a removal of our own shows whether the program runs.
 
-use std::ffi::CStr;
-use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
-use std::ptr;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use libbpf_rs::OpenProgramMut;
 use libbpf_sys::BPF_PROG_TYPE_KPROBE;
 
 use crate::btf::vmlinux::{FUNCTIONS, Function, VmlinuxBtf};
@@ -22,132 +17,15 @@ use crate::config::hook::Hook;
 use crate::error::Error;
 use crate::fields::Key;
 use crate::load::function_kind::{HookKind, named};
+use crate::load::function_programs::{
+    END_ARGUMENTS, FIRST_AT_WORK, OpenPrograms, PROGRAMS, Program, Purpose, SETATTR, programs, work_of,
+};
+use crate::load::function_switches::Switches;
+use crate::load::function_trial::try_work;
 use crate::load::program_copy::{Kind, ProgramCopy, btf_fd, take};
 use crate::skel::{OpenRawtpSkel, RawtpSkel};
-use crate::sys::fd::owned;
-use crate::sys::fdinfo::is_of_proc;
 use crate::sys::kprobe::Point;
 use crate::syscall::Work;
-
-/// The purpose of a program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Purpose {
-    /// Sends the result of an event that a function made.
-    End,
-    /// Tells that the work of such an event begins.
-    Begin,
-    /// Makes the event of a call.
-    Call,
-    /// Makes the event of a kernel thread.
-    Kernel,
-    /// Tells the file of a call whose event was made at its entry.
-    Truth,
-    /// Sees files that are freed.
-    Evict,
-}
-
-/// The program for functions with the same arguments.
-#[derive(Debug, Clone, Copy)]
-struct Program {
-    name: &'static CStr,
-    purpose: Purpose,
-    /// The indices of its functions in [`FUNCTIONS`].
-    functions: &'static [usize],
-}
-
-const fn program(name: &'static CStr, purpose: Purpose, functions: &'static [usize]) -> Program {
-    Program { name, purpose, functions }
-}
-
-/// The programs, in the order of [`programs`], in which they are attached: an end comes before what it ends.
-const PROGRAMS: [Program; 14] = [
-    program(c"end", Purpose::End, &[0, 1, 2, 3, 4, 9, 10, 11, 12]),
-    program(c"begin", Purpose::Begin, &[9, 10, 11, 12]),
-    program(c"call_remove", Purpose::Call, &[0, 1]),
-    program(c"call_rename", Purpose::Call, &[2]),
-    program(c"call_truncate", Purpose::Call, &[3]),
-    program(c"call_trunc_file", Purpose::Call, &[4]),
-    program(c"kernel_remove", Purpose::Kernel, &[5, 6]),
-    program(c"kernel_rename", Purpose::Kernel, &[7]),
-    program(c"kernel_truncate", Purpose::Kernel, &[SETATTR]),
-    program(c"remove", Purpose::Truth, &[0, 1]),
-    program(c"rename", Purpose::Truth, &[2]),
-    program(c"truncate", Purpose::Truth, &[3]),
-    program(c"truncate_file", Purpose::Truth, &[4]),
-    // It is left out unless `freed` is asked for, because the function is called for every inode that leaves memory.
-    program(c"evict", Purpose::Evict, &[13]),
-];
-
-/// The index of `security_inode_setattr` in [`FUNCTIONS`].
-const SETATTR: usize = 8;
-/// The first of the functions in [`FUNCTIONS`] that do the work, after those for security modules.
-const FIRST_AT_WORK: usize = 9;
-
-/// Returns the work of a function of [`FUNCTIONS`]; `None` for the end of an inode, which any work can bring.
-fn work_of(function: usize) -> Option<Work> {
-    match function {
-        0 | 1 | 5 | 6 | 9 | 10 => Some(Work::Remove),
-        2 | 7 | 11 => Some(Work::Rename),
-        3 | 4 | SETATTR | 12 => Some(Work::Truncate),
-        _ => None,
-    }
-}
-
-/// The most arguments of a function with a program at its end.
-const END_ARGUMENTS: usize = 6;
-
-/// All programs of the object: those for kprobes, those for fentry, and in place of the latter's first those for fexit,
-/// by the number of arguments from 1 on.
-struct OpenPrograms<'a, 'obj> {
-    kprobes: [&'a mut OpenProgramMut<'obj>; PROGRAMS.len()],
-    fentries: [&'a mut OpenProgramMut<'obj>; PROGRAMS.len() - 1],
-    fexits: [&'a mut OpenProgramMut<'obj>; END_ARGUMENTS],
-}
-
-fn programs<'a, 'obj>(open: &'a mut OpenRawtpSkel<'obj>) -> OpenPrograms<'a, 'obj> {
-    let progs = &mut open.progs;
-    OpenPrograms {
-        kprobes: [
-            &mut progs.kprobe_end,
-            &mut progs.kprobe_begin,
-            &mut progs.kprobe_call_remove,
-            &mut progs.kprobe_call_rename,
-            &mut progs.kprobe_call_truncate,
-            &mut progs.kprobe_call_truncate_file,
-            &mut progs.kprobe_kernel_remove,
-            &mut progs.kprobe_kernel_rename,
-            &mut progs.kprobe_kernel_truncate,
-            &mut progs.kprobe_remove,
-            &mut progs.kprobe_rename,
-            &mut progs.kprobe_truncate,
-            &mut progs.kprobe_truncate_file,
-            &mut progs.kprobe_evict,
-        ],
-        fentries: [
-            &mut progs.fentry_begin,
-            &mut progs.fentry_call_remove,
-            &mut progs.fentry_call_rename,
-            &mut progs.fentry_call_truncate,
-            &mut progs.fentry_call_truncate_file,
-            &mut progs.fentry_kernel_remove,
-            &mut progs.fentry_kernel_rename,
-            &mut progs.fentry_kernel_truncate,
-            &mut progs.fentry_remove,
-            &mut progs.fentry_rename,
-            &mut progs.fentry_truncate,
-            &mut progs.fentry_truncate_file,
-            &mut progs.fentry_evict,
-        ],
-        fexits: [
-            &mut progs.fexit_end_1,
-            &mut progs.fexit_end_2,
-            &mut progs.fexit_end_3,
-            &mut progs.fexit_end_4,
-            &mut progs.fexit_end_5,
-            &mut progs.fexit_end_6,
-        ],
-    }
-}
 
 /// The kind that worked in this process the last time, plus one: for hooks that see no returns, and for those that do.
 static WORKED: [AtomicU8; 2] = [AtomicU8::new(0), AtomicU8::new(0)];
@@ -358,7 +236,7 @@ impl FunctionPrograms {
         let mut loaded = Vec::new();
         for (at, (of, functions)) in PROGRAMS.iter().zip(&self.functions).enumerate() {
             let Program { name, purpose, .. } = *of;
-            let (program, attach) = kind.program_type(point_of(purpose));
+            let (program, attach) = kind.program_type(purpose.point());
             let load = |copy: Option<&ProgramCopy>, target| {
                 let copy = copy.ok_or_else(|| io::Error::other("it has arguments that rawtp does not know"))?;
                 copy.load_as(Kind { name, program, attach, target })
@@ -430,7 +308,7 @@ impl FunctionPrograms {
         for LoadedProgram { program, purpose, functions } in loaded {
             let attached = program.map_err(|error| named(&error)).and_then(|program| {
                 let functions: Vec<_> = functions.iter().map(|&at| FUNCTIONS[at]).collect();
-                Ok((kind.attach(program.as_fd(), &functions, point_of(purpose))?, program))
+                Ok((kind.attach(program.as_fd(), &functions, purpose.point())?, program))
             });
             let refusal = match attached {
                 Ok((links, program)) => {
@@ -506,144 +384,4 @@ pub(super) fn no_function_hook(refusals: &str) -> Error {
          none. A kernel has them with CONFIG_KPROBES, CONFIG_FPROBE or CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS, where no \
          security module or hypervisor forbids them"
     ))
-}
-
-fn point_of(purpose: Purpose) -> Point {
-    if purpose == Purpose::End { Point::Return } else { Point::Entry }
-}
-
-/// The addresses of the variables that the programs set, or that tell them what is attached.
-struct Switches {
-    runs: *mut u32,
-    result_runs: *mut u32,
-    sees_results: *mut u32,
-    work_begins: *mut u32,
-    hides_rmdir: *mut u32,
-    sees_freed: *mut u32,
-    is_closed: *mut u32,
-}
-
-impl Switches {
-    /// Finds the variables, and resets them. `None` where they are not mapped.
-    fn new(skel: &RawtpSkel<'_>) -> Option<Self> {
-        let bss = skel.maps.bss_data.as_deref()?;
-        let address = |variable: &u32| ptr::from_ref(variable).cast_mut();
-        let switches = Self {
-            runs: address(&bss.truth_runs),
-            result_runs: address(&bss.result_runs),
-            sees_results: address(&bss.sees_results),
-            work_begins: address(&bss.work_begins),
-            hides_rmdir: address(&bss.hides_rmdir),
-            sees_freed: address(&bss.sees_freed),
-            is_closed: address(&skel.maps.data_live_data.as_deref()?.live.is_closed),
-        };
-        for variable in [switches.runs, switches.result_runs, switches.sees_results, switches.sees_freed] {
-            Self::set(variable, 0);
-        }
-        Some(switches)
-    }
-
-    fn set(variable: *mut u32, value: u32) {
-        // SAFETY: it points into the mapping of the skeleton, which outlives the attachment. The programs read and write
-        // whole words.
-        unsafe { variable.write_volatile(value) };
-    }
-
-    fn is_set(variable: *mut u32) -> bool {
-        // SAFETY: as above. A program may write it at the same time, and any value but 0 means that it ran.
-        unsafe { variable.read_volatile() != 0 }
-    }
-
-    fn has_run(&self) -> bool {
-        Self::is_set(self.runs)
-    }
-
-    fn has_ended(&self) -> bool {
-        Self::is_set(self.result_runs)
-    }
-
-    fn forget_begin(&self) {
-        Self::set(self.work_begins, 0);
-    }
-
-    fn has_begun(&self) -> bool {
-        Self::is_set(self.work_begins)
-    }
-
-    fn set_hides_rmdir(&self, hides: bool) {
-        Self::set(self.hides_rmdir, hides.into());
-    }
-
-    fn set_results(&self, sees: bool) {
-        Self::set(self.sees_results, sees.into());
-    }
-
-    fn set_freed(&self) {
-        Self::set(self.sees_freed, 1);
-    }
-
-    fn set_closed(&self, is_closed: bool) {
-        Self::set(self.is_closed, is_closed.into());
-    }
-}
-
-/// Makes a call that reaches one of the functions and removes nothing: it empties an empty file in memory, removes a
-/// symbolic link as a directory, or renames it to itself. The link is one of procfs, which allows neither. Returns the
-/// call's error, which most of these calls have to give.
-fn try_work(is_hooked: impl Fn(Work) -> bool) -> io::Result<()> {
-    if is_hooked(Work::Truncate) {
-        // SAFETY: a name that outlives the call.
-        let file = owned(unsafe { libc::memfd_create(c"rawtp".as_ptr(), libc::MFD_CLOEXEC) }.into())?;
-        return File::from(file).set_len(0);
-    }
-    let flags = libc::O_PATH | libc::O_DIRECTORY;
-    let process = File::options().read(true).custom_flags(flags).open("/proc/self")?;
-    if !is_of_proc(&process) {
-        return Err(io::Error::other("/proc is not procfs"));
-    }
-    let (fd, exe) = (process.as_raw_fd(), c"exe".as_ptr());
-    // SAFETY: descriptors and names that outlive the calls.
-    let result = unsafe {
-        if is_hooked(Work::Remove) {
-            libc::unlinkat(fd, exe, libc::AT_REMOVEDIR)
-        } else {
-            libc::renameat(fd, exe, fd, exe)
-        }
-    };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_trial_removes_nothing() {
-        for work in Work::ALL {
-            let errno = try_work(|hooked| hooked == work).map_or_else(|error| error.raw_os_error(), |()| Some(0));
-            assert!([Some(0), Some(libc::EPERM), Some(libc::ENOTDIR)].contains(&errno), "{errno:?}");
-        }
-        assert!(std::fs::read_link("/proc/self/exe").unwrap().exists());
-    }
-
-    #[test]
-    fn every_function_has_its_programs() {
-        for (at, function) in FUNCTIONS.iter().enumerate() {
-            let function = function.to_str().unwrap();
-            let of = PROGRAMS.iter().filter(|program| program.functions.contains(&at)).map(|program| program.purpose);
-            let purposes: Vec<_> = of.collect();
-            let expected: &[Purpose] = match () {
-                () if function.starts_with("security_inode_") => &[Purpose::Kernel],
-                () if function.starts_with("security_") => &[Purpose::End, Purpose::Call, Purpose::Truth],
-                () if function == "evict" => &[Purpose::Evict],
-                () => &[Purpose::End, Purpose::Begin],
-            };
-            assert_eq!(purposes, expected, "{function}");
-            let work = work_of(at);
-            assert_eq!(work == Some(Work::Rename), function.ends_with("rename"), "{function}");
-            assert_eq!(work == Some(Work::Truncate), function.contains("trunc") || at == SETATTR, "{function}");
-            assert_eq!(work.is_none(), function == "evict");
-            assert_eq!(at >= FIRST_AT_WORK, !function.starts_with("security_"), "{function}");
-        }
-    }
 }

@@ -7,6 +7,9 @@
 //! * `diagnose`: finds out why the kernel refused a load
 //! * `exit_target`: spares libbpf the search for the exit program's target
 //! * `function_kind`: the kinds of hooks on functions
+//! * `function_programs`: the programs for them, by purpose and function
+//! * `function_switches`: the variables of these programs
+//! * `function_trial`: a call that shows whether they run
 //! * `functions`: hooks on the kernel's functions that remove
 //! * `libbpf_log`: captures libbpf's output
 //! * `live_maps`: lists the host's BPF maps
@@ -25,6 +28,9 @@ pub mod cve_2024_41009;
 pub mod diagnose;
 pub mod exit_target;
 mod function_kind;
+mod function_programs;
+mod function_switches;
+mod function_trial;
 pub mod functions;
 pub mod libbpf_log;
 pub mod live_maps;

@@ -15,6 +15,8 @@
 //! * `functions`: functions of the module
 //! * `handover`: a tracer in two processes: one loads, the other reads
 //! * `history`: `rawtp._core.HistoryReader`
+//! * `history_batch`: `rawtp._core.HistoryBatch`
+//! * `history_scan`: `rawtp._core.HistoryScan` and `HistoryFile`
 //! * `late`: Python functions that the package hands in
 //! * `methods`: the methods that classes with a feed share
 //! * `objects`: Python objects, or `MemoryError`
@@ -46,6 +48,10 @@ pub(crate) mod functions;
 pub(crate) mod handover;
 #[cfg(feature = "history")]
 pub(crate) mod history;
+#[cfg(feature = "history")]
+pub(crate) mod history_batch;
+#[cfg(feature = "history")]
+pub(crate) mod history_scan;
 pub(crate) mod late;
 pub(crate) mod methods;
 pub(crate) mod objects;
@@ -93,7 +99,13 @@ mod _core {
     use super::handover::load;
     #[cfg(feature = "history")]
     #[pymodule_export]
-    use super::history::{HistoryBatch, HistoryFile, HistoryReader, HistoryScan};
+    use super::history::HistoryReader;
+    #[cfg(feature = "history")]
+    #[pymodule_export]
+    use super::history_batch::HistoryBatch;
+    #[cfg(feature = "history")]
+    #[pymodule_export]
+    use super::history_scan::{HistoryFile, HistoryScan};
     #[pymodule_export]
     use super::late::set_late;
     #[pymodule_export]
