@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -60,14 +61,24 @@ class Written(NamedTuple):
     line_bytes: float
 
 
+@contextmanager
+def ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """An error leaves no process behind, for which ``Popen`` would wait."""
+    try:
+        yield
+    except BaseException:
+        process.kill()
+        raise
+
+
 def command_line(programs: Programs, calls: int, *options: str) -> Written:
     """``rawtp > FILE``, in memory, of one producer."""
     with (
         Load(programs, "-n", calls) as load,
         tempfile.NamedTemporaryFile(dir=MEMORY if MEMORY.is_dir() else None) as file,
     ):
-        command = [sys.executable, "-m", "rawtp", "-o", "jsonl", "-p", str(load.pid), "-q", *options]
-        with subprocess.Popen(command, stdout=file) as process:
+        command = [sys.executable, "-m", "rawtp", "-o", "jsonl", "-p", str(load.pid), *options]
+        with subprocess.Popen(command, stdout=file, stderr=subprocess.DEVNULL) as process, ended(process):
             deadline_s = time.monotonic() + _LIVE_S
             # It writes the session's line when it is attached.
             while not os.fstat(file.fileno()).st_size:

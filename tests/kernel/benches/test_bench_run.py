@@ -56,6 +56,15 @@ def test_a_burst_agrees_with_the_ledger(tmp_path: Path) -> None:
     assert (found.lost, found.caller_ns > 0, found.reader_ns > 0) == (0, True, True)
 
 
+@pytest.mark.parametrize("options", [(), ("--summary",)])
+def test_what_the_command_line_writes_agrees_with_its_ledger(options: tuple[str, ...], tmp_path: Path) -> None:
+    from benches.build import Programs
+    from benches.text import command_line
+
+    written = command_line(Programs(tmp_path), 3_000, *options)
+    assert (written.lost, written.user_ns > 0, written.line_bytes > 100) == (0, True, True)
+
+
 def test_it_names_who_else_hooks_system_calls(tmp_path: Path) -> None:
     with rawtp.Tracer():
         done = bench(tmp_path, "--quick", "--only", "tax", "--rounds", "1", "--calls", "2000")
