@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -47,6 +48,18 @@ def test_a_part_of_a_batch(own: rawtp.Tracer) -> None:
     assert repr(notebook.table(batch, 2, keys=["filename"])) == (
         "10 events, of which the first 2 are shown\nfilename\n/nonexistent/\\xff\n/nonexistent/0"
     )
+
+
+def test_a_batch_counts_what_failed(own: rawtp.Tracer, tmp_path: Path) -> None:
+    (tmp_path / "x").touch()
+    (tmp_path / "x").unlink()
+    attempt(b"1", b"2")
+    own.close()
+    assert own.batch()._outcomes() == (2, 0)
+    with rawtp.Tracer(pid=os.getpid(), results=False) as unknown, rawtp.Tracer(fields=["pid"], pid=os.getpid()) as few:
+        attempt(b"3", b"4", b"5")
+    assert unknown.batch()._outcomes() == (0, 3)
+    assert few.batch()._outcomes() is None
 
 
 def test_a_batch_of_nothing(own: rawtp.Tracer) -> None:
