@@ -78,8 +78,7 @@ class Notebook:
 
     def run_all(self) -> None:
         """Run all cells, by the menu."""
-        self.page.get_by_role("menuitem", name="Run", exact=True).click()
-        self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        self._choose("Run", "Run All Cells")
 
     def interrupt(self) -> None:
         """Interrupt the kernel, by the square button."""
@@ -87,9 +86,12 @@ class Notebook:
 
     def save(self) -> None:
         """Save, by the menu."""
-        self.page.get_by_role("menuitem", name="File", exact=True).click()
-        self.page.get_by_role("menuitem", name="Save Notebook", exact=True).click()
+        self._choose("File", "Save Notebook")
         expect(self.page.locator(".lm-TabBar-tab.jp-mod-dirty")).to_have_count(0)
+
+    def _choose(self, menu: str, item: str) -> None:
+        self.page.locator(".lm-MenuBar-itemLabel").get_by_text(menu, exact=True).click()
+        self.page.locator(".lm-Menu-itemLabel").get_by_text(item, exact=True).click()
 
     @property
     def cells(self) -> Locator:

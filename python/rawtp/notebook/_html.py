@@ -60,13 +60,18 @@ class Table:
 
     def _repr_html_(self) -> str:
         above = [*map(_line, self._lines), *([_line(self._losses, _LOSS)] if self._losses else [])]
-        return "".join([*above, _table(self._titles, self._rows, self._failed)])
+        return as_text("".join([*above, _table(self._titles, self._rows, self._failed)]))
 
     def __repr__(self) -> str:
         rows = [self._titles, *self._rows]
         widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
         lines = [" ".join(map(pad, row, widths)).rstrip() for row in rows if row]
         return "\n".join([*self._lines, *([self._losses] if self._losses else []), *lines])
+
+
+def as_text(html: str) -> str:
+    """Keep MathJax, which notebooks set ``$x$`` with, from what is in an element."""
+    return f'<div class="tex2jax_ignore mathjax_ignore">{html}</div>'
 
 
 def batch(events: Batch) -> str:
@@ -86,7 +91,8 @@ def stats(stats: Stats) -> str:
     for names in (_SHARES, tuple(name for name in counts if name not in _SHARES)):
         cells = ["unknown" if counts[name] is None else str(counts[name]) for name in names]
         lines.append(_table(names, [cells], [False]))
-    return "".join([_line(ledger.summary(counts)[0], _LOSS if ledger.lost_anything(counts) else ""), *lines])
+    outcome = _line(ledger.summary(counts)[0], _LOSS if ledger.lost_anything(counts) else "")
+    return as_text("".join([outcome, *lines]))
 
 
 def _columns(event: Mapping[str, Any]) -> list[tuple[str, Callable[[Mapping[str, Any]], str]]]:

@@ -63,7 +63,7 @@ def test_a_batch_counts_what_failed(own: rawtp.Tracer, tmp_path: Path) -> None:
 
 
 def test_a_batch_of_nothing(own: rawtp.Tracer) -> None:
-    assert own.batch(timeout=0)._repr_html_() == "<p>0 events</p>"
+    assert own.batch(timeout=0)._repr_html_() == '<div class="tex2jax_ignore mathjax_ignore"><p>0 events</p></div>'
 
 
 def test_the_ledger(own: rawtp.Tracer) -> None:

@@ -50,10 +50,12 @@ HOSTILE = (
     ),
 )
 NAMES = st.sampled_from(HOSTILE) | st.text(st.characters(exclude_categories=())) | st.text("<>&\"'/!-?[] \\ab")
-TAGS = {"p", "table", "thead", "tbody", "tr", "th", "td"}
+TAGS = {"div", "p", "table", "thead", "tbody", "tr", "th", "td"}
 FAILED = "background-color: #b42318; color: #ffffff"
 LOST = "background-color: #ffd54f; color: #000000"
 STYLES = {
+    # No formula is made of a name.
+    ("class", "tex2jax_ignore mathjax_ignore"),
     ("style", "text-align: left"),
     ("style", "text-align: right"),
     ("style", "text-align: left; white-space: pre"),
@@ -78,7 +80,7 @@ def test_no_name_is_more_than_text(comm: str, path: str, filename: str) -> None:
     }
     html = notebook.table([one, other])._repr_html_()
     page = Page(html)
-    assert page.tags == ["p", "table", "thead", "tr", *["th"] * 8, "tbody", *["tr", *["td"] * 8] * 2]
+    assert page.tags == ["div", "p", "table", "thead", "tr", *["th"] * 8, "tbody", *["tr", *["td"] * 8] * 2]
     assert page.attributes <= STYLES
     assert html.isprintable()
     caption, [first, second] = read_table(html)
@@ -117,7 +119,7 @@ def test_keys_and_rows() -> None:
     assert rows == [{"pid": str(pid), "argv": "[rm, /tmp/test.txt]", "new_path": "-"} for pid in range(2)]
     assert len(read_table(notebook.table(events)._repr_html_())[1]) == 20
     assert repr(notebook.table(events[7:9], keys=["comm", "pid"])) == "2 events\ncomm pid\nrm   7\nrm   8"
-    assert notebook.table([])._repr_html_() == "<p>0 events</p>"
+    assert notebook.table([])._repr_html_() == '<div class="tex2jax_ignore mathjax_ignore"><p>0 events</p></div>'
     assert repr(notebook.table([])) == "0 events"
 
 
