@@ -100,7 +100,7 @@ class Notebook:
 
     def prompts(self) -> list[str]:
         """What stands before each code cell: ``[3]:``, and ``[*]:`` while it runs."""
-        return self.cells.locator(".jp-InputPrompt").all_inner_texts()
+        return self.cells.locator(".jp-InputPrompt").all_text_contents()
 
     def output(self, cell: int) -> Locator:
         """The rich outputs of a code cell."""
@@ -110,7 +110,7 @@ class Notebook:
         """The errors that cells have ended with, and what went to standard error."""
         kinds = ("application/vnd.jupyter.error", "application/vnd.jupyter.stderr")
         return [
-            text for kind in kinds for text in self.panel.locator(f'[data-mime-type="{kind}"]').all_inner_texts()
+            text for kind in kinds for text in self.panel.locator(f'[data-mime-type="{kind}"]').all_text_contents()
         ]
 
     def finished(self) -> None:
@@ -160,6 +160,7 @@ def running(directory: Path) -> Iterator[Lab]:
     ):
         try:
             url = _url(server, Path(places["JUPYTER_RUNTIME_DIR"]), log)
+            expect.set_options(timeout=1000 * _START_S)
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
                 yield Lab(url, token, place, Path(places["JUPYTERLAB_SETTINGS_DIR"]), browser)
