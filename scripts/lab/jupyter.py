@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -24,9 +25,8 @@ if TYPE_CHECKING:
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 _START_S = 60.0
 _RUN_S = 120.0
-# News and a list of extensions would be fetched from the network.
+# Versions and extensions would be looked up in the network.
 _OFFLINE = (
-    "--LabApp.news_url=None",
     "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     "--LabApp.extension_manager=readonly",
 )
@@ -51,6 +51,7 @@ class Lab:
     def opened(self, name: str, theme: str = "light", size: tuple[int, int] = (1280, 900)) -> Iterator[Notebook]:
         """A notebook in a page of its own, in a theme of JupyterLab's."""
         _setting(self._settings, "apputils-extension/themes", {"theme": THEMES[theme]})
+        _setting(self._settings, "apputils-extension/notification", {"fetchNews": "false", "checkForUpdates": False})
         context = self._browser.new_context(viewport={"width": size[0], "height": size[1]}, locale="en-US")
         try:
             page = context.new_page()
@@ -72,9 +73,9 @@ class Notebook:
         self.idle()
 
     def idle(self) -> None:
-        """Wait until the kernel has nothing to do."""
-        status = self.panel.locator(".jp-Notebook-ExecutionIndicator")
-        expect(status).to_have_attribute("data-status", "idle", timeout=1000 * _RUN_S)
+        """Wait until the kernel is there, and has nothing to do."""
+        status = self.page.get_by_role("button", name=re.compile(r" \| Idle$"))
+        expect(status).to_be_visible(timeout=1000 * _RUN_S)
 
     def run_all(self) -> None:
         """Run all cells, by the menu."""

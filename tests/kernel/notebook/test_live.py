@@ -106,7 +106,7 @@ def test_it_ends_in_time_with_one_output(tmp_path: Path) -> None:
 
 
 def test_failures_the_filter_and_the_rate_since_the_start(tmp_path: Path) -> None:
-    watched, other = tmp_path / "<b>", tmp_path / "other"
+    watched, other = tmp_path / "watched", tmp_path / "other"
     watched.mkdir()
     other.mkdir()
 
