@@ -101,7 +101,8 @@ class Notebook:
 
     def prompts(self) -> list[str]:
         """What stands before each code cell: ``[3]:``, and ``[*]:`` while it runs."""
-        return self.cells.locator(".jp-InputPrompt").all_text_contents()
+        found: list[str] = self.cells.locator(".jp-InputPrompt").all_text_contents()
+        return found
 
     def output(self, cell: int) -> Locator:
         """The rich outputs of a code cell."""
@@ -110,15 +111,14 @@ class Notebook:
     def errors(self) -> list[str]:
         """The errors that cells have ended with, and what went to standard error."""
         kinds = ("application/vnd.jupyter.error", "application/vnd.jupyter.stderr")
-        return [
-            text for kind in kinds for text in self.panel.locator(f'[data-mime-type="{kind}"]').all_text_contents()
-        ]
+        return [text for kind in kinds for text in self.panel.locator(f'[data-mime-type="{kind}"]').all_text_contents()]
 
     def finished(self) -> None:
         """Wait until every cell has run, or one has failed."""
         deadline_s = time.monotonic() + _RUN_S
         while not all(prompt.strip("[]:").isdecimal() for prompt in self.prompts()) and not self.errors():
-            assert time.monotonic() < deadline_s, self.prompts()
+            if time.monotonic() >= deadline_s:
+                raise TimeoutError(self.prompts())
             self.page.wait_for_timeout(100)
         self.idle()
 
@@ -187,4 +187,4 @@ def _url(server: subprocess.Popen[bytes], runtime: Path, log: Path) -> str:
             url: str = json.loads(text)["url"]
             return url
         time.sleep(0.1)
-    raise AssertionError(log.read_text(errors="replace"))
+    raise RuntimeError(log.read_text(errors="replace"))

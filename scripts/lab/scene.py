@@ -54,7 +54,7 @@ def pictures(lab: Lab) -> dict[str, Picture]:
             notebook.run_all()
             expect(notebook.output(1)).to_contain_text(re.compile(r"watching for \d+ s: 0 events"))
             _happen()
-            expect(notebook.output(1)).to_contain_text("8 events, 2 failed")
+            expect(notebook.output(1)).to_contain_text("9 events, 3 failed")
             # So that the rate is no matter of when the interrupt came.
             notebook.interrupt()
             expect(notebook.cells.nth(2).locator(".jp-InputPrompt")).to_have_text("[*]:")
@@ -110,8 +110,10 @@ def _sh(script: str, *, user: int | None = None) -> None:
 
 
 def _happen() -> None:
-    """Eight events, of which two fail, and others elsewhere."""
-    _sh("mkdir carts; echo 1 >price; echo 2 >price.new; echo 3 >log; touch report.txt carts/7 '<b>bold'; chmod 755 . carts")
+    """Nine events, of which three fail, and others elsewhere. mv asks first for a rename that replaces nothing."""
+    _sh(
+        "mkdir carts; echo 1 >price; echo 2 >price.new; echo 3 >log; touch report.txt carts/7 '<b>bold'; chmod 755 ."
+    )
     _sh("rm report.txt")
     _sh("mv price.new price")
     _sh("truncate -s 0 log")

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
     from helpers.colours import Colour
 
-# The elements of an output that have text of their own, with what a person sees of them: each with the backgrounds behind
-# it, the nearest first.
+# The elements of an output with what a person sees of them. Each has the backgrounds behind it, the nearest first.
 _SEEN = """
 output => [...output.querySelectorAll('*')].map(element => {
-    const own = [...element.childNodes].filter(node => node.nodeType === Node.TEXT_NODE).map(node => node.data).join('');
+    const texts = [...element.childNodes].filter(node => node.nodeType === Node.TEXT_NODE);
+    const own = texts.map(node => node.data).join('');
     const style = getComputedStyle(element);
     const box = element.getBoundingClientRect();
     const backgrounds = [];

@@ -93,7 +93,9 @@ def test_a_deletion_a_failure_and_the_filter(lab: Lab, tmp_path: Path, theme: st
 
     assert texts(elements, "th") == TITLES
     caption, asked = texts(elements, "p")
-    found = re.fullmatch(r"interrupted after (\d+) s: 2 events, 1 failed, (\d+\.\d) a second since the start, 0 lost", caption)
+    found = re.fullmatch(
+        r"interrupted after (\d+) s: 2 events, 1 failed, (\d+\.\d) a second since the start, 0 lost", caption
+    )
     assert found, caption
     # Seconds are rounded.
     assert 2 / (int(found[1]) + 0.6) - 0.06 <= float(found[2]) <= 2 / max(int(found[1]) - 0.6, 0.1) + 0.06
@@ -154,7 +156,9 @@ def test_hostile_names_are_text(lab: Lab, tmp_path: Path) -> None:
 
     # Who gets the notebook from somebody else has its outputs sanitized by JupyterLab: the same is left.
     path = lab.place / "hostile.ipynb"
-    (lab.place / "untrusted.ipynb").write_text(path.read_text().replace("interrupted after ", "interrupted after about "))
+    (lab.place / "untrusted.ipynb").write_text(
+        path.read_text().replace("interrupted after ", "interrupted after about ")
+    )
     with lab.opened("untrusted.ipynb") as notebook:
         again = seen(notebook.output(1))
         assert [row["path"] for row in rows(again)] == [f"{tmp_path}/{name}" for name in AS_SHOWN]

@@ -121,7 +121,7 @@ def _table(titles: Sequence[str], rows: Iterable[Iterable[str]], failed: Iterabl
     if not titles:
         return ""
     head = "".join(f'<th style="text-align: left">{escape(title)}</th>' for title in titles)
-    marks = ({title: _FAILURE for title in _MARKED} if has_failed else {} for has_failed in failed)
+    marks = (dict.fromkeys(_MARKED, _FAILURE) if has_failed else {} for has_failed in failed)
     body = "".join(
         f"<tr>{''.join(_cell(text, mark.get(title, '')) for title, text in zip(titles, row, strict=True))}</tr>"
         for row, mark in zip(rows, marks, strict=True)

@@ -132,7 +132,9 @@ def test_failures_the_filter_and_the_rate_since_the_start(tmp_path: Path) -> Non
             assert 10 / (int(found[1]) + 0.6) - 0.06 <= float(found[2]) <= 3.4
             assert [row["result"] for row in rows] == ["ok"] * 9 + ["ENOENT"] * 2
             html = Tags(cell.outputs[0].data["text/html"])
-            marked = [text for text, style in zip(html.cells["td"], html.styles["td"], strict=True) if "#b42318" in style]
+            marked = [
+                text for text, style in zip(html.cells["td"], html.styles["td"], strict=True) if "#b42318" in style
+            ]
             assert marked == ["ENOENT"] * 2
             left_out = re.fullmatch(rf'filter: path="{watched}"; (\d+) other calls left out', html.cells["p"][1])
             assert left_out, html.cells["p"]

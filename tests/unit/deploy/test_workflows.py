@@ -99,7 +99,9 @@ def test_no_program_lies_among_the_sources() -> None:
     git = shutil.which("git")
     if git is None or not (ROOT / ".git").exists():
         pytest.skip("no clone")
-    listed = subprocess.run([git, "-c", "safe.directory=*", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
+    listed = subprocess.run(
+        [git, "-c", "safe.directory=*", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True
+    )
     names = [name for name in listed.stdout.decode().split("\0") if name and (ROOT / name).is_file()]
     assert "SECURITY.md" in names
     found = []

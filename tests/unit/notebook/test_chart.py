@@ -51,7 +51,9 @@ def test_each_event_is_in_its_bar() -> None:
     assert axes.get_title() == "5 events in 120 seconds"
     assert axes.get_ylabel() == "events in each 15 seconds"
     assert axes.get_xlabel() == f"seconds after {Clock().of_date(RM['ts_ns'])}"
-    assert axes.get_legend().get_title().get_text() == "process (comm)"
+    legend = axes.get_legend()
+    assert legend is not None
+    assert legend.get_title().get_text() == "process (comm)"
     assert repr(chart) == "<chart of 5 events>"
 
 
