@@ -126,10 +126,12 @@ impl Batch {
     #[doc = py_doc!("Batch._outcomes")]
     fn _outcomes(&self) -> PyResult<Option<(usize, usize)>> {
         check_memory()?;
-        Ok(self.columns.column_by_name("ret").and_then(|column| column.as_primitive_opt::<Int64Type>()).map(|returns| {
-            let failed = returns.iter().flatten().filter(|&value| value < 0).count();
-            (failed, returns.null_count())
-        }))
+        Ok(self.columns.column_by_name("ret").and_then(|column| column.as_primitive_opt::<Int64Type>()).map(
+            |returns| {
+                let failed = returns.iter().flatten().filter(|&value| value < 0).count();
+                (failed, returns.null_count())
+            },
+        ))
     }
 
     #[doc = py_doc!("Batch.table")]
