@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
-_START_S = 30.0
+_START_S = 60.0
 _RUN_S = 120.0
 # Versions and extensions would be looked up in the network.
 _OFFLINE = (

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.kernel,
+    pytest.mark.timeout(300),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
