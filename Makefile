@@ -37,8 +37,8 @@ SOURCES := $(shell find src bpf -type f) build.rs Cargo.toml Cargo.lock pyprojec
 PACKAGED := $(wildcard python/rawtp/*.py* python/rawtp/*/*.py* python/rawtp/*/*/*.py* python/rawtp/py.typed LICENSE-* README.md) $(shell find packaging -type f)
 FORMATTED := $(filter-out bpf/vmlinux.h,$(wildcard bpf/*.[ch] bpf/*/*.[ch] benches/programs/*.c benches/programs/*.h))
 
-.PHONY: help run test test-quick test-vm test-fresh test-asan test-crash test-engines test-image test-miri vm build wheel wheels sdist lint fmt docs lock audit fuzz soak bench bench-deps clean \
-	setup-wheel setup-test setup-engines setup-wheels setup-fresh setup-image setup-lint setup-vm test-rust
+.PHONY: help run test test-quick test-vm test-fresh test-asan test-crash test-engines test-image test-lab test-miri vm build wheel wheels sdist lint fmt docs lock audit fuzz soak bench bench-deps clean \
+	setup-wheel setup-test setup-engines setup-lab setup-wheels setup-fresh setup-image setup-lint setup-vm test-rust
 
 help: ## these lines
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | while IFS=: read -r name text; do printf '  make %-11s%s\n' "$$name" "$$text"; done
@@ -68,6 +68,9 @@ test-engines: setup-engines .venv/.test .venv/.engines .venv/.develop ## Spark, 
 
 test-image: setup-wheel setup-image .venv/.test .venv/.develop dist/.wheel ## the image's root file system, in a chroot and as a container, as root
 	@scripts/as_root.sh $(if $(RAWTP_CACHE),RAWTP_CACHE=$(RAWTP_CACHE)) $(TEST_ENV) RAWTP_IMAGE=1 PATH="$$PATH" .venv/bin/python -m pytest $(PYTEST_CACHE) $(or $(ARGS),tests/image)
+
+test-lab: setup-lab .venv/.test .venv/.lab .venv/.develop ## the notebooks and the live view in JupyterLab, by Chromium, as root; 300 MB
+	scripts/as_root.sh $(TEST_ENV) RAWTP_LAB=1 .venv/bin/python -m pytest $(PYTEST_CACHE) $(or $(ARGS),tests/lab)
 
 test-miri: .venv/.build ## the Rust tests of what is pure, unsafe parts too, under Miri: needs a nightly toolchain with it
 	@scripts/setup.sh build
@@ -153,6 +156,9 @@ setup-test:
 setup-engines:
 	@scripts/setup.sh build engines
 
+setup-lab:
+	@scripts/setup.sh build lab
+
 setup-wheels:
 	@scripts/setup.sh build wheel wheels
 
@@ -190,6 +196,10 @@ setup-vm:
 
 .venv/.engines: .venv/.build pyproject.toml
 	@$(PIP) --group engines
+	@touch $@
+
+.venv/.lab: .venv/.build pyproject.toml
+	@$(PIP) --group lab
 	@touch $@
 
 .venv/.docs: .venv/.build pyproject.toml

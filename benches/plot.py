@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from benches.growth import Curve
     from benches.peers import Peer
 
-OWN, OTHERS = "#c44e52", "#8c9bb0"
+OWN, OTHERS = "#4477aa", "#bbbbbb"
 
 
 def _pyplot() -> Any:
@@ -22,6 +22,8 @@ def _pyplot() -> Any:
     mpl.use("svg")
     # The same figures give the same file.
     mpl.rcParams.update({"svg.hashsalt": "rawtp", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
+    # Text stays text, which can be searched and read aloud. The page is white, also where a site is dark.
+    mpl.rcParams.update({"svg.fonttype": "none", "savefig.facecolor": "white"})
     from matplotlib import pyplot
 
     return pyplot
@@ -33,21 +35,26 @@ def _save(figure: Any, path: Path) -> None:
 
 
 def draw_peers(peers: Sequence[Peer], path: Path) -> None:
-    """Delivered share and caller slowdown, one bar for each tool that ran."""
+    """Delivered share and caller slowdown, one bar for each tool; for one that did not run, the reason."""
     pyplot = _pyplot()
-    ran = [(peer, figures) for peer in reversed(peers) if (figures := peer.figures())]
-    names = [peer.name for peer, _ in ran]
-    colours = [OWN if "rawtp" in peer.key else OTHERS for peer, _ in ran]
-    figure, (left, right) = pyplot.subplots(1, 2, sharey=True, figsize=(9, 0.4 * len(ran) + 1.2))
-    for axes, values, form in (
-        (left, [100 * figures["delivered"] for _, figures in ran], "%.0f %%"),
-        (right, [figures["slowdown"] for _, figures in ran], "%.1f×"),
+    shown = [(peer, peer.figures()) for peer in reversed(peers)]
+    names = [peer.name for peer, _ in shown]
+    colours = [OWN if "rawtp" in peer.key else OTHERS for peer, _ in shown]
+    figure, (left, right) = pyplot.subplots(1, 2, sharey=True, figsize=(9, 0.4 * len(shown) + 1.4))
+    # Of a logarithmic axis the least is 1.
+    for axes, key, factor, least, form in (
+        (left, "delivered", 100, 0, "{:.0f} %"),
+        (right, "slowdown", 1, 1, "{:.1f}×"),
     ):
-        bars = axes.barh(names, values, color=colours)
-        axes.bar_label(bars, fmt=form, padding=3)
-    left.set(title="of the calls, delivered", xlim=(0, 118), xticks=(0, 50, 100))
-    right.set(title="a call takes, with the tool", xscale="log")
-    right.set_xlim(1, max(figures["slowdown"] for _, figures in ran) * 3)
+        values = [factor * figures[key] if figures else least for _, figures in shown]
+        labels = [
+            form.format(value) if figures else peer.note.partition(":")[0]
+            for value, (peer, figures) in zip(values, shown, strict=True)
+        ]
+        axes.bar_label(axes.barh(names, values, color=colours), labels=labels, padding=3)
+    left.set(title="What arrives", xlabel="events delivered, % of the calls", xlim=(0, 135), xticks=range(0, 101, 25))
+    right.set(title="What the caller pays", xlabel="time of a call, × that without a tool", xscale="log")
+    right.set_xlim(1, max((figures["slowdown"] for _, figures in shown if figures), default=10) * 4)
     _save(figure, path)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 LOCK = ROOT / "scripts" / "lock.txt"
-GROUPS = ("audit", "bench", "docs", "engines", "test", "wheel")
+GROUPS = ("audit", "bench", "docs", "engines", "lab", "test", "wheel")
 _LEFT_OUT = {"pip", "rawtp", "setuptools"}
 _HEAD = "# Written by `make lock`; the groups that it is for are in pyproject.toml.\n"
 

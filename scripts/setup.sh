@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes sure that what make works with is there: setup.sh build, or test, or engines, or wheel, or wheels, or lint, or fuzz, or vm, or fresh, or image, or several of them.
+# Makes sure that what make works with is there: setup.sh build, or test, or engines, or lab, or wheel, or wheels, or lint, or fuzz, or vm, or fresh, or image, or several of them.
 # It looks for the tools, not for packages, so that a machine of any distribution that has them just goes on.
 set -eu
 cd "$(dirname "$0")/.."
@@ -65,6 +65,7 @@ have() {
 	venv) "$python" -c 'import ensurepip, venv' ;;
 	# Not on the PATH of those who are not root.
 	rsyslogd) command -v rsyslogd || command -v /usr/sbin/rsyslogd ;;
+	chromium) command -v chromium || command -v chromium-browser || command -v google-chrome ;;
 	cross-cc) echo '#include <stdlib.h>' | aarch64-linux-gnu-gcc -E -x c - ;;
 	*) command -v "$1" ;;
 	esac >/dev/null 2>&1
@@ -83,6 +84,7 @@ table() {
 		autoreconf    autoconf       autoconf               autoconf autoconf                    autoconf
 		c++           g++            gcc-c++                gcc      g++                         gcc-c++
 		cc            gcc,libc6-dev  gcc                    gcc      gcc,musl-dev,linux-headers  gcc
+		chromium      chromium       chromium               chromium chromium                    chromium
 		clang-format  clang-format   clang-tools-extra      clang    clang-extra-tools           clang-tools
 		cross-cc      gcc-aarch64-linux-gnu,libc6-dev-arm64-cross
 		java          openjdk-17-jre-headless java-17-openjdk-headless jre17-openjdk-headless openjdk17-jre-headless java-17-openjdk-headless
@@ -167,6 +169,7 @@ for target in "$@"; do
 	fuzz) needs="$needs c++" ;;
 	# Spark.
 	engines) needs="$needs java" ;;
+	lab) needs="$needs chromium" ;;
 	# The wheel brings its own libelf and zlib, and those are built with their authors' tools.
 	wheel) needs="$needs autoreconf automake autopoint flex bison gawk readelf" ;;
 	wheels)

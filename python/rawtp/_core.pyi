@@ -195,6 +195,8 @@ class Batch:
         """
     def _dicts(self, first: int, count: int) -> list[Event]:
         """So many of them, from that one on."""
+    def _outcomes(self) -> tuple[int, int] | None:
+        """How many of the events failed, and of how many the result is not known; ``None`` without ``ret``."""
     def _repr_html_(self) -> str:
         """The first events as a table, for notebooks."""
     def __arrow_c_schema__(self) -> object:
@@ -557,12 +559,20 @@ class Tracer:
             MemoryError: as :meth:`batch`.
             RawtpError: as iteration, by the first call for which nothing is left.
         """
+    @property
+    def _filters(self) -> str:
+        """The filters as ``repr`` shows them: ``'pid=1 path="/srv"'``."""
     def live(self, seconds: float | None = None, rows: int = 20) -> None:
-        """Shows what comes as a table in a Jupyter notebook, drawn anew in its place, with the rate and the losses.
+        """Shows what comes as a table in a Jupyter notebook, drawn anew in its place.
+
+        Above the table stand the number of events, how many of them failed, the rate since the start and that of the
+        last two seconds, the losses, and the filters with the number of calls that they left out. A result that is a
+        failure is marked. It takes what it shows, and all that went by before, which is counted apart and is not in the
+        rate.
 
         It ends after ``seconds``, at a :meth:`close`, and when the kernel is interrupted (the square button, or I
-        twice): the cell has ended well then, and the tracer goes on. It takes what it shows, and all that went by
-        before; what comes after its end is for the next to read. It keeps no more than the rows: it can run for days.
+        twice): the cell has ended well then, and the tracer goes on. What comes after its end is for the next to read.
+        It keeps no more than the rows: it can run for days.
 
         Args:
             seconds: ``None`` has no end.

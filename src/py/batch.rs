@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema};
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
-use arrow_array::types::UInt64Type;
+use arrow_array::types::{Int64Type, UInt64Type};
 use arrow_array::{Array, RecordBatch, RecordBatchIterator, RecordBatchReader, StructArray};
 use arrow_schema::Schema;
 use pyo3::exceptions::PyValueError;
@@ -121,6 +121,17 @@ impl Batch {
         let first = first.min(self.columns.num_rows());
         let count = count.min(self.columns.num_rows() - first);
         self.dicts(py, first, count)
+    }
+
+    #[doc = py_doc!("Batch._outcomes")]
+    fn _outcomes(&self) -> PyResult<Option<(usize, usize)>> {
+        check_memory()?;
+        Ok(self.columns.column_by_name("ret").and_then(|column| column.as_primitive_opt::<Int64Type>()).map(
+            |returns| {
+                let failed = returns.iter().flatten().filter(|&value| value < 0).count();
+                (failed, returns.null_count())
+            },
+        ))
     }
 
     #[doc = py_doc!("Batch.table")]

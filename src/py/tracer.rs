@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyCapsule, PyDict, PyList};
+use pyo3::types::{PyCapsule, PyDict, PyList, PyString};
 
 use crate::columns::schema::schema;
 use crate::config::Config;
@@ -22,6 +22,7 @@ use crate::py::errors::check_memory;
 use crate::py::feed::Feed;
 use crate::py::handover::{Loader, obtain};
 use crate::py::late;
+use crate::py::objects;
 use crate::py::reader_lock::ReaderLock;
 use crate::py::source::TracerSource;
 use crate::py::stats::Stats;
@@ -225,6 +226,13 @@ impl Tracer {
         let seconds = timeout_arg("seconds", seconds)?;
         slf.get().feed.check_process()?;
         late::call(slf.py(), "live", (slf, seconds, count_arg("rows", rows, 20)?)).map(drop)
+    }
+
+    #[doc = py_doc!("Tracer._filters")]
+    #[getter]
+    fn _filters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
+        check_memory()?;
+        objects::text(py, self.filters.trim_start())
     }
 
     #[doc = py_doc!("Tracer.__arrow_c_schema__")]

@@ -13,6 +13,7 @@ class Page(HTMLParser):
         self.tags: list[str] = []
         self.attributes: set[tuple[str, str | None]] = set()
         self.cells: dict[str, list[str]] = {"p": [], "th": [], "td": []}
+        self.styles: dict[str, list[str]] = {"p": [], "th": [], "td": []}
         self._open: list[str] = []
         self.feed(html)
         self.close()
@@ -24,6 +25,7 @@ class Page(HTMLParser):
         self._open.append(tag)
         if tag in self.cells:
             self.cells[tag].append("")
+            self.styles[tag].append(dict(attrs).get("style") or "")
 
     def handle_endtag(self, tag: str) -> None:
         assert self._open.pop() == tag
@@ -46,8 +48,8 @@ class Page(HTMLParser):
 
 
 def read_table(html: str) -> tuple[str, list[dict[str, str]]]:
-    """The caption, and the rows by their titles, of a page with one table."""
+    """The first line, and the rows by their titles, of a page with one table."""
     page = Page(html)
-    [caption], titles, cells = page.cells["p"], page.cells["th"], page.cells["td"]
+    [caption, *_], titles, cells = page.cells["p"], page.cells["th"], page.cells["td"]
     rows = [cells[at : at + len(titles)] for at in range(0, len(cells), len(titles) or 1)]
     return caption, [dict(zip(titles, row, strict=True)) for row in rows]

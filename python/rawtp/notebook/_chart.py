@@ -28,6 +28,27 @@ _OTHERS = "#bbbbbb"
 _MIN_BARS, _MAX_BARS = 10, 60
 _BAR_EVENTS = 3  # on average: with few events, narrow bars would have one event each
 _NAME_CELLS = 24
+_LABELS = {
+    "action": "what was done",
+    "comm": "process (comm)",
+    "errno": "error, - without one",
+    "exe": "executable",
+    "parent_comm": "parent process",
+    "pid": "process id",
+    "syscall": "system call",
+    "uid": "user id",
+    "unit": "systemd unit",
+}
+"""What keys are, for who does not know them."""
+_UNITS = (
+    ("day", 86_400_000_000_000),
+    ("hour", 3_600_000_000_000),
+    ("minute", 60_000_000_000),
+    ("second", 1_000_000_000),
+    ("millisecond", 1_000_000),
+)
+_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
+_MIN_UNITS = 10  # of a unit longer than a second; a shorter time is told in the next one
 _CHUNK = 4096  # dicts of a batch, at a time
 
 
@@ -90,31 +111,60 @@ def _draw(axes: Any, series: Sequence[tuple[str, array[int], str]], by: str) -> 
         return
     begin = min(min(times) for _, times, _ in series)
     span_ns = max(max(times) for _, times, _ in series) - begin
-    unit, unit_ns = ("s", 1e9) if span_ns >= 1e9 else ("ms", 1e6)
+    unit, unit_ns = _unit(span_ns)
     events = sum(len(times) for _, times, _ in series)
-    wide = nice(span_ns / unit_ns / min(max(events // _BAR_EVENTS, _MIN_BARS), _MAX_BARS))
-    count = int(span_ns / unit_ns / wide) + 1
+    wide_ns = bar_ns(span_ns / min(max(events // _BAR_EVENTS, _MIN_BARS), _MAX_BARS))
+    wide = wide_ns / unit_ns
+    count = int(span_ns / wide_ns) + 1
     left = [number * wide for number in range(count)]
     below = [0] * count
+    # Bars in bright colours can be told from the page by their edges. In a dark style the ink is bright.
+    ink = axes.xaxis.label.get_color()
     for _, times, colour in series:
         heights = [0] * count
         for ts_ns in times:
-            heights[int((ts_ns - begin) / unit_ns / wide)] += 1
-        axes.bar(left, heights, wide, below, align="edge", color=colour, edgecolor="white", linewidth=0.3)
+            heights[int((ts_ns - begin) / wide_ns)] += 1
+        axes.bar(left, heights, wide, below, align="edge", color=colour, edgecolor=ink, linewidth=0.3)
         below = [one + more for one, more in zip(below, heights, strict=True)]
     axes.set_xlim(0, count * wide)
-    axes.set_xlabel(f"{unit} after {Clock().of_day(begin)}")
-    axes.set_ylabel(f"events in {wide:g} {unit}")
+    axes.set_title(f"{ledger.events(events)} in {span_ns / unit_ns:.3g} {unit}s")
+    axes.set_xlabel(f"{unit}s after {Clock().of_date(begin)}")
+    axes.set_ylabel(f"events in each {_amount(wide_ns)}")
     axes.yaxis.get_major_locator().set_params(integer=True)
     # matplotlib leaves out a label that begins with an underscore, and parses text between two $ as a formula.
-    legend = axes.legend([str(number) for number in range(len(series))], title=by, frameon=False, loc="upper left")
+    numbers = [str(number) for number in range(len(series))]
+    legend = axes.legend(numbers, title=_LABELS.get(by, by), frameon=False, loc="upper left")
     legend.set_bbox_to_anchor((1, 1))
     for text, (name, _, _) in zip(legend.get_texts(), series, strict=True):
         text.set_parse_math(False)
         text.set_text(_drawable(shortened(name, _NAME_CELLS)))
 
 
-def nice(least: float) -> float:
+def _unit(span_ns: float) -> tuple[str, int]:
+    """The unit that such a time is told in, and its nanoseconds."""
+    *_, shortest = _UNITS
+    return next(
+        (one for one in _UNITS[:-1] if span_ns >= one[1] * (1 if one[0] == "second" else _MIN_UNITS)),
+        shortest,
+    )
+
+
+def _amount(ns: float) -> str:
+    """``minute``, ``2 minutes``."""
+    unit, unit_ns = next((one for one in _UNITS if ns >= one[1]), _UNITS[-1])
+    return unit if ns == unit_ns else f"{ns / unit_ns:g} {unit}s"
+
+
+def bar_ns(least_ns: float) -> float:
+    """Round up to a time that people count in: 5 ms, 15 seconds, 2 hours, 10 days. The least is a microsecond."""
+    for step_s in _STEPS_S if least_ns > 0.5e9 else ():
+        if step_s * 1e9 >= least_ns:
+            return step_s * 1e9
+    _, unit_ns = _UNITS[-1 if least_ns <= 0.5e9 else 0]
+    return _nice(least_ns / unit_ns) * unit_ns
+
+
+def _nice(least: float) -> float:
     """Round up to 1, 2 or 5 times a power of ten; the least is a thousandth."""
     least = max(least, 1e-3)
     power: float = 10.0 ** math.floor(math.log10(least))

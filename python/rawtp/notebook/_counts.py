@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rawtp._core import _NATIVE_ABI
 from rawtp.formats.counts import LEFT, cells, titles, whole_of
+from rawtp.notebook._html import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +34,7 @@ def html(rows: Sequence[Row], title: str, notes: Sequence[str], *, has_times: bo
     head = "".join(f"<th>{escape(one)}</th>" for one in heads)
     below = "".join(f"<p>{escape(note)}</p>" for note in notes)
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
-    return f"<p>{escape(title)}</p>{table}{below}"
+    return as_text(f"<p>{escape(title)}</p>{table}{below}")
 
 
 def _cell(text: str, head: str) -> str:

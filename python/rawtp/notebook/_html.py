@@ -30,26 +30,48 @@ _SHARES = ("matched", "filtered", "lost_ring", "lost_state", "pending", "buffere
 _SHORT = "text-align: left; white-space: pre"
 _LONG = "text-align: left; white-space: pre-wrap; overflow-wrap: anywhere"
 _NUMBER = "text-align: right"
+# Each with a background of its own, so that it can be read on a light page and on a dark one, by whoever shows it.
+_FAILURE = "background-color: #b42318; color: #ffffff"
+_LOSS = "background-color: #ffd54f; color: #000000"
+_MARKED = ("result", "errno")  # in the row of an event that failed
 _SHORT_CELLS = 24  # a text of up to this width is never broken
 
 
 class Table:
-    """Events as a table: HTML in a notebook, text elsewhere."""
+    """Events as a table: HTML in a notebook, text elsewhere. Results that are failures are marked.
 
-    def __init__(self, events: Sequence[Mapping[str, Any]], caption: str, keys: Iterable[str] | None = None) -> None:
+    Above it stand the caption, the notes, and what was lost, which is marked as well.
+    """
+
+    def __init__(
+        self,
+        events: Sequence[Mapping[str, Any]],
+        caption: str,
+        keys: Iterable[str] | None = None,
+        notes: Sequence[str] = (),
+        losses: str = "",
+    ) -> None:
         columns = [(key, _plain(key)) for key in keys] if keys is not None else _columns(events[0] if events else {})
         self._titles = [title for title, _ in columns]
         self._rows = [[text(event) for _, text in columns] for event in events]
-        self._caption = caption
+        self._failed = [(event.get("ret") or 0) < 0 or event.get("errno") is not None for event in events]
+        self._lines = [caption, *notes]
+        self._losses = losses
 
     def _repr_html_(self) -> str:
-        return _table(self._titles, self._rows, self._caption)
+        above = [*map(_line, self._lines), *([_line(self._losses, _LOSS)] if self._losses else [])]
+        return as_text("".join([*above, _table(self._titles, self._rows, self._failed)]))
 
     def __repr__(self) -> str:
         rows = [self._titles, *self._rows]
         widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
         lines = [" ".join(map(pad, row, widths)).rstrip() for row in rows if row]
-        return "\n".join([self._caption, *lines])
+        return "\n".join([*self._lines, *([self._losses] if self._losses else []), *lines])
+
+
+def as_text(html: str) -> str:
+    """Keep MathJax, which notebooks set ``$x$`` with, from what is in an element."""
+    return f'<div class="tex2jax_ignore mathjax_ignore">{html}</div>'
 
 
 def batch(events: Batch) -> str:
@@ -68,8 +90,9 @@ def stats(stats: Stats) -> str:
     lines = []
     for names in (_SHARES, tuple(name for name in counts if name not in _SHARES)):
         cells = ["unknown" if counts[name] is None else str(counts[name]) for name in names]
-        lines.append(_table(names, [cells]))
-    return "".join([_line(ledger.summary(counts)[0]), *lines])
+        lines.append(_table(names, [cells], [False]))
+    outcome = _line(ledger.summary(counts)[0], _LOSS if ledger.lost_anything(counts) else "")
+    return as_text("".join([outcome, *lines]))
 
 
 def _columns(event: Mapping[str, Any]) -> list[tuple[str, Callable[[Mapping[str, Any]], str]]]:
@@ -80,7 +103,7 @@ def _columns(event: Mapping[str, Any]) -> list[tuple[str, Callable[[Mapping[str,
     if "ts_ns" in event:
         clock = Clock()
         columns.append(("time", lambda event: clock.of_day(event["ts_ns"])))
-    columns += [(key, _plain(key)) for key in ("pid", "uid", "comm", "syscall") if key in event]
+    columns += [(key, _plain(key)) for key in ("pid", "uid", "comm", "action", "syscall") if key in event]
     if event.keys() >= {"ret", "errno"}:
         columns.append(("result", lambda event: result(event["ret"], event["errno"])))
     if event.keys() >= set(Columns.fields):
@@ -94,17 +117,22 @@ def _plain(key: str) -> Callable[[Mapping[str, Any]], str]:
     return lambda event: cell(event.get(key))
 
 
-def _table(titles: Iterable[str], rows: Iterable[Iterable[str]], caption: str = "") -> str:
+def _table(titles: Sequence[str], rows: Iterable[Iterable[str]], failed: Iterable[bool]) -> str:
+    if not titles:
+        return ""
     head = "".join(f'<th style="text-align: left">{escape(title)}</th>' for title in titles)
-    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
-    above = _line(caption) if caption else ""
-    return f"{above}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>" if head else above
+    marks = (dict.fromkeys(_MARKED, _FAILURE) if has_failed else {} for has_failed in failed)
+    body = "".join(
+        f"<tr>{''.join(_cell(text, mark.get(title, '')) for title, text in zip(titles, row, strict=True))}</tr>"
+        for row, mark in zip(rows, marks, strict=True)
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _cell(text: str) -> str:
+def _cell(text: str, mark: str) -> str:
     style = _NUMBER if text.isdecimal() else _SHORT if width(text) <= _SHORT_CELLS else _LONG
-    return f'<td style="{style}">{escape(text)}</td>'
+    return f'<td style="{style}{"; " if mark else ""}{mark}">{escape(text)}</td>'
 
 
-def _line(text: str) -> str:
-    return f"<p>{escape(text)}</p>"
+def _line(text: str, style: str = "") -> str:
+    return f'<p style="{style}">{escape(text)}</p>' if style else f"<p>{escape(text)}</p>"

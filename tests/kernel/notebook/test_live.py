@@ -19,6 +19,7 @@ from nbclient import NotebookClient
 
 import rawtp
 from helpers.support import HANG_S
+from helpers.tables import Page as Tags
 from helpers.tables import read_table
 
 pytestmark = [
@@ -94,11 +95,50 @@ def test_it_ends_in_time_with_one_output(tmp_path: Path) -> None:
             cell, running = page.start("tracer.live(seconds=1)")
             await running
             caption, rows = only(cell)
-            assert re.fullmatch(r"ended after \d+ s: 3 events, \d\.\d a second, 0 lost", caption), caption
+            counts = "3 events, 3 of them from before the start, 0.0 a second since the start, 0 lost"
+            assert re.fullmatch(rf"ended after \d+ s: {counts}", caption), caption
             names = ["one", "<b>two", r"three\x1b[31m"]
             assert [row["path"] for row in rows] == [f"{tmp_path}/{name}" for name in names]
             assert {(row["pid"], row["syscall"], row["result"]) for row in rows} == {(str(os.getpid()), "unlink", "ok")}
             assert await page.run("print(tracer.stats().delivered, tracer.closed)") == "3 False\n"
+
+    asyncio.run(main())
+
+
+def test_failures_the_filter_and_the_rate_since_the_start(tmp_path: Path) -> None:
+    watched, other = tmp_path / "watched", tmp_path / "other"
+    watched.mkdir()
+    other.mkdir()
+
+    async def main() -> None:
+        async with opened(watched) as page:
+            delete(watched, "before")
+            cell, running = page.start("tracer.live(seconds=3)")
+            await shown(cell, watched / "before")
+            delete(other, *map(str, range(5)))
+            delete(watched, *map(str, range(8)))
+            for name in ("x", "y"):
+                with pytest.raises(FileNotFoundError):
+                    (watched / name).unlink()
+            await running
+            caption, rows = only(cell)
+            found = re.fullmatch(
+                r"ended after (\d+) s: 11 events, 1 of them from before the start, 2 failed, "
+                r"(\d\.\d) a second since the start, 0 lost",
+                caption,
+            )
+            assert found, caption
+            # Of 10 events in 3 seconds, or in a few more on a slow machine.
+            assert 10 / (int(found[1]) + 0.6) - 0.06 <= float(found[2]) <= 3.4
+            assert [row["result"] for row in rows] == ["ok"] * 9 + ["ENOENT"] * 2
+            html = Tags(cell.outputs[0].data["text/html"])
+            marked = [
+                text for text, style in zip(html.cells["td"], html.styles["td"], strict=True) if "#b42318" in style
+            ]
+            assert marked == ["ENOENT"] * 2
+            left_out = re.fullmatch(rf'filter: path="{watched}"; (\d+) other calls left out', html.cells["p"][1])
+            assert left_out, html.cells["p"]
+            assert int(left_out[1]) >= 5
 
     asyncio.run(main())
 
@@ -149,7 +189,7 @@ def test_it_can_be_shown_again_and_ends_at_a_close(tmp_path: Path) -> None:
             await running
             caption, rows = only(again)
             assert caption.startswith("the tracer was closed after ")
-            assert ": 3 events, " in caption
+            assert ": 3 events (the latest 2 are shown), " in caption
             # The latest.
             assert [row["path"] for row in rows] == [f"{tmp_path}/three", f"{tmp_path}/four"]
             assert [row["path"] for row in only(cell)[1]] == [f"{tmp_path}/one"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -49,8 +50,20 @@ def test_a_part_of_a_batch(own: rawtp.Tracer) -> None:
     )
 
 
+def test_a_batch_counts_what_failed(own: rawtp.Tracer, tmp_path: Path) -> None:
+    (tmp_path / "x").touch()
+    (tmp_path / "x").unlink()
+    attempt(b"1", b"2")
+    own.close()
+    assert own.batch()._outcomes() == (2, 0)
+    with rawtp.Tracer(pid=os.getpid(), results=False) as unknown, rawtp.Tracer(fields=["pid"], pid=os.getpid()) as few:
+        attempt(b"3", b"4", b"5")
+    assert unknown.batch()._outcomes() == (0, 3)
+    assert few.batch()._outcomes() is None
+
+
 def test_a_batch_of_nothing(own: rawtp.Tracer) -> None:
-    assert own.batch(timeout=0)._repr_html_() == "<p>0 events</p>"
+    assert own.batch(timeout=0)._repr_html_() == '<div class="tex2jax_ignore mathjax_ignore"><p>0 events</p></div>'
 
 
 def test_the_ledger(own: rawtp.Tracer) -> None:

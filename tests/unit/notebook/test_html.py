@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 import rawtp
+from helpers.colours import contrast
 from helpers.samples import LINKED, RM, WITHOUT_FACTS
 from helpers.tables import Page, read_table
 from rawtp import notebook
@@ -48,8 +50,12 @@ HOSTILE = (
     ),
 )
 NAMES = st.sampled_from(HOSTILE) | st.text(st.characters(exclude_categories=())) | st.text("<>&\"'/!-?[] \\ab")
-TAGS = {"p", "table", "thead", "tbody", "tr", "th", "td"}
+TAGS = {"div", "p", "table", "thead", "tbody", "tr", "th", "td"}
+FAILED = "background-color: #b42318; color: #ffffff"
+LOST = "background-color: #ffd54f; color: #000000"
 STYLES = {
+    # No formula is made of a name.
+    ("class", "tex2jax_ignore mathjax_ignore"),
     ("style", "text-align: left"),
     ("style", "text-align: right"),
     ("style", "text-align: left; white-space: pre"),
@@ -74,7 +80,7 @@ def test_no_name_is_more_than_text(comm: str, path: str, filename: str) -> None:
     }
     html = notebook.table([one, other])._repr_html_()
     page = Page(html)
-    assert page.tags == ["p", "table", "thead", "tr", *["th"] * 7, "tbody", *["tr", *["td"] * 7] * 2]
+    assert page.tags == ["div", "p", "table", "thead", "tr", *["th"] * 8, "tbody", *["tr", *["td"] * 8] * 2]
     assert page.attributes <= STYLES
     assert html.isprintable()
     caption, [first, second] = read_table(html)
@@ -83,7 +89,7 @@ def test_no_name_is_more_than_text(comm: str, path: str, filename: str) -> None:
     assert second["comm"] == first["comm"]
     assert first["path"] in as_shown(path)
     assert any(second["path"].startswith(f"{text} -> ") for text in as_shown(filename))
-    assert list(first) == ["time", "pid", "uid", "comm", "syscall", "result", "path"]
+    assert list(first) == ["time", "pid", "uid", "comm", "action", "syscall", "result", "path"]
     assert (first["pid"], first["uid"], first["syscall"], first["result"]) == ("12345", "1000", "unlinkat", "ok")
 
 
@@ -113,7 +119,7 @@ def test_keys_and_rows() -> None:
     assert rows == [{"pid": str(pid), "argv": "[rm, /tmp/test.txt]", "new_path": "-"} for pid in range(2)]
     assert len(read_table(notebook.table(events)._repr_html_())[1]) == 20
     assert repr(notebook.table(events[7:9], keys=["comm", "pid"])) == "2 events\ncomm pid\nrm   7\nrm   8"
-    assert notebook.table([])._repr_html_() == "<p>0 events</p>"
+    assert notebook.table([])._repr_html_() == '<div class="tex2jax_ignore mathjax_ignore"><p>0 events</p></div>'
     assert repr(notebook.table([])) == "0 events"
 
 
@@ -125,10 +131,47 @@ def test_the_fact_stands_behind_the_claim() -> None:
     assert (row["path"], row["real_path"]) == ("/home/me/link/x", "/srv/data/x")
 
 
+@pytest.mark.parametrize(
+    ("ret", "errno", "result", "is_marked"),
+    [
+        (0, None, "ok", False),
+        (3, None, "ok", False),
+        (None, None, "?", False),
+        (-2, "ENOENT", "ENOENT", True),
+        (-600, None, "-600", True),
+    ],
+)
+def test_a_failure_is_marked(ret: int | None, errno: str | None, result: str, is_marked: bool) -> None:
+    events: list[Event] = [RM, {**RM, "ret": ret, "errno": errno}]
+    page = Page(notebook.table(events)._repr_html_())
+    assert [(text, FAILED in style) for text, style in zip(page.cells["td"], page.styles["td"], strict=True)][-2:] == [
+        (result, is_marked),
+        ("/tmp/test.txt", False),
+    ]
+    assert sum(FAILED in style for style in page.styles["td"]) == is_marked
+    page = Page(notebook.table(events, keys=["pid", "errno"])._repr_html_())
+    assert [FAILED in style for style in page.styles["td"]] == [False, False, False, is_marked]
+
+
+def test_what_was_lost_is_marked() -> None:
+    table = Table([RM], "watching", notes=["no filter", 'filter: path="/<b>"'], losses="7 events lost")
+    page = Page(table._repr_html_())
+    assert page.cells["p"] == ["watching", "no filter", 'filter: path="/<b>"', "7 events lost"]
+    assert page.styles["p"] == ["", "", "", LOST]
+    assert repr(table).splitlines()[:4] == page.cells["p"]
+
+
+@pytest.mark.parametrize("style", [FAILED, LOST])
+def test_marks_can_be_read(style: str) -> None:
+    """By themselves, whatever page they are on: WCAG asks for 4.5."""
+    background, ink = re.findall(r"#\w{6}", style)
+    assert contrast(background, ink) >= 4.5
+
+
 def test_of_many_keys_those_that_people_want() -> None:
     basic = cast("Event", {key: RM[key] for key in rawtp.BASIC_FIELDS})  # type: ignore[literal-required]
     [row] = read_table(notebook.table([basic])._repr_html_())[1]
-    assert list(row) == ["time", "pid", "uid", "comm", "syscall", "result", "filename"]
+    assert list(row) == ["time", "pid", "uid", "comm", "action", "syscall", "result", "filename"]
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,13 @@ def test_names_of_other_distributions(machine: Machine, manager: str, advice: st
     assert machine.setup("build", "lint", "wheel") == (1, [line])
 
 
+def test_any_chromium_will_do(machine: Machine) -> None:
+    machine.add(dnf="")
+    assert machine.setup("build", "lab") == (1, ["setup: missing: chromium; as root: dnf install chromium"])
+    machine.add(**{"google-chrome": ""})
+    assert machine.setup("build", "lab") == (0, [])
+
+
 def test_sudo_is_for_who_is_not_root(machine: Machine) -> None:
     machine.add(dnf="")
     for environment in ({}, {"CI": "", "RAWTP_REQUIRE_KERNEL": ""}):
