@@ -15,6 +15,7 @@
 //! * `functions`: functions of the module
 //! * `handover`: a tracer in two processes: one loads, the other reads
 //! * `history`: `rawtp._core.HistoryReader`
+//! * `host`: functions about the host's files below `root=`
 //! * `late`: Python functions that the package hands in
 //! * `methods`: the methods that classes with a feed share
 //! * `objects`: Python objects, or `MemoryError`
@@ -46,6 +47,7 @@ pub(crate) mod functions;
 pub(crate) mod handover;
 #[cfg(feature = "history")]
 pub(crate) mod history;
+pub(crate) mod host;
 pub(crate) mod late;
 pub(crate) mod methods;
 pub(crate) mod objects;
@@ -94,6 +96,8 @@ mod _core {
     #[cfg(feature = "history")]
     #[pymodule_export]
     use super::history::{HistoryBatch, HistoryFile, HistoryReader, HistoryScan};
+    #[pymodule_export]
+    use super::host::{host_path, open_in_root};
     #[pymodule_export]
     use super::late::set_late;
     #[pymodule_export]
