@@ -364,10 +364,11 @@ class Tracer:
             followed through symbolic links and mounts, and it means the place where they end, so a file is found
             whatever name, link, bind mount or mount namespace led to it. The path need not exist yet, and its links are
             looked at again while the tracer runs. A rename passes by either name, and when it moves a directory above
-            the path; a truncation also when it takes the content of a hard link of the very file. In a chroot or another mount
-            namespace a name that only reads like the path does not pass. The kernel leaves out what surely is
-            elsewhere, and the rest is decided when it is read. A call whose place is not known is let through, but one
-            that failed only where its name reads like the path. A file without a name (a memfd, ``O_TMPFILE``) is not.
+            the path; a truncation also when it takes the content of a hard link of the very file. In a chroot or
+            another mount namespace a name that only reads like the path does not pass. The kernel leaves out what
+            surely is elsewhere, and the rest is decided when it is read. A call whose place is not known is let
+            through, but one that failed only where its name reads like the path. A file without a name (a memfd,
+            ``O_TMPFILE``) is not.
             ``*``, ``?`` and ``[a-z]`` match within a name and ``**`` any number of directories, and beside any of them
             ``{a,b}`` either name; a backslash takes their meaning away. They are compared with real paths. What is
             there under that very name is meant as it stands, such as ``"/x/[2024] photos"``; where others than root

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_PASSWD = "/etc/passwd"
+_USERS = "/etc/passwd"
 _MAX_BYTES = 8 << 20
 
 
@@ -74,7 +74,7 @@ def user_id(name: str, root: str = "/") -> int | None:
 
 
 def _users(root: str) -> Iterator[tuple[str, int]]:
-    for line in (read(root, _PASSWD) or b"").split(b"\n"):
+    for line in (read(root, _USERS) or b"").split(b"\n"):
         name, *rest = line.split(b":")
         # Lines of NIS, such as "+user::::::", name nobody.
         if len(rest) > 1 and name and not name.startswith((b"+", b"-")) and rest[1].isdigit():

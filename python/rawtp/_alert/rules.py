@@ -79,8 +79,8 @@ class RuleSet:
 
 
 def parse(data: bytes, environment: Mapping[str, str], root: str = "/") -> RuleSet:
-    """Make rules of a TOML document. ``environment`` has the secrets that notifiers name, and ``root`` is where the root
-    of the host is mounted whose users they name.
+    """Make rules of a TOML document. ``environment`` has the secrets that notifiers name; ``root`` is where the root of
+    the host is mounted whose users they name.
 
     Raises:
         RuleError: it is wrong. The message has the line and the reason.

@@ -69,7 +69,7 @@ def find(container_id: str | None, pod_id: str | None, roots: tuple[str, ...] = 
 
 
 def finder(root: str) -> Callable[[str | None, str | None], Names | None]:
-    """:func:`find` for a host whose root is mounted at a directory. ``"/"``: it finds out where the host's files are."""
+    """:func:`find` for the host whose root is mounted at ``root``; ``"/"``: it looks for the host's files itself."""
     return find if _root.is_own(root) else partial(find, roots=(root,))
 
 

@@ -159,7 +159,7 @@ def _format(args: argparse.Namespace, kind: str, output: Standard) -> tuple[Form
 
 
 def _day_lines(args: argparse.Namespace, root: str) -> Callable[[list[dict[str, Any]], Format], str]:
-    """A function that writes events as rows, with names of users, and a line where another day begins. ``root`` is where
+    """A function that writes events as rows, with names of users, and a line where another day begins. ``root``: where
     the host's root is mounted."""
     from rawtp.formats.timestamp import Clock
 

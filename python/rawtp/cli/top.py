@@ -118,7 +118,13 @@ def _show(
         feed = Feed(tracer, Model(time.monotonic()))
         feed.start()
         clock = Clock(utc=args.utc)
-        app = TopApp(feed, NameCache(runtimes.finder(args.root or "/")).get, view=args.by, interval_s=args.interval, time_of_day=clock)
+        app = TopApp(
+            feed,
+            NameCache(runtimes.finder(args.root or "/")).get,
+            view=args.by,
+            interval_s=args.interval,
+            time_of_day=clock,
+        )
         app.run()
         feed.finish()
     counts = tracer.stats().as_dict()

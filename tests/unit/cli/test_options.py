@@ -261,6 +261,7 @@ def test_the_end_shows_what_came_before_it(pretend: type[PretendTracer], capsys:
         "coverage": {"syscalls": {"hook": "raw_tp/sys_enter", "reason": None}},
         "ring_bytes": 8192,
         "queue_bytes": 65536,
+        "root": "/",
     }
     assert err == "rawtp: 3 events delivered, 0 lost\n"
 
