@@ -161,7 +161,8 @@ impl DirectoryLookup {
     /// The host's root. `None` while something else is mounted there.
     pub(super) fn host_root(&mut self) -> Option<Arc<OwnedFd>> {
         if self.host_root.is_none() {
-            self.host_root = self.snapshots.host_root().look_up(&self.root()?).ok();
+            let root = self.root()?;
+            self.host_root = self.snapshots.host_root().look_up(&root).ok();
         }
         self.host_root.clone()
     }
@@ -307,7 +308,8 @@ impl DirectoryLookup {
             cached_path::open_root_of(request.tid, request.mnt_ns).and_then(|root| find_from(root.as_fd(), request))
         {
             let place = table.place_of(&path)?;
-            let path = if self.snapshots.is_host(request.mnt_ns) { Some(path) } else { self.own.paths_of(&place).next() };
+            let path =
+                if self.snapshots.is_host(request.mnt_ns) { Some(path) } else { self.own.paths_of(&place).next() };
             return Some(Found { place, path });
         }
         if parts(request.target).any(|part| part == b"..") {

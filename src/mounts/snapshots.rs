@@ -51,8 +51,8 @@ pub struct Snapshots {
     changed: Condvar,
     host_root: HostRoot,
     own_ns: u32,
-    /// The namespace whose paths are the host's; 0 if it is not known.
-    host_ns: u32,
+    /// The namespace whose paths are the host's, if it is known.
+    host_ns: Option<u32>,
     /// How often this process's own mounts were reported as changed.
     own_changes: AtomicU64,
     dropped: AtomicU64,
@@ -100,8 +100,7 @@ impl Snapshots {
     #[must_use]
     pub fn new(host_root: HostRoot) -> Arc<Self> {
         let own_ns = namespace_of("self").unwrap_or_default();
-        let host_ns =
-            if host_root.is_own() { own_ns } else { first_namespace(&host_root, own_ns).unwrap_or_default() };
+        let host_ns = if host_root.is_own() { Some(own_ns) } else { first_namespace(&host_root, own_ns) };
         Arc::new(Self { host_root, own_ns, host_ns, ..Self::default() })
     }
 
@@ -114,7 +113,7 @@ impl Snapshots {
     /// Whether the paths of a namespace, as an event has it, are those of the host.
     #[must_use]
     pub fn is_host(&self, mnt_ns: u32) -> bool {
-        mnt_ns == self.host_ns
+        self.host_ns == Some(mnt_ns)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -150,7 +149,7 @@ impl Snapshots {
                 }
                 Ok(Record::Mounts(record)) => {
                     // What is mounted on the host is mounted below the host's root here, too.
-                    if record.mnt_ns == self.host_ns {
+                    if self.is_host(record.mnt_ns) {
                         self.own_changes.fetch_add(1, Ordering::Release);
                     }
                     self.ask(record);
@@ -325,7 +324,7 @@ mod tests {
 
     #[test]
     fn a_change_on_the_host_is_one_here() {
-        let snapshots = Arc::new(Snapshots { own_ns: own(), host_ns: 7, ..Snapshots::default() });
+        let snapshots = Arc::new(Snapshots { own_ns: own(), host_ns: Some(7), ..Snapshots::default() });
         snapshots.keep(&report(7, NOBODY, NOBODY));
         assert_eq!(snapshots.own_changes(), 1);
         snapshots.keep(&report(8, NOBODY, NOBODY));
@@ -337,7 +336,7 @@ mod tests {
     fn a_directory_that_is_not_the_first_process_s_root_has_no_namespace() {
         let root = HostRoot::open(std::path::Path::new("/proc")).unwrap();
         let snapshots = Snapshots::new(root);
-        assert!(!snapshots.is_host(own()) && snapshots.is_host(0));
+        assert!(!snapshots.is_host(own()) && !snapshots.is_host(0));
     }
 
     #[test]

@@ -86,8 +86,8 @@ impl Tracer {
         let outcome = &outcome.word("outcome", "any")?;
         let host_root = host_root(py, root)?;
         let looks_up = true;
-        let asked =
-            FilterKwargs { pid, follow, uid, comm, cgroup, path, exclude_self, outcome, looks_up, host_root }.asked()?;
+        let asked = FilterKwargs { pid, follow, uid, comm, cgroup, path, exclude_self, outcome, looks_up, host_root }
+            .asked()?;
         let mut config = Config::new(
             &watched.names,
             watched.when,

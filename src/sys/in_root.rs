@@ -9,8 +9,7 @@ pub(super) const RESOLVE_NO_MAGICLINKS: u64 = 0x02;
 pub(super) const RESOLVE_IN_ROOT: u64 = 0x10;
 
 fn c_string(path: &[u8]) -> io::Result<CString> {
-    CString::new(if path.is_empty() { b"/" } else { path })
-        .map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))
+    CString::new(if path.is_empty() { b"/" } else { path }).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))
 }
 
 /// Opens a path with flags of open(2), and close-on-exec.

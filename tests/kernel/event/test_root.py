@@ -25,9 +25,9 @@ tracer = rawtp.Tracer(calls, root="/host", **options)
 """
 EVENTS = """
 found = []
-while not found or found[-1]["path"] != end:
+while end not in (paths := [event["path"] for event in found]):
     found += tracer.get_many(timeout=1)
-result = [{key: event[key] for key in keys} for event in found[:-1]]
+result = [{key: event[key] for key in keys} for event in found[: paths.index(end)]]
 """
 KEYS = ("path", "real_path", "new_real_path", "real_path_by")
 DELETE = "import os\nfor path in paths:\n    os.unlink(path)"

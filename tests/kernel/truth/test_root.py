@@ -19,10 +19,10 @@ tracer = rawtp.Tracer(rawtp.DELETE + rawtp.RENAME + rawtp.TRUNCATE, root="/host"
 """
 EVENTS = """
 found = []
-while not found or found[-1]["path"] != end:
+while end not in (paths := [event["path"] for event in found]):
     found += tracer.get_many(timeout=1)
 keys = ("path", "real_path", "new_real_path", "real_path_by", "ino")
-result = [{key: event[key] for key in keys} for event in found[:-1] if event["ino"] is not None]
+result = [{key: event[key] for key in keys} for event in found[: paths.index(end)] if event["ino"] is not None]
 """
 MAKE = """
 import os
