@@ -284,20 +284,28 @@ impl DirectoryLookup {
     }
 
     fn look_up(&mut self, request: &Request<'_>) -> Option<Found> {
-        if request.mnt_ns == self.snapshots.own_ns() { self.look_up_here(request) } else { self.look_up_there(request) }
+        if request.mnt_ns == self.snapshots.own_ns() {
+            return self.look_up_here(request);
+        }
+        let is_host = self.snapshots.is_host(request.mnt_ns);
+        let found = if is_host { self.look_up_on_host(request) } else { None };
+        found.or_else(|| self.look_up_there(request))
     }
 
     /// Looks up a target in this process's own namespace.
     fn look_up_here(&mut self, request: &Request<'_>) -> Option<Found> {
-        let own_root = self.root()?;
-        let chroot = match request.root {
-            b"" => None,
-            root => Some(look_up(own_root.as_fd(), root, Follow::Nothing, true).ok()?),
-        };
-        let mut path = find_from(chroot.as_ref().unwrap_or(&own_root).as_fd(), request)?;
+        let mut path = find_in(self.root()?.as_fd(), request)?;
         let place = self.own.table().place_of(&path)?;
         let path = if self.own.strip_root(&mut path) { Some(path) } else { self.own.paths_of(&place).next() };
         Some(Found { place, path })
+    }
+
+    /// Looks up a target in the namespace of the host's first process, which outlives those that call.
+    fn look_up_on_host(&self, request: &Request<'_>) -> Option<Found> {
+        let table = self.snapshots.table(request.mnt_ns)?;
+        let root = cached_path::open_root_of(1, request.mnt_ns)?;
+        let path = find_in(root.as_fd(), request)?;
+        Some(Found { place: table.place_of(&path)?, path: Some(path) })
     }
 
     /// Looks up a target in another namespace: from the root of the thread, if it still lives, else by the namespace's
@@ -326,6 +334,14 @@ impl DirectoryLookup {
             }
         }
         Some(Found { place, path })
+    }
+}
+
+/// Returns the path of a target in the namespace that `root` is the root of.
+fn find_in(root: BorrowedFd<'_>, request: &Request<'_>) -> Option<Vec<u8>> {
+    match request.root {
+        b"" => find_from(root, request),
+        chroot => find_from(look_up(root, chroot, Follow::Nothing, true).ok()?.as_fd(), request),
     }
 }
 

@@ -63,9 +63,10 @@ fn namespace_of(process: &str) -> Option<u32> {
     u32::try_from(fs::metadata(format!("/proc/{process}/ns/mnt")).ok()?.ino()).ok()
 }
 
-/// Opens the list of a namespace's mounts through a process that is in it. `None` when none is any more.
-fn open(record: &mounts_record) -> Option<File> {
-    [record.pid, record.ppid].into_iter().find_map(|pid| {
+/// Opens the list of a namespace's mounts through a process that is in it, which the `first` one may be. `None` when none
+/// is any more.
+fn open(record: &mounts_record, first: Option<u32>) -> Option<File> {
+    [Some(record.pid), Some(record.ppid), first].into_iter().flatten().find_map(|pid| {
         let process = pid.to_string();
         let is_in_it = || namespace_of(&process) == Some(record.mnt_ns);
         let file = is_in_it().then(|| File::open(format!("/proc/{process}/mountinfo")).ok())??;
@@ -168,7 +169,8 @@ impl Snapshots {
         let is_full = state.waiting.len() >= WAITING;
         drop(state);
         // Only the drain thread adds to those that wait.
-        let file = if is_full { None } else { open(record) };
+        let first = self.is_host(record.mnt_ns).then_some(1);
+        let file = if is_full { None } else { open(record, first) };
         let mut state = self.lock();
         if is_full || state.waiting.try_reserve(1).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);

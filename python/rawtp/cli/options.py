@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import argparse
 
 from rawtp.cli import types
-
-if TYPE_CHECKING:
-    import argparse
 
 _FILTERS = ("pid", "follow", "uid", "comm", "cgroup", "path", "exclude_self", "outcome", "root")
 
