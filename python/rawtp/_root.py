@@ -42,11 +42,15 @@ def read(root: str, path: str, max_bytes: int = _MAX_BYTES) -> bytes | None:
         fd = opened(root, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     except (OSError, ValueError):
         return None
-    with open(fd, "rb") as file:  # noqa: PTH123 - a descriptor
-        try:
-            return file.read(max_bytes) if stat.S_ISREG(os.fstat(fd).st_mode) else None
-        except OSError:
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
             return None
+        with open(fd, "rb", closefd=False) as file:
+            return file.read(max_bytes)
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
 
 
 def user_name(uid: int, root: str = "/") -> str | None:

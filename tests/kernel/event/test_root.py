@@ -156,7 +156,7 @@ def test_a_rename(trace: Any, node: pods.Remote, pod: pods.Remote, tmp_path: Pat
 
 IN_ANOTHER = """
 import subprocess
-script = 'mount -t tmpfs none "$1" && touch "$1/own" "$2/out" && rm "$1/own" "$2/out"'
+script = 'mount -t tmpfs none "$1" && touch "$1/own" "$2/out" && cd "$1" && rm own && cd "$2" && rm out'
 subprocess.run(["unshare", "-m", "--propagation", "private", "sh", "-c", script, "sh", *paths], check=True)
 """
 

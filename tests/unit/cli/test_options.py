@@ -17,6 +17,7 @@ import pytest
 import rawtp
 from helpers.errors import advised
 from helpers.samples import RM
+from rawtp._containers import runtimes
 from rawtp._containers.runtimes import Names
 from rawtp.cli import main
 from rawtp.event import Event
@@ -384,6 +385,9 @@ def test_names_of_containers_are_looked_up_beside(
     pretend: type[PretendTracer], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Known:
+        def __init__(self, find: object) -> None:
+            assert find is runtimes.find
+
         def get(self, container_id: str | None, pod_id: str | None) -> tuple[Names | None, bool]:
             return Names("app", "web-7c9", "shop", None), True
 
