@@ -1,4 +1,6 @@
 //! Functions about the host's files below `root=`.
+#![allow(clippy::doc_markdown, reason = "docstrings of Python, which has no such marks")]
+#![allow(clippy::needless_pass_by_value, reason = "Python's arguments")]
 
 use std::ffi::OsString;
 use std::fs;

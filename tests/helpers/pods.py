@@ -108,11 +108,9 @@ def _be_node(place: Path, fds: list[int]) -> None:
     shutil.copy("/etc/passwd", original / "passwd")
     (original / "machine-id").unlink()
     _mount("--bind", place / "etc", "/etc")
+    words = ["unshare", "-m", "--propagation", "slave", sys.executable, __file__, "pod", str(place)]
     pod = subprocess.Popen(
-        [
-            *("unshare", "-m", "--propagation", "slave"),
-            *(sys.executable, __file__, "pod", place, *map(str, fds[2:])),
-        ],
+        [*words, *map(str, fds[2:])],
         pass_fds=fds[2:],
     )
     for fd in fds[2:]:
