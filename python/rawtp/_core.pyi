@@ -36,6 +36,7 @@ __all__ = [
     "_cost",
     "_count_columns",
     "_counts_bytes",
+    "_host_path",
     "_list_maps",
     "_load",
     "_load_counts",
@@ -44,6 +45,7 @@ __all__ = [
     "_map_id",
     "_map_ids",
     "_meters",
+    "_open_in",
     "_overlaps",
     "_set_late",
     "_stats",
@@ -360,14 +362,15 @@ class Tracer:
             keeps 15 bytes of a name.
         cgroup: of processes in this cgroup of version 2, or below it: its directory, its path as ``/proc/PID/cgroup``
             has it, or its id.
-        path: of the file at this absolute path, and of what is below it. The path is this host's. It is followed
-            through symbolic links and mounts, and it means the place where they end, so a file is found whatever name,
-            link, bind mount or mount namespace led to it. The path need not exist yet, and its links are looked at
-            again while the tracer runs. A rename passes by either name, and when it moves a directory above the path;
-            a truncation also when it takes the content of a hard link of the very file. In a chroot or another mount
-            namespace a name that only reads like the path does not pass. The kernel leaves out what surely is
-            elsewhere, and the rest is decided when it is read. A call whose place is not known is let through, but one
-            that failed only where its name reads like the path. A file without a name (a memfd, ``O_TMPFILE``) is not.
+        path: of the file at this absolute path, and of what is below it. The path is this host's, below ``root``. It is
+            followed through symbolic links and mounts, and it means the place where they end, so a file is found
+            whatever name, link, bind mount or mount namespace led to it. The path need not exist yet, and its links are
+            looked at again while the tracer runs. A rename passes by either name, and when it moves a directory above
+            the path; a truncation also when it takes the content of a hard link of the very file. In a chroot or
+            another mount namespace a name that only reads like the path does not pass. The kernel leaves out what
+            surely is elsewhere, and the rest is decided when it is read. A call whose place is not known is let
+            through, but one that failed only where its name reads like the path. A file without a name (a memfd,
+            ``O_TMPFILE``) is not.
             ``*``, ``?`` and ``[a-z]`` match within a name and ``**`` any number of directories, and beside any of them
             ``{a,b}`` either name; a backslash takes their meaning away. They are compared with real paths. What is
             there under that very name is meant as it stands, such as ``"/x/[2024] photos"``; where others than root
@@ -397,6 +400,11 @@ class Tracer:
             ``results`` an eighth of it is kept for returns.
         queue_bytes: how much may wait in this process before records are left in the ring, in bytes: a positive
             multiple of 64 KiB. Only when both are full are events lost, and then they are counted.
+        root: the directory at which the host's root is mounted in this process's mount namespace, such as ``"/host"``
+            in a container. ``real_path`` and ``new_real_path`` are then the host's, without that directory, and so is
+            ``path``: its links are followed below the directory. A file that only the container has, on no file system
+            of the host's that is mounted there, has no real path. Names of users are those of the directory's
+            ``/etc/passwd``. By default this process's own root.
         sudo: where this process lacks the privilege, have a helper load and attach under sudo(8). It hands the
             descriptors over and ends; the tracer lives as long as these. sudo may ask for a password where there is a
             terminal. A ``RuntimeWarning`` tells when others than root can replace what the helper runs.
@@ -414,6 +422,8 @@ class Tracer:
         LoadError: the kernel's verifier rejected a program; ``verifier_log`` has its reasons.
         MemoryError: this process has too little memory, or address space (``RLIMIT_AS``), for the load, the queue or
             the thread.
+        FileNotFoundError: there is no ``root``.
+        NotADirectoryError: ``root`` is a file.
         OSError: descriptors, threads or the kernel's memory ran out; or nobody listens at ``broker``; or
             ``hook="vfs"`` is not possible here, and the message says why; or the load was interrupted again and again
             (``BlockingIOError``), by SIGSTOP, a debugger or a cgroup's freezer. No other signal interrupts it: the
@@ -442,6 +452,7 @@ class Tracer:
         buffers: int = 0,
         ring_bytes: int = 4194304,
         queue_bytes: int = 67108864,
+        root: str | PathLike[str] = "/",
         sudo: bool = False,
         broker: str | PathLike[str] | None = None,
     ) -> Tracer: ...
@@ -1257,6 +1268,22 @@ def escape(path: str | PathLike[str]) -> str:
 
     Raises:
         TypeError: the path is neither a str nor an os.PathLike.
+    """
+
+def _open_in(root: str, path: str, flags: int) -> int:
+    """Open a path below a directory that stays its root, whatever links it has (openat2(2)), with flags of open(2).
+
+    Raises:
+        OSError: as open() does.
+    """
+
+def _host_path(root: str, path: str) -> str | None:
+    """The host's path of a path of this process's mount namespace, without symbolic links; None where it has none.
+
+    The last components need not exist. ``root`` is as for :class:`Tracer`.
+
+    Raises:
+        ValueError, OSError: as :class:`Tracer` does for ``root``.
     """
 
 def _set_late(find: Callable[[str], Callable[..., Any]]) -> None:

@@ -28,6 +28,7 @@ class RunOptions(TypedDict, total=False):
     buffers: int
     ring_bytes: int
     queue_bytes: int
+    root: str | os.PathLike[str]
     sudo: bool
     broker: str | os.PathLike[str] | None
 

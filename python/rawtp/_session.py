@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_MAX_BYTES = 4096
+
 # Arguments of a tracer that are described under their own names. All others are filters.
 _NO_FILTERS = (
     "syscalls",
@@ -20,30 +22,33 @@ _NO_FILTERS = (
     "hook",
     "ring_bytes",
     "queue_bytes",
+    "root",
     "broker",
 )
 
 
-def host() -> dict[str, object]:
-    """Describe this host; None stands for what it does not say."""
+def host(root: str = "/") -> dict[str, object]:
+    """Describe the host, whose root is mounted at ``root``; None stands for what it does not say."""
+    from rawtp import _root
     from rawtp._core import __version__
 
     system = os.uname()
     return {
         "version": __version__,
         "host": system.nodename,
-        "machine_id": _line("/etc/machine-id"),
-        "boot_id": _line("/proc/sys/kernel/random/boot_id"),
+        "machine_id": _text(_root.read(root, "/etc/machine-id", _MAX_BYTES)),
+        "boot_id": _text(_root.read("/", "/proc/sys/kernel/random/boot_id", _MAX_BYTES)),
         "kernel": system.release,
         "architecture": system.machine,
     }
 
 
 def described(asked: Mapping[str, object], coverage: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
-    """Describe this host, now, and a tracer: its arguments and its coverage."""
+    """Describe the host, now, and a tracer: its arguments and its coverage."""
+    root = os.fsdecode(asked.get("root", "/"))  # type: ignore[arg-type]
     filters = {key: value for key, value in asked.items() if key not in _NO_FILTERS and value is not None}
     return {
-        **host(),
+        **host(root),
         "pid": os.getpid(),
         "start_ns": time.time_ns(),
         "syscalls": asked["syscalls"],
@@ -53,12 +58,9 @@ def described(asked: Mapping[str, object], coverage: Mapping[str, Mapping[str, o
         "coverage": coverage,
         "ring_bytes": asked["ring_bytes"],
         "queue_bytes": asked["queue_bytes"],
+        "root": root,
     }
 
 
-def _line(path: str) -> str | None:
-    try:
-        with open(path, errors="replace") as file:  # noqa: PTH123 - pathlib takes longer to import than all else here
-            return file.read().strip() or None
-    except OSError:
-        return None
+def _text(content: bytes | None) -> str | None:
+    return (content or b"").decode(errors="replace").strip() or None

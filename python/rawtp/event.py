@@ -139,7 +139,7 @@ class _AllFields(TypedDict):
     """The path of the file that the kernel worked on: absolute on this host, through all symbolic links and mounts. A
     symbolic link as the last component is itself, but for a call that follows it, as a truncation does. Of an open it
     is what was opened. ``None`` where it is not known, where the call reached no file, and for a file that no mount of
-    this host shows."""
+    this host shows. With ``root`` it is absolute on the host whose root is mounted there."""
     new_real_path: str | None
     """The new path of a renamed file, in the same way; of an exchange, the path of the other file."""
     real_path_by: Literal["kernel", "lookup"] | None

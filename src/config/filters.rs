@@ -16,6 +16,7 @@ use crate::cgroup::mounts::Hierarchy;
 use crate::config::outcome::Outcome;
 use crate::config::path_filter::PathFilter;
 use crate::error::{Error, Result};
+use crate::mounts::host_root::HostRoot;
 use crate::skel::counts::{CountsSkel, OpenCountsSkel};
 use crate::skel::types::comm_filter;
 use crate::skel::{OpenRawtpSkel, RawtpSkel};
@@ -208,6 +209,8 @@ pub struct FilterArgs {
     /// Whether a path with special characters is looked up in the file system to find out what it means: see
     /// [`PathFilter::found`].
     pub looks_up: bool,
+    /// Where the host's files are, of which it looks at those.
+    pub host_root: HostRoot,
 }
 
 impl Display for FilterArgs {
@@ -230,9 +233,13 @@ impl Display for FilterArgs {
         many(f, "path", self.path.as_ref(), text)?;
         f.write_str(if self.exclude_self { " exclude_self=True" } else { "" })?;
         match self.outcome {
-            Outcome::Any => Ok(()),
-            outcome => write!(f, " outcome={:?}", outcome.as_str()),
+            Outcome::Any => {}
+            outcome => write!(f, " outcome={:?}", outcome.as_str())?,
         }
+        if self.host_root.is_own() {
+            return Ok(());
+        }
+        write!(f, " root={:?}", String::from_utf8_lossy(self.host_root.path()))
     }
 }
 
@@ -253,7 +260,7 @@ impl Filters {
             comms: check_many("comm", args.comm, |comm| check_comm(&comm))?,
             cgroups: check_many("cgroup", args.cgroup, check_cgroup)?,
             paths: check_many("path", args.path, |path| {
-                if args.looks_up { PathFilter::found(&path) } else { PathFilter::new(&path) }
+                if args.looks_up { PathFilter::found(&path, &args.host_root) } else { PathFilter::new(&path) }
             })?,
             outcome: args.outcome,
             without: args.exclude_self.then(Process::this).transpose()?,
@@ -407,9 +414,10 @@ mod tests {
             exclude_self: true,
             outcome: Outcome::Ok,
             looks_up: true,
+            host_root: HostRoot::open(Path::new("/proc")).unwrap(),
         };
         let shown = " pid=1,22 follow=True uid=0 comm=\"rm*\" cgroup=7,\"/a\" path=\"/a b\\u{1b}\" exclude_self=True \
-                     outcome=\"ok\"";
+                     outcome=\"ok\" root=\"/proc\"";
         assert_eq!(asked.to_string(), shown);
     }
 

@@ -20,6 +20,7 @@ use crate::config::outcome::Outcome;
 use crate::config::when::When;
 use crate::error::{Error, Result};
 use crate::fields::{Fields, TRUTH};
+use crate::mounts::host_root::HostRoot;
 use crate::nearest::suggestion;
 use crate::ring::chunk::CHUNK_BYTES;
 use crate::sys::mmap::page_bytes;
@@ -42,6 +43,8 @@ pub struct Config {
     pub hook: Hook,
     /// The filters.
     pub filters: Filters,
+    /// The directory at which the host's root is mounted.
+    pub host_root: HostRoot,
     /// Whether the tracer may learn about the cgroups of the whole host, whoever owns them.
     pub tell_cgroups: bool,
     /// The size of the BPF ring buffer.
@@ -158,6 +161,7 @@ impl Config {
             fields,
             hook,
             filters,
+            host_root: HostRoot::default(),
             tell_cgroups: true,
             ring_bytes: check_ring_bytes(ring_bytes)?,
             queue_bytes: check_queue_bytes(queue_bytes)?,

@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use crate::error::{Error, Result};
+use crate::mounts::host_root::HostRoot;
 use crate::path::glob::{only_path, parse};
 use crate::path::glob_states::Glob;
 use crate::path::lexical::normal;
@@ -90,21 +91,21 @@ impl PathFilter {
         Ok(Self { path: None, glob: Some((path, Glob::new(steps))) })
     }
 
-    /// Checks the caller's argument like [`Self::new`], but takes the name of an existing file literally: `/x/[2024]
-    /// photos`. Somebody else may have created that file to keep the glob from matching, so then the value is a glob as
+    /// Checks the caller's argument like [`Self::new`], but takes the name of an existing file of the host literally:
+    /// `/x/[2024] photos`. Somebody else may have created that file to keep the glob from matching, so then the value is a glob as
     /// well. A value with a backslash is always a pattern.
     ///
     /// # Errors
     ///
     /// Those of [`Self::new`].
-    pub fn found(value: &OsStr) -> Result<Self> {
+    pub fn found(value: &OsStr, host_root: &HostRoot) -> Result<Self> {
         let bytes = check(value)?;
-        if !is_glob(bytes) || bytes.contains(&b'\\') || !is_there(bytes, is_glob) {
+        if !is_glob(bytes) || bytes.contains(&b'\\') || !is_there(bytes, is_glob, host_root) {
             return Self::new(value);
         }
         let path = Some(normal(bytes));
         match Self::new(value) {
-            Ok(meant) if is_others(bytes, is_glob) => Ok(Self { path, ..meant }),
+            Ok(meant) if is_others(bytes, is_glob, host_root) => Ok(Self { path, ..meant }),
             _ => Ok(Self { path, glob: None }),
         }
     }

@@ -6,7 +6,8 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use crate::config::path_filter::PathFilter;
-use crate::mounts::table::{MountTable, Place, is_at_or_below};
+use crate::mounts::host_mounts::HostMounts;
+use crate::mounts::table::{Place, is_at_or_below};
 use crate::path::glob_states::Glob;
 use crate::skel::types::place_filter;
 use crate::sys::cached_path::{Follow, NotFound, look_up, push_path_of};
@@ -42,7 +43,7 @@ struct Meaning {
 }
 
 impl Meaning {
-    fn new(paths: Vec<Vec<u8>>, own: &MountTable) -> Self {
+    fn new(paths: Vec<Vec<u8>>, own: &HostMounts) -> Self {
         let mut meaning = Self { paths, ..Self::default() };
         for path in &meaning.paths {
             let way = own.places_on_the_way(path);
@@ -66,7 +67,9 @@ impl Meaning {
 
 /// Finds out what paths without symbolic links are.
 struct Finder<'a> {
+    /// The host's root.
     root: &'a OwnedFd,
+    own: &'a HostMounts,
     /// The paths that are not in the kernel's cache.
     unknown: &'a mut Vec<Vec<u8>>,
 }
@@ -82,7 +85,7 @@ impl Finder<'_> {
             if found == Err(NotFound::Unknown) && left.len() == path.len() {
                 self.unknown.push(path.to_vec());
             }
-            if found.is_ok() {
+            if found.is_ok() && self.own.strip_root(&mut real) {
                 real.extend_from_slice(&path[left.len()..]);
                 return real;
             }
@@ -115,11 +118,11 @@ impl WantedPlaces {
         self.wanted.is_empty()
     }
 
-    /// Finds out what the filters mean now. Returns true if that has changed.
-    pub fn refresh(&mut self, own: &MountTable, root: &OwnedFd) -> bool {
+    /// Finds out what the filters mean now. `root` is the host's. Returns true if that has changed.
+    pub fn refresh(&mut self, own: &HostMounts, root: &OwnedFd) -> bool {
         let mut has_changed = false;
         self.unknown.clear();
-        let mut finder = Finder { root, unknown: &mut self.unknown };
+        let mut finder = Finder { root, own, unknown: &mut self.unknown };
         for wanted in &mut self.wanted {
             if let Some(path) = wanted.filter.path() {
                 let meaning = Some(Meaning::new(finder.real_paths(path), own));
@@ -145,7 +148,7 @@ impl WantedPlaces {
     }
 
     /// Whether the file at a place is wanted. `path` is one of its paths.
-    pub fn has(&mut self, place: &Place, path: Option<&[u8]>, own: &MountTable) -> bool {
+    pub fn has(&mut self, place: &Place, path: Option<&[u8]>, own: &HostMounts) -> bool {
         self.wanted.iter_mut().any(|wanted| {
             wanted.path.as_ref().is_some_and(|meaning| meaning.has(place, path))
                 || wanted.glob.as_mut().is_some_and(|(_, glob)| {
@@ -155,7 +158,7 @@ impl WantedPlaces {
     }
 
     /// Whether the rename of the file at a place takes a wanted file along.
-    pub fn is_below(&mut self, place: &Place, own: &MountTable, is_directory: impl Fn() -> bool) -> bool {
+    pub fn is_below(&mut self, place: &Place, own: &HostMounts, is_directory: impl Fn() -> bool) -> bool {
         self.wanted.iter_mut().any(|wanted| {
             wanted.path.as_ref().is_some_and(|meaning| meaning.is_below(place))
                 || wanted.glob.as_mut().is_some_and(|(meaning, glob)| {
@@ -225,8 +228,8 @@ mod tests {
     const MOUNTS: &[u8] = b"28 1 0:1 / / rw - ext4 a rw\n40 28 0:2 / /srv rw - ext4 b rw\n\
         41 40 0:3 /in/side /srv/db rw - ext4 c rw\n42 28 0:3 /in /bound rw - ext4 c rw\n";
 
-    fn wanted(paths: &[&str]) -> (WantedPlaces, MountTable) {
-        let own = MountTable::parse(MOUNTS);
+    fn wanted(paths: &[&str]) -> (WantedPlaces, HostMounts) {
+        let own = HostMounts::parse(MOUNTS, b"");
         let filters = paths.iter().map(|path| PathFilter::new(OsStr::new(path)).unwrap()).collect();
         let mut wanted = WantedPlaces::new(filters);
         // None of these exist, so they are taken by their names.

@@ -11,8 +11,9 @@ use rustc_hash::FxHashMap;
 use crate::event::Event;
 use crate::event::real_name::{RealName, State};
 use crate::memory::probe_step;
-use crate::mounts::snapshots::Snapshots;
-use crate::mounts::table::{MountTable, Place, push_upwards};
+use crate::mounts::host_mounts::HostMounts;
+use crate::mounts::snapshots::{Snapshots, own_mounts};
+use crate::mounts::table::{Place, push_upwards};
 use crate::path::resolve::Paths;
 use crate::record::segments::{Directory, Name, WalkStatus};
 use crate::sys::cached_path::{self, Follow, NotFound, look_up, push_path_of};
@@ -42,7 +43,7 @@ struct Found {
 
 impl Found {
     /// Gives what was found to `out`, with the name in the directory that it is.
-    fn give(&self, out: &mut RealName, own: &MountTable, entry: Option<&[u8]>) {
+    fn give(&self, out: &mut RealName, own: &HostMounts, entry: Option<&[u8]>) {
         out.place.clone_from(&self.place);
         out.state = State::LookUp;
         if let Some(path) = &self.path {
@@ -133,9 +134,10 @@ impl Last {
 #[derive(Debug, Default)]
 pub(super) struct DirectoryLookup {
     pub(super) snapshots: Arc<Snapshots>,
-    pub(super) own: MountTable,
+    pub(super) own: HostMounts,
     own_changes: Option<u64>,
     root: Option<Arc<OwnedFd>>,
+    host_root: Option<Arc<OwnedFd>>,
     kept: FxHashMap<Box<[u8]>, Kept>,
     key: Vec<u8>,
     last: Last,
@@ -149,11 +151,20 @@ fn parts(name: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
 
 impl DirectoryLookup {
     /// This process's own root.
-    pub(super) fn root(&mut self) -> Option<Arc<OwnedFd>> {
+    fn root(&mut self) -> Option<Arc<OwnedFd>> {
         if self.root.is_none() {
             self.root = cached_path::open_root().ok().map(Arc::new);
         }
         self.root.clone()
+    }
+
+    /// The host's root. `None` while something else is mounted there.
+    pub(super) fn host_root(&mut self) -> Option<Arc<OwnedFd>> {
+        if self.host_root.is_none() {
+            let root = self.root()?;
+            self.host_root = self.snapshots.host_root().look_up(&root).ok();
+        }
+        self.host_root.clone()
     }
 
     /// Reads this process's own mounts if they have changed. Returns true if it did.
@@ -163,7 +174,15 @@ impl DirectoryLookup {
             return false;
         }
         self.own_changes = Some(changes);
-        self.own = MountTable::parse(&std::fs::read("/proc/self/mountinfo").unwrap_or_default());
+        self.own = own_mounts(self.snapshots.host_root());
+        self.host_root = None;
+        let host_root = self.snapshots.host_root().clone();
+        if !host_root.is_own()
+            && let Some(Err(NotFound::Gone)) = self.root().map(|root| host_root.look_up(&root))
+        {
+            // What is there instead has no path of the host.
+            self.own = HostMounts::default();
+        }
         self.kept.clear();
         self.last.is_set = false;
         true
@@ -265,18 +284,28 @@ impl DirectoryLookup {
     }
 
     fn look_up(&mut self, request: &Request<'_>) -> Option<Found> {
-        if request.mnt_ns == self.snapshots.own_ns() { self.look_up_here(request) } else { self.look_up_there(request) }
+        if request.mnt_ns == self.snapshots.own_ns() {
+            return self.look_up_here(request);
+        }
+        let is_host = self.snapshots.is_host(request.mnt_ns);
+        let found = if is_host { self.look_up_on_host(request) } else { None };
+        found.or_else(|| self.look_up_there(request))
     }
 
     /// Looks up a target in this process's own namespace.
     fn look_up_here(&mut self, request: &Request<'_>) -> Option<Found> {
-        let own_root = self.root()?;
-        let chroot = match request.root {
-            b"" => None,
-            root => Some(look_up(own_root.as_fd(), root, Follow::Nothing, true).ok()?),
-        };
-        let path = find_from(chroot.as_ref().unwrap_or(&own_root).as_fd(), request)?;
-        Some(Found { place: self.own.place_of(&path)?, path: Some(path) })
+        let mut path = find_in(self.root()?.as_fd(), request)?;
+        let place = self.own.table().place_of(&path)?;
+        let path = if self.own.strip_root(&mut path) { Some(path) } else { self.own.paths_of(&place).next() };
+        Some(Found { place, path })
+    }
+
+    /// Looks up a target in the namespace of the host's first process, which outlives those that call.
+    fn look_up_on_host(&self, request: &Request<'_>) -> Option<Found> {
+        let table = self.snapshots.table(request.mnt_ns)?;
+        let root = cached_path::open_root_of(1, request.mnt_ns)?;
+        let path = find_in(root.as_fd(), request)?;
+        Some(Found { place: table.place_of(&path)?, path: Some(path) })
     }
 
     /// Looks up a target in another namespace: from the root of the thread, if it still lives, else by the namespace's
@@ -287,22 +316,32 @@ impl DirectoryLookup {
             cached_path::open_root_of(request.tid, request.mnt_ns).and_then(|root| find_from(root.as_fd(), request))
         {
             let place = table.place_of(&path)?;
-            let path = self.own.paths_of(&place).next();
+            let path =
+                if self.snapshots.is_host(request.mnt_ns) { Some(path) } else { self.own.paths_of(&place).next() };
             return Some(Found { place, path });
         }
         if parts(request.target).any(|part| part == b"..") {
             return None;
         }
-        let place = table.place_of(&[request.root, request.target].concat())?;
-        let path = self.own.paths_of(&place).next();
+        let path = [request.root, request.target].concat();
+        let place = table.place_of(&path)?;
+        let path = if self.snapshots.is_host(request.mnt_ns) { Some(path) } else { self.own.paths_of(&place).next() };
         if let Some(path) = &path {
-            match look_up(self.root()?.as_fd(), path, Follow::Nothing, false) {
+            match look_up(self.host_root()?.as_fd(), path, Follow::Nothing, false) {
                 Ok(_) | Err(NotFound::Gone) => {}
                 // It runs through a link, which means another path there.
                 Err(NotFound::Unknown) => return None,
             }
         }
         Some(Found { place, path })
+    }
+}
+
+/// Returns the path of a target in the namespace that `root` is the root of.
+fn find_in(root: BorrowedFd<'_>, request: &Request<'_>) -> Option<Vec<u8>> {
+    match request.root {
+        b"" => find_from(root, request),
+        chroot => find_from(look_up(root, chroot, Follow::Nothing, true).ok()?.as_fd(), request),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is known of where a name of an event leads.
 
-use crate::mounts::table::{MountTable, Place};
+use crate::mounts::host_mounts::HostMounts;
+use crate::mounts::table::Place;
 
 /// What is known of one name of an event.
 #[derive(Debug, Default)]
@@ -40,8 +41,8 @@ impl RealName {
         }
     }
 
-    /// Takes the path by which a mount shows the place.
-    pub(super) fn take_path_of_place(&mut self, own: &MountTable) {
+    /// Takes the host's path by which a mount shows the place.
+    pub(super) fn take_path_of_place(&mut self, own: &HostMounts) {
         if let Some(path) = own.paths_of(&self.place).next() {
             self.path = path;
             self.has_path = true;

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use crate::event::Event;
 use crate::event::directory_lookup::{DirectoryLookup, Sought};
 use crate::event::real_name::{RealName, State};
+use crate::mounts::host_mounts::HostMounts;
 use crate::mounts::snapshots::Snapshots;
-use crate::mounts::table::{MountTable, push_upwards};
+use crate::mounts::table::push_upwards;
 use crate::record::Exit;
 use crate::record::segments::{self, Directory, Name, NameStatus, WalkStatus};
 
@@ -56,13 +57,13 @@ impl RealPaths {
 
     /// This process's own mounts.
     #[must_use]
-    pub fn own(&self) -> &MountTable {
+    pub fn own(&self) -> &HostMounts {
         &self.lookup.own
     }
 
-    /// This process's own root.
-    pub fn root(&mut self) -> Option<Arc<OwnedFd>> {
-        self.lookup.root()
+    /// The host's root.
+    pub fn host_root(&mut self) -> Option<Arc<OwnedFd>> {
+        self.lookup.host_root()
     }
 
     /// Finds both names of an event.
@@ -191,11 +192,14 @@ fn take_file(
         (WalkStatus::Whole, Some(place)) => {
             out.place.set(&place);
             out.state = State::Kernel;
+            let mnt_ns = event.enter.record.mnt_ns;
+            let is_host = lookup.snapshots.is_host(mnt_ns);
             // What the kernel does by itself need not go through any mount.
-            if event.enter.record.mnt_ns == lookup.snapshots.own_ns() && !event.is_by_kernel() {
+            if (is_host || mnt_ns == lookup.snapshots.own_ns()) && !event.is_by_kernel() {
                 push_upwards(&mut out.path, file.names);
-                out.has_path = true;
-            } else {
+                out.has_path = is_host || lookup.own.strip_root(&mut out.path);
+            }
+            if !out.has_path {
                 out.take_path_of_place(&lookup.own);
             }
         }

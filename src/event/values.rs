@@ -116,6 +116,7 @@ impl Values {
 
     /// Takes the mounts of other namespaces from `snapshots`.
     pub fn learn_mounts_from(&mut self, snapshots: Arc<Snapshots>) {
+        self.users.look_up_on(snapshots.host_root().clone());
         self.real_paths.learn_from(snapshots);
     }
 

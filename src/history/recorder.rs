@@ -32,6 +32,9 @@ use crate::session::Session;
 use crate::sys::close_on_fork::CloseOnForkFd;
 use crate::sys::signals::Blocked;
 
+/// The most of a text of the host's that is read.
+const TEXT_BYTES: u64 = 4096;
+
 /// The settings of a recorder.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -127,7 +130,9 @@ pub fn prepare(directory: &Path, session: &Session, fields: Fields, options: Opt
         name += 1;
     }
     let host = text_of("/proc/sys/kernel/hostname");
-    let (boot_id, machine_id) = (text_of("/proc/sys/kernel/random/boot_id"), text_of("/etc/machine-id"));
+    let boot_id = text_of("/proc/sys/kernel/random/boot_id");
+    let machine_id = session.mounts().host_root().read(b"/etc/machine-id", TEXT_BYTES).unwrap_or_default();
+    let machine_id = String::from_utf8(machine_id).unwrap_or_default().trim().to_owned();
     let mut journal = Journal::open(&layout.journal(), name).map_err(os("cannot open the journal"))?;
     let line = Line::new("session")
         .int("start_ns", start_ns)

@@ -5,10 +5,8 @@
 //! not read that: a namespace can have a hundred thousand mounts, whoever made it. A thread of its own does.
 
 use std::collections::VecDeque;
-use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Read;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -18,6 +16,8 @@ use std::time::{Duration, Instant};
 use rustc_hash::FxHashMap;
 
 use crate::memory::touch_thread_locals;
+use crate::mounts::host_mounts::HostMounts;
+use crate::mounts::host_root::HostRoot;
 use crate::mounts::table::MountTable;
 use crate::record::{Record, mounts_record, parse, record_at};
 use crate::sys::signals::Blocked;
@@ -49,7 +49,10 @@ struct State {
 pub struct Snapshots {
     state: Mutex<State>,
     changed: Condvar,
+    host_root: HostRoot,
     own_ns: u32,
+    /// The namespace whose paths are the host's, if it is known.
+    host_ns: Option<u32>,
     /// How often this process's own mounts were reported as changed.
     own_changes: AtomicU64,
     dropped: AtomicU64,
@@ -60,9 +63,10 @@ fn namespace_of(process: &str) -> Option<u32> {
     u32::try_from(fs::metadata(format!("/proc/{process}/ns/mnt")).ok()?.ino()).ok()
 }
 
-/// Opens the list of a namespace's mounts through a process that is in it. `None` when none is any more.
-fn open(record: &mounts_record) -> Option<File> {
-    [record.pid, record.ppid].into_iter().find_map(|pid| {
+/// Opens the list of a namespace's mounts through a process that is in it, which the `first` one may be. `None` when none
+/// is any more.
+fn open(record: &mounts_record, first: Option<u32>) -> Option<File> {
+    [Some(record.pid), Some(record.ppid), first].into_iter().flatten().find_map(|pid| {
         let process = pid.to_string();
         let is_in_it = || namespace_of(&process) == Some(record.mnt_ns);
         let file = is_in_it().then(|| File::open(format!("/proc/{process}/mountinfo")).ok())??;
@@ -78,11 +82,39 @@ fn read(file: File) -> Option<MountTable> {
     (text.len() as u64 <= MOUNTINFO_BYTES).then(|| MountTable::parse(&text))
 }
 
+/// Reads this process's own mounts.
+#[must_use]
+pub fn own_mounts(host_root: &HostRoot) -> HostMounts {
+    HostMounts::parse(&fs::read("/proc/self/mountinfo").unwrap_or_default(), host_root.path())
+}
+
+/// Returns the namespace of the host's first process, where this process sees that one and what it has for its root is
+/// mounted at the host's root. The mounts there may show more than those here.
+fn first_namespace(host_root: &HostRoot, own_ns: u32) -> Option<u32> {
+    let first = namespace_of("1").filter(|first| *first != own_ns)?;
+    let root = read(File::open("/proc/1/mountinfo").ok()?)?.place_of(b"")?;
+    (own_mounts(host_root).place_of(b"")? == root).then_some(first)
+}
+
 impl Snapshots {
     /// Creates the snapshots of a process that is in its own namespace.
     #[must_use]
-    pub fn new() -> Arc<Self> {
-        Arc::new(Self { own_ns: namespace_of("self").unwrap_or_default(), ..Self::default() })
+    pub fn new(host_root: HostRoot) -> Arc<Self> {
+        let own_ns = namespace_of("self").unwrap_or_default();
+        let host_ns = if host_root.is_own() { Some(own_ns) } else { first_namespace(&host_root, own_ns) };
+        Arc::new(Self { host_root, own_ns, host_ns, ..Self::default() })
+    }
+
+    /// The directory at which the host's root is mounted.
+    #[must_use]
+    pub fn host_root(&self) -> &HostRoot {
+        &self.host_root
+    }
+
+    /// Whether the paths of a namespace, as an event has it, are those of the host.
+    #[must_use]
+    pub fn is_host(&self, mnt_ns: u32) -> bool {
+        self.host_ns == Some(mnt_ns)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -116,7 +148,13 @@ impl Snapshots {
                 Ok(Record::Mounts(record)) if record.mnt_ns == self.own_ns => {
                     self.own_changes.fetch_add(1, Ordering::Release);
                 }
-                Ok(Record::Mounts(record)) => self.ask(record),
+                Ok(Record::Mounts(record)) => {
+                    // What is mounted on the host is mounted below the host's root here, too.
+                    if self.is_host(record.mnt_ns) {
+                        self.own_changes.fetch_add(1, Ordering::Release);
+                    }
+                    self.ask(record);
+                }
                 _ => {}
             }
         }
@@ -131,7 +169,8 @@ impl Snapshots {
         let is_full = state.waiting.len() >= WAITING;
         drop(state);
         // Only the drain thread adds to those that wait.
-        let file = if is_full { None } else { open(record) };
+        let first = self.is_host(record.mnt_ns).then_some(1);
+        let file = if is_full { None } else { open(record, first) };
         let mut state = self.lock();
         if is_full || state.waiting.try_reserve(1).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
@@ -146,7 +185,7 @@ impl Snapshots {
         self.changed.notify_all();
     }
 
-    /// Has the thread walk paths, so that they are in the kernel's cache. It may wait for a file system that does not
+    /// Has the thread walk paths of the host, so that they are in the kernel's cache. It may wait for a file system that does not
     /// answer, which a reader must not.
     pub fn walk(self: &Arc<Self>, paths: &[Vec<u8>]) {
         let mut state = self.lock();
@@ -180,7 +219,7 @@ impl Snapshots {
                 }
                 if let Some(path) = state.walks.pop_front() {
                     drop(state);
-                    let _ = fs::metadata(OsStr::from_bytes(&path));
+                    self.host_root.walk(&path);
                     state = self.lock();
                     continue;
                 }
@@ -276,12 +315,30 @@ mod tests {
 
     #[test]
     fn a_change_of_the_own_namespace_is_counted() {
-        let snapshots = Snapshots::new();
+        let snapshots = Snapshots::new(HostRoot::default());
         assert_eq!((snapshots.own_ns(), snapshots.own_changes()), (own(), 0));
+        assert!(snapshots.is_host(own()));
         snapshots.keep(&report(own(), NOBODY, NOBODY));
         assert_eq!(snapshots.own_changes(), 1);
         // Nothing is read for that.
         assert!(!snapshots.lock().is_started);
+    }
+
+    #[test]
+    fn a_change_on_the_host_is_one_here() {
+        let snapshots = Arc::new(Snapshots { own_ns: own(), host_ns: Some(7), ..Snapshots::default() });
+        snapshots.keep(&report(7, NOBODY, NOBODY));
+        assert_eq!(snapshots.own_changes(), 1);
+        snapshots.keep(&report(8, NOBODY, NOBODY));
+        assert_eq!(snapshots.own_changes(), 1);
+        snapshots.close();
+    }
+
+    #[test]
+    fn a_directory_that_is_not_the_first_process_s_root_has_no_namespace() {
+        let root = HostRoot::open(std::path::Path::new("/proc")).unwrap();
+        let snapshots = Snapshots::new(root);
+        assert!(!snapshots.is_host(own()) && !snapshots.is_host(0));
     }
 
     #[test]

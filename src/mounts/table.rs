@@ -140,15 +140,18 @@ impl MountTable {
     }
 
     /// Returns the place of a path without symbolic links, and behind it the places of the points at which the mounts on
-    /// the way are mounted, up to the root.
+    /// the way are mounted, below the path `root`, which is above it.
     #[must_use]
-    pub fn places_on_the_way(&self, path: &[u8]) -> Vec<Place> {
+    pub fn places_on_the_way(&self, path: &[u8], root: &[u8]) -> Vec<Place> {
         let way = self.way_to(path);
         let mut at = path;
         let mut places = Vec::new();
         for mount in way.iter().rev() {
             places.extend(mount.place_of(at));
             at = &mount.point;
+            if at.len() <= root.len() {
+                break;
+            }
         }
         places
     }
@@ -219,7 +222,9 @@ mod tests {
     fn the_mounts_above_and_below() {
         let table = MountTable::parse(HOST);
         let above = [place(31, "/x"), place(ROOT, "/srv/b c/deep"), place(30, "/bound"), place(ROOT, "/tmp")];
-        assert_eq!(table.places_on_the_way(b"/tmp/bound/deep/x"), above);
+        assert_eq!(table.places_on_the_way(b"/tmp/bound/deep/x", b""), above);
+        assert_eq!(table.places_on_the_way(b"/tmp/bound/deep/x", b"/tmp/bound"), above[..2]);
+        assert_eq!(table.places_on_the_way(b"/tmp/bound/deep/x", b"/tmp"), above[..3]);
         assert_eq!(table.roots_below(b"/tmp"), [place(ROOT, "/srv/b c"), place(31, "")]);
     }
 

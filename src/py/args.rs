@@ -11,6 +11,7 @@ use pyo3::types::{PyBool, PyBytes, PyInt, PyString};
 
 use crate::config::filters::{Cgroup, FilterArgs};
 use crate::config::outcome::Outcome;
+use crate::mounts::host_root::HostRoot;
 use crate::syscall::{self, ALL_CALLS, GROUPS, groups};
 
 /// An int argument.
@@ -174,10 +175,11 @@ pub(crate) struct FilterKwargs<'a, 'py> {
     pub(crate) exclude_self: bool,
     pub(crate) outcome: &'a str,
     pub(crate) looks_up: bool,
+    pub(crate) host_root: HostRoot,
 }
 
 impl FilterKwargs<'_, '_> {
-    pub(crate) fn asked(&self) -> PyResult<FilterArgs> {
+    pub(crate) fn asked(self) -> PyResult<FilterArgs> {
         Ok(FilterArgs {
             pid: one_or_many(self.pid, |pid| int_arg("pid", pid))?,
             follow: self.follow,
@@ -188,6 +190,7 @@ impl FilterKwargs<'_, '_> {
             exclude_self: self.exclude_self,
             outcome: outcome(self.outcome)?,
             looks_up: self.looks_up,
+            host_root: self.host_root,
         })
     }
 }

@@ -19,6 +19,7 @@ use crate::counts::loaded::{LoadedCounts, Options, kernel_bytes};
 use crate::counts::slots::Slots;
 use crate::counts::upper_ns;
 use crate::error::Error;
+use crate::mounts::host_root::HostRoot;
 use crate::py::args::{Arg, Calls, FilterKwargs, OptArg, calls, count_arg, names};
 use crate::py::batch::{Batch, Keys};
 use crate::py::dict::Decoder;
@@ -97,6 +98,7 @@ impl CallCounter {
             exclude_self: exclude_self.flag("exclude_self", true)?,
             outcome: "any",
             looks_up: false,
+            host_root: HostRoot::default(),
         }
         .asked()?;
         let (by_process, latency) = (by_process.flag("by_process", false)?, latency.flag("latency", false)?);
@@ -243,6 +245,7 @@ pub(crate) fn load_counts(
         exclude_self: false,
         outcome: "any",
         looks_up: false,
+        host_root: HostRoot::default(),
     };
     let asked = who.asked()?;
     let mut filters = py.detach(|| Filters::new(asked))?;

@@ -18,6 +18,7 @@ use crate::fields::{Fields, Key};
 use crate::load::attach::Attached;
 use crate::load::coverage::{self, HookCoverage};
 use crate::load::loaded::Loaded;
+use crate::mounts::host_root::HostRoot;
 use crate::py::args::{Arg, FilterKwargs, OptArg, int_arg, names, path};
 use crate::py::errors::with_parts;
 use crate::py::late;
@@ -197,8 +198,19 @@ pub(crate) fn load(
     owner: Option<u32>,
     tell_cgroups: bool,
 ) -> PyResult<LoadedFds> {
-    let who =
-        FilterKwargs { pid, follow, uid, comm, cgroup, path, exclude_self: false, outcome: "any", looks_up: false };
+    let who = FilterKwargs {
+        pid,
+        follow,
+        uid,
+        comm,
+        cgroup,
+        path,
+        exclude_self: false,
+        outcome: "any",
+        looks_up: false,
+        // The other process finds out where paths lead.
+        host_root: HostRoot::default(),
+    };
     let asked = who.asked()?;
     let mut filters = py.detach(|| Filters::new(asked))?;
     limit(&mut filters, without, owner)?;

@@ -17,6 +17,7 @@
 //! * `history`: `rawtp._core.HistoryReader`
 //! * `history_batch`: `rawtp._core.HistoryBatch`
 //! * `history_scan`: `rawtp._core.HistoryScan` and `HistoryFile`
+//! * `host`: functions about the host's files below `root=`
 //! * `late`: Python functions that the package hands in
 //! * `methods`: the methods that classes with a feed share
 //! * `objects`: Python objects, or `MemoryError`
@@ -52,6 +53,7 @@ pub(crate) mod history;
 pub(crate) mod history_batch;
 #[cfg(feature = "history")]
 pub(crate) mod history_scan;
+pub(crate) mod host;
 pub(crate) mod late;
 pub(crate) mod methods;
 pub(crate) mod objects;
@@ -106,6 +108,8 @@ mod _core {
     #[cfg(feature = "history")]
     #[pymodule_export]
     use super::history_scan::{HistoryFile, HistoryScan};
+    #[pymodule_export]
+    use super::host::{host_path, open_in_root};
     #[pymodule_export]
     use super::late::set_late;
     #[pymodule_export]

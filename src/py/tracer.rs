@@ -21,6 +21,7 @@ use crate::py::dict::Dicts;
 use crate::py::errors::check_memory;
 use crate::py::feed::Feed;
 use crate::py::handover::{Loader, obtain};
+use crate::py::host::host_root;
 use crate::py::late;
 use crate::py::objects;
 use crate::py::reader_lock::ReaderLock;
@@ -53,8 +54,8 @@ impl Tracer {
     #[expect(clippy::too_many_arguments, reason = "Python's keyword arguments")]
     #[pyo3(signature = (syscalls=None, *, results=Arg(None), fields=None, pid=None, follow=Arg(None), uid=None, comm=None,
                         cgroup=None, path=None, exclude_self=Arg(None), outcome=Arg(None), hook=Arg(None), when=None, exclude=None, buffers=None,
-                        ring_bytes=None, queue_bytes=None, sudo=Arg(None), broker=None),
-           text_signature = "(syscalls=None, *, results=True, fields=None, pid=None, follow=False, uid=None, comm=None, cgroup=None, path=None, exclude_self=False, outcome='any', hook='auto', when=None, exclude=None, buffers=0, ring_bytes=4194304, queue_bytes=67108864, sudo=False, broker=None)")]
+                        ring_bytes=None, queue_bytes=None, root=Arg(None), sudo=Arg(None), broker=None),
+           text_signature = "(syscalls=None, *, results=True, fields=None, pid=None, follow=False, uid=None, comm=None, cgroup=None, path=None, exclude_self=False, outcome='any', hook='auto', when=None, exclude=None, buffers=0, ring_bytes=4194304, queue_bytes=67108864, root='/', sudo=False, broker=None)")]
     fn new(
         py: Python<'_>,
         syscalls: OptArg<'_, '_>,
@@ -74,6 +75,7 @@ impl Tracer {
         buffers: OptArg<'_, '_>,
         ring_bytes: OptArg<'_, '_>,
         queue_bytes: OptArg<'_, '_>,
+        root: Arg<'_, '_>,
         sudo: Arg<'_, '_>,
         broker: OptArg<'_, '_>,
     ) -> PyResult<Self> {
@@ -83,9 +85,11 @@ impl Tracer {
         // Its own calls would make more events for it to read.
         let exclude_self = exclude_self.flag("exclude_self", false)? || (watched.are_all && pid.is_none());
         let outcome = &outcome.word("outcome", "any")?;
-        let asked =
-            FilterKwargs { pid, follow, uid, comm, cgroup, path, exclude_self, outcome, looks_up: true }.asked()?;
-        let config = Config::new(
+        let host_root = host_root(py, root)?;
+        let looks_up = true;
+        let asked = FilterKwargs { pid, follow, uid, comm, cgroup, path, exclude_self, outcome, looks_up, host_root }
+            .asked()?;
+        let mut config = Config::new(
             &watched.names,
             watched.when,
             buffers.map_or(Ok(0), buffer_bytes)?,
@@ -97,6 +101,7 @@ impl Tracer {
             ring_bytes.map_or(Ok(4 << 20), |bytes| int_arg("ring_bytes", bytes))?,
             queue_bytes.map_or(Ok(64 << 20), |bytes| int_arg("queue_bytes", bytes))?,
         )?;
+        config.host_root = asked.host_root.clone();
         watched.check(&config)?;
         let mut values = Values::new(config.fields);
         let dicts = Dicts::new(py, &values)?;

@@ -32,6 +32,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::load::loaded::Loaded;
+use crate::mounts::host_root::HostRoot;
 use crate::raw_tracepoint::layout::Layout;
 use crate::raw_tracepoint::reader::RawReader;
 use crate::session::Session;
@@ -48,7 +49,7 @@ pub fn open(
     queue_bytes: usize,
     broker: Option<OwnedFd>,
 ) -> Result<(Session, RawReader)> {
-    let session = Session::drain(loaded, queue_bytes, broker, false)?;
+    let session = Session::drain(loaded, queue_bytes, broker, false, HostRoot::default())?;
     let reader = RawReader::new(Arc::clone(session.queue()), Arc::clone(session.reader_counters()), Arc::clone(layout));
     Ok((session, reader))
 }

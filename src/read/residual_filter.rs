@@ -1,9 +1,7 @@
 //! The filters that the programs cannot decide alone: by the whole path, by result, and by what was lost.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
@@ -16,6 +14,7 @@ use crate::config::when::When;
 use crate::event::Event;
 use crate::event::file_facts::{FileFacts, FileInfo};
 use crate::event::real_paths::RealPaths;
+use crate::mounts::host_root::HostRoot;
 use crate::mounts::snapshots::Snapshots;
 use crate::path::resolve::Paths;
 use crate::ring::counters::KernelCounters;
@@ -80,7 +79,7 @@ impl ResidualFilter {
             return;
         }
         self.refreshed_ns = ts_ns;
-        let Some(root) = self.real_paths.root() else { return };
+        let Some(root) = self.real_paths.host_root() else { return };
         if self.wanted.refresh(self.real_paths.own(), &root)
             && let Some(programs) = &self.programs
         {
@@ -135,7 +134,7 @@ impl ResidualFilter {
         self.real_paths.resolve(event);
         let (is_rename, has_new_name) = (event.is_rename(), event.has_new_name());
         let Self { wanted, real_paths, paths, .. } = self;
-        let root = real_paths.root();
+        let root = real_paths.host_root();
         let names = [Some(real_paths.name()), has_new_name.then(|| real_paths.new_name())];
         for (at, name) in names.into_iter().enumerate().filter_map(|(at, name)| Some((at, name?))) {
             if name.is_nowhere() {
@@ -222,8 +221,8 @@ fn grows(facts: &FileFacts) -> bool {
 
 /// Lets the kernel walk the paths once, so that they are in its cache from then on. A file system that does not answer
 /// keeps it waiting.
-pub fn walk_once(paths: &[PathFilter]) {
+pub fn walk_once(paths: &[PathFilter], host_root: &HostRoot) {
     for path in paths.iter().flat_map(|path| [path.path().map(<[u8]>::to_vec), path.glob_beginning()]).flatten() {
-        let _ = fs::metadata(OsStr::from_bytes(&path));
+        host_root.walk(&path);
     }
 }

@@ -19,6 +19,7 @@ use crate::load;
 use crate::load::attach::Attached;
 use crate::load::coverage::HookCoverage;
 use crate::load::loaded::Loaded;
+use crate::mounts::host_root::HostRoot;
 use crate::mounts::snapshots::Snapshots;
 use crate::read::counters::ReaderCounters;
 use crate::read::residual_filter::{ResidualFilter, walk_once};
@@ -85,8 +86,9 @@ impl Session {
     ///
     /// [`crate::error::Error::Os`] when descriptors, memory or threads run out.
     pub fn start(loaded: Loaded, config: &Config, broker: Option<OwnedFd>) -> Result<(Self, Reader)> {
-        let session = Self::drain(loaded, config.queue_bytes, broker, config.fields.any(&fields::LINEAGE))?;
-        walk_once(config.filters.paths());
+        let (host_root, has_lineage) = (config.host_root.clone(), config.fields.any(&fields::LINEAGE));
+        let session = Self::drain(loaded, config.queue_bytes, broker, has_lineage, host_root)?;
+        walk_once(config.filters.paths(), &config.host_root);
         let residual_filter = ResidualFilter::new(config.filters.outcome(), config.filters.paths().to_vec())
             .without_harmless(config.leaves_out())
             .informing(&session.counters, &session.mounts);
@@ -100,7 +102,13 @@ impl Session {
     /// # Errors
     ///
     /// Those of [`Session::start`].
-    pub fn drain(loaded: Loaded, queue_bytes: usize, broker: Option<OwnedFd>, has_lineage: bool) -> Result<Self> {
+    pub fn drain(
+        loaded: Loaded,
+        queue_bytes: usize,
+        broker: Option<OwnedFd>,
+        has_lineage: bool,
+        host_root: HostRoot,
+    ) -> Result<Self> {
         let started_ns =
             clock_gettime(ClockId::CLOCK_REALTIME).map_or(i64::MAX, |now| now.tv_sec() * 1_000_000_000 + now.tv_nsec());
         let queue = Arc::new(Queue::new(queue_bytes)?);
@@ -110,7 +118,7 @@ impl Session {
         let end = EndReason::default();
         let lease = broker.map(|socket| BrokerLease::new(socket, Arc::clone(&counters), Arc::clone(&end)));
         let reports = Arc::new(CgroupReports::default());
-        let mounts = Snapshots::new();
+        let mounts = Snapshots::new(host_root);
         let processes = has_lineage.then(|| {
             let counters = Arc::clone(&counters);
             Arc::new(Processes::new(move || counters.lost_processes()))

@@ -4,16 +4,15 @@
 //! such a look can neither wait for a file system that does not answer, nor mount anything, nor open a device. The
 //! kernel has just walked the path for the call, so it is usually in the cache.
 
-use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::sync::OnceLock;
 
+use crate::sys::in_root::{RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, open_path, open_resolved};
+
 /// Flags of include/uapi/linux/openat2.h.
-const RESOLVE_NO_MAGICLINKS: u64 = 0x02;
 const RESOLVE_NO_SYMLINKS: u64 = 0x04;
-const RESOLVE_IN_ROOT: u64 = 0x10;
 const RESOLVE_CACHED: u64 = 0x20;
 
 /// What a look-up may follow.
@@ -53,21 +52,12 @@ pub fn look_up(
     follow: Follow,
     is_directory: bool,
 ) -> std::result::Result<OwnedFd, NotFound> {
-    let path = CString::new(if path.is_empty() { b"/" } else { path }).map_err(|_| NotFound::Gone)?;
     let links = if follow == Follow::All { RESOLVE_NO_MAGICLINKS } else { RESOLVE_NO_SYMLINKS };
-    // SAFETY: all zeroes is a valid value of this struct of numbers.
-    let mut how: libc::open_how = unsafe { std::mem::zeroed() };
-    how.flags =
-        (libc::O_PATH | libc::O_CLOEXEC | if is_directory { libc::O_DIRECTORY } else { 0 }).cast_unsigned().into();
-    how.resolve = RESOLVE_IN_ROOT | RESOLVE_CACHED | links;
-    // SAFETY: an open descriptor, a C string, and a struct with its size.
-    let fd = unsafe {
-        libc::syscall(libc::SYS_openat2, root.as_raw_fd(), path.as_ptr(), &raw const how, size_of::<libc::open_how>())
-    };
-    match i32::try_from(fd) {
-        // SAFETY: the call has just opened it for us.
-        Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
-        _ => Err(not_found(&io::Error::last_os_error())),
+    let flags = libc::O_PATH | if is_directory { libc::O_DIRECTORY } else { 0 };
+    match open_resolved(root, path, flags, RESOLVE_IN_ROOT | RESOLVE_CACHED | links) {
+        // No file's path has a NUL.
+        Err(_) if path.contains(&0) => Err(NotFound::Gone),
+        found => found.map_err(|error| not_found(&error)),
     }
 }
 
@@ -85,27 +75,24 @@ pub fn is_supported() -> bool {
 ///
 /// Those of open(2).
 pub fn open_root() -> io::Result<OwnedFd> {
-    open(c"/")
+    open_directory(b"/")
 }
 
 /// Opens the root of a thread, by its id in this process's pid namespace. `None` unless it is in this mount namespace.
 #[must_use]
 pub fn open_root_of(tid: u32, mnt_ns: u32) -> Option<OwnedFd> {
     let is_there = || std::fs::metadata(format!("/proc/{tid}/ns/mnt")).is_ok_and(|it| it.ino() == u64::from(mnt_ns));
-    let path = CString::new(format!("/proc/{tid}/root")).ok().filter(|_| is_there())?;
+    if !is_there() {
+        return None;
+    }
     // The link is a magic one, which leads to the directory itself and walks no path.
-    let root = open(&path).ok()?;
+    let root = open_directory(format!("/proc/{tid}/root").as_bytes()).ok()?;
     // The id can have become another thread's before that.
     is_there().then_some(root)
 }
 
-fn open(path: &CStr) -> io::Result<OwnedFd> {
-    // SAFETY: a C string and flags.
-    match unsafe { libc::open(path.as_ptr(), libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC) } {
-        // SAFETY: the call has just opened it for us.
-        fd if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
-        _ => Err(io::Error::last_os_error()),
-    }
+fn open_directory(path: &[u8]) -> io::Result<OwnedFd> {
+    open_path(path, libc::O_PATH | libc::O_DIRECTORY)
 }
 
 /// The suffix of a file that is gone (`d_path`, `fs/d_path.c`).

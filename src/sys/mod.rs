@@ -6,6 +6,7 @@
 //! * `errno`: names of errors
 //! * `fd`: owns descriptors
 //! * `fdinfo`: the kernel's text about a descriptor
+//! * `in_root`: opens paths below a directory that stays their root
 //! * `kprobe`: attaches programs to the kernel's functions
 //! * `local_time`: Unix time as a date and a time of day
 //! * `membarrier`: waits for programs that are running
@@ -22,6 +23,7 @@ pub mod close_on_fork;
 pub mod errno;
 pub mod fd;
 pub mod fdinfo;
+pub mod in_root;
 pub mod kprobe;
 pub mod local_time;
 pub mod membarrier;

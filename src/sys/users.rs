@@ -30,9 +30,30 @@ pub fn name(uid: u32) -> Option<Vec<u8>> {
     }
 }
 
+/// Returns the name of a user in the text of a passwd(5); `None` if it has none.
+#[must_use]
+pub fn name_in(passwd: &[u8], uid: u32) -> Option<Vec<u8>> {
+    let uid = uid.to_string();
+    passwd.split(|byte| *byte == b'\n').find_map(|line| {
+        let mut fields = line.split(|byte| *byte == b':');
+        let (name, _, number) = (fields.next()?, fields.next()?, fields.next()?);
+        // Lines of NIS, such as "+user::::::", name nobody.
+        (number == uid.as_bytes() && !name.is_empty() && !b"+-".contains(&name[0])).then(|| name.to_vec())
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_has_names() {
+        let passwd = b"\nroot:x:0:0:root:/root:/bin/sh\n+nis:x:8:8\n:x:9:9\nann:x:1000:1\nbob:x:1000:1\nx:y";
+        let name = |uid| name_in(passwd, uid).map(|name| String::from_utf8(name).unwrap());
+        assert_eq!([name(0), name(1000)], [Some("root".into()), Some("ann".into())]);
+        assert_eq!([name(8), name(9), name(1), name(10)], [None, None, None, None]);
+        assert_eq!(name_in(b"", 0), None);
+    }
 
     #[test]
     fn root_has_a_name_everywhere() {

@@ -12,6 +12,7 @@ from rawtp._alert import delivery
 from rawtp._alert.alert import FIELDS
 from rawtp._alert.engine import Engine
 from rawtp._alert.naming import Naming, named
+from rawtp._containers import runtimes
 from rawtp._containers.cache import NameCache
 from rawtp.formats import ledger
 
@@ -41,7 +42,8 @@ class Alerts:
     """Compares events with rules. Nothing here waits, or raises for a notifier that fails.
 
     ``clock_ns`` is Unix time, by which windows and cool-downs go. ``patience_s``: whoever brings events can wait so
-    long for a notifier that works, and has no room.
+    long for a notifier that works, and has no room. ``root``: where the root of the host is mounted, on which names are
+    looked up.
     """
 
     fields = FIELDS
@@ -58,15 +60,16 @@ class Alerts:
         max_waiting: int = delivery.MAX_WAITING,
         cache: NameCache | None = None,
         patience_s: float = 0.0,
+        root: str = "/",
     ) -> None:
         self._clock_ns = clock_ns
         self._patience_s = patience_s
         self._last_ns = 0
         self._engine = Engine(found.rules)
         self._notify = {rule.name: rule.notify for rule in found.rules}
-        cache = NameCache() if cache is None else cache
+        cache = NameCache(runtimes.finder(root)) if cache is None else cache
         self._naming = Naming(cache) if any(rule.needs_names for rule in found.rules) else None
-        prepare = partial(named, cache=cache)
+        prepare = partial(named, cache=cache, root=root)
         name = os.uname().nodename if host is None else host
         self._deliveries = {
             key: delivery.Delivery(notifier, name, prepare, max_waiting) for key, notifier in found.notifiers.items()

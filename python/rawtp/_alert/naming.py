@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from rawtp import _root
 from rawtp._containers.cache import NameCache
 from rawtp._containers.runtimes import KEYS
 
@@ -20,28 +21,20 @@ _WAIT_NS = 2_000_000_000
 _MAX_WAITING = 4096
 
 
-def named(alert: Alert, cache: NameCache) -> Alert:
-    """The alert with the names that are known of its event. It may wait for files, and for a directory of users."""
+def named(alert: Alert, cache: NameCache, root: str = "/") -> Alert:
+    """The alert with the names that are known of its event on the host whose root is mounted at ``root``. It may wait
+    for files, and for a directory of users."""
     event = alert.event
     if event is None:
         return alert
     names: dict[str, str] = {}
     for key, number in (("user", event["uid"]), ("login", event["auid"])):
-        if number is not None and (name := _user(number)):
+        if number is not None and (name := _root.user_name(number, root)):
             names[key] = name
     found = cache.look_up(event["container_id"], event["pod_id"])
     if found is not None:
         names |= {key: value for key, value in found._asdict().items() if value is not None}
     return replace(alert, names=names)
-
-
-def _user(number: int) -> str | None:
-    from pwd import getpwuid
-
-    try:
-        return getpwuid(number).pw_name
-    except (KeyError, OverflowError):
-        return None
 
 
 class Naming:

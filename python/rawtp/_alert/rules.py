@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from rawtp import _units
+from rawtp import _root, _units
 from rawtp._alert import conditions
 from rawtp._alert.notifiers import KINDS
 from rawtp._alert.notifiers.command import Command
@@ -78,8 +78,9 @@ class RuleSet:
         return any(isinstance(one, Webhook) for one in self.notifiers.values())
 
 
-def parse(data: bytes, environment: Mapping[str, str]) -> RuleSet:
-    """Make rules of a TOML document. ``environment`` has the secrets that notifiers name.
+def parse(data: bytes, environment: Mapping[str, str], root: str = "/") -> RuleSet:
+    """Make rules of a TOML document. ``environment`` has the secrets that notifiers name; ``root`` is where the root of
+    the host is mounted whose users they name.
 
     Raises:
         RuleError: it is wrong. The message has the line and the reason.
@@ -96,7 +97,7 @@ def parse(data: bytes, environment: Mapping[str, str]) -> RuleSet:
     notifiers = dict(_notifiers(document, top.get("notify", {}), environment))
     rules: list[Rule] = []
     for number, table in enumerate(tables):
-        rule = _Reader(document, ("rules", number), table).rule(notifiers)
+        rule = _Reader(document, ("rules", number), table, root).rule(notifiers)
         if any(rule.name == other.name for other in rules):
             raise RuleError(f"there is another rule {rule.name!r}", document.line("rules", number, "name"))
         rules.append(rule)
@@ -107,8 +108,8 @@ def parse(data: bytes, environment: Mapping[str, str]) -> RuleSet:
     return RuleSet(tuple(rules), notifiers)
 
 
-def load(path: str, environment: Mapping[str, str]) -> RuleSet:
-    """Read and parse a file.
+def load(path: str, environment: Mapping[str, str], root: str = "/") -> RuleSet:
+    """Read and parse a file of this process's own.
 
     Raises:
         RuleError: as :func:`parse`.
@@ -118,7 +119,7 @@ def load(path: str, environment: Mapping[str, str]) -> RuleSet:
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     with os.fdopen(fd, "rb") as file:
         data = file.read((1 << 20) + 1)
-    return parse(data or b"", environment)
+    return parse(data or b"", environment, root)
 
 
 @contextmanager
@@ -181,10 +182,11 @@ def _notifiers(document: Document, tables: object, environment: Mapping[str, str
 class _Reader:
     """Reads one rule."""
 
-    def __init__(self, document: Document, place: tuple[Key, ...], table: dict[str, Any]) -> None:
+    def __init__(self, document: Document, place: tuple[Key, ...], table: dict[str, Any], root: str) -> None:
         self._document = document
         self._place = place
         self._table = table
+        self._root = root
 
     def rule(self, notifiers: Mapping[str, Notifier]) -> Rule:
         name = self._read("name", self._name)
@@ -329,10 +331,7 @@ class _Reader:
             raise RuleError(f"{value!r} is none of {', '.join(known)}")
         return value
 
-    @staticmethod
-    def _users(value: object) -> Iterator[int]:
-        from pwd import getpwnam
-
+    def _users(self, value: object) -> Iterator[int]:
         values = value if isinstance(value, list) else [value]
         if not values:
             raise RuleError("it is empty")
@@ -340,10 +339,9 @@ class _Reader:
             if isinstance(one, int) and not isinstance(one, bool) and 0 <= one < 1 << 32:
                 yield one
             elif isinstance(one, str) and one:
-                try:
-                    yield getpwnam(one).pw_uid
-                except (KeyError, ValueError):
-                    raise RuleError(f"there is no user {one!r}") from None
+                if (found := _root.user_id(one, self._root)) is None:
+                    raise RuleError(f"there is no user {one!r}")
+                yield found
             else:
                 raise RuleError(f"{one!r} is neither a user's name nor a number")
 

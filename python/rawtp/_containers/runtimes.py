@@ -10,16 +10,19 @@ import json
 import os
 import re
 import stat
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from rawtp import _root
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
 KEYS = ("container_name", "pod", "namespace", "image")
 """The keys of :class:`Names`."""
 
-ROOTS = ("/proc/1/root", "")
+ROOTS = ("/proc/1/root", "/")
 """Where the host's files are: by its first process, from a container that sees it; else here."""
 
 _MAX_BYTES = 4 << 20
@@ -65,19 +68,24 @@ def find(container_id: str | None, pod_id: str | None, roots: tuple[str, ...] = 
     return None
 
 
+def finder(root: str) -> Callable[[str | None, str | None], Names | None]:
+    """:func:`find` for the host whose root is mounted at ``root``; ``"/"``: it looks for the host's files itself."""
+    return find if _root.is_own(root) else partial(find, roots=(root,))
+
+
 def _merged(first: Names, second: Names) -> Names:
     return Names(*(one or other for one, other in zip(first, second, strict=True)))
 
 
 def _of_container(root: str, container_id: str) -> Iterator[Names]:
-    for namespace in _listed(f"{root}{_CONTAINERD}"):
-        yield _of_annotations(_read(f"{root}{_CONTAINERD}/{namespace}/{container_id}/config.json").get("annotations"))
+    for namespace in _listed(root, _CONTAINERD):
+        yield _of_annotations(_read(root, f"{_CONTAINERD}/{namespace}/{container_id}/config.json").get("annotations"))
     for storage in _STORAGES:
-        place = f"{root}{storage}/overlay-containers"
-        yield _of_annotations(_read(f"{place}/{container_id}/userdata/config.json").get("annotations"))
+        place = f"{storage}/overlay-containers"
+        yield _of_annotations(_read(root, f"{place}/{container_id}/userdata/config.json").get("annotations"))
     # The second one has podman's list.
-    yield _of_podman(_read_list(f"{root}{_STORAGES[1]}/overlay-containers/containers.json"), container_id)
-    yield _of_docker(_read(f"{root}{_DOCKER}/{container_id}/config.v2.json"))
+    yield _of_podman(_read_list(root, f"{_STORAGES[1]}/overlay-containers/containers.json"), container_id)
+    yield _of_docker(_read(root, f"{_DOCKER}/{container_id}/config.v2.json"))
 
 
 def _of_annotations(annotations: object) -> Names:
@@ -115,7 +123,7 @@ def _of_docker(config: Mapping[str, Any]) -> Names:
 
 def _of_pod(root: str, pod_id: str) -> Names:
     """By the directory of the pod's logs, ``NAMESPACE_NAME_UID``."""
-    for name in _listed(f"{root}{_PODS}"):
+    for name in _listed(root, _PODS):
         namespace, _, rest = name.partition("_")
         pod, _, uid = rest.rpartition("_")
         if uid == pod_id:
@@ -138,20 +146,20 @@ def _text(value: object) -> str | None:
     return value
 
 
-def _read(path: str) -> dict[str, Any]:
-    found = _json(path)
+def _read(root: str, path: str) -> dict[str, Any]:
+    found = _json(root, path)
     return found if isinstance(found, dict) else {}
 
 
-def _read_list(path: str) -> list[Any]:
-    found = _json(path)
+def _read_list(root: str, path: str) -> list[Any]:
+    found = _json(root, path)
     return found if isinstance(found, list) else []
 
 
-def _json(path: str) -> object:
+def _json(root: str, path: str) -> object:
     try:
         # No link, and no FIFO that nobody writes to.
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC)
+        fd = _root.opened(root, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY)
     except (OSError, ValueError):
         return None
     try:
@@ -168,14 +176,20 @@ def _json(path: str) -> object:
         os.close(fd)
 
 
-def _listed(path: str) -> list[str]:
+def _listed(root: str, path: str) -> list[str]:
     names: list[str] = []
     try:
-        with os.scandir(path) as entries:
+        fd = _root.opened(root, path, os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK)
+    except OSError:
+        return names
+    try:
+        with os.scandir(fd) as entries:
             for entry in entries:
                 if len(names) == _MAX_ENTRIES:
                     break
                 names.append(entry.name)
     except OSError:
         return []
+    finally:
+        os.close(fd)
     return sorted(names)

@@ -83,7 +83,7 @@ def choose(
     It names a missing file, so that it writes nothing to the disk; where only calls that succeed are watched, one
     that it makes before.
     """
-    if (reason := _left_out(filters)) is not None:
+    if (reason := _left_out(filters, path)) is not None:
         return None, reason
     succeeds = filters.get("outcome") == "ok"
     for name, call in _succeeding(path).items() if succeeds else _failing(path).items():
@@ -94,20 +94,31 @@ def choose(
 
 def admitted(filters: Mapping[str, Any], path: str) -> dict[str, Any]:
     """The filters with this process's own calls on ``path`` let through."""
-    more: dict[str, list[Any]] = {"pid": [os.getpid()], "comm": [COMM], "path": [path]}
+    more: dict[str, list[Any]] = {"pid": [os.getpid()], "comm": [COMM], "path": [_as_filtered(filters, path)]}
     return {
         name: [*value, *more[name]] if name in more and isinstance(value, list) else value
         for name, value in filters.items()
     }
 
 
-def _left_out(filters: Mapping[str, Any]) -> str | None:
+def _as_filtered(filters: Mapping[str, Any], path: str) -> str | None:
+    """The path as filters name it, which is the host's; None where the host has none."""
+    if "path" not in filters or "root" not in filters:
+        return path
+    from rawtp._core import _host_path
+
+    return _host_path(filters["root"], path)
+
+
+def _left_out(filters: Mapping[str, Any], path: str) -> str | None:
     if filters.get("exclude_self"):
         return "--exclude-self leaves the recorder out"
     if filters.get("cgroup"):
         return "--cgroup leaves the recorder out"
     if filters.get("uid") and not {os.getuid(), os.geteuid()} & {*filters["uid"]}:
         return "--user leaves the recorder out"
+    if _as_filtered(filters, path) is None:
+        return "--path leaves the recorder's directory out, which is not below --root"
     return None
 
 

@@ -92,7 +92,8 @@ def run(
     Args:
         command: the program, looked for on ``PATH``, and its arguments.
         options: what :class:`rawtp.Tracer` takes, by name, but ``pid`` and ``follow``: filters narrow down what is
-            given of the command, such as ``path="/srv"`` or ``outcome="failed"``.
+            given of the command, such as ``path="/srv"`` or ``outcome="failed"``. With ``root`` paths are the host's,
+            which ``report()`` does not expect.
 
     Raises:
         TypeError: ``command`` is a single str, or an option is none, or ``pid`` or ``follow``.

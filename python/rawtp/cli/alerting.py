@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from rawtp._alert.rules import RuleSet
 
 
-def load(parser: argparse.ArgumentParser, path: str) -> RuleSet:
-    """Read the rules of a file, to be obeyed; exit with 2 where one is wrong."""
+def load(parser: argparse.ArgumentParser, path: str, root: str = "/") -> RuleSet:
+    """Read the rules of a file, to be obeyed for a host whose root is mounted at ``root``; exit with 2 where one is
+    wrong."""
     from rawtp._privilege.ownership import replaceable
 
-    found = read(parser, path)
+    found = read(parser, path, root)
     if os.geteuid() == 0:
         for program in dict.fromkeys((path, *found.programs)):
             if why := replaceable(program):
@@ -26,13 +27,13 @@ def load(parser: argparse.ArgumentParser, path: str) -> RuleSet:
     return found
 
 
-def read(parser: argparse.ArgumentParser, path: str) -> RuleSet:
+def read(parser: argparse.ArgumentParser, path: str, root: str = "/") -> RuleSet:
     """Read the rules of a file; exit with 2 where one is wrong."""
     from rawtp._alert.rules import load
     from rawtp._alert.toml_file import RuleError
 
     try:
-        return load(path, os.environ)
+        return load(path, os.environ, root)
     except RuleError as error:
         parser.error(f"argument --alert: {path}: {error}")
     except OSError as error:

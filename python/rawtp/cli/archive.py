@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import rawtp
+from rawtp import _root
 from rawtp.cli import invocation
 from rawtp.cli.errors import CommandError
 from rawtp.cli.moments import moment
@@ -138,27 +139,32 @@ def shows_files(session: Mapping[str, Any]) -> bool:
         return True  # nothing says otherwise
 
 
-def named(event: Mapping[str, Any]) -> dict[str, Any]:
-    """The event with the names of its users, as this host has them now, where they were not recorded."""
+def root_of(history: rawtp.History) -> str:
+    """Where the host's root is mounted: as the last recorder said, if that is here, as in its pod."""
+    try:
+        root = json.loads(history.sessions()[-1]["info"])["root"]
+    except (IndexError, ValueError, KeyError, TypeError):
+        return "/"
+    return root if isinstance(root, str) and root.startswith("/") and os.path.isdir(root) else "/"  # noqa: PTH112
+
+
+def named(event: Mapping[str, Any], root: str) -> dict[str, Any]:
+    """The event with the names of its users, as this host has them now, where they were not recorded. ``root`` is where
+    the host's root is mounted."""
     is_own = event["host"] == os.uname().nodename
     named = {
-        key: event.get(key) if event.get(key) is not None or not is_own else user_name(event[of])
+        key: event.get(key) if event.get(key) is not None or not is_own else user_name(event[of], root)
         for key, of in (("user", "uid"), ("login", "auid"))
     }
     return {**event, **named}
 
 
 @lru_cache(maxsize=1024)
-def user_name(uid: object) -> str | None:
+def user_name(uid: object, root: str) -> str | None:
     """The name of a user, as this host has it now."""
     if not isinstance(uid, int):
         return None
-    from pwd import getpwuid
-
-    try:
-        return getpwuid(uid).pw_name
-    except (KeyError, OverflowError):
-        return None
+    return _root.user_name(uid, root)
 
 
 def _where(directory: str) -> list[str]:

@@ -117,7 +117,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _rows(query: Query, args: argparse.Namespace, kind: str, output: Standard) -> int:
     fmt, encoding = _format(args, kind, output)
-    add_days = _day_lines(args) if kind == "columns" and not args.fields else None
+    add_days = _day_lines(args, archive.root_of(query.history)) if kind == "columns" and not args.fields else None
     found = query.named((*fmt.fields, *_ALWAYS, *(("host",) if add_days else ())))
     asked = {"since_ns": args.since, "until_ns": args.until, "directory": args.directory}
     if kind == "jsonl":
@@ -158,8 +158,9 @@ def _format(args: argparse.Namespace, kind: str, output: Standard) -> tuple[Form
     return Csv(keys, clock), "utf-8"
 
 
-def _day_lines(args: argparse.Namespace) -> Callable[[list[dict[str, Any]], Format], str]:
-    """A function that writes events as rows, with names of users, and a line where another day begins."""
+def _day_lines(args: argparse.Namespace, root: str) -> Callable[[list[dict[str, Any]], Format], str]:
+    """A function that writes events as rows, with names of users, and a line where another day begins. ``root``: where
+    the host's root is mounted."""
     from rawtp.formats.timestamp import Clock
 
     clock = Clock(utc=args.utc)
@@ -174,7 +175,7 @@ def _day_lines(args: argparse.Namespace) -> Callable[[list[dict[str, Any]], Form
                 shown = day
                 lines.append(f"{day}\n")
             if event["user"] is None and event["host"] == own_host:
-                event["user"] = archive.user_name(event["uid"])
+                event["user"] = archive.user_name(event["uid"], root)
             lines.append(fmt.event(event))  # type: ignore[arg-type]
         return "".join(lines)
 
@@ -202,7 +203,7 @@ def _missing(query: Query, args: argparse.Namespace, kind: str, output: Standard
 def _top(query: Query, args: argparse.Namespace, kind: str, output: Standard) -> int:
     from rawtp.summary.top import Top
 
-    top = Top()
+    top, root = Top(), archive.root_of(query.history)
     for events in query.events(Top.fields):
         top.add(events)
     if kind == "columns":
@@ -212,7 +213,7 @@ def _top(query: Query, args: argparse.Namespace, kind: str, output: Standard) ->
         for of, rows in top.rows(args.top).items():
             lines.append(f"by {of}:" if of != "directory" else "deleted, by directory:")
             for name, count in rows:
-                shown = quoted_name(str(archive.user_name(name) or name)) if name is not None else "(others)"
+                shown = quoted_name(str(archive.user_name(name, root) or name)) if name is not None else "(others)"
                 lines.append(f"  {count:>9}  {shown}")
         output.write("".join(f"{line}\n" for line in lines))
     else:

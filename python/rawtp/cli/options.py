@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import argparse
 
 from rawtp.cli import types
 
-if TYPE_CHECKING:
-    import argparse
-
-_FILTERS = ("pid", "follow", "uid", "comm", "cgroup", "path", "exclude_self", "outcome")
+_FILTERS = ("pid", "follow", "uid", "comm", "cgroup", "path", "exclude_self", "outcome", "root")
 
 
-def add_watched(parser: argparse.ArgumentParser) -> None:
-    """Add what says which calls to watch, and the filters, as groups."""
+def add_watched(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Add what says which calls to watch, and the filters, as groups; the first one."""
     group = parser.add_argument_group("what to watch")
     add_syscalls(group)
     add_calls(group)
     add_hook(group)
     add_filters(parser)
+    return group
 
 
 def add_running(parser: argparse.ArgumentParser) -> None:
@@ -141,7 +139,7 @@ def add_process_filters(parser: argparse.ArgumentParser) -> argparse._ArgumentGr
     group.add_argument(
         "-u",
         "--user",
-        type=types.users,
+        type=types.users_or_names,
         action="extend",
         dest="uid",
         metavar="USERS",
@@ -175,12 +173,38 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--outcome", choices=("any", "ok", "failed"), help="only with this result (default: any)")
 
 
+def add_root(group: argparse._ActionsContainer) -> None:
+    """Add ``--root``."""
+    group.add_argument(
+        "--root",
+        type=types.root,
+        metavar="DIR",
+        help="where the host's root is mounted, such as /host in a container: real paths, --path and names of users are"
+        " the host's (default: /)",
+    )
+
+
 def filters(parser: argparse.ArgumentParser, args: argparse.Namespace, *, is_run: bool = False) -> dict[str, object]:
-    """The filters that were given, as :class:`rawtp.Tracer` takes them; ``is_run``: for a command of our own."""
+    """The filters that were given, and ``root``, as :class:`rawtp.Tracer` takes them; ``is_run``: for a command of our
+    own. Users and paths in ``args`` become the host's."""
     if is_run and (args.pid or args.follow):
         parser.error("-p/--pid and --follow are not for a command: it is followed as it is")
     if args.follow and not args.pid:
         parser.error("--follow needs -p/--pid: whose descendants are to be followed?")
+    root = getattr(args, "root", None) or "/"
+    option = "--root"
+    try:
+        types.check_root(root)
+        option = "-u/--user"
+        if args.uid:
+            args.uid = [types.user(one, root) for one in args.uid]
+        option = "-P/--path"
+        if root != "/" and args.path:
+            args.path = [types.on_host(path, root) for path in args.path]
+    except argparse.ArgumentTypeError as error:
+        parser.error(f"argument {option}: {error}")
+    except (OSError, ValueError) as error:
+        parser.error(f"argument --root: {error}")
     return {name: value for name in _FILTERS if (value := getattr(args, name, None))}
 
 

@@ -243,6 +243,7 @@ class Pipeline:
 def from_options(args: argparse.Namespace, patience: Patience, alerts: Alerts | None = None) -> Pipeline:
     """Make what the options ask for. OSError: the file cannot be written."""
     output: Standard | File | None = None
+    root = getattr(args, "root", None) or "/"
     if args.output_file is not None:
         output = File(args.output_file)
     elif not args.quiet and not getattr(args, "no_events", False):
@@ -283,18 +284,19 @@ def from_options(args: argparse.Namespace, patience: Patience, alerts: Alerts | 
         tells_loss=not args.quiet and not seen,
         alerts=alerts,
         tells_alerts=not args.quiet,
-        names=_name_cache(sink.fields),
+        names=_name_cache(sink.fields, root),
         text_reader=text_reader,
     )
 
 
-def _name_cache(fields: Sequence[str]) -> NameCache | None:
+def _name_cache(fields: Sequence[str], root: str) -> NameCache | None:
     """What looks up containers' names, where they are asked for."""
     if not {*fields} & {*KEYS}:
         return None
+    from rawtp._containers import runtimes
     from rawtp._containers.cache import NameCache
 
-    return NameCache()
+    return NameCache(runtimes.finder(root))
 
 
 def _format(args: argparse.Namespace, kind: str, output: Standard | File, colours: Colours) -> Format:
@@ -327,10 +329,10 @@ def _format(args: argparse.Namespace, kind: str, output: Standard | File, colour
     if kind == "ocsf":
         from rawtp.formats.ocsf import Ocsf
 
-        return Ocsf(_session.host(), args.fields or ())
+        return Ocsf(_session.host(getattr(args, "root", None) or "/"), args.fields or ())
     from rawtp.formats.ecs import Ecs
 
-    return Ecs(_session.host(), args.fields or ())
+    return Ecs(_session.host(getattr(args, "root", None) or "/"), args.fields or ())
 
 
 def _tell_reopened(path: str) -> None:

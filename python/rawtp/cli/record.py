@@ -65,6 +65,7 @@ def add_parser() -> Parser:
         help="where to; it is made, with mode 0750 (default: %(default)s)",
     )
     options.add_syscalls(parser)
+    options.add_root(parser)
     parser.add_argument(
         "-f",
         "--fields",
@@ -158,7 +159,7 @@ def run(arguments: Sequence[str]) -> int:
     from rawtp._record import heartbeat, shippers, signals
 
     # A wrong rule is told before anything is recorded.
-    rules = alerting.load(parser, args.alert) if args.alert is not None else None
+    rules = alerting.load(parser, args.alert, args.root or "/") if args.alert is not None else None
     handlers = signals.Signals()
     handlers.take()
     heartbeat.name_thread()
@@ -270,15 +271,17 @@ def _companions(
     place: str,
 ) -> list[Companion]:
     """What runs beside the recorder, as the options ask for it."""
+    from rawtp._containers import runtimes
     from rawtp._record.naming import ContainerNames
 
-    companions: list[Companion] = [ContainerNames(recorder)]
+    root = args.root or "/"
+    companions: list[Companion] = [ContainerNames(recorder, runtimes.finder(root))]
     counts = None
     if rules is not None:
         from rawtp._alert.alerts import Alerts
         from rawtp._record.alerting import Alerting
 
-        alerting = Alerting(Alerts(rules, patience_s=_PATIENCE_S), recorder)
+        alerting = Alerting(Alerts(rules, patience_s=_PATIENCE_S, root=root), recorder)
         counts = alerting.counts
         companions.append(alerting)
     if args.metrics is not None:
@@ -353,7 +356,7 @@ def _install(parser: argparse.ArgumentParser, args: argparse.Namespace, argument
     needs_network = False
     if args.alert is not None:
         words += ["--alert", args.alert]
-        needs_network = alerting.read(parser, args.alert).needs_network
+        needs_network = alerting.read(parser, args.alert, args.root or "/").needs_network
     writable = []
     if args.metrics is not None:
         words = _without(words, "--metrics")

@@ -52,6 +52,7 @@ def add_parser() -> Parser:
     options.add_syscalls(watched)
     options.add_selection(watched)
     options.add_hook(watched)
+    options.add_root(watched)
     options.add_filters(parser)
     options.add_buffers(parser.add_argument_group("how to run"))
     return parser
@@ -85,6 +86,7 @@ def _show(
     arguments: Sequence[str],
     stop: Stop,
 ) -> int:
+    from rawtp._containers import runtimes
     from rawtp._containers.cache import NameCache
     from rawtp._top.app import TopApp
     from rawtp._top.feed import Feed
@@ -116,7 +118,13 @@ def _show(
         feed = Feed(tracer, Model(time.monotonic()))
         feed.start()
         clock = Clock(utc=args.utc)
-        app = TopApp(feed, NameCache().get, view=args.by, interval_s=args.interval, time_of_day=clock)
+        app = TopApp(
+            feed,
+            NameCache(runtimes.finder(args.root or "/")).get,
+            view=args.by,
+            interval_s=args.interval,
+            time_of_day=clock,
+        )
         app.run()
         feed.finish()
     counts = tracer.stats().as_dict()

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 import rawtp
-from rawtp import _session
+from rawtp import _root, _session
 from rawtp.cli import alerting, names, publishing, stderr, types
 from rawtp.cli.errors import CANNOT_RUN, LOST, OK, CommandError, refusal, report
 from rawtp.cli.pipeline import count, from_options
@@ -46,10 +46,11 @@ def run(
     stop.take_signals()
     stderr.heed(stop.patience)
     alerts = None
+    root = str(filters.get("root", "/"))
     if args.alert is not None:
         from rawtp._alert.alerts import Alerts
 
-        alerts = Alerts(alerting.load(parser, args.alert))
+        alerts = Alerts(alerting.load(parser, args.alert, root), root=root)
     pipeline = from_options(args, stop.patience, alerts)
     pipeline.observer = observer
     if isinstance(pipeline.output, File):
@@ -110,7 +111,7 @@ def _trace(
                 if not _is_running(pid) and not args.quiet:
                     message(f"no process has pid {pid} now; waiting for one")
             for path in args.path or ():
-                if (missing := _missing(path)) and not args.quiet:
+                if (missing := _missing(path, asked.get("root", "/"))) and not args.quiet:
                     message(f'path "{missing}" does not exist yet; it is watched all the same')
             pipeline.begin(_session.described(asked, tracer.coverage), tracer)
             if command is not None and stop.asked:
@@ -204,15 +205,15 @@ def _is_running(pid: int) -> bool:
     return os.access(f"/proc/{pid}", os.F_OK)
 
 
-def _missing(path: str) -> str | None:
-    """The file that ``-P`` names, if it does not exist. A glob names none."""
+def _missing(path: str, root: str) -> str | None:
+    """The file that ``-P`` names, if the host whose root is mounted at ``root`` has none. A glob names none."""
     name = types.literal(path)
     if name is None:
         return None
     # The filter takes `..` out of the text in the same way.
     name = os.path.normpath(name)
     try:
-        os.lstat(name)
+        os.close(_root.opened(root, name, os.O_PATH | os.O_NOFOLLOW))
     except (FileNotFoundError, NotADirectoryError):
         return name
     except OSError:  # a directory on the way cannot be searched

@@ -8,7 +8,7 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
-from rawtp import _units
+from rawtp import _root, _units
 
 if TYPE_CHECKING:
     from rawtp._metrics.publisher import Target
@@ -63,12 +63,49 @@ def pids(text: str) -> list[int]:
 
 def users(text: str) -> list[int]:
     """Parse users, by name or number, with commas between; gives their ids."""
-    return [_user(part.strip()) for part in text.split(",")]
+    return [user(part) for part in users_or_names(text)]
+
+
+def users_or_names(text: str) -> list[int | str]:
+    """Parse users with commas between; names are for :func:`user` to look up."""
+    parts = [part.strip() for part in text.split(",")]
+    return [int(part) if part.isascii() and part.isdecimal() else part for part in parts]
+
+
+def user(one: int | str, root: str = "/") -> int:
+    """The id of a user of the host whose root is mounted at ``root``."""
+    found = one if isinstance(one, int) else _root.user_id(one, root)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"there is no user {one!r}")
+    return found
+
+
+def root(text: str) -> str:
+    """Parse the directory at which the host's root is mounted."""
+    if not text.startswith("/"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not an absolute path")
+    return text
+
+
+def check_root(text: str) -> None:
+    """Check that the directory is there; it need not where a command line is only read."""
+    try:
+        os.close(os.open(text, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {getattr(error, 'strerror', None) or error}") from None
 
 
 def cgroup(text: str) -> str | int:
     """Parse a cgroup's path or its id."""
     return int(text) if text.isascii() and text.isdecimal() else text
+
+
+class PathFromHere(str):
+    """A path that was relative, as :func:`path` gives it."""
+
+    __slots__ = ("given",)
+
+    given: str
 
 
 def path(text: str) -> str:
@@ -86,6 +123,27 @@ def path(text: str) -> str:
         directory = os.getcwd()  # noqa: PTH109 - start-up time
     except OSError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is relative, and the working directory: {error.strerror}") from None
+    found = PathFromHere(_below(directory, text))
+    found.given = text
+    return found
+
+
+def on_host(path: str, root: str) -> str:
+    """A path of :func:`path` as the host has it whose root is mounted at ``root``."""
+    if not isinstance(path, PathFromHere):
+        return path
+    from rawtp._core import _host_path
+
+    here = os.getcwd()  # noqa: PTH109 - start-up time
+    directory = _host_path(root, here)
+    if directory is None:
+        raise argparse.ArgumentTypeError(
+            f"{path.given!r} is relative, and the working directory {here!r} is not below --root {root!r}"
+        )
+    return _below(directory, path.given)
+
+
+def _below(directory: str, text: str) -> str:
     start = f"{directory.rstrip('/')}/"
     if _GLOB.search(text):
         return _literally(start) + text
@@ -105,17 +163,6 @@ def literal(path: str) -> str | None:
 def _literally(text: str) -> str:
     """The text as a glob that matches just that."""
     return _SPECIAL.sub(r"\\\g<0>", text)
-
-
-def _user(text: str) -> int:
-    if text.isascii() and text.isdecimal():
-        return int(text)
-    from pwd import getpwnam
-
-    try:
-        return getpwnam(text).pw_uid
-    except (KeyError, ValueError):
-        raise argparse.ArgumentTypeError(f"there is no user {text!r}") from None
 
 
 def _whole(text: str, largest: int, kind: str) -> int:

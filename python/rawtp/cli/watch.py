@@ -64,7 +64,7 @@ def add_parser() -> Parser:
         description="Show who deletes or empties which file, live.",
         epilog=_EXAMPLES,
     )
-    options.add_watched(parser)
+    options.add_root(options.add_watched(parser))
     output.add_arguments(parser)
     group = parser.add_argument_group("when to end")
     group.add_argument(

@@ -97,10 +97,11 @@ def _answer(history: rawtp.History, args: argparse.Namespace) -> Answer:
     tried = (
         [] if found or args.all else history.who(args.path, since=args.since, until=args.until, limit=1, failed=True)
     )
+    root = archive.root_of(history)
     begin_ns, end_ns = args.since or 0, now_ns if args.until is None else args.until
     return Answer(
         path=os.path.abspath(args.path),  # noqa: PTH100 - as it was given, links and all
-        events=[archive.named(event) for event in found[: args.limit]],
+        events=[archive.named(event, root) for event in found[: args.limit]],
         has_more=len(found) > args.limit,
         with_failed=args.all,
         has_failed=bool(tried),

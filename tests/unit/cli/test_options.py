@@ -17,6 +17,7 @@ import pytest
 import rawtp
 from helpers.errors import advised
 from helpers.samples import RM
+from rawtp._containers import runtimes
 from rawtp._containers.runtimes import Names
 from rawtp.cli import main
 from rawtp.event import Event
@@ -261,6 +262,7 @@ def test_the_end_shows_what_came_before_it(pretend: type[PretendTracer], capsys:
         "coverage": {"syscalls": {"hook": "raw_tp/sys_enter", "reason": None}},
         "ring_bytes": 8192,
         "queue_bytes": 65536,
+        "root": "/",
     }
     assert err == "rawtp: 3 events delivered, 0 lost\n"
 
@@ -383,6 +385,9 @@ def test_names_of_containers_are_looked_up_beside(
     pretend: type[PretendTracer], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Known:
+        def __init__(self, find: object) -> None:
+            assert find is runtimes.find
+
         def get(self, container_id: str | None, pod_id: str | None) -> tuple[Names | None, bool]:
             return Names("app", "web-7c9", "shop", None), True
 

@@ -138,7 +138,7 @@ def test_an_error_names_its_files(error: Exception, said: str) -> None:
         (["-s", "delete", "-s", "rename,creat"], "syscalls", ["delete", "rename", "creat"]),
         (["-f", "pid", "--fields", "comm,path"], "fields", ["pid", "comm", "path"]),
         (["-p", "1", "-p", "2,3"], "pid", [1, 2, 3]),
-        (["-u", "root", "--user", "7,8"], "uid", [0, 7, 8]),
+        (["-u", "root", "--user", "7,8"], "uid", ["root", 7, 8]),
         (["--comm", "a", "--comm", "b*"], "comm", ["a", "b*"]),
         (["--cgroup", "/a", "--cgroup", "7"], "cgroup", ["/a", 7]),
         (["-P", "/a", "--path", "/b"], "path", ["/a", "/b"]),

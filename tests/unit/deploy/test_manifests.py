@@ -54,6 +54,12 @@ def test_the_arguments_and_the_rules_are_right() -> None:
     words = [word.replace("$(NODE_ADDRESS)", "192.0.2.1") for word in container["args"]]
     parsed = record.add_parser().parse_args(words)
     assert (parsed.max_bytes, parsed.metrics.port) == (10 << 30, 9750)
+    mounts = {mount["mountPath"]: mount for mount in container["volumeMounts"]}
+    volumes = {volume["name"]: volume for volume in KINDS["DaemonSet"]["spec"]["template"]["spec"]["volumes"]}
+    host = mounts[parsed.root]
+    assert volumes[host["name"]]["hostPath"]["path"] == "/"
+    # What is mounted on the node later is seen, and nothing is written.
+    assert (host["mountPropagation"], host["readOnly"]) == ("HostToContainer", True)
     assert container["ports"][0]["containerPort"] == 9750
     found = rules.parse(KINDS["ConfigMap"]["data"]["rules.toml"].encode(), {})
     assert [rule.name for rule in found.rules] == ["mass-deletion", "blind"]
