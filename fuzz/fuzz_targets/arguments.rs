@@ -69,7 +69,9 @@ fn check(argument: &Argument, value: &ArgumentValue<'_>, copied: Option<Copied<'
         assert_eq!(value, &ArgumentValue::None, "{} of a call that did not return", argument.name);
     }
     match value {
-        ArgumentValue::Text(text) if argument.count == Count::Own && !matches!(argument.kind, Kind::SocketAddress(_)) => {
+        ArgumentValue::Text(text)
+            if argument.count == Count::Own && !matches!(argument.kind, Kind::SocketAddress(_)) =>
+        {
             assert!(!text.contains(&0), "a NUL in {}", argument.name);
         }
         ArgumentValue::Seconds(seconds) => assert!(seconds.is_finite()),

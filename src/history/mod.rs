@@ -27,6 +27,7 @@
 //! * `scan`: reads files
 //! * `schema`: the columns
 //! * `sealer`: the thread that seals
+//! * `seen`: what a batch has, in numbers
 //! * `segment`: sealed files
 //! * `shared`: the state that the threads share
 //! * `snapshot`: the files that count at one moment
@@ -59,6 +60,7 @@ mod retention;
 pub mod scan;
 pub mod schema;
 mod sealer;
+mod seen;
 mod segment;
 pub mod shared;
 mod snapshot;

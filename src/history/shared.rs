@@ -131,6 +131,11 @@ pub(crate) fn clock_ns(clock: ClockId) -> i64 {
     clock_gettime(clock).map_or(0, |time| time.tv_sec() * 1_000_000_000 + time.tv_nsec())
 }
 
+/// The wall clock less the time since boot.
+pub(crate) fn clock_offset_ns() -> i64 {
+    now_ns() - clock_ns(ClockId::CLOCK_BOOTTIME)
+}
+
 /// Unix time.
 pub(crate) fn now_ns() -> i64 {
     clock_ns(ClockId::CLOCK_REALTIME)

@@ -29,10 +29,9 @@ use crate::history::line::Line;
 use crate::history::log::{Finished, Log};
 use crate::history::losses::Losses;
 use crate::history::schema::Converter;
-use crate::history::shared::{Failure, Shared, now_ns};
+use crate::history::seen::Seen;
+use crate::history::shared::{Failure, Shared, clock_offset_ns, now_ns};
 use crate::history::through::Through;
-use crate::history::writer::read::Seen;
-use crate::history::writer::tell::clock_offset_ns;
 use crate::read::Reader;
 use crate::session::Session;
 

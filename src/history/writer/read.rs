@@ -6,6 +6,7 @@ use arrow_array::RecordBatch;
 
 use crate::columns::builder::BatchBuilder;
 use crate::error::{Error, Result};
+use crate::history::seen::Seen;
 use crate::history::writer::Writer;
 use crate::memory::probe;
 use crate::read::in_flight::InFlight;
@@ -17,16 +18,6 @@ const BATCH_BYTES: usize = 16 << 20;
 
 /// The memory for an event on its way into the log: in the batch, converted, and as the log has it.
 const ROW_BYTES: usize = 4096;
-
-/// The latest events that were read, and the heartbeats among them.
-#[derive(Debug, Default)]
-pub(super) struct Seen {
-    pub(super) events: u64,
-    pub(super) first_ns: Option<i64>,
-    pub(super) last_ns: Option<i64>,
-    pub(super) heartbeats: u64,
-    pub(super) last_heartbeat_ns: Option<i64>,
-}
 
 impl Writer {
     /// Reads a batch. `None` when nothing is queued but heartbeats. Returns whether nothing was left in the queue.

@@ -4,22 +4,15 @@
 use std::io;
 use std::sync::atomic::Ordering;
 
-use nix::time::ClockId;
-
 use crate::history::dropped::Dropped;
 use crate::history::line::Line;
 use crate::history::losses::{Times, Totals};
-use crate::history::shared::{Failure, clock_ns, now_ns};
+use crate::history::shared::{Failure, clock_offset_ns, now_ns};
 use crate::history::through::State;
 use crate::history::writer::Writer;
 
 /// A larger change of the wall clock against the time since boot is a step.
 const STEP_NS: i64 = 10_000_000;
-
-/// The wall clock less the time since boot.
-pub(super) fn clock_offset_ns() -> i64 {
-    now_ns() - clock_ns(ClockId::CLOCK_BOOTTIME)
-}
 
 impl Writer {
     /// Writes losses into the journal, as far as it does not have them yet. Returns the failure to do so.

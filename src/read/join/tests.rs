@@ -65,9 +65,8 @@ fn an_exit_of_a_process_is_an_event_at_once() {
 #[test]
 fn requests_end_in_any_order_and_among_calls_of_their_thread() {
     let (mut join, counters) = (Join::default(), ReaderCounters::default());
-    let begin_request = |cpu, seq, name: &str| {
-        framed(&named(request(cpu, seq, 5, false), name_status::NAME_OK, name.as_bytes()), 0)
-    };
+    let begin_request =
+        |cpu, seq, name: &str| framed(&named(request(cpu, seq, 5, false), name_status::NAME_OK, name.as_bytes()), 0);
     let end_request = |cpu, seq, ret| framed(&completion(cpu, seq, ret), 0);
     let begun = [begin_request(0, 1, "a"), begin_request(1, 1, "b"), begin_request(0, 2, "c"), begin(0, "call")];
     assert!(feed(&mut join, &counters, &begun).is_empty());
@@ -278,8 +277,7 @@ fn open_calls_are_bounded() {
 #[test]
 fn events_before_a_malformed_record_are_not_lost() {
     let (mut join, counters) = (Join::default(), ReaderCounters::default());
-    let chunk =
-        Chunk { bytes: aligned(&[begin(1, "a"), framed(b"neither of them", 0)].concat()), ..Chunk::default() };
+    let chunk = Chunk { bytes: aligned(&[begin(1, "a"), framed(b"neither of them", 0)].concat()), ..Chunk::default() };
     assert!(join.next(&chunk, &mut 0, &counters, &mut |_| Ok(())).is_err());
     assert_eq!((value(&counters.decoded), value(&counters.pending)), (1, 1));
     assert_eq!(feed(&mut join, &counters, &[end(1, 0)]), ["a:0"]);
