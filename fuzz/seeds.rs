@@ -21,6 +21,7 @@ use _core::event::Event;
 use _core::fields::Fields;
 use _core::raw_tracepoint;
 use _core::raw_tracepoint::layout::{Layout, Wanted};
+use _core::raw_tracepoint::load::load;
 use _core::read::counters::ReaderCounters;
 use _core::read::join::Join;
 use _core::record::segments::NameStatus;
@@ -145,7 +146,10 @@ const WITH_ARGUMENTS: &[(&str, &[&str], Action)] = &[
             libc::wait4(-1, &raw mut status, libc::WNOHANG, ptr::null_mut());
             libc::ioctl(pair[0], libc::TIOCGWINSZ, ptr::null::<u8>());
         }
-        pair.into_iter().for_each(|fd| drop(unsafe { libc::close(fd) }));
+        for fd in pair {
+            // SAFETY: it is a descriptor of the pipe, and nothing uses it any more.
+            unsafe { libc::close(fd) };
+        }
         Ok(())
     }),
     ("args-buffers", &["read", "write", "setsockopt"], |place| {
@@ -253,7 +257,8 @@ fn raw_seed(tracepoint: &str, fields: &str, same: &str) -> Result<Vec<u8>> {
     let fields = Some(fields.split(',').map(str::to_owned).collect());
     let wanted = Wanted { tracepoint: tracepoint.into(), fields, pointers: false, text_bytes: 64 };
     let layout: Arc<Layout> = Layout::new(&wanted).map_err(Error::other)?;
-    let (session, _reader) = raw_tracepoint::open(&layout, 1 << 20, 1 << 20, &[]).map_err(Error::other)?;
+    let loaded = load(&layout, 1 << 20, &[]).map_err(Error::other)?;
+    let (session, _reader) = raw_tracepoint::open(&layout, loaded, 1 << 20, None).map_err(Error::other)?;
     process::Command::new("true").status()?;
     session.close();
     let chunks: Vec<_> = std::iter::from_fn(|| session.queue().pop()).collect();
