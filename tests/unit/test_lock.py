@@ -54,4 +54,4 @@ def test_every_group_is_locked() -> None:
 def test_the_makefile_installs_by_it() -> None:
     makefile = (lock.ROOT / "Makefile").read_text()
     assert f"--constraint {lock.LOCK.relative_to(lock.ROOT)}\n" in makefile
-    assert len(re.findall(r"\$\(PIP\) --group", makefile)) == 7
+    assert len(re.findall(r"\$\(PIP\) --group", makefile)) == 8

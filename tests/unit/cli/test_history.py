@@ -22,7 +22,7 @@ DAMAGED = "rawtp: events/x.parquet: is damaged\n"
 def pretend(monkeypatch: pytest.MonkeyPatch) -> type[PretendHistory]:
     history = type("History", (PretendHistory,), {})
     monkeypatch.setitem(vars(rawtp), "History", history)
-    monkeypatch.setattr("rawtp.cli.archive.user_name", {1000: "me"}.get)
+    monkeypatch.setattr("rawtp.cli.archive.user_name", lambda uid, _root: {1000: "me"}.get(uid))
     return history
 
 

@@ -32,7 +32,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> type[PretendHistory]:
 
 @pytest.fixture(autouse=True)
 def users(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rawtp.cli.archive.user_name", {0: "root", 1000: "me"}.get)
+    monkeypatch.setattr("rawtp.cli.archive.user_name", lambda uid, _root: {0: "root", 1000: "me"}.get(uid))
 
 
 def test_an_answer(pretend: type[PretendHistory], capsys: pytest.CaptureFixture[str]) -> None:
