@@ -26,6 +26,7 @@ mod btf {
 #[allow(dead_code, reason = "the tests need more of it")]
 mod testing;
 
+use std::mem::offset_of;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
 
@@ -41,7 +42,7 @@ use _core::read::counters::ReaderCounters;
 use _core::record::record_at;
 use _core::ring::chunk::Chunk;
 use _core::ring::queue::Queue;
-use _core::skel::types::record_kind;
+use _core::skel::types::{raw_record, record_kind};
 use libfuzzer_sys::fuzz_target;
 
 static KERNEL: LazyLock<Vec<u8>> = LazyLock::new(|| testing::made_kernel("__probestub_"));
@@ -142,15 +143,21 @@ fn pieces(run: &[u8]) -> Vec<&[u8]> {
     pieces
 }
 
-/// The same bytes as sound records of the layout, one after the other.
+/// The same bytes as sound records of the layout, one after the other. What is in a register cannot be out of reach, and
+/// no program says so.
 fn framed(run: &[u8], layout: &Layout) -> Vec<u8> {
-    let mut framed = Vec::new();
+    let mut framed: Vec<u8> = Vec::new();
+    let can_fault = layout.fields.iter().enumerate().fold(0, |all, (at, field)| all | u64::from(field.or_none()) << at);
     for body in run.chunks(layout.bytes - 4) {
         framed.extend((layout.bytes as u32).to_ne_bytes());
         framed.extend([0; 4]);
         framed.extend(record_kind::RECORD_RAW.0.to_ne_bytes());
         framed.extend(body);
         framed.resize(framed.len().next_multiple_of(layout.bytes + 8), 0);
+        let at = framed.len() - layout.bytes + offset_of!(raw_record, faults);
+        let faults = &mut framed[at..at + 8];
+        let known = u64::from_ne_bytes((&*faults).try_into().expect("it has 8 bytes")) & can_fault;
+        faults.copy_from_slice(&known.to_ne_bytes());
     }
     framed
 }
