@@ -142,7 +142,7 @@ const WITH_ARGUMENTS: &[(&str, &[&str], Action)] = &[
             libc::pipe2(pair.as_mut_ptr(), libc::O_CLOEXEC);
             libc::fcntl(pair[0], libc::F_SETFL, libc::O_NONBLOCK);
             libc::kill(i32::MAX, libc::SIGTERM);
-            libc::mprotect(1 as *mut _, 5, libc::PROT_READ);
+            libc::mprotect(ptr::without_provenance_mut(1), 5, libc::PROT_READ);
             libc::wait4(-1, &raw mut status, libc::WNOHANG, ptr::null_mut());
             libc::ioctl(pair[0], libc::TIOCGWINSZ, ptr::null::<u8>());
         }
