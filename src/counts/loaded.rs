@@ -1,5 +1,6 @@
 //! Loads and attaches the programs, in this process or in another one.
 
+use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -23,7 +24,7 @@ use crate::sys::fd::copy;
 use crate::sys::fdinfo::Fdinfo;
 use crate::sys::mmap::probe_mapping;
 use crate::sys::signals::{Interrupted, uninterrupted};
-use crate::sys::tracepoint::attach_tracepoint;
+use crate::sys::tracepoint::{attach_event, open_tracepoint};
 
 /// The block of thread ids within which `starts` puts neighbours apart (`start_of`).
 const TIDS_BLOCK: u32 = 512;
@@ -218,11 +219,16 @@ fn attach(skel: &CountsSkel<'_>, options: &Options, classic: bool) -> Result<(Ve
         keep(&progs.handle_fork, copy(&with_log(|| progs.handle_fork.attach())?)?)?;
     }
     if classic {
-        for (program, name) in
-            [(&progs.trace_enter, "raw_syscalls/sys_enter"), (&progs.trace_exit, "raw_syscalls/sys_exit")]
-        {
-            let link = attach_tracepoint(program.as_fd(), name)
-                .map_err(Error::os("cannot attach to the tracepoints raw_syscalls"))?;
+        // Both are looked up first, because that makes calls, which would be counted.
+        let both = || {
+            let (enter, exit) = (open_tracepoint("raw_syscalls/sys_enter")?, open_tracepoint("raw_syscalls/sys_exit")?);
+            let enter = attach_event(progs.trace_enter.as_fd(), &enter)?;
+            Ok::<_, io::Error>([
+                (&progs.trace_enter, enter),
+                (&progs.trace_exit, attach_event(progs.trace_exit.as_fd(), &exit)?),
+            ])
+        };
+        for (program, link) in both().map_err(Error::os("cannot attach to the tracepoints raw_syscalls"))? {
             keep(program, link)?;
         }
         return Ok((programs, links));

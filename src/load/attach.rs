@@ -15,7 +15,11 @@ use crate::skel::RawtpSkel;
 use crate::sys::bpf::attach_raw;
 use crate::sys::close_on_fork::CloseOnForkFd;
 use crate::sys::fd::copy;
-use crate::sys::tracepoint::attach_tracepoint;
+use crate::sys::tracepoint::{attach_event, open_tracepoint};
+
+/// The classic tracepoints of system calls.
+const SYS_ENTER: &str = "raw_syscalls/sys_enter";
+const SYS_EXIT: &str = "raw_syscalls/sys_exit";
 
 /// The descriptors that keep the programs loaded and attached.
 #[derive(Debug, Default)]
@@ -62,6 +66,8 @@ impl Attached {
         let mut attached = Self::default();
         // First, because it makes a call of its own that no other program may see.
         let by_functions = attached.functions(skel, functions, plan)?;
+        let open = |name| open_tracepoint(name).map_err(Error::os("cannot attach to the tracepoints raw_syscalls"));
+        let events = if plan.classic { [Some(open(SYS_ENTER)?), Some(open(SYS_EXIT)?)] } else { [None, None] };
         let progs = &skel.progs;
         let no_results = (!config.results).then(|| "results=False".to_owned());
         let (enter, exit) = if plan.classic {
@@ -99,27 +105,18 @@ impl Attached {
         match no_results {
             Some(reason) => attached.coverage.push(HookCoverage::absent(coverage::SYSCALL_RESULTS, reason)),
             None => {
-                attached.syscalls(
-                    coverage::SYSCALL_RESULTS,
-                    exit,
-                    None,
-                    plan,
-                    ["tp_btf/sys_exit", "raw_syscalls/sys_exit"],
-                )?;
+                let [_, event] = &events;
+                let hook = ["tp_btf/sys_exit", SYS_EXIT];
+                attached.syscalls(coverage::SYSCALL_RESULTS, exit, None, event.as_ref(), plan, hook)?;
             }
         }
         let submissions = [c"io_uring_submit_req", c"io_uring_submit_sqe"];
         let request = || parallel.request.as_ref().map_or_else(|| progs.handle_request.as_fd(), AsFd::as_fd);
         let request = plan.without_requests.clone().map_or_else(|| Ok(request()), Err);
         attached.optional(coverage::IO_URING, request, &submissions)?;
-        let (enter, tracepoint) = (enter.as_fd(), Some(c"sys_enter"));
-        attached.syscalls(
-            coverage::SYSCALLS,
-            enter,
-            tracepoint,
-            plan,
-            ["raw_tp/sys_enter", "raw_syscalls/sys_enter"],
-        )?;
+        let (enter, tracepoint, [event, _]) = (enter.as_fd(), Some(c"sys_enter"), &events);
+        let hook = ["raw_tp/sys_enter", SYS_ENTER];
+        attached.syscalls(coverage::SYSCALLS, enter, tracepoint, event.as_ref(), plan, hook)?;
         attached.reverse();
         Ok(attached)
     }
@@ -138,16 +135,19 @@ impl Attached {
         name: &'static str,
         program: BorrowedFd<'_>,
         tracepoint: Option<&CStr>,
+        event: Option<&OwnedFd>,
         plan: &Plan,
         [raw, classic]: [&'static str; 2],
     ) -> Result<()> {
-        let link = if plan.classic {
-            attach_tracepoint(program, classic).map_err(Error::os("cannot attach to the tracepoints raw_syscalls"))
-        } else {
-            attach_raw(program, tracepoint).map_err(Error::os("cannot attach to the raw tracepoints of system calls"))
+        let link = match event {
+            Some(event) => {
+                attach_event(program, event).map_err(Error::os("cannot attach to the tracepoints raw_syscalls"))
+            }
+            None => attach_raw(program, tracepoint)
+                .map_err(Error::os("cannot attach to the raw tracepoints of system calls")),
         };
         self.keep(&program, link?)?;
-        let hook = if plan.classic { format!("tracepoint/{classic}") } else { raw.to_owned() };
+        let hook = if event.is_some() { format!("tracepoint/{classic}") } else { raw.to_owned() };
         self.coverage.push(HookCoverage { name, hook: Some(hook), reason: plan.reason.clone() });
         Ok(())
     }

@@ -4,19 +4,19 @@
 
 use crate::mounts::table::{MountTable, Place, is_at_or_below};
 
-/// The mounts by which this process sees the host's files.
+/// The mounts by which this process sees the host's files. The default is that it sees none of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HostMounts {
     table: MountTable,
-    /// The path of the host's root in this namespace; "" where it is this process's own.
-    root: Vec<u8>,
+    /// The path of the host's root in this namespace; "" where it is this process's own, `None` where it is not seen.
+    root: Option<Vec<u8>>,
 }
 
 impl HostMounts {
     /// Parses a `mountinfo` of this process's own namespace.
     #[must_use]
     pub fn parse(mountinfo: &[u8], root: &[u8]) -> Self {
-        Self { table: MountTable::parse(mountinfo), root: root.to_vec() }
+        Self { table: MountTable::parse(mountinfo), root: Some(root.to_vec()) }
     }
 
     /// All mounts of the namespace.
@@ -28,34 +28,33 @@ impl HostMounts {
     /// Turns a path of this namespace into the host's. Returns false, and leaves it, where it is outside of the host's
     /// root.
     pub fn strip_root(&self, path: &mut Vec<u8>) -> bool {
-        let is_below = is_at_or_below(path, &self.root);
-        if is_below {
-            path.drain(..self.root.len());
-        }
-        is_below
+        let Some(root) = self.root.as_ref().filter(|root| is_at_or_below(path, root)) else { return false };
+        path.drain(..root.len());
+        true
     }
 
-    fn own_path(&self, path: &[u8]) -> Vec<u8> {
-        [&self.root, path].concat()
+    fn own_path(&self, path: &[u8]) -> Option<Vec<u8>> {
+        Some([self.root.as_ref()?, path].concat())
     }
 
     /// Returns the place that a path of the host without symbolic links leads to. The root is "".
     #[must_use]
     pub fn place_of(&self, path: &[u8]) -> Option<Place> {
-        self.table.place_of(&self.own_path(path))
+        self.table.place_of(&self.own_path(path)?)
     }
 
     /// Returns the place of a path of the host without symbolic links, and behind it the places of the points at which
     /// the mounts on the way are mounted, up to the host's root.
     #[must_use]
     pub fn places_on_the_way(&self, path: &[u8]) -> Vec<Place> {
-        self.table.places_on_the_way(&self.own_path(path), &self.root)
+        let Some((root, path)) = self.root.as_ref().zip(self.own_path(path)) else { return Vec::new() };
+        self.table.places_on_the_way(&path, root)
     }
 
     /// Returns the places of the roots of the mounts below a path of the host.
     #[must_use]
     pub fn roots_below(&self, path: &[u8]) -> Vec<Place> {
-        self.table.roots_below(&self.own_path(path))
+        self.own_path(path).map_or_else(Vec::new, |path| self.table.roots_below(&path))
     }
 
     /// Returns the host's paths at which a place is seen, those through mounts of whole file systems first.
@@ -114,6 +113,16 @@ mod tests {
         assert_eq!(mounts.places_on_the_way(b"/srv/x"), [place(30, "/x"), place(ROOT, "/srv")]);
         assert_eq!(mounts.roots_below(b""), [place(30, "")]);
         assert_eq!(mounts.roots_below(b"/srv"), []);
+    }
+
+    #[test]
+    fn a_root_that_is_not_seen_has_no_paths() {
+        let mounts = HostMounts::default();
+        let mut path = b"/own/x".to_vec();
+        assert!(!mounts.strip_root(&mut path));
+        assert_eq!((path, mounts.place_of(b"/own/x")), (b"/own/x".to_vec(), None));
+        assert_eq!((mounts.places_on_the_way(b"/own/x"), mounts.roots_below(b"")), (Vec::new(), Vec::new()));
+        assert_eq!(paths(&mounts, 30, "/x"), Vec::<String>::new());
     }
 
     #[test]

@@ -270,7 +270,8 @@ impl<S: Source> Feed<S> {
         }
     }
 
-    /// Waits until there may be something to read; false at the deadline.
+    /// Waits until there may be something to read; false at the deadline. What a path filter means is found out by
+    /// reading, so it never waits for long.
     pub(crate) fn wait(&self, py: Python<'_>, deadline: Option<Instant>) -> PyResult<bool> {
         loop {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
@@ -281,7 +282,8 @@ impl<S: Source> Feed<S> {
                 py.detach(|| poll(&mut [PollFd::new(self.session.queue().as_fd(), PollFlags::POLLIN)], timeout));
             py.check_signals()?;
             match ready {
-                Ok(0) | Err(Errno::EINTR) => {}
+                Err(Errno::EINTR) => {}
+                Ok(0) if left == Some(Duration::ZERO) => return Ok(false),
                 Ok(_) => return Ok(true),
                 Err(errno) => return Err(std::io::Error::from(errno).into()),
             }

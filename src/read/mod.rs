@@ -67,7 +67,11 @@ impl Reader {
             };
             match source.next(pass) {
                 Ok(Some(None)) => add(&source.counters.filtered, 1),
-                Ok(made) => break Ok(made.flatten()),
+                Ok(Some(made)) => break Ok(made),
+                Ok(None) => {
+                    residual_filter.refresh_idle();
+                    break Ok(None);
+                }
                 Err(error) => break Err(error),
             }
         };

@@ -17,6 +17,7 @@ use crate::event::real_paths::RealPaths;
 use crate::mounts::host_root::HostRoot;
 use crate::mounts::snapshots::Snapshots;
 use crate::path::resolve::Paths;
+use crate::ring::clock::since_boot_ns;
 use crate::ring::counters::KernelCounters;
 use crate::sys::cached_path::{Follow, is_supported, look_up};
 use crate::syscall::Action;
@@ -89,6 +90,14 @@ impl ResidualFilter {
             self.real_paths.snapshots().walk(self.wanted.unknown());
             // The next event looks again.
             self.refreshed_ns = 0;
+        }
+    }
+
+    /// Finds out again what the path filters mean although no event came. The programs leave out what the filters did not
+    /// mean before, so that no event might ever come.
+    pub fn refresh_idle(&mut self) {
+        if !self.wanted.is_empty() {
+            self.refresh(since_boot_ns());
         }
     }
 

@@ -19,6 +19,11 @@ fn now_ns(clock: ClockId) -> i64 {
     clock_gettime(clock).map_or(0, |time| time.tv_sec() * 1_000_000_000 + time.tv_nsec())
 }
 
+/// Returns the time by the clock that stamps the records.
+pub(crate) fn since_boot_ns() -> u64 {
+    now_ns(ClockId::CLOCK_BOOTTIME).unsigned_abs()
+}
+
 /// Returns the least disturbed of five readings: the one whose two outer clock readings are closest.
 fn measure() -> i64 {
     let reading = |_| {

@@ -13,17 +13,29 @@ use crate::sys::fd::owned;
 ///
 /// # Errors
 ///
-/// Those of `perf_event_open(2)` and `bpf(2)`, and those of reading the tracepoint's id.
+/// Those of [`open_tracepoint`] and of `bpf(2)`.
 pub fn attach_tracepoint(program: BorrowedFd<'_>, name: &str) -> io::Result<OwnedFd> {
-    let event = open_tracepoint(name)?;
+    attach_event(program, &open_tracepoint(name)?)
+}
+
+/// Attaches a program to what [`open_tracepoint`] opened, for as long as the returned descriptor is open.
+///
+/// # Errors
+///
+/// Those of `bpf(2)`.
+pub fn attach_event(program: BorrowedFd<'_>, event: &OwnedFd) -> io::Result<OwnedFd> {
     let (program, event) = (program.as_raw_fd(), event.as_raw_fd());
     // SAFETY: two descriptors, and no options.
     let link = unsafe { libbpf_sys::bpf_link_create(program, event, libbpf_sys::BPF_PERF_EVENT, ptr::null()) };
     owned(link.into())
 }
 
-/// Opens a perf event of the tracepoint.
-fn open_tracepoint(name: &str) -> io::Result<OwnedFd> {
+/// Opens a perf event of the tracepoint. That opens files, which a program that is attached already would see.
+///
+/// # Errors
+///
+/// Those of `perf_event_open(2)`, and those of reading the tracepoint's id.
+pub fn open_tracepoint(name: &str) -> io::Result<OwnedFd> {
     // SAFETY: a structure of integers, all of which may be zero.
     let mut attributes: libbpf_sys::perf_event_attr = unsafe { mem::zeroed() };
     attributes.type_ = libbpf_sys::PERF_TYPE_TRACEPOINT;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import warnings
 from pathlib import Path
 
@@ -118,6 +119,32 @@ def test_a_link_that_is_changed_is_followed_anew(tree: Path) -> None:
         (tree / "real/x").unlink()
         tracer.close()
         assert [event["real_path"] for event in tracer] == [f"{tree}/next/x"]
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_link_that_is_made_while_nothing_happens(is_there: bool, tmp_path: Path) -> None:
+    """The kernel leaves out what the filter did not mean, so that no event makes a waiting reader look again."""
+    link, before, behind = tmp_path / "link", tmp_path / "before", tmp_path / "behind"
+    before.mkdir()
+    behind.mkdir()
+    if is_there:
+        link.symlink_to(before)
+    found: list[rawtp.Event | None] = []
+    descriptor = os.open(behind, os.O_PATH)
+    try:
+        with rawtp.Tracer(path=link, pid=os.getpid()) as tracer:
+            reader = threading.Thread(target=lambda: found.append(tracer.get(timeout=HANG_S)))
+            reader.start()
+            # A rename, which is not watched.
+            (tmp_path / "new").symlink_to(behind)
+            (tmp_path / "new").rename(link)
+            while reader.is_alive():
+                (behind / "x").touch()
+                os.unlink("x", dir_fd=descriptor)
+                reader.join(0.3)
+    finally:
+        os.close(descriptor)
+    assert [event and event["path"] for event in found] == [str(behind / "x")]
 
 
 def test_nothing_is_warned_of(tree: Path) -> None:
