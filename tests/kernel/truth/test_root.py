@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from helpers import pods
+from helpers.support import HANG_S
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,8 +19,10 @@ import rawtp
 tracer = rawtp.Tracer(rawtp.DELETE + rawtp.RENAME + rawtp.TRUNCATE, root="/host", **options)
 """
 EVENTS = """
-found = []
+import time
+found, deadline_s = [], time.monotonic() + patience_s
 while end not in (paths := [event["path"] for event in found]):
+    assert time.monotonic() < deadline_s, (paths, tracer.stats(), tracer.coverage)
     found += tracer.get_many(timeout=1)
 keys = ("path", "real_path", "new_real_path", "real_path_by", "ino")
 result = [{key: event[key] for key in keys} for event in found[: paths.index(end)] if event["ino"] is not None]
@@ -55,7 +58,7 @@ def test_what_the_kernel_shows(sees_first: bool, path: str | None, tmp_path: Pat
         pod(MAKE, paths=[f"{pods.OWN}/a"])
         pod("os.unlink(path)", path=f"{pods.OWN}/a")
         node(MAKE + "os.unlink(paths[0])\n", paths=[end])
-        found: list[dict[str, Any]] = pod(EVENTS, end=end)
+        found: list[dict[str, Any]] = pod(EVENTS, end=end, patience_s=HANG_S)
     below = [event for event in found if (event["path"] or "").startswith((pods.DATA, f"/host{pods.DATA}"))]
     sub = f"{pods.DATA}/sub"
     expected = [(f"{sub}/a", None), (f"{sub}/b", f"{sub}/c"), (f"{sub}/c", None)] * 2
