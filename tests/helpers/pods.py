@@ -7,8 +7,10 @@ its own; the pod has a root of its own, with the node's programs in it.
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -16,6 +18,8 @@ import traceback
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from helpers.support import HANG_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +34,7 @@ ROOT_NAME = "node-root"
 """The name of the user 0 on the node."""
 _ETC = ("group", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "nsswitch.conf", "localtime", "ssl")
 _MNT_DETACH = 2
+_MS_MOVE = 8192
 
 
 class Remote:
@@ -42,6 +47,8 @@ class Remote:
     def __call__(self, code: str, **values: Any) -> Any:
         """Runs Python there, with these values, and gives its ``result``."""
         print(json.dumps({"code": code, "values": values}), file=self._to, flush=True)
+        # Another process may hold the pipe when this one has died.
+        assert select.select([self._back], [], [], 2 * HANG_S)[0], "it does not answer"
         answer = json.loads(self._back.readline() or '{"error": "it has ended"}')
         assert "error" not in answer, answer["error"]
         return answer["result"]
@@ -142,9 +149,16 @@ def _be_pod(place: Path, fds: list[int]) -> None:
     from rawtp import syscalls
 
     libc = ctypes.CDLL(None, use_errno=True)
-    for made in (libc.syscall(syscalls.number("pivot_root"), b".", b"."), libc.umount2(b".", _MNT_DETACH)):
-        if made:
-            raise OSError(ctypes.get_errno(), "pivot_root")
+    if not libc.syscall(syscalls.number("pivot_root"), b".", b"."):
+        done = libc.umount2(b".", _MNT_DETACH)
+    elif ctypes.get_errno() == errno.EINVAL:
+        # The root of a machine that has just its initramfs stays where it is (pivot_root(2)).
+        done = libc.mount(b".", b"/", None, _MS_MOVE, None)
+        os.chroot(".")
+    else:
+        done = -1
+    if done:
+        raise OSError(ctypes.get_errno(), "pivot_root")
     os.chdir("/")
     _serve(*fds)
 
