@@ -68,6 +68,7 @@ impl Attached {
         let by_functions = attached.functions(skel, functions, plan)?;
         let open = |name| open_tracepoint(name).map_err(Error::os("cannot attach to the tracepoints raw_syscalls"));
         let events = if plan.classic { [Some(open(SYS_ENTER)?), Some(open(SYS_EXIT)?)] } else { [None, None] };
+        let [enter_event, exit_event] = events.each_ref().map(Option::as_ref);
         let progs = &skel.progs;
         let no_results = (!config.results).then(|| "results=False".to_owned());
         let (enter, exit) = if plan.classic {
@@ -105,18 +106,22 @@ impl Attached {
         match no_results {
             Some(reason) => attached.coverage.push(HookCoverage::absent(coverage::SYSCALL_RESULTS, reason)),
             None => {
-                let [_, event] = &events;
-                let hook = ["tp_btf/sys_exit", SYS_EXIT];
-                attached.syscalls(coverage::SYSCALL_RESULTS, exit, None, event.as_ref(), plan, hook)?;
+                attached.syscalls(
+                    coverage::SYSCALL_RESULTS,
+                    exit,
+                    None,
+                    exit_event,
+                    plan,
+                    ["tp_btf/sys_exit", SYS_EXIT],
+                )?;
             }
         }
         let submissions = [c"io_uring_submit_req", c"io_uring_submit_sqe"];
         let request = || parallel.request.as_ref().map_or_else(|| progs.handle_request.as_fd(), AsFd::as_fd);
         let request = plan.without_requests.clone().map_or_else(|| Ok(request()), Err);
         attached.optional(coverage::IO_URING, request, &submissions)?;
-        let (enter, tracepoint, [event, _]) = (enter.as_fd(), Some(c"sys_enter"), &events);
-        let hook = ["raw_tp/sys_enter", SYS_ENTER];
-        attached.syscalls(coverage::SYSCALLS, enter, tracepoint, event.as_ref(), plan, hook)?;
+        let (tracepoint, hook) = (Some(c"sys_enter"), ["raw_tp/sys_enter", SYS_ENTER]);
+        attached.syscalls(coverage::SYSCALLS, enter.as_fd(), tracepoint, enter_event, plan, hook)?;
         attached.reverse();
         Ok(attached)
     }
