@@ -131,11 +131,11 @@ def test_each_recorded_event_is_told_whenever_the_recorder_is_killed(tmp_path: P
 
             def told() -> set[str]:
                 # A request that was cut off by a kill has no body.
-        return {json.loads(body)["key"] for _, _, body in server.requests if body}
+                return {json.loads(body)["key"] for _, _, body in server.requests if body}
 
             wait_for(lambda: expected <= told(), "every recorded event is told")
             assert recorder.end() == 0
-        documents = [json.loads(body) for _, _, body in server.requests]
+        documents = [json.loads(body) for _, _, body in server.requests if body]
     assert len(expected) > ROUNDS
     found = {document["key"] for document in documents}
     assert found == expected

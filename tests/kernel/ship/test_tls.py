@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from itertools import pairwise
 import socket
 import subprocess
 import threading
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
