@@ -92,8 +92,8 @@ impl PathFilter {
     }
 
     /// Checks the caller's argument like [`Self::new`], but takes the name of an existing file of the host literally:
-    /// `/x/[2024] photos`. Somebody else may have created that file to keep the glob from matching, so then the value is a glob as
-    /// well. A value with a backslash is always a pattern.
+    /// `/x/[2024] photos`. Somebody else may have created that file to keep the glob from matching, so then the value is
+    /// a glob as well. A value with a backslash is always a pattern.
     ///
     /// # Errors
     ///
