@@ -185,8 +185,8 @@ impl Snapshots {
         self.changed.notify_all();
     }
 
-    /// Has the thread walk paths of the host, so that they are in the kernel's cache. It may wait for a file system that does not
-    /// answer, which a reader must not.
+    /// Has the thread walk paths of the host, so that they are in the kernel's cache. It may wait for a file system that
+    /// does not answer, which a reader must not.
     pub fn walk(self: &Arc<Self>, paths: &[Vec<u8>]) {
         let mut state = self.lock();
         if state.walks.is_empty() && self.start(&mut state) {
