@@ -1,6 +1,7 @@
 //! Writes the seeds of all targets, out of real calls: as root, `cargo run --release --example seeds -- corpus`.
 //!
-//! A seed holds what this program is, its path and arguments among it: run a copy from a place that may be known.
+//! A seed holds what this program is, its path and arguments among it: run a copy, as /tmp/seeds, where the tests expect
+//! it.
 
 use std::fs::{self, File};
 use std::io::{Error, Read, Result, Write};
@@ -279,7 +280,8 @@ fn main() -> Result<()> {
     let files = ACTIONS.iter().map(|(name, ..)| File::create(corpus.join("record").join(name)));
     let files = files.collect::<Result<Vec<_>>>()?;
     let corpus = corpus.canonicalize()?;
-    let fields = Fields::from_names(&["syscall", "abi", "args", "ret"].map(str::to_owned)).map_err(Error::other)?;
+    let fields =
+        Fields::from_names(&["syscall", "abi", "exe", "args", "ret"].map(str::to_owned)).map_err(Error::other)?;
     for (name, calls, action) in WITH_ARGUMENTS {
         let asked = Asked { calls, when: When::Always, buffers: 32, results: true, fields };
         let chunks = chunks(&asked, *action, &place)?;
