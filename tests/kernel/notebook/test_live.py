@@ -53,12 +53,13 @@ class Page:
 
 @asynccontextmanager
 async def opened(place: Path) -> AsyncIterator[Page]:
-    """A notebook with a tracer of what is deleted in this place."""
+    """A notebook with a tracer of what the test and its children delete there. Of others, unknown paths would pass."""
     notebook = nbformat.v4.new_notebook()  # type: ignore[no-untyped-call]
     client = NotebookClient(notebook, timeout=int(HANG_S), kernel_name="python3")
     async with client.async_setup_kernel():
         page = Page(client)
-        await page.run(f"import os, threading, rawtp\ntracer = rawtp.Tracer(path={str(place)!r})")
+        await page.run("import os, threading, rawtp")
+        await page.run(f"tracer = rawtp.Tracer(path={str(place)!r}, pid={os.getpid()}, follow=True)")
         yield page
 
 
@@ -136,7 +137,8 @@ def test_failures_the_filter_and_the_rate_since_the_start(tmp_path: Path) -> Non
                 text for text, style in zip(html.cells["td"], html.styles["td"], strict=True) if "#b42318" in style
             ]
             assert marked == ["ENOENT"] * 2
-            left_out = re.fullmatch(rf'filter: path="{watched}"; (\d+) other calls left out', html.cells["p"][1])
+            filtered = f'filter: pid={os.getpid()} follow=True path="{watched}"; '
+            left_out = re.fullmatch(re.escape(filtered) + r"(\d+) other calls left out", html.cells["p"][1])
             assert left_out, html.cells["p"]
             assert int(left_out[1]) >= 5
 

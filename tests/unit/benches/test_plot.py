@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
+import matplotlib
+
 from benches.growth import Curve
 from benches.peers import Peer, Run
 from benches.plot import OTHERS, OWN, draw_growth, draw_peers
@@ -48,6 +50,16 @@ def test_each_curve_names_its_axes(tmp_path: Path) -> None:
     found = texts(path)
     assert {"events!", "processes!", "a!", "b!"} <= set(found)
     assert found.count("how many") == found.count("ns") == 4
+
+
+def test_the_style_of_the_process_is_left_alone(tmp_path: Path) -> None:
+    before = dict(matplotlib.rcParams)
+    draw_growth(CURVES, tmp_path / "growth.svg")
+    draw_peers(PEERS, tmp_path / "peers.svg")
+    assert dict(matplotlib.rcParams) == before
+    with matplotlib.rc_context({"figure.facecolor": "black"}):
+        draw_growth(CURVES, tmp_path / "dark.svg")
+    assert (tmp_path / "dark.svg").read_bytes() == (tmp_path / "growth.svg").read_bytes()
 
 
 def test_the_plots_show_what_the_page_says() -> None:
