@@ -12,7 +12,8 @@ use crate::event::Event;
 use crate::event::real_name::{RealName, State};
 use crate::memory::probe_step;
 use crate::mounts::host_mounts::HostMounts;
-use crate::mounts::snapshots::{Snapshots, own_mounts};
+use crate::mounts::own_mounts::OwnMounts;
+use crate::mounts::snapshots::Snapshots;
 use crate::mounts::table::{Place, push_upwards};
 use crate::path::resolve::Paths;
 use crate::record::segments::{Directory, Name, WalkStatus};
@@ -134,8 +135,7 @@ impl Last {
 #[derive(Debug, Default)]
 pub(super) struct DirectoryLookup {
     pub(super) snapshots: Arc<Snapshots>,
-    pub(super) own: HostMounts,
-    own_changes: Option<u64>,
+    own_mounts: OwnMounts,
     root: Option<Arc<OwnedFd>>,
     host_root: Option<Arc<OwnedFd>>,
     kept: FxHashMap<Box<[u8]>, Kept>,
@@ -167,22 +167,18 @@ impl DirectoryLookup {
         self.host_root.clone()
     }
 
-    /// Reads this process's own mounts if they have changed. Returns true if it did.
-    pub(super) fn refresh(&mut self) -> bool {
-        let changes = self.snapshots.own_changes();
-        if self.own_changes == Some(changes) {
+    /// This process's own mounts.
+    pub(super) fn own(&self) -> &HostMounts {
+        self.own_mounts.mounts()
+    }
+
+    /// Reads this process's own mounts, if they may have changed until an event. Returns true if they have.
+    pub(super) fn refresh(&mut self, ts_ns: u64) -> bool {
+        let root = self.root();
+        if !self.own_mounts.refresh(&self.snapshots, root.as_ref(), ts_ns) {
             return false;
         }
-        self.own_changes = Some(changes);
-        self.own = own_mounts(self.snapshots.host_root());
         self.host_root = None;
-        let host_root = self.snapshots.host_root().clone();
-        if !host_root.is_own()
-            && let Some(Err(NotFound::Gone)) = self.root().map(|root| host_root.look_up(&root))
-        {
-            // What is there instead has no path of the host.
-            self.own = HostMounts::default();
-        }
         self.kept.clear();
         self.last.is_set = false;
         true
@@ -196,13 +192,13 @@ impl DirectoryLookup {
         let root = event.enter.segments.root();
         if is_plain && self.last.is_of(event, prefix, sought.directory, root) {
             if let Some(found) = &self.last.found {
-                found.give(out, &self.own, Some(entry));
+                found.give(out, self.own_mounts.mounts(), Some(entry));
             }
             return;
         }
         let found = self.look_up_directory(event, sought);
         if let Some((found, _, entry)) = &found {
-            found.give(out, &self.own, *entry);
+            found.give(out, self.own_mounts.mounts(), *entry);
         }
         if is_plain {
             let ts_ns = found.as_ref().map_or(event.enter.record.ts_ns, |(_, ts_ns, _)| *ts_ns);
@@ -295,14 +291,14 @@ impl DirectoryLookup {
     /// Looks up a target in this process's own namespace.
     fn look_up_here(&mut self, request: &Request<'_>) -> Option<Found> {
         let mut path = find_in(self.root()?.as_fd(), request)?;
-        let place = self.own.table().place_of(&path)?;
-        let path = if self.own.strip_root(&mut path) { Some(path) } else { self.own.paths_of(&place).next() };
+        let place = self.own().table().place_of(&path)?;
+        let path = if self.own().strip_root(&mut path) { Some(path) } else { self.own().paths_of(&place).next() };
         Some(Found { place, path })
     }
 
     /// Looks up a target in the namespace of the host's first process, which outlives those that call.
     fn look_up_on_host(&self, request: &Request<'_>) -> Option<Found> {
-        let table = self.snapshots.table(request.mnt_ns)?;
+        let table = self.snapshots.table(request.mnt_ns, request.tid)?;
         let root = cached_path::open_root_of(1, request.mnt_ns)?;
         let path = find_in(root.as_fd(), request)?;
         Some(Found { place: table.place_of(&path)?, path: Some(path) })
@@ -311,13 +307,11 @@ impl DirectoryLookup {
     /// Looks up a target in another namespace: from the root of the thread, if it still lives, else by the namespace's
     /// mounts and this namespace's view of the same file systems.
     fn look_up_there(&mut self, request: &Request<'_>) -> Option<Found> {
-        let table = self.snapshots.table(request.mnt_ns)?;
-        if let Some(path) =
-            cached_path::open_root_of(request.tid, request.mnt_ns).and_then(|root| find_from(root.as_fd(), request))
-        {
+        let table = self.snapshots.table(request.mnt_ns, request.tid)?;
+        if let Some(path) = find_by_thread(request) {
             let place = table.place_of(&path)?;
             let path =
-                if self.snapshots.is_host(request.mnt_ns) { Some(path) } else { self.own.paths_of(&place).next() };
+                if self.snapshots.is_host(request.mnt_ns) { Some(path) } else { self.own().paths_of(&place).next() };
             return Some(Found { place, path });
         }
         if parts(request.target).any(|part| part == b"..") {
@@ -325,16 +319,24 @@ impl DirectoryLookup {
         }
         let path = [request.root, request.target].concat();
         let place = table.place_of(&path)?;
-        let path = if self.snapshots.is_host(request.mnt_ns) { Some(path) } else { self.own.paths_of(&place).next() };
+        let path = if self.snapshots.is_host(request.mnt_ns) { Some(path) } else { self.own().paths_of(&place).next() };
         if let Some(path) = &path {
             match look_up(self.host_root()?.as_fd(), path, Follow::Nothing, false) {
                 Ok(_) | Err(NotFound::Gone) => {}
                 // It runs through a link, which means another path there.
-                Err(NotFound::Unknown) => return None,
+                Err(NotFound::Unknown | NotFound::NoDirectory) => return None,
             }
         }
         Some(Found { place, path })
     }
+}
+
+/// Returns the path of a target from the root of the thread that called. `None` if that has ended, or changed its root.
+fn find_by_thread(request: &Request<'_>) -> Option<Vec<u8>> {
+    let root = cached_path::open_root_of(request.tid, request.mnt_ns)?;
+    let mut path = Vec::new();
+    push_path_of(&root, &mut path).ok()?;
+    if path == request.root { find_from(root.as_fd(), request) } else { None }
 }
 
 /// Returns the path of a target in the namespace that `root` is the root of.
@@ -355,7 +357,8 @@ fn find_from(root: BorrowedFd<'_>, request: &Request<'_>) -> Option<Vec<u8>> {
         let found = look_up(root, left, Follow::All, is_directory).and_then(|fd| push_path_of(&fd, &mut path));
         match found {
             Ok(()) => break,
-            Err(NotFound::Unknown) => return None,
+            // What is no directory now was one, or a link to one.
+            Err(NotFound::Unknown | NotFound::NoDirectory) => return None,
             Err(NotFound::Gone) => {}
         }
         path.clear();

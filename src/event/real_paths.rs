@@ -44,9 +44,9 @@ impl RealPaths {
         self.lookup.snapshots = snapshots;
     }
 
-    /// Reads this process's own mounts if they have changed. Returns true if it did.
-    pub fn refresh(&mut self) -> bool {
-        self.lookup.refresh()
+    /// Reads this process's own mounts, if they may have changed until an event at `ts_ns`. Returns true if they have.
+    pub fn refresh(&mut self, ts_ns: u64) -> bool {
+        self.lookup.refresh(ts_ns)
     }
 
     /// The mounts of other namespaces.
@@ -58,7 +58,7 @@ impl RealPaths {
     /// This process's own mounts.
     #[must_use]
     pub fn own(&self) -> &HostMounts {
-        &self.lookup.own
+        self.lookup.own()
     }
 
     /// The host's root.
@@ -68,7 +68,7 @@ impl RealPaths {
 
     /// Finds both names of an event.
     pub fn resolve(&mut self, event: &Event<'_>) {
-        self.refresh();
+        self.refresh(event.enter.record.ts_ns);
         if event.has_pathless_name() {
             self.name.clear();
             self.new_name.clear();
@@ -197,10 +197,10 @@ fn take_file(
             // What the kernel does by itself need not go through any mount.
             if (is_host || mnt_ns == lookup.snapshots.own_ns()) && !event.is_by_kernel() {
                 push_upwards(&mut out.path, file.names);
-                out.has_path = is_host || lookup.own.strip_root(&mut out.path);
+                out.has_path = is_host || lookup.own().strip_root(&mut out.path);
             }
             if !out.has_path {
-                out.take_path_of_place(&lookup.own);
+                out.take_path_of_place(lookup.own());
             }
         }
         (WalkStatus::Internal | WalkStatus::Deleted, _) => out.state = State::Nowhere,

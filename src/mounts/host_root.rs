@@ -8,12 +8,11 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::sys::cached_path::{Follow, NotFound, look_up, push_path_of};
+use crate::sys::cached_path::{self, Follow, NotFound, identity, look_up, push_path_of};
 use crate::sys::in_root::{open_in, open_path};
 
 /// The directory, which is this process's own root unless another one was asked for.
@@ -25,11 +24,6 @@ struct Directory {
     /// The path in this process's mount namespace, without symbolic links.
     path: Vec<u8>,
     identity: (u64, u64),
-}
-
-fn identity(fd: OwnedFd) -> io::Result<(u64, u64)> {
-    let found = File::from(fd).metadata()?;
-    Ok((found.dev(), found.ino()))
 }
 
 impl HostRoot {
@@ -51,7 +45,7 @@ impl HostRoot {
         let found = push_path_of(&fd, &mut path);
         let identity = identity(fd).map_err(Error::os("cannot look at root"))?;
         // A path such as /proc/1/root leads to mounts that this process's own list does not have.
-        let again = opened(&path).and_then(self::identity);
+        let again = opened(&path).and_then(cached_path::identity);
         if found.is_err() || again.ok() != Some(identity) {
             return Err(Error::Value(format!(
                 "root {:?} leads out of this process's mount namespace: mount the host's root in it",
@@ -77,7 +71,7 @@ impl HostRoot {
     ///
     /// # Errors
     ///
-    /// [`NotFound::Gone`] while something else, or nothing, is at its path.
+    /// [`NotFound::Gone`] or [`NotFound::NoDirectory`] while something else, or nothing, is at its path.
     pub fn look_up(&self, own: &Arc<OwnedFd>) -> std::result::Result<Arc<OwnedFd>, NotFound> {
         let Some(directory) = &self.0 else { return Ok(Arc::clone(own)) };
         let found = look_up(own.as_fd(), &directory.path, Follow::Nothing, true)?;

@@ -20,6 +20,7 @@ use crate::mounts::host_mounts::HostMounts;
 use crate::mounts::host_root::HostRoot;
 use crate::mounts::table::MountTable;
 use crate::record::{Record, mounts_record, parse, record_at};
+use crate::sys::cached_path::{open_root_of, push_path_of};
 use crate::sys::signals::Blocked;
 
 /// The most namespaces that are kept.
@@ -30,12 +31,38 @@ const WAITING: usize = 64;
 const MOUNTINFO_BYTES: u64 = 1 << 20;
 /// How long a reader waits for a namespace that is being read.
 const PATIENCE: Duration = Duration::from_millis(50);
+/// How long a list of mounts is true at least. A rename can move mounts, and nobody is told.
+const LIFE: Duration = Duration::from_millis(100);
+/// How many times longer than it took to read a list is true. A list can have a hundred thousand mounts.
+const LIFE_OF_COST: u32 = 50;
+
+/// How long a list of mounts is taken for true that took so long to read.
+pub(super) fn life_after(cost: Duration) -> Duration {
+    LIFE.max(cost.saturating_mul(LIFE_OF_COST))
+}
+
+/// A process's list of the mounts below its root.
+#[derive(Debug)]
+struct List {
+    file: File,
+    /// The path of that root in its namespace; "" for the namespace's own.
+    root: Vec<u8>,
+}
+
+/// The mounts of a namespace, as they were read.
+#[derive(Debug)]
+struct Known {
+    table: Arc<MountTable>,
+    end: Instant,
+    /// The root below which they are.
+    root: Vec<u8>,
+}
 
 #[derive(Debug, Default)]
 struct State {
-    tables: FxHashMap<u32, Arc<MountTable>>,
+    tables: FxHashMap<u32, Known>,
     /// Namespaces whose mounts are to be read, and those that are being read.
-    waiting: VecDeque<(u32, Option<File>)>,
+    waiting: VecDeque<(u32, Option<List>)>,
     reading: Option<u32>,
     /// Paths that are to be walked.
     walks: VecDeque<Vec<u8>>,
@@ -63,23 +90,40 @@ fn namespace_of(process: &str) -> Option<u32> {
     u32::try_from(fs::metadata(format!("/proc/{process}/ns/mnt")).ok()?.ino()).ok()
 }
 
-/// Opens the list of a namespace's mounts through a process that is in it, which the `first` one may be. `None` when none
-/// is any more.
-fn open(record: &mounts_record, first: Option<u32>) -> Option<File> {
-    [Some(record.pid), Some(record.ppid), first].into_iter().flatten().find_map(|pid| {
-        let process = pid.to_string();
-        let is_in_it = || namespace_of(&process) == Some(record.mnt_ns);
-        let file = is_in_it().then(|| File::open(format!("/proc/{process}/mountinfo")).ok())??;
-        // The id can have become another process's before the file was opened.
-        is_in_it().then_some(file)
-    })
+/// Opens a list of a namespace's mounts, through that of some processes in it whose root is the highest. `None` when
+/// none is in it any more.
+fn open(mnt_ns: u32, processes: impl IntoIterator<Item = u32>) -> Option<List> {
+    let mut highest: Option<List> = None;
+    for pid in processes {
+        if let Some(list) = open_of(mnt_ns, pid)
+            && highest.as_ref().is_none_or(|highest| list.root.len() < highest.root.len())
+        {
+            let is_whole = list.root.is_empty();
+            highest = Some(list);
+            if is_whole {
+                break;
+            }
+        }
+    }
+    highest
+}
+
+fn open_of(mnt_ns: u32, pid: u32) -> Option<List> {
+    let root_path = || {
+        let mut path = Vec::new();
+        push_path_of(&open_root_of(pid, mnt_ns)?, &mut path).ok().map(|()| path)
+    };
+    let root = root_path()?;
+    let file = File::open(format!("/proc/{pid}/mountinfo")).ok()?;
+    // The id can have become another process's before the file was opened, and the process can have changed its root.
+    (root_path().as_ref() == Some(&root)).then_some(List { file, root })
 }
 
 /// Reads a list of mounts; `None` when it is too long.
-fn read(file: File) -> Option<MountTable> {
+fn read(list: List) -> Option<MountTable> {
     let mut text = Vec::new();
-    file.take(MOUNTINFO_BYTES + 1).read_to_end(&mut text).ok()?;
-    (text.len() as u64 <= MOUNTINFO_BYTES).then(|| MountTable::parse(&text))
+    list.file.take(MOUNTINFO_BYTES + 1).read_to_end(&mut text).ok()?;
+    (text.len() as u64 <= MOUNTINFO_BYTES).then(|| MountTable::parse_below(&text, &list.root))
 }
 
 /// Reads this process's own mounts.
@@ -92,7 +136,7 @@ pub fn own_mounts(host_root: &HostRoot) -> HostMounts {
 /// mounted at the host's root. The mounts there may show more than those here.
 fn first_namespace(host_root: &HostRoot, own_ns: u32) -> Option<u32> {
     let first = namespace_of("1").filter(|first| *first != own_ns)?;
-    let root = read(File::open("/proc/1/mountinfo").ok()?)?.place_of(b"")?;
+    let root = read(open_of(first, 1)?)?.place_of(b"")?;
     (own_mounts(host_root).place_of(b"")? == root).then_some(first)
 }
 
@@ -163,26 +207,35 @@ impl Snapshots {
     fn ask(self: &Arc<Self>, record: &mounts_record) {
         let state = self.lock();
         // The list is made when it is read, so it will have the change.
-        if state.waiting.iter().any(|(waiting, file)| *waiting == record.mnt_ns && file.is_some()) {
+        if state.waiting.iter().any(|(waiting, list)| *waiting == record.mnt_ns && list.is_some()) {
             return;
         }
         let is_full = state.waiting.len() >= WAITING;
         drop(state);
-        // Only the drain thread adds to those that wait.
-        let first = self.is_host(record.mnt_ns).then_some(1);
-        let file = if is_full { None } else { open(record, first) };
-        let mut state = self.lock();
-        if is_full || state.waiting.try_reserve(1).is_err() {
+        let processes = [record.pid, record.ppid].into_iter().chain(self.first_process(record.mnt_ns));
+        let list = if is_full { None } else { open(record.mnt_ns, processes) };
+        if !self.have_read(&mut self.lock(), record.mnt_ns, list) {
             self.dropped.fetch_add(1, Ordering::Relaxed);
-            return;
         }
-        state.waiting.push_back((record.mnt_ns, file));
-        if !self.start(&mut state) {
+    }
+
+    /// The first process, if it is in this namespace.
+    fn first_process(&self, mnt_ns: u32) -> Option<u32> {
+        self.is_host(mnt_ns).then_some(1)
+    }
+
+    /// Has the thread read a list of mounts. Returns false if too many wait.
+    fn have_read(self: &Arc<Self>, state: &mut State, mnt_ns: u32, list: Option<List>) -> bool {
+        if state.waiting.len() >= WAITING || state.waiting.try_reserve(1).is_err() {
+            return false;
+        }
+        state.waiting.push_back((mnt_ns, list));
+        let is_started = self.start(state);
+        if !is_started {
             state.waiting.clear();
-            self.dropped.fetch_add(1, Ordering::Relaxed);
         }
-        drop(state);
         self.changed.notify_all();
+        is_started
     }
 
     /// Has the thread walk paths of the host, so that they are in the kernel's cache. It may wait for a file system that
@@ -213,7 +266,7 @@ impl Snapshots {
         touch_thread_locals();
         let mut state = self.lock();
         loop {
-            let Some((mnt_ns, file)) = state.waiting.pop_front() else {
+            let Some((mnt_ns, list)) = state.waiting.pop_front() else {
                 if state.is_closed {
                     return;
                 }
@@ -228,7 +281,10 @@ impl Snapshots {
             };
             state.reading = Some(mnt_ns);
             drop(state);
-            let table = file.and_then(read);
+            let begin = Instant::now();
+            let root = list.as_ref().map(|list| list.root.clone()).unwrap_or_default();
+            let table = list.and_then(read);
+            let end = Instant::now() + life_after(begin.elapsed());
             state = self.lock();
             state.reading = None;
             match table {
@@ -236,7 +292,7 @@ impl Snapshots {
                     if state.tables.len() >= NAMESPACES {
                         state.tables.clear();
                     }
-                    state.tables.insert(mnt_ns, Arc::new(table));
+                    state.tables.insert(mnt_ns, Known { table: Arc::new(table), end, root });
                 }
                 // What is known of it is of before the change.
                 None => drop(state.tables.remove(&mnt_ns)),
@@ -245,16 +301,29 @@ impl Snapshots {
         }
     }
 
-    /// Returns the mounts of another namespace. It waits a moment for one that is being read.
+    /// Returns the mounts of another namespace, in which a thread is. What is too old is read again, if that or another
+    /// thread there still lives. It waits a moment for what is being read.
     #[must_use]
-    pub fn table(&self, mnt_ns: u32) -> Option<Arc<MountTable>> {
-        let end = Instant::now() + PATIENCE;
+    pub fn table(self: &Arc<Self>, mnt_ns: u32, tid: u32) -> Option<Arc<MountTable>> {
+        let deadline = Instant::now() + PATIENCE;
+        let is_due = |state: &State| {
+            state.reading == Some(mnt_ns) || state.waiting.iter().any(|(waiting, _)| *waiting == mnt_ns)
+        };
         let mut state = self.lock();
+        let old = state.tables.get(&mnt_ns).filter(|known| known.end <= Instant::now()).map(|known| known.root.len());
+        if let Some(root_bytes) = old.filter(|_| !is_due(&state)) {
+            drop(state);
+            let list = open(mnt_ns, [tid].into_iter().chain(self.first_process(mnt_ns)));
+            state = self.lock();
+            // A thread whose root is lower sees less than what is known.
+            if list.as_ref().is_some_and(|list| list.root.len() <= root_bytes) {
+                self.have_read(&mut state, mnt_ns, list);
+            }
+        }
         loop {
-            let is_due = state.reading == Some(mnt_ns) || state.waiting.iter().any(|(waiting, _)| *waiting == mnt_ns);
-            let left = end.saturating_duration_since(Instant::now());
-            if !is_due || left.is_zero() {
-                return state.tables.get(&mnt_ns).cloned();
+            let left = deadline.saturating_duration_since(Instant::now());
+            if !is_due(&state) || left.is_zero() {
+                return state.tables.get(&mnt_ns).map(|known| Arc::clone(&known.table));
             }
             state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -290,9 +359,9 @@ mod tests {
         // As if this process were in another one.
         for (pid, parent) in [(std::process::id(), NOBODY), (NOBODY, std::process::id())] {
             let snapshots = Arc::new(Snapshots::default());
-            assert_eq!(snapshots.table(own()), None);
+            assert_eq!(snapshots.table(own(), NOBODY), None);
             snapshots.keep(&report(own(), pid, parent));
-            let table = snapshots.table(own()).unwrap();
+            let table = snapshots.table(own(), NOBODY).unwrap();
             assert_eq!(table.place_of(b"/proc/self").unwrap().path, b"/self");
             assert_eq!(snapshots.own_changes(), 0);
             snapshots.close();
@@ -303,14 +372,34 @@ mod tests {
     fn a_namespace_whose_processes_are_gone_is_not_known() {
         let snapshots = Arc::new(Snapshots::default());
         snapshots.keep(&report(own(), std::process::id(), NOBODY));
-        assert!(snapshots.table(own()).is_some());
+        assert!(snapshots.table(own(), NOBODY).is_some());
         snapshots.keep(&report(own(), NOBODY, NOBODY));
         // What was known is of before the change.
-        assert_eq!(snapshots.table(own()), None);
+        assert_eq!(snapshots.table(own(), NOBODY), None);
         // This process is in no namespace of this number.
         snapshots.keep(&report(7, std::process::id(), NOBODY));
-        assert_eq!(snapshots.table(7), None);
+        assert_eq!(snapshots.table(7, NOBODY), None);
         snapshots.close();
+    }
+
+    #[test]
+    fn what_is_old_is_read_again_through_a_thread_that_lives() {
+        let snapshots = Arc::new(Snapshots::default());
+        snapshots.keep(&report(own(), std::process::id(), NOBODY));
+        let first = snapshots.table(own(), NOBODY).unwrap();
+        let is_first = |found: Option<Arc<MountTable>>| Arc::ptr_eq(&first, &found.unwrap());
+        assert!(is_first(snapshots.table(own(), std::process::id())), "it is fresh");
+        let age = || snapshots.lock().tables.get_mut(&own()).unwrap().end = Instant::now();
+        age();
+        assert!(is_first(snapshots.table(own(), NOBODY)), "nobody is there any more");
+        assert!(!is_first(snapshots.table(own(), std::process::id())));
+        snapshots.close();
+    }
+
+    #[test]
+    fn a_long_list_is_read_rarely() {
+        assert_eq!(life_after(Duration::from_micros(100)), LIFE);
+        assert_eq!(life_after(Duration::from_millis(20)), Duration::from_secs(1));
     }
 
     #[test]

@@ -114,12 +114,24 @@ impl MountTable {
         Self { mounts: mountinfo.split(|byte| *byte == b'\n').filter_map(Mount::parse).collect() }
     }
 
+    /// Parses the `mountinfo` of a process whose root is at a path of its namespace. It has the mounts below that alone.
+    #[must_use]
+    pub fn parse_below(mountinfo: &[u8], root: &[u8]) -> Self {
+        let mut table = Self::parse(mountinfo);
+        for mount in &mut table.mounts {
+            mount.point.splice(..0, root.iter().copied());
+        }
+        table
+    }
+
     /// Returns the mounts that a path runs through, from the root on. The path needs no symbolic link to be followed.
     fn way_to(&self, path: &[u8]) -> Vec<&Mount> {
         let is_parent_known =
             |mount: &&Mount| mount.parent != mount.id && self.mounts.iter().any(|other| other.id == mount.parent);
         let mut way: Vec<&Mount> = Vec::new();
-        let mut next = self.mounts.iter().find(|mount| mount.point.is_empty() && !is_parent_known(mount));
+        // Of a process with a root of its own the mount that this is on may not be in the list, but some below it.
+        let is_start = |mount: &&Mount| is_at_or_below(path, &mount.point) && !is_parent_known(mount);
+        let mut next = self.mounts.iter().filter(is_start).min_by_key(|mount| mount.point.len());
         // No mount comes twice, whatever the text says.
         while let Some(mount) = next.filter(|_| way.len() <= self.mounts.len()) {
             way.push(mount);
@@ -226,6 +238,21 @@ mod tests {
         assert_eq!(table.places_on_the_way(b"/tmp/bound/deep/x", b"/tmp/bound"), above[..2]);
         assert_eq!(table.places_on_the_way(b"/tmp/bound/deep/x", b"/tmp"), above[..3]);
         assert_eq!(table.roots_below(b"/tmp"), [place(ROOT, "/srv/b c"), place(31, "")]);
+    }
+
+    #[test]
+    fn a_process_with_its_own_root_shows_what_is_below_it() {
+        // The root is the directory /srv/jail, or the mount there.
+        let text = b"51 40 0:21 / /proc rw - proc proc rw\n52 40 0:30 / /tmp rw - tmpfs tmpfs rw\n";
+        let table = MountTable::parse_below(text, b"/srv/jail");
+        assert_eq!(table.place_of(b"/srv/jail/tmp/x"), Some(place(30, "/x")));
+        assert_eq!(table.place_of(b"/srv/jail/x"), None, "on a mount that is not shown");
+        assert_eq!(table.place_of(b"/tmp/x"), None);
+        let text = [b"40 28 0:40 / / rw - tmpfs tmpfs rw\n".as_slice(), text].concat();
+        let table = MountTable::parse_below(&text, b"/srv/jail");
+        assert_eq!(table.place_of(b"/srv/jail/x"), Some(place(40, "/x")));
+        assert_eq!(table.place_of(b"/srv/jail/proc/1"), Some(place(21, "/1")));
+        assert_eq!(table.place_of(b"/srv/x"), None);
     }
 
     #[test]

@@ -75,7 +75,7 @@ impl ResidualFilter {
 
     /// Finds out again what the path filters mean, if that may have changed since.
     fn refresh(&mut self, ts_ns: u64) {
-        let has_other_mounts = self.real_paths.refresh();
+        let has_other_mounts = self.real_paths.refresh(ts_ns);
         if !has_other_mounts && ts_ns.abs_diff(self.refreshed_ns) < REFRESH_NS {
             return;
         }

@@ -4,6 +4,7 @@
 //! such a look can neither wait for a file system that does not answer, nor mount anything, nor open a device. The
 //! kernel has just walked the path for the call, so it is usually in the cache.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
@@ -29,13 +30,16 @@ pub enum Follow {
 pub enum NotFound {
     /// There is no such file any more.
     Gone,
+    /// Something else than a directory is on its way.
+    NoDirectory,
     /// It is not in the cache, or this process may not look at it, or the kernel cannot look at the cache alone.
     Unknown,
 }
 
 fn not_found(error: &io::Error) -> NotFound {
     match error.raw_os_error() {
-        Some(libc::ENOENT | libc::ENOTDIR) => NotFound::Gone,
+        Some(libc::ENOENT) => NotFound::Gone,
+        Some(libc::ENOTDIR) => NotFound::NoDirectory,
         _ => NotFound::Unknown,
     }
 }
@@ -95,8 +99,36 @@ fn open_directory(path: &[u8]) -> io::Result<OwnedFd> {
     open_path(path, libc::O_PATH | libc::O_DIRECTORY)
 }
 
+/// Returns a file's device and inode.
+///
+/// # Errors
+///
+/// Those of fstat(2).
+pub fn identity(fd: OwnedFd) -> io::Result<(u64, u64)> {
+    let found = File::from(fd).metadata()?;
+    Ok((found.dev(), found.ino()))
+}
+
 /// The suffix of a file that is gone (`d_path`, `fs/d_path.c`).
 const DELETED: &[u8] = b" (deleted)";
+
+/// Whether a file's name itself ends like that of one that is gone.
+fn is_named_so(fd: &OwnedFd, path: &[u8]) -> bool {
+    let end = path.iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
+    // `..` of a directory is in its own mount namespace, whose paths may lead elsewhere from this one's root.
+    let parent = open_resolved(fd.as_fd(), b"..", libc::O_PATH | libc::O_DIRECTORY, RESOLVE_CACHED);
+    let found = match &parent {
+        Ok(parent) => look_up_below(parent.as_fd(), &path[end..]),
+        Err(_) => open_root().map_err(|error| not_found(&error)).and_then(|root| look_up_below(root.as_fd(), path)),
+    };
+    let identity_of = |fd: OwnedFd| identity(fd).ok();
+    let own = fd.try_clone().ok().and_then(identity_of);
+    own.is_some() && found.ok().and_then(identity_of) == own
+}
+
+fn look_up_below(directory: BorrowedFd<'_>, path: &[u8]) -> std::result::Result<OwnedFd, NotFound> {
+    look_up(directory, path, Follow::Nothing, false)
+}
 
 /// Appends the path of an open file without any symbolic link; the root is "".
 ///
@@ -106,11 +138,11 @@ const DELETED: &[u8] = b" (deleted)";
 pub fn push_path_of(fd: &OwnedFd, path: &mut Vec<u8>) -> std::result::Result<(), NotFound> {
     let link = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).map_err(|error| not_found(&error))?;
     let found = std::os::unix::ffi::OsStrExt::as_bytes(link.as_os_str());
-    if found.ends_with(DELETED) {
-        return Err(NotFound::Gone);
-    }
     if found.first() != Some(&b'/') {
         return Err(NotFound::Unknown);
+    }
+    if found.ends_with(DELETED) && !is_named_so(fd, found) {
+        return Err(NotFound::Gone);
     }
     path.extend_from_slice(if found == b"/" { b"" } else { found });
     Ok(())
@@ -145,8 +177,33 @@ mod tests {
         assert!(missing.is_err(), "{missing:?}");
         assert_eq!(found(&root, b"", Follow::All), Ok(Vec::new()));
         assert_eq!(found(&root, b"/../..", Follow::All), Ok(Vec::new()));
+        assert_eq!(at("real/x/y", Follow::All), Err(NotFound::NoDirectory));
         // A magic link leads to this process's files, whoever named it.
         assert_eq!(found(&root, b"/proc/self/cwd/x", Follow::All), Err(NotFound::Unknown));
+        std::fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[test]
+    fn a_name_can_end_like_that_of_a_deleted_file() {
+        let directory = std::env::temp_dir().join(format!("rawtp-deleted-{}", std::process::id()));
+        let base = directory.to_str().unwrap().to_owned();
+        for name in ["kept (deleted)", "gone", "gone (deleted)"] {
+            std::fs::create_dir_all(directory.join(name)).unwrap();
+        }
+        std::fs::write(directory.join("file (deleted)"), "").unwrap();
+        let path_of = |fd: &OwnedFd| {
+            let mut path = Vec::new();
+            push_path_of(fd, &mut path).map(|()| String::from_utf8(path).unwrap())
+        };
+        let opened = |name: &str| open_path(directory.join(name).to_str().unwrap().as_bytes(), libc::O_PATH).unwrap();
+        for name in ["kept (deleted)", "gone (deleted)", "file (deleted)"] {
+            assert_eq!(path_of(&opened(name)), Ok(format!("{base}/{name}")));
+        }
+        let (gone, file) = (opened("gone"), opened("file (deleted)"));
+        std::fs::remove_dir(directory.join("gone")).unwrap();
+        std::fs::remove_file(directory.join("file (deleted)")).unwrap();
+        // Another directory has the name that the kernel gives the one that is gone.
+        assert_eq!((path_of(&gone), path_of(&file)), (Err(NotFound::Gone), Err(NotFound::Gone)));
         std::fs::remove_dir_all(&directory).unwrap();
     }
 }
