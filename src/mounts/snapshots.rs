@@ -36,6 +36,9 @@ const LIFE: Duration = Duration::from_millis(100);
 /// How many times longer than it took to read a list is true. A list can have a hundred thousand mounts.
 const LIFE_OF_COST: u32 = 50;
 
+/// How many times longer than it took to read a list no other one is renewed. A user can have many namespaces.
+const REST_OF_COST: u32 = 10;
+
 /// How long a list of mounts is taken for true that took so long to read.
 pub(super) fn life_after(cost: Duration) -> Duration {
     LIFE.max(cost.saturating_mul(LIFE_OF_COST))
@@ -64,6 +67,8 @@ struct State {
     /// Namespaces whose mounts are to be read, and those that are being read.
     waiting: VecDeque<(u32, Option<List>)>,
     reading: Option<u32>,
+    /// Until then no list is renewed.
+    rest_end: Option<Instant>,
     /// Paths that are to be walked.
     walks: VecDeque<Vec<u8>>,
     /// Whether the thread runs.
@@ -284,8 +289,10 @@ impl Snapshots {
             let begin = Instant::now();
             let root = list.as_ref().map(|list| list.root.clone()).unwrap_or_default();
             let table = list.and_then(read);
-            let end = Instant::now() + life_after(begin.elapsed());
+            let cost = begin.elapsed();
+            let end = begin + cost + life_after(cost);
             state = self.lock();
+            state.rest_end = Some(begin + cost.saturating_mul(REST_OF_COST));
             state.reading = None;
             match table {
                 Some(table) => {
@@ -310,13 +317,15 @@ impl Snapshots {
             state.reading == Some(mnt_ns) || state.waiting.iter().any(|(waiting, _)| *waiting == mnt_ns)
         };
         let mut state = self.lock();
-        let old = state.tables.get(&mnt_ns).filter(|known| known.end <= Instant::now()).map(|known| known.root.len());
-        if let Some(root_bytes) = old.filter(|_| !is_due(&state)) {
+        let now = Instant::now();
+        let old = state.tables.get(&mnt_ns).filter(|known| known.end <= now).map(|known| known.root.clone());
+        let may_renew = !is_due(&state) && state.rest_end.is_none_or(|end| end <= now);
+        if let Some(root) = old.filter(|_| may_renew) {
             drop(state);
             let list = open(mnt_ns, [tid].into_iter().chain(self.first_process(mnt_ns)));
             state = self.lock();
-            // A thread whose root is lower sees less than what is known.
-            if list.as_ref().is_some_and(|list| list.root.len() <= root_bytes) {
+            // Below another root than before, less or something else is seen.
+            if list.as_ref().is_some_and(|list| list.root.is_empty() || list.root == root) {
                 self.have_read(&mut state, mnt_ns, list);
             }
         }
@@ -389,8 +398,12 @@ mod tests {
         let first = snapshots.table(own(), NOBODY).unwrap();
         let is_first = |found: Option<Arc<MountTable>>| Arc::ptr_eq(&first, &found.unwrap());
         assert!(is_first(snapshots.table(own(), std::process::id())), "it is fresh");
-        let age = || snapshots.lock().tables.get_mut(&own()).unwrap().end = Instant::now();
-        age();
+        let mut state = snapshots.lock();
+        state.tables.get_mut(&own()).unwrap().end = Instant::now();
+        state.rest_end = Some(Instant::now() + Duration::from_secs(3600));
+        drop(state);
+        assert!(is_first(snapshots.table(own(), std::process::id())), "the thread has a rest");
+        snapshots.lock().rest_end = None;
         assert!(is_first(snapshots.table(own(), NOBODY)), "nobody is there any more");
         assert!(!is_first(snapshots.table(own(), std::process::id())));
         snapshots.close();

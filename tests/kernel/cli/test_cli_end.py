@@ -260,7 +260,10 @@ def test_a_path_from_here(given: str, name: str, tmp_path: Path) -> None:
     here = tmp_path / name
     here.mkdir()
     with subprocess.Popen(
-        [*CLI, "-P", given, "-f", "path", "-o", "csv"], cwd=here, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [*CLI, "-p", str(os.getpid()), "-P", given, "-f", "path", "-o", "csv"],
+        cwd=here,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     ) as process:
         try:
             wait_until_live(process, "-f")

@@ -102,7 +102,7 @@ def test_comm(comms: list[str], tmp_path: Path) -> None:
 def test_path(tmp_path: Path) -> None:
     for name in ("in", "in/deep", "out", "also"):
         (tmp_path / name).mkdir()
-    with watching("-P", tmp_path / "in", "--path", f"{tmp_path}/al*") as process:
+    with watching(*OWN_FAMILY, "-P", tmp_path / "in", "--path", f"{tmp_path}/al*") as process:
         delete(*(tmp_path / name / "file" for name in ("out", "in/deep", "in", "also")))
         subprocess.run(["rmdir", "deep"], check=True, cwd=tmp_path / "in")
         delete(tmp_path / "in2" / "file")
@@ -215,7 +215,7 @@ def test_each_path_that_does_not_exist_is_told_and_watched(tmp_path: Path) -> No
         f'rawtp: path "{tmp_path}/{name}" does not exist yet; it is watched all the same\n'
         for name in ("late", "late2")
     ]
-    with watching(*options) as process:
+    with watching(*OWN_FAMILY, *options) as process:
         assert process.stderr
         # They are looked for after the programs are attached.
         assert [process.stderr.readline() for _ in told] == told

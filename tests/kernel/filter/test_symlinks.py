@@ -58,7 +58,10 @@ def test_the_text_alone_accuses_nobody(tree: Path) -> None:
     """``..`` behind a link is not what the text makes of it."""
     (tree / "far").symlink_to("real/below")
     (tree / "x").touch()
-    with rawtp.Tracer(pid=os.getpid(), path=tree / "x") as untouched, rawtp.Tracer(path=tree / "real/x") as tracer:
+    with (
+        rawtp.Tracer(pid=os.getpid(), path=tree / "x") as untouched,
+        rawtp.Tracer(pid=os.getpid(), path=tree / "real/x") as tracer,
+    ):
         os.unlink(tree / "far/../x")  # noqa: PTH108
     assert (tree / "x").exists()
     assert not (tree / "real/x").exists()

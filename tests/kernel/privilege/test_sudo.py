@@ -90,7 +90,7 @@ def seen(**options):
     with rawtp.Tracer(sudo=True, uid=os.getuid(), ring_bytes=1 << 16, **options) as tracer:
         for name in names:
             delete(name)
-    events = [event for event in tracer if event["filename"].startswith(("/nonexistent", "/elsewhere"))]
+    events = [event for event in tracer if (event["filename"] or "").startswith(("/nonexistent", "/elsewhere"))]
     return [names.index(event["filename"]) for event in events], sorted(events[0]) if events else None
 basic = sorted(rawtp.BASIC_FIELDS)
 tell([
