@@ -10,7 +10,8 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::history::layout::{Layout, make_directory, open_or_create, sync_directory, try_lock};
+use crate::history::files::{make_directory, open_or_create, sync_directory, try_lock};
+use crate::history::layout::Layout;
 use crate::sys::close_on_fork::CloseOnForkFd;
 
 /// The relation of the directory to the name that it was opened by.
@@ -133,8 +134,8 @@ pub(crate) fn is_removed(file: &File) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::layout::create_file;
-    use crate::history::layout::testing::Scratch;
+    use crate::history::files::create_file;
+    use crate::history::files::testing::Scratch;
 
     #[test]
     fn a_failure_is_no_removal() {

@@ -12,8 +12,8 @@ use arrow_buffer::Buffer;
 use arrow_schema::{Schema, SchemaRef};
 
 use crate::error::{Error, Result};
+use crate::history::files::{open_file, read_whole};
 use crate::history::frame::{END, message_at, next_message};
-use crate::history::layout::{open_file, read_whole};
 use crate::history::log::{BATCH, FIRST_BATCH, SINCE_NS, THROUGH_NS};
 
 /// More than the first message of a log takes.
@@ -215,7 +215,7 @@ pub(crate) mod testing {
 mod tests {
     use super::testing::rows;
     use super::*;
-    use crate::history::layout::testing::Scratch;
+    use crate::history::files::testing::Scratch;
     use crate::history::log::testing::{batch, bytes, commit, log};
 
     /// A log of four batches, and where they end. `name` is the test's own: tests run beside each other.

@@ -18,9 +18,10 @@ use arrow_select::interleave::interleave_record_batch;
 use crate::error::{Error, Result};
 use crate::history::contents::{self, batch_number};
 use crate::history::file::decode::Decoder;
+use crate::history::files::{checksum, oddity, open_file, readable_size};
 use crate::history::frame::{message_at, message_bytes, next_message};
 use crate::history::json;
-use crate::history::layout::{Layout, Stem, checksum, host_of, oddity, open_file, readable_size};
+use crate::history::layout::{Layout, Stem, host_of};
 use crate::history::line::read_line;
 use crate::history::schema::{conform, full, projection, unshare};
 use crate::history::segment::{DECODER_BYTES, Segment};
@@ -294,7 +295,7 @@ mod tests {
     use arrow_schema::{DataType, Field, TimeUnit};
 
     use super::*;
-    use crate::history::layout::testing::Scratch;
+    use crate::history::files::testing::Scratch;
     use crate::history::log::Log;
     use crate::history::schema::ints;
 

@@ -18,7 +18,7 @@ use arrow_schema::{ArrowError, Schema, SchemaRef};
 use flatbuffers::{FlatBufferBuilder, ForwardsUOffset, Vector, WIPOffset};
 
 use crate::error::{Error, Result};
-use crate::history::layout::checksum;
+use crate::history::files::checksum;
 
 /// The key of the checksum in a message's metadata, and its value until it is computed.
 const SUM: &str = "xxh64";

@@ -9,9 +9,9 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use crate::history::anchor::is_removed;
+use crate::history::files::{open_file, open_or_create, read_whole};
 use crate::history::fold::{Folded, fold};
 use crate::history::json::Json;
-use crate::history::layout::{open_file, open_or_create, read_whole};
 use crate::history::line::{Line, read_line};
 
 /// The most lines that wait for the journal to be writable again. With more they are merged.
@@ -172,7 +172,7 @@ impl Journal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::layout::testing::Scratch;
+    use crate::history::files::testing::Scratch;
 
     #[test]
     fn lines_come_back_and_a_torn_one_harms_no_other() {

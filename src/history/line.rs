@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::history::files::checksum;
 use crate::history::json::{Json, parse, quote};
-use crate::history::layout::checksum;
 
 /// What stands before the 16 digits of the checksum, and behind them.
 const BEFORE_SUM: &str = ",\"xxh64\":\"";

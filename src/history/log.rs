@@ -15,8 +15,9 @@ use arrow_schema::{Schema, SchemaRef};
 
 use crate::error::Result;
 use crate::history::anchor::is_removed;
+use crate::history::files::{create_file, remove, sync_directory};
 use crate::history::frame::{END, batch_message, schema_message};
-use crate::history::layout::{Layout, Stem, create_file, remove, sync_directory};
+use crate::history::layout::{Layout, Stem};
 use crate::history::schema::VERSION;
 
 /// The keys of a log's schema and of its batches.
@@ -281,7 +282,7 @@ pub(crate) mod testing {
     use arrow_schema::{DataType, Field};
 
     use super::*;
-    use crate::history::layout::testing::Scratch;
+    use crate::history::files::testing::Scratch;
 
     pub(crate) fn batch(first: i64, rows: i64) -> RecordBatch {
         let schema =
@@ -320,7 +321,7 @@ mod tests {
     use super::*;
     use crate::history::contents::read;
     use crate::history::contents::testing::rows;
-    use crate::history::layout::testing::Scratch;
+    use crate::history::files::testing::Scratch;
 
     #[test]
     fn a_log_is_due_by_what_it_is_uncompressed() {

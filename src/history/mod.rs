@@ -9,13 +9,14 @@
 //! * `contents`: the content of a log
 //! * `dropped`: the events that found no room
 //! * `file`: the Parquet of sealed files
+//! * `files`: what is done with files
 //! * `filter`: which events are wanted
 //! * `fold`: waiting lines of the journal, made fewer
 //! * `follow`: reads on from a position
 //! * `frame`: messages of Arrow's IPC stream, with checksums
 //! * `journal`: what counts, in lines
 //! * `json`: JSON
-//! * `layout`: names of files, and what is done with files
+//! * `layout`: names of files
 //! * `line`: a line of the journal, with its checksum
 //! * `log`: the log
 //! * `losses`: the losses that the journal is told of
@@ -42,6 +43,7 @@ pub mod containers;
 mod contents;
 mod dropped;
 mod file;
+mod files;
 pub mod filter;
 mod fold;
 pub mod follow;

@@ -11,7 +11,7 @@ use std::os::unix::fs::FileExt;
 
 use twox_hash::XxHash64;
 
-use crate::history::layout::checksum_of_file;
+use crate::history::files::checksum_of_file;
 
 /// The key, and the value until the checksum is computed. They are the last pair of the metadata.
 pub(crate) const KEY: &str = "rawtp:xxh64";
@@ -79,8 +79,8 @@ mod tests {
     use super::*;
     use crate::error::Error;
     use crate::history::file::encode::{self, Settings};
+    use crate::history::files::testing::Scratch;
     use crate::history::filter::Filter;
-    use crate::history::layout::testing::Scratch;
     use crate::history::layout::{Layout, Stem};
     use crate::history::reader::Reader;
     use crate::history::schema::full;

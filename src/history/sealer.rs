@@ -13,7 +13,8 @@ use arrow_array::RecordBatch;
 
 use crate::error::{Error, Result};
 use crate::history::contents;
-use crate::history::layout::{Stem, oddity, open_file, remove, stem_of, sync_directory};
+use crate::history::files::{oddity, open_file, remove, sync_directory};
+use crate::history::layout::{Stem, stem_of};
 use crate::history::line::Line;
 use crate::history::log::{self, Finished};
 use crate::history::recovery::{quarantine, quarantine_name, quarantined, sealed};

@@ -20,12 +20,12 @@ use twox_hash::XxHash64;
 use crate::error::{Error, Result};
 use crate::history::file::decode::Decoder;
 use crate::history::file::encode::{self, Place, Settings};
+use crate::history::files::{
+    checksum, checksum_of_file, create_file, make_directory, oddity, open_file, remove, sync_directory,
+};
 use crate::history::filter::NAMES;
 use crate::history::json::{Json, quote};
-use crate::history::layout::{
-    DAY_NS, Layout, Stem, checksum, checksum_of_file, create_file, date, make_directory, oddity, open_file, remove,
-    sync_directory,
-};
+use crate::history::layout::{DAY_NS, Layout, Stem, date};
 use crate::history::own_sum;
 use crate::history::schema::{full, ints, recorded, texts};
 use crate::memory::probe;

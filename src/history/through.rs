@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use crate::history::anchor::is_removed;
-use crate::history::layout::{create_file, oddity, open_file};
+use crate::history::files::{create_file, oddity, open_file};
 use crate::history::line::{Line, read_line};
 
 const SLOT_BYTES: usize = 512;
@@ -96,7 +96,7 @@ pub(crate) fn read(path: &Path) -> io::Result<Option<State>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::layout::testing::Scratch;
+    use crate::history::files::testing::Scratch;
 
     #[test]
     fn a_torn_slot_leaves_the_one_before() {

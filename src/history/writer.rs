@@ -24,7 +24,7 @@ use crate::error::Error;
 use crate::event::values::Values;
 use crate::history::anchor::Whereabouts;
 use crate::history::dropped::Dropped;
-use crate::history::layout::remove;
+use crate::history::files::remove;
 use crate::history::line::Line;
 use crate::history::log::{Finished, Log};
 use crate::history::losses::Losses;

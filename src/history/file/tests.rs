@@ -16,7 +16,7 @@ use parquet::file::page_index::column_index::ColumnIndexMetaData;
 
 use super::decode::Decoder;
 use super::encode::{Settings, write};
-use crate::history::layout::testing::Scratch;
+use crate::history::files::testing::Scratch;
 use crate::history::schema::full;
 
 const COLUMNS: [&str; 12] = [
