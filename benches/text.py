@@ -42,9 +42,9 @@ def by_dicts(tracer: rawtp.Tracer, calls: int) -> int:
     return taken
 
 
-def by_the_extension(tracer: rawtp.Tracer, calls: int) -> int:
+def by_the_extension(fields: tuple[str, ...], tracer: rawtp.Tracer, calls: int) -> int:
     """The same bytes, without dicts."""
-    reader, taken = TextReader(tracer, "jsonl", rawtp.ALL_FIELDS), 0
+    reader, taken = TextReader(tracer, "jsonl", fields), 0
     while taken < calls and (events := reader.read(timeout=1)[1]):
         taken += events
     return taken
@@ -111,12 +111,17 @@ def texts(programs: Programs, scale: Scale) -> Iterator[Row]:
     calls = scale.calls
     cases: dict[str, Callable[[], float]] = {
         "python": partial(cost, programs, calls, 1, ALL, by_dicts),
-        "rust": partial(cost, programs, calls, 1, ALL, by_the_extension),
+        "rust": partial(cost, programs, calls, 1, ALL, partial(by_the_extension, rawtp.ALL_FIELDS)),
+        # What is read, joined and looked up is the same.
+        "short": partial(cost, programs, calls, 1, ALL, partial(by_the_extension, ("seq",))),
     }
     rounds = Rounds(undisturbed(cases), -(-scale.rounds // 2))
     to_python = {"python": ratios(rounds["rust"], rounds["python"])}
     yield Row("line_python", "text", "JSON line of a dict, dict included", "ns CPU", rounds["python"])
     yield Row("line_rust", "text", "JSON line by the extension", "ns CPU", rounds["rust"], to_python)
+    yield Row("line_short", "text", "JSON line by the extension, of one key", "ns CPU", rounds["short"])
+    text = tuple(whole - short for whole, short in zip(rounds["rust"], rounds["short"], strict=True))
+    yield Row("line_text", "text", "the text of the other keys", "ns CPU", text)
 
     at_full_speed: dict[str, Callable[[], Written]] = {
         # --summary looks at dicts.
