@@ -85,7 +85,7 @@ class Feed:
             return
         origin = self._origin(session)
         place = self._position.containers
-        for lines, behind in table.lines_after(self._catalogue.directory, place and (place[0], place[1])):
+        for lines, behind in table.lines_after(self._catalogue.directory, (place[0], place[1]) if place else None):
             if lines:
                 yield Delivery(origin, [_of_container(line, origin) for line in lines])
             self._position.containers = [*behind]

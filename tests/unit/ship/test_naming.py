@@ -62,7 +62,7 @@ def namer(tmp_path: Path, waits: Waits, monkeypatch: pytest.MonkeyPatch) -> Nami
     monkeypatch.setattr(naming, "_LOOK_S", 0.25)
     monkeypatch.setattr(_root, "machine_id", lambda root="/": "own")
     # It looks at the file again at every wait, none of which takes time here.
-    monkeypatch.setattr(naming.time, "monotonic", lambda: waits.now_ns / 1e9)
+    monkeypatch.setattr("rawtp._ship.naming.time.monotonic", lambda: waits.now_ns / 1e9)
     return Naming(str(tmp_path), waits, lambda: waits.now_ns)  # type: ignore[arg-type]
 
 
@@ -161,7 +161,7 @@ def attributes(changes: dict[str, Any]) -> dict[str, bytes]:
     event = {"type": "event", "key": "k", **recorded(), **changes}
     [text] = Encoder().records(Delivery(Origin("m", "b", 7, "h"), [event]), 0)
     pairs = [dict(fields(value)) for number, value in fields(text) if number == 6 and isinstance(value, bytes)]
-    return {bytes(one[1]).decode(): bytes(one[2]) for one in pairs}  # type: ignore[arg-type]
+    return {bytes(one[1]).decode(): bytes(one[2]) for one in pairs}
 
 
 def test_a_container_without_a_pod_has_its_own_name() -> None:
