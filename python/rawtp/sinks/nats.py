@@ -208,7 +208,7 @@ def with_names(pa: Any, table: Any, records: Sequence[Mapping[str, Any]]) -> Any
         before = [None] * len(rows) if at < 0 else table.column(at).to_pylist()
         # A row that has no record was acknowledged before.
         found = [old if row is None else row.get(name) for row, old in zip(rows, before, strict=True)]
-        column = pa.array([None if one is None else visible(one) for one in found], pa.string())
+        column = _texts(pa, [None if one is None else visible(one) for one in found])
         table = table.append_column(name, column) if at < 0 else table.set_column(at, name, column)
         at = table.schema.get_field_index(f"{name}_bytes")
         if at >= 0:
@@ -217,8 +217,19 @@ def with_names(pa: Any, table: Any, records: Sequence[Mapping[str, Any]]) -> Any
                 old if row is None or one is None else None if visible(one) == one else os.fsencode(one)
                 for row, one, old in zip(rows, found, before, strict=True)
             ]
-            table = table.set_column(at, f"{name}_bytes", pa.array(raw, pa.binary()))
+            table = table.set_column(at, f"{name}_bytes", _binary(pa, raw))
     return table
+
+
+def _texts(pa: Any, values: Sequence[str | None]) -> Any:
+    """A column of text. pyarrow.array() would import pandas, if that is there: 45 MB."""
+    builder = pa.lib.StringBuilder()
+    builder.append_values(values)
+    return builder.finish()
+
+
+def _binary(pa: Any, values: Sequence[bytes | None]) -> Any:
+    return pa.array(values, pa.binary()) if any(values) else pa.nulls(len(values), pa.binary())
 
 
 def _encrypted(client: type) -> type:
