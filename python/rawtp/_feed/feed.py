@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rawtp._containers import table
 from rawtp._core import RawtpError
+from rawtp._errors import reason
 from rawtp._feed import by_time
 from rawtp._feed.catalogue import TOLD
 from rawtp.sinks.base import Delivery, File, Origin
@@ -53,6 +54,7 @@ class Feed:
         self._say = say
         self._lines: list[dict[str, Any]] = []
         self._epoch: int | None = None
+        self._trouble: str | None = None
 
     def refresh(self) -> None:
         """Look at the directory again.
@@ -85,10 +87,15 @@ class Feed:
             return
         origin = self._origin(session)
         place = self._position.containers
-        for lines, behind in table.lines_after(self._catalogue.directory, (place[0], place[1]) if place else None):
-            if lines:
-                yield Delivery(origin, [_of_container(line, origin) for line in lines])
-            self._position.containers = [*behind]
+        try:
+            for lines, behind in table.lines_after(self._catalogue.directory, (place[0], place[1]) if place else None):
+                if lines:
+                    yield Delivery(origin, [_of_container(line, origin) for line in lines])
+                self._position.containers = [*behind]
+        except OSError as error:
+            if self._trouble != (text := reason(error)):
+                self._say(f"{table.NAME}, the names of containers, cannot be read: {text}")
+            self._trouble = text
 
     def _journal(self) -> Iterator[Delivery]:
         """The lines of the journal."""

@@ -14,6 +14,7 @@ from rawtp import _root
 from rawtp._containers import table
 from rawtp._containers.runtimes import Names
 from rawtp._core import HistoryReader
+from rawtp._errors import reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,14 +36,23 @@ class Naming:
     ``login``, as the host of the recording has them now, where that is this host and they were not recorded.
 
     An event whose container has no names yet waits for them until it is three seconds old, once for each container.
+    Where the file of names cannot be read, ``say`` writes a line for people, and events go without.
     """
 
-    def __init__(self, directory: str, stop: Stop, clock_ns: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self,
+        directory: str,
+        stop: Stop,
+        say: Callable[[str], None],
+        clock_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
         self._directory = directory
         self._stop = stop
+        self._say = say
         self._clock_ns = clock_ns
         self._state: tuple[int, ...] | None = None
         self._looked_s = float("-inf")
+        self._trouble: str | None = None
         self._known: set[table.Ids] = set()
         self._waited: set[table.Ids] = set()
         self._find: Callable[[Mapping[str, Any]], Names] = table.finder(())
@@ -98,13 +108,19 @@ class Naming:
         self._looked_s = now_s
         try:
             found = os.stat(os.path.join(self._directory, table.NAME))  # noqa: PTH116, PTH118
+            state = (found.st_ino, found.st_size, found.st_mtime_ns)
+            if state == self._state:
+                return
+            names = table.read(self._directory)
         except FileNotFoundError:
             return
-        state = (found.st_ino, found.st_size, found.st_mtime_ns)
-        if state != self._state:
-            names = table.read(self._directory)
-            self._known = {(one["container_id"], one["pod_id"]) for one in names}
-            self._find, self._state = table.finder(names), state
+        except OSError as error:
+            if self._trouble != (text := reason(error)):
+                self._say(f"{table.NAME}, the names of containers, cannot be read: {text}")
+            self._trouble = text
+            return
+        self._known = {(one["container_id"], one["pod_id"]) for one in names}
+        self._find, self._state, self._trouble = table.finder(names), state, None
 
     def _root_of(self, origin: Origin) -> str | None:
         """Where the root of the host that recorded is mounted; None where that is not this host."""

@@ -63,7 +63,7 @@ class Shipper:
         self._position = Position(self._committed)
         self._unsettled: deque[tuple[float, dict[str, Any]]] = deque()
         self._is_noted = True
-        self._naming = Naming(directory, stop)
+        self._naming = Naming(directory, stop, say)
         self._feed = self._new_feed()
 
     def _new_feed(self) -> Feed:

@@ -32,6 +32,7 @@ class Waits:
         self.now_ns = NOW_NS
         self.count = 0
         self.then: Any = lambda: None
+        self.said: list[str] = []
 
     def wait(self, seconds: float) -> None:
         self.now_ns += int(seconds * 1e9)
@@ -63,7 +64,7 @@ def namer(tmp_path: Path, waits: Waits, monkeypatch: pytest.MonkeyPatch) -> Nami
     monkeypatch.setattr(_root, "machine_id", lambda root="/": "own")
     # It looks at the file again at every wait, none of which takes time here.
     monkeypatch.setattr("rawtp._ship.naming.time.monotonic", lambda: waits.now_ns / 1e9)
-    return Naming(str(tmp_path), waits, lambda: waits.now_ns)  # type: ignore[arg-type]
+    return Naming(str(tmp_path), waits, waits.said.append, lambda: waits.now_ns)  # type: ignore[arg-type]
 
 
 def delivery(machine_id: str = "own", host: str = "web-1", **changes: Any) -> Delivery:
@@ -106,6 +107,19 @@ def test_it_waits_three_seconds_and_once(namer: Naming, waits: Waits) -> None:
     for ts_ns in (NOW_NS - 10**9, NOW_NS + 3600 * 10**9):
         assert named(namer, delivery(container_id=str(ts_ns), ts_ns=ts_ns)) == Names()._asdict()
     assert waits.count == count
+
+
+def test_a_file_that_cannot_be_read_stops_nothing(namer: Naming, waits: Waits, tmp_path: Path) -> None:
+    """A symbolic link is none of the recorder's."""
+    (tmp_path / "elsewhere").touch()
+    (tmp_path / table.NAME).symlink_to(tmp_path / "elsewhere")
+    assert named(namer, delivery()) == Names()._asdict()
+    why = "Too many levels of symbolic links"
+    assert waits.said == [f"containers.jsonl, the names of containers, cannot be read: {why}"]
+    (tmp_path / table.NAME).unlink()
+    write(tmp_path)
+    waits.now_ns += 10**9
+    assert named(namer, delivery()) == WEB._asdict()
 
 
 def test_the_end_ends_the_wait(namer: Naming, waits: Waits) -> None:
