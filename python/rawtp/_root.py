@@ -1,4 +1,4 @@
-"""The host's files, where the host's root is mounted at a directory: names of users, and texts.
+"""The host's files, where the host's root is mounted at a directory: names of users, texts, and symbolic links.
 
 ``root`` is that directory; ``"/"``, the default of whoever takes one, is this process's own root. Links below it never
 lead out of it.
@@ -6,15 +6,19 @@ lead out of it.
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from typing import Any
 
 _USERS = "/etc/passwd"
+_MACHINE_ID = "/etc/machine-id"
 _MAX_BYTES = 8 << 20
+_MAX_LINKS = 40  # as many as the kernel follows (MAXSYMLINKS)
 
 
 def is_own(root: str) -> bool:
@@ -33,6 +37,56 @@ def opened(root: str, path: str, flags: int) -> int:
     from rawtp._core import _open_in
 
     return _open_in(root, path, flags)
+
+
+def real_path(path: bytes, root: str = "/") -> bytes:
+    """An absolute path of the host without its symbolic links, as far as it exists: os.path.realpath() of the host."""
+    if is_own(root):
+        return os.path.realpath(path)
+    base = os.fsencode(root.rstrip("/"))
+    found: list[bytes] = []
+    rest = path.split(b"/")[::-1]
+    links = 0
+    while rest:
+        name = rest.pop()
+        if name in {b"", b"."}:
+            continue
+        if name == b"..":
+            del found[-1:]
+            continue
+        found.append(name)
+        if links == _MAX_LINKS:
+            continue
+        try:
+            # What is above has no link any more, so that none leads out of the root.
+            target = os.readlink(b"/".join([base, *found]))  # noqa: PTH115 - bytes
+        except OSError:
+            continue
+        links += 1
+        found = [] if target.startswith(b"/") else found[:-1]
+        rest += target.split(b"/")[::-1]
+    return b"/" + b"/".join(found)
+
+
+def of_session(session: Mapping[str, Any]) -> str:
+    """Where the root of the host that recorded is mounted: as its recorder said, if that host's root is there; else
+    this process's own. ``session`` is one of :meth:`rawtp.History.sessions`."""
+    try:
+        root = json.loads(session["info"])["root"]
+    except (ValueError, KeyError, TypeError):
+        return "/"
+    if not isinstance(root, str) or not root.startswith("/") or is_own(root) or "\0" in root:
+        return "/"
+    if not os.path.isdir(root):  # noqa: PTH112
+        return "/"
+    recorded, found = session.get("machine_id"), machine_id(root)
+    return "/" if recorded and found and recorded != found else root
+
+
+def machine_id(root: str = "/") -> str | None:
+    """The host's id (machine-id(5)); None where it has none."""
+    text = (read(root, _MACHINE_ID, 64) or b"").strip().decode("ascii", "replace")
+    return text or None
 
 
 def read(root: str, path: str, max_bytes: int = _MAX_BYTES) -> bytes | None:

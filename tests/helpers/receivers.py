@@ -63,6 +63,9 @@ class Server(ABC):
 class Receiver(Server):
     """A server that tells what it got."""
 
+    takes_once = False
+    """Whether it keeps one of several records of a key."""
+
     @abstractmethod
     def received(self) -> list[dict[str, Any]]:
         """The records, each with ``key`` and ``type``."""
@@ -117,6 +120,8 @@ class Otlp(Program):
 
 class Nats(Program):
     form = "json"
+    # By its window of duplicates.
+    takes_once = True
 
     @property
     def options(self) -> list[str]:
@@ -172,6 +177,8 @@ class Nats(Program):
 
 class NatsArrow(Nats):
     form = "arrow"
+    # A message that is sent again can have other events.
+    takes_once = False
 
     def parse(self, data: bytes, headers: dict[str, str]) -> list[dict[str, Any]]:
         import pyarrow  # type: ignore[import-untyped]
@@ -227,6 +234,8 @@ action(type="omfile" file="{self.place}/syslog" template="all" asyncWriting="off
 
 
 class S3(Program):
+    # A put never replaces an object.
+    takes_once = True
     environment = {  # noqa: RUF012
         "AWS_ACCESS_KEY_ID": "key",
         "AWS_SECRET_ACCESS_KEY": "secret",

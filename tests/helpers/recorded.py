@@ -42,9 +42,11 @@ class PretendHistory:
     asked: ClassVar[list[tuple[str, tuple[Any, ...], dict[str, Any]]]]
 
     directory: ClassVar[str]
+    root = "/"
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, *, root: str | None = None) -> None:
         type(self).directory = directory
+        self.root = root or "/"
         type(self).asked = []
 
     def who(self, *arguments: Any, **named: Any) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,7 +119,11 @@ def test_the_recorder_runs_as_the_daemonset_has_it(image: Machine, tmp_path: Pat
     history.mkdir()
     place = tmp_path / "bundle"
     place.mkdir()
-    victim = Path("/tmp") / f"rawtp-image-{os.getpid()}"
+    # The container has a /tmp of its own, without this directory and the link to it.
+    work = Path(tempfile.mkdtemp(prefix="rawtp-image-", dir="/tmp"))
+    (link := work / "link").symlink_to(work / "real")
+    (work / "real").mkdir()
+    victim = work / "real" / "x"
     mounts = [
         bound(history, "/var/lib/rawtp", "rw"),
         bound("/", "/host", "ro", "rslave"),
@@ -177,15 +182,28 @@ def test_the_recorder_runs_as_the_daemonset_has_it(image: Machine, tmp_path: Pat
                 timeout=HANG_S,
             )
             assert json.loads(status.stdout)["is_recording"], status.stderr
+            answer = subprocess.run(
+                ["crun", "exec", name, "rawtp", "who", "--json", str(link / "x")],
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=HANG_S,
+            )
+            assert answer.returncode == 0, answer.stderr
+            events = [line for line in map(json.loads, answer.stdout.splitlines()) if line["type"] == "event"]
+            assert [(one["real_path"], one["pid"], one["user"]) for one in events] == [
+                (str(victim), os.getpid(), "root")
+            ]
             port = re.search(r"http://127\.0\.0\.1:(\d+)/", messages.read_text())
             assert port
             import urllib.request
 
-            with urllib.request.urlopen(f"http://127.0.0.1:{port[1]}/metrics", timeout=HANG_S) as answer:
-                assert samples(answer.read().decode())["rawtp_recorder_running"] == 1
+            with urllib.request.urlopen(f"http://127.0.0.1:{port[1]}/metrics", timeout=HANG_S) as page:
+                assert samples(page.read().decode())["rawtp_recorder_running"] == 1
             subprocess.run(["crun", "kill", name, "TERM"], check=True)
             assert process.wait(HANG_S) == 0
         finally:
             subprocess.run(["crun", "delete", "--force", name], capture_output=True, check=False)
             process.send_signal(signal.SIGKILL)
+            shutil.rmtree(work)
     assert " 0 lost\n" in messages.read_text()

@@ -83,22 +83,54 @@ def test_alerts_name_the_host_s_users(root: str) -> None:
         rules.parse(RULES, {})
 
 
-def test_a_history_says_where_the_host_s_root_is(root: str) -> None:
-    class History:
-        def __init__(self, *infos: str) -> None:
-            self.infos = infos
+def test_a_session_says_where_the_host_s_root_is(root: str) -> None:
+    def found(info: str, **session: str | None) -> str:
+        return _root.of_session({"info": info, **session})
 
-        def sessions(self) -> list[dict[str, str]]:
-            return [{"info": info} for info in self.infos]
-
-    def found(*infos: str) -> str:
-        return archive.root_of(History(*infos))  # type: ignore[arg-type]
-
-    assert found('{"root": "/"}', json.dumps({"root": root})) == root
+    told = json.dumps({"root": root})
+    assert found(told) == found(told, machine_id="the-node") == found(told, machine_id="") == root
+    # Another host's history, read where a root happens to be at the same place.
+    assert found(told, machine_id="another-node") == "/"
     # On the node itself there is no such directory.
-    assert found('{"root": "/nonexistent"}') == found() == found("{}") == found("[]") == found('{"root": 7}') == "/"
+    nothing = [
+        '{"root": "/nonexistent"}',
+        '{"root": "/"}',
+        '{"root": "/\\u0000"}',
+        "{}",
+        "[]",
+        '{"root": 7}',
+        "damaged",
+    ]
+    assert {found(info) for info in nothing} == {"/"}
     archive.user_name.cache_clear()
     assert (archive.user_name(1234, root), archive.user_name("ann", root)) == ("ann", None)
+
+
+def test_links_lead_where_they_do_on_the_host(root: str) -> None:
+    """An absolute one, one that climbs, a loop, ``..`` behind a link, and what does not exist."""
+    place = Path(root)
+    (place / "run/lock").mkdir(parents=True)
+    (place / "var/deep").mkdir(parents=True)
+    (place / "var/run").symlink_to("/run")
+    (place / "var/up").symlink_to("../../../../run/lock")
+    (place / "var/chain").symlink_to("up/../gone")
+    (place / "loop").symlink_to("loop")
+
+    def led(path: bytes) -> bytes:
+        return _root.real_path(path, root)
+
+    assert led(b"/var/run/x") == b"/run/x"
+    assert led(b"//var/./run//lock/") == b"/run/lock"
+    assert led(b"/var/up/x") == b"/run/lock/x"
+    assert led(b"/var/up/../x") == b"/run/x"
+    assert led(b"/var/chain/y") == b"/run/gone/y"
+    assert led(b"/var/nothing/../deep/z") == b"/var/deep/z"
+    assert led(b"/../../etc/passwd") == b"/usr/passwd"
+    assert led(b"/loop/x").endswith(b"/x")
+    assert (led(b"/"), led(b"/\xff")) == (b"/", b"/\xff")
+    # Below its own root a process follows them itself.
+    (place / "near").symlink_to("run")
+    assert _root.real_path(os.fsencode(place / "near/lock")) == os.fsencode((place / "run/lock").resolve())
 
 
 def test_a_heartbeat_passes_the_filter_by_its_name_on_the_host(root: str) -> None:

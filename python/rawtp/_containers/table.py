@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rawtp._containers.runtimes import Names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any
 
     Ids = tuple[str | None, str | None]
@@ -27,6 +27,7 @@ MAX_KEPT = 16_384
 """The containers that are kept, those with the latest events."""
 MAX_BYTES = 32 << 20
 """The size of the file at which nothing is added until it is cleared up."""
+_CHUNK_BYTES = 256 << 10
 _DAY_NS = 86_400_000_000_000
 
 
@@ -119,6 +120,35 @@ def read(directory: str) -> list[dict[str, Any]]:
     """
     entries = _parse(_read(os.path.join(directory, NAME)))  # noqa: PTH118 - bytes and text alike
     return [_members(ids, entry) for ids, entry in entries.items()]
+
+
+def lines_after(
+    directory: str, place: tuple[int, int] | None
+) -> Iterator[tuple[list[dict[str, Any]], tuple[int, int]]]:
+    """The lines behind a place, some at a time, each time with the place behind them: the file's inode and an offset.
+    Of another file than that of ``place``, all lines.
+
+    Raises:
+        OSError: the file cannot be read. One that does not exist is empty.
+    """
+    try:
+        fd = os.open(os.path.join(directory, NAME), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)  # noqa: PTH118
+    except FileNotFoundError:
+        return
+    with open(fd, "rb") as file:  # noqa: PTH123 - a descriptor
+        found = os.fstat(fd)
+        offset = place[1] if place is not None and place[0] == found.st_ino and place[1] <= found.st_size else 0
+        file.seek(offset)
+        while content := file.readlines(_CHUNK_BYTES):
+            is_cut = not content[-1].endswith(b"\n")  # being written, or by a kill
+            if is_cut:
+                content.pop()
+            if content:
+                offset += sum(map(len, content))
+                entries = _parse(b"".join(content))
+                yield [_members(ids, entry) for ids, entry in entries.items()], (found.st_ino, offset)
+            if is_cut:
+                return
 
 
 def finder(found: Iterable[Mapping[str, Any]]) -> Callable[[Mapping[str, Any]], Names]:

@@ -49,7 +49,7 @@ class Catalogue:
 
     def __init__(self, reader: HistoryReader, directory: str) -> None:
         self._reader = reader
-        self._directory = directory
+        self.directory = directory
         self._journal = os.path.join(directory, "journal.jsonl")  # noqa: PTH118
         self.epoch = 0
         """Rises when another recorder begins anew in the same place."""
@@ -76,7 +76,7 @@ class Catalogue:
         self.is_recording = self._reader.is_recording()
         # First the logs, then the journal: a log that is missing was sealed, and its line is in the journal.
         logs: dict[int, set[int]] = {}
-        with os.scandir(os.path.join(self._directory, "wal")) as entries:  # noqa: PTH118
+        with os.scandir(os.path.join(self.directory, "wal")) as entries:  # noqa: PTH118
             for entry in entries:
                 if found := _LOG.fullmatch(entry.name):
                     logs.setdefault(int(found[1]), set()).add(int(found[2]))

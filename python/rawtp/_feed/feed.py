@@ -1,10 +1,15 @@
-"""Gives what comes next: events of logs and sealed files, sealed files as they are, lines of the journal."""
+"""Gives what comes next: events of logs and sealed files, sealed files as they are, lines of the journal; and the names
+of containers, for who takes files."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import TYPE_CHECKING
 
+from rawtp._containers import table
 from rawtp._core import RawtpError
+from rawtp._errors import reason
 from rawtp._feed import by_time
 from rawtp._feed.catalogue import TOLD
 from rawtp.sinks.base import Delivery, File, Origin
@@ -49,6 +54,7 @@ class Feed:
         self._say = say
         self._lines: list[dict[str, Any]] = []
         self._epoch: int | None = None
+        self._trouble: str | None = None
 
     def refresh(self) -> None:
         """Look at the directory again.
@@ -71,6 +77,25 @@ class Feed:
         for session in sessions:
             yield from self._session(session)
         self._position.keep(sessions)
+        if self._takes_files:
+            yield from self._containers()
+
+    def _containers(self) -> Iterator[Delivery]:
+        """The names of containers, which sealed files do not have."""
+        session = self._catalogue.last_session()
+        if session is None:
+            return
+        origin = self._origin(session)
+        place = self._position.containers
+        try:
+            for lines, behind in table.lines_after(self._catalogue.directory, (place[0], place[1]) if place else None):
+                if lines:
+                    yield Delivery(origin, [_of_container(line, origin) for line in lines])
+                self._position.containers = [*behind]
+        except OSError as error:
+            if self._trouble != (text := reason(error)):
+                self._say(f"{table.NAME}, the names of containers, cannot be read: {text}")
+            self._trouble = text
 
     def _journal(self) -> Iterator[Delivery]:
         """The lines of the journal."""
@@ -233,6 +258,13 @@ class Feed:
 def _line_id(line: dict[str, Any]) -> list[int]:
     """The identity of a line of the journal."""
     return [int(line.get("session") or 0), int(line.get("line") or 0)]
+
+
+def _of_container(line: dict[str, Any], origin: Origin) -> dict[str, Any]:
+    # The same line has the same key, whichever recorder has written it down.
+    digest = hashlib.sha256(json.dumps(line, sort_keys=True).encode("ascii")).hexdigest()[:16]
+    of = {"machine_id": origin.machine_id, "host": origin.host}
+    return {"type": "container", "key": f"{origin.machine_id}:container:{digest}", **line, **of}
 
 
 def _of_origin(origin: Origin) -> dict[str, Any]:

@@ -113,6 +113,8 @@ class Position:
         self._places = {int(session): Place(place) for session, place in values.get("sessions", {}).items()}
         self.journal: list[int] | None = values.get("journal")
         """The session and the number of the last line of the journal."""
+        self.containers: list[int] | None = values.get("containers")
+        """The inode of the file of containers' names, and the offset behind the last line, where files are taken."""
 
     def place(self, session: int) -> Place:
         """The place in a session."""
@@ -125,7 +127,8 @@ class Position:
     def to_dict(self) -> dict[str, Any]:
         """The values, for JSON."""
         sessions = {str(session): place.to_dict() for session, place in self._places.items()}
-        return {"sessions": sessions, "journal": self.journal}
+        of_containers = {} if self.containers is None else {"containers": self.containers}
+        return {"sessions": sessions, "journal": self.journal, **of_containers}
 
 
 class PositionFile:

@@ -6,8 +6,9 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from rawtp import _root
 from rawtp._containers import table
-from rawtp._core import LOSS, HistoryReader
+from rawtp._core import LOSS, HistoryReader, _host_path
 from rawtp._history import paths
 from rawtp._history.moment import window
 
@@ -48,17 +49,27 @@ class History:
     belongs to the window, the last one does not. Both raise TypeError for another type, and ValueError for times that
     cannot be, or an ``until`` before ``since``.
 
+    Paths are those of the host that recorded. In a container its root is mounted elsewhere, as at ``/host``: symbolic
+    links are then followed there, and a relative path begins at the working directory as the host has it.
+
     Args:
         directory: the directory that a recorder records into, or did.
+        root: where the root of that host is mounted; ``None`` is where its last recorder had it (``--root``), if that
+            host's root is there, and else ``"/"``.
 
     Raises:
-        FileNotFoundError: there is none, or nobody has recorded there.
+        FileNotFoundError: there is none, or nobody has recorded there; or there is no such root.
         PermissionError: this user may not read it.
         OSError: it cannot be read.
+        TypeError: ``root`` is no path.
+        ValueError: ``root`` is relative, or leads out of this process's mount namespace.
     """
 
-    def __init__(self, directory: str | os.PathLike[str] = DIRECTORY) -> None:
+    def __init__(
+        self, directory: str | os.PathLike[str] = DIRECTORY, *, root: str | os.PathLike[str] | None = None
+    ) -> None:
         self._directory = os.fsdecode(directory)
+        self._root = None if root is None else _checked(root)
         self._reader = HistoryReader(directory)
 
     def __repr__(self) -> str:
@@ -68,6 +79,15 @@ class History:
     def directory(self) -> str:
         """The directory that is read."""
         return self._directory
+
+    @property
+    def root(self) -> str:
+        """The directory at which the root of the host that recorded is mounted, as far as that is known; else
+        ``"/"``."""
+        if self._root is not None:
+            return self._root
+        sessions = self._reader.sessions()
+        return _root.of_session(sessions[-1]) if sessions else "/"
 
     def who(
         self,
@@ -83,10 +103,10 @@ class History:
         These are events of the path itself, and of directories above it that were removed, renamed or replaced. A file
         that a rename brought to the path, or took from it, is followed to its other names.
 
-        A path through symbolic links is looked for as it is given, and as they lead now.
+        A path through symbolic links is looked for as it is given, and as they lead now, on the host (:attr:`root`).
 
         Args:
-            path: absolute, or relative to the working directory. It need not exist.
+            path: as the host has it: absolute, or relative to the working directory. It need not exist.
             since: the beginning of the window; ``None`` is that of the recording.
             until: its end; ``None`` is now.
             limit: the most events, the latest ones; ``None`` has no bound.
@@ -101,14 +121,15 @@ class History:
 
         Raises:
             TypeError: an argument of the wrong type.
-            ValueError: the path is empty, or the limit below 1.
+            ValueError: the path is empty, or relative where the host does not have the working directory; or the limit
+                is below 1.
             RawtpError: a damaged file.
             OSError: the directory cannot be read.
         """
         since_ns, until_ns = window(since, until)
         found = [
             self._reader.who(name, since_ns=since_ns, until_ns=until_ns, limit=limit, failed=failed)
-            for name in paths.names(path)
+            for name in paths.names(path, self.root)
         ]
         merged = merge(found)[:limit]
         names = table.finder(self.containers())
@@ -177,8 +198,8 @@ class History:
             columns,
             since_ns=since_ns,
             until_ns=until_ns,
-            path=None if path is None else paths.names(path)[0],
-            under=None if under is None else paths.names(under)[0],
+            path=None if path is None else paths.names(path, self.root)[0],
+            under=None if under is None else paths.names(under, self.root)[0],
             glob=None if glob is None else os.fsencode(glob),
             pid=_several("pid", pid, int),
             uid=_several("uid", uid, int),
@@ -269,6 +290,19 @@ def merge(answers: Iterable[list[dict[str, Any]]]) -> list[dict[str, Any]]:
         for event in answer:
             found.setdefault(tuple(event[key] for key in _KEY), event)
     return sorted(found.values(), key=lambda event: event["ts_ns"], reverse=True)
+
+
+def _checked(root: object) -> str:
+    """The directory at which a host's root is mounted.
+
+    Raises:
+        TypeError, ValueError, OSError: as :class:`History`.
+    """
+    if not isinstance(root, (str, os.PathLike)):
+        raise TypeError(f"root must be a path, not {type(root).__name__}")
+    found = os.fsdecode(root)
+    _host_path(found, "/")
+    return found
 
 
 def _several(name: str, value: T | Iterable[T] | None, one: type) -> list[T] | None:

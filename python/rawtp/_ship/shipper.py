@@ -13,6 +13,7 @@ from rawtp._feed.catalogue import Catalogue
 from rawtp._feed.feed import Feed
 from rawtp._feed.position import Position
 from rawtp._ship.backoff import Backoff
+from rawtp._ship.naming import Naming
 from rawtp.sinks.base import File, NotTakenError
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Shipper:
         self._position = Position(self._committed)
         self._unsettled: deque[tuple[float, dict[str, Any]]] = deque()
         self._is_noted = True
+        self._naming = Naming(directory, stop, say)
         self._feed = self._new_feed()
 
     def _new_feed(self) -> Feed:
@@ -103,6 +105,11 @@ class Shipper:
         is_any = False
         for item in items:
             is_any = True
+            if not isinstance(item, File):
+                self._naming.add(item)
+                if self._stop.asked:
+                    # It may lack names that would have come in a moment, and is given again.
+                    break
             if not self._deliver(item):
                 # What was sent and may not have arrived is sent again.
                 self._rewind()

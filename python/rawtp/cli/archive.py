@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import rawtp
 from rawtp import _root
-from rawtp.cli import invocation
+from rawtp.cli import invocation, types
 from rawtp.cli.errors import CommandError
 from rawtp.cli.moments import moment
 from rawtp.cli.stderr import reason
@@ -20,7 +21,6 @@ from rawtp.sinks.stdout import Standard
 from rawtp.sinks.writer import Patience
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
@@ -42,6 +42,26 @@ def add_directory(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_root(parser: argparse.ArgumentParser) -> None:
+    """Add ``--root``."""
+    parser.add_argument(
+        "--root",
+        type=types.root,
+        metavar="DIR",
+        help="where the root of the host that recorded is mounted, such as /host in a container (default: as its"
+        " recorder had it, if it is there)",
+    )
+
+
+def check_root(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Refuse a root that is not there."""
+    try:
+        if args.root is not None:
+            types.check_root(args.root)
+    except argparse.ArgumentTypeError as error:
+        parser.error(f"argument --root: {error}")
+
+
 def add_window(parser: argparse.ArgumentParser) -> None:
     """Add ``--since``, ``--until`` and ``--utc``."""
     parser.add_argument(
@@ -59,21 +79,21 @@ def check_window(parser: argparse.ArgumentParser, args: argparse.Namespace) -> N
         parser.error("--until is before --since")
 
 
-def opened(directory: str) -> rawtp.History:
-    """Open the history.
+def opened(directory: str, root: str | None = None) -> rawtp.History:
+    """Open the history. ``root`` is where the root of the host that recorded is mounted.
 
     Raises:
         CommandError: it cannot be read; it says what to do.
     """
     try:
-        return rawtp.History(directory)
+        return rawtp.History(directory, root=root)
     except FileNotFoundError:
         record = invocation.command("record", *_where(directory), as_root=True)
         raise CommandError(f"{directory} has no history. To record one, run: {record}") from None
     except PermissionError as error:
         again = invocation.command(*sys.argv[1:], as_root=True)
         raise CommandError(f"{reason(error)}. Root may read it, and the group of {directory}: {again}") from None
-    except (rawtp.RawtpError, OSError) as error:
+    except (rawtp.RawtpError, OSError, ValueError) as error:
         raise CommandError(reason(error)) from None
 
 
@@ -137,15 +157,6 @@ def shows_files(session: Mapping[str, Any]) -> bool:
         return json.loads(session["info"])["coverage"]["truth"]["hook"] is not None
     except (ValueError, KeyError, TypeError):
         return True  # nothing says otherwise
-
-
-def root_of(history: rawtp.History) -> str:
-    """Where the host's root is mounted: as the last recorder said, if that is here, as in its pod."""
-    try:
-        root = json.loads(history.sessions()[-1]["info"])["root"]
-    except (IndexError, ValueError, KeyError, TypeError):
-        return "/"
-    return root if isinstance(root, str) and root.startswith("/") and os.path.isdir(root) else "/"  # noqa: PTH112
 
 
 def named(event: Mapping[str, Any], root: str) -> dict[str, Any]:

@@ -56,6 +56,7 @@ def add_parser() -> Parser:
     parser.add_argument("--limit", type=types.positive, metavar="N", help="end after so many events")
     parser.add_argument("-r", "--newest-first", action="store_true", help="begin with the latest")
     archive.add_directory(parser)
+    archive.add_root(parser)
     query.add_filters(parser)
     parser.add_argument(
         "-o",
@@ -80,6 +81,7 @@ def run(arguments: Sequence[str]) -> int:
     parser = add_parser()
     args = parser.parse_args(arguments)
     archive.check_window(parser, args)
+    archive.check_root(parser, args)
     output = archive.standard_output()
     kind = args.output or ("columns" if output.is_terminal else "jsonl")
     if names.wants_help(args.fields):
@@ -97,7 +99,7 @@ def run(arguments: Sequence[str]) -> int:
         )
     except ValueError as error:
         parser.error(f"argument -f/--fields: {error}")
-    history = archive.opened(args.directory)
+    history = archive.opened(args.directory, args.root)
     with archive.reading(), archive.writing():
         if args.verify:
             return _verify(history, output)
@@ -117,7 +119,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _rows(query: Query, args: argparse.Namespace, kind: str, output: Standard) -> int:
     fmt, encoding = _format(args, kind, output)
-    add_days = _day_lines(args, archive.root_of(query.history)) if kind == "columns" and not args.fields else None
+    add_days = _day_lines(args, query.history.root) if kind == "columns" and not args.fields else None
     found = query.named((*fmt.fields, *_ALWAYS, *(("host",) if add_days else ())))
     asked = {"since_ns": args.since, "until_ns": args.until, "directory": args.directory}
     if kind == "jsonl":
@@ -203,7 +205,7 @@ def _missing(query: Query, args: argparse.Namespace, kind: str, output: Standard
 def _top(query: Query, args: argparse.Namespace, kind: str, output: Standard) -> int:
     from rawtp.summary.top import Top
 
-    top, root = Top(), archive.root_of(query.history)
+    top, root = Top(), query.history.root
     for events in query.events(Top.fields):
         top.add(events)
     if kind == "columns":

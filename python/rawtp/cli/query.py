@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import TYPE_CHECKING, Any
 
 import rawtp
@@ -10,7 +11,6 @@ from rawtp.cli import archive, names, types
 from rawtp.cli.stderr import message, reason
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Iterator, Sequence
 
 _AT_ONCE = 2048
@@ -21,7 +21,13 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("filters: all that are given must hold; of several values of one, any")
     group.add_argument("-p", "--pid", type=types.pids, action="extend", metavar="PIDS", help="these processes")
     group.add_argument(
-        "-u", "--user", type=types.users, action="extend", dest="uid", metavar="USERS", help="by name or number"
+        "-u",
+        "--user",
+        type=types.users_or_names,
+        action="extend",
+        dest="uid",
+        metavar="USERS",
+        help="by name or number",
     )
     group.add_argument("--comm", action="append", metavar="NAME", help="tasks of this name; 'NAME*': of this beginning")
     group.add_argument("--container", action="append", metavar="ID", help="containers, by their ids or the beginning")
@@ -56,13 +62,21 @@ class Query:
         self._parser = parser
         if args.glob is not None and args.under is not None:
             parser.error("argument --glob: not with --under; the pattern says where it looks")
+        root = history.root
+        option = "-u/--user"
+        try:
+            uids = args.uid and [types.user(one, root) for one in args.uid]
+            option = "--glob"
+            glob = args.glob if args.glob is None or root == "/" else types.on_host(args.glob, root)
+        except argparse.ArgumentTypeError as error:
+            parser.error(f"argument {option}: {error}")
         self._filters: dict[str, Any] = {
             "since": args.since,
             "until": args.until,
             "under": args.under,
-            "glob": args.glob,
+            "glob": glob,
             "pid": args.pid,
-            "uid": args.uid,
+            "uid": uids,
             "comm": args.comm,
             "container": args.container,
             "syscall": names.syscalls(args.syscalls) if args.syscalls else None,

@@ -61,11 +61,6 @@ def pids(text: str) -> list[int]:
     return [_whole(part, 2**31 - 1, "a process id") for part in text.split(",")]
 
 
-def users(text: str) -> list[int]:
-    """Parse users, by name or number, with commas between; gives their ids."""
-    return [user(part) for part in users_or_names(text)]
-
-
 def users_or_names(text: str) -> list[int | str]:
     """Parse users with commas between; names are for :func:`user` to look up."""
     parts = [part.strip() for part in text.split(",")]

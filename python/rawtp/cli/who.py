@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 import rawtp
+from rawtp._history import paths
 from rawtp.cli import archive, names, types
 from rawtp.cli.errors import NOTHING_FOUND, OK
 from rawtp.cli.parser import Parser
@@ -46,7 +47,9 @@ def add_parser() -> Parser:
         epilog=_EXAMPLES,
     )
     parser.add_argument("command", choices=("who",), help=argparse.SUPPRESS)
-    parser.add_argument("path", metavar="PATH", help="absolute, or relative to the working directory")
+    parser.add_argument(
+        "path", metavar="PATH", help="absolute, or relative to the working directory; on the host that recorded"
+    )
     archive.add_window(parser)
     parser.add_argument(
         "--limit", type=types.positive, default=10, metavar="N", help="the latest so many events (default: %(default)s)"
@@ -54,6 +57,7 @@ def add_parser() -> Parser:
     parser.add_argument("--all", action="store_true", help="attempts that failed, too")
     parser.add_argument("--json", action="store_true", help="JSON lines in place of text")
     archive.add_directory(parser)
+    archive.add_root(parser)
     return parser
 
 
@@ -63,8 +67,9 @@ def run(arguments: Sequence[str]) -> int:
     parser = add_parser()
     args = parser.parse_args(arguments)
     archive.check_window(parser, args)
+    archive.check_root(parser, args)
     output = archive.standard_output()
-    history = archive.opened(args.directory)
+    history = archive.opened(args.directory, args.root)
     with archive.reading():
         try:
             answer = _answer(history, args)
@@ -97,10 +102,11 @@ def _answer(history: rawtp.History, args: argparse.Namespace) -> Answer:
     tried = (
         [] if found or args.all else history.who(args.path, since=args.since, until=args.until, limit=1, failed=True)
     )
-    root = archive.root_of(history)
+    root = history.root
     begin_ns, end_ns = args.since or 0, now_ns if args.until is None else args.until
     return Answer(
-        path=os.path.abspath(args.path),  # noqa: PTH100 - as it was given, links and all
+        # As it was given, links and all.
+        path=os.fsdecode(paths.names(args.path, root)[0]),
         events=[archive.named(event, root) for event in found[: args.limit]],
         has_more=len(found) > args.limit,
         with_failed=args.all,

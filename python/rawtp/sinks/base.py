@@ -77,8 +77,9 @@ class Origin(NamedTuple):
 class Delivery:
     """Records of one recording, in their order: events, or lines of the journal such as gaps and losses.
 
-    ``records`` are dicts, each with ``type`` (``"event"``, ``"gap"``, ``"loss"`` …) and ``key``. ``batch`` has the
-    events as columns; it can have events more that were acknowledged already.
+    ``records`` are dicts, each with ``type`` (``"event"``, ``"gap"``, ``"loss"`` …) and ``key``. Those of events have
+    the names of their containers and users, too. ``batch`` has the events as columns, without names; it can have events
+    more that were acknowledged already.
     """
 
     def __init__(self, origin: Origin, records: Sequence[dict[str, Any]], batch: HistoryBatch | None = None) -> None:

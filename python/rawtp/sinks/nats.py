@@ -7,12 +7,14 @@ server drops what it has within its window. JetStream acknowledges each message 
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from rawtp.formats.raw_bytes import visible
 from rawtp.sinks import tls
 from rawtp.sinks.base import NotTakenError, Receiver
 from rawtp.sinks.records import to_json
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping, Sequence
     from typing import Literal, TypeVar
 
-    from rawtp._core import HistoryBatch
     from rawtp.sinks.base import Delivery, Origin
 
     T = TypeVar("T")
@@ -126,8 +127,8 @@ class Nats(Receiver):
         host = _UNSAFE.sub("_", delivery.origin.host) or "unknown"
         most = int(self._client.max_payload)
         if self._arrow is not None and delivery.batch is not None:
-            first = delivery.records[0]["key"]
-            messages = self._batches(delivery.batch, delivery.origin, first, most)
+            table = with_names(self._arrow, self._arrow.record_batch(delivery.batch), delivery.records)
+            messages = self._batches(table, delivery.origin, delivery.records[0]["key"], most)
             kind = "events"
         else:
             kind = "events" if delivery.records[0]["type"] == "event" else "journal"
@@ -147,23 +148,23 @@ class Nats(Receiver):
                 if isinstance(done, BaseException):
                     raise done
 
-    def _batches(self, batch: HistoryBatch, origin: Origin, first: str, most: int) -> list[tuple[str, bytes]]:
+    def _batches(self, table: Any, origin: Origin, first: str, most: int) -> list[tuple[str, bytes]]:
         """The events as Arrow IPC streams, in halves where one is too large for a message."""
         pa = self._arrow
-        table = pa.record_batch(batch)
         metadata = {f"rawtp:{key}": str(value) for key, value in origin._asdict().items()}
-        table = table.replace_schema_metadata({**(table.schema.metadata or {}), **metadata})
+        schema = table.schema.with_metadata({**(table.schema.metadata or {}), **metadata})
         output = pa.BufferOutputStream()
-        with pa.ipc.new_stream(output, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
-            writer.write_batch(table)
+        with pa.ipc.new_stream(output, schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+            writer.write_batch(table.replace_schema_metadata(schema.metadata))
         content = output.getvalue().to_pybytes()
-        if len(content) <= most or len(batch) == 1:
-            return [(f"{first}+{len(batch)}", content)]
-        half = len(batch) // 2
-        behind = batch._slice(half, len(batch) - half)
+        if len(content) <= most or len(table) == 1:
+            return [(f"{first}+{len(table)}", content)]
+        half = len(table) // 2
+        behind = table.slice(half)
+        [key] = behind.slice(0, 1).select(["via", "cpu", "seq"]).to_pylist()
         return [
-            *self._batches(batch._slice(0, half), origin, first, most),
-            *self._batches(behind, origin, origin.event_key(behind._dicts(0, 1)[0]), most),
+            *self._batches(table.slice(0, half), origin, first, most),
+            *self._batches(behind, origin, origin.event_key(key), most),
         ]
 
     def close(self) -> None:
@@ -194,6 +195,41 @@ class Nats(Receiver):
         except Exception as error:  # nats-py's errors have no base of their own
             future.cancel()
             raise NotTakenError(f"{type(error).__name__}: {error}".rstrip(": ")) from None
+
+
+def with_names(pa: Any, table: Any, records: Sequence[Mapping[str, Any]]) -> Any:
+    """The record batch with the names that the records of its events have, as columns."""
+    of = {(one["via"], one["cpu"], one["seq"]): one for one in records}
+    rows = [
+        of.get(key) for key in zip(*(table.column(name).to_pylist() for name in ("via", "cpu", "seq")), strict=True)
+    ]
+    for name in ("container_name", "pod", "namespace", "image", "user", "login"):
+        at = table.schema.get_field_index(name)
+        before = [None] * len(rows) if at < 0 else table.column(at).to_pylist()
+        # A row that has no record was acknowledged before.
+        found = [old if row is None else row.get(name) for row, old in zip(rows, before, strict=True)]
+        column = _texts(pa, [None if one is None else visible(one) for one in found])
+        table = table.append_column(name, column) if at < 0 else table.set_column(at, name, column)
+        at = table.schema.get_field_index(f"{name}_bytes")
+        if at >= 0:
+            before = table.column(at).to_pylist()
+            raw = [
+                old if row is None or one is None else None if visible(one) == one else os.fsencode(one)
+                for row, one, old in zip(rows, found, before, strict=True)
+            ]
+            table = table.set_column(at, f"{name}_bytes", _binary(pa, raw))
+    return table
+
+
+def _texts(pa: Any, values: Sequence[str | None]) -> Any:
+    """A column of text. pyarrow.array() would import pandas, if that is there: 45 MB."""
+    builder = pa.lib.StringBuilder()
+    builder.append_values(values)
+    return builder.finish()
+
+
+def _binary(pa: Any, values: Sequence[bytes | None]) -> Any:
+    return pa.array(values, pa.binary()) if any(values) else pa.nulls(len(values), pa.binary())
 
 
 def _encrypted(client: type) -> type:

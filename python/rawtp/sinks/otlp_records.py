@@ -53,7 +53,9 @@ _OF_PROCESS = {
 }
 """The keys that stay the same while a process does the same thing. Their attributes are encoded once."""
 
-_TOLD_OTHERWISE = {"ts_ns", "type", "key", "session", "host", "machine_id", "boot_id"}
+_NAMES = ("container_name", "pod", "namespace", "image")
+_names_of = itemgetter(*_NAMES)
+_TOLD_OTHERWISE = {*_NAMES, "ts_ns", "type", "key", "session", "host", "machine_id", "boot_id"}
 _OF_FILE = {"errno": "error.type", "size": "file.size"}
 _process_of = itemgetter(*_OF_PROCESS)
 
@@ -128,6 +130,7 @@ class Encoder:
             *_head(event["ts_ns"], now_ns, _INFO, b"INFO", sentence(event), name),
             self._one("log.record.uid", event["key"]),
             common,
+            self._names(event),
         ]
         path = event["real_path"] or event["path"]
         if path is not None:
@@ -166,6 +169,31 @@ class Encoder:
                 made.append(self._one(f"rawtp.{key}_bytes", raw))
         return b"".join(made)
 
+    def _names(self, event: Mapping[str, Any]) -> bytes:
+        """The names of the event's container, as the conventions have them."""
+        # Only what is shipped has any.
+        if "image" not in event or not any(names := _names_of(event)):
+            return b""
+        if (made := self._kept.get(names)) is None:
+            if len(self._kept) >= _MAX_KEPT:
+                self._kept.clear()
+            container, pod, namespace, image = names
+            is_id = image is not None and image.startswith("sha256:")
+            repository, tag_ = image_parts(image) if image and not is_id else (None, None)
+            attributes = {
+                # That of a pod's specification; else that of the container's runtime.
+                "k8s.container.name" if pod else "container.name": container,
+                "k8s.pod.name": pod,
+                "k8s.namespace.name": namespace,
+                "container.image.id": image if is_id else None,
+                "container.image.name": repository,
+                "container.image.tags": (tag_,) if tag_ else None,
+                "rawtp.image": image,
+            }
+            made = b"".join(self._one(name, value) for name, value in attributes.items() if value is not None)
+            self._kept[names] = made
+        return made
+
     def _other(self, record: Mapping[str, Any], now_ns: int) -> bytes:
         """A line of the journal, at the time when it ended."""
         times = (record.get(key) for key in ("to_ns", "through_ns", "start_ns", "after_ns"))
@@ -194,6 +222,14 @@ class Encoder:
         encoded = _value(value)
         content = prefix + varint(len(encoded)) + encoded
         return self._attribute + varint(len(content)) + content
+
+
+def image_parts(image: str) -> tuple[str, str | None]:
+    """The repository of an image, with its registry, and the tag. A digest behind ``@`` is neither."""
+    name = image.partition("@")[0]
+    repository, colon, found = name.rpartition(":")
+    # A colon before a slash is that of a registry's port.
+    return (repository, found) if colon and "/" not in found else (name, None)
 
 
 def _head(ts_ns: int, now_ns: int, severity: int, text: bytes, body: str, name: str) -> list[bytes]:

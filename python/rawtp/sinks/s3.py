@@ -1,7 +1,8 @@
 """Sealed files into a bucket of S3, or of whatever speaks its protocol: as they are, each once.
 
 The objects are ``PREFIX/events/host=H/date=D/SESSION-N.parquet``, as in the recorder's directory. The lines of the
-journal go to ``PREFIX/journal/host=H/date=D/SESSION-LINE.jsonl``. No object is ever replaced: a put asks that there be
+journal go to ``PREFIX/journal/host=H/date=D/SESSION-LINE.jsonl``, and names of containers to
+``PREFIX/containers/host=H/date=D/TIME-DIGEST.jsonl``. No object is ever replaced: a put asks that there be
 none of that name.
 """
 
@@ -19,7 +20,7 @@ from rawtp.sinks.base import NotTakenError, Receiver
 from rawtp.sinks.records import to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
     from obstore.store import ClientConfig
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from rawtp.sinks.base import Delivery, File, Origin
 
 _SHA256 = "rawtp-sha256"
+_LINES = "application/x-ndjson"
 _TOOK = re.compile(r" in [0-9.]+[µnm]?s\b")
 _CERTIFICATE = re.compile(r"\bInvalidCertificate\(\s*(\w+)")
 _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -97,12 +99,18 @@ class S3(Receiver):
                 raise NotTakenError(f"{self.target}/{name} has another content")
 
     def send(self, delivery: Delivery) -> int:
-        """Put lines of the journal."""
+        """Put lines of the journal, or names of containers."""
         records = list(delivery.records)
+        if records and records[0]["type"] == "container":
+            content = _lines(records)
+            name = _containers_name(delivery.origin, records, content)
+            if not self._put(name, content, _LINES):
+                raise NotTakenError(f"{self.target}/{name} has another content")
+            return 0
         while records:
             name = _journal_name(delivery.origin, records[0])
-            content = b"".join(to_json(record) + b"\n" for record in records)
-            if self._put(name, content, "application/x-ndjson"):
+            content = _lines(records)
+            if self._put(name, content, _LINES):
                 return 0
             # Put before the position was kept, with fewer lines or more.
             there = self._get(name).splitlines()
@@ -152,18 +160,30 @@ class S3(Receiver):
             raise NotTakenError(_first_line(error)) from None
 
 
+def _lines(records: Iterable[Mapping[str, Any]]) -> bytes:
+    return b"".join(to_json(record) + b"\n" for record in records)
+
+
+def _partition(kind: str, host: str, time_ns: int) -> str:
+    plain = "".join(char if char in _PLAIN else "".join(f"%{byte:02X}" for byte in char.encode()) for char in host)
+    return f"{kind}/host={plain or 'unknown'}/date={time.strftime('%Y-%m-%d', time.gmtime(time_ns / 1e9))}"
+
+
+def _containers_name(origin: Origin, records: Sequence[Mapping[str, Any]], content: bytes) -> str:
+    """By its content: what is put again after a lost answer has the same name."""
+    seen_ns = max(int(record["seen_ns"]) for record in records)
+    digest = hashlib.sha256(content).hexdigest()[:16]
+    return f"{_partition('containers', origin.host, seen_ns)}/{seen_ns:019}-{digest}.jsonl"
+
+
 def _journal_name(origin: Origin, record: dict[str, Any]) -> str:
-    host = "".join(
-        char if char in _PLAIN else "".join(f"%{byte:02X}" for byte in char.encode()) for char in origin.host
-    )
-    date = time.strftime("%Y-%m-%d", time.gmtime(origin.session / 1e9))
     # A line of the journal, or a file that was not shipped.
     of = record.get("line")
     if of is None:
         of = "unshipped-" + str(record.get("file", "")).rpartition("/")[2].removesuffix(".parquet")
     else:
         of = f"{int(of):06}"
-    return f"journal/host={host or 'unknown'}/date={date}/{origin.session:019}-{of}.jsonl"
+    return f"{_partition('journal', origin.host, origin.session)}/{origin.session:019}-{of}.jsonl"
 
 
 def _first_line(error: BaseException) -> str:

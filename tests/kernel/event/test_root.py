@@ -248,6 +248,48 @@ def test_a_recorder(node: pods.Remote, pod: pods.Remote, tmp_path: Path) -> None
     assert event["real_path"] == f"{pods.DATA}/report.txt"
 
 
+def test_who_and_history_take_paths_as_the_node_has_them(node: pods.Remote, pod: pods.Remote, tmp_path: Path) -> None:
+    """A link leads to where it does on the node, a relative path begins at the node's directory, and names of users are
+    the node's: without being told, as the recorder had it."""
+    (tmp_path / "link").symlink_to(pods.DATA)
+    (tmp_path / "sub").mkdir()
+    name = f"{pods.DATA}/report.txt"
+    node(MAKE, paths=[name, f"{tmp_path}/sub/x"])
+    # In the pod the same link leads to a directory of the pod's own, which is a link to elsewhere.
+    pod(f"import os\nos.rmdir({pods.DATA!r})\nos.symlink({pods.OWN!r}, {pods.DATA!r})")
+    history = f"{tmp_path}/history"
+    assert "recording into" in pod(RECORD, words=["--root", "/host", "--directory", history])
+    node(DELETE, paths=[name, f"{tmp_path}/sub/x"])
+
+    def who(path: str, *words: str) -> list[str]:
+        said = pod(SHOW, words=["who", "--json", "--directory", history, *words, path])
+        lines = [json.loads(line) for line in said[0].splitlines()]
+        return [line["real_path"] for line in lines if line["type"] == "event"]
+
+    assert who(f"{tmp_path}/link/report.txt") == [name]
+    assert who(f"{tmp_path}/link/report.txt", "--root", "/host") == [name]
+    assert who(f"{tmp_path}/link/report.txt", "--root", "/") == [], "there the pod's links are followed"
+    pod(f"import os\nos.chdir('/host{tmp_path}/sub')")
+    assert who("x") == [f"{tmp_path}/sub/x"]
+    pod(f"import os\nos.chdir({pods.OWN!r})")
+    said = pod(SHOW, words=["who", "--directory", history, "x"])
+    assert said[2] == 2
+    assert f"'x' is relative, and the working directory '{pods.OWN}' is not below the host's root, '/host'" in said[1]
+    for words in (["--under", pods.DATA, "-u", pods.ROOT_NAME], ["--glob", f"{pods.DATA}/*", "--root", "/host"]):
+        said = pod(SHOW, words=["history", "-o", "jsonl", "-f", "real_path", "--directory", history, *words])
+        assert [json.loads(line)["real_path"] for line in said[0].splitlines() if '"event"' in line] == [name], said
+    said = pod(SHOW, words=["history", "-u", pods.ROOT_NAME, "--root", "/", "--directory", history])
+    assert said[2] == 2
+    assert f"argument -u/--user: there is no user '{pods.ROOT_NAME}'" in said[1]
+    said = pod(SHOW, words=["who", "--root", "/nonexistent-rawtp", "--directory", history, "/x"])
+    assert said[2] == 2
+    assert "argument --root: '/nonexistent-rawtp': No such file or directory" in said[1]
+    assert pod(f"import rawtp\nresult = rawtp.History({history!r}).root") == "/host"
+    assert pod(STOP)[1] == 0
+    # Here, on the node's side, no host is at /host.
+    assert rawtp.History(history).root == "/"
+
+
 def test_a_recorder_whose_directory_is_only_the_pod_s(pod: pods.Remote) -> None:
     """A filter by path cannot let the heartbeat through."""
     words = ["--root", "/host", "--directory", f"{pods.OWN}/history", "-P", pods.DATA]
@@ -294,6 +336,21 @@ def test_a_relative_path_is_the_host_s(pod: pods.Remote, tmp_path: Path) -> None
 def test_a_wrong_root_is_an_error_at_once(root: Any, kind: type[Exception], message: str) -> None:
     with pytest.raises(kind, match=message):
         rawtp.Tracer(root=root)
+
+
+@pytest.mark.parametrize(
+    ("root", "kind", "message"),
+    [
+        ("host", ValueError, 'root must be absolute, and without NUL, not "host"'),
+        ("/nonexistent-rawtp", FileNotFoundError, "No such file or directory"),
+        (7, TypeError, "root must be a path, not int"),
+    ],
+)
+def test_a_wrong_root_of_a_history_is_an_error_at_once(
+    root: Any, kind: type[Exception], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(kind, match=message):
+        rawtp.History(tmp_path, root=root)
 
 
 def test_a_root_in_another_namespace_is_an_error(pod: pods.Remote, both: Any) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 import rawtp
+from helpers import cgroups
+from helpers.cgroups import POD, unlink_in
 from helpers.recorders import asked
 from helpers.recordings import HANG_S
 from helpers.support import of_own_family, wait_for
@@ -23,43 +24,17 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.kernel
 
-POD = "12345678-1234-1234-1234-123456789012"
 WEB = Names("web", "web-1\x1b", "shop", "registry.example.org/web:1")
 
 
 @pytest.fixture
-def top() -> Path:
-    """The root of the hierarchy of version 2, where cgroups can be made."""
-    mounts = [line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    unified = [Path(fields[4]) for fields in mounts if fields[fields.index("-") + 1] == "cgroup2"]
-    if not unified:
-        pytest.skip("no cgroup v2 is mounted here")
-    return unified[0]
-
-
-@pytest.fixture
-def group(top: Path) -> Iterator[Path]:
-    """A cgroup as containerd names that of a pod's container."""
-    made = (
-        top / f"kubepods-besteffort-pod{POD.replace('-', '_')}.slice" / f"cri-containerd-{uuid.uuid4().hex * 2}.scope"
-    )
-    try:
-        made.mkdir(parents=True)
-    except OSError as error:
-        pytest.skip(f"no cgroup can be made here: {error}")
-    yield made
-    if made.exists():
-        made.rmdir()
-    made.parent.rmdir()
-
-
-def unlink_in(group: Path, name: str) -> None:
-    script = 'echo $$ > "$0/cgroup.procs" && exec unlink "$1"'
-    subprocess.run(["sh", "-c", script, group, name], stderr=subprocess.DEVNULL, timeout=60, check=False)
+def group() -> Iterator[Path]:
+    with cgroups.of_container() as made:
+        yield made
 
 
 def test_names_outlive_the_container(tmp_path: Path, group: Path) -> None:
-    directory, container = tmp_path / "h", group.name.removeprefix("cri-containerd-").removesuffix(".scope")
+    directory, container = tmp_path / "h", cgroups.container_id(group)
     looked_up: list[tuple[str | None, str | None]] = []
 
     def find(container_id: str | None, pod_id: str | None) -> Names | None:

@@ -102,3 +102,4 @@ def test_nothing_acknowledged_is_lost(kind: type[receivers.Receiver], tmp_path: 
     duplicates = len(received) - len(found)
     print(f"{kind.__name__}: {len(expected)} events, {duplicates} duplicates, at most {max(most_mb):.0f} MB")
     assert max(most_mb) < MEMORY_MB
+    assert not (server.takes_once and duplicates)

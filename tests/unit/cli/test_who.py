@@ -179,7 +179,7 @@ def test_wrong_usage(
 def test_what_cannot_be_read(
     error: Exception, code: int, complaint: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def refusing(directory: str) -> None:
+    def refusing(directory: str, *, root: str | None = None) -> None:
         raise error
 
     monkeypatch.setitem(vars(rawtp), "History", refusing)

@@ -104,6 +104,22 @@ def test_relative_paths_begin_here(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert paths.names(Path("y"))[0].endswith(b"/y")
 
 
+def test_names_are_those_of_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link leads below the host's root; a relative path begins at the working directory as the host has it."""
+    root = tmp_path / "host"
+    (root / "run").mkdir(parents=True)
+    (root / "var").mkdir()
+    (root / "var/run").symlink_to("/run")
+    assert paths.names("/var/run/x", str(root)) == (b"/var/run/x", b"/run/x")
+    assert paths.names("/var/run", str(root)) == (b"/var/run",)
+    assert paths.names("/var/run/..", str(root)) == (b"/var", b"/")
+    monkeypatch.chdir(root / "var")
+    assert paths.names("x", str(root)) == (b"/var/x",)
+    monkeypatch.chdir("/proc")
+    with pytest.raises(ValueError, match=r"'x' is relative, and the working directory '/proc' is not below the host's"):
+        paths.names("x", str(root))
+
+
 @pytest.mark.parametrize(("path", "error"), [("", ValueError), ("a\0b", ValueError), (1, TypeError), (None, TypeError)])
 def test_what_is_no_path(path: object, error: type[Exception]) -> None:
     with pytest.raises(error):
