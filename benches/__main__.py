@@ -207,7 +207,7 @@ def main() -> None:
         # That it is missing is better said now than in ten minutes.
         from benches import plot
 
-        plot._pyplot()
+        plot.library()
     if (found := hooks.others()) and not options.force:
         raise SystemExit(
             "\n".join(["others hook system calls here; stop them, or measure anyway with --force:", *found])

@@ -17,7 +17,7 @@ OWN, OTHERS = "#4477aa", "#bbbbbb"
 
 # The same figures give the same file. Text stays text, which can be searched and read aloud. The page is white, also
 # where a site is dark.
-STYLE = {
+STYLE: Any = {
     "axes.spines.right": False,
     "axes.spines.top": False,
     "font.size": 9,
@@ -27,15 +27,25 @@ STYLE = {
 }
 
 
+def library() -> Any:
+    """matplotlib.
+
+    Raises:
+        SystemExit: it is not installed.
+    """
+    try:
+        import matplotlib as mpl
+    except ImportError:
+        raise SystemExit("--write draws plots with matplotlib: pip install --group bench") from None
+    return mpl
+
+
 @contextmanager
 def _drawn(path: Path, **size: Any) -> Iterator[Any]:
     """A figure, which becomes that file. Whoever draws in the same process keeps their own style."""
-    try:
-        import matplotlib as mpl
+    with library().rc_context(STYLE):
         from matplotlib.figure import Figure
-    except ImportError:
-        raise SystemExit("--write draws plots with matplotlib: pip install --group bench") from None
-    with mpl.rc_context(STYLE):
+
         figure = Figure(**size)
         yield figure
         figure.tight_layout()
