@@ -455,6 +455,7 @@ class Tracer:
         root: str | PathLike[str] = "/",
         sudo: bool = False,
         broker: str | PathLike[str] | None = None,
+        _from_exec: bool = False,
     ) -> Tracer: ...
     def __enter__(self) -> Tracer: ...
     def __exit__(
@@ -830,6 +831,7 @@ class CallCounter:
         max_rows: int = 65536,
         sudo: bool = False,
         broker: str | PathLike[str] | None = None,
+        _from_exec: bool = False,
     ) -> CallCounter: ...
     def read(self) -> tuple[float, int | None, int, str | None, list[_CountCells]]:
         """The seconds since the start; runs that the kernel skipped, if that is known; processes that are not followed;
@@ -1302,12 +1304,14 @@ def _tracepoints() -> list[tuple[str, str | None, dict[str, str]]]: ...
 def _load(
     *,
     syscalls: Iterable[str],
+    are_all: bool,
     when: str,
     buffers: int,
     results: bool,
     fields: Iterable[str],
     pid: Iterable[int] | None,
     follow: bool,
+    from_exec: bool,
     uid: Iterable[int] | None,
     comm: Iterable[str] | None,
     cgroup: Iterable[int] | None,
@@ -1318,8 +1322,9 @@ def _load(
     owner: int | None,
     tell_cgroups: bool,
 ) -> _LoadedFds:
-    """Loads and attaches for another process, as :class:`Tracer` does for its own; ``without``: its pid, to leave it
-    out; ``owner``: the user whose calls alone are seen, if there is one; ``tell_cgroups``: whether it may learn which
+    """Loads and attaches for another process, as :class:`Tracer` does for its own; ``are_all``: numbers that no table
+    has are watched, too; ``from_exec``: ``pid`` is the launcher of a command, whose calls before it executes that are
+    left out; ``without``: the other process's pid, to leave it out; ``owner``: the user whose calls alone are seen, if there is one; ``tell_cgroups``: whether it may learn which
     cgroups come and go, whoever they belong to. Gives how many slots
     the counters have; the coverage; and descriptors, which are the caller's to close: ring, counters and live
     configuration; links;
@@ -1332,6 +1337,7 @@ def _load_counts(
     latency: bool,
     pid: Iterable[int] | None,
     follow: bool,
+    from_exec: bool,
     uid: Iterable[int] | None,
     comm: Iterable[str] | None,
     cgroup: Iterable[int] | None,

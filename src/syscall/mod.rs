@@ -267,9 +267,38 @@ pub fn never_returns(abi: u32, nr: u32) -> bool {
     (if abi == types::abi::ABI_COMPAT.0 { COMPAT } else { NATIVE }).contains(&nr)
 }
 
+/// The place in each table that stands for all numbers that cannot be in it (`UNNAMED_NR`).
+const UNNAMED: usize = TABLE - 1;
+
+/// Returns the places of numbers without a name in the two tables of the BPF programs, each as table and index.
+pub fn unnamed_places() -> impl Iterator<Item = (usize, usize)> {
+    let is_unnamed = |&(table, nr): &(usize, usize)| {
+        let abi = if table == 0 { types::abi::ABI_X32 } else { types::abi::ABI_COMPAT };
+        nr == UNNAMED || of_record(abi.0, nr as u32).is_none()
+    };
+    (0..2).flat_map(|table| (0..TABLE).map(move |nr| (table, nr))).filter(is_unnamed)
+}
+
+/// Returns what the programs know of a call without a name.
+#[must_use]
+pub fn unnamed_shape() -> types::call {
+    changing("", [0; 5]).shape
+}
+
+/// Returns the name of a number that no table has, by a record's `abi` and `nr`, as strace(1) has it.
+#[must_use]
+pub fn unnamed(abi: u32, nr: u32) -> String {
+    let x32 = if abi == types::abi::ABI_X32.0 { X32_BIT } else { 0 };
+    format!("syscall_{:#x}", nr | x32)
+}
+
 /// Finds a call that can be watched by a record's `abi` and `nr`.
 #[must_use]
 pub fn of_record(abi: u32, nr: u32) -> Option<&'static Call> {
+    // x32's own numbers share the native table.
+    if abi == types::abi::ABI_NATIVE.0 && nr >= X32_FIRST {
+        return None;
+    }
     static TABLES: OnceLock<[Vec<Option<&'static Call>>; 2]> = OnceLock::new();
     let tables = TABLES.get_or_init(|| {
         let mut tables = [vec![None; TABLE], vec![None; TABLE]];
@@ -329,12 +358,32 @@ mod tests {
             }
         }
         assert_eq!(of_record(0, u32::MAX), None);
+        assert_eq!(of_record(types::abi::ABI_NATIVE.0, 520), None);
         let changes: Vec<_> = FILE_CHANGES.iter().filter(|name| by_name(name).unwrap().action.is_none()).collect();
         assert_eq!((changes.len() + LOSS.len(), FILE_CHANGES.len()), (FILE_CHANGES.len(), FILE_CHANGES.len()));
         assert!(["mkdirat", "linkat", "fchmod", "setxattr", "umount2"].iter().all(|name| changes.contains(&name)));
         let groups = [DELETE, RENAME, TRUNCATE, &["fallocate", "ioctl", "mq_unlink"]].concat();
         assert_eq!(groups, LOSS);
         assert!(groups.iter().all(|name| by_name(name).is_some()));
+    }
+
+    #[test]
+    fn numbers_without_a_name_have_the_places_that_calls_leave() {
+        let unnamed: Vec<_> = unnamed_places().collect();
+        let named: Vec<_> = all().iter().flat_map(places).collect();
+        assert!(unnamed.iter().all(|place| !named.contains(place)));
+        assert!([(0, 999), (1, 999), (0, UNNAMED), (1, UNNAMED)].iter().all(|place| unnamed.contains(place)));
+        let mut both = [unnamed, named].concat();
+        both.sort_unstable();
+        both.dedup();
+        assert_eq!(both.len(), 2 * TABLE);
+    }
+
+    #[test]
+    fn a_number_without_a_name_is_named_by_it() {
+        assert_eq!(unnamed(types::abi::ABI_NATIVE.0, 999), "syscall_0x3e7");
+        assert_eq!(unnamed(types::abi::ABI_COMPAT.0, 0x4000_03e7), "syscall_0x400003e7");
+        assert_eq!(unnamed(types::abi::ABI_X32.0, 999), "syscall_0x400003e7");
     }
 
     #[test]

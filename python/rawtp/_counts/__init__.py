@@ -80,6 +80,11 @@ class Counts:
         self._has_times = bool(given.get("latency", False))
         self._counter = CallCounter(by_process=self._by_process, **given)  # type: ignore[arg-type]
 
+    @classmethod
+    def _of(cls, child: Child, options: CountsOptions) -> Self:
+        """Count the calls of a command and its descendants, from its exec on."""
+        return cls(**options, pid=child.pid, follow=True, _from_exec=True)  # type: ignore[call-arg]
+
     def read(self) -> CountsResult:
         """What was counted up to now, or up to the close.
 
@@ -149,8 +154,7 @@ def _counts_of(words: list[bytes], options: CountsOptions) -> CountsResult:
         if name in options:
             raise TypeError(f"rawtp.counts() of a command takes no {name!r}: it follows the command")
     with Child(words, os.environb) as child:
-        given: CountsOptions = {**options, "pid": child.pid, "follow": True}
-        with Counts(**given) as counting:
+        with Counts._of(child, options) as counting:
             child.release()
             returncode = child.wait()
     return replace(_read(counting), returncode=returncode)

@@ -110,7 +110,7 @@ def run(
     directory = _working_directory()
     start_ns = time.time_ns()
     with Child(words, os.environb) as child:
-        with Tracer(pid=child.pid, follow=True, **options) as tracer:
+        with Tracer(pid=child.pid, follow=True, _from_exec=True, **options) as tracer:
             child.release()
             events = _taken(tracer, child)
         events += tracer
