@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -57,10 +58,26 @@ def _shown(event: Mapping[str, Any]) -> str:
         return "?"
     kinds = _kinds(event["syscall"] or "", event["abi"])
     names = list(args)
-    # What a call does not use at its end is left out, as strace leaves it out.
-    while names and args[names[-1]] is None:
+    while names and args[names[-1]] is None and _can_be_unused(names[-1], kinds):
         names.pop()
-    return ", ".join(_part(name, kinds.get(name, ""), args[name]) for name in names)
+    # A structure that could not be read is one argument.
+    unread = {_argument(name) for name in names} - {_argument(name) for name in names if args[name] is not None}
+    parts = {
+        _argument(name) if _argument(name) in unread else name: _part(name, kinds.get(name, "register"), args[name])
+        for name in names
+    }
+    return ", ".join("?" if name in unread else part for name, part in parts.items())
+
+
+def _can_be_unused(name: str, kinds: Mapping[str, str]) -> bool:
+    """Tell whether the call need not use this argument: the mode of an open that makes no file, or what another
+    argument decides about. strace leaves it out at the end. Any other is None where it is not known."""
+    return name == "mode" or kinds.get(name) == "any"
+
+
+def _argument(name: str) -> str:
+    """The argument that a part of a structure belongs to."""
+    return re.split(r"[.\[]", name, maxsplit=1)[0]
 
 
 def _part(name: str, kind: str, value: object) -> str:
@@ -84,7 +101,7 @@ def _value(name: str, kind: str, value: object) -> str:
     if isinstance(value, int):
         if value == _AT_FDCWD and name.endswith("fd"):
             return "AT_FDCWD"
-        return hex(value) if kind == "address" and value else str(value)
+        return hex(value) if kind in {"address", "register"} and value else str(value)
     return str(value)
 
 
