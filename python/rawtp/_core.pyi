@@ -1324,11 +1324,10 @@ def _load(
 ) -> _LoadedFds:
     """Loads and attaches for another process, as :class:`Tracer` does for its own; ``are_all``: numbers that no table
     has are watched, too; ``from_exec``: ``pid`` is the launcher of a command, whose calls before it executes that are
-    left out; ``without``: the other process's pid, to leave it out; ``owner``: the user whose calls alone are seen, if there is one; ``tell_cgroups``: whether it may learn which
-    cgroups come and go, whoever they belong to. Gives how many slots
-    the counters have; the coverage; and descriptors, which are the caller's to close: ring, counters and live
-    configuration; links;
-    programs."""
+    left out; ``without``: the other process's pid, to leave it out; ``owner``: the user whose calls alone are seen, if
+    there is one; ``tell_cgroups``: whether it may learn which cgroups come and go, whoever they belong to. Gives how
+    many slots the counters have; the coverage; and descriptors, which are the caller's to close: ring, counters and
+    live configuration; links; programs."""
 
 def _load_counts(
     *,

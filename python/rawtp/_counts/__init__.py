@@ -153,10 +153,9 @@ def _counts_of(words: list[bytes], options: CountsOptions) -> CountsResult:
     for name in ("pid", "follow"):
         if name in options:
             raise TypeError(f"rawtp.counts() of a command takes no {name!r}: it follows the command")
-    with Child(words, os.environb) as child:
-        with Counts._of(child, options) as counting:
-            child.release()
-            returncode = child.wait()
+    with Child(words, os.environb) as child, Counts._of(child, options) as counting:
+        child.release()
+        returncode = child.wait()
     return replace(_read(counting), returncode=returncode)
 
 
