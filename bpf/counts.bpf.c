@@ -185,8 +185,8 @@ static __always_inline struct process_count *process_of(const struct process_key
 }
 
 /*
- * Whether a filter leaves the task's call out. Nearly always the only one is that of this very process. A flag that is off
- * costs a load, although the verifier knows its value, so one stands for all the others.
+ * Whether a filter leaves the task's call out. Nearly always the only one is that of this very process. A flag that is
+ * off costs a load, although the verifier knows its value, so one stands for all the others.
  */
 static __always_inline bool is_left_out(struct task_struct *task, __u32 slot)
 {

@@ -129,9 +129,9 @@ static __always_inline bool is_self(struct task_struct *task)
 }
 
 /*
- * Whether the task is the launcher of a command, before it executes that. Each exec adds one to self_exec_id, and a fork
- * copies the parent's to parent_exec_id. The launcher is an interpreter, which is one exec after the fork. The command
- * is the next.
+ * Whether the task is the launcher of a command, before it executes that. Each exec adds one to self_exec_id, and a
+ * fork copies the parent's to parent_exec_id. The launcher is an interpreter, which is one exec after the fork. The
+ * command is the next.
  */
 static __always_inline bool is_launching(struct task_struct *task)
 {

@@ -340,8 +340,10 @@ class Tracer:
             new names, permissions, owners, attributes, times, mounts. Any other call has its own name.
             ``"delete"``, ``"rename"``, ``"truncate"``, ``"loss"`` and ``"file_changes"`` stand for all
             of theirs, alone or among names, as do ``"file"``, ``"process"``, ``"network"`` and ``"memory"``, which are
-            the groups of strace(1). ``"all"`` is every call: it needs a filter by process, leaves this process
-            out, and cannot be asked of it alone. Calls of 32-bit programs are watched by the same names. A name that
+            the groups of strace(1). ``"all"`` is every call, also those with numbers that no table has, which are
+            named ``"syscall_0x3e7"``. It needs a filter by process (``pid``, ``uid``, ``comm`` or ``cgroup``) that some
+            process does not pass: neither ``comm="*"`` nor the root cgroup. It leaves this process out, and cannot be
+            asked of it alone. Calls of 32-bit programs are watched by the same names. A name that
             this machine lacks (aarch64 has neither ``unlink`` nor ``rmdir``) is passed over.
         results: whether to watch the calls' returns too. Without them ``ret``, ``errno`` and ``duration_ns`` are
             ``None``, a name whose page was not in memory at the entry stays unknown, and each event is delivered at its

@@ -128,7 +128,7 @@ def counts(
 
     Args:
         seconds: how long, at least 0. Or a command: its words, as :func:`rawtp.run` takes them. It is run to its end,
-            and its calls and those of its descendants are counted, from its first call on;
+            and its calls and those of its descendants are counted, from the execve(2) of its program on;
             :attr:`CountsResult.returncode` is its exit code.
         options: what :class:`rawtp.Counts` takes, by name; with a command, all but ``pid`` and ``follow``.
 
