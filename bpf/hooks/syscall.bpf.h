@@ -193,8 +193,7 @@ static __always_inline void report_entry(struct call_state *state, struct counte
 		if (cfg_results && !decision)
 			__sync_fetch_and_add(&counted->lost_exits, 1);
 		if (send_record(state, counted))
-			decided = (state->segments.has_fault ? CALL_FAULT : CALL_SENT) |
-				  (call->traits & CALL_EXECS ? EXEC_BY(abi) : 0);
+			decided = state->segments.has_fault ? CALL_FAULT : CALL_SENT;
 	}
 	if (decision)
 		*decision = decided;
@@ -281,21 +280,6 @@ static __always_inline void report_unseen(struct call_state *state, __u32 cpu, _
 	send_record(state, counted);
 }
 
-/* Returns the call that exits, as watched_call does. An exec may have changed the thread's table since its entry. */
-static __always_inline const volatile struct call *exiting_call(struct task_struct *task, __u32 nr, __u32 *abi)
-{
-	__u8 *decision;
-
-	if ((call_of(ABI_X32, nr)->traits | call_of(ABI_COMPAT, nr)->traits) & CALL_EXECS) {
-		decision = decision_of(task);
-		if (decision && IS_EXEC(*decision)) {
-			*abi = ABI_OF(*decision);
-			return call_of(*abi, nr);
-		}
-	}
-	return watched_call(task, nr, abi);
-}
-
 static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 {
 	const volatile struct call *call;
@@ -309,7 +293,7 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 	__u64 bytes;
 
 	task = current_task();
-	call = exiting_call(task, nr, &abi);
+	call = watched_call(task, nr, &abi);
 	if (!call)
 		return 0;
 	if (call->traits & CALL_REMOUNTS) {
@@ -330,7 +314,7 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 	decision = decision_of(task);
 	if (!decision)
 		return 0;
-	decided = DECISION_OF(*decision);
+	decided = *decision & ~CALL_FREED;
 	freed = *decision & CALL_FREED ? FREED_FILE : FREED_NOTHING;
 	*decision = CALL_UNSEEN;
 	if (decided == CALL_LEFT_OUT)

@@ -50,7 +50,7 @@ static __always_inline __u8 *sent_decision(struct task_struct *task)
 
 	if (!decision)
 		return NULL;
-	decided = cfg_by_functions ? *decision & ~CALL_FREED : DECISION_OF(*decision);
+	decided = *decision & ~CALL_FREED;
 	return decided == CALL_SENT || decided == CALL_FAULT ? decision : NULL;
 }
 

@@ -26,14 +26,6 @@ enum decision {
 #define DEPTH_OF(decision) ((decision) >> 2 & 31)
 #define DECISION_OF(decision) ((decision)&3)
 
-/*
- * Bits beside CALL_SENT and CALL_FAULT of an exec: the table of its number. A program of 32 bits may begin another one
- * of 64, or the other way round, and the exit then finds the thread in that one's table.
- */
-#define EXEC_BY(abi) (4 | (abi) << 3)
-#define IS_EXEC(decision) ((decision)&4)
-#define ABI_OF(decision) ((decision) >> 3 & 3)
-
 /* Whether files that are freed are seen. User space sets it when the program for them is attached. */
 volatile __u32 sees_freed = 0;
 
