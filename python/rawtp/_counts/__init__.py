@@ -15,7 +15,9 @@ from rawtp._run.child import Child, words_of
 from rawtp._warn import warn
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
+    from typing import Any
 
     from typing_extensions import Self, Unpack
 
@@ -81,9 +83,10 @@ class Counts:
         self._counter = CallCounter(by_process=self._by_process, **given)  # type: ignore[arg-type]
 
     @classmethod
-    def _of(cls, child: Child, options: CountsOptions) -> Self:
+    def _of(cls, child: Child, options: Mapping[str, Any]) -> Self:
         """Count the calls of a command and its descendants, from its exec on."""
-        return cls(**options, pid=child.pid, follow=True, _from_exec=True)  # type: ignore[call-arg]
+        given: Any = {**options, "pid": child.pid, "follow": True, "_from_exec": True}
+        return cls(**given)
 
     def read(self) -> CountsResult:
         """What was counted up to now, or up to the close.

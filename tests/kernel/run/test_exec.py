@@ -43,6 +43,7 @@ def test_of_a_program_of_32_bits(tmp_path: Path, syscalls: str | list[str]) -> N
     found = [(event["syscall"], event["abi"], event["ret"] is None) for event in result.events]
     assert found == [("execve", "x86_64", False), ("getpid", "i386", False), ("exit", "i386", True)]
     exec_ = result.events[0]
+    assert exec_["args"] is not None
     assert (exec_["ret"], exec_["args"]["pathname"]) == (0, str(path))
     assert exec_["duration_ns"]
     assert (result.stats.unpaired, result.stats.lost_exits) == (0, 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,6 +23,11 @@ LAUNCHERS = ["rt_sigaction", "getresuid", "rt_sigprocmask"]
 """Calls that the launcher makes, or may, between its release and the exec, and `true` does not."""
 
 
+def argument(event: Event, name: str) -> Any:
+    assert event["args"] is not None
+    return event["args"][name]
+
+
 def named(events: list[Event]) -> list[str | None]:
     return [event["syscall"] for event in events]
 
@@ -32,8 +37,8 @@ def test_the_exec_comes_first(hook: str) -> None:
     result = rawtp.run([TRUE, "x"], syscalls="all", fields=FIELDS, hook=hook)  # type: ignore[arg-type]
     first = result.events[0]
     assert (first["syscall"], first["ret"]) == ("execve", 0)
-    assert first["args"]["pathname"] == TRUE
-    assert first["args"]["argv"] == (TRUE, "x")
+    assert argument(first, "pathname") == TRUE
+    assert argument(first, "argv") == (TRUE, "x")
     assert not {*LAUNCHERS} & {*named(result.events)}
     assert named(result.events)[-1] == "exit_group"
     assert {event["pid"] for event in result.events} == {first["pid"]}
@@ -46,7 +51,7 @@ def test_it_is_looked_for_without_an_exec(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("PATH", f"/nonexistent:{tmp_path}:{tmp_path}/directory:/bin:/usr/bin")
     result = rawtp.run(["true"], syscalls=["process"], fields=FIELDS)
     assert [(event["syscall"], event["ret"]) for event in result.events] == [("execve", 0), ("exit_group", None)]
-    assert result.events[0]["args"]["pathname"] == TRUE
+    assert argument(result.events[0], "pathname") == TRUE
 
 
 def test_where_the_exec_is_not_watched() -> None:
@@ -67,7 +72,7 @@ def test_where_results_are_not_watched() -> None:
 def test_the_commands_own_execs_are_all_there() -> None:
     command = ["/bin/sh", "-c", f"{TRUE} & wait; exec {TRUE}"]
     result = rawtp.run(command, syscalls=["execve"], fields=FIELDS)
-    assert [event["args"]["pathname"] for event in result.events if event["ret"] == 0] == ["/bin/sh", TRUE, TRUE]
+    assert [argument(event, "pathname") for event in result.events if event["ret"] == 0] == ["/bin/sh", TRUE, TRUE]
 
 
 @pytest.mark.parametrize("latency", [False, True])

@@ -106,6 +106,6 @@ def test_columns_have_them() -> None:
         with rawtp.Tracer("all", pid=process.pid, fields=FIELDS) as tracer:
             process.communicate(b"\n")
         rows = tracer.batch(timeout=0).to_dicts()
-    found = [(row["syscall"], row["args"]) for row in rows if row["syscall"].startswith("syscall_")]
+    found = [(row["syscall"], row["args"]) for row in rows if str(row["syscall"]).startswith("syscall_")]
     args = {"a1": 1, "a2": 2, "a3": 3, "a4": 4, "a5": 5, "a6": 6}
     assert found == [("syscall_0x3e7", args), ("syscall_0x1388", args)]
