@@ -213,6 +213,7 @@ fn check_cgroup(value: Cgroup) -> Result<Arc<OwnedFd>> {
 /// The caller's arguments. `None` stands for an argument that was not passed.
 #[derive(Debug, Clone, Default)]
 #[allow(missing_docs, reason = "each is the argument of that name")]
+#[expect(clippy::struct_excessive_bools, reason = "they are Python's keyword arguments")]
 pub struct FilterArgs {
     pub pid: Option<Vec<i64>>,
     pub follow: bool,
@@ -272,10 +273,11 @@ impl Filters {
             return Err(Error::Value("follow=True needs a pid: whose descendants are to be followed?".into()));
         }
         let pids = check_many("pid", args.pid, check_pid)?;
+        let launcher = pids.first().copied().filter(|_| args.from_exec);
         Ok(Self {
-            launcher: pids.first().copied().filter(|_| args.from_exec),
             pids,
             follow: args.follow,
+            launcher,
             uids: check_many("uid", args.uid, check_uid)?,
             comms: check_many("comm", args.comm, |comm| check_comm(&comm))?,
             cgroups: check_many("cgroup", args.cgroup, check_cgroup)?,

@@ -165,6 +165,7 @@ fn outcome(value: &str) -> PyResult<Outcome> {
 }
 
 /// The filters among `Tracer`'s keyword arguments.
+#[expect(clippy::struct_excessive_bools, reason = "they are Python's keyword arguments")]
 pub(crate) struct FilterKwargs<'a, 'py> {
     pub(crate) pid: OptArg<'a, 'py>,
     pub(crate) follow: bool,

@@ -60,7 +60,7 @@ impl CallCounter {
 #[pymethods]
 impl CallCounter {
     #[new]
-    #[expect(clippy::too_many_arguments, reason = "Python's keyword arguments")]
+    #[expect(clippy::too_many_arguments, clippy::used_underscore_binding, reason = "Python's keyword arguments")]
     #[pyo3(signature = (syscalls=None, *, by_process=Arg(None), latency=Arg(None), pid=None, follow=Arg(None), uid=None,
                         comm=None, cgroup=None, exclude_self=Arg(None), max_rows=None, sudo=Arg(None), broker=None, _from_exec=Arg(None)),
            text_signature = "(syscalls=None, *, by_process=False, latency=False, pid=None, follow=False, uid=None, comm=None, cgroup=None, exclude_self=True, max_rows=65536, sudo=False, broker=None, _from_exec=False)")]
@@ -223,7 +223,7 @@ fn handed_over(handed: HandedOver, options: &Options) -> PyResult<LoadedCounts> 
 /// what the user `owner` does, if there is one.
 #[pyfunction]
 #[pyo3(name = "_load_counts", signature = (*, syscalls, are_all, latency, pid, follow, from_exec, uid, comm, cgroup, without, owner))]
-#[expect(clippy::too_many_arguments, reason = "they are Python's keyword arguments")]
+#[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "they are Python's keyword arguments")]
 pub(crate) fn load_counts(
     py: Python<'_>,
     syscalls: &Bound<'_, PyAny>,

@@ -180,7 +180,7 @@ fn part((name, hook, reason): Row) -> PyResult<HookCoverage> {
 /// if there is one.
 #[pyfunction]
 #[pyo3(name = "_load", signature = (*, syscalls, are_all, when, buffers, results, fields, pid, follow, from_exec, uid, comm, cgroup, path, hook, ring_bytes, without, owner, tell_cgroups))]
-#[expect(clippy::too_many_arguments, reason = "they are Python's keyword arguments")]
+#[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "they are Python's keyword arguments")]
 pub(crate) fn load(
     py: Python<'_>,
     syscalls: &Bound<'_, PyAny>,

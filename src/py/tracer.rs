@@ -51,7 +51,7 @@ impl Tracer {
 #[pymethods]
 impl Tracer {
     #[new]
-    #[expect(clippy::too_many_arguments, reason = "Python's keyword arguments")]
+    #[expect(clippy::too_many_arguments, clippy::used_underscore_binding, reason = "Python's keyword arguments")]
     #[pyo3(signature = (syscalls=None, *, results=Arg(None), fields=None, pid=None, follow=Arg(None), uid=None, comm=None,
                         cgroup=None, path=None, exclude_self=Arg(None), outcome=Arg(None), hook=Arg(None), when=None, exclude=None, buffers=None,
                         ring_bytes=None, queue_bytes=None, root=Arg(None), sudo=Arg(None), broker=None, _from_exec=Arg(None)),

@@ -295,11 +295,11 @@ pub fn unnamed(abi: u32, nr: u32) -> String {
 /// Finds a call that can be watched by a record's `abi` and `nr`.
 #[must_use]
 pub fn of_record(abi: u32, nr: u32) -> Option<&'static Call> {
+    static TABLES: OnceLock<[Vec<Option<&'static Call>>; 2]> = OnceLock::new();
     // x32's own numbers share the native table.
     if abi == types::abi::ABI_NATIVE.0 && nr >= X32_FIRST {
         return None;
     }
-    static TABLES: OnceLock<[Vec<Option<&'static Call>>; 2]> = OnceLock::new();
     let tables = TABLES.get_or_init(|| {
         let mut tables = [vec![None; TABLE], vec![None; TABLE]];
         for call in all() {
