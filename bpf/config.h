@@ -132,6 +132,7 @@ enum call_trait {
 	CALL_RANGES = 128,	/* fallocate: arguments 3 and 4 are a range of bytes */
 	CALL_WORKS = 256,	/* a function of the kernel's carries it out: enum work */
 	CALL_REMOUNTS = 512,	/* what it does to mounts must be known before the next call that is an event */
+	CALL_EXECS = 1024,	/* execve and execveat: a successful one begins another program */
 };
 
 /* How much of what an argument points to is sent. */
@@ -198,9 +199,10 @@ enum cgroup_v1 {
 
 /*
  * A bound above the numbers of all watched calls in any table, and a power of two. Numbers from X32_FIRST on are x32's
- * own.
+ * own. The last one stands for those that are in no table, or too large for one.
  */
 #define SYSCALLS_MAX 1024
 #define X32_FIRST 512
+#define UNNAMED_NR (SYSCALLS_MAX - 1)
 
 #endif

@@ -185,12 +185,14 @@ static __always_inline struct process_count *process_of(const struct process_key
 }
 
 /*
- * Whether a filter leaves the task out. Nearly always the only one is that of this very process. A flag that is off
- * costs a load, although the verifier knows its value, so one stands for all the others.
+ * Whether a filter leaves the task's call out. Nearly always the only one is that of this very process. A flag that is
+ * off costs a load, although the verifier knows its value, so one stands for all the others.
  */
-static __always_inline bool is_left_out(struct task_struct *task)
+static __always_inline bool is_left_out(struct task_struct *task, __u32 slot)
 {
-	return cfg_is_filtered ? is_filtered(task) : cfg_self && is_self(task);
+	if (!cfg_is_filtered)
+		return cfg_self && is_self(task);
+	return is_filtered(task) || (is_launching(task) && !has_trait(slot, SLOT_EXECS));
 }
 
 static __always_inline void count_call(__u32 slot)
@@ -227,7 +229,7 @@ static __always_inline int on_enter(__u32 nr)
 	__u32 slot = slot_of(task, nr);
 	__u64 *start;
 
-	if (!slot || is_left_out(task))
+	if (!slot || is_left_out(task, slot))
 		return 0;
 	if (cfg_by_process)
 		count_call_by_process(task, slot);
@@ -362,7 +364,7 @@ static __always_inline int on_exit(__u32 nr, __s64 ret)
 		if (!is_error(ret))
 			return 0;
 		slot = slot_of(task, nr);
-		if (!slot || is_left_out(task))
+		if (!slot || is_left_out(task, slot))
 			return 0;
 	}
 	if (cfg_by_process) {

@@ -13,6 +13,7 @@
 enum slot_trait {
 	SLOT_NO_RETURN = 1, /* the call does not return when it succeeds */
 	SLOT_RENAMES = 2,   /* the call can change the name of the process */
+	SLOT_EXECS = 4,	    /* execve and execveat */
 };
 
 /* The calls of one slot. */

@@ -320,6 +320,7 @@ struct task_struct {
 	struct pid *thread_pid;
 	struct nsproxy *nsproxy;
 	__u64 start_boottime;
+	__u64 parent_exec_id;
 	__u64 self_exec_id;
 	kuid_t loginuid;
 	unsigned int sessionid;

@@ -12,11 +12,7 @@ static __always_inline const volatile struct call *watched_call(struct task_stru
 	const volatile struct call *call;
 
 	*abi = abi_of(task, nr);
-	/* In the 32-bit table this bit is part of the number, and no such call exists. */
-	if (*abi == ABI_COMPAT && nr & X32_BIT)
-		return NULL;
-	/* Nor does the native table have x32's own numbers. */
-	if (*abi == ABI_NATIVE && nr >= X32_FIRST)
+	if (!cfg_unnamed && is_outside(*abi, nr))
 		return NULL;
 	call = call_of(*abi, nr);
 	return call->condition == CALL_NEVER ? NULL : call;
@@ -156,7 +152,7 @@ static __always_inline bool fill_record(struct call_state *state, struct counter
 					struct task_struct *task, const volatile struct call *call, __u32 flags)
 {
 	counted->matched++;
-	if (is_filtered(task)) {
+	if (is_filtered(task) || (is_launching(task) && !(call->traits & CALL_EXECS))) {
 		counted->filtered++;
 		return false;
 	}
@@ -190,7 +186,7 @@ static __always_inline void report_entry(struct call_state *state, struct counte
 		*decision = CALL_UNSEEN;
 		return;
 	}
-	state->record.nr = nr & ~X32_BIT;
+	state->record.nr = number_of(abi, nr);
 	state->record.abi = abi;
 	state->record.marks = (decision ? 0 : ENTER_NO_EXIT) | (verdict == IS_UNKNOWN ? ENTER_NO_FLAGS : 0);
 	if (verdict != IS_NO_EVENT && fill_record(state, counted, cpu, cpu, task, call, flags)) {
@@ -329,7 +325,7 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 	if (decided != CALL_SENT || cfg_args)
 		read_arguments(&state->arguments, typed_regs(task, regs), abi);
 	if (decided == CALL_UNSEEN) {
-		state->record.nr = nr & ~X32_BIT;
+		state->record.nr = number_of(abi, nr);
 		state->record.abi = abi;
 		counted = bpf_map_lookup_elem(&counters, &cpu);
 		entry = bpf_map_lookup_elem(&call_states, &cpu);
@@ -348,7 +344,7 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 	record->tid = TASK(task, pid);
 	record->ts_ns = bpf_ktime_get_boot_ns();
 	record->ret = ret;
-	record->nr = nr & ~X32_BIT;
+	record->nr = number_of(abi, nr);
 	record->abi = abi;
 	record->lost_exits = state->lost_exits_unreported;
 	record->is_created = 0;

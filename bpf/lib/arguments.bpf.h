@@ -128,7 +128,7 @@ __noinline int append_pointed(__u32 slot, __u32 at, __u32 rule, __u32 abi, __s64
 /* Appends the arguments that are to be read at one of these times. It is global. */
 __noinline int append_arguments(__u32 slot, __u32 nr, __u32 abi, __u32 times, __s64 ret)
 {
-	__u32 key = (abi == ABI_COMPAT ? SYSCALLS_MAX : 0) + (nr & (SYSCALLS_MAX - 1)), i;
+	__u32 key = (abi == ABI_COMPAT ? SYSCALLS_MAX : 0) + index_of(abi, nr), i;
 	struct call_state *state = bpf_map_lookup_elem(&call_states, &slot);
 	struct argument_rules *rules = bpf_map_lookup_elem(&argument_rules, &key);
 	struct segments *segments;

@@ -22,6 +22,9 @@ const volatile __u32 cfg_self = 0;
 const volatile __u64 cfg_self_dev = 0;
 const volatile __u64 cfg_self_ino = 0;
 
+/* The process that waits to execute the command of rawtp.run(), and is left out until it does; 0 for none. */
+const volatile __u32 cfg_launcher = 0;
+
 /* The chosen processes and their descendants since. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -123,6 +126,17 @@ static __always_inline bool is_self(struct task_struct *task)
 	if (!cfg_self_ino)
 		return TASK(task, tgid) == cfg_self;
 	return !bpf_get_ns_current_pid_tgid(cfg_self_dev, cfg_self_ino, &info, sizeof(info)) && info.tgid == cfg_self;
+}
+
+/*
+ * Whether the task is the launcher of a command, before it executes that. Each exec adds one to self_exec_id, and a
+ * fork copies the parent's to parent_exec_id. The launcher is an interpreter, which is one exec after the fork. The
+ * command is the next.
+ */
+static __always_inline bool is_launching(struct task_struct *task)
+{
+	return cfg_launcher && TASK(task, tgid) == cfg_launcher &&
+	       TASK(task, self_exec_id) - TASK(task, parent_exec_id) < 2;
 }
 
 /*

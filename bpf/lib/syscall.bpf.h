@@ -8,6 +8,8 @@
  * an empty program.
  */
 const volatile __u64 cfg_syscalls[SYSCALLS_MAX / 64] = {};
+/* Whether numbers that are in no table are watched, too. */
+const volatile bool cfg_unnamed = false;
 /* The calls by table: the native one, which x32 shares, and the 32-bit one. */
 const volatile struct call cfg_calls[2][SYSCALLS_MAX] = {};
 
@@ -47,7 +49,10 @@ static __always_inline bool is_watched(__u32 nr)
 
 	/* Keeps the check and the checked value in one register. */
 	barrier_var(at);
-	return at < SYSCALLS_MAX && (cfg_syscalls[at / 64] >> (at % 64) & 1);
+	/* The kernel writes NO_NR for "no call", as sigreturn does, whose exit then has it. */
+	if (at >= SYSCALLS_MAX)
+		return cfg_unnamed && nr != NO_NR;
+	return cfg_syscalls[at / 64] >> (at % 64) & 1;
 }
 
 static __always_inline __u32 abi_of(struct task_struct *task, __u32 nr)
@@ -58,11 +63,35 @@ static __always_inline __u32 abi_of(struct task_struct *task, __u32 nr)
 }
 
 /*
+ * Whether a number cannot be in its table: it is too large, or has the bit of x32 in the 32-bit table, where that is
+ * part of the number, or is one of x32's own in the native table.
+ */
+static __always_inline bool is_outside(__u32 abi, __u32 nr)
+{
+	return (nr & ~X32_BIT) >= SYSCALLS_MAX || (abi == ABI_COMPAT && nr & X32_BIT) ||
+	       (abi == ABI_NATIVE && nr >= X32_FIRST);
+}
+
+/* Returns the place of a number in its table. Call it after is_watched. */
+static __always_inline __u32 index_of(__u32 abi, __u32 nr)
+{
+	if (cfg_unnamed && is_outside(abi, nr))
+		return UNNAMED_NR;
+	return nr & (SYSCALLS_MAX - 1);
+}
+
+/*
  * Returns the meaning of a number in its own table, which may be a call that is not watched. Call it after is_watched.
  */
 static __always_inline const volatile struct call *call_of(__u32 abi, __u32 nr)
 {
-	return &cfg_calls[abi == ABI_COMPAT][nr & (SYSCALLS_MAX - 1)];
+	return &cfg_calls[abi == ABI_COMPAT][index_of(abi, nr)];
+}
+
+/* Returns the number as a record has it: x32's bit is the record's ABI. */
+static __always_inline __u32 number_of(__u32 abi, __u32 nr)
+{
+	return abi == ABI_COMPAT ? nr : (__u32)(nr & ~X32_BIT);
 }
 
 /* Whether an event has all arguments of its call. */

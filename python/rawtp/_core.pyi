@@ -340,8 +340,10 @@ class Tracer:
             new names, permissions, owners, attributes, times, mounts. Any other call has its own name.
             ``"delete"``, ``"rename"``, ``"truncate"``, ``"loss"`` and ``"file_changes"`` stand for all
             of theirs, alone or among names, as do ``"file"``, ``"process"``, ``"network"`` and ``"memory"``, which are
-            the groups of strace(1). ``"all"`` is every call: it needs a filter by process, leaves this process
-            out, and cannot be asked of it alone. Calls of 32-bit programs are watched by the same names. A name that
+            the groups of strace(1). ``"all"`` is every call, also those with numbers that no table has, which are
+            named ``"syscall_0x3e7"``. It needs a filter by process (``pid``, ``uid``, ``comm`` or ``cgroup``) that some
+            process does not pass: neither ``comm="*"`` nor the root cgroup. It leaves this process out, and cannot be
+            asked of it alone. Calls of 32-bit programs are watched by the same names. A name that
             this machine lacks (aarch64 has neither ``unlink`` nor ``rmdir``) is passed over.
         results: whether to watch the calls' returns too. Without them ``ret``, ``errno`` and ``duration_ns`` are
             ``None``, a name whose page was not in memory at the entry stays unknown, and each event is delivered at its
@@ -455,6 +457,7 @@ class Tracer:
         root: str | PathLike[str] = "/",
         sudo: bool = False,
         broker: str | PathLike[str] | None = None,
+        _from_exec: bool = False,
     ) -> Tracer: ...
     def __enter__(self) -> Tracer: ...
     def __exit__(
@@ -830,6 +833,7 @@ class CallCounter:
         max_rows: int = 65536,
         sudo: bool = False,
         broker: str | PathLike[str] | None = None,
+        _from_exec: bool = False,
     ) -> CallCounter: ...
     def read(self) -> tuple[float, int | None, int, str | None, list[_CountCells]]:
         """The seconds since the start; runs that the kernel skipped, if that is known; processes that are not followed;
@@ -1302,12 +1306,14 @@ def _tracepoints() -> list[tuple[str, str | None, dict[str, str]]]: ...
 def _load(
     *,
     syscalls: Iterable[str],
+    are_all: bool,
     when: str,
     buffers: int,
     results: bool,
     fields: Iterable[str],
     pid: Iterable[int] | None,
     follow: bool,
+    from_exec: bool,
     uid: Iterable[int] | None,
     comm: Iterable[str] | None,
     cgroup: Iterable[int] | None,
@@ -1318,12 +1324,12 @@ def _load(
     owner: int | None,
     tell_cgroups: bool,
 ) -> _LoadedFds:
-    """Loads and attaches for another process, as :class:`Tracer` does for its own; ``without``: its pid, to leave it
-    out; ``owner``: the user whose calls alone are seen, if there is one; ``tell_cgroups``: whether it may learn which
-    cgroups come and go, whoever they belong to. Gives how many slots
-    the counters have; the coverage; and descriptors, which are the caller's to close: ring, counters and live
-    configuration; links;
-    programs."""
+    """Loads and attaches for another process, as :class:`Tracer` does for its own; ``are_all``: numbers that no table
+    has are watched, too; ``from_exec``: ``pid`` is the launcher of a command, whose calls before it executes that are
+    left out; ``without``: the other process's pid, to leave it out; ``owner``: the user whose calls alone are seen, if
+    there is one; ``tell_cgroups``: whether it may learn which cgroups come and go, whoever they belong to. Gives how
+    many slots the counters have; the coverage; and descriptors, which are the caller's to close: ring, counters and
+    live configuration; links; programs."""
 
 def _load_counts(
     *,
@@ -1332,6 +1338,7 @@ def _load_counts(
     latency: bool,
     pid: Iterable[int] | None,
     follow: bool,
+    from_exec: bool,
     uid: Iterable[int] | None,
     comm: Iterable[str] | None,
     cgroup: Iterable[int] | None,

@@ -13,6 +13,7 @@ _MAX_BYTES = 4096
 
 # Arguments of a tracer that are described under their own names. All others are filters.
 _NO_FILTERS = (
+    "_from_exec",
     "syscalls",
     "when",
     "exclude",

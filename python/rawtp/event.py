@@ -80,7 +80,8 @@ class _AllFields(TypedDict):
     unit: str | None
     """systemd's innermost unit that is not a slice, ``"nginx.service"``; by the cgroup's name, too."""
     syscall: str | None
-    """The system call's name: ``"unlinkat"``. ``None`` where there is no call (``via="kernel"``)."""
+    """The system call's name: ``"unlinkat"``. With ``syscalls="all"`` also ``"syscall_0x3e7"``, for a number that no
+    table has. ``None`` where there is no call (``via="kernel"``)."""
     abi: str
     """The table that the call came through: ``"x86_64"``, ``"i386"``, ``"x32"``, ``"aarch64"`` or ``"arm"``."""
     via: Literal["syscall", "io_uring", "kernel"]

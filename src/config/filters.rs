@@ -48,6 +48,8 @@ pub enum Cgroup {
 pub struct Filters {
     pids: Vec<u32>,
     follow: bool,
+    /// The process of the filter whose own calls before its next exec are left out.
+    launcher: Option<u32>,
     uids: Vec<u32>,
     comms: Vec<comm_filter>,
     cgroups: Vec<Arc<OwnedFd>>,
@@ -73,6 +75,7 @@ macro_rules! configure_filters {
         rodata.cfg_comm_count = filters.comms.len() as u32;
         rodata.cfg_cgroup_count = filters.cgroups.len() as u32;
         rodata.cfg_follow = filters.follow;
+        rodata.cfg_launcher = filters.launcher.unwrap_or_default();
         rodata.cfg_is_limited = filters.owner.is_some();
         rodata.cfg_owner = filters.owner.unwrap_or_default();
         if let Some(Process { pid, namespace }) = filters.without {
@@ -163,6 +166,19 @@ fn check_comm(value: &OsStr) -> Result<comm_filter> {
     Ok(comm_filter { words: words(word), masks: words(mask) })
 }
 
+/// Whether every name matches: `*` alone.
+fn is_any_comm(filter: &comm_filter) -> bool {
+    filter.masks.iter().all(|mask| *mask == 0)
+}
+
+/// The inode of the directory that every process is below: kernfs numbers from 1 on (fs/kernfs/dir.c).
+const ROOT_CGROUP: u64 = 1;
+
+fn is_root_cgroup(directory: &OwnedFd) -> bool {
+    let found = directory.try_clone().and_then(|directory| File::from(directory).metadata());
+    found.is_ok_and(|metadata| metadata.ino() == ROOT_CGROUP)
+}
+
 fn open_cgroup(path: &Path) -> std::io::Result<Option<OwnedFd>> {
     let dir = File::open(path)?;
     Ok(Hierarchy::V2.has(&dir).then(|| dir.into()))
@@ -197,9 +213,12 @@ fn check_cgroup(value: Cgroup) -> Result<Arc<OwnedFd>> {
 /// The caller's arguments. `None` stands for an argument that was not passed.
 #[derive(Debug, Clone, Default)]
 #[allow(missing_docs, reason = "each is the argument of that name")]
+#[expect(clippy::struct_excessive_bools, reason = "they are Python's keyword arguments")]
 pub struct FilterArgs {
     pub pid: Option<Vec<i64>>,
     pub follow: bool,
+    /// Whether `pid` is the launcher of a command, whose own calls before it executes that are left out.
+    pub from_exec: bool,
     pub uid: Option<Vec<i64>>,
     pub comm: Option<Vec<OsString>>,
     pub cgroup: Option<Vec<Cgroup>>,
@@ -253,9 +272,12 @@ impl Filters {
         if args.follow && args.pid.is_none() {
             return Err(Error::Value("follow=True needs a pid: whose descendants are to be followed?".into()));
         }
+        let pids = check_many("pid", args.pid, check_pid)?;
+        let launcher = pids.first().copied().filter(|_| args.from_exec);
         Ok(Self {
-            pids: check_many("pid", args.pid, check_pid)?,
+            pids,
             follow: args.follow,
+            launcher,
             uids: check_many("uid", args.uid, check_uid)?,
             comms: check_many("comm", args.comm, |comm| check_comm(&comm))?,
             cgroups: check_many("cgroup", args.cgroup, check_cgroup)?,
@@ -314,8 +336,17 @@ impl Filters {
     /// Whether they choose by process.
     #[must_use]
     pub fn are_by_process(&self) -> bool {
-        let by_any = [self.pids.len(), self.uids.len(), self.comms.len(), self.cgroups.len()];
-        by_any.iter().any(|values| *values > 0)
+        let by_comm = !self.comms.is_empty() && !self.comms.iter().any(is_any_comm);
+        let by_cgroup = !self.cgroups.is_empty() && !self.cgroups.iter().any(|directory| is_root_cgroup(directory));
+        !self.pids.is_empty() || !self.uids.is_empty() || by_comm || by_cgroup
+    }
+
+    /// The filters by process that every process passes, as a caller writes them.
+    #[must_use]
+    pub fn passing_all(&self) -> Vec<&'static str> {
+        let by_comm = self.comms.iter().any(is_any_comm).then_some("comm=\"*\"");
+        let by_cgroup = self.cgroups.iter().any(|directory| is_root_cgroup(directory)).then_some("the root cgroup");
+        by_comm.into_iter().chain(by_cgroup).collect()
     }
 
     /// The filter by result.
@@ -402,11 +433,26 @@ mod tests {
     }
 
     #[test]
+    fn what_every_process_passes_chooses_none() {
+        let filters = |comm: &[&str], pid: Option<Vec<i64>>| {
+            let comm = Some(comm.iter().map(OsString::from).collect());
+            Filters::new(FilterArgs { comm, pid, ..FilterArgs::default() }).unwrap()
+        };
+        assert!(filters(&["rm*", "make"], None).are_by_process());
+        assert!(!filters(&["rm", "*"], None).are_by_process());
+        assert!(filters(&["*"], Some(vec![1])).are_by_process());
+        assert_eq!(filters(&["rm", "*"], None).passing_all(), ["comm=\"*\""]);
+        assert!(filters(&["rm"], None).passing_all().is_empty());
+        assert!(!Filters::default().are_by_process());
+    }
+
+    #[test]
     fn arguments_are_formatted() {
         assert_eq!(FilterArgs::default().to_string(), "");
         let asked = FilterArgs {
             pid: Some(vec![1, 22]),
             follow: true,
+            from_exec: true,
             uid: Some(vec![0]),
             comm: Some(vec!["rm*".into()]),
             cgroup: Some(vec![Cgroup::Id(7), Cgroup::Path("/a".into())]),

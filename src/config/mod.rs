@@ -31,6 +31,8 @@ use crate::syscall::{ALL_CALLS, Action, Call, LOSS, by_name, names, numbers};
 pub struct Config {
     /// The calls to watch. Each is in at least one of this machine's system call tables.
     pub syscalls: Vec<&'static Call>,
+    /// Whether they are all, so that numbers that no table has are watched, too.
+    pub are_all: bool,
     /// When those of them that do many things are events.
     pub when: When,
     /// The most bytes of each buffer in `args`.
@@ -155,6 +157,7 @@ impl Config {
         }
         Ok(Self {
             syscalls,
+            are_all: false,
             when,
             buffers,
             results,

@@ -16,8 +16,11 @@ pub const SLOTS_MAX: usize = 2048;
 /// The calls that never come back when they succeed.
 const NO_RETURN: [&str; 2] = ["exit", "exit_group"];
 
-/// The calls that can change the name of a process.
-const RENAMING: [&str; 3] = ["execve", "execveat", "prctl"];
+/// The calls that begin another program, which changes the name of a process.
+const EXECUTING: [&str; 2] = ["execve", "execveat"];
+
+/// The calls that can change the name of a process otherwise.
+const RENAMING: [&str; 1] = ["prctl"];
 
 /// The slots by number.
 #[derive(Debug)]
@@ -77,6 +80,7 @@ impl Slots {
     pub fn traits(&self) -> impl Iterator<Item = u8> {
         self.calls.iter().map(|(_, name)| match name {
             Some(name) if NO_RETURN.contains(name) => slot_trait::SLOT_NO_RETURN.0 as u8,
+            Some(name) if EXECUTING.contains(name) => (slot_trait::SLOT_RENAMES.0 | slot_trait::SLOT_EXECS.0) as u8,
             Some(name) if RENAMING.contains(name) => slot_trait::SLOT_RENAMES.0 as u8,
             _ => 0,
         })
@@ -107,6 +111,6 @@ mod tests {
         let native = Abi::NATIVE.number("execve").unwrap() as usize;
         assert_eq!(slots.calls[usize::from(slots.numbers[0][native])], (Abi::NATIVE, Some("execve")));
         assert_eq!(slots.numbers[0].iter().filter(|slot| **slot != 0).count(), 2);
-        assert_eq!(slots.traits().take(3).collect::<Vec<_>>(), [0, 1, 2]);
+        assert_eq!(slots.traits().take(3).collect::<Vec<_>>(), [0, 1, 6]);
     }
 }

@@ -25,7 +25,7 @@ use crate::event::exec_cache::ExecInfo;
 use crate::record::segments::{Directory, Name, NameStatus, Segments};
 use crate::record::{Enter, Exit};
 use crate::skel::types::{call, call_trait, range, via};
-use crate::syscall::{Abi, Action, Call, of_record};
+use crate::syscall::{Abi, Action, Call, of_record, unnamed};
 
 /// The audit id of a task that nobody has set one for (`AUDIT_UID_UNSET`, include/uapi/linux/audit.h).
 const UNSET: u32 = u32::MAX;
@@ -121,7 +121,7 @@ impl<'a> Event<'a> {
         }
     }
 
-    /// The call; `None` for a number that is not watched. No program sends such a number.
+    /// The call; `None` for a number that no table has.
     #[must_use]
     pub fn call(&self) -> Option<&'static Call> {
         of_record(self.enter.record.abi.into(), self.enter.record.nr)
@@ -214,7 +214,14 @@ impl<'a> Event<'a> {
         }
     }
 
-    /// The name of the call. What the kernel does by itself is none.
+    /// The name of a call whose number no table has: `syscall_0x3e7`.
+    #[must_use]
+    pub fn unnamed(&self) -> Option<String> {
+        let record = self.enter.record;
+        (self.call().is_none() && !self.is_by_kernel()).then(|| unnamed(record.abi.into(), record.nr))
+    }
+
+    /// The name of the call; `None` for one that no table has. What the kernel does by itself is none.
     #[must_use]
     pub fn syscall(&self) -> Option<&'static str> {
         self.call().filter(|_| !self.is_by_kernel()).map(|call| call.name)

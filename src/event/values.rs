@@ -79,6 +79,8 @@ pub struct Values {
     exe: Paths,
     workloads: WorkloadResolver,
     workload: Workload,
+    /// The name of a call that no table has.
+    unnamed: Option<String>,
     real_paths: RealPaths,
     facts: FileFacts,
     processes: Arc<Processes>,
@@ -100,6 +102,7 @@ impl Values {
             exe: Paths::default(),
             workloads: WorkloadResolver::default(),
             workload: Workload::default(),
+            unnamed: None,
             real_paths: RealPaths::default(),
             facts: FileFacts::default(),
             processes: Arc::new(Processes::new(|| 0)),
@@ -178,6 +181,7 @@ impl Values {
 
     fn prepare_thread(&mut self, event: &Event<'_>) {
         let record = event.enter.record;
+        self.unnamed = event.unnamed();
         if self.fields.any(&CGROUP) {
             self.workload = self.workloads.workload(record.cgroup_id, record.cgroup_v1_id);
         }
@@ -261,7 +265,7 @@ impl Values {
             Key::ContainerId => self.workload.container_id.as_deref().into(),
             Key::PodId => self.workload.pod_id.as_deref().into(),
             Key::Unit => self.workload.unit.as_deref().into(),
-            Key::Syscall => event.syscall().into(),
+            Key::Syscall => event.syscall().or(self.unnamed.as_deref()).into(),
             Key::Abi => event.abi().as_str().into(),
             Key::Via => event.via().into(),
             Key::Action => event.action().map(Action::as_str).into(),

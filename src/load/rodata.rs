@@ -18,7 +18,7 @@ use crate::load::functions::FunctionPrograms;
 use crate::load::rdonly_cast::{cast, patch_calls};
 use crate::skel::OpenRawtpSkel;
 use crate::skel::types::{self, call_condition, call_trait, cgroup_v1, decisions};
-use crate::syscall::{MOUNTING, Work, numbers_of, places, requests};
+use crate::syscall::{MOUNTING, Work, numbers_of, places, requests, unnamed_places, unnamed_shape};
 
 /// The most ancestors that the programs send (`ANCESTORS_MAX`).
 const ANCESTORS_MAX: u32 = 16;
@@ -66,6 +66,11 @@ fn watch(rodata: &mut types::rodata, config: &Config) {
         for (opcode, request) in requests(syscall) {
             rodata.cfg_requests[opcode] = config.when.request(request);
         }
+    }
+    rodata.cfg_unnamed = config.are_all;
+    for (table, nr) in unnamed_places().filter(|_| config.are_all) {
+        rodata.cfg_syscalls[nr / 64] |= 1 << (nr % 64);
+        rodata.cfg_calls[table][nr] = unnamed_shape();
     }
 }
 

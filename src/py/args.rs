@@ -165,9 +165,11 @@ fn outcome(value: &str) -> PyResult<Outcome> {
 }
 
 /// The filters among `Tracer`'s keyword arguments.
+#[expect(clippy::struct_excessive_bools, reason = "they are Python's keyword arguments")]
 pub(crate) struct FilterKwargs<'a, 'py> {
     pub(crate) pid: OptArg<'a, 'py>,
     pub(crate) follow: bool,
+    pub(crate) from_exec: bool,
     pub(crate) uid: OptArg<'a, 'py>,
     pub(crate) comm: OptArg<'a, 'py>,
     pub(crate) cgroup: OptArg<'a, 'py>,
@@ -183,6 +185,7 @@ impl FilterKwargs<'_, '_> {
         Ok(FilterArgs {
             pid: one_or_many(self.pid, |pid| int_arg("pid", pid))?,
             follow: self.follow,
+            from_exec: self.from_exec,
             uid: one_or_many(self.uid, |uid| int_arg("uid", uid))?,
             comm: one_or_many(self.comm, comm)?,
             cgroup: one_or_many(self.cgroup, cgroup)?,

@@ -60,10 +60,10 @@ impl CallCounter {
 #[pymethods]
 impl CallCounter {
     #[new]
-    #[expect(clippy::too_many_arguments, reason = "Python's keyword arguments")]
+    #[expect(clippy::too_many_arguments, clippy::used_underscore_binding, reason = "Python's keyword arguments")]
     #[pyo3(signature = (syscalls=None, *, by_process=Arg(None), latency=Arg(None), pid=None, follow=Arg(None), uid=None,
-                        comm=None, cgroup=None, exclude_self=Arg(None), max_rows=None, sudo=Arg(None), broker=None),
-           text_signature = "(syscalls=None, *, by_process=False, latency=False, pid=None, follow=False, uid=None, comm=None, cgroup=None, exclude_self=True, max_rows=65536, sudo=False, broker=None)")]
+                        comm=None, cgroup=None, exclude_self=Arg(None), max_rows=None, sudo=Arg(None), broker=None, _from_exec=Arg(None)),
+           text_signature = "(syscalls=None, *, by_process=False, latency=False, pid=None, follow=False, uid=None, comm=None, cgroup=None, exclude_self=True, max_rows=65536, sudo=False, broker=None, _from_exec=False)")]
     fn new(
         py: Python<'_>,
         syscalls: OptArg<'_, '_>,
@@ -78,6 +78,7 @@ impl CallCounter {
         max_rows: OptArg<'_, '_>,
         sudo: Arg<'_, '_>,
         broker: OptArg<'_, '_>,
+        _from_exec: Arg<'_, '_>,
     ) -> PyResult<Self> {
         check_memory()?;
         let all = || Calls { names: syscall::names().map(ToString::to_string).collect(), are_all: true, is_each: true };
@@ -91,6 +92,7 @@ impl CallCounter {
         let asked = FilterKwargs {
             pid,
             follow: follow.flag("follow", false)?,
+            from_exec: _from_exec.flag("_from_exec", false)?,
             uid,
             comm,
             cgroup,
@@ -220,8 +222,8 @@ fn handed_over(handed: HandedOver, options: &Options) -> PyResult<LoadedCounts> 
 /// Loads and attaches programs that count, for another process, whose id `without` is to be left out. They count only
 /// what the user `owner` does, if there is one.
 #[pyfunction]
-#[pyo3(name = "_load_counts", signature = (*, syscalls, are_all, latency, pid, follow, uid, comm, cgroup, without, owner))]
-#[expect(clippy::too_many_arguments, reason = "they are Python's keyword arguments")]
+#[pyo3(name = "_load_counts", signature = (*, syscalls, are_all, latency, pid, follow, from_exec, uid, comm, cgroup, without, owner))]
+#[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "they are Python's keyword arguments")]
 pub(crate) fn load_counts(
     py: Python<'_>,
     syscalls: &Bound<'_, PyAny>,
@@ -229,6 +231,7 @@ pub(crate) fn load_counts(
     latency: bool,
     pid: OptArg<'_, '_>,
     follow: bool,
+    from_exec: bool,
     uid: OptArg<'_, '_>,
     comm: OptArg<'_, '_>,
     cgroup: OptArg<'_, '_>,
@@ -238,6 +241,7 @@ pub(crate) fn load_counts(
     let who = FilterKwargs {
         pid,
         follow,
+        from_exec,
         uid,
         comm,
         cgroup,

@@ -102,6 +102,7 @@ pub(crate) fn request<'py>(py: Python<'py>, config: &Config, asked: &FilterArgs)
     let request = PyDict::new(py);
     request.set_item("kind", "tracer")?;
     request.set_item("syscalls", config.syscalls.iter().map(|call| call.name).collect::<Vec<_>>())?;
+    request.set_item("are_all", config.are_all)?;
     request.set_item("when", config.when.as_str())?;
     request.set_item("buffers", config.buffers)?;
     request.set_item("results", config.results)?;
@@ -118,6 +119,7 @@ pub(crate) fn request<'py>(py: Python<'py>, config: &Config, asked: &FilterArgs)
 pub(crate) fn set_filters(request: &Bound<'_, PyDict>, filters: &Filters, asked: &FilterArgs) -> PyResult<()> {
     request.set_item("pid", &asked.pid)?;
     request.set_item("follow", asked.follow)?;
+    request.set_item("from_exec", asked.from_exec)?;
     request.set_item("uid", &asked.uid)?;
     request.set_item("comm", &asked.comm)?;
     // By number: what paths there are is not to be found out by asking who may see more.
@@ -177,17 +179,19 @@ fn part((name, hook, reason): Row) -> PyResult<HookCoverage> {
 /// Loads and attaches for another process, whose id `without` is to be left out. It sees only what the user `owner` does,
 /// if there is one.
 #[pyfunction]
-#[pyo3(name = "_load", signature = (*, syscalls, when, buffers, results, fields, pid, follow, uid, comm, cgroup, path, hook, ring_bytes, without, owner, tell_cgroups))]
-#[expect(clippy::too_many_arguments, reason = "they are Python's keyword arguments")]
+#[pyo3(name = "_load", signature = (*, syscalls, are_all, when, buffers, results, fields, pid, follow, from_exec, uid, comm, cgroup, path, hook, ring_bytes, without, owner, tell_cgroups))]
+#[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "they are Python's keyword arguments")]
 pub(crate) fn load(
     py: Python<'_>,
     syscalls: &Bound<'_, PyAny>,
+    are_all: bool,
     when: &str,
     buffers: &Bound<'_, PyAny>,
     results: bool,
     fields: &Bound<'_, PyAny>,
     pid: OptArg<'_, '_>,
     follow: bool,
+    from_exec: bool,
     uid: OptArg<'_, '_>,
     comm: OptArg<'_, '_>,
     cgroup: OptArg<'_, '_>,
@@ -201,6 +205,7 @@ pub(crate) fn load(
     let who = FilterKwargs {
         pid,
         follow,
+        from_exec,
         uid,
         comm,
         cgroup,
@@ -226,6 +231,7 @@ pub(crate) fn load(
         1 << 16,
     )?;
     config.tell_cgroups = tell_cgroups;
+    config.are_all = are_all;
     Ok(hand_over(py.detach(|| crate::load::load(&config))?))
 }
 

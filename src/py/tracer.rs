@@ -51,11 +51,11 @@ impl Tracer {
 #[pymethods]
 impl Tracer {
     #[new]
-    #[expect(clippy::too_many_arguments, reason = "Python's keyword arguments")]
+    #[expect(clippy::too_many_arguments, clippy::used_underscore_binding, reason = "Python's keyword arguments")]
     #[pyo3(signature = (syscalls=None, *, results=Arg(None), fields=None, pid=None, follow=Arg(None), uid=None, comm=None,
                         cgroup=None, path=None, exclude_self=Arg(None), outcome=Arg(None), hook=Arg(None), when=None, exclude=None, buffers=None,
-                        ring_bytes=None, queue_bytes=None, root=Arg(None), sudo=Arg(None), broker=None),
-           text_signature = "(syscalls=None, *, results=True, fields=None, pid=None, follow=False, uid=None, comm=None, cgroup=None, path=None, exclude_self=False, outcome='any', hook='auto', when=None, exclude=None, buffers=0, ring_bytes=4194304, queue_bytes=67108864, root='/', sudo=False, broker=None)")]
+                        ring_bytes=None, queue_bytes=None, root=Arg(None), sudo=Arg(None), broker=None, _from_exec=Arg(None)),
+           text_signature = "(syscalls=None, *, results=True, fields=None, pid=None, follow=False, uid=None, comm=None, cgroup=None, path=None, exclude_self=False, outcome='any', hook='auto', when=None, exclude=None, buffers=0, ring_bytes=4194304, queue_bytes=67108864, root='/', sudo=False, broker=None, _from_exec=False)")]
     fn new(
         py: Python<'_>,
         syscalls: OptArg<'_, '_>,
@@ -78,6 +78,7 @@ impl Tracer {
         root: Arg<'_, '_>,
         sudo: Arg<'_, '_>,
         broker: OptArg<'_, '_>,
+        _from_exec: Arg<'_, '_>,
     ) -> PyResult<Self> {
         check_memory()?;
         let watched = Watched::of(syscalls, exclude, when)?;
@@ -87,8 +88,21 @@ impl Tracer {
         let outcome = &outcome.word("outcome", "any")?;
         let host_root = host_root(py, root)?;
         let looks_up = true;
-        let asked = FilterKwargs { pid, follow, uid, comm, cgroup, path, exclude_self, outcome, looks_up, host_root }
-            .asked()?;
+        let from_exec = _from_exec.flag("_from_exec", false)?;
+        let asked = FilterKwargs {
+            pid,
+            follow,
+            from_exec,
+            uid,
+            comm,
+            cgroup,
+            path,
+            exclude_self,
+            outcome,
+            looks_up,
+            host_root,
+        };
+        let asked = asked.asked()?;
         let mut config = Config::new(
             &watched.names,
             watched.when,
@@ -102,6 +116,7 @@ impl Tracer {
             queue_bytes.map_or(Ok(64 << 20), |bytes| int_arg("queue_bytes", bytes))?,
         )?;
         config.host_root = asked.host_root.clone();
+        config.are_all = watched.are_all;
         watched.check(&config)?;
         let mut values = Values::new(config.fields);
         let dicts = Dicts::new(py, &values)?;

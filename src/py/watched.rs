@@ -65,9 +65,14 @@ impl Watched {
         if config.filters.are_by_process() {
             return Ok(());
         }
+        let passing = config.filters.passing_all();
+        let but = match passing.as_slice() {
+            [] => String::new(),
+            passing => format!(", which {} is not", passing.join(" or ")),
+        };
         Err(PyValueError::new_err(format!(
-            "syscalls=\"{ALL_CALLS}\" needs a filter by process (pid, uid, comm or cgroup), or rawtp.run(): a host makes \
-             millions of calls a second"
+            "syscalls=\"{ALL_CALLS}\" needs a filter by process (pid, uid, comm or cgroup){but}, or rawtp.run(): a host \
+             makes millions of calls a second"
         )))
     }
 }

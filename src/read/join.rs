@@ -17,8 +17,8 @@ use crate::record::{
     truth_record,
 };
 use crate::ring::chunk::Chunk;
-use crate::skel::types::{abi, enter_mark, via};
-use crate::syscall::never_returns;
+use crate::skel::types::{abi, call_trait, enter_mark, via};
+use crate::syscall::{never_returns, of_record};
 
 /// The bytes that the records of open calls may take. A call beyond that is delivered at once, without its result.
 const OPEN_BYTES: usize = 16 << 20;
@@ -294,7 +294,7 @@ impl Join {
         self.reserve_open()?;
         self.reserve_ready(1 + if exit.record.lost_exits > 0 { self.open.len() } else { 0 })?;
         match self.take(key) {
-            Some(open) if open.call == (exit.record.abi, exit.record.nr) => return Ok(Some(open)),
+            Some(open) if is_exit_of(open.call, (exit.record.abi, exit.record.nr)) => return Ok(Some(open)),
             Some(other) => {
                 self.after_exit(exit);
                 self.ready.push_back(other);
@@ -387,6 +387,15 @@ fn truth_of(bytes: &[u8]) -> Result<Segments<'_>> {
 #[inline(always)]
 fn call_of(enter: &Enter<'_>) -> (u16, u32) {
     if enter.is_at_function() { (abi::ABI_FUNCTION.0 as u16, 0) } else { (enter.record.abi, enter.record.nr) }
+}
+
+/// Whether an exit of this table and number ends a call. A successful exec has the number of execve(2) in the table of the
+/// program that it begins (`set_personality_64bit`, `arch/x86/kernel/process_64.c`), also where it was execveat(2).
+fn is_exit_of(begun: (u16, u32), ended: (u16, u32)) -> bool {
+    let is_exec = |(table, nr): (u16, u32)| {
+        of_record(table.into(), nr).is_some_and(|known| u32::from(known.shape.traits) & call_trait::CALL_EXECS.0 != 0)
+    };
+    begun == ended || (is_exec(begun) && is_exec(ended))
 }
 
 /// Returns the segments of a truth in the enter record itself.

@@ -33,6 +33,12 @@ const fn forking(name: &'static str) -> Call {
     call
 }
 
+/// A call that begins another program in its process.
+const fn executing(mut call: Call) -> Call {
+    call.shape.traits |= call_trait::CALL_EXECS.0 as u16;
+    call
+}
+
 /// A call whose flags can be `AT_EMPTY_PATH` and `AT_SYMLINK_NOFOLLOW`.
 const fn by_at_flags(mut call: Call) -> Call {
     call.shape.traits |= call_trait::CALL_AT.0 as u16;
@@ -157,8 +163,8 @@ pub(super) const CHANGES: &[Call] = &[
 
 /// Calls that change no file, or what is in it.
 pub(super) const OTHERS: &[Call] = &[
-    following(changing("execve", [0, 1, 0, 0, 0])),
-    by_at_flags(changing("execveat", [1, 2, 5, 0, 0])),
+    executing(following(changing("execve", [0, 1, 0, 0, 0]))),
+    executing(by_at_flags(changing("execveat", [1, 2, 5, 0, 0]))),
     following(changing("chdir", [0, 1, 0, 0, 0])),
     changing("fchdir", [1, 0, 0, 0, 0]),
     following(changing("chroot", [0, 1, 0, 0, 0])),

@@ -267,10 +267,39 @@ pub fn never_returns(abi: u32, nr: u32) -> bool {
     (if abi == types::abi::ABI_COMPAT.0 { COMPAT } else { NATIVE }).contains(&nr)
 }
 
+/// The place in each table that stands for all numbers that cannot be in it (`UNNAMED_NR`).
+const UNNAMED: usize = TABLE - 1;
+
+/// Returns the places of numbers without a name in the two tables of the BPF programs, each as table and index.
+pub fn unnamed_places() -> impl Iterator<Item = (usize, usize)> {
+    let is_unnamed = |&(table, nr): &(usize, usize)| {
+        let abi = if table == 0 { types::abi::ABI_X32 } else { types::abi::ABI_COMPAT };
+        nr == UNNAMED || of_record(abi.0, nr as u32).is_none()
+    };
+    (0..2).flat_map(|table| (0..TABLE).map(move |nr| (table, nr))).filter(is_unnamed)
+}
+
+/// Returns what the programs know of a call without a name.
+#[must_use]
+pub fn unnamed_shape() -> types::call {
+    changing("", [0; 5]).shape
+}
+
+/// Returns the name of a number that no table has, by a record's `abi` and `nr`, as strace(1) has it.
+#[must_use]
+pub fn unnamed(abi: u32, nr: u32) -> String {
+    let x32 = if abi == types::abi::ABI_X32.0 { X32_BIT } else { 0 };
+    format!("syscall_{:#x}", nr | x32)
+}
+
 /// Finds a call that can be watched by a record's `abi` and `nr`.
 #[must_use]
 pub fn of_record(abi: u32, nr: u32) -> Option<&'static Call> {
     static TABLES: OnceLock<[Vec<Option<&'static Call>>; 2]> = OnceLock::new();
+    // x32's own numbers share the native table.
+    if abi == types::abi::ABI_NATIVE.0 && nr >= X32_FIRST {
+        return None;
+    }
     let tables = TABLES.get_or_init(|| {
         let mut tables = [vec![None; TABLE], vec![None; TABLE]];
         for call in all() {
@@ -284,100 +313,4 @@ pub fn of_record(abi: u32, nr: u32) -> Option<&'static Call> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::skel::types::call_trait;
-
-    #[test]
-    fn numbers_are_those_of_the_kernels_tables() {
-        let table = |abi: Abi| ["unlink", "unlinkat", "rmdir", "renameat2", "openat2"].map(|name| abi.number(name));
-        assert_eq!(table(Abi::X86_64), [Some(87), Some(263), Some(84), Some(316), Some(437)]);
-        assert_eq!(table(Abi::I386), [Some(10), Some(301), Some(40), Some(353), Some(437)]);
-        assert_eq!(table(Abi::Aarch64), [None, Some(35), None, Some(276), Some(437)]);
-        assert_eq!(table(Abi::Arm), [Some(10), Some(328), Some(40), Some(382), Some(437)]);
-        assert_eq!(Abi::X32.number("unlinkat"), Some(0x4000_0107));
-        assert_eq!(Abi::I386.name(263), Some("timer_delete"));
-        assert_eq!(Abi::X32.name(263), None);
-        assert_eq!(Abi::X86_64.name(100_000), None);
-        assert_eq!(Abi::X86_64.number("timer_remove"), None);
-    }
-
-    #[test]
-    fn exits_do_not_return() {
-        for (abi, table) in [(types::abi::ABI_NATIVE, Abi::NATIVE), (types::abi::ABI_COMPAT, Abi::COMPAT)] {
-            let numbers: Vec<_> = (0..NUMBERS).filter(|&nr| never_returns(abi.0, nr)).collect();
-            assert_eq!(numbers, ["exit", "exit_group"].map(|name| table.number(name).unwrap()));
-        }
-    }
-
-    #[test]
-    fn names_and_numbers_are_each_other() {
-        for abi in Abi::ALL {
-            for number in (0..600).map(|number| if abi == Abi::X32 { number | X32_BIT } else { number }) {
-                if let Some(name) = abi.name(number) {
-                    assert_eq!(abi.number(name), Some(number), "{name} of {}", abi.as_str());
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn records_find_their_call_by_table() {
-        for call in all() {
-            for (abi, nr) in numbers(call).into_iter().enumerate() {
-                assert!(nr.is_none_or(|nr| of_record(abi as u32, nr) == Some(call) && (nr as usize) < TABLE));
-            }
-        }
-        assert_eq!(of_record(0, u32::MAX), None);
-        let changes: Vec<_> = FILE_CHANGES.iter().filter(|name| by_name(name).unwrap().action.is_none()).collect();
-        assert_eq!((changes.len() + LOSS.len(), FILE_CHANGES.len()), (FILE_CHANGES.len(), FILE_CHANGES.len()));
-        assert!(["mkdirat", "linkat", "fchmod", "setxattr", "umount2"].iter().all(|name| changes.contains(&name)));
-        let groups = [DELETE, RENAME, TRUNCATE, &["fallocate", "ioctl", "mq_unlink"]].concat();
-        assert_eq!(groups, LOSS);
-        assert!(groups.iter().all(|name| by_name(name).is_some()));
-    }
-
-    #[test]
-    fn x32_has_numbers_of_its_own() {
-        for (number, name) in [(514, "ioctl"), (520, "execve"), (547, "pwritev2")] {
-            let found = of_record(types::abi::ABI_X32.0, number).map(|call| call.name);
-            assert_eq!(found, cfg!(target_arch = "x86_64").then_some(name));
-        }
-    }
-
-    #[test]
-    fn a_call_that_events_have_no_keys_for_has_no_path() {
-        let call = by_name("getppid").unwrap();
-        assert_eq!((call.action, call.shape.path, call.shape.dfd), (None, 0, 0));
-        assert_eq!(u32::from(call.shape.traits), call_trait::CALL_PATHLESS.0);
-        assert!(names().any(|name| name == "getppid") && by_name("getpppid").is_none());
-    }
-
-    #[test]
-    fn the_flags_decide_about_the_action() {
-        let action = |name, flags| by_name(name).unwrap().action_of(flags).map(Action::as_str);
-        // include/uapi/linux/falloc.h; FALLOC_FL_KEEP_SIZE is 1.
-        let modes = [(3, "punch"), (8, "collapse"), (0x10, "zero"), (0x11, "zero"), (0x80, "zero")];
-        assert!(modes.iter().all(|(mode, word)| action("fallocate", *mode) == Some(*word)));
-        let commands = [
-            (0x5000_940f, "delete"),
-            (0x5000_943f, "delete"),
-            (0x4030_5829, "punch"),
-            (0x402c_582b, "punch"),
-            (0x4030_5839, "zero"),
-            (0x402c_5839, "zero"),
-            (0x4030_580b, "truncate"),
-        ];
-        assert!(commands.iter().all(|(command, word)| action("ioctl", *command) == Some(*word)));
-        let removes_directory = libc::AT_REMOVEDIR as u32;
-        assert_eq!(
-            ["unlinkat", "mq_unlink", "renameat2"].map(|name| action(name, 0)),
-            ["delete", "delete", "rename"].map(Some)
-        );
-        assert_eq!(action("unlinkat", removes_directory), Some("rmdir"));
-        assert_eq!(action("open_by_handle_at", removes_directory | libc::O_TRUNC as u32), Some("truncate"));
-        // What makes nothing go has none: preallocation, TCGETS, an open to read or to make a file.
-        assert_eq!([action("fallocate", 1), action("ioctl", 0x5401), action("openat", 0o102)], [None; 3]);
-        assert_eq!(action("openat2", libc::O_TRUNC as u32), Some("truncate"));
-    }
-}
+mod tests;

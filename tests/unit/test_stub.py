@@ -140,7 +140,7 @@ def test_the_tracers_arguments() -> None:
     signature = inspect.signature(rawtp.Tracer)
     assert list(signature.parameters)[:4] == ["syscalls", "results", "fields", "pid"]
     assert signature.bind("delete", path="/srv").arguments == {"syscalls": "delete", "path": "/srv"}
-    for name in signature.parameters:
+    for name in (name for name in signature.parameters if not name.startswith("_")):
         assert f"\n    {name}: " in (inspect.getdoc(rawtp.Tracer) or ""), name
 
 

@@ -15,7 +15,9 @@ from rawtp._run.child import Child, words_of
 from rawtp._warn import warn
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
+    from typing import Any
 
     from typing_extensions import Self, Unpack
 
@@ -80,6 +82,12 @@ class Counts:
         self._has_times = bool(given.get("latency", False))
         self._counter = CallCounter(by_process=self._by_process, **given)  # type: ignore[arg-type]
 
+    @classmethod
+    def _of(cls, child: Child, options: Mapping[str, Any]) -> Self:
+        """Count the calls of a command and its descendants, from its exec on."""
+        given: Any = {**options, "pid": child.pid, "follow": True, "_from_exec": True}
+        return cls(**given)
+
     def read(self) -> CountsResult:
         """What was counted up to now, or up to the close.
 
@@ -123,7 +131,7 @@ def counts(
 
     Args:
         seconds: how long, at least 0. Or a command: its words, as :func:`rawtp.run` takes them. It is run to its end,
-            and its calls and those of its descendants are counted, from its first call on;
+            and its calls and those of its descendants are counted, from the execve(2) of its program on;
             :attr:`CountsResult.returncode` is its exit code.
         options: what :class:`rawtp.Counts` takes, by name; with a command, all but ``pid`` and ``follow``.
 
@@ -148,11 +156,9 @@ def _counts_of(words: list[bytes], options: CountsOptions) -> CountsResult:
     for name in ("pid", "follow"):
         if name in options:
             raise TypeError(f"rawtp.counts() of a command takes no {name!r}: it follows the command")
-    with Child(words, os.environb) as child:
-        given: CountsOptions = {**options, "pid": child.pid, "follow": True}
-        with Counts(**given) as counting:
-            child.release()
-            returncode = child.wait()
+    with Child(words, os.environb) as child, Counts._of(child, options) as counting:
+        child.release()
+        returncode = child.wait()
     return replace(_read(counting), returncode=returncode)
 
 

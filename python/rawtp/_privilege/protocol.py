@@ -240,6 +240,7 @@ def _fields(value: object) -> bool:
 _FILTERS: dict[str, Callable[[object], bool]] = {
     "pid": _or_none(_listed(_is_id, _VALUES)),
     "follow": _is_bool,
+    "from_exec": _is_bool,
     "uid": _or_none(_listed(_is_id, _VALUES)),
     "comm": _or_none(_listed(_is_text, _VALUES)),
     "cgroup": _or_none(_listed(_is_id, _VALUES)),
@@ -249,6 +250,7 @@ _FILTERS: dict[str, Callable[[object], bool]] = {
 _REQUESTS: dict[str, dict[str, Callable[[object], bool]]] = {
     "tracer": {
         "syscalls": _listed(_is_text, _CALLS),
+        "are_all": _is_bool,
         "when": _is_text,
         "buffers": _is_id,
         "results": _is_bool,

@@ -75,7 +75,8 @@ def run(
 ) -> RunResult:
     """Run a command to its end, and give what it and its descendants deleted meanwhile.
 
-    It is watched from its first call on. Its user, standard streams, environment and working directory are this
+    It is watched from its first call on, which is the execve(2) of its program; what leads there is rawtp's own, and
+    is counted in ``stats.filtered``. Its user, standard streams, environment and working directory are this
     process's; no shell is involved. All events are kept in memory: for more than that can hold, let the command line,
     ``rawtp -- COMMAND``, write them to a file.
 
@@ -110,7 +111,7 @@ def run(
     directory = _working_directory()
     start_ns = time.time_ns()
     with Child(words, os.environb) as child:
-        with Tracer(pid=child.pid, follow=True, **options) as tracer:
+        with Tracer(pid=child.pid, follow=True, _from_exec=True, **options) as tracer:
             child.release()
             events = _taken(tracer, child)
         events += tracer

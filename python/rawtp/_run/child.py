@@ -58,7 +58,13 @@ except OSError as error:
 for number in (_signal.SIGPIPE, _signal.SIGXFSZ):
     _signal.signal(number, _signal.SIG_DFL)
 refused = None
-for program in programs:
+def runs(program):
+    try:
+        return posix.stat(program).st_mode & 0o170000 == 0o100000 and posix.access(program, posix.X_OK)
+    except OSError:
+        return False
+# The first exec is the first call that is shown, and would be so where it fails.
+for program in [program for program in programs if runs(program)] or programs:
     try:
         posix.execve(program, words, environment)
     except (FileNotFoundError, NotADirectoryError) as error:

@@ -163,10 +163,12 @@ def _count(
     command: Command | None,
 ) -> int:
     stop.command = command
-    if command is not None:
-        asked |= {"pid": command.pid, "follow": True}
+
+    def counts() -> rawtp.Counts:
+        return rawtp.Counts(**asked) if command is None else rawtp.Counts._of(command, asked)
+
     try:
-        counting = with_warnings(lambda: rawtp.Counts(**asked))
+        counting = with_warnings(counts)
     except (rawtp.RawtpError, OSError) as error:
         raise refusal(error, arguments) from None
     except ValueError as error:

@@ -13,6 +13,7 @@ def add_watched(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     """Add what says which calls to watch, and the filters, as groups; the first one."""
     group = parser.add_argument_group("what to watch")
     add_syscalls(group)
+    add_all(group)
     add_calls(group)
     add_hook(group)
     add_filters(parser)
@@ -40,6 +41,17 @@ def add_syscalls(parser: argparse._ActionsContainer) -> None:
         help="what to watch, with commas between: delete, rename, truncate, loss, which is all that makes names or"
         " content go, file_changes, file, process, network, memory, system calls by name, or all of them"
         " (default: loss)",
+    )
+
+
+def add_all(parser: argparse._ActionsContainer) -> None:
+    """Add ``--all``."""
+    parser.add_argument(
+        "--all",
+        action="append_const",
+        const="all",
+        dest="syscalls",
+        help="every system call, of a command or with a filter by process, as -s all; -o strace has their arguments",
     )
 
 

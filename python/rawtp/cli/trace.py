@@ -91,7 +91,7 @@ def _trace(
     """Watch; the command, if there is one, from its first call to its end."""
     stop.command = command
     if command is not None:
-        asked |= {"pid": command.pid, "follow": True}
+        asked |= {"pid": command.pid, "follow": True, "_from_exec": True}
     try:
         # A broker may take minutes to answer; until then there is nothing that an exception could lose.
         with stop.raising(args.broker is not None):

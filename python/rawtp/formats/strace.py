@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,18 @@ _AT_FDCWD = -100
 _MAX_TEXT = 256  # characters of one text
 _MAX_TEXTS = 16
 _LARGE = 1 << 16  # from there on an address, or the like, reads better in hexadecimal
+# What a call may not use: the mode of an open that makes no file, and the argument of some commands of fcntl(2).
+_UNUSED = ("mode", "arg")
+# The mode of these is a memory policy, not that of a file.
+_POLICIES = ("get_mempolicy", "set_mempolicy", "mbind")
+# How many arguments an operation of futex(2) has.
+_FUTEXES = ("futex", "futex_time64")
+_FUTEX_ARGUMENTS = {
+    **dict.fromkeys(("FUTEX_UNLOCK_PI", "FUTEX_TRYLOCK_PI"), 2),
+    **dict.fromkeys(("FUTEX_WAKE", "FUTEX_FD"), 3),
+    **dict.fromkeys(("FUTEX_WAIT", "FUTEX_LOCK_PI", "FUTEX_LOCK_PI2"), 4),
+    **dict.fromkeys(("FUTEX_REQUEUE", "FUTEX_WAIT_REQUEUE_PI"), 5),
+}
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
@@ -48,7 +61,12 @@ class Strace(Format):
 
 @lru_cache(maxsize=2048)
 def _kinds(syscall: str, abi: str) -> Mapping[str, str]:
-    return arguments(syscall, abi) or {}
+    """The kinds of a call's arguments. That of a file's mode is "mode" here."""
+    kinds = arguments(syscall, abi) or {}
+    modes = {"umask": ("mask",), **dict.fromkeys(_POLICIES, ())}.get(syscall, ("mode", "st_mode", "stx_mode"))
+    return {
+        name: "mode" if kind == "int" and name.rpartition(".")[2] in modes else kind for name, kind in kinds.items()
+    }
 
 
 def _shown(event: Mapping[str, Any]) -> str:
@@ -57,10 +75,23 @@ def _shown(event: Mapping[str, Any]) -> str:
         return "?"
     kinds = _kinds(event["syscall"] or "", event["abi"])
     names = list(args)
-    # What a call does not use at its end is left out, as strace leaves it out.
-    while names and args[names[-1]] is None:
+    if event["syscall"] in _FUTEXES:
+        names = names[: _FUTEX_ARGUMENTS.get(next(iter(args["futex_op"] or ()), ""), len(names))]
+    # strace leaves these out as well. What else is None is not known.
+    if names and names[-1] in _UNUSED and args[names[-1]] is None:
         names.pop()
-    return ", ".join(_part(name, kinds.get(name, ""), args[name]) for name in names)
+    # A structure that could not be read is one argument.
+    unread = {_argument(name) for name in names} - {_argument(name) for name in names if args[name] is not None}
+    parts = {
+        _argument(name) if _argument(name) in unread else name: _part(name, kinds.get(name, "register"), args[name])
+        for name in names
+    }
+    return ", ".join("?" if name in unread else part for name, part in parts.items())
+
+
+def _argument(name: str) -> str:
+    """The argument that a part of a structure belongs to."""
+    return re.split(r"[.\[]", name, maxsplit=1)[0]
 
 
 def _part(name: str, kind: str, value: object) -> str:
@@ -75,16 +106,19 @@ def _value(name: str, kind: str, value: object) -> str:
     if isinstance(value, bytes):
         return _quoted(os.fsdecode(value))
     if isinstance(value, str):
-        return value if kind in {"word", "seconds"} else _quoted(value)
+        return value if kind in {"word", "seconds", "any"} else _quoted(value)
     if isinstance(value, tuple):
-        if kind == "flags":
+        if kind in {"flags", "any"}:
             return "|".join(value) or "0"
         shown = [_quoted(one) if isinstance(one, str) else str(one) for one in value[:_MAX_TEXTS]]
         return f"[{', '.join([*shown, *(['...'] if len(value) > _MAX_TEXTS else [])])}]"
     if isinstance(value, int):
         if value == _AT_FDCWD and name.endswith("fd"):
             return "AT_FDCWD"
-        return hex(value) if kind == "address" and value else str(value)
+        if kind == "mode":
+            return f"0{value:o}" if value else "0"
+        is_address = kind in {"address", "register"} or (kind == "any" and value >= _LARGE)
+        return hex(value) if is_address and value else str(value)
     return str(value)
 
 

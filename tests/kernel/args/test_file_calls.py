@@ -226,6 +226,9 @@ def test_watches_and_mounts(plan: Plan, program: Callable[[str], Path], tmp_path
            mask=("FAN_OPEN",), dirfd=-100, pathname="gone/x")
     p.call("mount", p.text("source"), gone, p.text("tmpfs"), 0x1001, p.text("secret=1"), error=ENOENT, source="source",
            target="gone/x", filesystemtype="tmpfs", mountflags=("MS_RDONLY", "MS_BIND"), data=ANY)
+    # The kernel ignores the upper half where it is this number, which has the bits of other flags.
+    p.call("mount", p.text("source"), gone, p.text("tmpfs"), 0xC0ED1001, 0, error=ENOENT, source="source",
+           target="gone/x", filesystemtype="tmpfs", mountflags=("MS_MGC_VAL", "MS_RDONLY", "MS_BIND"), data=0)
     p.call("umount2", gone, 10, error=ENOENT, target="gone/x", flags=("MNT_DETACH", "UMOUNT_NOFOLLOW"))
     p.call("umount", gone, error=ENOENT, target="gone/x")
     p.call("pivot_root", gone, gone, error=ENOENT, new_root="gone/x", put_old="gone/x")

@@ -287,6 +287,7 @@ def test_a_tracer_takes_no_more_than_is_reckoned_for_it(filters: dict[str, Any])
         "tell_cgroups": True,
         "pid": None,
         "follow": False,
+        "from_exec": False,
         "uid": [1],
         "comm": ["x*"],
         "cgroup": None,
@@ -295,6 +296,7 @@ def test_a_tracer_takes_no_more_than_is_reckoned_for_it(filters: dict[str, Any])
     calls = rawtp.LOSS
     asked |= {
         "syscalls": calls,
+        "are_all": False,
         "results": True,
         "fields": rawtp.ALL_FIELDS,
         "hook": "auto",

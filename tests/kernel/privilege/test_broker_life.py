@@ -284,8 +284,15 @@ def connected(running: Running) -> socket.socket:
 
 def test_malformed_and_oversized_requests(package: Path, place: Path) -> None:
     version = json.loads(json.dumps(told(package, "tell(rawtp.__version__)")))
-    good = {"rawtp": version, "kind": "tracer", "syscalls": ["unlink"], "results": False, "fields": ["pid"]}
-    good |= {"pid": None, "follow": False, "uid": None, "comm": None, "cgroup": None, "path": None}
+    good = {
+        "rawtp": version,
+        "kind": "tracer",
+        "syscalls": ["unlink"],
+        "are_all": False,
+        "results": False,
+        "fields": ["pid"],
+    }
+    good |= {"pid": None, "follow": False, "from_exec": False, "uid": None, "comm": None, "cgroup": None, "path": None}
     good |= {"exclude_self": False}
     good |= {"hook": "auto", "when": "loss", "buffers": 0, "ring_bytes": 1 << 16}
     cases = [

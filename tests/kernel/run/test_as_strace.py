@@ -81,12 +81,12 @@ def by_strace(command: list[str], directory: Path) -> dict[str, tuple[int, int]]
 
 
 def by_events(command: list[str], fields: tuple[str, ...]) -> dict[str, tuple[int, int]]:
-    """Calls and errors by name, from the exec of the command on: calls before that are of its start."""
+    """Calls and errors by name. The first is the exec of the command, as it is to strace."""
     result = rawtp.run(command, syscalls="all", fields=fields)
     assert_ledger(result.stats)
     assert (result.returncode, result.stats.lost_ring, result.stats.unpaired) == (0, 0, 0)
-    first = next(at for at, event in enumerate(result.events) if event["syscall"] == "execve" and event["ret"] == 0)
-    events = result.events[first:]
+    events = result.events
+    assert (events[0]["syscall"], events[0]["ret"]) == ("execve", 0)
     calls = Counter(str(event["syscall"]) for event in events)
     errors = Counter(str(event["syscall"]) for event in events if event["errno"] is not None)
     return {name: (calls[name], errors[name]) for name in calls}

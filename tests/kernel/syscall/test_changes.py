@@ -10,15 +10,13 @@ import socket
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 import rawtp
 from helpers.support import assert_ledger
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.kernel
 
@@ -246,6 +244,41 @@ def test_all_calls_need_a_process() -> None:
         rawtp.Tracer("all")
     with pytest.raises(ValueError, match=r"cannot watch the process that reads the events"):
         rawtp.Tracer("all", pid=os.getpid())
+
+
+@pytest.mark.parametrize(
+    ("filters", "named"),
+    [
+        ({"comm": "*"}, r'comm="\*"'),
+        ({"comm": ["rm", "*"]}, r'comm="\*"'),
+        ({"cgroup": "/"}, "the root cgroup"),
+        ({"cgroup": "/", "comm": "*"}, r'comm="\*" or the root cgroup'),
+    ],
+    ids=str,
+)
+def test_a_filter_that_every_process_passes_is_none(filters: dict[str, Any], named: str) -> None:
+    if "cgroup" in filters and " cgroup2 " not in Path("/proc/mounts").read_text():
+        pytest.skip("there is no cgroup hierarchy of version 2")
+    with pytest.raises(
+        ValueError, match=rf"needs a filter by process \(pid, uid, comm or cgroup\), which {named} is not"
+    ):
+        rawtp.Tracer("all", **filters)
+    with rawtp.Tracer("all", **filters, uid=65533) as tracer:
+        assert len(tracer.batch(timeout=0)) == 0
+
+
+@pytest.mark.parametrize("filters", [{"path": "/"}, {"path": "/srv"}, {"outcome": "ok"}], ids=str)
+def test_other_filters_are_not_by_process(filters: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"needs a filter by process \(pid, uid, comm or cgroup\), or rawtp\.run"):
+        rawtp.Tracer("all", **filters)
+
+
+def test_the_command_line_refuses_it_as_well() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "rawtp", "-s", "all", "--comm", "*"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert 'which comm="*" is not' in done.stderr
 
 
 def test_an_unknown_call_is_named_with_its_nearest() -> None:

@@ -18,10 +18,12 @@ from rawtp._privilege import protocol
 REQUEST: dict[str, Any] = {
     "kind": "tracer",
     "syscalls": ["unlink"],
+    "are_all": False,
     "results": True,
     "fields": ["pid", "path"],
     "pid": [1, 4194304],
     "follow": False,
+    "from_exec": False,
     "uid": None,
     "comm": [os.fsdecode(b"rm\xff")],
     "cgroup": [1 << 62],
@@ -37,7 +39,7 @@ COUNTS: dict[str, Any] = {
     "syscalls": ["read"],
     "are_all": False,
     "latency": True,
-    **{key: REQUEST[key] for key in ("pid", "follow", "uid", "comm", "cgroup", "exclude_self")},
+    **{key: REQUEST[key] for key in ("pid", "follow", "from_exec", "uid", "comm", "cgroup", "exclude_self")},
 }
 RAW: dict[str, Any] = {
     "kind": "raw_tracepoint",

@@ -1,0 +1,80 @@
+"""An exec has its result, also where the program that it begins has another table of calls."""
+
+from __future__ import annotations
+
+import os
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import rawtp
+from helpers.support import assert_ledger
+from rawtp._core import _NATIVE_ABI
+
+pytestmark = [pytest.mark.kernel, pytest.mark.skipif(_NATIVE_ABI != "x86_64", reason="its programs are x86's")]
+
+FIELDS = ("syscall", "abi", "args", "ret", "duration_ns")
+# getpid(), and then exit(0).
+I386 = bytes.fromhex("b814000000 cd80 b801000000 31db cd80")
+BASE = 0x08048000
+
+
+def program_of_32_bits(path: Path, code: bytes = I386) -> Path:
+    """The smallest that the kernel runs: one segment with everything in it."""
+    bytes_ = 84 + len(code)
+    head = struct.pack("<HHIIIIIHHHHHH", 2, 3, 1, BASE + 84, 52, 0, 0, 52, 32, 1, 0, 0, 0)
+    segment = struct.pack("<8I", 1, 0, BASE, BASE, bytes_, bytes_, 5, 0x1000)
+    path.write_bytes(b"\x7fELF\x01\x01\x01".ljust(16, b"\0") + head + segment + code)
+    path.chmod(0o755)
+    try:
+        subprocess.run([path], check=True)
+    except OSError:
+        pytest.skip("the kernel runs no programs of 32 bits")
+    return path
+
+
+@pytest.mark.parametrize("syscalls", ["all", ["execve", "exit", "getpid"]], ids=str)
+def test_of_a_program_of_32_bits(tmp_path: Path, syscalls: str | list[str]) -> None:
+    path = program_of_32_bits(tmp_path / "program")
+    result = rawtp.run([path], syscalls=syscalls, fields=FIELDS)
+    found = [(event["syscall"], event["abi"], event["ret"] is None) for event in result.events]
+    assert found == [("execve", "x86_64", False), ("getpid", "i386", False), ("exit", "i386", True)]
+    exec_ = result.events[0]
+    assert exec_["args"] is not None
+    assert (exec_["ret"], exec_["args"]["pathname"]) == (0, str(path))
+    assert exec_["duration_ns"]
+    assert (result.stats.unpaired, result.stats.lost_exits) == (0, 0)
+    assert_ledger(result.stats)
+
+
+def test_by_execveat(tmp_path: Path) -> None:
+    """The kernel gives its exit the number of execve."""
+    path = program_of_32_bits(tmp_path / "program")
+    for name in (path, Path("/bin/true")):
+        code = (
+            "import ctypes, os\n"
+            f"name = ctypes.create_string_buffer({os.fsencode(name)!r})\n"
+            "argv = (ctypes.c_char_p * 2)(name.value, None)\n"
+            "ctypes.CDLL(None).syscall(322, -100, name, argv, None, 0)"
+        )
+        result = rawtp.run([sys.executable, "-I", "-S", "-c", code], syscalls=["process"], fields=FIELDS)
+        found = [(event["syscall"], event["ret"]) for event in result.events if event["syscall"] == "execveat"]
+        assert found == [("execveat", 0)]
+        assert result.stats.unpaired == 0
+
+
+def test_of_a_program_of_64_bits_by_one_of_32(tmp_path: Path) -> None:
+    """execve("/bin/true", NULL, NULL), by int 0x80."""
+    path = tmp_path / "program"
+    # mov eax, 11; mov ebx, text; xor ecx, ecx; xor edx, edx; int 0x80; hlt
+    code = b"\xb8\x0b\0\0\0\xbb" + struct.pack("<I", BASE + 84 + 17) + b"\x31\xc9\x31\xd2\xcd\x80\xf4"
+    code += b"/bin/true\0"
+    assert code.index(b"/bin") == 17
+    program_of_32_bits(path, code)
+    result = rawtp.run([path], syscalls=["execve"], fields=FIELDS)
+    found = [(event["syscall"], event["abi"], event["ret"]) for event in result.events]
+    assert found == [("execve", "x86_64", 0), ("execve", "i386", 0)]
+    assert result.stats.unpaired == 0
