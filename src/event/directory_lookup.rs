@@ -174,7 +174,7 @@ impl DirectoryLookup {
 
     /// Reads this process's own mounts, if they may have changed until an event. Returns true if they have.
     pub(super) fn refresh(&mut self, ts_ns: u64) -> bool {
-        let root = self.root();
+        let root = if self.snapshots.host_root().is_own() { None } else { self.root() };
         if !self.own_mounts.refresh(&self.snapshots, root.as_ref(), ts_ns) {
             return false;
         }

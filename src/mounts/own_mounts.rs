@@ -4,7 +4,7 @@
 //! bind mount shows, changes the paths of mounts and nobody is told. So the list is read again after a short time.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::mem;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -18,6 +18,8 @@ use crate::sys::cached_path::NotFound;
 #[derive(Debug, Default)]
 pub struct OwnMounts {
     mounts: HostMounts,
+    /// The list, which is open: whoever traces the opens of this very process sees one open.
+    file: Option<File>,
     mountinfo: Vec<u8>,
     /// The memory of the list before.
     spare: Vec<u8>,
@@ -29,11 +31,6 @@ pub struct OwnMounts {
     life_ns: u64,
 }
 
-fn read_list(list: &mut Vec<u8>) -> io::Result<usize> {
-    list.clear();
-    File::open("/proc/self/mountinfo")?.read_to_end(list)
-}
-
 impl OwnMounts {
     /// The mounts.
     #[must_use]
@@ -41,8 +38,20 @@ impl OwnMounts {
         &self.mounts
     }
 
+    fn read(&mut self) -> io::Result<()> {
+        let Self { file, spare, .. } = self;
+        let file = match file {
+            Some(file) => file,
+            None => file.insert(File::open("/proc/self/mountinfo")?),
+        };
+        spare.clear();
+        file.rewind()?;
+        file.read_to_end(spare)?;
+        Ok(())
+    }
+
     /// Reads the mounts again, if a change was reported or what is known is too old for an event at `ts_ns`. `root` is
-    /// this process's root. Returns true if they may have changed.
+    /// this process's root, which is needed where the host's is another. Returns true if they may have changed.
     pub fn refresh(&mut self, snapshots: &Snapshots, root: Option<&Arc<OwnedFd>>, ts_ns: u64) -> bool {
         let changes = snapshots.own_changes();
         let is_reported = self.changes != Some(changes);
@@ -50,12 +59,12 @@ impl OwnMounts {
             return false;
         }
         let begin = Instant::now();
-        if read_list(&mut self.spare).is_err() {
+        if self.read().is_err() {
             self.spare.clear();
         }
         let host_root = snapshots.host_root();
-        let gone = |root| matches!(host_root.look_up(root), Err(NotFound::Gone | NotFound::NoDirectory));
-        let is_root_seen = host_root.is_own() || !root.is_some_and(gone);
+        let is_gone = |root| matches!(host_root.look_up(root), Err(NotFound::Gone | NotFound::NoDirectory));
+        let is_root_seen = host_root.is_own() || !root.is_some_and(is_gone);
         let has_changed = is_reported || self.spare != self.mountinfo || is_root_seen != self.is_root_seen;
         if has_changed {
             mem::swap(&mut self.spare, &mut self.mountinfo);

@@ -109,7 +109,7 @@ def _programs(name: bytes, environment: Mapping[bytes, bytes]) -> list[bytes]:
     return [directory + b"/" + name if directory else name for directory in path.split(b":")]
 
 
-_END_MS = 1000
+_END_MS = 5000
 """The longest wait for the end of a killed process. Signals are blocked meanwhile."""
 
 

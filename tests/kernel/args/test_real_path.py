@@ -33,7 +33,7 @@ def opened(action: Callable[[], object], **options: Any) -> list[rawtp.Event]:
     with rawtp.Tracer(OPENS, pid=os.getpid(), **asked) as tracer:
         action()
         events = tracer.get_many(timeout=HANG_S)
-    return [event for event in events if not (event["path"] or "").endswith("/mountinfo")]
+    return [event for event in events if event["path"] != "/" and not (event["path"] or "").endswith("/mountinfo")]
 
 
 def close(fd: int) -> None:

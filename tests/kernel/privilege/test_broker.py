@@ -203,8 +203,8 @@ import mmap
 from rawtp import _core
 from rawtp._privilege import broker_client
 request = dict(kind="tracer", syscalls=["unlink"], results=False, fields=["pid"], pid=None, follow=False,
-               uid=None, comm=None, cgroup=None, path=None, exclude_self=False, hook="auto", when="loss", buffers=0,
-               ring_bytes=1 << 16)
+               uid=None, comm=None, cgroup=None, path=None, exclude_self=False, from_exec=False, hook="auto",
+               are_all=False, when="loss", buffers=0, ring_bytes=1 << 16)
 (slots, coverage, (ring, counters, switch), kept, meters), connection = broker_client.obtain(sys.argv[1], request)
 def mapped(fd, protection):
     try:

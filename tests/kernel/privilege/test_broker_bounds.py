@@ -29,8 +29,8 @@ pytestmark = [pytest.mark.kernel, pytest.mark.timeout(300 * SLOWER)]
 OBTAIN = """
 from rawtp._privilege import broker_client, protocol
 request = dict(kind="tracer", syscalls=["unlink"], results=True, fields=["pid"], pid=None, follow=False,
-               uid=None, comm=None, cgroup=None, path=None, exclude_self=False, hook="auto", when="loss", buffers=0,
-               ring_bytes=1 << 16)
+               uid=None, comm=None, cgroup=None, path=None, exclude_self=False, from_exec=False, hook="auto",
+               are_all=False, when="loss", buffers=0, ring_bytes=1 << 16)
 def obtain():
     (slots, coverage, maps, links, meters), connection = broker_client.obtain(sys.argv[1], request)
     return maps, meters, connection

@@ -159,8 +159,8 @@ def test_a_user_with_many_requests_does_not_hold_up_another_who_has_a_tracer(pac
 import socket, threading
 from rawtp._privilege import broker_client, protocol
 request = dict(kind="tracer", syscalls=["unlink"], results=False, fields=["pid"], pid=None, follow=False,
-               uid=None, comm=None, cgroup=None, path=None, exclude_self=False, hook="auto", when="loss", buffers=0,
-               ring_bytes=1 << 16)
+               uid=None, comm=None, cgroup=None, path=None, exclude_self=False, from_exec=False, hook="auto",
+               are_all=False, when="loss", buffers=0, ring_bytes=1 << 16)
 def ask():
     while True:
         (_, _, maps, _, meters), connection = broker_client.obtain(sys.argv[1], request)

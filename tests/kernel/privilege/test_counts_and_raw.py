@@ -74,7 +74,7 @@ FROZEN = """
 import mmap
 from rawtp._privilege import broker_client
 request = dict(kind="counts", syscalls=["getppid"], are_all=False, latency=True, pid=None, follow=False, uid=None,
-               comm=None, cgroup=None, exclude_self=False)
+               comm=None, cgroup=None, exclude_self=False, from_exec=False)
 (cpus, coverage, maps, links, meters), connection = broker_client.obtain(sys.argv[1], request)
 def mapped(fd, protection):
     try:

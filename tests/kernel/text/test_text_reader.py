@@ -70,6 +70,7 @@ def expected(
 ) -> bytes:
     """What the Python format makes of the events, with the times and numbers of these lines."""
     values = own_values(text, form, keys, clock)
+    assert len(values) == len(events), (values, events)
     own = [{**event, **one} for event, one in zip(events, values, strict=True)]
     return FORMATS[form](keys, clock).events(own).encode()  # type: ignore[arg-type]
 
