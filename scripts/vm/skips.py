@@ -54,6 +54,8 @@ KNOWN = (
     ("*", "kernel.syscall.test_in_flight.test_calls_that_hang_*", "no ext4 can be made and mounted here"),
     ("5.10*", "kernel.syscall.test_in_flight.*tracepoint*", 'hook="tracepoint" needs *'),
     ("5.10*", "kernel.syscall.test_loss.test_native[[]tracepoint]", 'hook="tracepoint" needs *'),
+    ("5.10*", "kernel.syscall.test_unnamed.*tracepoint]", 'hook="tracepoint" needs *'),
+    ("5.10*", "kernel.run.test_launcher.*tracepoint]", 'hook="tracepoint" needs *'),
     ("5.10*", "kernel.filter.test_unknown_paths.*tracepoint]", 'hook="tracepoint" needs *'),
     ("6.12-cgroup1", "kernel.event.test_cgroups.*[[]v2*", "no hierarchy of version 2 is mounted here"),
     ("5.10*", "kernel.session.test_close.*-tracepoint]", 'hook="tracepoint" needs *'),

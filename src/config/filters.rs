@@ -436,7 +436,7 @@ mod tests {
     fn what_every_process_passes_chooses_none() {
         let filters = |comm: &[&str], pid: Option<Vec<i64>>| {
             let comm = Some(comm.iter().map(OsString::from).collect());
-            Filters::new(FilterArgs { comm, pid, ..FilterArgs::default() }).unwrap()
+            Filters::new(FilterArgs { pid, comm, ..FilterArgs::default() }).unwrap()
         };
         assert!(filters(&["rm*", "make"], None).are_by_process());
         assert!(!filters(&["rm", "*"], None).are_by_process());
