@@ -101,19 +101,20 @@ class Plan:
 
     def call(
         self, call: str, /, *numbers: int, ret: Any = None, error: Any = None, child: Any = False, **args: Any
-    ) -> None:
+    ) -> bool:
         """Adds a call, by its name and its numbers, and what its event has: the arguments in ``args``, a dot in a name
-        as two underscores, and ``ret``, or the ``error``. A call that the table does not have is left out."""
+        as two underscores, and ``ret``, or the ``error``. A call that the table does not have is left out: False."""
         try:
             nr = number(call, self.abi)
         except ValueError:
             self._left_out.append(call)
-            return
+            return False
         flags = COMPAT * self.is_compat | CHILD * child
         values = [number % WORD for number in (*numbers, *[0] * 6)[:6]]
         self._calls += struct.pack("<8Q", flags, nr, *values)
         expected = {key.replace("__", "."): value for key, value in args.items()}
         self.made.append(Made(call, expected, -error if isinstance(error, int) else ret if error is None else ANY))
+        return True
 
     def image(self) -> bytes:
         """The file that the program maps."""

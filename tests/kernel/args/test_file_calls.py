@@ -115,23 +115,33 @@ def test_files(plan: Plan, program: Callable[[str], Path], tmp_path: Path) -> No
 def test_names(plan: Plan, program: Callable[[str], Path], tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     p, one, two, gone = plan, plan.text("one"), plan.text("two"), plan.text("gone/x")
-    p.call("mkdir", one, 0o750, ret=0, pathname="one", mode=0o750)
+    # What a newer table lacks is done by the newer call, so that the files are the same.
+    if not p.call("mkdir", one, 0o750, ret=0, pathname="one", mode=0o750):
+        p.call("mkdirat", AT_FDCWD, one, 0o750, ret=0, dirfd=-100, pathname="one", mode=0o750)
     p.call("mkdirat", AT_FDCWD, one, 0o700, error=EEXIST, dirfd=-100, pathname="one", mode=0o700)
-    p.call("rmdir", one, ret=0, pathname="one")
-    p.call("mknod", one, 0o100600, 0, ret=0, pathname="one", mode=0o100600, dev=0)
+    if not p.call("rmdir", one, ret=0, pathname="one"):
+        p.call("unlinkat", AT_FDCWD, one, 0x200, ret=0, dirfd=-100, pathname="one", flags=("AT_REMOVEDIR",))
+    if not p.call("mknod", one, 0o100600, 0, ret=0, pathname="one", mode=0o100600, dev=0):
+        p.call("mknodat", AT_FDCWD, one, 0o100600, 0, ret=0, dirfd=-100, pathname="one", mode=0o100600, dev=0)
     p.call("mknodat", AT_FDCWD, one, 0o10600, 5, error=EEXIST, dirfd=-100, pathname="one", mode=0o10600, dev=5)
-    p.call("link", one, two, ret=0, oldpath="one", newpath="two")
+    if not p.call("link", one, two, ret=0, oldpath="one", newpath="two"):
+        p.call("linkat", AT_FDCWD, one, AT_FDCWD, two, 0, ret=0, olddirfd=-100, oldpath="one", newdirfd=-100,
+               newpath="two", flags=())
     p.call("linkat", AT_FDCWD, one, AT_FDCWD, two, 0x400, error=EEXIST, olddirfd=-100, oldpath="one", newdirfd=-100,
            newpath="two", flags=("AT_SYMLINK_FOLLOW",))
-    p.call("unlink", two, ret=0, pathname="two")
-    p.call("symlink", one, two, ret=0, target="one", linkpath="two")
+    if not p.call("unlink", two, ret=0, pathname="two"):
+        p.call("unlinkat", AT_FDCWD, two, 0, ret=0, dirfd=-100, pathname="two", flags=())
+    if not p.call("symlink", one, two, ret=0, target="one", linkpath="two"):
+        p.call("symlinkat", one, AT_FDCWD, two, ret=0, target="one", newdirfd=-100, linkpath="two")
     p.call("symlinkat", one, AT_FDCWD, two, error=EEXIST, target="one", newdirfd=-100, linkpath="two")
     buffer = p.put(bytes(64))
     p.call("readlink", two, buffer, 64, ret=3, pathname="two", buf="one", bufsiz=64)
     p.call("readlinkat", AT_FDCWD, two, buffer, 2, ret=2, dirfd=-100, pathname="two", buf="on", bufsiz=2)
     p.call("readlink", one, buffer, 64, error=EINVAL, pathname="one", buf=None, bufsiz=64)
     p.call("unlinkat", AT_FDCWD, two, 0x200, error=20, dirfd=-100, pathname="two", flags=("AT_REMOVEDIR",))
-    p.call("rename", one, two, ret=0, oldpath="one", newpath="two")
+    if not p.call("rename", one, two, ret=0, oldpath="one", newpath="two"):
+        p.call("renameat", AT_FDCWD, one, AT_FDCWD, two, ret=0, olddirfd=-100, oldpath="one", newdirfd=-100,
+               newpath="two")
     p.call("renameat", AT_FDCWD, gone, AT_FDCWD, two, error=ENOENT, olddirfd=-100, oldpath="gone/x", newdirfd=-100,
            newpath="two")
     p.call("renameat2", AT_FDCWD, two, AT_FDCWD, one, 1, ret=0, olddirfd=-100, oldpath="two", newdirfd=-100,

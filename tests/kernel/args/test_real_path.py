@@ -6,6 +6,7 @@ import ctypes
 import os
 import struct
 import subprocess
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -81,8 +82,9 @@ def test_by_each_call_and_a_descriptor(linked: Path) -> None:
         close(libc.syscall(number("openat"), directory, b"by/file", os.O_RDONLY))
         close(libc.syscall(number("openat2"), AT_FDCWD, name, how, 24))
         for call in ("open", "creat"):
-            if (of_call := number(call)) is not None:
-                close(libc.syscall(of_call, name, 0 if call == "open" else 0o600))
+            # Not every architecture has them.
+            with suppress(ValueError):
+                close(libc.syscall(number(call), name, 0 if call == "open" else 0o600))
 
     events = opened(act)
     os.close(directory)

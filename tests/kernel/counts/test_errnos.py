@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.kernel
 
+# Of the two, aarch64 has only the latter. A removal of a directory makes one of them.
+RMDIR = ("rmdir", "unlinkat")
+
 # A seccomp filter lets getppid return the error that is its first argument.
 REFUSED = f"""
 import ctypes, os, struct, sys
@@ -99,7 +102,7 @@ def test_errors_of_several_calls(tmp_path: Path, by: Any) -> None:
     """Each has its own, and what succeeds has none."""
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()
-    with rawtp.Counts(syscalls=["rmdir", "chdir"], by=by, pid=os.getpid(), exclude_self=False) as counts:
+    with rawtp.Counts(syscalls=[*RMDIR, "chdir"], by=by, pid=os.getpid(), exclude_self=False) as counts:
         before = counts.read()
         for name in ["gone", "gone", "full/file", "full"]:
             with pytest.raises(OSError, match="Errno"):
@@ -109,16 +112,15 @@ def test_errors_of_several_calls(tmp_path: Path, by: Any) -> None:
         os.chdir(os.getcwd())  # noqa: PTH109
         found = counts.read()
     errors = {row.syscall: row.errnos for row in (found - before).rows}
-    assert errors == {
-        "rmdir": (("ENOENT", 2), ("ENOTDIR", 1), ("ENOTEMPTY", 1)),
-        "chdir": (("ENOENT", 1),),
-    }
+    assert errors.pop("chdir") == (("ENOENT", 1),)
+    assert list(errors.values()) == [(("ENOENT", 2), ("ENOTDIR", 1), ("ENOTEMPTY", 1))]
+    assert errors.keys() <= {*RMDIR}
 
 
 def test_of_a_command(tmp_path: Path) -> None:
     """Its exit code, its calls and those of its descendants, with errors as columns."""
     script = f"rmdir {tmp_path}/one {tmp_path}/two 2>/dev/null; sh -c 'rmdir {tmp_path}/three' 2>/dev/null; exit 7"
-    found = rawtp.counts(["sh", "-c", script], syscalls=["rmdir"])
+    found = rawtp.counts(["sh", "-c", script], syscalls=RMDIR)
     [row] = found.rows
     assert (found.returncode, row.calls, row.errors, row.errnos) == (7, 3, 3, (("ENOENT", 3),))
     columns = found.to_arrow().to_dicts()
