@@ -174,6 +174,9 @@ impl DirectoryLookup {
 
     /// Reads this process's own mounts, if they may have changed until an event. Returns true if they have.
     pub(super) fn refresh(&mut self, ts_ns: u64) -> bool {
+        if !self.own_mounts.is_due(&self.snapshots, ts_ns) {
+            return false;
+        }
         let root = if self.snapshots.host_root().is_own() { None } else { self.root() };
         if !self.own_mounts.refresh(&self.snapshots, root.as_ref(), ts_ns) {
             return false;

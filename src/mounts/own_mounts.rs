@@ -50,14 +50,17 @@ impl OwnMounts {
         Ok(())
     }
 
-    /// Reads the mounts again, if a change was reported or what is known is too old for an event at `ts_ns`. `root` is
-    /// this process's root, which is needed where the host's is another. Returns true if they may have changed.
+    /// Whether a change was reported, or what is known is too old for an event at `ts_ns`.
+    #[must_use]
+    pub fn is_due(&self, snapshots: &Snapshots, ts_ns: u64) -> bool {
+        self.changes != Some(snapshots.own_changes()) || ts_ns.abs_diff(self.read_ns) >= self.life_ns
+    }
+
+    /// Reads the mounts again, for an event at `ts_ns`. `root` is this process's root, which is needed where the host's
+    /// is another. Returns true if they may have changed.
     pub fn refresh(&mut self, snapshots: &Snapshots, root: Option<&Arc<OwnedFd>>, ts_ns: u64) -> bool {
         let changes = snapshots.own_changes();
         let is_reported = self.changes != Some(changes);
-        if !is_reported && ts_ns.abs_diff(self.read_ns) < self.life_ns {
-            return false;
-        }
         let begin = Instant::now();
         if self.read().is_err() {
             self.spare.clear();
@@ -96,7 +99,7 @@ mod tests {
         assert!(own.mounts().place_of(b"").is_some());
         // As if the list had been another one.
         own.mountinfo.clear();
-        assert!(!own.refresh(&snapshots, None, begin + own.life_ns - 1));
+        assert!(!own.is_due(&snapshots, begin + own.life_ns - 1) && own.is_due(&snapshots, begin + own.life_ns));
         assert!(own.refresh(&snapshots, None, begin + own.life_ns));
         assert!(!own.refresh(&snapshots, None, begin + 10 * own.life_ns), "it is the same");
         assert!(own.life_ns >= 100_000_000);

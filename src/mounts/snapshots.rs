@@ -5,8 +5,7 @@
 //! not read that: a namespace can have a hundred thousand mounts, whoever made it. A thread of its own does.
 
 use std::collections::VecDeque;
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -18,17 +17,15 @@ use rustc_hash::FxHashMap;
 use crate::memory::touch_thread_locals;
 use crate::mounts::host_mounts::HostMounts;
 use crate::mounts::host_root::HostRoot;
+use crate::mounts::list::{List, open, open_of, read};
 use crate::mounts::table::MountTable;
 use crate::record::{Record, mounts_record, parse, record_at};
-use crate::sys::cached_path::{open_root_of, push_path_of};
 use crate::sys::signals::Blocked;
 
 /// The most namespaces that are kept.
 const NAMESPACES: usize = 1024;
 /// The most namespaces that wait to be read. Each takes a descriptor.
 const WAITING: usize = 64;
-/// The most bytes of another namespace's `mountinfo` that are read: some 5,000 mounts.
-const MOUNTINFO_BYTES: u64 = 1 << 20;
 /// How long a reader waits for a namespace that is being read.
 const PATIENCE: Duration = Duration::from_millis(50);
 /// How long a list of mounts is true at least. A rename can move mounts, and nobody is told.
@@ -42,14 +39,6 @@ const REST_OF_COST: u32 = 10;
 /// How long a list of mounts is taken for true that took so long to read.
 pub(super) fn life_after(cost: Duration) -> Duration {
     LIFE.max(cost.saturating_mul(LIFE_OF_COST))
-}
-
-/// A process's list of the mounts below its root.
-#[derive(Debug)]
-struct List {
-    file: File,
-    /// The path of that root in its namespace; "" for the namespace's own.
-    root: Vec<u8>,
 }
 
 /// The mounts of a namespace, as they were read.
@@ -93,42 +82,6 @@ pub struct Snapshots {
 fn namespace_of(process: &str) -> Option<u32> {
     // The inode number is the namespace's, which has 32 bits.
     u32::try_from(fs::metadata(format!("/proc/{process}/ns/mnt")).ok()?.ino()).ok()
-}
-
-/// Opens a list of a namespace's mounts, through that of some processes in it whose root is the highest. `None` when
-/// none is in it any more.
-fn open(mnt_ns: u32, processes: impl IntoIterator<Item = u32>) -> Option<List> {
-    let mut highest: Option<List> = None;
-    for pid in processes {
-        if let Some(list) = open_of(mnt_ns, pid)
-            && highest.as_ref().is_none_or(|highest| list.root.len() < highest.root.len())
-        {
-            let is_whole = list.root.is_empty();
-            highest = Some(list);
-            if is_whole {
-                break;
-            }
-        }
-    }
-    highest
-}
-
-fn open_of(mnt_ns: u32, pid: u32) -> Option<List> {
-    let root_path = || {
-        let mut path = Vec::new();
-        push_path_of(&open_root_of(pid, mnt_ns)?, &mut path).ok().map(|()| path)
-    };
-    let root = root_path()?;
-    let file = File::open(format!("/proc/{pid}/mountinfo")).ok()?;
-    // The id can have become another process's before the file was opened, and the process can have changed its root.
-    (root_path().as_ref() == Some(&root)).then_some(List { file, root })
-}
-
-/// Reads a list of mounts; `None` when it is too long.
-fn read(list: List) -> Option<MountTable> {
-    let mut text = Vec::new();
-    list.file.take(MOUNTINFO_BYTES + 1).read_to_end(&mut text).ok()?;
-    (text.len() as u64 <= MOUNTINFO_BYTES).then(|| MountTable::parse_below(&text, &list.root))
 }
 
 /// Reads this process's own mounts.
