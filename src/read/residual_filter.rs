@@ -38,8 +38,6 @@ pub struct ResidualFilter {
     /// The programs, which compare the places too.
     programs: Option<Arc<KernelCounters>>,
     refreshed_ns: u64,
-    /// The paths that the last look did not find in the kernel's cache.
-    walked: Vec<Vec<u8>>,
     /// Losses before filtered events since the last delivered one, by CPU and `via`.
     unreported_losses: FxHashMap<(u32, u8), u32>,
 }
@@ -88,15 +86,11 @@ impl ResidualFilter {
         {
             programs.set_places(&self.wanted.filters());
         }
-        let unknown = self.wanted.unknown();
-        if !unknown.is_empty() {
-            self.real_paths.snapshots().walk(unknown);
-            // The next event looks again, unless that was of no use the last time.
-            if self.walked != unknown {
-                self.refreshed_ns = 0;
-            }
+        if !self.wanted.unknown().is_empty() {
+            self.real_paths.snapshots().walk(self.wanted.unknown());
+            // The next event looks again: the walk may take longer than until this one.
+            self.refreshed_ns = 0;
         }
-        self.walked = unknown.to_vec();
     }
 
     /// Finds out again what the path filters mean although no event came. The programs leave out what the filters did not
