@@ -16,6 +16,10 @@ use crate::sys::in_root::{RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, open_path, ope
 const RESOLVE_NO_SYMLINKS: u64 = 0x04;
 const RESOLVE_CACHED: u64 = 0x20;
 
+/// How often a path is looked up that is not found in the cache. Any rename and any mount of the host meanwhile gives the
+/// same error (`EAGAIN`, openat2(2)), and any user can make them.
+const ATTEMPTS: usize = 4;
+
 /// What a look-up may follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Follow {
@@ -58,7 +62,17 @@ pub fn look_up(
 ) -> std::result::Result<OwnedFd, NotFound> {
     let links = if follow == Follow::All { RESOLVE_NO_MAGICLINKS } else { RESOLVE_NO_SYMLINKS };
     let flags = libc::O_PATH | if is_directory { libc::O_DIRECTORY } else { 0 };
-    match open_resolved(root, path, flags, RESOLVE_IN_ROOT | RESOLVE_CACHED | links) {
+    let open = || open_resolved(root, path, flags, RESOLVE_IN_ROOT | RESOLVE_CACHED | links);
+    let is_disturbed =
+        |found: &io::Result<OwnedFd>| found.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::EAGAIN));
+    let mut found = open();
+    for _ in 1..ATTEMPTS {
+        if !is_disturbed(&found) {
+            break;
+        }
+        found = open();
+    }
+    match found {
         // No file's path has a NUL.
         Err(_) if path.contains(&0) => Err(NotFound::Gone),
         found => found.map_err(|error| not_found(&error)),
