@@ -1,7 +1,7 @@
 //! The start of a recorder in a directory where another one may have ended at any moment.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
 use std::path::Path;
 
@@ -55,6 +55,8 @@ pub(crate) struct Recovery {
     pub(crate) set_aside: u64,
     /// Logs and sealed files that cannot be read, by their names.
     unread: Vec<String>,
+    /// Sessions that there are files of and no line in the journal.
+    untold: BTreeSet<i64>,
 }
 
 /// Describes a file that was moved to the quarantine.
@@ -98,8 +100,10 @@ pub(crate) fn recover(layout: &Layout, start_ns: i64) -> Result<Recovery> {
     }
     let through = made.logs(layout, start_ns)?;
     made.segments(layout)?;
+    made.find_untold();
     made.tell_unread(start_ns);
     made.last_session(layout, start_ns, through).map_err(os())?;
+    made.tell_untold(start_ns);
     made.found.first &= made.logs.is_empty();
     made.found.logs = made.logs.len() as u64;
     Ok(made)
@@ -225,19 +229,50 @@ impl Recovery {
         original_name(layout, file).is_some_and(|name| is_other(&name))
     }
 
+    /// Finds the sessions whose lines the journal has lost. A session writes its first one before it makes a file.
+    fn find_untold(&mut self) {
+        let stem = |file: &String| log_of(file).or_else(|| stem_of(file));
+        let of_files = self.catalogue.segments.keys().chain(&self.unread).filter_map(stem);
+        let stems = of_files.chain(self.logs.iter().map(|finished| finished.stem));
+        let mut sessions: BTreeSet<_> = stems.map(|stem| stem.session).collect();
+        for info in &self.catalogue.sessions {
+            sessions.remove(&info.session);
+        }
+        for gap in self.catalogue.gaps.iter().filter(|gap| gap.reason == "damaged") {
+            sessions.remove(&gap.from_ns);
+        }
+        self.untold = sessions;
+    }
+
+    /// Tells that gaps and losses of a session are not known.
+    fn tell_untold(&mut self, start_ns: i64) {
+        for session in std::mem::take(&mut self.untold) {
+            let end_ns = self.catalogue.end_ns(Stem { session, number: 0 }, start_ns);
+            // What follows its last watermark is told already.
+            let watermark_ns = self.found.gap.map(|(from_ns, _)| from_ns).filter(|from_ns| *from_ns > session);
+            self.tell_damaged(session, watermark_ns.map_or(end_ns, |watermark_ns| watermark_ns.min(end_ns)));
+        }
+    }
+
+    fn tell_damaged(&mut self, from_ns: i64, to_ns: i64) {
+        self.lines.push(Line::new("gap").int("from_ns", from_ns).int("to_ns", to_ns).text("reason", "damaged"));
+        self.gaps += 1;
+    }
+
     /// Tells of the time of which nothing is known, because the files with its events cannot be read.
     fn tell_unread(&mut self, start_ns: i64) {
         for file in std::mem::take(&mut self.unread) {
             let Some(stem) = log_of(&file).or_else(|| stem_of(&file)) else { continue };
+            if self.untold.contains(&stem.session) {
+                continue;
+            }
             let end_ns = self.catalogue.end_ns(stem, start_ns);
             let date = file.split('/').find_map(|part| part.strip_prefix("date="));
             let (from_ns, to_ns) = match date {
                 Some(date) => self.catalogue.watermarks.stretch_of_date(stem, date, end_ns),
                 None => self.catalogue.watermarks.stretch(stem, end_ns),
             };
-            let gap = Line::new("gap").int("from_ns", from_ns).int("to_ns", to_ns).text("reason", "damaged");
-            self.lines.push(gap);
-            self.gaps += 1;
+            self.tell_damaged(from_ns, to_ns);
         }
     }
 

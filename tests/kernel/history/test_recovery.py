@@ -37,6 +37,17 @@ def log_of(directory: Path) -> Path:
     return log
 
 
+def session_of(directory: Path) -> int:
+    """The session of the only file with events."""
+    [file] = [*(directory / "wal").glob("*.arrows"), *sealed(directory)]
+    return int(file.name.split("-")[0])
+
+
+def damaged(directory: Path) -> list[tuple[int, int]]:
+    found = _core.HistoryReader(directory).gaps()
+    return [(gap["from_ns"], gap["to_ns"]) for gap in found if gap["reason"] == "damaged"]
+
+
 def recovered(directory: Path) -> dict[str, object]:
     with recording(directory) as recorder:
         recorder.seal(HANG_S)
@@ -107,9 +118,41 @@ def test_a_journal_that_is_gone(dead: tuple[Path, list[str]]) -> None:
     recovered(directory)
     (directory / "journal.jsonl").write_bytes(b"")
     assert paths(directory) == names
+    before = time.time_ns()
     recovered(directory)
     assert paths(directory) == names
     assert _core.HistoryReader(directory).stats()["segments"] == 1
+    # Its gaps and losses are not known.
+    [(from_ns, to_ns)] = found = damaged(directory)
+    assert from_ns == session_of(directory)
+    assert from_ns < before <= to_ns <= time.time_ns()
+    recovered(directory)
+    assert damaged(directory) == found
+
+
+def test_a_session_that_the_journal_has_lost(dead: tuple[Path, list[str]], tmp_path: Path) -> None:
+    directory, _ = dead
+    recovered(directory)
+    session, journal = session_of(directory), directory / "journal.jsonl"
+    delete(tmp_path, "later")
+    lines = journal.read_text().splitlines(keepends=True)
+    journal.write_text("".join(line for line in lines if f'"session":{session},' not in line))
+    [later] = _core.HistoryReader(directory).sessions()
+    recovered(directory)
+    assert damaged(directory) == [(session, later["start_ns"])]
+
+
+def test_a_log_whose_journal_is_gone(dead: tuple[Path, list[str]]) -> None:
+    directory, names = dead
+    session = session_of(directory)
+    (directory / "journal.jsonl").unlink()
+    found = recovered(directory)
+    assert paths(directory) == names
+    # Nobody watched from the log's last watermark on.
+    from_ns, to_ns = found["gap"]
+    gaps = _core.HistoryReader(directory).gaps()
+    told = [(gap["from_ns"], gap["to_ns"], gap["reason"]) for gap in gaps if gap["reason"] != "stopped"]
+    assert told == [(session, from_ns, "damaged"), (from_ns, to_ns, "died")]
 
 
 def test_damaged_lines_of_the_journal_are_told(dead: tuple[Path, list[str]]) -> None:
