@@ -30,6 +30,8 @@ def flips(program: Program, place: Path, count: int, words: Sequence[str | Path]
     with stopped(command) as process, rawtp.Tracer(["unlinkat"], ring_bytes=32 << 20, **options) as tracer:
         release(process)
         events = [event for event in read_to_end(tracer, process) if event["pid"] == process.pid]
+        # Calls of others are counted, too. Only a closed tracer's ledger is at rest then.
+        tracer.close()
         stats = tracer.stats()
     assert process.returncode == 0
     known = [event for event in events if event["ret"] is not None]
@@ -89,6 +91,7 @@ def hangs(program: Program, mount: Path, count: int) -> None:
         finally:
             subprocess.run(["fsfreeze", "-u", mount], check=True)
         events += read_to_end(tracer, process)
+        tracer.close()
         stats = tracer.stats()
     assert {int(str(event["filename"])): event["errno"] for event in events} == {
         number: "ENOENT" if number % 2 else None for number in range(count)
