@@ -159,18 +159,31 @@ def test_a_heartbeat_is_counted_and_not_recorded(tmp_path: Path) -> None:
 
 
 def test_arguments_are_left_out(tmp_path: Path) -> None:
-    directory = tmp_path / "h"
-    fields = (*rawtp.ALL_FIELDS, "ancestors", "parent_argv")
-    with (
-        rawtp.Tracer(rawtp.LOSS, pid=os.getpid(), fields=fields) as tracer,
-        _core.Recorder(tracer, directory, redact_argv=True),
-    ):
-        delete(tmp_path, "x")
-    [event] = events(directory)
+    """Neither the caller's, nor its parent's, nor those of any ancestor."""
+    argument = "--user=4ced0b1e"
+    fork = "import os, sys; sys.stdin.read(); os.wait() if os.fork() else os.unlink(sys.argv[1])"
+    command = [sys.executable, "-c", fork, str(tmp_path / "x"), argument]
+
+    def recorded(name: str, *, redact: bool) -> tuple[dict[str, Any], bytes]:
+        (tmp_path / "x").touch()
+        with subprocess.Popen(command, stdin=subprocess.PIPE) as child:
+            fields = (*rawtp.ALL_FIELDS, "ancestors", "parent_argv")
+            with (
+                rawtp.Tracer(rawtp.LOSS, pid=child.pid, follow=True, fields=fields) as tracer,
+                _core.Recorder(tracer, tmp_path / name, redact_argv=redact),
+            ):
+                child.communicate(timeout=HANG_S)
+        [event] = [event for event in events(tmp_path / name) if event["path"] == str(tmp_path / "x")]
+        return event, b"".join(file.read_bytes() for file in (tmp_path / name).rglob("*") if file.is_file())
+
+    event, files = recorded("kept", redact=False)
+    assert event["argv"][-1] == event["parent_argv"][-1] == event["ancestors"][0][2][-1] == argument
+    assert argument.encode() in files
+    event, files = recorded("redacted", redact=True)
     assert (event["argv"], event["parent_argv"]) == (None, None)
     assert event["ancestors"]
     assert {argv for _, _, argv in event["ancestors"]} == {None}
-    assert os.fsencode(sys.argv[0]) not in sealed(directory)[0].read_bytes()
+    assert argument.encode() not in files
 
 
 def test_the_oldest_files_go_first(tmp_path: Path) -> None:

@@ -20,15 +20,17 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
 def text_of(cell: nbformat.NotebookNode, *, kinds_only: bool = False) -> str:
-    """What it printed, and what it showed, as text. A stream can come in pieces."""
+    """What it printed, and what it showed, as text. A stream can come in pieces, as many as the kernel likes."""
     parts: list[str] = []
+    stream = None
     for output in cell.outputs:
         if output.output_type == "stream":
             kind, text = f"<{output.name}>\n", output.text
         else:
             kind, text = f"<{output.output_type} {' '.join(sorted(output.data))}>\n", output.data["text/plain"]
-        if not (output.output_type == "stream" and kind in parts[-2:]):
+        if output.output_type != "stream" or kind != stream:
             parts.append(kind)
+        stream = kind if output.output_type == "stream" else None
         if text and not kinds_only:
             parts.append(text)
     return "".join(parts)
