@@ -84,6 +84,8 @@ pub(crate) struct Catalogue {
     pub(crate) quarantined: Vec<String>,
     pub(crate) sessions: Vec<SessionInfo>,
     pub(crate) gaps: Vec<Gap>,
+    /// Sessions without a line of their own that a gap stands for.
+    pub(crate) untold: BTreeSet<i64>,
     pub(crate) losses: Vec<Loss>,
 }
 
@@ -118,12 +120,15 @@ impl Catalogue {
                 let info = self.sessions.iter_mut().rev().find(of)?;
                 (info.through_ns, info.closed) = (through_ns, info.closed || closed);
             }
-            "gap" => self.gaps.push(Gap {
-                from_ns: line.int("from_ns")?,
-                to_ns: Some(line.int("to_ns")?),
-                reason: text("reason")?,
-                session,
-            }),
+            "gap" => {
+                self.gaps.push(Gap {
+                    from_ns: line.int("from_ns")?,
+                    to_ns: Some(line.int("to_ns")?),
+                    reason: text("reason")?,
+                    session,
+                });
+                self.untold.extend(line.int("of"));
+            }
             "loss" => self.losses.push(Loss {
                 from_ns: line.int("from_ns")?,
                 to_ns: line.int("to_ns")?,

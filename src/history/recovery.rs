@@ -238,10 +238,7 @@ impl Recovery {
         for info in &self.catalogue.sessions {
             sessions.remove(&info.session);
         }
-        for gap in self.catalogue.gaps.iter().filter(|gap| gap.reason == "damaged") {
-            sessions.remove(&gap.from_ns);
-        }
-        self.untold = sessions;
+        self.untold = sessions.difference(&self.catalogue.untold).copied().collect();
     }
 
     /// Tells that gaps and losses of a session are not known.
@@ -250,12 +247,14 @@ impl Recovery {
             let end_ns = self.catalogue.end_ns(Stem { session, number: 0 }, start_ns);
             // What follows its last watermark is told already.
             let watermark_ns = self.found.gap.map(|(from_ns, _)| from_ns).filter(|from_ns| *from_ns > session);
-            self.tell_damaged(session, watermark_ns.map_or(end_ns, |watermark_ns| watermark_ns.min(end_ns)));
+            self.tell_damaged(session, watermark_ns.map_or(end_ns, |at_ns| at_ns.min(end_ns)), Some(session));
         }
     }
 
-    fn tell_damaged(&mut self, from_ns: i64, to_ns: i64) {
-        self.lines.push(Line::new("gap").int("from_ns", from_ns).int("to_ns", to_ns).text("reason", "damaged"));
+    /// `of`: the session without a line of its own that the gap stands for.
+    fn tell_damaged(&mut self, from_ns: i64, to_ns: i64, of: Option<i64>) {
+        let line = Line::new("gap").int("from_ns", from_ns).int("to_ns", to_ns).text("reason", "damaged");
+        self.lines.push(if of.is_some() { line.int("of", of) } else { line });
         self.gaps += 1;
     }
 
@@ -272,7 +271,7 @@ impl Recovery {
                 Some(date) => self.catalogue.watermarks.stretch_of_date(stem, date, end_ns),
                 None => self.catalogue.watermarks.stretch(stem, end_ns),
             };
-            self.tell_damaged(from_ns, to_ns);
+            self.tell_damaged(from_ns, to_ns, None);
         }
     }
 

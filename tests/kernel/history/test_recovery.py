@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from pathlib import Path
@@ -140,6 +141,27 @@ def test_a_session_that_the_journal_has_lost(dead: tuple[Path, list[str]], tmp_p
     [later] = _core.HistoryReader(directory).sessions()
     recovered(directory)
     assert damaged(directory) == [(session, later["start_ns"])]
+
+
+def test_a_lost_session_whose_first_batch_was_damaged(dead: tuple[Path, list[str]]) -> None:
+    """A gap from a session's start to its first watermark does not stand for all of it."""
+    directory, names = dead
+    session, journal, log = session_of(directory), directory / "journal.jsonl", log_of(directory)
+    content = bytearray(log.read_bytes())
+    content[content.index(os.fsencode(names[0])) - 8] ^= 1
+    log.write_bytes(content)
+    recovered(directory)
+    [(from_ns, to_ns)] = damaged(directory)
+    assert from_ns == session
+    [_, later] = _core.HistoryReader(directory).sessions()
+    assert to_ns < later["start_ns"]
+    lines = journal.read_text().splitlines(keepends=True)
+    journal.write_text("".join(line for line in lines if f'"session":{session},' not in line))
+    recovered(directory)
+    found = [(session, to_ns), (session, later["start_ns"])]
+    assert sorted(damaged(directory)) == found
+    recovered(directory)
+    assert sorted(damaged(directory)) == found
 
 
 def test_a_log_whose_journal_is_gone(dead: tuple[Path, list[str]]) -> None:
