@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import rawtp
-from helpers.support import assert_ledger, read_to_end, release, stopped
+from helpers.support import assert_ledger_of, read_to_end, release, stopped
 from rawtp._core import _NATIVE_ABI, _syscall_arguments
 from rawtp.syscalls import name as name_of
 from rawtp.syscalls import number
@@ -146,7 +146,7 @@ class Plan:
             if process.returncode == 77:
                 pytest.skip("this kernel has no 32-bit system calls (CONFIG_IA32_EMULATION)")
             assert process.returncode == status
-            assert_ledger(tracer.stats())
+            assert_ledger_of(tracer)
         begins = [event["args"] for event in events].index({"pid": MARKER})
         return events[begins + 1 :]
 

@@ -203,9 +203,30 @@ def attached_programs(pid: int) -> int:
 
 
 def assert_ledger(stats: rawtp.Stats) -> None:
-    """The identity of the ledger, at rest."""
+    """The identity of the ledger, of a tracer that is closed."""
+    assert is_balanced(stats), stats
+
+
+def assert_ledger_of(tracer: rawtp.Tracer) -> None:
+    """The identity of the ledger, also of a tracer that is open."""
+    ledger_of(tracer)
+
+
+def ledger_of(tracer: rawtp.Tracer) -> rawtp.Stats:
+    """The ledger of a tracer that is open, of a moment in which nobody made a call between two of its numbers."""
+    taken: list[rawtp.Stats] = []
+
+    def is_at_rest() -> bool:
+        taken.append(tracer.stats())
+        return is_balanced(taken[-1])
+
+    wait_for(is_at_rest, "the ledger is balanced")
+    return taken[-1]
+
+
+def is_balanced(stats: rawtp.Stats) -> bool:
     there = stats.filtered + stats.lost_ring + stats.lost_state + stats.pending + stats.buffered
-    assert stats.matched == there + stats.delivered + stats.discarded, stats
+    return stats.matched == there + stats.delivered + stats.discarded
 
 
 @contextmanager

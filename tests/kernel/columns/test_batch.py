@@ -18,7 +18,7 @@ import pytest
 
 import rawtp
 from helpers.frames import READERS, WITH_BYTES, Rows, by_polars, by_pyarrow, expected, module, visible
-from helpers.support import HANG_S, assert_ledger, of_own_family, settle
+from helpers.support import HANG_S, assert_ledger_of, of_own_family, settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -174,7 +174,7 @@ def test_it_takes_what_is_there_up_to_max_rows(own: rawtp.Tracer) -> None:
     assert len(own.batch(10**12)) == 3
     assert len(own.batch(timeout=0.01)) == 0
     assert (own.stats().delivered, own.stats().discarded) == (10, 0)
-    assert_ledger(own.stats())
+    assert_ledger_of(own)
 
 
 def test_batches_and_dicts_take_turns(own: rawtp.Tracer) -> None:

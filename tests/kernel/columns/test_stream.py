@@ -16,7 +16,7 @@ import pytest
 
 import rawtp
 from helpers.frames import Rows, by_polars, by_pyarrow, module
-from helpers.support import HANG_S, assert_ledger
+from helpers.support import HANG_S, assert_ledger_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +59,7 @@ def test_a_stream_lasts_until_the_close(own: rawtp.Tracer, collect: Callable[[ra
     found = collect(own)
     thread.join(timeout=HANG_S)
     assert own.stats().delivered == 301
-    assert_ledger(own.stats())
+    assert_ledger_of(own)
     names = module("pyarrow").table(found)["filename"].to_pylist()
     assert names == [f"/nonexistent/{number}" for number in range(3) for _ in range(100)] + ["/nonexistent/last"]
 

@@ -16,7 +16,7 @@ import pytest
 
 import rawtp
 from helpers.frames import READERS, Rows, expected
-from helpers.support import HANG_S, assert_ledger, settle, wait_for
+from helpers.support import HANG_S, assert_ledger_of, settle, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +52,7 @@ def test_it_takes_all_that_comes_in_its_time(own: rawtp.Tracer) -> None:
     thread.join(HANG_S)
     assert numbers(batch) == list(range(510))
     assert own.stats().delivered == 510
-    assert_ledger(own.stats())
+    assert_ledger_of(own)
 
 
 @pytest.mark.parametrize("read", READERS)
@@ -89,7 +89,7 @@ def test_of_a_closed_tracer_it_is_the_rest(own: rawtp.Tracer) -> None:
     own.close()
     assert numbers(own.to_arrow()) == list(range(5))
     assert len(own.to_arrow()) == len(own.to_arrow(duration=HANG_S)) == 0
-    assert_ledger(own.stats())
+    assert_ledger_of(own)
 
 
 def test_it_waits_no_longer_than_for_max_rows(own: rawtp.Tracer) -> None:
@@ -114,7 +114,7 @@ def test_the_ledger_is_exact_meanwhile(own: rawtp.Tracer) -> None:
     thread.start()
     delete(0, 1000)
     wait_for(lambda: own.stats().delivered == 1000, "all are taken")
-    assert_ledger(own.stats())
+    assert_ledger_of(own)
     assert own.stats().discarded == 0
     own.close()
     thread.join(HANG_S)

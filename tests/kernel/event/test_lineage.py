@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import rawtp
-from helpers.support import HANG_S, assert_ledger, attached_programs, run, stopped, wait_for
+from helpers.support import HANG_S, assert_ledger_of, attached_programs, run, stopped, wait_for
 
 # Forks and execs of the whole host go through the ring: a flood of another test leaves them no room.
 pytestmark = [pytest.mark.kernel, pytest.mark.quiet_host]
@@ -30,7 +30,7 @@ def only(tracer: rawtp.Tracer) -> rawtp.Event:
     """The one event, read as late as can be. Another process's path may be unknown, and then comes too."""
     tracer.close()
     [event] = [event for event in tracer if (event["filename"] or "").endswith("/a")]
-    assert_ledger(tracer.stats())
+    assert_ledger_of(tracer)
     assert tracer.stats().lost_processes == 0
     return event
 
@@ -179,7 +179,7 @@ def test_execs_that_find_no_room_are_counted(tmp_path: Path) -> None:
             wait_for(is_lost, "a report that was lost")
             process.communicate("\n", timeout=HANG_S)
         events = list(tracer)
-        assert_ledger(tracer.stats())
+        assert_ledger_of(tracer)
         for event in events:
             assert (event["ppid"], event["parent_argv"]) in (
                 (process.pid, None),

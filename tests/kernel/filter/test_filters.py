@@ -15,7 +15,17 @@ import pytest
 
 import rawtp
 from helpers.counted import assert_positions
-from helpers.support import HANG_S, assert_ledger, of_own_family, read_to_end, release, run, stopped
+from helpers.support import (
+    HANG_S,
+    assert_ledger,
+    assert_ledger_of,
+    ledger_of,
+    of_own_family,
+    read_to_end,
+    release,
+    run,
+    stopped,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,7 +44,7 @@ def names(tracer: rawtp.Tracer) -> list[str]:
     """What it saw in the end."""
     tracer.close()
     events = list(tracer)
-    assert_ledger(tracer.stats())
+    assert_ledger_of(tracer)
     assert tracer.stats().unpaired == 0
     return sorted(Path(event["filename"] or "?").name for event in events)
 
@@ -257,7 +267,8 @@ def test_all_but_this_process() -> None:
         delete_as_self_and_as_a_child("rawtp")
         assert names(tracer) == ["rawtp-of-a-child"]
         # Of these, two at least are this process's, and all were left out by the kernel.
-        assert tracer.stats().matched - 1 == tracer.stats().filtered >= 2
+        stats = ledger_of(tracer)
+        assert stats.matched - 1 == stats.filtered >= 2
 
 
 def test_all_of_the_host_but_this_process() -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import rawtp
-from helpers.support import assert_ledger
+from helpers.support import assert_ledger_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -269,7 +269,7 @@ def test_nothing_is_missed_and_nobody_accused(tmp_path: Path, seed: int) -> None
         for tracer in (direct, linked):
             tracer.close()
             assert list(tracer) == []
-            assert_ledger(tracer.stats())
+            assert_ledger_of(tracer)
     assert min(seen.values()) > OPERATIONS / 20, seen
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import rawtp
-from helpers.support import assert_ledger, hook_refusal, read_to_end, release, stopped
+from helpers.support import assert_ledger_of, hook_refusal, read_to_end, release, stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +51,7 @@ def seen_in_fork(action: Callable[[], object], **options: object) -> list[Shown]
     os.close(ready)
     os.close(go)
     events = list(tracer)
-    assert_ledger(tracer.stats())
+    assert_ledger_of(tracer)
     return [
         (event["filename"], event["path"], event["path_kind"], event["host_path"], event["ret"]) for event in events
     ]

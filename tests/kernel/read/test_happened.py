@@ -19,7 +19,7 @@ import rawtp
 from helpers.counted import counted
 from helpers.loops import LOOPS
 from helpers.numbered import delete, numbers
-from helpers.support import HANG_S, SLOWER, assert_ledger, hook_refusal, settle, wait_for
+from helpers.support import HANG_S, SLOWER, assert_ledger_of, hook_refusal, settle, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -152,7 +152,7 @@ def test_what_filters_leave_out_is_no_end(read: Read) -> None:
         tracer.close()
         assert tracer.stats().filtered >= 5 * 2 * COUNT
         assert (tracer.stats().delivered, tracer.stats().discarded) == (5, 0)
-        assert_ledger(tracer.stats())
+        assert_ledger_of(tracer)
 
 
 @pytest.mark.parametrize("most", [1, 10, 999])
@@ -396,4 +396,4 @@ def test_what_is_left_can_be_taken_in_all_ways(own: rawtp.Tracer) -> None:
     assert numbers(asyncio.run(own.aget_many(10))) == list(range(30, 40))
     assert own.stats().discarded == 20
     assert numbers(list(own)) == list(range(40, 60))
-    assert_ledger(own.stats())
+    assert_ledger_of(own)

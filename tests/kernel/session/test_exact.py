@@ -16,7 +16,17 @@ import pytest
 
 import rawtp
 from helpers.counted import assert_positions, counted
-from helpers.support import HANG_S, assert_ledger, hook_refusal, read_to_end, release, stopped, until_sentinel, wait_for
+from helpers.support import (
+    HANG_S,
+    assert_ledger,
+    assert_ledger_of,
+    hook_refusal,
+    read_to_end,
+    release,
+    stopped,
+    until_sentinel,
+    wait_for,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,7 +90,7 @@ def test_killed_in_a_call_that_waits(program: Callable[[str], Path]) -> None:
     with stopped([program("blocked")]) as process, rawtp.Tracer(pid=process.pid) as tracer:
         release(process)
         wait_for(lambda: tracer.get_many(timeout=0) == [] and tracer.stats().pending == 1, "an open call")
-        assert_ledger(tracer.stats())
+        assert_ledger_of(tracer)
         process.kill()
         [event] = read_to_end(tracer, process)
         stats = tracer.stats()
@@ -213,7 +223,7 @@ def test_a_thread_that_reads_is_killed(program: Callable[[str], Path], tmp_path:
         assert set_exception(ctypes.c_ulong(thread.ident), ctypes.py_object(KilledError)) == 1
         thread.join()
         flood.wait()
-        assert_ledger(tracer.stats())
+        assert_ledger_of(tracer)
         rest = drain(tracer)
     stats = tracer.stats()
     assert stats.matched - stats.filtered == 100_000
@@ -245,7 +255,7 @@ def test_out_of_memory_while_dicts_are_made(own: rawtp.Tracer) -> None:
         assert (now.delivered - before.delivered, now.discarded) == (len(taken), 0)
         refused += len(taken) < len(names)
         assert [event["filename"] for event in taken + until_sentinel(own)] == names
-        assert_ledger(own.stats())
+        assert_ledger_of(own)
     assert refused > 5
     assert failures > 0
 
@@ -284,7 +294,7 @@ def test_a_cpu_goes_and_comes_back(program: Callable[[str], Path], tmp_path: Pat
         finally:
             switch.write_text("1")
         flood.wait()
-        assert_ledger(tracer.stats())
+        assert_ledger_of(tracer)
         events += drain(tracer)
     stats = tracer.stats()
     assert stats.matched - stats.filtered == 200_000 == len(events) + stats.lost_ring

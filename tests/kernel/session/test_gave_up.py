@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import rawtp
-from helpers.support import HANG_S, SLOWER, assert_ledger, settle, wait_for
+from helpers.support import HANG_S, SLOWER, assert_ledger, assert_ledger_of, settle, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -140,7 +140,7 @@ def test_an_iteration_ends_with_it() -> None:
             seen += iterator
         assert next(iterator, None) is None
     assert tracer.stats().delivered == len(seen) > 0
-    assert_ledger(tracer.stats())
+    assert_ledger_of(tracer)
 
 
 def test_batches_end_with_it() -> None:
@@ -155,7 +155,7 @@ def test_batches_end_with_it() -> None:
         with pytest.raises(ValueError, match=r"^the tracer is closed$"):
             tracer.batch()
     assert tracer.stats().delivered == sum(rows) > 0
-    assert_ledger(tracer.stats())
+    assert_ledger_of(tracer)
 
 
 def test_columns_of_a_while_end_with_it() -> None:
@@ -165,7 +165,7 @@ def test_columns_of_a_while_end_with_it() -> None:
         with pytest.raises(rawtp.RawtpError, match=f"^{FAILURE}$"):
             tracer.to_arrow()
     assert tracer.stats().delivered == had_come > 0
-    assert_ledger(tracer.stats())
+    assert_ledger_of(tracer)
 
 
 def test_a_task_ends_with_it() -> None:

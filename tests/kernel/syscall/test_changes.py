@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import rawtp
-from helpers.support import assert_ledger
+from helpers.support import assert_ledger_of
 
 pytestmark = pytest.mark.kernel
 
@@ -38,7 +38,7 @@ def watched(**options: Any) -> rawtp.Tracer:
 
 def rows(tracer: rawtp.Tracer) -> list[tuple[Any, ...]]:
     tracer.close()
-    assert_ledger(tracer.stats())
+    assert_ledger_of(tracer)
     return [((e["syscall"] or "").removesuffix("at"), e["path"], e["new_path"], e["ret"]) for e in tracer]
 
 

@@ -16,7 +16,7 @@ import pytest
 import rawtp
 from helpers.loops import LOOPS
 from helpers.numbered import delete, numbers
-from helpers.support import HANG_S, assert_ledger, release, settle, stopped
+from helpers.support import HANG_S, assert_ledger_of, release, settle, stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -181,7 +181,7 @@ def test_of_a_closed_tracer_it_iterates_the_rest(loop: Loop, own: rawtp.Tracer) 
             await own.__anext__()
 
     loop.run(read)
-    assert_ledger(own.stats())
+    assert_ledger_of(own)
     assert (own.stats().delivered, own.stats().discarded) == (200, 0)
 
 
@@ -228,7 +228,7 @@ def test_no_event_is_lost_by_cancellation(loop: Loop, own: rawtp.Tracer, seed: i
     assert numbers(seen) == list(range(MANY))
     assert min(cancelled, timed_out) >= 20, (cancelled, timed_out)
     own.close()
-    assert_ledger(own.stats())
+    assert_ledger_of(own)
     assert (own.stats().delivered, own.stats().discarded, own.stats().lost_ring) == (MANY, 0, 0)
 
 

@@ -17,6 +17,7 @@ from helpers.files import EVERYTHING, facts, in_fork, told
 from helpers.support import (
     UNLINK,
     assert_ledger,
+    assert_ledger_of,
     mounted,
     of_own_family,
     on_one_cpu,
@@ -103,7 +104,7 @@ def in_directory(program: Path, directory: Path, **options: Any) -> list[dict[st
         events = read_to_end(watching, process)
         if process.returncode == 77:
             pytest.skip("this kernel has no 32-bit system calls (CONFIG_IA32_EMULATION)")
-        assert_ledger(watching.stats())
+        assert_ledger_of(watching)
     for left in directory.iterdir():
         left.rmdir() if left.is_dir() else left.unlink()
     directory.rmdir()
@@ -299,7 +300,7 @@ def test_requests(program: Callable[[str], Path], tmp_path: Path, mode: str) -> 
         events = read_to_end(watching, process)
         if process.returncode == 77:
             pytest.skip("this kernel has no io_uring, or forbids it (kernel.io_uring_disabled)")
-        assert_ledger(watching.stats())
+        assert_ledger_of(watching)
         hides_rmdir = (watching.coverage["syscall_results"]["hook"] or "").endswith("but of no rmdir")
     events = [event for event in events if event["via"] == "io_uring"]
     here = os.path.realpath(tmp_path)
