@@ -56,6 +56,9 @@ struct live_config {
 	struct place_filter places[PLACES_MAX];
 };
 
+/* The most threads at a time that have the id of another one since their exec, which has not returned yet. */
+#define EXEC_THREADS_MAX 1024
+
 /* The most processes that are followed at a time. */
 #define FOLLOWED_MAX 32768
 
@@ -68,11 +71,12 @@ enum call_condition {
 	CALL_HOW_CHANGES = 3,
 	CALL_HOW_ANY = 4,
 	CALL_MOUNTS = 5, /* never, but see CALL_REMOUNTS */
+	CALL_ENDS = 6,	 /* never, but a successful call of CALL_EXECS ends with this number */
 	/* The flags alone decide. They are argument 2 or 3. */
-	CALL_O_TRUNC = 6,   /* open: the flags truncate */
-	CALL_O_CHANGES = 7, /* open: the flags truncate, or make a file */
-	CALL_FALLOCATE = 8, /* the mode removes content */
-	CALL_IOCTL = 9,	    /* the command is one of enum ioctl_command */
+	CALL_O_TRUNC = 7,   /* open: the flags truncate */
+	CALL_O_CHANGES = 8, /* open: the flags truncate, or make a file */
+	CALL_FALLOCATE = 9, /* the mode removes content */
+	CALL_IOCTL = 10,    /* the command is one of enum ioctl_command */
 };
 
 /* The modes of fallocate that remove content (include/uapi/linux/falloc.h). The last one came with Linux 6.17. */

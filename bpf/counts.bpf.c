@@ -155,12 +155,17 @@ static __always_inline struct call_times *times_of(__u32 slot)
 	return bpf_map_lookup_elem(&call_times, &at);
 }
 
-/* Returns the thread's element. Threads that follow one another are put on different lines of the CPUs' caches. */
-static __always_inline __u64 *start_of(struct task_struct *task)
+/* Returns the element of a thread id. Ids that follow one another are put on different lines of the CPUs' caches. */
+static __always_inline __u64 *start_at(__u32 tid)
 {
-	__u32 tid = TASK(task, pid), at = (tid & ~511U) + ((tid & 63) << 3) + (tid >> 6 & 7);
+	__u32 at = (tid & ~511U) + ((tid & 63) << 3) + (tid >> 6 & 7);
 
 	return bpf_map_lookup_elem(&starts, &at);
+}
+
+static __always_inline __u64 *start_of(struct task_struct *task)
+{
+	return start_at(TASK(task, pid));
 }
 
 static __always_inline void name_process(struct process_key *key, struct task_struct *task)
@@ -440,12 +445,11 @@ SEC("raw_tp/sched_process_fork")
 int handle_fork(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *child = (void *)ctx->args[1];
-	__u32 tid = BPF_CORE_READ(child, pid), at = (tid & ~511U) + ((tid & 63) << 3) + (tid >> 6 & 7);
 	struct call_count *count;
 	__u64 *start;
 
 	if (cfg_latency) {
-		start = bpf_map_lookup_elem(&starts, &at);
+		start = start_at(BPF_CORE_READ(child, pid));
 		if (start)
 			*start = 0;
 	}
@@ -453,6 +457,33 @@ int handle_fork(struct bpf_raw_tracepoint_args *ctx)
 		count = count_of(SLOT_OF_UNFOLLOWED);
 		if (count)
 			__sync_fetch_and_add(&count->calls, 1);
+	}
+	return 0;
+}
+
+/* Runs in an exec that succeeded. The thread has the id of its process's first one now, which was in another call. */
+SEC("raw_tp/sched_process_exec")
+int handle_exec(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *task = (void *)ctx->args[0];
+	__u32 began = ctx->args[1], tid = BPF_CORE_READ(task, pid);
+	__u64 *from, *to;
+	struct name *name;
+
+	if (tid == began)
+		return 0;
+	from = start_at(began);
+	to = start_at(tid);
+	if (!from || !to)
+		return 0;
+	*to = *from;
+	*from = 0;
+	if (!cfg_by_process)
+		return 0;
+	name = bpf_map_lookup_elem(&names, &began);
+	if (name) {
+		bpf_map_update_elem(&names, &tid, name->comm, BPF_ANY);
+		bpf_map_delete_elem(&names, &began);
 	}
 	return 0;
 }

@@ -206,11 +206,18 @@ static __always_inline int on_enter(__u32 nr, struct pt_regs *regs)
 	struct call_state *state;
 	struct task_struct *task;
 	__u32 cpu, abi;
+	__u8 *decision;
 
 	task = current_task();
 	call = watched_call(task, nr, &abi);
 	if (!call || call->condition == CALL_MOUNTS)
 		return 0;
+	if (call->condition == CALL_ENDS) {
+		decision = decision_of(task);
+		if (decision)
+			*decision = CALL_LEFT_OUT;
+		return 0;
+	}
 	cpu = bpf_get_smp_processor_id();
 	counted = bpf_map_lookup_elem(&counters, &cpu);
 	state = bpf_map_lookup_elem(&call_states, &cpu);
@@ -319,8 +326,11 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 	*decision = CALL_UNSEEN;
 	if (decided == CALL_LEFT_OUT)
 		return 0;
-	/* The new thread has called nothing yet. */
-	if (decided == CALL_UNSEEN && call->traits & CALL_FORKS && !ret)
+	/* A new thread has called nothing yet. The decision is that of a thread that had its id, and never returned. */
+	if (call->traits & CALL_FORKS && !ret)
+		return 0;
+	/* The entry is not that of an exec that is watched, as far as anybody knows. */
+	if (decided == CALL_UNSEEN && call->condition == CALL_ENDS)
 		return 0;
 	if (decided != CALL_SENT || cfg_args)
 		read_arguments(&state->arguments, typed_regs(task, regs), abi);
@@ -342,6 +352,8 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 	record = &state->exit;
 	record->kind = RECORD_EXIT;
 	record->tid = TASK(task, pid);
+	if (cfg_execs && call->traits & CALL_EXECS)
+		record->tid = exec_thread(record->tid);
 	record->ts_ns = bpf_ktime_get_boot_ns();
 	record->ret = ret;
 	record->nr = number_of(abi, nr);

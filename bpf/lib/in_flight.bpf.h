@@ -36,10 +36,24 @@ struct {
 	__type(value, struct decisions);
 } in_flight SEC(".maps");
 
-/* Returns the thread's decision, or NULL for a thread id beyond the limit at load time (kernel.pid_max was raised). */
-static __always_inline __u8 *decision_of(struct task_struct *task)
+/*
+ * The id with which a thread began an exec, by the id with which that ends: a thread that is not its process's first
+ * takes the first one's id (de_thread, fs/exec.c).
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} exec_threads SEC(".maps");
+
+/* Whether calls of CALL_EXECS are watched with their results. */
+const volatile bool cfg_execs = false;
+
+/* Returns the decision of a thread id, or NULL for one beyond the limit at load time (kernel.pid_max was raised). */
+static __always_inline __u8 *decision_at(__u32 tid)
 {
-	__u32 tid = TASK(task, pid), page = tid / DECISIONS_BYTES;
+	__u32 page = tid / DECISIONS_BYTES;
 	__u64 at = (tid & 63) << 6 | (tid >> 6 & 63);
 	struct decisions *decisions = bpf_map_lookup_elem(&in_flight, &page);
 
@@ -48,6 +62,23 @@ static __always_inline __u8 *decision_of(struct task_struct *task)
 	/* For the verifier of Linux 5.10, which does not track the range of an `or`. */
 	barrier_var(at);
 	return &decisions->of[at & (DECISIONS_BYTES - 1)];
+}
+
+static __always_inline __u8 *decision_of(struct task_struct *task)
+{
+	return decision_at(TASK(task, pid));
+}
+
+/* Returns the id with which the thread began the exec that returns. */
+static __always_inline __u32 exec_thread(__u32 tid)
+{
+	__u32 *found = bpf_map_lookup_elem(&exec_threads, &tid), began = tid;
+
+	if (found) {
+		began = *found;
+		bpf_map_delete_elem(&exec_threads, &tid);
+	}
+	return began;
 }
 
 #endif

@@ -1,5 +1,6 @@
 //! A caller's configuration, checked before anything is loaded.
 //!
+//! * `filter_values`: their values, checked one by one
 //! * `filters`: the filters by process, user, command, cgroup and path
 //! * `hook`: tracepoints, or functions of the kernel's
 //! * `outcome`: the filter by result
@@ -7,6 +8,7 @@
 //! * `wanted_places`: the places that the path filters lead to
 //! * `when`: when a call that does many things is an event
 
+pub mod filter_values;
 pub mod filters;
 pub mod hook;
 pub mod outcome;
@@ -118,6 +120,13 @@ impl Config {
     #[must_use]
     pub fn wants_places(&self) -> bool {
         self.fields.any(&TRUTH) || self.filters.has_paths()
+    }
+
+    /// Whether the programs tell the results of calls that begin another program, which end with another number and in
+    /// a thread of another id than they began.
+    #[must_use]
+    pub fn wants_ends_of_execs(&self) -> bool {
+        self.results && self.syscalls.iter().any(|call| call.is_exec())
     }
 
     /// What truncations that lose nothing, or opens that change nothing, are left out for. Only results show them.

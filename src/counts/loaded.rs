@@ -13,6 +13,7 @@ use crate::counts::slots::Slots;
 use crate::error::{Error, Result};
 use crate::load::diagnose::{LOAD_BYTES, LOADING, diagnose};
 use crate::load::exit_target::{handle_exit_program, set_exit_target};
+use crate::load::filters;
 use crate::load::libbpf_log::{keep_off_stderr, with_log};
 use crate::load::preemptible::is_preemptible;
 use crate::load::thread_ids;
@@ -140,7 +141,7 @@ fn load(options: &Options, cpus: usize, classic: bool) -> Result<LoadedCounts> {
         let mut open = CountsSkelBuilder::default().open(&mut storage)?;
         configure(&mut open, options, cpus as u32, classic)?;
         let skel = open.load()?;
-        options.filters.fill_counts(&skel)?;
+        filters::fill_counts(&options.filters, &skel)?;
         Ok(skel)
     })?;
     let (programs, links) = attach(&skel, options, classic)?;
@@ -167,7 +168,7 @@ fn load(options: &Options, cpus: usize, classic: bool) -> Result<LoadedCounts> {
 }
 
 fn configure(open: &mut OpenCountsSkel<'_>, options: &Options, cpus: u32, classic: bool) -> libbpf_rs::Result<()> {
-    options.filters.configure_counts(open)?;
+    filters::configure_counts(&options.filters, open)?;
     let slots = options.slots.calls.len() as u32;
     let rodata = open.maps.rodata_data.as_deref_mut().expect("the object has a .rodata section, which is made with it");
     rodata.cfg_slots = *options.slots.numbers;
@@ -197,6 +198,7 @@ fn configure(open: &mut OpenCountsSkel<'_>, options: &Options, cpus: u32, classi
     progs.trace_enter.set_autoload(classic);
     progs.trace_exit.set_autoload(classic);
     progs.handle_fork.set_autoload(options.filters.follow() || options.latency);
+    progs.handle_exec.set_autoload(options.latency);
     if !classic {
         set_exit_target(&mut progs.count_exit, VmlinuxBtf::type_ids())?;
     }
@@ -217,6 +219,9 @@ fn attach(skel: &CountsSkel<'_>, options: &Options, classic: bool) -> Result<(Ve
     }
     if options.filters.follow() || options.latency {
         keep(&progs.handle_fork, copy(&with_log(|| progs.handle_fork.attach())?)?)?;
+    }
+    if options.latency {
+        keep(&progs.handle_exec, copy(&with_log(|| progs.handle_exec.attach())?)?)?;
     }
     if classic {
         // Both are looked up first, because that makes calls, which would be counted.

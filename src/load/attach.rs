@@ -93,6 +93,9 @@ impl Attached {
             attached.reverse();
             return Ok(attached);
         }
+        if config.wants_ends_of_execs() {
+            attached.keep(&progs.handle_exec, copy(&with_log(|| progs.handle_exec.attach())?)?)?;
+        }
         let no_completions = plan.without_requests.clone().or_else(|| no_results.clone());
         let completion = no_completions.map_or_else(|| Ok(progs.handle_completion.as_fd()), Err);
         let has_completions = completion.is_ok();

@@ -6,6 +6,7 @@
 //! * `cve_2024_41009`: tests whether rings are safe on this kernel
 //! * `diagnose`: finds out why the kernel refused a load
 //! * `exit_target`: spares libbpf the search for the exit program's target
+//! * `filters`: writes the filters into the programs
 //! * `function_kind`: the kinds of hooks on functions
 //! * `function_programs`: the programs for them, by purpose and function
 //! * `function_switches`: the variables of these programs
@@ -27,6 +28,7 @@ pub mod coverage;
 pub mod cve_2024_41009;
 pub mod diagnose;
 pub mod exit_target;
+pub mod filters;
 mod function_kind;
 mod function_programs;
 mod function_switches;
@@ -246,13 +248,13 @@ fn load_once(config: &Config, cpus: u32, plan: &Plan, in_parallel: bool) -> Resu
         }
         let slots = Slots::new(plan, cpus, &functions);
         configure(&mut open, config, plan, slots, &functions)?;
-        config.filters.configure(&mut open)?;
+        filters::configure(&config.filters, &mut open)?;
         patch(&mut open)?;
         functions.take(&mut open);
         let none = ParallelPrograms { request: None, exit: None };
         let loaded = if in_parallel { load_parallel(open, &mut functions)? } else { Some((open.load()?, none)) };
         if let Some((skel, _)) = &loaded {
-            config.filters.fill(skel)?;
+            filters::fill(&config.filters, skel)?;
             if config.fields.contains(Key::Args) {
                 argument_rules::fill(skel, config)?;
             }

@@ -9,7 +9,8 @@ use libbpf_rs::skel::OpenSkel;
 use crate::btf::vmlinux::VmlinuxBtf;
 use crate::cgroup::mounts::controller;
 use crate::config::Config;
-use crate::config::filters::{INITIAL_PID_NS, PID_MAX};
+use crate::config::filter_values::PID_MAX;
+use crate::config::filters::INITIAL_PID_NS;
 use crate::fields::{self, Key};
 use crate::load::argument_rules;
 use crate::load::attach::Plan;
@@ -18,10 +19,13 @@ use crate::load::functions::FunctionPrograms;
 use crate::load::rdonly_cast::{cast, patch_calls};
 use crate::skel::OpenRawtpSkel;
 use crate::skel::types::{self, call_condition, call_trait, cgroup_v1, decisions};
-use crate::syscall::{MOUNTING, Work, numbers_of, places, requests, unnamed_places, unnamed_shape};
+use crate::syscall::{MOUNTING, Work, by_name, numbers_of, places, requests, unnamed_places, unnamed_shape};
 
 /// The most ancestors that the programs send (`ANCESTORS_MAX`).
 const ANCESTORS_MAX: u32 = 16;
+
+/// The most threads that change their id in an exec at a time (`EXEC_THREADS_MAX`).
+const EXEC_THREADS_MAX: u32 = 1024;
 
 /// The slots of the programs' counters and states: one per CPU for each of these groups.
 #[derive(Debug, Clone, Copy)]
@@ -96,6 +100,17 @@ pub(super) fn configure(
             }
         }
     }
+    let with_execs = config.wants_ends_of_execs() && !plan.by_functions;
+    rodata.cfg_execs = with_execs;
+    // A successful exec ends with the number of execve(2), whichever it was (`is_exit_of`).
+    for (table, nr) in by_name("execve").into_iter().flat_map(places).filter(|_| with_execs) {
+        rodata.cfg_syscalls[nr / 64] |= 1 << (nr % 64);
+        let shape = &mut rodata.cfg_calls[table][nr];
+        if shape.condition == call_condition::CALL_NEVER.0 as u8 {
+            shape.traits |= call_trait::CALL_EXECS.0 as u16;
+            shape.condition = call_condition::CALL_ENDS.0 as u8;
+        }
+    }
     rodata.cfg_args = config.fields.contains(Key::Args);
     let ids = VmlinuxBtf::type_ids();
     rodata.cfg_task_type = ids.map_or(0, |ids| ids.task_struct);
@@ -158,6 +173,8 @@ pub(super) fn configure(
     if config.results {
         open.maps.in_flight.set_max_entries(thread_ids().div_ceil(size_of::<decisions>() as u32))?;
     }
+    open.progs.handle_exec.set_autoload(with_execs);
+    open.maps.exec_threads.set_max_entries(if with_execs { EXEC_THREADS_MAX } else { 1 })?;
     let raw = !plan.classic && !plan.by_functions;
     open.progs.handle_sys_enter.set_autoload(raw);
     open.progs.handle_sys_exit.set_autoload(raw && config.results);

@@ -9,7 +9,8 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyInt, PyString};
 
-use crate::config::filters::{Cgroup, FilterArgs};
+use crate::config::filter_values::Cgroup;
+use crate::config::filters::FilterArgs;
 use crate::config::outcome::Outcome;
 use crate::mounts::host_root::HostRoot;
 use crate::syscall::{self, ALL_CALLS, GROUPS, groups};

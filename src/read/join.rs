@@ -17,8 +17,8 @@ use crate::record::{
     truth_record,
 };
 use crate::ring::chunk::Chunk;
-use crate::skel::types::{abi, call_trait, enter_mark, via};
-use crate::syscall::{never_returns, of_record};
+use crate::skel::types::{abi, enter_mark, via};
+use crate::syscall::{Call, never_returns, of_record};
 
 /// The bytes that the records of open calls may take. A call beyond that is delivered at once, without its result.
 const OPEN_BYTES: usize = 16 << 20;
@@ -392,9 +392,7 @@ fn call_of(enter: &Enter<'_>) -> (u16, u32) {
 /// Whether an exit of this table and number ends a call. A successful exec has the number of execve(2) in the table of the
 /// program that it begins (`set_personality_64bit`, `arch/x86/kernel/process_64.c`), also where it was execveat(2).
 fn is_exit_of(begun: (u16, u32), ended: (u16, u32)) -> bool {
-    let is_exec = |(table, nr): (u16, u32)| {
-        of_record(table.into(), nr).is_some_and(|known| u32::from(known.shape.traits) & call_trait::CALL_EXECS.0 != 0)
-    };
+    let is_exec = |(table, nr): (u16, u32)| of_record(table.into(), nr).is_some_and(Call::is_exec);
     begun == ended || (is_exec(begun) && is_exec(ended))
 }
 

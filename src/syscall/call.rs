@@ -62,6 +62,14 @@ impl Call {
     }
 }
 
+impl Call {
+    /// Whether the call begins another program when it succeeds.
+    #[must_use]
+    pub fn is_exec(&self) -> bool {
+        u32::from(self.shape.traits) & call_trait::CALL_EXECS.0 != 0
+    }
+}
+
 /// The work of a function of the kernel's that removes (`enum work`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Work {

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,8 +52,13 @@ def test_of_a_program_of_32_bits(tmp_path: Path, syscalls: str | list[str]) -> N
     assert_ledger(result.stats)
 
 
-def test_by_execveat(tmp_path: Path) -> None:
-    """The kernel gives its exit the number of execve."""
+@pytest.mark.parametrize(
+    "options",
+    [{"syscalls": ["process"]}, {"syscalls": ["execveat"]}, {"syscalls": "all", "exclude": ["execve"]}],
+    ids=str,
+)
+def test_by_execveat(tmp_path: Path, options: dict[str, Any]) -> None:
+    """The kernel gives its exit the number of execve, which need not be watched."""
     path = program_of_32_bits(tmp_path / "program")
     for name in (path, Path("/bin/true")):
         code = (
@@ -60,10 +67,28 @@ def test_by_execveat(tmp_path: Path) -> None:
             "argv = (ctypes.c_char_p * 2)(name.value, None)\n"
             "ctypes.CDLL(None).syscall(322, -100, name, argv, None, 0)"
         )
-        result = rawtp.run([sys.executable, "-I", "-S", "-c", code], syscalls=["process"], fields=FIELDS)
-        found = [(event["syscall"], event["ret"]) for event in result.events if event["syscall"] == "execveat"]
-        assert found == [("execveat", 0)]
-        assert result.stats.unpaired == 0
+        result = rawtp.run([sys.executable, "-I", "-S", "-c", code], fields=FIELDS, **options)
+        found = [event for event in result.events if event["syscall"].startswith("exec")]
+        expected = ["execve", "execveat"] if options["syscalls"] == ["process"] else ["execveat"]
+        assert [(event["syscall"], event["ret"]) for event in found] == [(syscall, 0) for syscall in expected]
+        assert found[-1]["args"]["pathname"] == str(name)
+        assert found[-1]["duration_ns"]
+        assert (result.stats.unpaired, result.stats.pending, result.stats.lost_exits) == (0, 0, 0)
+        assert_ledger(result.stats)
+
+
+def test_that_fails() -> None:
+    """It ends with its own number. An execve that is not watched is no event, whether it fails or not."""
+    code = (
+        "import ctypes, os\n"
+        "ctypes.CDLL(None).syscall(322, -100, b'/nowhere/to/be/found', None, None, 0)\n"
+        "try: os.execv('/nowhere/to/be/found', ['x'])\n"
+        "except OSError: os.execv('/bin/true', ['true'])\n"
+    )
+    result = rawtp.run([sys.executable, "-I", "-S", "-c", code], syscalls=["execveat"], fields=FIELDS)
+    assert [(event["syscall"], event["ret"]) for event in result.events] == [("execveat", -errno.ENOENT)]
+    assert (result.stats.unpaired, result.stats.pending, result.stats.lost_exits) == (0, 0, 0)
+    assert_ledger(result.stats)
 
 
 def test_of_a_program_of_64_bits_by_one_of_32(tmp_path: Path) -> None:
