@@ -37,7 +37,7 @@ SOURCES := $(shell find src bpf -type f) build.rs Cargo.toml Cargo.lock pyprojec
 PACKAGED := $(wildcard python/rawtp/*.py* python/rawtp/*/*.py* python/rawtp/*/*/*.py* python/rawtp/py.typed LICENSE-* README.md) $(shell find packaging -type f)
 FORMATTED := $(filter-out bpf/vmlinux.h,$(wildcard bpf/*.[ch] bpf/*/*.[ch] benches/programs/*.c benches/programs/*.h))
 
-.PHONY: help run test test-quick test-vm test-fresh test-asan test-crash test-engines test-image test-lab test-miri vm build wheel wheels sdist lint fmt docs lock audit fuzz soak bench bench-deps clean \
+.PHONY: help run test test-quick test-vm test-fresh test-asan test-crash test-engines test-image test-lab test-miri vm build wheel wheels sdist lint fmt docs lock audit fuzz soak bench bench-deps clean deb \
 	setup-wheel setup-test setup-engines setup-lab setup-wheels setup-fresh setup-image setup-lint setup-vm test-rust
 
 help: ## these lines
@@ -83,6 +83,9 @@ vm: setup-vm dist/.wheel ## a shell on another kernel, in qemu; KERNEL=5.10 pick
 	.venv/bin/python -m scripts.vm --shell $(KERNEL)
 
 build: .venv/.develop ## the extension, into .venv; edits under python/ need no rebuild
+
+deb: setup-fresh .venv/.build ## Debian's source package, and the package that a Debian makes of it, as root
+	@scripts/as_root.sh $(if $(RAWTP_CACHE),RAWTP_CACHE=$(RAWTP_CACHE)) PATH="$$PATH" .venv/bin/python -m scripts.deb
 
 wheel: setup-wheel dist/.wheel ## a wheel in dist/ that needs nothing but libc on its target
 
