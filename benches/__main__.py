@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import rawtp
 from benches import hooks, report
@@ -29,6 +29,7 @@ from benches.reader import dicts
 from benches.record import record
 from benches.scale import FULL, QUICK
 from benches.ship import ship
+from benches.speed import at_the_targets_speed, slowness
 from benches.start import starts
 from benches.text import texts
 from benches.truth import truth
@@ -104,8 +105,8 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def machine() -> dict[str, object]:
-    """Where these figures are from."""
+def machine(slower: float) -> dict[str, object]:
+    """Where these figures are from. ``slower``: how many times the getppid of the targets' machine one takes here."""
     model = next(
         (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), ""
     )
@@ -122,6 +123,7 @@ def machine() -> dict[str, object]:
         "spectre_v2": _text("/sys/devices/system/cpu/vulnerabilities/spectre_v2"),
         "retbleed": _text("/sys/devices/system/cpu/vulnerabilities/retbleed"),
         "undisturbed": str(WITNESS),
+        "speed": f"a getppid takes {slower:.2f} times as long as where the targets were set",
     }
 
 
@@ -157,13 +159,24 @@ def _progress(what: str) -> None:
     print(f"bench: {time.strftime('%H:%M:%S')} {what}", file=sys.stderr, flush=True)
 
 
-def measure(names: list[str], scale: Scale) -> tuple[list[Row], list[Peer], list[Curve]]:
+class Measured(NamedTuple):
+    """All that was asked for."""
+
+    rows: list[Row]
+    peers: list[Peer]
+    growth: list[Curve]
+    slower: float
+    """How many times the getppid of the targets' machine one takes here."""
+
+
+def measure(names: list[str], scale: Scale) -> Measured:
     """The themes by these names, in this order."""
     rows: list[Row] = []
     compared: list[Peer] = []
     grown: list[Curve] = []
     with tempfile.TemporaryDirectory() as directory:
         programs = Programs(Path(directory))
+        slower = slowness(programs, scale.calls)
         for name in names:
             _progress(name)
             if name == GROWTH:
@@ -175,19 +188,19 @@ def measure(names: list[str], scale: Scale) -> tuple[list[Row], list[Peer], list
                 rows += functions()
             else:
                 rows += THEMES[name](programs, scale)
-    return rows, compared, grown
+    return Measured([at_the_targets_speed(row, slower) for row in rows], compared, grown, slower)
 
 
-def write(rows: list[Row], compared: list[Peer], grown: list[Curve]) -> None:
+def write(measured: Measured) -> None:
     """BENCHMARKS.md and its plots."""
     from benches.plot import draw_growth, draw_peers
 
     path = ROOT / "BENCHMARKS.md"
     findings = report.findings_of(path.read_text()) if path.exists() else ""
     plots = ROOT / "benches" / "peers.svg", ROOT / "benches" / "growth.svg"
-    path.write_text(report.page(machine(), rows, compared, findings))
-    draw_peers(compared, plots[0])
-    draw_growth(grown, plots[1])
+    path.write_text(report.page(machine(measured.slower), measured.rows, measured.peers, findings))
+    draw_peers(measured.peers, plots[0])
+    draw_growth(measured.growth, plots[1])
     for written in (path, *plots):
         give_back(written)
 
@@ -212,17 +225,19 @@ def main() -> None:
         raise SystemExit(
             "\n".join(["others hook system calls here; stop them, or measure anyway with --force:", *found])
         )
-    rows, compared, grown = measure(names_of(options), scale_of(options))
+    measured = measure(names_of(options), scale_of(options))
     options.output.mkdir(parents=True, exist_ok=True)
     path = options.output / f"{time.strftime('%Y-%m-%d-%H%M%S')}.json"
-    path.write_text(json.dumps(report.as_json(machine(), rows, compared, grown), indent=1) + "\n")
+    whole = report.as_json(machine(measured.slower), measured.rows, measured.peers, measured.growth)
+    path.write_text(json.dumps(whole, indent=1) + "\n")
     give_back(options.output)
     give_back(path)
-    for table in report.tables(rows, compared):
+    for table in report.tables(measured.rows, measured.peers):
         print(report.aligned(table), end="\n\n")
+    print(f"speed: {machine(measured.slower)['speed']}")
     _progress(f"all of it in {path}")
     if options.write:
-        write(rows, compared, grown)
+        write(measured)
 
 
 if __name__ == "__main__":

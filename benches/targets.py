@@ -12,6 +12,9 @@ class Target(NamedTuple):
     of: str = "median"
 
 
+GETPPID_NS = 90
+"""Of the machine that the targets are of: how long a getppid takes there with nothing attached."""
+
 TARGETS = {
     "tax_enter": Target(1.03, "floor"),
     "tax_pair": Target(1.03, "floor"),

@@ -47,7 +47,8 @@ def source(to: Path) -> Path:
     tree.mkdir()
     archive = subprocess.run(["git", "archive", "HEAD"], cwd=ROOT, stdout=subprocess.PIPE, check=True)
     subprocess.run(["tar", "--extract", "--directory", tree], input=archive.stdout, check=True)
-    subprocess.run(["cargo", "vendor", "--quiet", "--locked", "vendor"], cwd=tree, stdout=subprocess.DEVNULL, check=True)
+    vendor = ["cargo", "vendor", "--quiet", "--locked", "vendor"]
+    subprocess.run(vendor, cwd=tree, stdout=subprocess.DEVNULL, check=True)
     (tree / ".cargo").mkdir(exist_ok=True)
     (tree / ".cargo" / "config.toml").write_text(VENDORED)
     name = to / f"rawtp_{version()}.orig.tar.gz"
@@ -69,7 +70,8 @@ def main() -> int:
         build = f"cd /build/{tree.name} && exec unshare --net dpkg-buildpackage --no-sign"
         fresh.run("sh", "-ec", f"{APT} {' '.join(RUST)}; {build}", extra=OWN_PATH)
         [package] = place.glob("rawtp_*.deb")
-        made = [Path(shutil.copy(file, out)) for file in (package, *place.glob("rawtp_*.dsc"), *place.glob("rawtp_*.tar.*"))]
+        sources = [*place.glob("rawtp_*.dsc"), *place.glob("rawtp_*.tar.*")]
+        made = [Path(shutil.copy(file, out)) for file in (package, *sources)]
     with machine(cache, RELEASE, ()) as fresh:
         (fresh.written / "opt").mkdir(exist_ok=True)
         for file in (package.name, WATCH):

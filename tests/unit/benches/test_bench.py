@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
@@ -17,6 +18,7 @@ from benches.growth import Curve
 from benches.measure import Rounds, Row, percentile, ratios, spread, straightness, verdict
 from benches.peers import Peer, Run
 from benches.scale import FULL, QUICK
+from benches.speed import at_the_targets_speed
 from benches.targets import TARGETS, Target
 from benches.witness import FIRST_LOOKS, TRIES, Witness, look
 from benches.xxh64 import xxh64
@@ -124,6 +126,20 @@ def test_figures_of_a_row() -> None:
 )
 def test_verdict(target: Target | None, word: str) -> None:
     assert verdict(TAX, target) == word
+
+
+def test_a_slower_machine_says_what_the_figure_would_be() -> None:
+    added = Row("counts_calls_added", "counts", "counted", "ns", (30.0, 20.0, 40.0), note="noisy")
+    assert at_the_targets_speed(added, 2).note == "15.0 at the speed of the targets' machine: met; noisy"
+    assert at_the_targets_speed(added, 1.5).note == "20.0 at the speed of the targets' machine: missed; noisy"
+    # What is met here, a ratio, a size and what has no target stay as they are.
+    for row in (
+        replace(added, values=(15.0,)),
+        TAX,
+        replace(added, key="record_rss", unit="MB"),
+        replace(added, key=""),
+    ):
+        assert at_the_targets_speed(row, 2) is row
 
 
 def test_verdict_of_what_was_not_measured() -> None:
