@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Programs that follow processes and threads: at the fork and exit of the former, and where the latter change their id. */
+/* Programs that follow processes, at their fork and exit, and threads, where an exec changes their id. */
 #ifndef RAWTP_PROCESS_HOOK_BPF_H
 #define RAWTP_PROCESS_HOOK_BPF_H
 
