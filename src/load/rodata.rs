@@ -78,6 +78,19 @@ fn watch(rodata: &mut types::rodata, config: &Config) {
     }
 }
 
+/// Watches the number of execve(2), with which a successful exec ends, whichever it was (`is_exit_of`).
+fn watch_ends_of_execs(rodata: &mut types::rodata) {
+    rodata.cfg_execs = true;
+    for (table, nr) in by_name("execve").into_iter().flat_map(places) {
+        rodata.cfg_syscalls[nr / 64] |= 1 << (nr % 64);
+        let shape = &mut rodata.cfg_calls[table][nr];
+        if shape.condition == call_condition::CALL_NEVER.0 as u8 {
+            shape.traits |= call_trait::CALL_EXECS.0 as u16;
+            shape.condition = call_condition::CALL_ENDS.0 as u8;
+        }
+    }
+}
+
 /// Writes the watched calls and the contents of their records into the programs.
 pub(super) fn configure(
     open: &mut OpenRawtpSkel<'_>,
@@ -101,15 +114,8 @@ pub(super) fn configure(
         }
     }
     let with_execs = config.wants_ends_of_execs() && !plan.by_functions;
-    rodata.cfg_execs = with_execs;
-    // A successful exec ends with the number of execve(2), whichever it was (`is_exit_of`).
-    for (table, nr) in by_name("execve").into_iter().flat_map(places).filter(|_| with_execs) {
-        rodata.cfg_syscalls[nr / 64] |= 1 << (nr % 64);
-        let shape = &mut rodata.cfg_calls[table][nr];
-        if shape.condition == call_condition::CALL_NEVER.0 as u8 {
-            shape.traits |= call_trait::CALL_EXECS.0 as u16;
-            shape.condition = call_condition::CALL_ENDS.0 as u8;
-        }
+    if with_execs {
+        watch_ends_of_execs(rodata);
     }
     rodata.cfg_args = config.fields.contains(Key::Args);
     let ids = VmlinuxBtf::type_ids();
