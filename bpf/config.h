@@ -56,9 +56,6 @@ struct live_config {
 	struct place_filter places[PLACES_MAX];
 };
 
-/* The most threads at a time that have the id of another one since their exec, which has not returned yet. */
-#define EXEC_THREADS_MAX 1024
-
 /* The most processes that are followed at a time. */
 #define FOLLOWED_MAX 32768
 

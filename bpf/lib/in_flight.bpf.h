@@ -38,11 +38,11 @@ struct {
 
 /*
  * The id with which a thread began an exec, by the id with which that ends: a thread that is not its process's first
- * takes the first one's id (de_thread, fs/exec.c).
+ * takes the first one's id (de_thread, fs/exec.c). What finds no room is counted as a lost exit.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1);
+	__uint(max_entries, 1024);
 	__type(key, __u32);
 	__type(value, __u32);
 } exec_threads SEC(".maps");

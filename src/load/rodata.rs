@@ -24,9 +24,6 @@ use crate::syscall::{MOUNTING, Work, by_name, numbers_of, places, requests, unna
 /// The most ancestors that the programs send (`ANCESTORS_MAX`).
 const ANCESTORS_MAX: u32 = 16;
 
-/// The most threads that change their id in an exec at a time (`EXEC_THREADS_MAX`).
-const EXEC_THREADS_MAX: u32 = 1024;
-
 /// The slots of the programs' counters and states: one per CPU for each of these groups.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Slots {
@@ -89,6 +86,12 @@ fn watch_ends_of_execs(rodata: &mut types::rodata) {
             shape.condition = call_condition::CALL_ENDS.0 as u8;
         }
     }
+}
+
+/// Chooses what follows a thread whose exec changes its id.
+fn load_execs(open: &mut OpenRawtpSkel<'_>, with_execs: bool) -> libbpf_rs::Result<()> {
+    open.progs.handle_exec.set_autoload(with_execs);
+    if with_execs { Ok(()) } else { open.maps.exec_threads.set_max_entries(1) }
 }
 
 /// Writes the watched calls and the contents of their records into the programs.
@@ -179,8 +182,7 @@ pub(super) fn configure(
     if config.results {
         open.maps.in_flight.set_max_entries(thread_ids().div_ceil(size_of::<decisions>() as u32))?;
     }
-    open.progs.handle_exec.set_autoload(with_execs);
-    open.maps.exec_threads.set_max_entries(if with_execs { EXEC_THREADS_MAX } else { 1 })?;
+    load_execs(open, with_execs)?;
     let raw = !plan.classic && !plan.by_functions;
     open.progs.handle_sys_enter.set_autoload(raw);
     open.progs.handle_sys_exit.set_autoload(raw && config.results);

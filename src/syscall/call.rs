@@ -60,9 +60,7 @@ impl Call {
             _ => self.action,
         }
     }
-}
 
-impl Call {
     /// Whether the call begins another program when it succeeds.
     #[must_use]
     pub fn is_exec(&self) -> bool {
