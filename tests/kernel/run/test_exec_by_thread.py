@@ -63,6 +63,7 @@ def test_an_exec_that_is_an_event(syscalls: Any, capfd: pytest.CaptureFixture[st
     for event in events:
         assert event["duration_ns"]
         if event["tid"] == tid:
+            assert event["args"] is not None
             assert event["args"]["argv"] == ("true", "argument")
     assert (result.stats.unpaired, result.stats.lost_exits) == (0, 0)
     assert_ledger(result.stats)
