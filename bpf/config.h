@@ -68,7 +68,7 @@ enum call_condition {
 	CALL_HOW_CHANGES = 3,
 	CALL_HOW_ANY = 4,
 	CALL_MOUNTS = 5, /* never, but see CALL_REMOUNTS */
-	CALL_ENDS = 6,	 /* never, but a successful call of CALL_EXECS ends with this number */
+	CALL_ENDS = 6,	 /* never, but one of CALL_EXECS can end with this number */
 	/* The flags alone decide. They are argument 2 or 3. */
 	CALL_O_TRUNC = 7,   /* open: the flags truncate */
 	CALL_O_CHANGES = 8, /* open: the flags truncate, or make a file */
@@ -134,6 +134,7 @@ enum call_trait {
 	CALL_WORKS = 256,	/* a function of the kernel's carries it out: enum work */
 	CALL_REMOUNTS = 512,	/* what it does to mounts must be known before the next call that is an event */
 	CALL_EXECS = 1024,	/* execve and execveat: a successful one begins another program */
+	CALL_NO_RETURN = 2048,	/* ends the thread, or goes on with the registers that a signal's handler interrupted */
 };
 
 /* How much of what an argument points to is sent. */

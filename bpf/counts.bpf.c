@@ -95,13 +95,28 @@ struct name {
 	__u64 comm[COMM_BYTES / 8];
 };
 
-/* The names of processes in calls that can change them, by thread id. */
+/* The names of processes in prctl(2), which can change them, by thread id. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 4096);
 	__type(key, __u32);
 	__type(value, struct name);
 } names SEC(".maps");
+
+struct exec {
+	__u64 start; /* as in `starts` */
+	struct name name;
+};
+
+/*
+ * Execs in flight, by the address of their thread, whose id and name they can change. What finds no room is not timed.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u64);
+	__type(value, struct exec);
+} execs SEC(".maps");
 
 /* A process's first element. It is in a map because it is too large for a program's stack. */
 struct {
@@ -168,6 +183,55 @@ static __always_inline __u64 *start_of(struct task_struct *task)
 	return start_at(TASK(task, pid));
 }
 
+/*
+ * Whether an exit with this number can be that of an exec, in any table (arch/x86/entry/syscalls,
+ * include/uapi/asm-generic/unistd.h, arch/arm/tools/syscall.tbl). A successful one has the number of execve(2).
+ */
+static __always_inline bool can_end_exec(__u32 nr)
+{
+	switch (nr) {
+	case 11:
+#if defined(__TARGET_ARCH_x86)
+	case 59:
+	case 322:
+	case 358:
+	case X32_BIT | 520:
+	case X32_BIT | 545:
+#elif defined(__TARGET_ARCH_arm64)
+	case 221:
+	case 281:
+	case 387:
+#endif
+		return true;
+	default:
+		return false;
+	}
+}
+
+static __always_inline void begin_exec(struct task_struct *task, __u64 start)
+{
+	struct exec exec = {.start = start};
+	__u64 at = (__u64)task;
+
+	if (cfg_by_process)
+		read_comm((__u8 *)exec.name.comm, TASK(task, group_leader));
+	bpf_map_update_elem(&execs, &at, &exec, BPF_ANY);
+}
+
+static __always_inline struct exec *exec_of(struct task_struct *task)
+{
+	__u64 at = (__u64)task;
+
+	return bpf_map_lookup_elem(&execs, &at);
+}
+
+static __always_inline void end_exec(struct task_struct *task)
+{
+	__u64 at = (__u64)task;
+
+	bpf_map_delete_elem(&execs, &at);
+}
+
 static __always_inline void name_process(struct process_key *key, struct task_struct *task)
 {
 	read_comm((__u8 *)key->comm, TASK(task, group_leader));
@@ -232,7 +296,7 @@ static __always_inline int on_enter(__u32 nr)
 {
 	struct task_struct *task = current_task();
 	__u32 slot = slot_of(task, nr);
-	__u64 *start;
+	__u64 *start, now;
 
 	if (!slot || is_left_out(task, slot))
 		return 0;
@@ -241,9 +305,14 @@ static __always_inline int on_enter(__u32 nr)
 	else
 		count_call(slot);
 	if (cfg_latency) {
+		now = has_trait(slot, SLOT_NO_RETURN) ? 0 : bpf_ktime_get_ns() << SLOT_BITS | slot;
+		if (has_trait(slot, SLOT_EXECS)) {
+			begin_exec(task, now);
+			now = 0;
+		}
 		start = start_of(task);
 		if (start)
-			*start = has_trait(slot, SLOT_NO_RETURN) ? 0 : bpf_ktime_get_ns() << SLOT_BITS | slot;
+			*start = now;
 	}
 	return 0;
 }
@@ -345,7 +414,8 @@ static __always_inline int on_exit(__u32 nr, __s64 ret)
 	struct task_struct *task;
 	struct call_count *count;
 	struct call_times *times;
-	__u64 now, stamp = 0, ns = 0;
+	__u64 now = 0, stamp = 0, ns = 0;
+	struct exec *exec = NULL;
 	struct name *name;
 	__u64 *start;
 	__u32 slot, tid;
@@ -360,22 +430,33 @@ static __always_inline int on_exit(__u32 nr, __s64 ret)
 			stamp = *start;
 			*start = 0;
 		}
-		ns = (now << SLOT_BITS) - (stamp & ~(__u64)SLOT_MASK);
-		ns >>= SLOT_BITS;
 	}
-	/* The call's own slot. Meanwhile execve may have changed the thread's table, and sigreturn its number. */
+	if (cfg_latency && !stamp && can_end_exec(nr)) {
+		exec = exec_of(task);
+		if (exec) {
+			stamp = exec->start;
+			key.comm[0] = exec->name.comm[0];
+			key.comm[1] = exec->name.comm[1];
+			end_exec(task);
+		}
+	}
+	/* The call's own slot. Meanwhile an exec may have changed the thread's table. */
 	slot = stamp & SLOT_MASK;
 	if (!slot) {
-		if (!is_error(ret))
+		/* A sigreturn leaves NO_NR, and a register of what it goes on with. */
+		if (!is_error(ret) || nr == NO_NR)
 			return 0;
 		slot = slot_of(task, nr);
 		if (!slot || is_left_out(task, slot))
 			return 0;
 	}
+	if (cfg_latency && stamp)
+		ns = ((now << SLOT_BITS) - (stamp & ~(__u64)SLOT_MASK)) >> SLOT_BITS;
 	if (cfg_by_process) {
 		key.pid = TASK(task, tgid);
 		key.slot = slot;
-		name_process(&key, task);
+		if (!exec)
+			name_process(&key, task);
 		if (cfg_latency && stamp && has_trait(slot, SLOT_RENAMES)) {
 			tid = TASK(task, pid);
 			name = bpf_map_lookup_elem(&names, &tid);
@@ -461,37 +542,16 @@ int handle_fork(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-/* Runs in an exec that succeeded. The thread has the id of its process's first one now, which was in another call. */
-SEC("raw_tp/sched_process_exec")
-int handle_exec(struct bpf_raw_tracepoint_args *ctx)
-{
-	struct task_struct *task = (void *)ctx->args[0];
-	__u32 began = ctx->args[1], tid = BPF_CORE_READ(task, pid);
-	__u64 *from, *to;
-	struct name *name;
-
-	if (tid == began)
-		return 0;
-	from = start_at(began);
-	to = start_at(tid);
-	if (!from || !to)
-		return 0;
-	*to = *from;
-	*from = 0;
-	if (!cfg_by_process)
-		return 0;
-	name = bpf_map_lookup_elem(&names, &began);
-	if (name) {
-		bpf_map_update_elem(&names, &tid, name->comm, BPF_ANY);
-		bpf_map_delete_elem(&names, &began);
-	}
-	return 0;
-}
-
+/* Runs in a thread that ends. An exec ends before, but another thread may have the address next. */
 SEC("raw_tp/sched_process_exit")
 int handle_process_exit(struct bpf_raw_tracepoint_args *ctx)
 {
-	forget_process((void *)ctx->args[0]);
+	struct task_struct *task = (void *)ctx->args[0];
+
+	if (cfg_latency)
+		end_exec(task);
+	if (cfg_follow)
+		forget_process(task);
 	return 0;
 }
 

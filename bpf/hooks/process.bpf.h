@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Programs that follow processes, at their fork and exit, and threads, where an exec changes their id. */
+/* Programs that follow processes, at their fork and exit, and forget the exec of a thread that ends. */
 #ifndef RAWTP_PROCESS_HOOK_BPF_H
 #define RAWTP_PROCESS_HOOK_BPF_H
 
@@ -25,28 +25,14 @@ int handle_process_exit(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-/* Runs in an exec that succeeded. Its exit goes by the id that the thread has now. */
-SEC("raw_tp/sched_process_exec")
-int handle_exec(struct bpf_raw_tracepoint_args *ctx)
+/*
+ * Runs in a thread that ends. An exec ends before, but a debugger can have given it a number that is not watched, and
+ * another thread may have the address next.
+ */
+SEC("raw_tp/sched_process_exit")
+int handle_thread_exit(struct bpf_raw_tracepoint_args *ctx)
 {
-	struct task_struct *task = (void *)ctx->args[0];
-	__u32 began = ctx->args[1], tid = BPF_CORE_READ(task, pid);
-	__u8 *from, *to;
-
-	if (tid == began)
-		return 0;
-	from = decision_at(began);
-	to = decision_at(tid);
-	if (!from || !to)
-		return 0;
-	*to = *from;
-	*from = CALL_UNSEEN;
-	if (*to == CALL_UNSEEN || *to == CALL_LEFT_OUT)
-		return 0;
-	if (bpf_map_update_elem(&exec_threads, &tid, &began, BPF_ANY)) {
-		*to = CALL_LEFT_OUT;
-		count_lost_exit(bpf_get_smp_processor_id());
-	}
+	end_exec((void *)ctx->args[0]);
 	return 0;
 }
 

@@ -173,6 +173,7 @@ static __always_inline void report_entry(struct call_state *state, struct counte
 {
 	__u8 *decision = NULL, decided = CALL_LEFT_OUT;
 	enum verdict verdict;
+	bool returns;
 	__u32 flags;
 
 	read_arguments(&state->arguments, typed_regs(task, regs), abi);
@@ -181,14 +182,15 @@ static __always_inline void report_entry(struct call_state *state, struct counte
 	if (verdict == IS_NO_EVENT && call->condition >= CALL_O_TRUNC)
 		return;
 	if (cfg_results)
-		decision = decision_of(task);
+		decision = cfg_execs && call->traits & CALL_EXECS ? begin_exec(task) : decision_of(task);
 	if (verdict == IS_UNKNOWN && decision) {
 		*decision = CALL_UNSEEN;
 		return;
 	}
 	state->record.nr = number_of(abi, nr);
 	state->record.abi = abi;
-	state->record.marks = (decision ? 0 : ENTER_NO_EXIT) | (verdict == IS_UNKNOWN ? ENTER_NO_FLAGS : 0);
+	returns = decision && !(call->traits & CALL_NO_RETURN);
+	state->record.marks = (returns ? 0 : ENTER_NO_EXIT) | (verdict == IS_UNKNOWN ? ENTER_NO_FLAGS : 0);
 	if (verdict != IS_NO_EVENT && fill_record(state, counted, cpu, cpu, task, call, flags)) {
 		if (cfg_results && !decision)
 			__sync_fetch_and_add(&counted->lost_exits, 1);
@@ -196,7 +198,18 @@ static __always_inline void report_entry(struct call_state *state, struct counte
 			decided = state->segments.has_fault ? CALL_FAULT : CALL_SENT;
 	}
 	if (decision)
-		*decision = decided;
+		*decision = call->traits & CALL_NO_RETURN ? CALL_GONE : decided;
+}
+
+/* Leaves the decision about a call to its exit. */
+static __always_inline void leave_to_exit(struct task_struct *task)
+{
+	__u8 *decision = decision_of(task);
+
+	if (decision)
+		*decision = CALL_UNSEEN;
+	if (cfg_execs)
+		end_exec(task);
 }
 
 static __always_inline int on_enter(__u32 nr, struct pt_regs *regs)
@@ -206,16 +219,13 @@ static __always_inline int on_enter(__u32 nr, struct pt_regs *regs)
 	struct call_state *state;
 	struct task_struct *task;
 	__u32 cpu, abi;
-	__u8 *decision;
 
 	task = current_task();
 	call = watched_call(task, nr, &abi);
 	if (!call || call->condition == CALL_MOUNTS)
 		return 0;
 	if (call->condition == CALL_ENDS) {
-		decision = decision_of(task);
-		if (decision)
-			*decision = CALL_LEFT_OUT;
+		begin_exec(task);
 		return 0;
 	}
 	cpu = bpf_get_smp_processor_id();
@@ -226,7 +236,9 @@ static __always_inline int on_enter(__u32 nr, struct pt_regs *regs)
 	/* Otherwise the call's exit reports it, or nobody does when results are not watched. */
 	if (take_state(state))
 		report_entry(state, counted, cpu, task, call, nr, abi, regs);
-	else if (!cfg_results)
+	else if (cfg_results)
+		leave_to_exit(task);
+	else
 		__sync_fetch_and_add(&counted->missed, 1);
 	give_back_state(state);
 	return 0;
@@ -295,7 +307,8 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 	struct counters *counted;
 	struct call_state *state, *entry;
 	struct task_struct *task;
-	__u32 cpu, slot, abi, flags;
+	struct exec *exec;
+	__u32 cpu, slot, abi, flags, tid;
 	__u8 *decision, decided, freed;
 	__u64 bytes;
 
@@ -318,14 +331,27 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 		if (verdict_of(call, &state->arguments, &flags) == IS_NO_EVENT)
 			return 0;
 	}
-	decision = decision_of(task);
-	if (!decision)
+	tid = TASK(task, pid);
+	freed = FREED_NOTHING;
+	exec = cfg_execs && call->traits & CALL_EXECS ? exec_of(task) : NULL;
+	if (exec) {
+		tid = exec->tid;
+		decided = exec->decision;
+		end_exec(task);
+	} else {
+		decision = decision_of(task);
+		if (!decision)
+			return 0;
+		decided = *decision & ~CALL_FREED;
+		if (*decision & CALL_FREED)
+			freed = FREED_FILE;
+		*decision = CALL_UNSEEN;
+	}
+	/* What the kernel refuses to go on with, as a signal's frame that is damaged, ends with its own number. */
+	if (decided == CALL_LEFT_OUT || (decided == CALL_GONE && call->traits & CALL_NO_RETURN))
 		return 0;
-	decided = *decision & ~CALL_FREED;
-	freed = *decision & CALL_FREED ? FREED_FILE : FREED_NOTHING;
-	*decision = CALL_UNSEEN;
-	if (decided == CALL_LEFT_OUT)
-		return 0;
+	if (decided == CALL_GONE)
+		decided = CALL_UNSEEN;
 	/* A new thread has called nothing yet. The decision is that of a thread that had its id, and never returned. */
 	if (call->traits & CALL_FORKS && !ret)
 		return 0;
@@ -351,9 +377,7 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 
 	record = &state->exit;
 	record->kind = RECORD_EXIT;
-	record->tid = TASK(task, pid);
-	if (cfg_execs && call->traits & CALL_EXECS)
-		record->tid = exec_thread(record->tid);
+	record->tid = tid;
 	record->ts_ns = bpf_ktime_get_boot_ns();
 	record->ret = ret;
 	record->nr = number_of(abi, nr);

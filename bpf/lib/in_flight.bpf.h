@@ -6,13 +6,16 @@
 /*
  * The decision about a call in flight. The exit evaluates no filter again: meanwhile another thread can have changed
  * this one's comm or cgroup, and the exit of one call would be joined to another. There is a byte for every possible
- * thread id instead of a hash, so nobody's calls can fill it up, and no entry belongs to another thread.
+ * thread id instead of a hash, so nobody's calls can fill it up, and no entry belongs to another thread. Only an exec
+ * has an entry in a hash, since its thread's id can change.
  */
 enum decision {
 	CALL_UNSEEN = 0, /* the entry was not seen or could not decide, so the exit decides */
 	CALL_SENT = 1,
 	CALL_FAULT = 2,	   /* sent, but a name's page was absent; the call faults it in, so the exit reads it again */
 	CALL_LEFT_OUT = 3, /* filtered, no event, or lost; an exit record alone would only waste room */
+	CALL_GONE =
+		4, /* of CALL_NO_RETURN: the next exit, if not its own, is that of a call whose entry was not seen */
 };
 
 /* A bit beside CALL_SENT and CALL_FAULT: the call has freed a file. */
@@ -36,16 +39,23 @@ struct {
 	__type(value, struct decisions);
 } in_flight SEC(".maps");
 
+struct exec {
+	__u32 tid; /* with which it began */
+	__u8 decision;
+	__u8 reserved[3];
+};
+
 /*
- * The id with which a thread began an exec, by the id with which that ends: a thread that is not its process's first
- * takes the first one's id (de_thread, fs/exec.c). What finds no room is counted as a lost exit.
+ * Execs in flight, by the address of their thread. One that is not its process's first takes the first one's id
+ * (de_thread, fs/exec.c), also where the exec fails after that, and another thread can have its own id before the exec
+ * returns. What finds no room is counted as a lost exit.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1024);
-	__type(key, __u32);
-	__type(value, __u32);
-} exec_threads SEC(".maps");
+	__uint(max_entries, 4096);
+	__type(key, __u64);
+	__type(value, struct exec);
+} execs SEC(".maps");
 
 /* Whether calls of CALL_EXECS are watched with their results. */
 const volatile bool cfg_execs = false;
@@ -69,16 +79,33 @@ static __always_inline __u8 *decision_of(struct task_struct *task)
 	return decision_at(TASK(task, pid));
 }
 
-/* Returns the id with which the thread began the exec that returns. */
-static __always_inline __u32 exec_thread(__u32 tid)
+/* Returns the exec that the thread is in, or NULL where its entry was not seen or found no room. */
+static __always_inline struct exec *exec_of(struct task_struct *task)
 {
-	__u32 *found = bpf_map_lookup_elem(&exec_threads, &tid), began = tid;
+	__u64 at = (__u64)task;
 
-	if (found) {
-		began = *found;
-		bpf_map_delete_elem(&exec_threads, &tid);
-	}
-	return began;
+	return bpf_map_lookup_elem(&execs, &at);
+}
+
+/* Returns the decision about an exec that begins, or NULL when there is no room for it. It is none of the id's. */
+static __always_inline __u8 *begin_exec(struct task_struct *task)
+{
+	struct exec first = {.tid = TASK(task, pid), .decision = CALL_LEFT_OUT}, *exec = NULL;
+	__u8 *decision = decision_of(task);
+	__u64 at = (__u64)task;
+
+	if (!bpf_map_update_elem(&execs, &at, &first, BPF_ANY))
+		exec = bpf_map_lookup_elem(&execs, &at);
+	if (decision)
+		*decision = exec ? CALL_UNSEEN : CALL_LEFT_OUT;
+	return exec ? &exec->decision : NULL;
+}
+
+static __always_inline void end_exec(struct task_struct *task)
+{
+	__u64 at = (__u64)task;
+
+	bpf_map_delete_elem(&execs, &at);
 }
 
 #endif

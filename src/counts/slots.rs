@@ -2,7 +2,7 @@
 
 use crate::skel::counts::types::slot_trait;
 use crate::skel::types::abi;
-use crate::syscall::{Abi, Call, numbers, places};
+use crate::syscall::{Abi, Call, by_name, numbers, places};
 
 /// A bound on the numbers of a table (`SYSCALLS_MAX`). The last one stands for all that are larger.
 const NUMBERS: usize = 1024;
@@ -12,15 +12,6 @@ const TABLES: usize = 3;
 
 /// A bound on the slots (`SLOTS_MAX`).
 pub const SLOTS_MAX: usize = 2048;
-
-/// The calls that never come back when they succeed.
-const NO_RETURN: [&str; 2] = ["exit", "exit_group"];
-
-/// The calls that begin another program, which changes the name of a process.
-const EXECUTING: [&str; 2] = ["execve", "execveat"];
-
-/// The calls that can change the name of a process otherwise.
-const RENAMING: [&str; 1] = ["prctl"];
 
 /// The slots by number.
 #[derive(Debug)]
@@ -78,10 +69,11 @@ impl Slots {
 
     /// The traits of each slot (`enum slot_trait`).
     pub fn traits(&self) -> impl Iterator<Item = u8> {
-        self.calls.iter().map(|(_, name)| match name {
-            Some(name) if NO_RETURN.contains(name) => slot_trait::SLOT_NO_RETURN.0 as u8,
-            Some(name) if EXECUTING.contains(name) => (slot_trait::SLOT_RENAMES.0 | slot_trait::SLOT_EXECS.0) as u8,
-            Some(name) if RENAMING.contains(name) => slot_trait::SLOT_RENAMES.0 as u8,
+        self.calls.iter().map(|(_, name)| match name.and_then(by_name) {
+            Some(call) if call.never_returns() => slot_trait::SLOT_NO_RETURN.0 as u8,
+            Some(call) if call.is_exec() => slot_trait::SLOT_EXECS.0 as u8,
+            // It can change the name of its process.
+            Some(call) if call.name == "prctl" => slot_trait::SLOT_RENAMES.0 as u8,
             _ => 0,
         })
     }
@@ -90,7 +82,7 @@ impl Slots {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::syscall::{by_name, names};
+    use crate::syscall::names;
 
     #[test]
     fn every_number_has_a_slot_of_its_own() {
@@ -111,6 +103,6 @@ mod tests {
         let native = Abi::NATIVE.number("execve").unwrap() as usize;
         assert_eq!(slots.calls[usize::from(slots.numbers[0][native])], (Abi::NATIVE, Some("execve")));
         assert_eq!(slots.numbers[0].iter().filter(|slot| **slot != 0).count(), 2);
-        assert_eq!(slots.traits().take(3).collect::<Vec<_>>(), [0, 1, 6]);
+        assert_eq!(slots.traits().take(3).collect::<Vec<_>>(), [0, 1, 4]);
     }
 }

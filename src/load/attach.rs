@@ -94,7 +94,7 @@ impl Attached {
             return Ok(attached);
         }
         if config.wants_ends_of_execs() {
-            attached.keep(&progs.handle_exec, copy(&with_log(|| progs.handle_exec.attach())?)?)?;
+            attached.keep(&progs.handle_thread_exit, copy(&with_log(|| progs.handle_thread_exit.attach())?)?)?;
         }
         let no_completions = plan.without_requests.clone().or_else(|| no_results.clone());
         let completion = no_completions.map_or_else(|| Ok(progs.handle_completion.as_fd()), Err);

@@ -75,10 +75,11 @@ fn watch(rodata: &mut types::rodata, config: &Config) {
     }
 }
 
-/// Watches the number of execve(2), with which a successful exec ends, whichever it was (`is_exit_of`).
+/// Watches both calls that exec. A successful one ends with the number of execve(2), whichever it was (`is_exit_of`),
+/// and one that is not watched must not look like the other.
 fn watch_ends_of_execs(rodata: &mut types::rodata) {
     rodata.cfg_execs = true;
-    for (table, nr) in by_name("execve").into_iter().flat_map(places) {
+    for (table, nr) in ["execve", "execveat"].into_iter().filter_map(by_name).flat_map(places) {
         rodata.cfg_syscalls[nr / 64] |= 1 << (nr % 64);
         let shape = &mut rodata.cfg_calls[table][nr];
         if shape.condition == call_condition::CALL_NEVER.0 as u8 {
@@ -88,10 +89,10 @@ fn watch_ends_of_execs(rodata: &mut types::rodata) {
     }
 }
 
-/// Chooses what follows a thread whose exec changes its id.
+/// Chooses what finds an exec again whose thread's id has changed.
 fn load_execs(open: &mut OpenRawtpSkel<'_>, with_execs: bool) -> libbpf_rs::Result<()> {
-    open.progs.handle_exec.set_autoload(with_execs);
-    if with_execs { Ok(()) } else { open.maps.exec_threads.set_max_entries(1) }
+    open.progs.handle_thread_exit.set_autoload(with_execs);
+    if with_execs { Ok(()) } else { open.maps.execs.set_max_entries(1) }
 }
 
 /// Writes the watched calls and the contents of their records into the programs.

@@ -18,7 +18,7 @@ use crate::record::{
 };
 use crate::ring::chunk::Chunk;
 use crate::skel::types::{abi, enter_mark, via};
-use crate::syscall::{Call, never_returns, of_record};
+use crate::syscall::{Call, of_record};
 
 /// The bytes that the records of open calls may take. A call beyond that is delivered at once, without its result.
 const OPEN_BYTES: usize = 16 << 20;
@@ -118,7 +118,7 @@ impl Join {
             match &parse(bytes)? {
                 Record::Enter(enter) => {
                     let key = CallId::of(enter.record);
-                    let ends = !enter.has_no_exit() && !never_returns(enter.record.abi.into(), enter.record.nr);
+                    let ends = !enter.has_no_exit();
                     let alone = !self.open.contains_key(&key);
                     if !ends && !alone {
                         if let Err(refused) = self.reserve_ready(1) {

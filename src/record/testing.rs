@@ -36,6 +36,12 @@ pub(crate) fn enter(tid: u32, nr: u32, ts_ns: u64) -> Vec<u8> {
     bytes_of(&enter_record { kind, tid, nr, ts_ns, pid: 7, ..Default::default() })
 }
 
+/// Returns the record of a call that has no exit.
+pub(crate) fn gone(tid: u32, nr: u32, ts_ns: u64) -> Vec<u8> {
+    let (kind, marks) = (record_kind::RECORD_ENTER.0, types::enter_mark::ENTER_NO_EXIT.0 as u8);
+    bytes_of(&enter_record { kind, tid, nr, marks, ts_ns, pid: 7, ..Default::default() })
+}
+
 /// Returns a record written at the exit. It has the call's result, unless `ret` is `None`.
 pub(crate) fn unseen(tid: u32, nr: u32, name: &[u8], ret: Option<i64>) -> Vec<u8> {
     let kind = record_kind::RECORD_ENTER.0;

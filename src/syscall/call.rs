@@ -66,6 +66,12 @@ impl Call {
     pub fn is_exec(&self) -> bool {
         u32::from(self.shape.traits) & call_trait::CALL_EXECS.0 != 0
     }
+
+    /// Whether the call ends its thread, or goes on where a signal's handler interrupted it.
+    #[must_use]
+    pub fn never_returns(&self) -> bool {
+        u32::from(self.shape.traits) & call_trait::CALL_NO_RETURN.0 != 0
+    }
 }
 
 /// The work of a function of the kernel's that removes (`enum work`).

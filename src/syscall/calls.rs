@@ -39,6 +39,13 @@ const fn executing(mut call: Call) -> Call {
     call
 }
 
+/// A call that ends its thread, or goes on where a signal's handler interrupted it.
+const fn not_returning(name: &'static str) -> Call {
+    let mut call = changing(name, [0; 5]);
+    call.shape.traits |= call_trait::CALL_NO_RETURN.0 as u16;
+    call
+}
+
 /// A call whose flags can be `AT_EMPTY_PATH` and `AT_SYMLINK_NOFOLLOW`.
 const fn by_at_flags(mut call: Call) -> Call {
     call.shape.traits |= call_trait::CALL_AT.0 as u16;
@@ -228,6 +235,10 @@ pub(super) const OTHERS: &[Call] = &[
     forking("clone3"),
     forking("fork"),
     forking("vfork"),
+    not_returning("exit"),
+    not_returning("exit_group"),
+    not_returning("sigreturn"),
+    not_returning("rt_sigreturn"),
 ];
 
 /// Returns the names of calls.

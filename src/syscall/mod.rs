@@ -258,15 +258,6 @@ pub fn requests(call: &Call) -> impl Iterator<Item = (usize, request_call)> {
     })
 }
 
-/// Whether a call has no exit, by a record's `abi` and `nr`: exit(2) and `exit_group(2)`.
-#[must_use]
-pub fn never_returns(abi: u32, nr: u32) -> bool {
-    // Constants, since this is asked about every call.
-    const NATIVE: [u32; 2] = [libc::SYS_exit as u32, libc::SYS_exit_group as u32];
-    const COMPAT: [u32; 2] = if cfg!(target_arch = "x86_64") { [1, 252] } else { [1, 248] };
-    (if abi == types::abi::ABI_COMPAT.0 { COMPAT } else { NATIVE }).contains(&nr)
-}
-
 /// The place in each table that stands for all numbers that cannot be in it (`UNNAMED_NR`).
 const UNNAMED: usize = TABLE - 1;
 

@@ -18,14 +18,6 @@ fn numbers_are_those_of_the_kernels_tables() {
 }
 
 #[test]
-fn exits_do_not_return() {
-    for (abi, table) in [(types::abi::ABI_NATIVE, Abi::NATIVE), (types::abi::ABI_COMPAT, Abi::COMPAT)] {
-        let numbers: Vec<_> = (0..NUMBERS).filter(|&nr| never_returns(abi.0, nr)).collect();
-        assert_eq!(numbers, ["exit", "exit_group"].map(|name| table.number(name).unwrap()));
-    }
-}
-
-#[test]
 fn names_and_numbers_are_each_other() {
     for abi in Abi::ALL {
         for number in (0..600).map(|number| if abi == Abi::X32 { number | X32_BIT } else { number }) {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
 use crate::record::testing::{
-    aligned, at_function, cgroup, completion, end_of_function, enter, exit, framed, named, request, truth, unseen,
+    aligned, at_function, cgroup, completion, end_of_function, enter, exit, framed, gone, named, request, truth, unseen,
 };
 use crate::skel::types::name_status;
 
@@ -54,10 +54,9 @@ fn without_results_each_entry_is_an_event() {
 }
 
 #[test]
-fn an_exit_of_a_process_is_an_event_at_once() {
+fn a_call_that_does_not_return_is_an_event_at_once() {
     let (mut join, counters) = (Join::default(), ReaderCounters::default());
-    let number = crate::syscall::Abi::NATIVE.number("exit_group").unwrap();
-    let ends = framed(&named(enter(1, number, 5), name_status::NAME_OK, b"exit"), 0);
+    let ends = framed(&named(gone(1, 231, 5), name_status::NAME_OK, b"exit"), 0);
     assert_eq!(feed(&mut join, &counters, &[begin(1, "call"), ends]), ["call:None", "exit:None"]);
     assert_eq!(value(&counters.pending), 0);
 }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import rawtp
+from helpers.seccomp import refusing
 from rawtp._core import _NATIVE_ABI
 from rawtp.syscalls import number
 
@@ -24,21 +25,9 @@ RMDIR = ("rmdir", "unlinkat")
 
 # A seccomp filter lets getppid return the error that is its first argument.
 REFUSED = f"""
-import ctypes, os, struct, sys
-libc = ctypes.CDLL(None, use_errno=True)
+import os, sys
 os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
-code = [
-    (0x20, 0, 0, 0),  # the number
-    (0x15, 0, 3, {number("getppid", _NATIVE_ABI)}),
-    (0x20, 0, 0, 16),  # the first argument
-    (0x44, 0, 0, 0x50000),  # SECCOMP_RET_ERRNO
-    (0x16, 0, 0, 0),
-    (0x06, 0, 0, 0x7fff0000),
-]
-filter = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *one) for one in code))
-program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(code), ctypes.addressof(filter)))
-assert not libc.prctl(38, 1, 0, 0, 0)
-assert not libc.prctl(22, 2, program, 0, 0)
+{refusing("getppid")}
 print("ready", flush=True)
 sys.stdin.readline()
 for errno in range(1, 21):

@@ -78,6 +78,17 @@ def test_by_execveat(tmp_path: Path, options: dict[str, Any]) -> None:
         assert_ledger(result.stats)
 
 
+@pytest.mark.parametrize("options", [{"syscalls": ["execve"]}, {"syscalls": "all", "exclude": ["execveat"]}], ids=str)
+def test_an_execveat_that_is_not_watched(options: dict[str, Any]) -> None:
+    """Its exit has the number of execve, and is none."""
+    code = "import os; os.execve(os.open('/bin/true', os.O_RDONLY), ['true'], {})"
+    result = rawtp.run([sys.executable, "-I", "-S", "-c", code], fields=FIELDS, **options)
+    found = [event for event in result.events if event["syscall"] in {"execve", "execveat"}]
+    assert [(event["syscall"], event["ret"]) for event in found] == [("execve", 0)]
+    assert (result.stats.unpaired, result.stats.lost_exits) == (0, 0)
+    assert_ledger(result.stats)
+
+
 def test_that_fails() -> None:
     """It ends with its own number. An execve that is not watched is no event, whether it fails or not."""
     code = (
