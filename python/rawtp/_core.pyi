@@ -1201,8 +1201,9 @@ class HistoryReader:
         until_ns: int | None = None,
         limit: int | None = None,
         failed: bool = False,
-    ) -> list[dict[str, Any]]:
-        """Finds what happened to the name, or to the content behind it, the latest first.
+    ) -> tuple[list[dict[str, Any]], list[str]]:
+        """Finds what happened to the name, or to the content behind it, the latest first; and says what is wrong with
+        each damaged file, which is left out.
 
         The dicts are those of :meth:`HistoryBatch.to_dicts`, with two keys more. ``name`` (str) is the path that the
         event is here for. ``relation`` (str) says why:
@@ -1221,7 +1222,6 @@ class HistoryReader:
 
         Raises:
             ValueError: the path is not absolute, or the limit below 1.
-            RawtpError: a damaged file.
             OSError: the directory cannot be read.
         """
     def gaps(self, since_ns: int | None = None, until_ns: int | None = None) -> list[dict[str, Any]]:

@@ -235,8 +235,9 @@ impl Sealer {
         };
         let stem = stem_of(&segment.file).map(|stem| stem.to_string()).unwrap_or_default();
         let name = if reason == GONE { format!("{stem}.parquet") } else { quarantine(&shared.layout, &path)? };
-        let gap =
-            Line::new("gap").int("from_ns", segment.first_ns).int("to_ns", segment.last_ns).text("reason", "damaged");
+        // The end of a gap is the first moment that is not in it.
+        let behind_ns = segment.last_ns.saturating_add(1);
+        let gap = Line::new("gap").int("from_ns", segment.first_ns).int("to_ns", behind_ns).text("reason", "damaged");
         shared.append(vec![quarantined(&segment.file, &name, reason), gap])?;
         shared.remove_segment(&segment.file);
         shared.note_error(&format!("{} is damaged: {reason}", segment.file));

@@ -1,10 +1,11 @@
 //! What happened to one path: to the name itself, to directories above it, and to the file behind it under other names.
 
-use std::collections::HashSet;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashSet};
 
 use arrow_array::{Array, RecordBatch};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::history::filter::{Filter, NameColumn, Outcome};
 use crate::history::reader::Reader;
 use crate::history::schema::{ints, texts};
@@ -51,6 +52,15 @@ pub struct Hit {
     /// The path that it is here for.
     pub name: Vec<u8>,
     ts_ns: i64,
+}
+
+/// What was found.
+#[derive(Debug, Clone, Default)]
+pub struct Answer {
+    /// The events, the latest first.
+    pub hits: Vec<Hit>,
+    /// What is wrong with each damaged file, which is left out.
+    pub damaged: Vec<String>,
 }
 
 /// What is looked for.
@@ -131,6 +141,7 @@ fn is_above(directory: &[u8], path: &[u8]) -> bool {
 struct Search<'a> {
     reader: &'a Reader,
     failed: bool,
+    damaged: RefCell<BTreeSet<String>>,
 }
 
 impl Search<'_> {
@@ -140,8 +151,16 @@ impl Search<'_> {
         let filter = Filter { since_ns, until_ns, paths: Some(paths), outcome, ..Filter::default() };
         let mut scan = self.reader.scan(None, filter, None, false)?;
         let mut found = Vec::new();
-        while let Some(batch) = scan.read()? {
-            found.extend((0..batch.num_rows()).map(|row| Facts::new(&batch, row)));
+        loop {
+            match scan.read() {
+                Ok(Some(batch)) => found.extend((0..batch.num_rows()).map(|row| Facts::new(&batch, row))),
+                Ok(None) => break,
+                // The scan goes on behind the file.
+                Err(Error::Damaged(told)) => {
+                    self.damaged.borrow_mut().insert(told);
+                }
+                Err(error) => return Err(error),
+            }
         }
         found.sort_by_key(|facts| facts.ts_ns);
         Ok(found)
@@ -154,13 +173,13 @@ fn carried(name: &[u8], directory: &[u8], moved: &[u8]) -> Option<Vec<u8>> {
     (rest.is_empty() || rest.starts_with(b"/")).then(|| [moved, rest].concat())
 }
 
-/// Answers a question, the latest event first.
+/// Answers a question.
 ///
 /// # Errors
 ///
-/// [`crate::error::Error::Damaged`] for a damaged file, [`crate::error::Error::Os`].
-pub fn who(reader: &Reader, question: &Question, limit: Option<usize>) -> Result<Vec<Hit>> {
-    let search = Search { reader, failed: question.failed };
+/// [`Error::Os`].
+pub fn who(reader: &Reader, question: &Question, limit: Option<usize>) -> Result<Answer> {
+    let search = Search { reader, failed: question.failed, damaged: RefCell::default() };
     let (since_ns, until_ns) = (question.since_ns, question.until_ns);
     let path = &question.path;
     let directories = above(path);
@@ -215,7 +234,7 @@ pub fn who(reader: &Reader, question: &Question, limit: Option<usize>) -> Result
     }
     hits.sort_by_key(|hit| std::cmp::Reverse(hit.ts_ns));
     hits.truncate(limit.unwrap_or(usize::MAX));
-    Ok(hits)
+    Ok(Answer { hits, damaged: search.damaged.into_inner().into_iter().collect() })
 }
 
 /// Follows a file from a name that it got, through what happens to it there, as long as it is renamed.

@@ -176,7 +176,7 @@ impl HistoryReader {
         until_ns: OptArg<'_, 'py>,
         limit: OptArg<'_, 'py>,
         failed: Arg<'_, 'py>,
-    ) -> PyResult<Bound<'py, PyList>> {
+    ) -> PyResult<(Bound<'py, PyList>, Vec<String>)> {
         check_memory()?;
         let question = Question {
             path: absolute("path", Some(path))?.unwrap_or_default(),
@@ -185,17 +185,17 @@ impl HistoryReader {
             failed: failed.flag("failed", false)?,
         };
         let limit = limit_arg(limit)?;
-        let hits = py.detach(|| who(&self.0, &question, limit))?;
+        let answer = py.detach(|| who(&self.0, &question, limit))?;
         let answers = objects::list(py)?;
         let decoder = Decoder::new(py)?;
-        for Hit { row, relation, name, .. } in hits {
+        for Hit { row, relation, name, .. } in answer.hits {
             for dict in to_dicts(py, &row)? {
                 dict.set_item("relation", relation.as_str())?;
                 dict.set_item("name", decoder.text(py, &name)?)?;
                 answers.append(dict)?;
             }
         }
-        Ok(answers)
+        Ok((answers, answer.damaged))
     }
 
     #[doc = py_doc!("HistoryReader.gaps")]

@@ -38,6 +38,7 @@ class PretendHistory:
     answer: ClassVar[list[dict[str, Any]]] = [DELETED, REPLACED]
     found_gaps: ClassVar[list[dict[str, Any]]] = []
     found_losses: ClassVar[list[dict[str, Any]]] = []
+    damaged: ClassVar[list[str]] = []
     watched: ClassVar[list[tuple[int, int]]] = [(SESSION, RM["ts_ns"] + 60 * SECOND_NS)]
     asked: ClassVar[list[tuple[str, tuple[Any, ...], dict[str, Any]]]]
 
@@ -49,9 +50,9 @@ class PretendHistory:
         self.root = root or "/"
         type(self).asked = []
 
-    def who(self, *arguments: Any, **named: Any) -> list[dict[str, Any]]:
+    def _who(self, *arguments: Any, **named: Any) -> tuple[list[dict[str, Any]], list[str]]:
         self.asked.append(("who", arguments, named))
-        return self.answer[: named["limit"]]
+        return self.answer[: named["limit"]], self.damaged
 
     def scan(self, *arguments: Any, **named: Any) -> PretendScan:
         self.asked.append(("scan", arguments, named))

@@ -11,6 +11,7 @@ from rawtp._containers import table
 from rawtp._core import LOSS, HistoryReader, _host_path
 from rawtp._history import paths
 from rawtp._history.moment import window
+from rawtp._warn import warn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,6 +106,8 @@ class History:
 
         A path through symbolic links is looked for as it is given, and as they lead now, on the host (:attr:`root`).
 
+        A damaged file is left out, and a RuntimeWarning names it.
+
         Args:
             path: as the host has it: absolute, or relative to the working directory. It need not exist.
             since: the beginning of the window; ``None`` is that of the recording.
@@ -123,17 +126,26 @@ class History:
             TypeError: an argument of the wrong type.
             ValueError: the path is empty, or relative where the host does not have the working directory; or the limit
                 is below 1.
-            RawtpError: a damaged file.
             OSError: the directory cannot be read.
         """
+        found, damaged = self._who(path, since=since, until=until, limit=limit, failed=failed)
+        for told in damaged:
+            warn(f"{told}; it was left out")
+        return found
+
+    def _who(
+        self, path: Path, *, since: Moment | None, until: Moment | None, limit: int | None, failed: bool
+    ) -> tuple[list[dict[str, Any]], list[str]]:
+        """The answer of :meth:`who`, and what is wrong with each damaged file."""
         since_ns, until_ns = window(since, until)
         found = [
             self._reader.who(name, since_ns=since_ns, until_ns=until_ns, limit=limit, failed=failed)
             for name in paths.names(path, self.root)
         ]
-        merged = merge(found)[:limit]
+        merged = merge(events for events, _ in found)[:limit]
         names = table.finder(self.containers())
-        return [{**event, **names(event)._asdict()} for event in merged]
+        events = [{**event, **names(event)._asdict()} for event in merged]
+        return events, sorted({told for _, damaged in found for told in damaged})
 
     def scan(
         self,

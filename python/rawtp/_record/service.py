@@ -55,6 +55,7 @@ class Service:
         self._companions = companions
         self._file = StatusFile(recorder._open_directory())
         self._told: tuple[object, ...] | None = None
+        self._quarantined: int = recorder.status()["quarantined"]  # what the start has found is told
         self._accounted_s = float("-inf")
 
     def run(self) -> Literal["signal", "stopped", "removed"]:
@@ -112,6 +113,9 @@ class Service:
         told = (self._heartbeat.state, status["failing"], status["dropped"] > 0, status["directory"])
         for companion in self._companions:
             self._say_all(companion.said())
+        if status["quarantined"] > self._quarantined:
+            self._quarantined = status["quarantined"]
+            self._say(f"in quarantine, and a gap in the recording: {status['last_error']}")
         if told != self._told:
             self._tell(told, status)
         if told != self._told or came_back or now_s >= self._accounted_s + _ACCOUNT_S:

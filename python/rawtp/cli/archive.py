@@ -15,7 +15,7 @@ import rawtp
 from rawtp import _root
 from rawtp.cli import invocation, types
 from rawtp.cli.errors import CommandError
-from rawtp.cli.moments import moment
+from rawtp.cli.moments import moment, past
 from rawtp.cli.stderr import reason
 from rawtp.sinks.stdout import Standard
 from rawtp.sinks.writer import Patience
@@ -65,16 +65,14 @@ def check_root(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Non
 def add_window(parser: argparse.ArgumentParser) -> None:
     """Add ``--since``, ``--until`` and ``--utc``."""
     parser.add_argument(
-        "--since", type=moment, metavar="TIME", help="from then on: yesterday, 2h (ago), 02:30, 2026-11-26T02:30"
+        "--since", type=past, metavar="TIME", help="from then on: yesterday, 2h (ago), 02:30, 2026-11-26T02:30"
     )
     parser.add_argument("--until", type=moment, metavar="TIME", help="up to then")
     parser.add_argument("--utc", action="store_true", help="show times in UTC")
 
 
 def check_window(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    """Refuse a window that ends before it begins, or that has not begun."""
-    if args.since is not None and args.since > time.time_ns():
-        parser.error("argument --since: that is a time in the future; of the day before, it is 'yesterday 22:00'")
+    """Refuse a window that ends before it begins."""
     if args.since is not None and args.until is not None and args.until < args.since:
         parser.error("--until is before --since")
 
@@ -88,7 +86,7 @@ def opened(directory: str, root: str | None = None) -> rawtp.History:
     try:
         return rawtp.History(directory, root=root)
     except FileNotFoundError:
-        record = invocation.command("record", *_where(directory), as_root=True)
+        record = invocation.command("record", *where(directory), as_root=True)
         raise CommandError(f"{directory} has no history. To record one, run: {record}") from None
     except PermissionError as error:
         again = invocation.command(*sys.argv[1:], as_root=True)
@@ -111,6 +109,11 @@ def writing() -> Iterator[None]:
     """Take the leaving of the output's reader for an end like any other."""
     with suppress(BrokenPipeError):
         yield
+
+
+def gaps_command(directory: str) -> str:
+    """The command that shows all gaps and losses."""
+    return invocation.command("history", "--gaps", *where(directory), as_root=True)
 
 
 def wait_until_readable(history: rawtp.History, moment_ns: int) -> bool:
@@ -178,5 +181,6 @@ def user_name(uid: object, root: str) -> str | None:
     return _root.user_name(uid, root)
 
 
-def _where(directory: str) -> list[str]:
+def where(directory: str) -> list[str]:
+    """The option that names the directory, where it is not the default one."""
     return [] if directory == DIRECTORY else ["--directory", directory]

@@ -198,7 +198,7 @@ def _missing(query: Query, args: argparse.Namespace, kind: str, output: Standard
     from rawtp.formats.timestamp import Clock
 
     message(ledger.events(count))
-    for line in story.blind_spots(gaps, losses, Clock(utc=args.utc)):
+    for line in story.blind_spots(gaps, losses, Clock(utc=args.utc), archive.gaps_command(args.directory)):
         write_error(line)
 
 
@@ -238,7 +238,7 @@ def _described(history: rawtp.History, args: argparse.Namespace, kind: str) -> s
         gaps, losses = history.gaps(args.since, args.until), history.losses(args.since, args.until)
         if kind != "columns":
             return "".join([*(document("gap", one) for one in gaps), *(document("loss", one) for one in losses)])
-        lines = story.blind_spots(gaps, losses, clock, max_lines=None)
+        lines = story.blind_spots(gaps, losses, clock)
         return "".join(f"{line}\n" for line in lines or ["watched without a gap, and nothing was lost"])
     if args.sessions:
         if kind != "columns":
@@ -252,7 +252,12 @@ def _described(history: rawtp.History, args: argparse.Namespace, kind: str) -> s
 
 def _verify(history: rawtp.History, output: Standard) -> int:
     from rawtp.formats.escape import quoted_name
+    from rawtp.formats.ledger import counted
 
     damaged = history.verify()
-    output.write("".join(f"damaged: {quoted_name(name)}\n" for name in damaged) or "nothing is damaged\n")
+    quarantined = history.stats()["quarantined"]
+    lines = [f"damaged: {quoted_name(name)}" for name in damaged]
+    if quarantined:
+        lines.append(f"damaged before, and in quarantine: {counted(quarantined, 'file')}; --gaps says of which time")
+    output.write("".join(f"{line}\n" for line in lines or ["nothing is damaged"]))
     return CANNOT_RUN if damaged else OK

@@ -21,6 +21,7 @@ _DATE = re.compile(rf"(\d{{4}})-(\d{{2}})-(\d{{2}})(?:[t ]{_CLOCK}(?: ?(z|utc|[+
 _UNIX = re.compile(r"@(\d{1,12})(?:\.(\d{1,9}))?")
 _NS = 1_000_000_000
 _LARGEST_NS = 2**63 - 1
+_LEAST_NS = 10**15  # what is below in ns is no time at which anything was recorded
 
 
 def moment(text: str) -> int:
@@ -34,6 +35,18 @@ def moment(text: str) -> int:
             f"{text!r} is not a time: such as yesterday, 'yesterday 22:00', 30m, 2h, 7d, 02:30, 2026-11-26 or"
             " 2026-11-26T02:30"
         )
+    if 0 < found < _LEAST_NS:
+        raise argparse.ArgumentTypeError(f"{text!r} is in January 1970: behind an @ comes a Unix time in seconds")
+    return found
+
+
+def past(text: str) -> int:
+    """Parse a moment that has been; gives a Unix time in ns."""
+    found = moment(text)
+    if found > time.time_ns():
+        words = text.strip()
+        advice = f"; of the day before, it is 'yesterday {words}'" if _TIME.fullmatch(words) else ""
+        raise argparse.ArgumentTypeError(f"{text!r} is a time in the future{advice}")
     return found
 
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import rawtp
 from rawtp._history import paths
-from rawtp.cli import archive, names, types
-from rawtp.cli.errors import NOTHING_FOUND, OK
+from rawtp.cli import archive, invocation, names, types
+from rawtp.cli.errors import CANNOT_RUN, NOTHING_FOUND, OK
 from rawtp.cli.parser import Parser
-from rawtp.cli.stderr import reason
+from rawtp.cli.stderr import message, reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,13 +24,14 @@ It reads what rawtp record has recorded. PATH need not exist any more. The
 events come newest first: those of the path itself, of directories above it,
 and of the file under the names that it had before and after. At the end it
 says when nothing was watched. What has just happened can be read after a
-second or so; it waits for that when it finds nothing. Exits with 0 when something was found, 4 when
-nothing was, 1 when it cannot read.
+second or so; it waits for that when it finds nothing. What happened below a
+directory is in rawtp history --under. Exits with 0 when something was found,
+4 when nothing was, 1 when it cannot read, or a file of the history is damaged.
 
 examples:
   sudo rawtp who /srv/data/report.txt
       who deleted, renamed, replaced or emptied it?
-  sudo rawtp who --since yesterday --until 06:00 /srv/data
+  sudo rawtp who --since yesterday --until 06:00 /srv/data/report.txt
       last night
   sudo rawtp who --all --limit 100 /etc/passwd
       attempts that failed, too
@@ -62,8 +63,8 @@ def add_parser() -> Parser:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Show what was found; the exit code: 0, 4 when nothing was, 1 when the history cannot be read, 2 for wrong
-    usage."""
+    """Show what was found; the exit code: 0, 4 when nothing was, 1 when the history cannot be read or a file of it is
+    damaged, 2 for wrong usage."""
     parser = add_parser()
     args = parser.parse_args(arguments)
     archive.check_window(parser, args)
@@ -87,6 +88,10 @@ def run(arguments: Sequence[str]) -> int:
         text = story.told(answer, Clock(utc=args.utc), arrow)
     with archive.writing():
         output.write(text, "utf-8" if args.json else None)
+    for told in answer.damaged:
+        message(f"{told}; it was left out")
+    if answer.damaged:
+        return CANNOT_RUN
     return OK if answer.events else NOTHING_FOUND
 
 
@@ -96,12 +101,10 @@ def _answer(history: rawtp.History, args: argparse.Namespace) -> Answer:
     now_ns = time.time_ns()
     # One more than is shown tells whether there are more.
     asked = {"since": args.since, "until": args.until, "limit": args.limit + 1}
-    found = history.who(args.path, **asked, failed=args.all)
+    found, damaged = history._who(args.path, **asked, failed=args.all)
     if not found and args.until is None and archive.wait_until_readable(history, now_ns):
-        found = history.who(args.path, **asked, failed=args.all)
-    tried = (
-        [] if found or args.all else history.who(args.path, since=args.since, until=args.until, limit=1, failed=True)
-    )
+        found, damaged = history._who(args.path, **asked, failed=args.all)
+    tried = [] if found or args.all else history._who(args.path, **{**asked, "limit": 1}, failed=True)[0]
     root = history.root
     begin_ns, end_ns = args.since or 0, now_ns if args.until is None else args.until
     return Answer(
@@ -119,7 +122,37 @@ def _answer(history: rawtp.History, args: argparse.Namespace) -> Answer:
             for session in history.sessions()
             if session["start_ns"] < end_ns and session["through_ns"] >= begin_ns
         ),
+        more_gaps=archive.gaps_command(args.directory),
+        elsewhere=None if found else _elsewhere(history, args),
+        damaged=damaged,
     )
+
+
+def _elsewhere(history: rawtp.History, args: argparse.Namespace) -> str | None:
+    """The command that shows what happened below the path, or to what it matches as a glob, where anything did."""
+    window = {"since": args.since, "until": args.until, "outcome": "any" if args.all else "ok", "limit": 1}
+    ways = [("--under", args.path)]
+    if any(sign in args.path for sign in "*?[{"):
+        ways.append(("--glob", os.path.join(os.getcwd(), args.path)))  # noqa: PTH109, PTH118
+    for option, path in ways:
+        try:
+            scan = history.scan(["ts_ns"], **{option[2:]: path}, **window)
+        except ValueError:
+            continue  # no glob
+        if _has_events(scan):
+            return invocation.command("history", option, path, *archive.where(args.directory), as_root=True)
+    return None
+
+
+def _has_events(scan: rawtp.HistoryScan) -> bool:
+    while True:
+        try:
+            if len(next(scan)):
+                return True
+        except StopIteration:
+            return False
+        except rawtp.RawtpError:
+            continue  # a damaged file, which the answer names
 
 
 def _documents(args: argparse.Namespace, answer: Answer) -> str:
@@ -127,7 +160,7 @@ def _documents(args: argparse.Namespace, answer: Answer) -> str:
 
     window = {"since_ns": args.since, "until_ns": args.until}
     query = {"version": rawtp.__version__, "path": answer.path, **window, "limit": args.limit, "failed": args.all}
-    told = {"watched_ns": answer.coverage, "files_shown": not answer.without_files}
+    told = {"watched_ns": answer.coverage, "files_shown": not answer.without_files, "damaged": len(answer.damaged)}
     keys = ("relation", "name", *rawtp.ALL_FIELDS, *rawtp.OPT_IN_FIELDS, "session", "host", *names.CONTAINER_NAMES)
     return "".join(
         [

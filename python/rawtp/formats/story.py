@@ -79,8 +79,14 @@ class Answer:
     losses: Sequence[Mapping[str, Any]]
     coverage: Sequence[tuple[int, int]]
     """The stretches of the window that were watched."""
+    more_gaps: str = "rawtp history --gaps"
+    """The command that shows all gaps and losses."""
     without_files: bool = False
     """Whether a kernel did not show the files that the calls in the window were about."""
+    elsewhere: str | None = None
+    """The command that shows what happened below the path, or to what it matches, where nothing happened to itself."""
+    damaged: Sequence[str] = ()
+    """What is wrong with each file that was left out."""
 
 
 def told(answer: Answer, clock: Clock, arrow: str = BY) -> str:
@@ -90,13 +96,15 @@ def told(answer: Answer, clock: Clock, arrow: str = BY) -> str:
         lines += [*entry(event, clock, arrow), ""]
     if answer.has_more:
         lines += ["there are earlier events; --limit shows more", ""]
-    blind = blind_spots(answer.gaps, answer.losses, clock)
+    blind = blind_spots(answer.gaps, answer.losses, clock, answer.more_gaps)
     seen = watched(answer.coverage, clock)
     if not answer.events:
         done = "happened" if answer.with_failed else "succeeded"
         seen = f"{quoted_name(answer.path)}: nothing that {done} was recorded; {seen}"
         if answer.has_failed:
             lines += [f"{quoted_name(answer.path)}: there are attempts that failed; --all shows them", ""]
+        if answer.elsewhere:
+            lines += [f"what happened below it, or to what it matches: {answer.elsewhere}", ""]
     if answer.without_files and answer.events:
         lines.append(WITHOUT_FILES)
     lines.append(f"{seen}{', but for this' if blind else ''}")
@@ -140,18 +148,19 @@ def blind_spots(
     gaps: Sequence[Mapping[str, Any]],
     losses: Sequence[Mapping[str, Any]],
     clock: Clock,
-    max_lines: int | None = _MAX_LINES,
+    more: str | None = None,
 ) -> list[str]:
-    """What cannot be known: when nothing was watched, and what was lost; the latest of each."""
+    """What cannot be known: when nothing was watched, and what was lost; the latest of each, and ``more``, the command
+    that shows all; without it all."""
     lines = []
     for title, found, text in (("not watched", gaps, gap), ("lost", losses, loss)):
         if not found:
             continue
         total = f" {ledger.events(sum(one['count'] for one in losses))}" if found is losses else ""
         lines.append(f"{title}{total}:")
-        shown = found if max_lines is None else found[-max_lines:]
+        shown = found if more is None else found[-_MAX_LINES:]
         if len(shown) < len(found):
-            lines.append(f"  {len(found) - len(shown)} before these: rawtp history --gaps")
+            lines.append(f"  {len(found) - len(shown)} before these: {more}")
         lines += [f"  {text(one, clock)}" for one in shown]
     return lines
 

@@ -354,6 +354,55 @@ def test_history(place: Path, history: Path) -> None:
         assert asked(*read, "-f", "nothing")[0] == 2
 
 
+def test_a_damaged_file_is_told_by_all(place: Path, history: Path) -> None:
+    """``who`` and the recorder name it, and the rest is answered."""
+    for name in ("one", "other"):
+        with recording(history):
+            (place / name).touch()
+            (place / name).unlink()
+            until_found(history, place / name)
+    with recording(history):
+        pass
+    damaged = sorted(history.rglob("*.parquet"))[0]
+    content = bytearray(damaged.read_bytes())
+    content[-20] ^= 1
+    damaged.write_bytes(content)
+    told = f"rawtp: {damaged.relative_to(history)} is damaged: the checksum differs; it was left out\n"
+    code, out, err = asked("who", "--directory", history, place / "other")
+    assert (code, err) == (1, told)
+    assert f"  deleted {place / 'other'}\n" in out
+    assert asked("who", "--directory", history, place / "one")[0] == 1
+    with recording(history) as recorder:
+        line = f"in quarantine, and a gap in the recording: {damaged.relative_to(history)} is damaged"
+        wait_for(lambda: line in recorder.messages, "it is told")
+    code, out, err = asked("who", "--directory", history, place / "other")
+    assert (code, err) == (0, "")
+    assert (
+        asked("history", "--gaps", "--directory", history, "-o", "columns")[1].count("what was recorded is damaged")
+        == 1
+    )
+    code, out, err = asked("history", "--verify", "--directory", history)
+    assert (code, out) == (0, "damaged before, and in quarantine: 1 file; --gaps says of which time\n")
+
+
+def test_what_happened_below_a_directory_is_found(place: Path, history: Path) -> None:
+    with recording(history):
+        (place / "x.log").touch()
+        (place / "x.log").unlink()
+        until_found(history, place / "x.log")
+        for asked_for, option in ((place, "--under"), (f"{place}/", "--under"), (place / "*.log", "--glob")):
+            code, out, _ = asked("who", "--directory", history, asked_for)
+            assert code == 4
+            line = out.splitlines()[0]
+            begin = "what happened below it, or to what it matches: "
+            assert line.startswith(begin)
+            done = subprocess.run(
+                ["sh", "-c", line.removeprefix(begin)], capture_output=True, text=True, check=True, timeout=HANG_S
+            )
+            assert option in line
+            assert str(place / "x.log") in done.stdout
+
+
 @pytest.mark.parametrize("kind", ["arrow", "parquet"])
 def test_columns_on_a_pipe(kind: str, place: Path, history: Path) -> None:
     pyarrow = pytest.importorskip("pyarrow")

@@ -247,7 +247,8 @@ def test_who(tmp_path: Path) -> None:
         reader = _core.HistoryReader(directory)
 
         def who(path: Path, **options: Any) -> list[tuple[str, str, str]]:
-            answers = reader.who(os.fsencode(path), **options)
+            answers, damaged = reader.who(os.fsencode(path), **options)
+            assert damaged == []
             return [(it["relation"], it["action"], str(Path(it["name"]).relative_to(work))) for it in answers]
 
         assert who(work / "z") == [

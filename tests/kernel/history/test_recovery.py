@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import rawtp
 from helpers.recordings import HANG_S, delete, events, key, paths, recording, sealed
 from helpers.support import wait_for
 from rawtp import _core
@@ -213,9 +214,10 @@ def test_a_damaged_log_is_quarantined_and_the_rest_is_sealed(dead: tuple[Path, l
 
 
 def test_a_damaged_segment_is_quarantined(dead: tuple[Path, list[str]], tmp_path: Path) -> None:
-    directory, _ = dead
+    directory, names = dead
     recovered(directory)
     [file] = sealed(directory)
+    times = [event["ts_ns"] for event in events(directory)]
     content = bytearray(file.read_bytes())
     content[1000] ^= 1
     file.write_bytes(content)
@@ -223,6 +225,9 @@ def test_a_damaged_segment_is_quarantined(dead: tuple[Path, list[str]], tmp_path
     assert reader.verify() == [str(file.relative_to(directory))]
     with pytest.raises(_core.RawtpError, match="is damaged: the checksum differs"):
         next(reader.scan())
+    history = rawtp.History(directory)
+    with pytest.warns(RuntimeWarning, match=r"\.parquet is damaged: the checksum differs; it was left out"):
+        assert history.who(names[0], failed=True) == []
     with recording(directory) as recorder:
         wait_for(lambda: recorder.status()["quarantined"] == 1, "the damaged file")
         [other] = delete(tmp_path, "other")
@@ -230,7 +235,7 @@ def test_a_damaged_segment_is_quarantined(dead: tuple[Path, list[str]], tmp_path
         assert paths(directory) == [other]
     assert not file.exists()
     [gap] = [gap for gap in reader.gaps() if gap["reason"] == "damaged"]
-    assert gap["from_ns"] <= gap["to_ns"]
+    assert (gap["from_ns"], gap["to_ns"]) == (min(times), max(times) + 1)
 
 
 def test_a_close_leaves_a_gap_of_its_own_kind(directory: Path) -> None:

@@ -84,12 +84,12 @@ def test_damage_is_told_and_stops_nothing(pretend: type[PretendHistory], capsys:
 
 def test_filters(sound: type[PretendHistory]) -> None:
     arguments = ["-p", "1,2", "-u", "0", "--comm", "rm*", "--container", "abc", "--under", "/srv", "-s", "delete"]
-    more = ["--action", "rename", "--outcome", "ok", "--limit", "5", "-r", "--since", "@1", "--until", "@2"]
+    more = ["--action", "rename", "--outcome", "ok", "--limit", "5", "-r", "--since", "@1000001", "--until", "@1000002"]
     assert main(["history", *arguments, *more]) == 0
     [named] = [named for name, _, named in sound.asked if name == "scan"]
     assert named == {
-        "since": 10**9,
-        "until": 2 * 10**9,
+        "since": 1_000_001 * 10**9,
+        "until": 1_000_002 * 10**9,
         "under": "/srv",
         "glob": None,
         "pid": [1, 2],
@@ -148,7 +148,9 @@ def test_what_the_reader_refuses_is_wrong_usage(
     [
         ("-f ts", "argument -f/--fields: unknown field 'ts'; did you mean 'ts_ns'? --fields help lists them"),
         ("--since 9999-01-01", "argument --since: '9999-01-01' is not a time"),
-        ("--since @{future}", "argument --since: that is a time in the future"),
+        ("--since @{future}", "is a time in the future\n"),
+        ("--since 23:59:59.999999999", "; of the day before, it is 'yesterday 23:59:59.999999999'"),
+        ("--since @5", "argument --since: '@5' is in January 1970: behind an @ comes a Unix time in seconds"),
         ("--top 3 -o csv", "argument -o/--output: csv is for events"),
     ],
 )
@@ -199,7 +201,10 @@ def test_descriptions(pretend: type[PretendHistory], capsys: pytest.CaptureFixtu
     assert main(["history", "--gaps", "-o", "columns"]) == 0
     assert capsys.readouterr().out == "watched without a gap, and nothing was lost\n"
     assert main(["history", "--verify"]) == 1
-    assert capsys.readouterr().out == "damaged: events/\\x1b[31m.parquet\n"
+    assert capsys.readouterr().out.splitlines() == [
+        "damaged: events/\\x1b[31m.parquet",
+        "damaged before, and in quarantine: 1 file; --gaps says of which time",
+    ]
 
 
 def test_csv_is_read_back(sound: type[PretendHistory], capsys: pytest.CaptureFixture[str]) -> None:

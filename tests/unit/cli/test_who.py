@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rawtp
-from helpers.recorded import DELETED, SECOND_NS, SESSION, PretendHistory, recorded
+from helpers.recorded import DELETED, SECOND_NS, SESSION, PretendHistory, PretendScan, recorded
 from helpers.samples import EMPTIED, EXCHANGED, LINKED, PUNCHED, RM
-from rawtp.cli import main
+from rawtp.cli import invocation, main
 from rawtp.formats import story
 from rawtp.formats.timestamp import Clock
 
@@ -105,10 +105,50 @@ def test_what_cannot_be_known(pretend: type[PretendHistory], capsys: pytest.Capt
 
 def test_many_gaps_are_counted() -> None:
     gap = {"from_ns": SESSION, "to_ns": SESSION, "reason": "closed", "session": SESSION}
-    lines = story.blind_spots([gap] * 20, [], UTC)
-    assert lines[:2] == ["not watched:", "  16 before these: rawtp history --gaps"]
+    lines = story.blind_spots([gap] * 20, [], UTC, "rawtp history --gaps --directory /x")
+    assert lines[:2] == ["not watched:", "  16 before these: rawtp history --gaps --directory /x"]
     assert len(lines) == 6
-    assert len(story.blind_spots([gap] * 20, [], UTC, max_lines=None)) == 21
+    assert len(story.blind_spots([gap] * 20, [], UTC)) == 21
+
+
+def test_a_command_shows_the_other_gaps(pretend: type[PretendHistory], capsys: pytest.CaptureFixture[str]) -> None:
+    gap = {"from_ns": SESSION, "to_ns": SESSION, "reason": "closed", "session": SESSION}
+    pretend.found_gaps = [gap] * 5
+    assert main(["who", "--directory", "/x", "/tmp/test.txt"]) == 0
+    command = invocation.command("history", "--gaps", "--directory", "/x", as_root=True)
+    assert f"  1 before these: {command}\n" in capsys.readouterr().out
+
+
+def test_damaged_files_are_named_and_left_out(
+    pretend: type[PretendHistory], capsys: pytest.CaptureFixture[str]
+) -> None:
+    pretend.damaged = ["events/x\x1b.parquet is damaged: the checksum differs"]
+    told = "rawtp: events/x\\x1b.parquet is damaged: the checksum differs; it was left out\n"
+    assert main(["who", "/tmp/test.txt"]) == 1
+    out, err = capsys.readouterr()
+    assert (out.count("    by "), err) == (2, told)
+    assert main(["who", "--json", "/tmp/test.txt"]) == 1
+    out, err = capsys.readouterr()
+    assert (json.loads(out.splitlines()[-1])["damaged"], err) == (1, told)
+    pretend.answer = []
+    assert main(["who", "/tmp/test.txt"]) == 1
+
+
+@pytest.mark.parametrize(("path", "option"), [("/srv", "--under"), ("/srv/*.log", "--glob"), ("/srv/", "--under")])
+def test_what_happened_below(
+    pretend: type[PretendHistory], capsys: pytest.CaptureFixture[str], path: str, option: str
+) -> None:
+    def scan(self: PretendHistory, *arguments: Any, **named: Any) -> PretendScan:
+        self.asked.append(("scan", arguments, named))
+        return PretendScan([[recorded()] if f"--{next(iter(named))}" == option else []])
+
+    pretend.answer = []
+    pretend.scan = scan  # type: ignore[method-assign]
+    assert main(["who", "--directory", "/x", path]) == 4
+    command = invocation.command("history", option, path, "--directory", "/x", as_root=True)
+    assert capsys.readouterr().out.startswith(f"what happened below it, or to what it matches: {command}\n\n")
+    asked = [call for call in pretend.asked if call[0] == "scan"][-1][2]
+    assert asked == {option[2:]: path, "since": None, "until": None, "outcome": "ok", "limit": 1}
 
 
 def test_json_lines(pretend: type[PretendHistory], capsys: pytest.CaptureFixture[str]) -> None:
@@ -134,7 +174,8 @@ def test_json_lines(pretend: type[PretendHistory], capsys: pytest.CaptureFixture
     watched = [[SESSION, TS + 60 * SECOND_NS]]
     as_text = [[str(moment) for moment in span] for span in watched]
     assert end.pop("watched_ns_str") == as_text
-    assert end == {"type": "end", "events": 1, "has_more": False, "watched_ns": watched, "files_shown": True}
+    told = {"watched_ns": watched, "files_shown": True, "damaged": 0}
+    assert end == {"type": "end", "events": 1, "has_more": False, **told}
     assert err == ""
     assert out.isascii()
 
