@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from rawtp.event import Hook
 
 _UNLIMITED = -1  # resource.RLIM_INFINITY
-# The loss where a part of the coverage has no hook.
-_LOST = {
+LOST = {
     "io_uring": "what io_uring's requests delete is not seen",
     "syscall_results": "ret, errno and duration_ns are None",
     "io_uring_results": "ret, errno and duration_ns of io_uring's requests are None",
@@ -22,6 +21,12 @@ _LOST = {
     "truth": "the keys of the file itself are None where only the kernel's own functions tell it",
     "kernel_threads": "what the kernel's own threads remove, such as an NFS server's, is not seen",
 }
+"""What is lost where a part of a tracer's coverage has no hook."""
+_OF_FUNCTIONS = ("truth", "kernel_threads")
+_FUNCTIONS = (
+    "a kernel has these hooks with CONFIG_KPROBES, CONFIG_FPROBE or CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS, where no"
+    " security module or hypervisor forbids them"
+)
 _VFS = ', as of hook="vfs"'
 # For each part, the hooks that kernels have for it. A kernel with one of them has a type or a function of its name.
 _HOOKS = {
@@ -99,11 +104,10 @@ def findings_with_tracer(coverage: dict[str, Hook], environment: Environment) ->
     findings = []
     for name, part in coverage.items():
         hook, reason = part["hook"], part["reason"]
-        if hook is None and name == "truth":
-            why = f'{_LOST[name]}, and hook="vfs" is not possible: {reason}'
-            findings.append(Finding(name, "degraded", why, None))
-        elif hook is None:
-            findings.append(Finding(name, "degraded", f"{_LOST[name]}: {reason}", None))
+        if hook is None:
+            and_so = ', and hook="vfs" is not possible' if name == "truth" else ""
+            why = f"{LOST[name]}{and_so}: {reason}"
+            findings.append(Finding(name, "degraded", why, _FUNCTIONS if name in _OF_FUNCTIONS else None))
         elif reason is not None and name == "truth":
             findings.append(Finding(name, "degraded", f"{hook}{_VFS}; it can be missed: {reason}", None))
         elif name == "truth":
@@ -123,10 +127,11 @@ def findings_without_tracer(reason: str, advice: str | None, btf: bytes | None) 
     for name, hooks in _HOOKS.items():
         present = [hook for hook in hooks if has_type(btf or b"", _type_of(hook))]
         if present:
-            findings.append(Finding(name, "ok", f"this kernel has {present[0]}", None))
+            why = f"this kernel has {present[0]}; only a tracer tells whether it can be used"
+            findings.append(Finding(name, "unknown", why, None))
         else:
             why = "not known without the kernel's types" if btf is None else f"this kernel has no {' or '.join(hooks)}"
-            findings.append(Finding(name, "degraded", f"{_LOST[name]}: {why}", None))
+            findings.append(Finding(name, "degraded", f"{LOST[name]}: {why}", None))
     return findings
 
 

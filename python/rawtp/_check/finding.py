@@ -10,7 +10,7 @@ from rawtp.formats.escape import printable
 if TYPE_CHECKING:
     from typing import Literal
 
-    State = Literal["ok", "degraded", "blocked"]
+    State = Literal["ok", "degraded", "unknown", "blocked"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,8 @@ class Finding:
     name: str
     """The subject in a word: always the same, and always in the same place."""
     state: State
-    """``"ok"``; ``"degraded"``: a tracer works, but something is lost; ``"blocked"``: no tracer with this."""
+    """``"ok"``; ``"degraded"``: a tracer works, but something is lost; ``"unknown"``: only a tracer tells, and there is
+    none; ``"blocked"``: no tracer with this."""
     detail: str
     """The fact that was found; of ``"degraded"``, the loss. Parts are the kernel's own text: escape them for a
     terminal, as ``str`` of a :class:`Check` does."""

@@ -55,7 +55,7 @@ class Service:
         self._companions = companions
         self._file = StatusFile(recorder._open_directory())
         self._told: tuple[object, ...] | None = None
-        self._quarantined: int = recorder.status()["quarantined"]  # what the start has found is told
+        self._quarantined = len(recorder.recovered["quarantined"])  # which the start has told
         self._accounted_s = float("-inf")
 
     def run(self) -> Literal["signal", "stopped", "removed"]:

@@ -299,6 +299,7 @@ def _companions(
 
 def _tell_start(args: argparse.Namespace, tracer: rawtp.Tracer, recovered: dict[str, Any]) -> None:
     """Say what was found, and what is not seen."""
+    from rawtp._check.attempts import LOST
     from rawtp.formats.escape import size
     from rawtp.formats.ledger import counted
 
@@ -320,7 +321,7 @@ def _tell_start(args: argparse.Namespace, tracer: rawtp.Tracer, recovered: dict[
         message(f"damaged lines of the journal: {lines}")
     for part, hook in tracer.coverage.items():
         if hook["hook"] is None:
-            message(f"not seen: {part}: {hook['reason']}")
+            message(f"{part}: {LOST[part]}: {hook['reason']}")
 
 
 def _status(args: argparse.Namespace) -> int:

@@ -163,16 +163,21 @@ def test_a_hook_on_functions_is_whole_absent_or_preempted() -> None:
     assert finding("fentry/security_path_*", "it is preempted") == Finding("truth", "degraded", missing, None)
     none = "the keys of the file itself are None where only the kernel's own functions tell it"
     none += ', and hook="vfs" is not possible: EPERM'
-    assert finding(None, "EPERM") == Finding("truth", "degraded", none, None)
+    advice = (
+        "a kernel has these hooks with CONFIG_KPROBES, CONFIG_FPROBE or CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS, where"
+        " no security module or hypervisor forbids them"
+    )
+    assert finding(None, "EPERM") == Finding("truth", "degraded", none, advice)
 
 
 def test_without_a_tracer_the_kernels_types_tell() -> None:
     # Linux 6.1 and before have the older name of the tracepoint.
     btf = b"\0btf_trace_sys_exit\0btf_trace_io_uring_submit_sqe\0security_path_unlink\0security_inode_unlink\0"
+    untried = "; only a tracer tells whether it can be used"
     assert attempts.findings_without_tracer("it is so", "do that", btf) == [
         Finding("syscalls", "blocked", "it is so", "do that"),
-        Finding("io_uring", "ok", "this kernel has raw_tp/io_uring_submit_sqe", None),
-        Finding("syscall_results", "ok", "this kernel has tp_btf/sys_exit", None),
+        Finding("io_uring", "unknown", f"this kernel has raw_tp/io_uring_submit_sqe{untried}", None),
+        Finding("syscall_results", "unknown", f"this kernel has tp_btf/sys_exit{untried}", None),
         Finding(
             "io_uring_results",
             "degraded",
@@ -186,8 +191,8 @@ def test_without_a_tracer_the_kernels_types_tell() -> None:
             "no raw_tp/cgroup_mkdir",
             None,
         ),
-        Finding("truth", "ok", "this kernel has security_path_unlink", None),
-        Finding("kernel_threads", "ok", "this kernel has security_inode_unlink", None),
+        Finding("truth", "unknown", f"this kernel has security_path_unlink{untried}", None),
+        Finding("kernel_threads", "unknown", f"this kernel has security_inode_unlink{untried}", None),
     ]
     unknown = attempts.findings_without_tracer("it is so", None, None)
     assert [finding.state for finding in unknown] == ["blocked", *["degraded"] * 6]

@@ -171,7 +171,7 @@ def test_defaults(pretend: type[PretendRecorder], place: str, capsys: pytest.Cap
         f"rawtp: recording into {place}; sealed 1 log of the recorder before;"
         " nothing was watched for 2.5 s before\n"
         "rawtp: damaged, and moved to quarantine: wal/x\\x1b\n"
-        "rawtp: not seen: truth: too old\n"
+        "rawtp: truth: the keys of the file itself are None where only the kernel's own functions tell it: too old\n"
         "rawtp: recorded 5 events, 0 lost\n",
     )
 
