@@ -75,6 +75,11 @@ class PathPattern:
         above = path.rstrip("/") + "/"
         return any(branch.base.startswith(above) for branch in self._branches)
 
+    def meets(self, path: str) -> bool:
+        """Tell whether it can match the path, or anything below."""
+        below = path.rstrip("/") + "/"
+        return self.is_below(path) or any(below.startswith(branch.base.rstrip("/") + "/") for branch in self._branches)
+
 
 class _Branch:
     """A directory by its name, and runs of components to be found below it, with any directories between the runs."""

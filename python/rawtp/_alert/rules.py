@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from rawtp._alert.notifiers import KINDS
 from rawtp._alert.notifiers.command import Command
 from rawtp._alert.notifiers.webhook import Webhook
 from rawtp._alert.patterns import PathPattern, TextPattern
+from rawtp._alert.reach import Scope
 from rawtp._alert.toml_file import Document, RuleError
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Rule:
     by: tuple[str, ...] = ()
     is_loss: bool = False
     needs_names: bool = False
+    scope: Scope = field(default_factory=Scope)
 
     def matches(self, event: Mapping[str, Any]) -> bool:
         """Tell whether all conditions hold."""
@@ -223,6 +225,7 @@ class _Reader:
             cooldown_ns=int((_COOLDOWN_S if cooldown_s is None else cooldown_s) * 1e9),
             by=by,
             is_loss=is_loss,
+            scope=Scope() if is_loss else Scope.from_table(self._table),
             needs_names=any(key.removeprefix("not_") in _NAMES for key in self._table),
         )
 

@@ -51,12 +51,18 @@ class Report:
 
     @property
     def broken_limits(self) -> list[str]:
-        """The conditions on sums that hold."""
-        return in_order(self.conditions.texts, self.conditions.of_all(self.losses))
+        """The conditions on sums that hold, or that nothing tells not to."""
+        found = [*self.conditions.of_all(self.losses), *self.undecided]
+        return in_order(self.conditions.texts, found)
+
+    @property
+    def undecided(self) -> list[str]:
+        """Those of ``broken`` of which nothing tells whether they hold, since the sizes of some files are not known."""
+        return self.conditions.undecided(self.losses)
 
     @property
     def broken(self) -> list[str]:
-        """The conditions that hold, and so fail the command."""
+        """The conditions that hold, or that nothing tells not to, and so fail the command."""
         return in_order(self.conditions.texts, {*self._met, *self.broken_limits})
 
     def add(self, events: Iterable[Mapping[str, Any]]) -> None:
@@ -72,6 +78,9 @@ class Report:
         if lost is None or lost:
             count = "an unknown number of events" if lost is None else ledger.events(lost)
             self.problems.append(f"{count} were lost: there may be more than this report has")
+        if self.undecided:
+            count = ledger.events(self.losses.unknown_sizes)
+            self.problems.append(f"{', '.join(self.undecided)}: it may hold, since the sizes of {count} are not known")
         answer = git.recoveries(self.losses.listed)
         self.recovery = answer.found
         self.problems += [f"git: {problem}" for problem in answer.problems]

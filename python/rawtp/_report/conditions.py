@@ -5,7 +5,7 @@
     outside=DIR    something went that is not in the directory; of several, that is in none of them
     path=GLOB      something went that the glob matches
     count>N        more than so many calls made something go
-    bytes>SIZE     more content went than that, as far as sizes are known
+    bytes>SIZE     more content went than that, or the sizes of some of it are not known
 """
 
 from __future__ import annotations
@@ -77,6 +77,11 @@ class Conditions:
     def of_all(self, losses: Losses) -> list[str]:
         """The conditions on sums that hold."""
         return [text for text, name, limit in self._limits if getattr(losses, name) > limit]
+
+    def undecided(self, losses: Losses) -> list[str]:
+        """The conditions that may hold, since sizes are not known."""
+        held = self.of_all(losses)
+        return [text for text, name, _ in self._limits if name == "bytes" and losses.unknown_sizes and text not in held]
 
     def _is_inside(self, path: str) -> bool:
         return any(path == top or path.startswith(f"{top.rstrip('/')}/") for top in self._inside)

@@ -10,8 +10,11 @@ from rawtp.cli.stderr import message, reason
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
+    from typing import Any
 
     from rawtp._alert.rules import RuleSet
+    from rawtp.event import Hook
 
 
 def load(parser: argparse.ArgumentParser, path: str, root: str = "/") -> RuleSet:
@@ -25,6 +28,16 @@ def load(parser: argparse.ArgumentParser, path: str, root: str = "/") -> RuleSet
             if why := replaceable(program):
                 message(f"others than root can decide what alerts run as root: {why}")
     return found
+
+
+def tell_reach(rules: RuleSet, asked: Mapping[str, Any], coverage: Mapping[str, Hook]) -> None:
+    """Say which rules match nothing of what a tracer is asked for, or less than they say."""
+    from rawtp._alert.reach import out_of_reach
+
+    shows_sizes = coverage["truth"]["hook"] is not None
+    chosen = {"syscalls": asked["syscalls"], "paths": asked.get("path") or (), "outcome": asked.get("outcome")}
+    for line in out_of_reach(rules.rules, **chosen, shows_sizes=shows_sizes):
+        message(line)
 
 
 def read(parser: argparse.ArgumentParser, path: str, root: str = "/") -> RuleSet:

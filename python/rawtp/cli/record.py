@@ -236,6 +236,8 @@ def _record(
         except (rawtp.RawtpError, OSError) as error:
             raise CommandError(f"cannot record into {args.directory}: {reason(error)}") from None
         _tell_start(args, tracer, recorder.recovered)
+        if rules is not None:
+            alerting.tell_reach(rules, {**asked, **filters}, tracer.coverage)
         beat = heartbeat.Heartbeat(call, why_not, _BEAT_S, patience_s=max(5.0, 2 * args.sync + 3))
         session = {key: described[key] for key in ("version", "host", "kernel", "start_ns", "syscalls", "filters")}
         end = "removed"

@@ -30,7 +30,7 @@ A path counts by what the kernel did where that is known. EXPR is one of:
                 of several DIRs, that is in none of them
   path=GLOB     something went that matches, such as '**/.git/**'
   count>N       more than N calls made something go
-  bytes>SIZE    more content went, as far as sizes are known
+  bytes>SIZE    more content went, or may have where sizes are not known
 Exits with 5 when one of them holds, else as COMMAND does.
 
 examples:
@@ -114,7 +114,8 @@ def run(arguments: Sequence[str]) -> int:
         return code
     written = targets.write(made)
     for condition in made.broken:
-        message(f"fails: {condition}")
+        why = ": it may hold, since not all sizes are known" if condition in made.undecided else ""
+        message(f"fails: {condition}{why}")
     return CONDITION_HOLDS if made.broken else code or written
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from rawtp._alert.rules import RuleSet
     from rawtp.cli.command import Command
     from rawtp.cli.pipeline import Observer, Pipeline
 
@@ -45,12 +46,13 @@ def run(
     stop = Stop()
     stop.take_signals()
     stderr.heed(stop.patience)
-    alerts = None
+    alerts = rules = None
     root = str(filters.get("root", "/"))
     if args.alert is not None:
         from rawtp._alert.alerts import Alerts
 
-        alerts = Alerts(alerting.load(parser, args.alert, root), root=root)
+        rules = alerting.load(parser, args.alert, root)
+        alerts = Alerts(rules, root=root)
     pipeline = from_options(args, stop.patience, alerts)
     pipeline.observer = observer
     if isinstance(pipeline.output, File):
@@ -70,7 +72,7 @@ def run(
         asked["broker"] = args.broker
 
     def trace(command: Command | None = None) -> int:
-        return _trace(parser, args, asked, pipeline, stop, arguments, command)
+        return _trace(parser, args, asked, pipeline, stop, arguments, command, rules)
 
     if not words:
         return trace()
@@ -87,6 +89,7 @@ def _trace(
     stop: Stop,
     arguments: Sequence[str],
     command: Command | None,
+    rules: RuleSet | None,
 ) -> int:
     """Watch; the command, if there is one, from its first call to its end."""
     stop.command = command
@@ -106,6 +109,8 @@ def _trace(
         with tracer:
             if args.metrics is not None:
                 publisher = publishing.publish(args.metrics, tracer, pipeline.alert_counts, quiet=args.quiet)
+            if rules is not None:
+                alerting.tell_reach(rules, asked, tracer.coverage)
             stop.attend(tracer, sys.stdout if isinstance(pipeline.output, Standard) else None)
             for pid in args.pid or ():
                 if not _is_running(pid) and not args.quiet:

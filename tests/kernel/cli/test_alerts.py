@@ -36,6 +36,33 @@ def until_told(requests: list[tuple[str, dict[str, str], bytes]], count: int) ->
     return [json.loads(body) for _, _, body in requests]
 
 
+def test_rules_that_cannot_match_are_told(tmp_path: Path, place: Path) -> None:
+    """By a watch, and by a recorder."""
+    text = """
+        [notify.program]
+        type = "command"
+        argv = ["/bin/true"]
+        [[rules]]
+        name = "renames"
+        action = "rename"
+        notify = "program"
+        [[rules]]
+        name = "elsewhere"
+        path = "/nonexistent"
+        notify = "program"
+    """
+    told = [
+        "rawtp: rule 'renames' matches nothing: no call that is watched (-s) does rename\n",
+        "rawtp: rule 'elsewhere' matches nothing: its path is outside of -P/--path\n",
+    ]
+    options = ("-s", "delete", "-P", place, "--alert", rules(tmp_path, text))
+    _, _, err = asked("-d", "0.1s", *options)
+    assert err.startswith("".join(told))
+    with recording(tmp_path / "history", *options) as recorder:
+        wait_for(lambda: told[-1] in recorder.messages, "it is told")
+        assert told[0] in recorder.messages
+
+
 def test_a_watch_tells_a_server_and_runs_a_command(tmp_path: Path, place: Path) -> None:
     program = tmp_path / "program"
     program.write_text(f'#!/bin/sh\necho "$RAWTP_REAL_PATH" >> {tmp_path}/told\n')

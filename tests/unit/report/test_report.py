@@ -82,8 +82,19 @@ def test_path_is_relative_to_the_directory_unless_it_begins_with_two_stars() -> 
 
 def test_sums() -> None:
     events = [event("/w/a", size=1000), event("/w/b", size=24), event("/w/c", size=None), event("/w/a", ret=-1)]
-    assert broken(events, "count>3", "bytes>1KiB") == []
-    assert broken(events, "count>2", "bytes>1023", "bytes > 1k", "count>0") == ["count>2", "bytes>1023", "count>0"]
+    known = [*events[:2], events[3], event("/w/c", size=0)]
+    assert broken(known, "count>3", "bytes>1KiB") == []
+    assert broken(known, "count>2", "bytes>1023", "bytes > 1k", "count>0") == ["count>2", "bytes>1023", "count>0"]
+
+
+def test_a_sum_that_is_not_known_may_be_too_large() -> None:
+    report = Report(["make"], Conditions(["bytes>1GiB", "bytes>1000", "count>9"], "/w"), "/w")
+    report.add([event("/w/a", size=1001), event("/w/b", size=None)])
+    report.finish(0, 0)
+    assert (report.broken, report.undecided) == (["bytes>1GiB", "bytes>1000"], ["bytes>1GiB"])
+    assert report.problems == ["bytes>1GiB: it may hold, since the sizes of 1 event are not known"]
+    assert report.as_dict()["fails"] == ["bytes>1GiB", "bytes>1000"]
+    assert broken([event("/w/a", size=None, ret=-1)], "bytes>1GiB") == []
 
 
 @pytest.mark.parametrize(
