@@ -214,6 +214,21 @@ impl<'a> Resolver<'_, 'a> {
         }
     }
 
+    /// Returns the member that tells most by itself: the first text, else the first number, else the first.
+    fn example(&self, within: Type<'a>) -> Option<String> {
+        let is_text =
+            |found: Type<'a>| SplitTypes::array(found).is_some_and(|(element, _)| self.types.size(element) == Some(1));
+        let rank = |name: &String| match self.member(within, name.as_bytes(), NESTED_MAX) {
+            Some(member) => match self.types.bare(member.id) {
+                Some((_, found)) if found.kind() == ARRAY && is_text(found) => 0,
+                Some((_, found)) if matches!(found.kind(), INT | ENUM | ENUM64) => 1,
+                _ => 2,
+            },
+            None => 2,
+        };
+        self.member_names(within).into_iter().min_by_key(rank)
+    }
+
     /// Decides what the value at the place is, and how it is read.
     fn value(&self, path: &str, place: &mut Place) -> Result<(Read, Kind)> {
         let whole = place.id;
@@ -249,10 +264,9 @@ impl<'a> Resolver<'_, 'a> {
             }
             PTR if self.pointers => Ok((self.scalar(path, place, 8, false)?.0, Kind::Pointer)),
             PTR => {
-                let members = self.types.bare(found.size).map_or_else(Vec::new, |(_, to)| self.member_names(to));
-                let end = members
-                    .first()
-                    .map_or_else(String::new, |name| format!("name a member, such as \"{path}.{name}\", or "));
+                let member = self.types.bare(found.size).and_then(|(_, to)| self.example(to));
+                let end =
+                    member.map_or_else(String::new, |name| format!("name a member, such as \"{path}.{name}\", or "));
                 self.wrong(path, &format!("it is an address ({}): {end}pass pointers=True", c_name()))
             }
             ARRAY => self.array(path, place, found),

@@ -119,7 +119,7 @@ fn what_is_wrong_with_a_field() {
     );
     assert_eq!(
         message("p"),
-        "\"p\" of made: it is an address (struct task *): name a member, such as \"p.pid\", or pass pointers=True"
+        "\"p\" of made: it is an address (struct task *): name a member, such as \"p.comm\", or pass pointers=True"
     );
     assert_eq!(message("p.octets"), "\"p.octets\" of made: it is an address (u8 *): pass pointers=True");
     assert_eq!(message("p.wide"), "\"p.wide\" of made: a number of 128 bits cannot be read");

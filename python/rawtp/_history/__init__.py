@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -71,7 +72,14 @@ class History:
     ) -> None:
         self._directory = os.fsdecode(directory)
         self._root = None if root is None else _checked(root)
-        self._reader = HistoryReader(directory)
+        try:
+            self._reader = HistoryReader(directory)
+        except FileNotFoundError:
+            told = "there is no history: rawtp record makes one"
+            raise FileNotFoundError(errno.ENOENT, told, self._directory) from None
+        except PermissionError:
+            told = "root may read this history, and the group of its directory"
+            raise PermissionError(errno.EACCES, told, self._directory) from None
 
     def __repr__(self) -> str:
         return f"rawtp.History({self._directory!r})"

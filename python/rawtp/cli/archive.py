@@ -88,9 +88,9 @@ def opened(directory: str, root: str | None = None) -> rawtp.History:
     except FileNotFoundError:
         record = invocation.command("record", *where(directory), as_root=True)
         raise CommandError(f"{directory} has no history. To record one, run: {record}") from None
-    except PermissionError as error:
+    except PermissionError:
         again = invocation.command(*sys.argv[1:], as_root=True)
-        raise CommandError(f"{reason(error)}. Root may read it, and the group of {directory}: {again}") from None
+        raise CommandError(f"{directory} can be read by root, and by its group: {again}") from None
     except (rawtp.RawtpError, OSError, ValueError) as error:
         raise CommandError(reason(error)) from None
 

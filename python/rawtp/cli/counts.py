@@ -50,6 +50,7 @@ def add_parser() -> Parser:
         usage="%(prog)s counts [OPTION]... [-- COMMAND [ARG]...]",
         description="Count system calls in the kernel: calls, errors, and with --latency the times they take.",
         epilog=_EXAMPLES,
+        command="rawtp counts -- make",
     )
     parser.add_argument("command", choices=("counts",), help=argparse.SUPPRESS)
     parser.add_argument(
@@ -173,6 +174,7 @@ def _count(
         raise refusal(error, arguments) from None
     except ValueError as error:
         parser.error(reason(error))
+    options.tell_absent(args.pid or ())
     ending = _Ending()
     with counting:
         stop.attend(ending, sys.stdout)

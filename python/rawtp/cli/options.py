@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
+from typing import TYPE_CHECKING
 
 from rawtp.cli import types
+from rawtp.cli.stderr import message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _FILTERS = ("pid", "follow", "uid", "comm", "cgroup", "path", "exclude_self", "outcome", "root")
 
@@ -225,3 +231,10 @@ def add_tls(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
     parser.add_argument("--ca", metavar="FILE", help="trust these authorities for TLS, in place of the system's")
     parser.add_argument("--client-cert", metavar="FILE", help="show this certificate to a receiver that asks for one")
     parser.add_argument("--client-key", metavar="FILE", help="its key (default: in the same file)")
+
+
+def tell_absent(pids: Iterable[int]) -> None:
+    """Say which of the processes that are watched are not there."""
+    for pid in pids:
+        if not os.access(f"/proc/{pid}", os.F_OK):
+            message(f"no process has pid {pid} now; waiting for one")

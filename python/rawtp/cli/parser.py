@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Parser(argparse.ArgumentParser):
     """Exits with 2 and names what is wrong; with 1 when the help that was asked for cannot be written."""
 
-    def __init__(self, *, description: str, epilog: str, usage: str | None = None) -> None:
+    def __init__(self, *, description: str, epilog: str, usage: str | None = None, command: str | None = None) -> None:
         super().__init__(
             prog="rawtp",
             usage=usage,
@@ -33,6 +33,8 @@ class Parser(argparse.ArgumentParser):
             formatter_class=partial(argparse.RawDescriptionHelpFormatter, width=_width()),
             allow_abbrev=False,
         )
+        self._command = command
+        self._words: list[str] = []
         self.written_epilog = epilog
         """The epilog as it was written, with ``rawtp`` for this command line."""
         self.add_argument(
@@ -50,9 +52,21 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Write the message below the usage. It may have an argument in it, with any characters."""
+        message += self._hint(message)
         for line in (*self.format_usage().splitlines(), f"rawtp: error: {stderr.safe(message)}"):
             stderr.write_error(line)
         sys.exit(WRONG_USAGE)
+
+    def _hint(self, message: str) -> str:
+        """What to do about words that argparse takes for others than they were meant to be."""
+        if self._command and message.startswith("unrecognized arguments: ") and message.split()[2][:1] != "-":
+            return f"; a command comes behind --, as in {self._command}"
+        if message.endswith(": expected one argument"):
+            names = message.split()[1].rstrip(":").split("/")
+            for at, word in enumerate(self._words[:-1]):
+                if word in names and self._words[at + 1].startswith("-"):
+                    return f"; a value that begins with a dash is joined by =, as in {names[-1]}={self._words[at + 1]}"
+        return ""
 
     @property
     def subcommand(self) -> str:
@@ -66,7 +80,7 @@ class Parser(argparse.ArgumentParser):
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
         """Parse, with the options of config files before those that are given, which so come last and win."""
-        words = list(sys.argv[1:] if args is None else args)
+        words = self._words = list(sys.argv[1:] if args is None else args)
         return super().parse_known_args([*self._configured(words), *words], namespace)
 
     def _configured(self, words: list[str]) -> list[str]:

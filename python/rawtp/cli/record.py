@@ -333,9 +333,9 @@ def _status(args: argparse.Namespace) -> int:
         found = status.read(args.directory, time.time_ns())
     except FileNotFoundError:
         raise CommandError(f"nobody has recorded into {args.directory}") from None
-    except PermissionError as error:
+    except PermissionError:
         again = invocation.command(*sys.argv[1:], as_root=True)
-        raise CommandError(f"{reason(error)}. Root may read it, and the group of {args.directory}: {again}") from None
+        raise CommandError(f"{args.directory} can be read by root, and by its group: {again}") from None
     except (rawtp.RawtpError, OSError) as error:
         raise CommandError(reason(error)) from None
     if args.json:

@@ -51,6 +51,7 @@ def add_parser() -> Parser:
         usage="%(prog)s run [OPTION]... -- COMMAND [ARG]...",
         description="Run a command, show what it deletes, overwrites and truncates, and report that.",
         epilog=_EPILOG,
+        command="rawtp run -- make clean",
     )
     parser.add_argument("command", choices=("run",), help=argparse.SUPPRESS)
     group = parser.add_argument_group("the report")

@@ -6,6 +6,7 @@ Standard error may be closed, full or gone, and nothing ends because of that.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,16 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
     from rawtp.sinks.writer import Patience, Writer
+
+_OPTIONS = tuple(
+    (re.compile(written), option)
+    for written, option in (
+        (r'\bsyscalls="all"', "--all"),
+        (r"\(pid, uid, comm or cgroup\), or rawtp\.run\(\)", "(-p, -u, --comm or --cgroup), or a command (rawtp run)"),
+        (r'\bhook="([a-z_]+)"', r"--hook \1"),
+        (r"\b(ring|queue)_bytes\b", r"--\1-bytes"),
+    )
+)
 
 _writer: Writer | None = None
 
@@ -106,11 +117,18 @@ def safe(text: str) -> str:
 
 def reason(error: BaseException) -> str:
     """The error as one line, with the files that it is about."""
-    text = " ".join(_errors.reason(error).split())
+    text = _by_options(" ".join(_errors.reason(error).split()))
     if not isinstance(error, OSError):
         return text
     names = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, (str, bytes))]
     return f"{' -> '.join(names)}: {text}" if names else text
+
+
+def _by_options(text: str) -> str:
+    """The library's text with the options of the command line in place of arguments in Python."""
+    for written, option in _OPTIONS:
+        text = written.sub(option, text)
+    return text
 
 
 def flush_or_discard(stream: TextIO | None) -> None:

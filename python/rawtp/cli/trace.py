@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import rawtp
 from rawtp import _root, _session
-from rawtp.cli import alerting, names, publishing, stderr, types
+from rawtp.cli import alerting, names, options, publishing, stderr, types
 from rawtp.cli.errors import CANNOT_RUN, LOST, OK, CommandError, refusal, report
 from rawtp.cli.pipeline import count, from_options
 from rawtp.cli.stderr import message, reason, with_warnings, write_error
@@ -112,9 +112,8 @@ def _trace(
             if rules is not None:
                 alerting.tell_reach(rules, asked, tracer.coverage)
             stop.attend(tracer, sys.stdout if isinstance(pipeline.output, Standard) else None)
-            for pid in args.pid or ():
-                if not _is_running(pid) and not args.quiet:
-                    message(f"no process has pid {pid} now; waiting for one")
+            if not args.quiet:
+                options.tell_absent(args.pid or ())
             for path in args.path or ():
                 if (missing := _missing(path, asked.get("root", "/"))) and not args.quiet:
                     message(f'path "{missing}" does not exist yet; it is watched all the same')
@@ -204,10 +203,6 @@ def _account(
     if failure is not None:
         return CANNOT_RUN
     return LOST if args.fail_on_loss and (unread or ledger.lost_anything(counts)) else OK
-
-
-def _is_running(pid: int) -> bool:
-    return os.access(f"/proc/{pid}", os.F_OK)
 
 
 def _missing(path: str, root: str) -> str | None:

@@ -235,8 +235,9 @@ def test_a_process_that_is_not_there() -> None:
     [
         (["-p", "abc"], "argument -p/--pid: 'abc' is not a process id"),
         (["-d", "nan"], "argument -d/--duration: 'nan' is not a time above 0: seconds, or such as 500ms, 2m or 1h30m"),
-        (["--ring-bytes", "5"], "ring_bytes must be a power of two and a multiple of the page size .*, not 5"),
-        (["--queue-bytes", "1"], "queue_bytes must be a positive multiple of 65536 .*, not 1"),
+        (["--ring-bytes", "5"], "--ring-bytes must be a power of two and a multiple of the page size .*, not 5"),
+        (["--all"], r"--all needs a filter by process \(-p, -u, --comm or --cgroup\), or a command \(rawtp run\): .*"),
+        (["--queue-bytes", "1"], "--queue-bytes must be a positive multiple of 65536 .*, not 1"),
     ],
 )
 def test_wrong_usage(arguments: list[str], complaint: str) -> None:

@@ -133,7 +133,7 @@ def test_what_cannot_be_run(tmp_path: Path) -> None:
         (["-p", "1", "--", "true"], "-p/--pid and --follow are not for a command: it is followed as it is"),
         (["--follow", "--", "true"], "-p/--pid and --follow are not for a command: it is followed as it is"),
         (["true", "--", "true"], "rawtp has no command 'true'; to watch a program, put -- before it: .* -- true"),
-        (["--ring-bytes", "5", "--", "true"], "ring_bytes must be a power of two.*, not 5"),
+        (["--ring-bytes", "5", "--", "true"], "--ring-bytes must be a power of two.*, not 5"),
     ],
 )
 def test_wrong_usage_runs_nothing(arguments: list[str], complaint: str, tmp_path: Path) -> None:

@@ -107,6 +107,14 @@ def test_what_is_known_of_the_whole(history: rawtp.History, directory: Path, beg
     assert repr(history) == f"rawtp.History({str(directory)!r})"
 
 
+def test_a_directory_without_a_history(tmp_path: Path) -> None:
+    for directory in (tmp_path, tmp_path / "none"):
+        with pytest.raises(FileNotFoundError) as caught:
+            rawtp.History(directory)
+        told = f"[Errno 2] there is no history: rawtp record makes one: '{directory}'"
+        assert (str(caught.value), caught.value.filename) == (told, str(directory))
+
+
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [

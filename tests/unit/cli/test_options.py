@@ -361,7 +361,7 @@ def test_what_a_broker_refuses_is_no_matter_of_root(
 def test_a_refused_size_is_wrong_usage(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(rawtp, "Tracer", refusing(ValueError("ring_bytes: 5 is too small")))
     assert main(["--ring-bytes", "5"]) == 2
-    assert capsys.readouterr().err.splitlines()[-1] == "rawtp: error: ring_bytes: 5 is too small"
+    assert capsys.readouterr().err.splitlines()[-1] == "rawtp: error: --ring-bytes: 5 is too small"
 
 
 def test_what_the_kernel_refuses(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -212,7 +212,7 @@ def test_wrong_usage(
         (
             PermissionError(13, "Permission denied", "/x"),
             1,
-            "/x: Permission denied. Root may read it, and the group of",
+            "/x can be read by root, and by its group: ",
         ),
         (rawtp.RawtpError("events/1.parquet is damaged"), 1, "events/1.parquet is damaged"),
     ],
@@ -235,7 +235,7 @@ def test_a_path_that_is_none(pretend: type[PretendHistory], capsys: pytest.Captu
     def who(self: PretendHistory, *_: object, **__: object) -> None:
         raise ValueError("the path is empty")
 
-    pretend.who = who  # type: ignore[assignment]
+    pretend._who = who  # type: ignore[method-assign]
     assert main(["who", ""]) == 2
     assert capsys.readouterr().err.endswith("rawtp: error: the path is empty\n")
 

@@ -74,6 +74,21 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
             "sudo {} -- brokr --socket /x",
         ),
         (["-q", "check", "--json"], "check comes first: {} check --json"),
+        (
+            ["run", "make", "clean"],
+            "unrecognized arguments: make clean; a command comes behind --, as in rawtp run -- make clean",
+        ),
+        (
+            ["counts", "-d", "1", "find"],
+            "unrecognized arguments: find; a command comes behind --, as in rawtp counts -- make",
+        ),
+        (["run", "-Z"], "unrecognized arguments: -Z"),
+        (
+            ["who", "--since", "-1h", "/x"],
+            "argument --since: expected one argument; a value that begins with a dash is joined by =,"
+            " as in --since=-1h",
+        ),
+        (["who", "/x", "--since"], "argument --since: expected one argument"),
         (["--outcom=ok"], "unrecognized arguments: --outcom=ok (did you mean --outcome?)"),
         (["-Z"], "unrecognized arguments: -Z"),
     ],
