@@ -6,11 +6,11 @@
  * A matched call gives one enter_record, followed by its segments, and later one exit_record with the same tid. A call
  * whose entry was not seen gives one enter_record at its exit (ENTER_AT_EXIT). A call that was seen only by a function
  * of the kernel's gives one enter_record there, with the segments of a truth_record in it (ENTER_AT_FUNCTION), and
- * later an exit_record with the same tid and ABI_FUNCTION. An io_uring request gives an enter_record too, and later one
- * completion_record with the same cpu and seq. A truth_record comes between a call's enter record and its exit or
- * completion. If it comes more than once, the last one counts. A cgroup_record, an image_record and a mounts_record
- * belong to no call and are no events. A new field of variable length is a new kind of segment, because a reader skips
- * unknown kinds.
+ * later an exit_record with the same tid and ABI_FUNCTION. That of an exec has ABI_EXEC (ENTER_EXEC). An io_uring
+ * request gives an enter_record too, and later one completion_record with the same cpu and seq. A truth_record comes
+ * between a call's enter record and its exit or completion. If it comes more than once, the last one counts. A
+ * cgroup_record, an image_record and a mounts_record belong to no call and are no events. A new field of variable
+ * length is a new kind of segment, because a reader skips unknown kinds.
  */
 #ifndef RAWTP_RECORD_H
 #define RAWTP_RECORD_H
@@ -102,6 +102,7 @@ enum enter_mark {
 	/* Written by a function of the kernel's. It has the segments of a truth_record, and its exit is by the thread.
 	 */
 	ENTER_AT_FUNCTION = 8,
+	ENTER_EXEC = 16, /* its exit_record has ABI_EXEC; meanwhile another thread can have its id */
 };
 
 /* The table that `nr` belongs to. */
@@ -110,6 +111,7 @@ enum abi {
 	ABI_COMPAT = 1, /* i386, 32-bit arm */
 	ABI_X32 = 2,
 	ABI_FUNCTION = 3, /* none: the exit_record of a function, which does not know the call */
+	ABI_EXEC = 4,	  /* none: the exit_record of an exec, whose `nr` is the process's id */
 };
 
 /* The way the call entered the kernel. What is no call has the number of the call that does the same. */

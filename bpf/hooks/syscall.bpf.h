@@ -173,7 +173,7 @@ static __always_inline void report_entry(struct call_state *state, struct counte
 {
 	__u8 *decision = NULL, decided = CALL_LEFT_OUT;
 	enum verdict verdict;
-	bool returns;
+	bool is_exec, returns;
 	__u32 flags;
 
 	read_arguments(&state->arguments, typed_regs(task, regs), abi);
@@ -181,8 +181,9 @@ static __always_inline void report_entry(struct call_state *state, struct counte
 	/* The exit sees that in the same registers. */
 	if (verdict == IS_NO_EVENT && call->condition >= CALL_O_TRUNC)
 		return;
+	is_exec = cfg_execs && call->traits & CALL_EXECS;
 	if (cfg_results)
-		decision = cfg_execs && call->traits & CALL_EXECS ? begin_exec(task) : decision_of(task);
+		decision = is_exec ? begin_exec(task) : decision_of(task);
 	if (verdict == IS_UNKNOWN && decision) {
 		*decision = CALL_UNSEEN;
 		return;
@@ -190,7 +191,8 @@ static __always_inline void report_entry(struct call_state *state, struct counte
 	state->record.nr = number_of(abi, nr);
 	state->record.abi = abi;
 	returns = decision && !(call->traits & CALL_NO_RETURN);
-	state->record.marks = (returns ? 0 : ENTER_NO_EXIT) | (verdict == IS_UNKNOWN ? ENTER_NO_FLAGS : 0);
+	state->record.marks = (returns ? 0 : ENTER_NO_EXIT) | (verdict == IS_UNKNOWN ? ENTER_NO_FLAGS : 0) |
+			      (is_exec && returns ? ENTER_EXEC : 0);
 	if (verdict != IS_NO_EVENT && fill_record(state, counted, cpu, cpu, task, call, flags)) {
 		if (cfg_results && !decision)
 			__sync_fetch_and_add(&counted->lost_exits, 1);
@@ -380,8 +382,8 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 	record->tid = tid;
 	record->ts_ns = bpf_ktime_get_boot_ns();
 	record->ret = ret;
-	record->nr = number_of(abi, nr);
-	record->abi = abi;
+	record->nr = exec ? TASK(task, tgid) : number_of(abi, nr);
+	record->abi = exec ? ABI_EXEC : abi;
 	record->lost_exits = state->lost_exits_unreported;
 	record->is_created = 0;
 	record->freed = sees_freed ? freed : FREED_UNKNOWN;
@@ -398,7 +400,7 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 	}
 	/* What the entry could not read, the call has faulted in. */
 	if (cfg_args)
-		append_arguments(slot, record->nr, abi,
+		append_arguments(slot, number_of(abi, nr), abi,
 				 decided == CALL_FAULT ? READ_AT_ENTRY | READ_AT_EXIT : READ_AT_EXIT, ret);
 	bytes = sizeof(*record) + within_segments(segments->end);
 	if (!bpf_ringbuf_output(&events, record, bytes, 0)) {

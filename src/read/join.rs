@@ -18,7 +18,6 @@ use crate::record::{
 };
 use crate::ring::chunk::Chunk;
 use crate::skel::types::{abi, enter_mark, via};
-use crate::syscall::{Call, of_record};
 
 /// The bytes that the records of open calls may take. A call beyond that is delivered at once, without its result.
 const OPEN_BYTES: usize = 16 << 20;
@@ -289,12 +288,23 @@ impl Join {
         Some(open)
     }
 
+    /// Puts back what was taken, for which there is room.
+    fn put_back(&mut self, key: CallId, open: Open) {
+        self.open_bytes += open.bytes();
+        self.open.insert(key, open);
+    }
+
     /// Takes the open call that this exit ends.
     fn close(&mut self, key: CallId, exit: &Exit<'_>, counters: &ReaderCounters) -> Refusable<Option<Open>> {
         self.reserve_open()?;
         self.reserve_ready(1 + if exit.record.lost_exits > 0 { self.open.len() } else { 0 })?;
         match self.take(key) {
-            Some(open) if is_exit_of(open.call, (exit.record.abi, exit.record.nr)) => return Ok(Some(open)),
+            Some(open) if open.call == (exit.record.abi, exit.record.nr) => return Ok(Some(open)),
+            // Of another thread, which had this id when its exec began.
+            Some(open) if u32::from(exit.record.abi) == abi::ABI_EXEC.0 => {
+                self.put_back(key, open);
+                self.after_exit(exit);
+            }
             Some(other) => {
                 self.after_exit(exit);
                 self.ready.push_back(other);
@@ -327,10 +337,7 @@ impl Join {
             Err(refused) => return Some(Err(refused.into())),
         };
         let result = finish(&open, exit, counters, make);
-        Some(self.done(open, result, |join, open| {
-            join.open_bytes += open.bytes();
-            join.open.insert(key, open);
-        }))
+        Some(self.done(open, result, |join, open| join.put_back(key, open)))
     }
 
     /// Keeps the memory of a call whose event was made, or puts back a call whose event was refused.
@@ -383,17 +390,16 @@ fn truth_of(bytes: &[u8]) -> Result<Segments<'_>> {
     }
 }
 
-/// Returns the table and the number that the call's exit record has. The exit of a function does not know them.
+/// Returns the table and the number that the call's exit record has. The exit of a function does not know them, and a
+/// successful exec has those of execve(2) in the program that it begins (`set_personality_64bit`,
+/// `arch/x86/kernel/process_64.c`), so that goes by its process.
 #[inline(always)]
 fn call_of(enter: &Enter<'_>) -> (u16, u32) {
-    if enter.is_at_function() { (abi::ABI_FUNCTION.0 as u16, 0) } else { (enter.record.abi, enter.record.nr) }
-}
-
-/// Whether an exit of this table and number ends a call. A successful exec has the number of execve(2) in the table of the
-/// program that it begins (`set_personality_64bit`, `arch/x86/kernel/process_64.c`), also where it was execveat(2).
-fn is_exit_of(begun: (u16, u32), ended: (u16, u32)) -> bool {
-    let is_exec = |(table, nr): (u16, u32)| of_record(table.into(), nr).is_some_and(Call::is_exec);
-    begun == ended || (is_exec(begun) && is_exec(ended))
+    match () {
+        () if enter.is_at_function() => (abi::ABI_FUNCTION.0 as u16, 0),
+        () if enter.is_exec() => (abi::ABI_EXEC.0 as u16, enter.record.pid),
+        () => (enter.record.abi, enter.record.nr),
+    }
 }
 
 /// Returns the segments of a truth in the enter record itself.

@@ -51,6 +51,12 @@ impl Enter<'_> {
         u32::from(self.record.marks) & mark.0 != 0
     }
 
+    /// Whether the record of the exit goes by the process.
+    #[must_use]
+    pub fn is_exec(&self) -> bool {
+        self.has(enter_mark::ENTER_EXEC)
+    }
+
     /// Whether no record of the exit will follow.
     #[must_use]
     pub fn has_no_exit(&self) -> bool {

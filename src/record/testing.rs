@@ -42,6 +42,18 @@ pub(crate) fn gone(tid: u32, nr: u32, ts_ns: u64) -> Vec<u8> {
     bytes_of(&enter_record { kind, tid, nr, marks, ts_ns, pid: 7, ..Default::default() })
 }
 
+/// Returns the record of an exec in this process.
+pub(crate) fn exec(tid: u32, pid: u32) -> Vec<u8> {
+    let (kind, marks) = (record_kind::RECORD_ENTER.0, types::enter_mark::ENTER_EXEC.0 as u8);
+    bytes_of(&enter_record { kind, tid, nr: 59, marks, pid, ..Default::default() })
+}
+
+/// Returns the exit of such an exec.
+pub(crate) fn end_of_exec(tid: u32, pid: u32, ret: i64) -> Vec<u8> {
+    let (kind, abi) = (record_kind::RECORD_EXIT.0, types::abi::ABI_EXEC.0 as u16);
+    bytes_of(&exit_record { kind, tid, ret, nr: pid, abi, ..Default::default() })
+}
+
 /// Returns a record written at the exit. It has the call's result, unless `ret` is `None`.
 pub(crate) fn unseen(tid: u32, nr: u32, name: &[u8], ret: Option<i64>) -> Vec<u8> {
     let kind = record_kind::RECORD_ENTER.0;

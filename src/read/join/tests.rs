@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
 use crate::record::testing::{
-    aligned, at_function, cgroup, completion, end_of_function, enter, exit, framed, gone, named, request, truth, unseen,
+    aligned, at_function, cgroup, completion, end_of_exec, end_of_function, enter, exec, exit, framed, gone, named,
+    request, truth, unseen,
 };
 use crate::skel::types::name_status;
 
@@ -59,6 +60,23 @@ fn a_call_that_does_not_return_is_an_event_at_once() {
     let ends = framed(&named(gone(1, 231, 5), name_status::NAME_OK, b"exit"), 0);
     assert_eq!(feed(&mut join, &counters, &[begin(1, "call"), ends]), ["call:None", "exit:None"]);
     assert_eq!(value(&counters.pending), 0);
+}
+
+#[test]
+fn an_exec_ends_by_its_process() {
+    let begin_exec = |pid, name: &str| framed(&named(exec(7, pid), name_status::NAME_OK, name.as_bytes()), 0);
+    let end_exec = |pid, ret| framed(&end_of_exec(7, pid, ret), 0);
+    let (mut join, counters) = (Join::default(), ReaderCounters::default());
+    let alone =
+        [begin_exec(100, "alone"), end_exec(100, 0), begin_exec(100, "apart"), begin(1, "call"), end_exec(100, -8)];
+    assert_eq!(feed(&mut join, &counters, &alone), ["alone:0", "apart:-8"]);
+    assert_eq!(value(&counters.unpaired), 0);
+    // The first one is held by a debugger, and the second has its thread's id.
+    let held = [begin_exec(100, "held"), begin_exec(200, "other"), end_exec(100, 0), end_exec(200, -2)];
+    assert_eq!(feed(&mut join, &counters, &held), ["held:None", "other:-2"]);
+    let held = [begin_exec(100, "held"), begin(7, "other"), end_exec(100, 0), end(7, -2)];
+    assert_eq!(feed(&mut join, &counters, &held), ["held:None", "other:-2"]);
+    assert_eq!((value(&counters.unpaired), value(&counters.pending)), (2, 1));
 }
 
 #[test]
