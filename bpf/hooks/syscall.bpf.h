@@ -310,8 +310,8 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 	struct call_state *state, *entry;
 	struct task_struct *task;
 	struct exec *exec;
-	__u32 cpu, slot, abi, flags, tid;
-	__u8 *decision, decided, freed;
+	__u32 cpu, slot, abi, flags;
+	__u8 *decision, decided;
 	__u64 bytes;
 
 	task = current_task();
@@ -333,20 +333,24 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 		if (verdict_of(call, &state->arguments, &flags) == IS_NO_EVENT)
 			return 0;
 	}
-	tid = TASK(task, pid);
-	freed = FREED_NOTHING;
+	record = &state->exit;
 	exec = cfg_execs && call->traits & CALL_EXECS ? exec_of(task) : NULL;
 	if (exec) {
-		tid = exec->tid;
 		decided = exec->decision;
+		record->tid = exec->tid;
+		record->nr = TASK(task, tgid);
+		record->abi = ABI_EXEC;
+		record->freed = FREED_NOTHING;
 		end_exec(task);
 	} else {
 		decision = decision_of(task);
 		if (!decision)
 			return 0;
 		decided = *decision & ~CALL_FREED;
-		if (*decision & CALL_FREED)
-			freed = FREED_FILE;
+		record->tid = TASK(task, pid);
+		record->nr = number_of(abi, nr);
+		record->abi = abi;
+		record->freed = *decision & CALL_FREED ? FREED_FILE : FREED_NOTHING;
 		*decision = CALL_UNSEEN;
 	}
 	/* What the kernel refuses to go on with, as a signal's frame that is damaged, ends with its own number. */
@@ -377,16 +381,13 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 		return 0;
 	}
 
-	record = &state->exit;
 	record->kind = RECORD_EXIT;
-	record->tid = tid;
 	record->ts_ns = bpf_ktime_get_boot_ns();
 	record->ret = ret;
-	record->nr = exec ? TASK(task, tgid) : number_of(abi, nr);
-	record->abi = exec ? ABI_EXEC : abi;
 	record->lost_exits = state->lost_exits_unreported;
 	record->is_created = 0;
-	record->freed = sees_freed ? freed : FREED_UNKNOWN;
+	if (!sees_freed)
+		record->freed = FREED_UNKNOWN;
 	segments = &state->segments;
 	segments->end = 0;
 	if (cfg_files && call->traits & CALL_OPENS && ret >= 0)

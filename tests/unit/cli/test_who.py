@@ -235,7 +235,7 @@ def test_a_path_that_is_none(pretend: type[PretendHistory], capsys: pytest.Captu
     def who(self: PretendHistory, *_: object, **__: object) -> None:
         raise ValueError("the path is empty")
 
-    pretend._who = who  # type: ignore[method-assign]
+    pretend._who = who  # type: ignore[assignment]
     assert main(["who", ""]) == 2
     assert capsys.readouterr().err.endswith("rawtp: error: the path is empty\n")
 
