@@ -21,8 +21,9 @@
 //! * `log`: the log
 //! * `losses`: the losses that the journal is told of
 //! * `own_sum`: the checksum that a sealed file has of itself
+//! * `prepare`: a recorder's directory before the first event
 //! * `reader`: a directory's events, gaps and losses
-//! * `recorder`: a recorder's life
+//! * `recorder`: a recorder at work
 //! * `recovery`: what a recorder finds at its start
 //! * `retention`: which files are too many
 //! * `scan`: reads files
@@ -55,6 +56,7 @@ mod line;
 mod log;
 mod losses;
 mod own_sum;
+pub mod prepare;
 pub mod reader;
 pub mod recorder;
 pub mod recovery;

@@ -10,7 +10,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use crate::history::containers::Ids;
-use crate::history::recorder::{Options, Recorder as Inner, prepare};
+use crate::history::prepare::{Options, prepare};
+use crate::history::recorder::Recorder as Inner;
 use crate::py::args::{Arg, OptArg, deadline, int_arg, path, refused, timeout_arg};
 use crate::py::errors::{RawtpError, check_memory};
 use crate::py::feed::SIGNAL_CHECK;
