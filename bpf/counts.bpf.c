@@ -104,6 +104,7 @@ struct {
 } names SEC(".maps");
 
 struct exec {
+	__u64 mm;    /* the address of the memory with which it began */
 	__u64 start; /* as in `starts` */
 	struct name name;
 };
@@ -210,7 +211,7 @@ static __always_inline bool can_end_exec(__u32 nr)
 
 static __always_inline void begin_exec(struct task_struct *task, __u64 start)
 {
-	struct exec exec = {.start = start};
+	struct exec exec = {.mm = mm_of(task), .start = start};
 	__u64 at = (__u64)task;
 
 	if (cfg_by_process)
@@ -304,12 +305,10 @@ static __always_inline int on_enter(__u32 nr)
 		count_call_by_process(task, slot);
 	else
 		count_call(slot);
+	if (has_trait(slot, SLOT_EXECS))
+		begin_exec(task, cfg_latency ? bpf_ktime_get_ns() << SLOT_BITS | slot : slot);
 	if (cfg_latency) {
-		now = has_trait(slot, SLOT_NO_RETURN) ? 0 : bpf_ktime_get_ns() << SLOT_BITS | slot;
-		if (has_trait(slot, SLOT_EXECS)) {
-			begin_exec(task, now);
-			now = 0;
-		}
+		now = has_trait(slot, SLOT_NO_RETURN | SLOT_EXECS) ? 0 : bpf_ktime_get_ns() << SLOT_BITS | slot;
 		start = start_of(task);
 		if (start)
 			*start = now;
@@ -431,8 +430,13 @@ static __always_inline int on_exit(__u32 nr, __s64 ret)
 			*start = 0;
 		}
 	}
-	if (cfg_latency && !stamp && can_end_exec(nr)) {
+	if (!stamp && can_end_exec(nr)) {
 		exec = exec_of(task);
+		/* One whose exit had another number, as a debugger can give it. This is the exit of another. */
+		if (exec && exec->mm != mm_of(task) && ret && !is_ending(task)) {
+			end_exec(task);
+			exec = NULL;
+		}
 		if (exec) {
 			stamp = exec->start;
 			key.comm[0] = exec->name.comm[0];
@@ -542,14 +546,21 @@ int handle_fork(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
+/* Runs in an exec that succeeded, whose exit is not looked at where there are no times. */
+SEC("raw_tp/sched_process_exec")
+int handle_exec(struct bpf_raw_tracepoint_args *ctx)
+{
+	end_exec((void *)ctx->args[0]);
+	return 0;
+}
+
 /* Runs in a thread that ends. An exec ends before, but another thread may have the address next. */
 SEC("raw_tp/sched_process_exit")
 int handle_process_exit(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task = (void *)ctx->args[0];
 
-	if (cfg_latency)
-		end_exec(task);
+	end_exec(task);
 	if (cfg_follow)
 		forget_process(task);
 	return 0;

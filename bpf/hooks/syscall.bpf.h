@@ -273,7 +273,7 @@ int trace_sys_enter(struct trace_event_raw_sys_enter *ctx)
 /* Whether the call has a result. seccomp can end it before it begins, and then the register holds no return value. */
 static __always_inline bool has_result(struct task_struct *task)
 {
-	return !(TASK(task, pending.signal.sig[0]) & 1UL << (SIGSYS - 1));
+	return !(TASK(task, pending.signal.sig[0]) & SIGNAL_BIT(SIGSYS));
 }
 
 /*
@@ -296,7 +296,8 @@ static __always_inline void report_unseen(struct call_state *state, __u32 cpu, _
 		append_result(&state->segments, ret);
 	if (cfg_files && call->traits & CALL_OPENS && ret >= 0)
 		append_opened(slot, ret);
-	if (cfg_args)
+	/* A successful exec has the registers of the program that it began. */
+	if (cfg_args && (ret || !(call->traits & CALL_EXECS)))
 		append_arguments(slot, state->record.nr, state->record.abi, READ_AT_EXIT, ret);
 	send_record(state, counted);
 }
@@ -335,8 +336,15 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 	}
 	record = &state->exit;
 	exec = cfg_execs && call->traits & CALL_EXECS ? exec_of(task) : NULL;
+	/* One whose exit had a number that is not watched, as a debugger can give it. This is the exit of another. */
+	if (exec && exec->mm != mm_of(task) && ret && !is_ending(task)) {
+		end_exec(task);
+		exec = NULL;
+	}
 	if (exec) {
 		decided = exec->decision;
+		if (decided != CALL_LEFT_OUT && exec->mm != mm_of(task))
+			decided = CALL_REPLACED;
 		record->tid = exec->tid;
 		record->nr = TASK(task, tgid);
 		record->abi = ABI_EXEC;
@@ -353,8 +361,8 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 		record->freed = *decision & CALL_FREED ? FREED_FILE : FREED_NOTHING;
 		*decision = CALL_UNSEEN;
 	}
-	/* What the kernel refuses to go on with, as a signal's frame that is damaged, ends with its own number. */
-	if (decided == CALL_LEFT_OUT || (decided == CALL_GONE && call->traits & CALL_NO_RETURN))
+	/* A return of a signal's whose frame is bad ends with its own number. */
+	if (decided == CALL_LEFT_OUT || (decided == CALL_GONE && call->traits & CALL_NO_RETURN && is_ending(task)))
 		return 0;
 	if (decided == CALL_GONE)
 		decided = CALL_UNSEEN;
@@ -400,7 +408,7 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 			append_name(segments, SEGMENT_NEW_FILENAME, (const void *)state->operands.new_name);
 	}
 	/* What the entry could not read, the call has faulted in. */
-	if (cfg_args)
+	if (cfg_args && decided != CALL_REPLACED)
 		append_arguments(slot, number_of(abi, nr), abi,
 				 decided == CALL_FAULT ? READ_AT_ENTRY | READ_AT_EXIT : READ_AT_EXIT, ret);
 	bytes = sizeof(*record) + within_segments(segments->end);

@@ -14,8 +14,8 @@ enum decision {
 	CALL_SENT = 1,
 	CALL_FAULT = 2,	   /* sent, but a name's page was absent; the call faults it in, so the exit reads it again */
 	CALL_LEFT_OUT = 3, /* filtered, no event, or lost; an exit record alone would only waste room */
-	CALL_GONE =
-		4, /* of CALL_NO_RETURN: the next exit, if not its own, is that of a call whose entry was not seen */
+	CALL_GONE = 4, /* of CALL_NO_RETURN: nothing follows; the thread's next exit may be that of an unseen call */
+	CALL_REPLACED = 5, /* of an exec that was sent: the thread has another memory, without the call's arguments */
 };
 
 /* A bit beside CALL_SENT and CALL_FAULT: the call has freed a file. */
@@ -40,6 +40,7 @@ struct {
 } in_flight SEC(".maps");
 
 struct exec {
+	__u64 mm;  /* the address of the memory with which it began */
 	__u32 tid; /* with which it began */
 	__u8 decision;
 	__u8 reserved[3];
@@ -90,7 +91,7 @@ static __always_inline struct exec *exec_of(struct task_struct *task)
 /* Returns the decision about an exec that begins, or NULL when there is no room for it. It is none of the id's. */
 static __always_inline __u8 *begin_exec(struct task_struct *task)
 {
-	struct exec first = {.tid = TASK(task, pid), .decision = CALL_LEFT_OUT}, *exec = NULL;
+	struct exec first = {.mm = mm_of(task), .tid = TASK(task, pid), .decision = CALL_LEFT_OUT}, *exec = NULL;
 	__u8 *decision = decision_of(task);
 	__u64 at = (__u64)task;
 

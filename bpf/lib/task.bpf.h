@@ -19,7 +19,11 @@
 #define PF_IO_WORKER 0x10 /* io_uring's threads, which are workers or poll a queue */
 #define PF_KTHREAD 0x00200000
 
-#define SIGSYS 31 /* include/uapi/asm-generic/signal.h, and the same on x86 */
+/* include/uapi/asm-generic/signal.h, and the same on x86 */
+#define SIGKILL 9
+#define SIGSEGV 11
+#define SIGSYS 31
+#define SIGNAL_BIT(signal) (1UL << ((signal)-1))
 
 #define REGISTER(regs, name) (HAS_TYPED_REGS ? (regs)->name : BPF_CORE_READ(regs, name))
 
@@ -88,6 +92,18 @@ static __always_inline __u32 entered_nr(struct pt_regs *regs)
 #elif defined(__TARGET_ARCH_arm64)
 	return REGISTER(regs, syscallno);
 #endif
+}
+
+/* Returns the address of the task's memory. An exec replaces it. */
+static __always_inline __u64 mm_of(struct task_struct *task)
+{
+	return (__u64)TASK(task, mm);
+}
+
+/* Whether a signal ends the thread, such as the kernel sends when an exec fails too late or a signal's frame is bad. */
+static __always_inline bool is_ending(struct task_struct *task)
+{
+	return TASK(task, pending.signal.sig[0]) & (SIGNAL_BIT(SIGKILL) | SIGNAL_BIT(SIGSEGV));
 }
 
 /* Whether the task is a thread of the kernel's own. Until Linux 5.12 those of io_uring's were such threads too. */

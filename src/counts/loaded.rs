@@ -17,7 +17,7 @@ use crate::load::filters;
 use crate::load::libbpf_log::{keep_off_stderr, with_log};
 use crate::load::preemptible::is_preemptible;
 use crate::load::thread_ids;
-use crate::skel::counts::types::{call_count, call_errnos, call_times, process_count, slot_trait};
+use crate::skel::counts::types::{call_count, call_errnos, call_times, process_count};
 use crate::skel::counts::{CountsSkel, CountsSkelBuilder, OpenCountsSkel};
 use crate::sys::bpf::{attach_raw, freeze};
 use crate::sys::close_on_fork::CloseOnForkFd;
@@ -192,8 +192,8 @@ fn configure(open: &mut OpenCountsSkel<'_>, options: &Options, cpus: u32, classi
     if !(options.latency && options.by_process) {
         maps.names.set_max_entries(1)?;
     }
-    let has_execs = options.slots.traits().any(|traits| u32::from(traits) & slot_trait::SLOT_EXECS.0 != 0);
-    if !(options.latency && has_execs) {
+    let has_execs = options.slots.have_execs();
+    if !has_execs {
         maps.execs.set_max_entries(1)?;
     }
     let progs = &mut open.progs;
@@ -202,7 +202,8 @@ fn configure(open: &mut OpenCountsSkel<'_>, options: &Options, cpus: u32, classi
     progs.trace_enter.set_autoload(classic);
     progs.trace_exit.set_autoload(classic);
     progs.handle_fork.set_autoload(options.filters.follow() || options.latency);
-    progs.handle_process_exit.set_autoload(options.filters.follow() || options.latency);
+    progs.handle_process_exit.set_autoload(options.filters.follow() || has_execs);
+    progs.handle_exec.set_autoload(has_execs && !options.latency);
     if !classic {
         set_exit_target(&mut progs.count_exit, VmlinuxBtf::type_ids())?;
     }
@@ -218,8 +219,14 @@ fn attach(skel: &CountsSkel<'_>, options: &Options, classic: bool) -> Result<(Ve
         links.push(CloseOnForkFd::new(link)?);
         Ok::<_, Error>(())
     };
-    if options.filters.follow() || options.latency {
+    let has_execs = options.slots.have_execs();
+    if options.filters.follow() || has_execs {
         keep(&progs.handle_process_exit, copy(&with_log(|| progs.handle_process_exit.attach())?)?)?;
+    }
+    if has_execs && !options.latency {
+        keep(&progs.handle_exec, copy(&with_log(|| progs.handle_exec.attach())?)?)?;
+    }
+    if options.filters.follow() || options.latency {
         keep(&progs.handle_fork, copy(&with_log(|| progs.handle_fork.attach())?)?)?;
     }
     if classic {

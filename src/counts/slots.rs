@@ -67,6 +67,12 @@ impl Slots {
         slot as u16
     }
 
+    /// Whether calls are counted that begin another program.
+    #[must_use]
+    pub fn have_execs(&self) -> bool {
+        self.traits().any(|traits| u32::from(traits) & slot_trait::SLOT_EXECS.0 != 0)
+    }
+
     /// The traits of each slot (`enum slot_trait`).
     pub fn traits(&self) -> impl Iterator<Item = u8> {
         self.calls.iter().map(|(_, name)| match name.and_then(by_name) {

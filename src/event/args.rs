@@ -68,8 +68,12 @@ impl<'a> Args<'a> {
         let exit = event.exit.map_or([None; 6], |exit| exit.segments().arguments().pointed);
         for argument in known.iter() {
             let at = usize::from(argument.register);
-            // What the call left, or what it has faulted in, is later.
-            let pointed = exit.get(at).copied().flatten().or_else(|| entry.get(at).copied().flatten());
+            let [entered, left] = [entry, exit].map(|pointed| pointed.get(at).copied().flatten());
+            let is_read = |name: &Name<'_>| name.status != NameStatus::Fault;
+            // What the call takes is as it was at the entry, if it could be read there: meanwhile others can change it.
+            let of_entry = entered.filter(|name| is_read(name) && !matches!(argument.place, Place::Out(_)));
+            // What it gives, and what it has faulted in, came later.
+            let pointed = of_entry.or(left.filter(is_read)).or(entered).or(left);
             let pointed = pointed.or_else(|| self.name_at(argument)).map(|name| bounded(name, argument, &entry));
             take(argument.name, decode(argument, &registers, event.abi(), pointed.map(copied), event.ret()))?;
         }

@@ -220,8 +220,12 @@ impl Reader {
     ///
     /// [`Error::Os`].
     pub fn verify(&self) -> Result<Vec<String>> {
+        let Snapshot { catalogue, sources } = self.snapshot()?;
         let mut damaged = Vec::new();
-        for source in self.snapshot()?.sources {
+        if catalogue.damaged_lines > 0 || (catalogue.sessions.is_empty() && !sources.is_empty()) {
+            damaged.push("journal.jsonl".into());
+        }
+        for source in sources {
             let name = source.name();
             let is_whole = match source {
                 Source::Log { stem, file, on_disk, .. } => {

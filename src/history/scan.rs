@@ -13,11 +13,13 @@ use parquet::file::metadata::ParquetMetaData;
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 
 use crate::error::{Error, Result};
+use crate::history::catalogue::Catalogue;
 use crate::history::contents;
 use crate::history::file::decode::Decoder;
 use crate::history::file::rows::{Rows, masked, union};
 use crate::history::files::{checksum, oddity, open_file, readable_size};
 use crate::history::filter::{Filter, NAMES, Wanted};
+use crate::history::journal;
 use crate::history::layout::{Layout, host_of};
 use crate::history::schema::{conform, full, ints, texts, unshare};
 use crate::history::segment::{DECODED_BYTES, DECODER_BYTES, Segment, open_unknown};
@@ -26,6 +28,9 @@ use crate::memory::{probe, reserve_to};
 
 /// The rows of a batch that a scan gives.
 const ROWS: usize = 65_536;
+
+/// What is wrong with a file that is not there.
+const GONE: &str = "it is gone";
 
 /// The memory for the pages of a column that is read as a whole.
 const COLUMN_BYTES: usize = 512 << 10;
@@ -212,7 +217,9 @@ fn read_segment(
     }
     let mut file = match open_file(&layout.root().join(name)) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return if known.is_some() && counts(layout, name)? { Err(damaged(name, GONE)) } else { Ok(Vec::new()) };
+        }
         Err(error) => return Err(odd_or_os(name, error)),
     };
     probe(DECODER_BYTES).map_err(Error::memory("read a sealed file"))?;
@@ -228,6 +235,12 @@ fn read_segment(
         Ok(Ok(batches)) => Ok(batches),
         Err(_) => Err(undecoded(name, &file, known, "it cannot be decoded")),
     }
+}
+
+/// Whether the journal still counts a file. Before a recorder removes one it says so there.
+fn counts(layout: &Layout, name: &str) -> Result<bool> {
+    let lines = journal::read(&layout.journal()).map_err(os)?;
+    Ok(Catalogue::new(&lines).segments.contains_key(name))
 }
 
 /// Says why a file could not be decoded. Decoders tell the lack of memory as an error of the file's, or by a panic.

@@ -23,6 +23,8 @@ _ACTIONS = {
     "ioctl": ("delete", "truncate", "punch", "zero"),
 }
 """What a call can do."""
+_RANGES = ("punch", "zero", "collapse")
+"""Actions whose arguments say how many bytes go."""
 _MAGIC = frozenset("*?[{\\")
 
 
@@ -69,9 +71,10 @@ def out_of_reach(
             less = "only renames between them" if "rename" in (scope.actions or possible) & possible else "nothing"
             yield f"rule {rule.name!r} matches {less}: its path is outside of -P/--path"
         elif scope.has_size and not shows_sizes:
+            of_ranges = not scope.actions or not scope.actions.isdisjoint(_RANGES)
             yield (
-                f"rule {rule.name!r} matches only ranges of files: no function of the kernel's can be watched here,"
-                " which would show the sizes of files"
+                f"rule {rule.name!r} matches {'only ranges of files' if of_ranges else 'nothing'}: no function of the"
+                " kernel's can be watched here, which would show the sizes of files"
             )
 
 

@@ -3,7 +3,7 @@
 ::
 
     outside=DIR    something went that is not in the directory; of several, that is in none of them
-    path=GLOB      something went that the glob matches
+    path=GLOB      something went that the glob matches, or a rename moved a directory above
     count>N        more than so many calls made something go
     bytes>SIZE     more content went than that, or the sizes of some of it are not known
 """
@@ -71,7 +71,12 @@ class Conditions:
         met = []
         if self._outside and not (loss.is_whole and all(self._is_inside(path) for path in paths)):
             met += self._outside
-        met += [text for text, glob in self._globs if any(glob.matches(path) for path in paths)]
+        is_move = loss.kind in {"moved", "overwritten"}
+        met += [
+            text
+            for text, glob in self._globs
+            if any(glob.matches(path) or (is_move and glob.is_below(path)) for path in paths)
+        ]
         return met
 
     def of_all(self, losses: Losses) -> list[str]:

@@ -49,6 +49,14 @@ class Glob:
         names = path.strip("/").split("/")
         return any(_match_names(parts, names) for parts in self._alternatives)
 
+    def is_below(self, path: str) -> bool:
+        """Tell whether all that it matches is below the path: who moves that, moves it along."""
+        names = path.strip("/").split("/")
+        return any(
+            len(parts) > len(names) and None not in parts[: len(names)] and _match_names(parts[: len(names)], names)
+            for parts in self._alternatives
+        )
+
 
 def _expanded(pattern: str) -> list[str]:
     """The patterns without braces that this one stands for."""

@@ -50,4 +50,5 @@ def read(parser: argparse.ArgumentParser, path: str, root: str = "/") -> RuleSet
     except RuleError as error:
         parser.error(f"argument --alert: {path}: {error}")
     except OSError as error:
+        error.filename = path  # a directory's error, when it is read, has none
         raise CommandError(f"cannot read the rules: {reason(error)}") from None

@@ -162,6 +162,23 @@ def shows_files(session: Mapping[str, Any]) -> bool:
         return True  # nothing says otherwise
 
 
+def limits(session: Mapping[str, Any]) -> str:
+    """What a recording's filters let through, in words; empty where they left out nothing that makes a file go."""
+    try:
+        info = json.loads(session["info"])
+        found = {key: value for key, value in info.get("filters", {}).items() if value and value != "any"}
+        found.pop("exclude_self", None)
+        calls = info.get("syscalls")
+        if isinstance(calls, list) and not {*rawtp.LOSS} <= {*calls}:
+            found["syscalls"] = calls
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ""  # nothing tells
+    words = (
+        f"{key} {', '.join(map(str, value)) if isinstance(value, list) else value}" for key, value in found.items()
+    )
+    return "; ".join(words)
+
+
 def named(event: Mapping[str, Any], root: str) -> dict[str, Any]:
     """The event with the names of its users, as this host has them now, where they were not recorded. ``root`` is where
     the host's root is mounted."""

@@ -10,6 +10,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import rawtp
 from rawtp.cli import names, options, output, stderr
 from rawtp.cli.errors import CONDITION_HOLDS, OK, CommandError, report
 from rawtp.cli.parser import Parser
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from rawtp.event import Event
 
 _FORMATS = ("md", "json", "sarif")
+_LIMITING = {"-P": "path", "-u": "uid", "--comm": "comm", "--cgroup": "cgroup"}
 _EPILOG = """\
 A path counts by what the kernel did where that is known. EXPR is one of:
   outside=DIR   something went that is not in DIR, or whose path is not known;
@@ -104,6 +106,10 @@ def run(arguments: Sequence[str]) -> int:
         made = Report(words, Conditions(args.fail_if))
     except (ValueError, OSError) as error:
         parser.error(f"argument --fail-if: {reason(error)}")
+    files = [file for _, file in args.report or () if file is not None]
+    if twice := next((file for file in files if files.count(file) > 1), None):
+        parser.error(f"argument --report: {twice!r} is given twice")
+    _check_filters(parser, args)
     if args.report and not (args.output or args.output_file or args.fields):
         args.no_events = True
     if sys.stdout is None and not args.quiet:
@@ -118,6 +124,22 @@ def run(arguments: Sequence[str]) -> int:
         why = ": it may hold, since not all sizes are known" if condition in made.undecided else ""
         message(f"fails: {condition}{why}")
     return CONDITION_HOLDS if made.broken else code or written
+
+
+def _check_filters(parser: Parser, args: argparse.Namespace) -> None:
+    """Say what the conditions do not see, or refuse what none can see."""
+    if not args.fail_if:
+        return
+    if args.outcome == "failed":
+        parser.error("argument --fail-if: not with --outcome failed: what failed meets no condition")
+    calls = names.syscalls(args.syscalls or ["loss"])
+    given = [
+        *(["-s"] if "all" not in calls and not {*rawtp.LOSS} <= {*calls} else []),
+        *(["--exclude"] if args.exclude else []),
+        *(option for option, name in _LIMITING.items() if getattr(args, name)),
+    ]
+    if given:
+        message(f"--fail-if: what {', '.join(given)} left out meets no condition")
 
 
 class _Observer:

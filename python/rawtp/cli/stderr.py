@@ -24,9 +24,13 @@ _OPTIONS = tuple(
     (re.compile(written), option)
     for written, option in (
         (r'\bsyscalls="all"', "--all"),
-        (r"\(pid, uid, comm or cgroup\), or rawtp\.run\(\)", "(-p, -u, --comm or --cgroup), or a command (rawtp run)"),
+        (r"\(pid, uid, comm or cgroup\)", "(-p, -u, --comm or --cgroup)"),
+        (r"\bor rawtp\.run\(\)", "or a command (rawtp run)"),
         (r'\bhook="([a-z_]+)"', r"--hook \1"),
-        (r"\b(ring|queue)_bytes\b", r"--\1-bytes"),
+        (r"\b(ring|queue|segment|max)_bytes\b", r"--\1-bytes"),
+        (r"\bsync_s\b", "--sync"),
+        (r"\bsegment_s\b", "--segment-age"),
+        (r"\bmax_age_s\b", "--max-age"),
     )
 )
 

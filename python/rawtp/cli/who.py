@@ -107,6 +107,7 @@ def _answer(history: rawtp.History, args: argparse.Namespace) -> Answer:
     tried = [] if found or args.all else history._who(args.path, **{**asked, "limit": 1}, failed=True)[0]
     root = history.root
     begin_ns, end_ns = args.since or 0, now_ns if args.until is None else args.until
+    sessions = [one for one in history.sessions() if one["start_ns"] < end_ns and one["through_ns"] >= begin_ns]
     return Answer(
         # As it was given, links and all.
         path=os.fsdecode(paths.names(args.path, root)[0]),
@@ -117,11 +118,8 @@ def _answer(history: rawtp.History, args: argparse.Namespace) -> Answer:
         gaps=history.gaps(args.since, args.until),
         losses=history.losses(args.since, args.until),
         coverage=archive.within(history.coverage(), begin_ns, end_ns),
-        without_files=any(
-            not archive.shows_files(session)
-            for session in history.sessions()
-            if session["start_ns"] < end_ns and session["through_ns"] >= begin_ns
-        ),
+        without_files=any(not archive.shows_files(session) for session in sessions),
+        limits=list(dict.fromkeys(filter(None, map(archive.limits, sessions)))),
         more_gaps=archive.gaps_command(args.directory),
         elsewhere=None if found else _elsewhere(history, args),
         damaged=damaged,
@@ -160,7 +158,7 @@ def _documents(args: argparse.Namespace, answer: Answer) -> str:
 
     window = {"since_ns": args.since, "until_ns": args.until}
     query = {"version": rawtp.__version__, "path": answer.path, **window, "limit": args.limit, "failed": args.all}
-    told = {"watched_ns": answer.coverage, "files_shown": not answer.without_files, "damaged": len(answer.damaged)}
+    told = {"watched_ns": answer.coverage, "files_shown": not answer.without_files, "limits": list(answer.limits)}
     keys = ("relation", "name", *rawtp.ALL_FIELDS, *rawtp.OPT_IN_FIELDS, "session", "host", *names.CONTAINER_NAMES)
     return "".join(
         [
@@ -168,6 +166,9 @@ def _documents(args: argparse.Namespace, answer: Answer) -> str:
             *(line({**dict.fromkeys(keys), **event}, keys) for event in answer.events),
             *(document("gap", gap) for gap in answer.gaps),
             *(document("loss", loss) for loss in answer.losses),
-            document("end", {"events": len(answer.events), "has_more": answer.has_more, **told}),
+            document(
+                "end",
+                {"events": len(answer.events), "has_more": answer.has_more, **told, "damaged": len(answer.damaged)},
+            ),
         ]
     )

@@ -83,6 +83,8 @@ class Answer:
     """The command that shows all gaps and losses."""
     without_files: bool = False
     """Whether a kernel did not show the files that the calls in the window were about."""
+    limits: Sequence[str] = ()
+    """What the filters of the recordings in the window let through, where they did not let through all."""
     elsewhere: str | None = None
     """The command that shows what happened below the path, or to what it matches, where nothing happened to itself."""
     damaged: Sequence[str] = ()
@@ -107,6 +109,7 @@ def told(answer: Answer, clock: Clock, arrow: str = BY) -> str:
             lines += [f"what happened below it, or to what it matches: {answer.elsewhere}", ""]
     if answer.without_files and answer.events:
         lines.append(WITHOUT_FILES)
+    lines += [f"recorded was only what these filters let through: {printable(limit)}" for limit in answer.limits]
     lines.append(f"{seen}{', but for this' if blind else ''}")
     return "\n".join([*lines, *blind]) + "\n"
 

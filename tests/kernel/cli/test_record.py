@@ -385,6 +385,43 @@ def test_a_damaged_file_is_told_by_all(place: Path, history: Path) -> None:
     assert (code, out) == (0, "damaged before, and in quarantine: 1 file; --gaps says of which time\n")
 
 
+def test_a_file_that_is_gone_is_told(place: Path, history: Path) -> None:
+    with recording(history):
+        (place / "x").touch()
+        (place / "x").unlink()
+        until_found(history, place / "x")
+    with recording(history):
+        pass
+    gone = sorted(history.rglob("*.parquet"))[0]
+    gone.unlink()
+    told = f"rawtp: {gone.relative_to(history)} is damaged: it is gone; it was left out\n"
+    code, _, err = asked("who", "--directory", history, place / "x")
+    assert (code, err) == (1, told)
+    assert asked("history", "--directory", history)[0] == 1
+
+
+def test_a_damaged_journal_is_told(place: Path, history: Path) -> None:
+    with recording(history):
+        (place / "x").touch()
+        (place / "x").unlink()
+        until_found(history, place / "x")
+    journal = history / "journal.jsonl"
+    whole = journal.read_bytes()
+    for damaged in (whole.replace(b'"session"', b'"sessiom"', 1), b""):
+        journal.write_bytes(damaged)
+        assert asked("history", "--verify", "--directory", history)[:2] == (1, "damaged: journal.jsonl\n")
+    journal.write_bytes(whole)
+    assert asked("history", "--verify", "--directory", history)[:2] == (0, "nothing is damaged\n")
+
+
+def test_filters_of_a_recording_are_told(place: Path, history: Path) -> None:
+    with recording(history, "-P", place, "-s", "delete,rename"):
+        code, out, _ = asked("who", "--directory", history, "/nonexistent")
+    assert code == 4
+    line = f"recorded was only what these filters let through: path {place}; syscalls unlink, unlinkat, rmdir, "
+    assert line in out
+
+
 def test_what_happened_below_a_directory_is_found(place: Path, history: Path) -> None:
     with recording(history):
         (place / "x.log").touch()

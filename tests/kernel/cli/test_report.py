@@ -108,6 +108,15 @@ def test_a_condition_goes_by_the_file_behind_a_link(worktree: Path) -> None:
     assert cli("-q", "--fail-if", "outside=.", "--", "rm", "link")[0] == 0
 
 
+def test_filters_leave_conditions_less(worktree: Path) -> None:
+    code, _, err = cli("-q", "--fail-if", "count>0", "-P", "/srv", "-s", "delete", "--", "rm", "a")
+    assert (code, err) == (0, "rawtp: --fail-if: what -s, -P left out meets no condition\n")
+    code, _, err = cli("--fail-if", "count>0", "--outcome", "failed", "--", "true")
+    assert (code, "not with --outcome failed: what failed meets no condition" in err) == (2, True)
+    code, _, err = cli("--report", "md=x", "--report", "json=x", "--", "true")
+    assert (code, "argument --report: 'x' is given twice" in err) == (2, True)
+
+
 def test_wrong_usage(worktree: Path) -> None:
     code, _, err = cli("--fail-if", "size=1", "--", "rm", "a")
     assert (code, (worktree / "a").exists()) == (2, True)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import rawtp
+from helpers.executables import program_without_room
 from helpers.support import assert_ledger
 from rawtp._core import _NATIVE_ABI
 
@@ -87,6 +88,31 @@ def test_an_execveat_that_is_not_watched(options: dict[str, Any]) -> None:
     assert [(event["syscall"], event["ret"]) for event in found] == [("execve", 0)]
     assert (result.stats.unpaired, result.stats.lost_exits) == (0, 0)
     assert_ledger(result.stats)
+
+
+@pytest.mark.parametrize("syscalls", [["execve", "execveat"], ["execveat"]], ids=str)
+@pytest.mark.parametrize("bad", [False, True])
+def test_arguments_are_those_of_the_entry(tmp_path: Path, syscalls: list[str], bad: bool) -> None:
+    """Also where one of them could not be read there: an exec leaves another memory behind, with what a program put
+    there."""
+    name = str(program_without_room(tmp_path / "program")) if bad else "/bin/true"
+    code = (
+        "import ctypes, mmap\n"
+        "untouched = mmap.mmap(-1, 4096)\n"
+        "at = ctypes.addressof(ctypes.c_char.from_buffer(untouched))\n"
+        f"name = ctypes.create_string_buffer({os.fsencode(name)!r})\n"
+        "argv = (ctypes.c_void_p * 2)(at, None)\n"
+        "ctypes.CDLL(None).syscall(322, -100, name, argv, None, 0)"
+    )
+    result = rawtp.run([sys.executable, "-I", "-S", "-c", code], fields=FIELDS, syscalls=syscalls)
+    found = result.events[-1]
+    assert (found["syscall"], found["ret"]) == ("execveat", -errno.ENOMEM if bad else 0)
+    assert found["args"] is not None
+    assert {key: found["args"][key] for key in ("dirfd", "pathname", "argv")} == {
+        "dirfd": -100,
+        "pathname": name,
+        "argv": None,
+    }
 
 
 def test_that_fails() -> None:

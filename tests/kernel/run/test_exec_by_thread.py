@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import signal
-import struct
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -12,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import rawtp
+from helpers.executables import program_without_room
 from helpers.support import assert_ledger
-from rawtp._core import _NATIVE_ABI
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,17 +75,6 @@ def test_an_exec_that_is_an_event(syscalls: Any, capfd: pytest.CaptureFixture[st
     assert_ledger(result.stats)
 
 
-def program_without_room(path: Path) -> Path:
-    """The kernel finds only after the exec has ended the other threads that it cannot map its second segment."""
-    bytes_, base, beyond = 64 + 2 * 56, 0x400000, 0x7FFFFFFFFF000000
-    machine = {"x86_64": 62, "aarch64": 183}[_NATIVE_ABI]
-    head = struct.pack("<HHIQQQIHHHHHH", 2, machine, 1, base + 64, 64, 0, 0, 64, 56, 2, 0, 0, 0)
-    segments = [struct.pack("<IIQQQQQQ", 1, 5, 0, at, at, bytes_, bytes_, 0x1000) for at in (base, beyond)]
-    path.write_bytes(b"\x7fELF\x02\x01\x01".ljust(16, b"\0") + head + b"".join(segments))
-    path.chmod(0o755)
-    return path
-
-
 @pytest.mark.parametrize("syscalls", ["all", ["execve"], ["execveat"]], ids=str)
 def test_an_exec_that_fails_too_late(tmp_path: Path, syscalls: Any, capfd: pytest.CaptureFixture[str]) -> None:
     """Its thread has the process's id by then."""
@@ -105,15 +93,16 @@ def test_an_exec_that_fails_too_late(tmp_path: Path, syscalls: Any, capfd: pytes
     assert_ledger(result.stats)
 
 
+@pytest.mark.parametrize("latency", [True, False])
 @pytest.mark.parametrize("by", ["syscall", "process"])
-def test_an_exec_that_is_counted_and_fails_too_late(tmp_path: Path, by: Any) -> None:
+def test_an_exec_that_is_counted_and_fails_too_late(tmp_path: Path, by: Any, latency: bool) -> None:
     path = program_without_room(tmp_path / "program")
     command = [sys.executable, "-I", "-S", "-c", EXEC.replace("/bin/true", str(path)), "wait"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
-        with rawtp.Counts(pid=process.pid, by=by, latency=True, syscalls=["execve", "execveat"]) as counts:
+        with rawtp.Counts(pid=process.pid, by=by, latency=latency, syscalls=["execve", "execveat"]) as counts:
             process.communicate(b"\n", timeout=60)
         [row] = counts.read().rows
-    assert (row.syscall, row.calls, row.errors, row.timed) == ("execve", 1, 1, 1)
+    assert (row.syscall, row.calls, row.errors, row.timed) == ("execve", 1, 1, int(latency))
     assert row.errnos == (("ENOMEM", 1),)
 
 

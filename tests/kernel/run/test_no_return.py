@@ -75,6 +75,16 @@ def test_a_call_that_is_refused_in_a_new_thread(syscalls: Any, capfd: pytest.Cap
     assert sorted(found, key=str) == [("exit", None)] * 100 + [("getppid", -errno.EXDEV)] * 50
 
 
+def test_a_return_that_is_refused() -> None:
+    """It ends with its own number, as does one of a bad frame, which is one event."""
+    call = number("rt_sigreturn", _NATIVE_ABI)
+    code = "import signal\nsignal.signal(signal.SIGUSR1, lambda *_: None)\nsignal.raise_signal(signal.SIGUSR1)\n"
+    # No signal comes from here on.
+    code += refusing("rt_sigreturn") + f"for _ in range(3): libc.syscall({call}, {errno.EXDEV})\n"
+    found = run(code, ["rt_sigreturn"], {"rt_sigreturn"})
+    assert found == [("rt_sigreturn", None)] + [("rt_sigreturn", -errno.EXDEV)] * 3
+
+
 def test_a_frame_that_the_kernel_refuses() -> None:
     """That return of a signal's ends with its own number, and is one event all the same."""
     code = "import ctypes, signal\nsignal.signal(signal.SIGSEGV, signal.SIG_DFL)\npid = os.fork()\n"

@@ -87,3 +87,6 @@ def test_sizes_that_the_kernel_does_not_show() -> None:
     assert told('min_size = "1MiB"') == []
     assert told('min_size = "1MiB"', shows_sizes=False) == [SIZES]
     assert told("max_size = 0", shows_sizes=False) == [SIZES]
+    assert told('action = "punch"\nmin_size = 1', shows_sizes=False) == [SIZES]
+    nothing = [SIZES.replace("only ranges of files", "nothing", 1)]
+    assert told('action = "delete"\nmin_size = 1', shows_sizes=False) == nothing

@@ -337,7 +337,7 @@ def test_what_the_recorder_refuses_is_wrong_usage(
 
     monkeypatch.setitem(vars(rawtp), "Recorder", refusing)
     assert main(["record", "--directory", place, "--sync", "61"]) == 2
-    assert capsys.readouterr().err.endswith("rawtp: error: sync_s must be 0.01 to 60, not 61\n")
+    assert capsys.readouterr().err.endswith("rawtp: error: --sync must be 0.01 to 60, not 61\n")
 
 
 class PretendReader:

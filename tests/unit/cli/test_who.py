@@ -51,6 +51,7 @@ def test_an_answer(pretend: type[PretendHistory], capsys: pytest.CaptureFixture[
         "    file  4.0 KiB, replaced a file of 1.5 MiB\n"
         "    why   the file had this name before: /srv/new\n"
         "\n"
+        "recorded was only what these filters let through: uid 0\n"
         "watched from 2023-11-14 21:56:40.000 to 2023-11-14 22:14:20.123\n",
         "",
     )
@@ -77,9 +78,10 @@ def test_nothing_found(pretend: type[PretendHistory], capsys: pytest.CaptureFixt
     pretend.answer = []
     assert main(["who", "--utc", "/x\x1b[31m"]) == 4
     seen = "watched from 2023-11-14 21:56:40.000 to 2023-11-14 22:14:20.123"
-    assert capsys.readouterr().out == f"/x\\x1b[31m: nothing that succeeded was recorded; {seen}\n"
+    only = "recorded was only what these filters let through: uid 0\n"
+    assert capsys.readouterr().out == f"{only}/x\\x1b[31m: nothing that succeeded was recorded; {seen}\n"
     assert main(["who", "--utc", "--all", "/x"]) == 4
-    assert capsys.readouterr().out == f"/x: nothing that happened was recorded; {seen}\n"
+    assert capsys.readouterr().out == f"{only}/x: nothing that happened was recorded; {seen}\n"
     pretend.watched = []
     assert main(["who", "/x"]) == 4
     assert capsys.readouterr().out.endswith("; nothing was watched in that time\n")
@@ -174,7 +176,7 @@ def test_json_lines(pretend: type[PretendHistory], capsys: pytest.CaptureFixture
     watched = [[SESSION, TS + 60 * SECOND_NS]]
     as_text = [[str(moment) for moment in span] for span in watched]
     assert end.pop("watched_ns_str") == as_text
-    told = {"watched_ns": watched, "files_shown": True, "damaged": 0}
+    told = {"watched_ns": watched, "files_shown": True, "damaged": 0, "limits": ["uid 0"]}
     assert end == {"type": "end", "events": 1, "has_more": False, **told}
     assert err == ""
     assert out.isascii()

@@ -80,6 +80,18 @@ def test_path_is_relative_to_the_directory_unless_it_begins_with_two_stars() -> 
     assert not literal._globs[0][1].matches("/w/ab/x")
 
 
+def test_a_rename_above_takes_along_what_is_named() -> None:
+    moved = event("/w/d", action="rename", new_path="/w/gone", new_real_path="/w/gone", new_filename="/w/gone")
+    assert broken([moved], "path=d/key") == ["path=d/key"]
+    assert broken([moved], "path=/w/d/*/key") == ["path=/w/d/*/key"]
+    assert broken([moved], "path=/w/gone/x") == ["path=/w/gone/x"]
+    assert broken([moved], "path=other/key", "path=**/key", "path=d/**/key", "path=*/key") == [
+        "path=d/**/key",
+        "path=*/key",
+    ]
+    assert broken([event("/w/d", action="rmdir")], "path=d/key") == []
+
+
 def test_sums() -> None:
     events = [event("/w/a", size=1000), event("/w/b", size=24), event("/w/c", size=None), event("/w/a", ret=-1)]
     known = [*events[:2], events[3], event("/w/c", size=0)]
