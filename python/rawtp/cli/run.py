@@ -72,6 +72,10 @@ def add_parser() -> Parser:
         help="exit with 5 when this holds: outside=DIR, path=GLOB, count>N or bytes>SIZE; may be repeated",
     )
     options.add_watched(parser)
+    # The command is followed as it is; who gives them is told so.
+    for action in parser._actions:
+        if action.dest in {"pid", "follow"}:
+            action.help = argparse.SUPPRESS
     output.add_arguments(parser)
     options.add_running(parser)
     return parser

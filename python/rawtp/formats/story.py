@@ -210,10 +210,12 @@ def watched(coverage: Sequence[tuple[int, int]], clock: Clock) -> str:
 
 
 def duration(ns: int) -> str:
-    """A length of time in words: ``"350 ms"``, ``"3 s"``, ``"2 h 5 min"``."""
+    """A length of time in words: ``"350 ms"``, ``"1.8 s"``, ``"2 h 5 min"``."""
     if ns < 1_000_000_000:
         return f"{max(ns, 0) // 1_000_000} ms"
-    seconds = ns // 1_000_000_000
+    seconds, tenths = divmod(ns // 100_000_000, 10)
+    if seconds < 10 and tenths:
+        return f"{seconds}.{tenths} s"
     for large, small, at in (("d", "h", 86400), ("h", "min", 3600), ("min", "s", 60)):
         if seconds >= at:
             rest = seconds % at // (at // (24 if large == "d" else 60))

@@ -314,7 +314,8 @@ def test_no_name_acts_on_the_terminal(name: str, comm: str, word: str, relation:
 @pytest.mark.parametrize(
     ("ns", "text"),
     [
-        *((0, "0 ms"), (-5, "0 ms"), (350_000_000, "350 ms"), (3 * SECOND_NS, "3 s"), (60 * SECOND_NS, "1 min")),
+        *((0, "0 ms"), (-5, "0 ms"), (350_000_000, "350 ms"), (3 * SECOND_NS, "3 s"), (1_890_000_000, "1.8 s")),
+        *((60 * SECOND_NS, "1 min"), (12_500_000_000, "12 s")),
         *((7500 * SECOND_NS, "2 h 5 min"), (86_400 * SECOND_NS, "1 d"), (90_000 * SECOND_NS, "1 d 1 h")),
     ],
 )

@@ -176,8 +176,6 @@ complete -c rawtp -n '__rawtp_is run' -l exclude -r -d 'not these of them; names
 complete -c rawtp -n '__rawtp_is run' -l when -r -a 'loss change always' -d 'which opens, and calls of fallocate and ioctl, are events: those that make something go, those that change a file, or each (default: loss; change with -s file_changes, always with -s all and the like)'
 complete -c rawtp -n '__rawtp_is run' -l buffers -r -d 'with -f args: so many bytes of what is read and written, at most 4KiB (default: none)'
 complete -c rawtp -n '__rawtp_is run' -l hook -r -a 'auto raw_tp tracepoint vfs' -d 'by which hooks: tracepoints of system calls, or with vfs only the kernel\'s functions that remove, which see what reaches a file and slow down no other call (default: auto)'
-complete -c rawtp -n '__rawtp_is run' -s p -l pid -r -a '(__fish_complete_pids)' -d 'only these processes; commas between'
-complete -c rawtp -n '__rawtp_is run' -l follow -d 'with -p: their descendants too, if born from now on'
 complete -c rawtp -n '__rawtp_is run' -s u -l user -r -a '(__fish_complete_users)' -d 'only these, by name or number'
 complete -c rawtp -n '__rawtp_is run' -l comm -r -d 'only tasks of this name; \'NAME*\': of this beginning'
 complete -c rawtp -n '__rawtp_is run' -l cgroup -r -F -d 'only in this cgroup, or below; an id will do'
