@@ -58,7 +58,7 @@ def called() -> list[list[str]]:
     """The arguments of every rawtp that is called on the pages, as far as it is rawtp's."""
     lines = [line for block in BLOCKS if block.language in {"sh", "text"} for line in block.source.splitlines()]
     words = (shlex.split(found[2], comments=True) for line in lines if (found := _CALL.match(line)))
-    return [list(itertools.takewhile(lambda word: word not in {"|", "||", "--"}, command)) for command in words]
+    return [list(itertools.takewhile(lambda word: word not in {"|", "||", ">", "--"}, command)) for command in words]
 
 
 def section(page: str, first: str, last: str) -> str:
