@@ -109,15 +109,8 @@ struct exec {
 	struct name name;
 };
 
-/*
- * Execs in flight, by the address of their thread, whose id and name they can change. What finds no room is not timed.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 4096);
-	__type(key, __u64);
-	__type(value, struct exec);
-} execs SEC(".maps");
+/* What finds no room is not timed. */
+#include "lib/execs.bpf.h"
 
 /* A process's first element. It is in a map because it is too large for a program's stack. */
 struct {
@@ -212,25 +205,10 @@ static __always_inline bool can_end_exec(__u32 nr)
 static __always_inline void begin_exec(struct task_struct *task, __u64 start)
 {
 	struct exec exec = {.mm = mm_of(task), .start = start};
-	__u64 at = (__u64)task;
 
 	if (cfg_by_process)
 		read_comm((__u8 *)exec.name.comm, TASK(task, group_leader));
-	bpf_map_update_elem(&execs, &at, &exec, BPF_ANY);
-}
-
-static __always_inline struct exec *exec_of(struct task_struct *task)
-{
-	__u64 at = (__u64)task;
-
-	return bpf_map_lookup_elem(&execs, &at);
-}
-
-static __always_inline void end_exec(struct task_struct *task)
-{
-	__u64 at = (__u64)task;
-
-	bpf_map_delete_elem(&execs, &at);
+	keep_exec(task, &exec);
 }
 
 static __always_inline void name_process(struct process_key *key, struct task_struct *task)
@@ -431,12 +409,7 @@ static __always_inline int on_exit(__u32 nr, __s64 ret)
 		}
 	}
 	if (!stamp && can_end_exec(nr)) {
-		exec = exec_of(task);
-		/* One whose exit had another number, as a debugger can give it. This is the exit of another. */
-		if (exec && exec->mm != mm_of(task) && ret && !is_ending(task)) {
-			end_exec(task);
-			exec = NULL;
-		}
+		exec = ending_exec(task, ret);
 		if (exec) {
 			stamp = exec->start;
 			key.comm[0] = exec->name.comm[0];

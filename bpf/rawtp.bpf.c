@@ -13,6 +13,7 @@
 #include "lib/filter_task.bpf.h"
 #include "lib/follow.bpf.h"
 #include "lib/in_flight.bpf.h"
+#include "lib/execs.bpf.h"
 #include "lib/user_string.bpf.h"
 #include "lib/path_walk.bpf.h"
 #include "lib/file.bpf.h"

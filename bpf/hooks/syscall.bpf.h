@@ -166,6 +166,24 @@ static __always_inline bool fill_record(struct call_state *state, struct counter
 	return true;
 }
 
+/* Whether calls of CALL_EXECS are watched with their results. */
+const volatile bool cfg_execs = false;
+
+/*
+ * Returns the decision about an exec that begins, or NULL when there is no room for it. The id's byte is not the
+ * exec's, unless there is no room.
+ */
+static __always_inline __u8 *begin_exec(struct task_struct *task)
+{
+	struct exec begun = {.mm = mm_of(task), .tid = TASK(task, pid), .decision = CALL_LEFT_OUT};
+	struct exec *exec = keep_exec(task, &begun);
+	__u8 *decision = decision_of(task);
+
+	if (decision)
+		*decision = exec ? CALL_UNSEEN : CALL_LEFT_OUT;
+	return exec ? &exec->decision : NULL;
+}
+
 /* Decides about a call at its entry, and reports it. */
 static __always_inline void report_entry(struct call_state *state, struct counters *counted, __u32 cpu,
 					 struct task_struct *task, const volatile struct call *call, __u32 nr,
@@ -335,15 +353,10 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 			return 0;
 	}
 	record = &state->exit;
-	exec = cfg_execs && call->traits & CALL_EXECS ? exec_of(task) : NULL;
-	/* One whose exit had a number that is not watched, as a debugger can give it. This is the exit of another. */
-	if (exec && exec->mm != mm_of(task) && ret && !is_ending(task)) {
-		end_exec(task);
-		exec = NULL;
-	}
+	exec = cfg_execs && call->traits & CALL_EXECS ? ending_exec(task, ret) : NULL;
 	if (exec) {
 		decided = exec->decision;
-		if (decided != CALL_LEFT_OUT && exec->mm != mm_of(task))
+		if (decided != CALL_LEFT_OUT && is_replaced(exec, task))
 			decided = CALL_REPLACED;
 		record->tid = exec->tid;
 		record->nr = TASK(task, tgid);
@@ -366,7 +379,7 @@ static __always_inline int on_exit(__u32 nr, struct pt_regs *regs, __s64 ret)
 		return 0;
 	if (decided == CALL_GONE)
 		decided = CALL_UNSEEN;
-	/* A new thread has called nothing yet. The decision is that of a thread that had its id, and never returned. */
+	/* A new thread has called nothing yet: what returns in it is the call of the one that made it. */
 	if (call->traits & CALL_FORKS && !ret)
 		return 0;
 	/* The entry is not that of an exec that is watched, as far as anybody knows. */

@@ -39,27 +39,13 @@ struct {
 	__type(value, struct decisions);
 } in_flight SEC(".maps");
 
+/* An exec, whose decision goes by its thread's address (execs.bpf.h). What finds no room there has no result. */
 struct exec {
 	__u64 mm;  /* the address of the memory with which it began */
 	__u32 tid; /* with which it began */
 	__u8 decision;
 	__u8 reserved[3];
 };
-
-/*
- * Execs in flight, by the address of their thread. One that is not its process's first takes the first one's id
- * (de_thread, fs/exec.c), also where the exec fails after that, and another thread can have its own id before the exec
- * returns. What finds no room is counted as a lost exit.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 4096);
-	__type(key, __u64);
-	__type(value, struct exec);
-} execs SEC(".maps");
-
-/* Whether calls of CALL_EXECS are watched with their results. */
-const volatile bool cfg_execs = false;
 
 /* Returns the decision of a thread id, or NULL for one beyond the limit at load time (kernel.pid_max was raised). */
 static __always_inline __u8 *decision_at(__u32 tid)
@@ -78,35 +64,6 @@ static __always_inline __u8 *decision_at(__u32 tid)
 static __always_inline __u8 *decision_of(struct task_struct *task)
 {
 	return decision_at(TASK(task, pid));
-}
-
-/* Returns the exec that the thread is in, or NULL where its entry was not seen or found no room. */
-static __always_inline struct exec *exec_of(struct task_struct *task)
-{
-	__u64 at = (__u64)task;
-
-	return bpf_map_lookup_elem(&execs, &at);
-}
-
-/* Returns the decision about an exec that begins, or NULL when there is no room for it. It is none of the id's. */
-static __always_inline __u8 *begin_exec(struct task_struct *task)
-{
-	struct exec first = {.mm = mm_of(task), .tid = TASK(task, pid), .decision = CALL_LEFT_OUT}, *exec = NULL;
-	__u8 *decision = decision_of(task);
-	__u64 at = (__u64)task;
-
-	if (!bpf_map_update_elem(&execs, &at, &first, BPF_ANY))
-		exec = bpf_map_lookup_elem(&execs, &at);
-	if (decision)
-		*decision = exec ? CALL_UNSEEN : CALL_LEFT_OUT;
-	return exec ? &exec->decision : NULL;
-}
-
-static __always_inline void end_exec(struct task_struct *task)
-{
-	__u64 at = (__u64)task;
-
-	bpf_map_delete_elem(&execs, &at);
 }
 
 #endif

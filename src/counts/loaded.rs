@@ -172,8 +172,8 @@ fn configure(open: &mut OpenCountsSkel<'_>, options: &Options, cpus: u32, classi
     let slots = options.slots.calls.len() as u32;
     let rodata = open.maps.rodata_data.as_deref_mut().expect("the object has a .rodata section, which is made with it");
     rodata.cfg_slots = *options.slots.numbers;
-    for (to, of) in rodata.cfg_traits.iter_mut().zip(options.slots.traits()) {
-        *to = of;
+    for (to, of) in rodata.cfg_traits.iter_mut().zip(&options.slots.traits) {
+        *to = *of;
     }
     rodata.cfg_slot_count = slots;
     rodata.cfg_is_filtered = options.filters.are_by_process() || options.filters.are_limited();

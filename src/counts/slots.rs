@@ -2,7 +2,7 @@
 
 use crate::skel::counts::types::slot_trait;
 use crate::skel::types::abi;
-use crate::syscall::{Abi, Call, by_name, numbers, places};
+use crate::syscall::{Abi, Call, numbers, places};
 
 /// A bound on the numbers of a table (`SYSCALLS_MAX`). The last one stands for all that are larger.
 const NUMBERS: usize = 1024;
@@ -20,13 +20,16 @@ pub struct Slots {
     pub numbers: Box<[[u16; NUMBERS]; TABLES]>,
     /// What each slot counts: the table, and the call's name or `None` for all numbers without a name. Slot 0 is unused.
     pub calls: Vec<(Abi, Option<&'static str>)>,
+    /// The traits of each slot (`enum slot_trait`).
+    pub traits: Vec<u8>,
 }
 
 impl Slots {
     /// Makes slots for the calls. `are_all`: for numbers without a name too, one in each table.
     #[must_use]
     pub fn new(calls: &[&'static Call], are_all: bool) -> Self {
-        let mut made = Self { numbers: Box::new([[0; NUMBERS]; TABLES]), calls: vec![(Abi::NATIVE, None)] };
+        let mut made =
+            Self { numbers: Box::new([[0; NUMBERS]; TABLES]), calls: vec![(Abi::NATIVE, None)], traits: vec![0] };
         let tables: &[(abi, Abi)] = if cfg!(target_arch = "x86_64") {
             &[(abi::ABI_NATIVE, Abi::NATIVE), (abi::ABI_COMPAT, Abi::COMPAT), (abi::ABI_X32, Abi::X32)]
         } else {
@@ -45,7 +48,7 @@ impl Slots {
                 if found.is_empty() {
                     continue;
                 }
-                let slot = made.add(name, Some(call.name));
+                let slot = made.add(name, Some(call));
                 for number in found.into_iter().filter(|number| *number < NUMBERS - 1) {
                     made.numbers[row][number] = slot;
                 }
@@ -60,35 +63,37 @@ impl Slots {
         made
     }
 
-    fn add(&mut self, table: Abi, name: Option<&'static str>) -> u16 {
+    fn add(&mut self, table: Abi, call: Option<&'static Call>) -> u16 {
         let slot = self.calls.len();
         debug_assert!(slot < SLOTS_MAX, "the tables together have fewer calls");
-        self.calls.push((table, name));
+        self.calls.push((table, call.map(|call| call.name)));
+        self.traits.push(call.map_or(0, traits));
         slot as u16
     }
 
     /// Whether calls are counted that begin another program.
     #[must_use]
     pub fn have_execs(&self) -> bool {
-        self.traits().any(|traits| u32::from(traits) & slot_trait::SLOT_EXECS.0 != 0)
+        self.traits.iter().any(|traits| u32::from(*traits) & slot_trait::SLOT_EXECS.0 != 0)
     }
+}
 
-    /// The traits of each slot (`enum slot_trait`).
-    pub fn traits(&self) -> impl Iterator<Item = u8> {
-        self.calls.iter().map(|(_, name)| match name.and_then(by_name) {
-            Some(call) if call.never_returns() => slot_trait::SLOT_NO_RETURN.0 as u8,
-            Some(call) if call.is_exec() => slot_trait::SLOT_EXECS.0 as u8,
-            // It can change the name of its process.
-            Some(call) if call.name == "prctl" => slot_trait::SLOT_RENAMES.0 as u8,
-            _ => 0,
-        })
-    }
+/// What the programs must know of a call.
+fn traits(call: &Call) -> u8 {
+    let found = match () {
+        () if call.never_returns() => slot_trait::SLOT_NO_RETURN,
+        () if call.is_exec() => slot_trait::SLOT_EXECS,
+        // It can change the name of its process.
+        () if call.name == "prctl" => slot_trait::SLOT_RENAMES,
+        () => return 0,
+    };
+    found.0 as u8
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::syscall::names;
+    use crate::syscall::{by_name, names};
 
     #[test]
     fn every_number_has_a_slot_of_its_own() {
@@ -109,6 +114,6 @@ mod tests {
         let native = Abi::NATIVE.number("execve").unwrap() as usize;
         assert_eq!(slots.calls[usize::from(slots.numbers[0][native])], (Abi::NATIVE, Some("execve")));
         assert_eq!(slots.numbers[0].iter().filter(|slot| **slot != 0).count(), 2);
-        assert_eq!(slots.traits().take(3).collect::<Vec<_>>(), [0, 1, 4]);
+        assert_eq!(slots.traits[..3], [0, 1, 4]);
     }
 }

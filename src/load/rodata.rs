@@ -75,7 +75,7 @@ fn watch(rodata: &mut types::rodata, config: &Config) {
     }
 }
 
-/// Watches both calls that exec. A successful one ends with the number of execve(2), whichever it was (`is_exit_of`),
+/// Watches both calls that exec. A successful one ends with the number of execve(2), whichever it was (`call_of`),
 /// and one that is not watched must not look like the other.
 fn watch_ends_of_execs(rodata: &mut types::rodata) {
     rodata.cfg_execs = true;

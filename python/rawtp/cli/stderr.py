@@ -20,18 +20,16 @@ if TYPE_CHECKING:
 
     from rawtp.sinks.writer import Patience, Writer
 
-_OPTIONS = tuple(
-    (re.compile(written), option)
-    for written, option in (
-        (r'\bsyscalls="all"', "--all"),
-        (r"\(pid, uid, comm or cgroup\)", "(-p, -u, --comm or --cgroup)"),
-        (r"\bor rawtp\.run\(\)", "or a command (rawtp run)"),
-        (r'\bhook="([a-z_]+)"', r"--hook \1"),
-        (r"\b(ring|queue|segment|max)_bytes\b", r"--\1-bytes"),
-        (r"\bsync_s\b", "--sync"),
-        (r"\bsegment_s\b", "--segment-age"),
-        (r"\bmax_age_s\b", "--max-age"),
-    )
+# As texts, so that a start without an error compiles none of them.
+_OPTIONS = (
+    (r'\bsyscalls="all"', "--all"),
+    (r"\(pid, uid, comm or cgroup\)", "(-p, -u, --comm or --cgroup)"),
+    (r"\bor rawtp\.run\(\)", "or a command (rawtp run)"),
+    (r'\bhook="([a-z_]+)"', r"--hook \1"),
+    (r"\b(ring|queue|segment|max)_bytes\b", r"--\1-bytes"),
+    (r"\bsync_s\b", "--sync"),
+    (r"\bsegment_s\b", "--segment-age"),
+    (r"\bmax_age_s\b", "--max-age"),
 )
 
 _writer: Writer | None = None
@@ -131,7 +129,7 @@ def reason(error: BaseException) -> str:
 def _by_options(text: str) -> str:
     """The library's text with the options of the command line in place of arguments in Python."""
     for written, option in _OPTIONS:
-        text = written.sub(option, text)
+        text = re.sub(written, option, text)
     return text
 
 
