@@ -109,7 +109,7 @@ def told(answer: Answer, clock: Clock, arrow: str = BY) -> str:
             lines += [f"what happened below it, or to what it matches: {answer.elsewhere}", ""]
     if answer.without_files and answer.events:
         lines.append(WITHOUT_FILES)
-    lines += [f"recorded was only what these filters let through: {printable(limit)}" for limit in answer.limits]
+    lines += [f"only what these filters let through was recorded: {printable(limit)}" for limit in answer.limits]
     lines.append(f"{seen}{', but for this' if blind else ''}")
     return "\n".join([*lines, *blind]) + "\n"
 

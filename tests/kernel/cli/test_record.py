@@ -418,7 +418,7 @@ def test_filters_of_a_recording_are_told(place: Path, history: Path) -> None:
     with recording(history, "-P", place, "-s", "delete,rename"):
         code, out, _ = asked("who", "--directory", history, "/nonexistent")
     assert code == 4
-    line = f"recorded was only what these filters let through: path {place}; syscalls unlink, unlinkat, rmdir, "
+    line = f"only what these filters let through was recorded: path {place}; syscalls unlink, unlinkat, rmdir, "
     assert line in out
 
 

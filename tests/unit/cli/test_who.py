@@ -51,7 +51,7 @@ def test_an_answer(pretend: type[PretendHistory], capsys: pytest.CaptureFixture[
         "    file  4.0 KiB, replaced a file of 1.5 MiB\n"
         "    why   the file had this name before: /srv/new\n"
         "\n"
-        "recorded was only what these filters let through: uid 0\n"
+        "only what these filters let through was recorded: uid 0\n"
         "watched from 2023-11-14 21:56:40.000 to 2023-11-14 22:14:20.123\n",
         "",
     )
@@ -78,7 +78,7 @@ def test_nothing_found(pretend: type[PretendHistory], capsys: pytest.CaptureFixt
     pretend.answer = []
     assert main(["who", "--utc", "/x\x1b[31m"]) == 4
     seen = "watched from 2023-11-14 21:56:40.000 to 2023-11-14 22:14:20.123"
-    only = "recorded was only what these filters let through: uid 0\n"
+    only = "only what these filters let through was recorded: uid 0\n"
     assert capsys.readouterr().out == f"{only}/x\\x1b[31m: nothing that succeeded was recorded; {seen}\n"
     assert main(["who", "--utc", "--all", "/x"]) == 4
     assert capsys.readouterr().out == f"{only}/x: nothing that happened was recorded; {seen}\n"
