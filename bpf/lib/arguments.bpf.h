@@ -27,18 +27,16 @@ static __always_inline __u64 at_most(__u64 bytes, __u64 most)
 static __always_inline void append_strings(struct segments *segments, __u16 kind, __u64 list, __u32 abi)
 {
 	struct segment *head = begin_segment(segments);
-	__u64 width = abi == ABI_NATIVE ? 8 : 4, text, at = 0, i;
+	/* Without a branch, so that the verifier goes through the loop once for all ABIs. */
+	__u64 is_native = ((__u64)abi - (ABI_NATIVE + 1)) >> 63, text, at = 0, i;
 	__u16 status = NAME_OK;
+	__u64 width = 4 + 4 * is_native;
 	long n;
 
 #pragma clang loop unroll(disable)
 	for (i = 0; i < STRINGS_MAX; i++) {
 		text = 0;
-		if (width == 8)
-			n = bpf_probe_read_user(&text, 8, (const void *)(list + 8 * i));
-		else
-			n = bpf_probe_read_user(&text, 4, (const void *)(list + 4 * i));
-		if (n) {
+		if (bpf_probe_read_user(&text, width, (const void *)(list + width * i))) {
 			status = NAME_FAULT;
 			break;
 		}
