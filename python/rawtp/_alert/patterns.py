@@ -25,6 +25,8 @@ class TextPattern:
         self.text = text
         chunks = _chunks(text)
         self._first, self._middle, self._last = chunks[0], chunks[1:-1], chunks[-1] if chunks[1:] else None
+        self.shortest = sum(width for _, width in chunks)
+        """The characters of the shortest text that it matches."""
 
     def matches(self, text: str) -> bool:
         """Tell whether it matches all of the text."""

@@ -36,6 +36,8 @@ _OUTCOMES = ("ok", "failed", "any")
 _NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)
 _TEXTS = ("comm", "exe", "unit")
 _NAMES = ("container_name", "pod", "namespace", "image")
+_COMM_BYTES = 15
+"""Of a command's name without its NUL (``TASK_COMM_LEN``, ``prctl(2)``)."""
 _COOLDOWN_S = 60.0
 
 
@@ -261,7 +263,12 @@ class _Reader:
         if key == "action":
             actions = [self._one_of(text, _ACTIONS) for text in self._texts(value)]
             return conditions.is_one_of("action", frozenset(actions))
-        return conditions.is_text(key, [TextPattern(text) for text in self._texts(value)])
+        patterns = [TextPattern(text) for text in self._texts(value)]
+        if key == "comm" and (long := [pattern.text for pattern in patterns if pattern.shortest > _COMM_BYTES]):
+            raise RuleError(
+                f"{long[0]!r} can match no process: the kernel keeps the first {_COMM_BYTES} bytes of a name"
+            )
+        return conditions.is_text(key, patterns)
 
     def _read(self, key: str, convert: Callable[[Any], Any]) -> Any:
         """The value of a key as this makes it; None where there is none."""

@@ -73,7 +73,7 @@ def lines(found: Mapping[str, Any], now_ns: int, clock: Clock) -> list[str]:
             shown += _of_account(account, now_ns, clock)
     if watched := found["watched_ns"]:
         shown.append(f"watched: from {clock.of_date(watched[0][0])} to {clock.of_date(watched[-1][1])}")
-    shown.append(f"not watched in between: {ledger.counted(found['gaps'], 'time')}")
+    shown.append(f"gaps: {found['gaps']}")
     shown.append(f"lost: {ledger.events(found['lost'])}")
     shown.append(f"sealed: {ledger.counted(history['segments'], 'file')}, {size(history['segment_bytes'])}")
     shown.append(f"not sealed yet: {ledger.counted(history['wal_files'], 'log')}, {size(history['wal_bytes'])}")

@@ -46,6 +46,7 @@ def one(text: str) -> rules.Rule:
         ('path = ["/a", "/tmp/*.txt"]', {}, True),
         ('path = "/tmp"\nnot_path = "/tmp/*.txt"', {}, False),
         ('comm = "r?"', {}, True),
+        ('comm = ["systemd-tmpfile", "systemd-tmpfi[lm]*", "rm"]', {}, True),
         ('comm = ["mv", "cp"]', {}, False),
         ('not_comm = "rm"', {}, False),
         ('exe = "/usr/bin/*"', {}, True),
@@ -131,6 +132,18 @@ HEAD = f'{NOTIFY}[[rules]]\nname = "r"\nnotify = "n"\n'  # five lines
         (f"{HEAD}path = []\n", 6, "path: it is empty"),
         (f"{HEAD}path = ['']\n", 6, "path: a text is empty"),
         (f"{HEAD}comm = 1\n", 6, "comm: 1 is no text"),
+        *(
+            (
+                f"{HEAD}{key} = ['rm', {text!r}]\n",
+                6,
+                f"{key}: {text!r} can match no process: the kernel keeps the first 15 bytes of a name",
+            )
+            for key, text in (
+                ("comm", "systemd-tmpfiles"),
+                ("comm", "*unattended-upg?[a-z]*"),
+                ("not_comm", "0123456789abcdef"),
+            )
+        ),
         (f"{HEAD}user = 'nobody-of-that-name'\n", 6, "user: there is no user 'nobody-of-that-name'"),
         (f"{HEAD}user = -1\n", 6, "user: -1 is neither a user's name nor a number"),
         (f"{HEAD}user = true\n", 6, "user: True is neither"),
@@ -212,7 +225,7 @@ def test_what_is_wrong_is_told_with_its_line(text: str, line: int | None, reason
 
 def test_a_text_of_many_lines_does_not_mislead() -> None:
     """What reads like a header, or a key, in a text is none."""
-    text = f"{HEAD}comm = '''\n[[rules]]\nname = 'r'\npath = 1\n'''\n[[rules]]\nname = 'q'\nnotify = 'n'\npath = 1\n"
+    text = f"{HEAD}exe = '''\n[[rules]]\nname = 'r'\npath = 1\n'''\n[[rules]]\nname = 'q'\nnotify = 'n'\npath = 1\n"
     with pytest.raises(RuleError, match=r"^line 14: path: 1 is no text"):
         parsed(text)
 

@@ -391,7 +391,7 @@ def test_status(reader: type[PretendReader], place: str, capsys: pytest.CaptureF
     assert lines[1].endswith(", pid 7")
     assert lines[2] in {"heartbeat: came back 2.0 s ago", "heartbeat: came back 2.1 s ago"}
     assert lines[5:] == [
-        "not watched in between: 1 time",
+        "gaps: 1",
         "lost: 7 events",
         "sealed: 2 files, 2.0 KiB",
         "not sealed yet: 1 log, 10 B",
