@@ -140,6 +140,12 @@ class Parser(argparse.ArgumentParser):
             words.append(f"{name}={value}")
         return words
 
+    def hide(self, *names: str) -> None:
+        """Leave options out of the help. They are still taken, so that what refuses them can say why."""
+        for action in self._actions:
+            if action.dest in names:
+                action.help = argparse.SUPPRESS
+
     def long_options(self) -> list[str]:
         """List the options that begin with two dashes."""
         return [name for name in self._option_string_actions if name.startswith("--")]

@@ -73,9 +73,7 @@ def add_parser() -> Parser:
     )
     options.add_watched(parser)
     # The command is followed as it is; who gives them is told so.
-    for action in parser._actions:
-        if action.dest in {"pid", "follow"}:
-            action.help = argparse.SUPPRESS
+    parser.hide("pid", "follow")
     output.add_arguments(parser)
     options.add_running(parser)
     return parser
