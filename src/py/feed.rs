@@ -262,10 +262,12 @@ impl<S: Source> Feed<S> {
                 }
                 left = SIGNAL_CHECK;
             }
-            if py.detach(|| queue.wait_for(position, left, || self.session.waiting() >= enough)) {
+            let is_over = py.detach(|| queue.wait_for(position, left, || self.session.waiting() >= enough));
+            // Before anything is taken: what a signal's handler raises would lose it.
+            py.check_signals()?;
+            if is_over {
                 return Ok(());
             }
-            py.check_signals()?;
             left = Duration::ZERO;
         }
     }

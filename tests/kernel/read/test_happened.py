@@ -273,7 +273,7 @@ STARVED_S = 0.7 * SLOWER
 
 
 @contextmanager
-def starved() -> Iterator[None]:
+def starved() -> Iterator[subprocess.Popen[str]]:
     """The drain thread cannot run for a while, and the caller is on another CPU, where there is one."""
     before = os.sched_getaffinity(0)
     cpu, task = max(before), drain_thread()
@@ -286,7 +286,7 @@ def starved() -> Iterator[None]:
         os.sched_setscheduler(task, os.SCHED_IDLE, os.sched_param(0))
         assert hog.stdout is not None
         assert hog.stdout.readline() == "ready\n"
-        yield
+        yield hog
     finally:
         hog.kill()
         hog.communicate()
@@ -301,6 +301,8 @@ def test_a_drain_thread_that_cannot_run(own: rawtp.Tracer, read: Read) -> None:
         assert numbers(read(own)) == list(range(COUNT))
 
 
+# Others would share the one CPU that is left with the loop.
+@pytest.mark.quiet_host
 def test_an_event_loop_runs_meanwhile(own: rawtp.Tracer, loop: Loop) -> None:
     found: list[rawtp.Event] = []
     ticks: list[float] = []
@@ -343,20 +345,30 @@ class _InterruptError(Exception):
     pass
 
 
+@pytest.mark.parametrize("is_over", [False, True], ids=["before", "with"])
 @pytest.mark.parametrize("name", ["get", "get_many", "batch", "to_arrow"])
-def test_an_interrupted_wait_loses_nothing(own: rawtp.Tracer, name: str) -> None:
+def test_an_interrupted_wait_loses_nothing(own: rawtp.Tracer, name: str, is_over: bool) -> None:
+    """Before its end, and with it."""
+
     def interrupt(*_: object) -> Any:
         raise _InterruptError
 
+    def stop(hog: subprocess.Popen[str]) -> None:
+        time.sleep(0.05 * SLOWER)
+        os.kill(os.getpid(), signal.SIGALRM)
+        if is_over:
+            hog.kill()
+
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
-        with starved():
+        with starved() as hog:
             delete(0, COUNT)
-            signal.setitimer(signal.ITIMER_REAL, 0.05 * SLOWER)
+            stopping = threading.Thread(target=stop, args=(hog,))
+            stopping.start()
             with pytest.raises(_InterruptError):
                 getattr(own, name)(**{"duration" if name == "to_arrow" else "timeout": 0})
+            stopping.join()
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     assert numbers(own.get_many(timeout=0)) == list(range(COUNT))
     assert (own.stats().delivered, own.stats().discarded) == (COUNT, 0)

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 # What any shell script may count on.
 COREUTILS = ("awk", "cat", "cut", "dirname", "env", "ls", "mktemp", "paste", "rm", "sed", "sh", "sort", "tr")
-TOOLS = ("cargo", "make", "cc", "c++", "clang", "clang-format", "pkg-config", "rpmbuild", "strace")
+TOOLS = ("cargo", "make", "cc", "c++", "clang", "clang-format", "pkg-config", "rpmbuild", "rsyslogd", "strace")
 VENDORED = ("autoreconf", "automake", "autopoint", "flex", "bison", "gawk", "readelf")
 
 
