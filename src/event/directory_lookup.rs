@@ -17,9 +17,10 @@ use crate::mounts::snapshots::Snapshots;
 use crate::mounts::table::{Place, push_upwards};
 use crate::path::resolve::Paths;
 use crate::record::segments::{Directory, Name, WalkStatus};
+use crate::ring::clock::since_boot_ns;
 use crate::sys::cached_path::{self, Follow, NotFound, look_up, push_path_of};
 
-/// How long a look-up serves other events, by their own times. Links and mounts can change without an event.
+/// How long a look-up serves later events. Links and mounts can change without an event.
 const LIFE_NS: u64 = 5_000_000;
 /// The most look-ups that are kept.
 const LOOK_UPS: usize = 1024;
@@ -60,17 +61,40 @@ impl Found {
     }
 }
 
+/// The times of the events that a look-up serves, first and last.
+#[derive(Debug, Clone, Copy, Default)]
+struct Served {
+    first_ns: u64,
+    last_ns: u64,
+}
+
+impl Served {
+    /// What was found at a time serves all events before it: another look would come later still.
+    fn found(at_ns: u64) -> Self {
+        Self { first_ns: 0, last_ns: at_ns + LIFE_NS }
+    }
+
+    /// What was not found for an event may have been in the kernel's cache a moment later.
+    fn not_found(ts_ns: u64) -> Self {
+        Self { first_ns: ts_ns.saturating_sub(LIFE_NS), last_ns: ts_ns + LIFE_NS }
+    }
+
+    fn has(self, ts_ns: u64) -> bool {
+        (self.first_ns..=self.last_ns).contains(&ts_ns)
+    }
+}
+
 #[derive(Debug)]
 struct Kept {
     found: Option<Found>,
-    ts_ns: u64,
+    served: Served,
 }
 
 /// The look-up of the last name. It is known by what the record says, which costs less than to put a path together.
 #[derive(Debug, Default)]
 struct Last {
     is_set: bool,
-    ts_ns: u64,
+    served: Served,
     mnt_ns: u32,
     prefix: Vec<u8>,
     directory: Walked,
@@ -105,7 +129,7 @@ impl Last {
         let record = event.enter.record;
         self.is_set
             && self.mnt_ns == record.mnt_ns
-            && self.ts_ns.abs_diff(record.ts_ns) <= LIFE_NS
+            && self.served.has(record.ts_ns)
             && self.prefix == prefix
             && self.directory.is(directory)
             && self.root.is(root)
@@ -114,14 +138,14 @@ impl Last {
     fn set(
         &mut self,
         event: &Event<'_>,
-        ts_ns: u64,
+        served: Served,
         prefix: &[u8],
         directory: Option<Directory<'_>>,
         root: Option<Directory<'_>>,
         found: Option<Found>,
     ) {
         self.is_set = true;
-        self.ts_ns = ts_ns;
+        self.served = served;
         self.mnt_ns = event.enter.record.mnt_ns;
         self.prefix.clear();
         self.prefix.extend_from_slice(prefix);
@@ -204,8 +228,9 @@ impl DirectoryLookup {
             found.give(out, self.own_mounts.mounts(), *entry);
         }
         if is_plain {
-            let ts_ns = found.as_ref().map_or(event.enter.record.ts_ns, |(_, ts_ns, _)| *ts_ns);
-            self.last.set(event, ts_ns, prefix, sought.directory, root, found.map(|(found, ..)| found));
+            let ts_ns = event.enter.record.ts_ns;
+            let served = found.as_ref().map_or(Served::not_found(ts_ns), |(_, served, _)| *served);
+            self.last.set(event, served, prefix, sought.directory, root, found.map(|(found, ..)| found));
         }
     }
 
@@ -215,7 +240,7 @@ impl DirectoryLookup {
         &mut self,
         event: &Event<'_>,
         sought: &Sought<'n>,
-    ) -> Option<(Found, u64, Option<&'n [u8]>)> {
+    ) -> Option<(Found, Served, Option<&'n [u8]>)> {
         let name = sought.name.bytes;
         let is_known = |walk: &Directory<'_>| !walk.is_cut() && walk.status != WalkStatus::Internal;
         let (below, above) = event.enter.segments.root().or(sought.directory).filter(is_known)?.split();
@@ -252,12 +277,12 @@ impl DirectoryLookup {
             target: &target,
             is_directory: !sought.follows,
         };
-        let (found, ts_ns) = self.look_up_kept(&request, event.enter.record.ts_ns);
-        Some((found?.clone(), ts_ns, entry))
+        let (found, served) = self.look_up_kept(&request, event.enter.record.ts_ns)?;
+        Some((found.clone(), served, entry))
     }
 
-    /// Returns a look-up, and the time of the event for which it was made.
-    fn look_up_kept(&mut self, request: &Request<'_>, ts_ns: u64) -> (Option<&Found>, u64) {
+    /// Returns what is found for an event of this time, and which others that serves.
+    fn look_up_kept(&mut self, request: &Request<'_>, ts_ns: u64) -> Option<(&Found, Served)> {
         let mut key = mem::take(&mut self.key);
         key.clear();
         key.extend(request.mnt_ns.to_ne_bytes());
@@ -265,21 +290,23 @@ impl DirectoryLookup {
         key.extend_from_slice(request.root);
         key.push(0);
         key.extend_from_slice(request.target);
-        let is_fresh = self.kept.get(&*key).is_some_and(|kept| kept.ts_ns.abs_diff(ts_ns) <= LIFE_NS);
-        if !is_fresh {
+        if !self.kept.get(&*key).is_some_and(|kept| kept.served.has(ts_ns)) {
+            let at_ns = since_boot_ns();
             let found = self.look_up(request);
+            let served = if found.is_some() { Served::found(at_ns) } else { Served::not_found(ts_ns) };
             if self.kept.len() >= LOOK_UPS {
                 self.kept.clear();
             }
             // It stays, so its memory must not come from the reserve.
             if probe_step().is_err() {
                 self.key = key;
-                return (None, ts_ns);
+                return None;
             }
-            self.kept.insert(key.clone().into(), Kept { found, ts_ns });
+            self.kept.insert(key.clone().into(), Kept { found, served });
         }
         self.key = key;
-        self.kept.get(&*self.key).map_or((None, ts_ns), |kept| (kept.found.as_ref(), kept.ts_ns))
+        let kept = self.kept.get(&*self.key)?;
+        Some((kept.found.as_ref()?, kept.served))
     }
 
     fn look_up(&mut self, request: &Request<'_>) -> Option<Found> {
@@ -394,6 +421,16 @@ mod tests {
     #[test]
     fn components_without_empty_ones_and_dots() {
         assert_eq!(parts(b"//a/./b/../c/").collect::<Vec<_>>(), [b"a".as_slice(), b"b", b"..", b"c"]);
+    }
+
+    #[test]
+    fn what_was_found_serves_what_came_before() {
+        let found = Served::found(1_000_000_000);
+        assert!(found.has(0) && found.has(1_000_000_000 + LIFE_NS));
+        assert!(!found.has(1_000_000_001 + LIFE_NS));
+        let not_found = Served::not_found(1_000_000_000);
+        assert!(not_found.has(1_000_000_000 - LIFE_NS) && not_found.has(1_000_000_000 + LIFE_NS));
+        assert!(!not_found.has(999_999_999 - LIFE_NS) && !not_found.has(1_000_000_001 + LIFE_NS));
     }
 
     #[test]
