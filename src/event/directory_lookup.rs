@@ -17,7 +17,7 @@ use crate::mounts::snapshots::Snapshots;
 use crate::mounts::table::{Place, push_upwards};
 use crate::path::resolve::Paths;
 use crate::record::segments::{Directory, Name, WalkStatus};
-use crate::ring::clock::since_boot_ns;
+use crate::sys::boot_clock::since_boot_ns;
 use crate::sys::cached_path::{self, Follow, NotFound, look_up, push_path_of};
 
 /// How long a look-up serves later events. Links and mounts can change without an event.
@@ -75,7 +75,7 @@ impl Served {
     }
 
     /// What was not found for an event may have been in the kernel's cache a moment later.
-    fn not_found(ts_ns: u64) -> Self {
+    fn near(ts_ns: u64) -> Self {
         Self { first_ns: ts_ns.saturating_sub(LIFE_NS), last_ns: ts_ns + LIFE_NS }
     }
 
@@ -229,7 +229,7 @@ impl DirectoryLookup {
         }
         if is_plain {
             let ts_ns = event.enter.record.ts_ns;
-            let served = found.as_ref().map_or(Served::not_found(ts_ns), |(_, served, _)| *served);
+            let served = found.as_ref().map_or(Served::near(ts_ns), |(_, served, _)| *served);
             self.last.set(event, served, prefix, sought.directory, root, found.map(|(found, ..)| found));
         }
     }
@@ -291,9 +291,7 @@ impl DirectoryLookup {
         key.push(0);
         key.extend_from_slice(request.target);
         if !self.kept.get(&*key).is_some_and(|kept| kept.served.has(ts_ns)) {
-            let at_ns = since_boot_ns();
-            let found = self.look_up(request);
-            let served = if found.is_some() { Served::found(at_ns) } else { Served::not_found(ts_ns) };
+            let (found, served) = self.look_up(request, ts_ns);
             if self.kept.len() >= LOOK_UPS {
                 self.kept.clear();
             }
@@ -309,13 +307,23 @@ impl DirectoryLookup {
         Some((kept.found.as_ref()?, kept.served))
     }
 
-    fn look_up(&mut self, request: &Request<'_>) -> Option<Found> {
-        if request.mnt_ns == self.snapshots.own_ns() {
-            return self.look_up_here(request);
+    /// Looks up a target for an event. Returns what is found, and which events that serves.
+    fn look_up(&mut self, request: &Request<'_>, ts_ns: u64) -> (Option<Found>, Served) {
+        let at_ns = since_boot_ns();
+        let is_here = request.mnt_ns == self.snapshots.own_ns();
+        let found = if is_here {
+            self.look_up_here(request)
+        } else if self.snapshots.is_host(request.mnt_ns) {
+            self.look_up_on_host(request)
+        } else {
+            None
+        };
+        if found.is_some() {
+            return (found, Served::found(at_ns));
         }
-        let is_host = self.snapshots.is_host(request.mnt_ns);
-        let found = if is_host { self.look_up_on_host(request) } else { None };
-        found.or_else(|| self.look_up_there(request))
+        let found = if is_here { None } else { self.look_up_there(request) };
+        // What is found there hangs on the thread: others that live may have a better answer.
+        (found, Served::near(ts_ns))
     }
 
     /// Looks up a target in this process's own namespace.
@@ -349,15 +357,13 @@ impl DirectoryLookup {
         }
         let path = [request.root, request.target].concat();
         let place = table.place_of(&path)?;
-        let path = if self.snapshots.is_host(request.mnt_ns) { Some(path) } else { self.own().paths_of(&place).next() };
-        if let Some(path) = &path {
-            match look_up(self.host_root()?.as_fd(), path, Follow::Nothing, false) {
-                Ok(_) | Err(NotFound::Gone) => {}
-                // It runs through a link, which means another path there.
-                Err(NotFound::Unknown | NotFound::NoDirectory) => return None,
-            }
+        // Where no mount here shows the file system, nobody knows what links the path has.
+        let path = if self.snapshots.is_host(request.mnt_ns) { path } else { self.own().paths_of(&place).next()? };
+        match look_up(self.host_root()?.as_fd(), &path, Follow::Nothing, false) {
+            Ok(_) | Err(NotFound::Gone) => Some(Found { place, path: Some(path) }),
+            // It runs through a link, which means another path there.
+            Err(NotFound::Unknown | NotFound::NoDirectory) => None,
         }
-        Some(Found { place, path })
     }
 }
 
@@ -428,9 +434,9 @@ mod tests {
         let found = Served::found(1_000_000_000);
         assert!(found.has(0) && found.has(1_000_000_000 + LIFE_NS));
         assert!(!found.has(1_000_000_001 + LIFE_NS));
-        let not_found = Served::not_found(1_000_000_000);
-        assert!(not_found.has(1_000_000_000 - LIFE_NS) && not_found.has(1_000_000_000 + LIFE_NS));
-        assert!(!not_found.has(999_999_999 - LIFE_NS) && !not_found.has(1_000_000_001 + LIFE_NS));
+        let near = Served::near(1_000_000_000);
+        assert!(near.has(1_000_000_000 - LIFE_NS) && near.has(1_000_000_000 + LIFE_NS));
+        assert!(!near.has(999_999_999 - LIFE_NS) && !near.has(1_000_000_001 + LIFE_NS));
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::history::journal::Journal;
 use crate::history::layout::Layout;
 use crate::history::line::Line;
 use crate::history::segment::Segment;
+use crate::sys::boot_clock::since_boot_ns;
 
 /// How a recording goes. The counts are those of one recorder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -126,19 +127,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The time of a clock.
-pub(crate) fn clock_ns(clock: ClockId) -> i64 {
-    clock_gettime(clock).map_or(0, |time| time.tv_sec() * 1_000_000_000 + time.tv_nsec())
-}
-
 /// The wall clock less the time since boot.
 pub(crate) fn clock_offset_ns() -> i64 {
-    now_ns() - clock_ns(ClockId::CLOCK_BOOTTIME)
+    now_ns() - since_boot_ns().cast_signed()
 }
 
 /// Unix time.
 pub(crate) fn now_ns() -> i64 {
-    clock_ns(ClockId::CLOCK_REALTIME)
+    clock_gettime(ClockId::CLOCK_REALTIME).map_or(0, |time| time.tv_sec() * 1_000_000_000 + time.tv_nsec())
 }
 
 impl Shared {

@@ -17,8 +17,8 @@ use crate::event::real_paths::RealPaths;
 use crate::mounts::host_root::HostRoot;
 use crate::mounts::snapshots::Snapshots;
 use crate::path::resolve::Paths;
-use crate::ring::clock::since_boot_ns;
 use crate::ring::counters::KernelCounters;
+use crate::sys::boot_clock::since_boot_ns;
 use crate::sys::cached_path::{Follow, is_supported, look_up};
 use crate::syscall::Action;
 

@@ -2,6 +2,8 @@
 
 use nix::time::{ClockId, clock_gettime};
 
+use crate::sys::boot_clock::since_boot_ns;
+
 /// A larger change of the offset is a step of the wall clock. The noise between two readings is smaller.
 const STEP_NS: i64 = 50_000;
 
@@ -14,22 +16,21 @@ pub struct Clock {
     offset_ns: i64,
 }
 
-fn now_ns(clock: ClockId) -> i64 {
-    // Both clocks exist on every kernel that has a BPF ring buffer.
-    clock_gettime(clock).map_or(0, |time| time.tv_sec() * 1_000_000_000 + time.tv_nsec())
+fn now_ns() -> i64 {
+    // Every kernel has this clock.
+    clock_gettime(ClockId::CLOCK_REALTIME).map_or(0, |time| time.tv_sec() * 1_000_000_000 + time.tv_nsec())
 }
 
-/// Returns the time by the clock that stamps the records.
-pub(crate) fn since_boot_ns() -> u64 {
-    now_ns(ClockId::CLOCK_BOOTTIME).unsigned_abs()
+fn boot_ns() -> i64 {
+    since_boot_ns().cast_signed()
 }
 
 /// Returns the least disturbed of five readings: the one whose two outer clock readings are closest.
 fn measure() -> i64 {
     let reading = |_| {
-        let before = now_ns(ClockId::CLOCK_BOOTTIME);
-        let real = now_ns(ClockId::CLOCK_REALTIME);
-        let after = now_ns(ClockId::CLOCK_BOOTTIME);
+        let before = boot_ns();
+        let real = now_ns();
+        let after = boot_ns();
         (after - before, real - before.midpoint(after))
     };
     (0..5).map(reading).min().map_or(0, |(_, offset_ns)| offset_ns)
@@ -44,7 +45,7 @@ impl Clock {
 
     /// Returns the nanoseconds to add to a record's time stamp.
     pub fn offset_ns(&mut self) -> i64 {
-        let rough = now_ns(ClockId::CLOCK_REALTIME) - now_ns(ClockId::CLOCK_BOOTTIME);
+        let rough = now_ns() - boot_ns();
         if (rough - self.offset_ns).abs() > STEP_NS {
             let offset_ns = measure();
             if (offset_ns - self.offset_ns).abs() > STEP_NS {

@@ -17,6 +17,7 @@
 //! * `tracepoint`: attaches programs to classic tracepoints
 //! * `users`: names of users
 
+pub mod boot_clock;
 pub mod bpf;
 pub mod cached_path;
 pub mod close_on_fork;

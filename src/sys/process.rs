@@ -5,10 +5,10 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, FromRawFd};
 
-use nix::time::{ClockId, clock_gettime};
+use crate::sys::boot_clock::{offset_ns, since_boot_ns};
 
-/// The ticks per second in which `/proc` tells times. It is 100 on every architecture that rawtp knows (`USER_HZ`).
-const TICKS: u64 = 100;
+/// The ticks in which `/proc` tells times. A second has 100 on every architecture that rawtp knows (`USER_HZ`).
+const TICK_NS: u64 = 1_000_000_000 / 100;
 
 /// The most bytes of a process's arguments that are read.
 pub const CMDLINE_BYTES: usize = 1023;
@@ -33,7 +33,7 @@ pub struct Process {
 /// Returns the tick in which a time is.
 #[must_use]
 pub fn ticks(ns: u64) -> u64 {
-    ns / (1_000_000_000 / TICKS)
+    ns / TICK_NS
 }
 
 /// Returns the name, the parent and the start from the content of `/proc/PID/stat`. The name may hold any byte, so it
@@ -62,19 +62,16 @@ fn read_at(directory: &File, name: &CStr, most: usize) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-fn now_ns() -> u64 {
-    let now = clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(0, |now| now.tv_sec() * 1_000_000_000 + now.tv_nsec());
-    now.cast_unsigned()
-}
-
 fn read(pid: u32) -> Option<Process> {
     // The directory stays that of the process. Once that has ended nothing can be read through it, even if another
     // process has its id.
     let directory = File::open(format!("/proc/{pid}")).ok()?;
     let stat = read_at(&directory, c"stat", 4096).ok()?;
     let (comm, parent, start_ticks) = parse_stat(&stat)?;
+    // `/proc` shows it as this process's time namespace has it.
+    let start_ticks = start_ticks.saturating_add_signed(-offset_ns() / TICK_NS.cast_signed());
     let cmdline = read_at(&directory, c"cmdline", CMDLINE_BYTES).ok()?;
-    Some(Process { pid, ppid: parent, start_ticks, comm: comm.to_vec(), cmdline, read_ns: now_ns() })
+    Some(Process { pid, ppid: parent, start_ticks, comm: comm.to_vec(), cmdline, read_ns: since_boot_ns() })
 }
 
 /// Hands the processes that this one may look at to `take`, at most `most` of them. There are none where `/proc` is not
@@ -110,7 +107,7 @@ mod tests {
         let arguments: Vec<_> = std::env::args_os().collect();
         let first = arguments[0].as_encoded_bytes();
         assert!(process.cmdline.starts_with(&first[..first.len().min(CMDLINE_BYTES)]), "{process:?}");
-        assert!(process.read_ns <= now_ns() && process.start_ticks <= ticks(process.read_ns));
+        assert!(process.read_ns <= since_boot_ns() && process.start_ticks <= ticks(process.read_ns));
         assert!(exists(own) && exists(1) && !exists(0) && !exists(u32::MAX) && !exists(4_194_305));
     }
 

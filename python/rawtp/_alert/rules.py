@@ -183,6 +183,14 @@ def _notifiers(document: Document, tables: object, environment: Mapping[str, str
                 raise error from None
 
 
+def _check_comms(texts: list[str]) -> None:
+    for text in texts:
+        # A byte that is no UTF-8 is four characters of an event.
+        in_bytes = re.sub(r"\\\\x[0-9a-f]{2}", "?", text).encode().decode("latin-1")
+        if TextPattern(in_bytes).shortest > _COMM_BYTES:
+            raise RuleError(f"{text!r} can match no process: the kernel keeps the first {_COMM_BYTES} bytes of a name")
+
+
 class _Reader:
     """Reads one rule."""
 
@@ -263,12 +271,10 @@ class _Reader:
         if key == "action":
             actions = [self._one_of(text, _ACTIONS) for text in self._texts(value)]
             return conditions.is_one_of("action", frozenset(actions))
-        patterns = [TextPattern(text) for text in self._texts(value)]
-        if key == "comm" and (long := [pattern.text for pattern in patterns if pattern.shortest > _COMM_BYTES]):
-            raise RuleError(
-                f"{long[0]!r} can match no process: the kernel keeps the first {_COMM_BYTES} bytes of a name"
-            )
-        return conditions.is_text(key, patterns)
+        texts = self._texts(value)
+        if key == "comm":
+            _check_comms(texts)
+        return conditions.is_text(key, [TextPattern(text) for text in texts])
 
     def _read(self, key: str, convert: Callable[[Any], Any]) -> Any:
         """The value of a key as this makes it; None where there is none."""

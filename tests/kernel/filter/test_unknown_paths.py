@@ -5,7 +5,9 @@ from __future__ import annotations
 import ctypes
 import os
 import subprocess
+import sys
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import rawtp
-from helpers.support import assert_ledger_of, hook_refusal, read_to_end, release, stopped
+from helpers.support import HANG_S, assert_ledger_of, hook_refusal, read_to_end, release, stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -200,3 +202,42 @@ def test_files_without_a_name_pass_no_filter(tmp_path: Path) -> None:
             assert [shown[1] for shown in seen_in_fork(action, syscalls=["ftruncate"], path=wanted)] == [str(named)]
     for descriptor in unnamed[:-1]:
         os.close(descriptor)
+
+
+OWN_LINK = """
+mount -t tmpfs none "$1" && ln -s "$2" "$1/link" && rm "$1/link/0" || exit 1
+exec "$3" -c 'import os, sys, time
+for number in range(1, 20):
+    os.unlink(f"{sys.argv[1]}/link/{number}")
+    time.sleep(0.01)
+sys.stdin.read()' "$1"
+"""
+
+
+@pytest.mark.parametrize("is_late", [False, True], ids=["at once", "late"])
+def test_a_link_that_no_mount_here_shows(tmp_path: Path, is_late: bool) -> None:
+    """Where it led nobody knows once its process has ended. That says nothing about the processes that live."""
+    data, own = tmp_path / "data", tmp_path / "own"
+    data.mkdir()
+    own.mkdir()
+    for number in range(20):
+        (data / str(number)).touch()
+    command = ["unshare", "-m", "sh", "-c", OWN_LINK, "sh", str(own), str(data), sys.executable]
+    with (
+        rawtp.Tracer(path=data, outcome="ok") as tracer,
+        subprocess.Popen(command, stdin=subprocess.PIPE) as process,
+    ):
+        events = []
+        deadline_s = time.monotonic() + HANG_S
+        while any(data.iterdir()):
+            assert time.monotonic() < deadline_s
+            time.sleep(0.02)
+            if not is_late:
+                events += tracer.get_many(timeout=0)
+        events += tracer.get_many(timeout=0)
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait(HANG_S) == 0
+    paths = {event["filename"]: event["real_path"] for event in events}
+    assert paths.keys() == {f"{own}/link/{number}" for number in range(20)}
+    assert {path for path in paths.values() if path} <= {str(data / str(number)) for number in range(20)}

@@ -47,6 +47,7 @@ def one(text: str) -> rules.Rule:
         ('path = "/tmp"\nnot_path = "/tmp/*.txt"', {}, False),
         ('comm = "r?"', {}, True),
         ('comm = ["systemd-tmpfile", "systemd-tmpfi[lm]*", "rm"]', {}, True),
+        (r"comm = 'abcdefg\\xc3\\xb6\\xc3'", {"comm": r"abcdefg\xc3\xb6\xc3"}, True),
         ('comm = ["mv", "cp"]', {}, False),
         ('not_comm = "rm"', {}, False),
         ('exe = "/usr/bin/*"', {}, True),
@@ -142,6 +143,7 @@ HEAD = f'{NOTIFY}[[rules]]\nname = "r"\nnotify = "n"\n'  # five lines
                 ("comm", "systemd-tmpfiles"),
                 ("comm", "*unattended-upg?[a-z]*"),
                 ("not_comm", "0123456789abcdef"),
+                ("comm", "éééééééé"),
             )
         ),
         (f"{HEAD}user = 'nobody-of-that-name'\n", 6, "user: there is no user 'nobody-of-that-name'"),
