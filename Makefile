@@ -33,7 +33,7 @@ TEST_ENV := HYPOTHESIS_STORAGE_DIRECTORY=/run/rawtp-hypothesis $(if $(CI_RUN),CI
 
 # Without the lock, what is released today would decide whether the tests pass.
 PIP := .venv/bin/python -m pip --disable-pip-version-check install --quiet --constraint scripts/lock.txt
-SOURCES := $(shell find src bpf -type f) build.rs Cargo.toml Cargo.lock pyproject.toml
+SOURCES := $(shell find src bpf -type f) build.rs python/rawtp/_core.pyi Cargo.toml Cargo.lock pyproject.toml
 PACKAGED := $(wildcard python/rawtp/*.py* python/rawtp/*/*.py* python/rawtp/*/*/*.py* python/rawtp/py.typed LICENSE-* README.md) $(shell find packaging -type f)
 FORMATTED := $(filter-out bpf/vmlinux.h,$(wildcard bpf/*.[ch] bpf/*/*.[ch] benches/programs/*.c benches/programs/*.h))
 

@@ -498,7 +498,9 @@ class Tracer:
 
         Raises:
             ValueError: as :meth:`get`, or ``max_events`` is below 1.
-            KeyboardInterrupt: or whatever a signal's handler raises while waiting.
+            KeyboardInterrupt: or whatever a signal's handler raises while waiting. No event is lost by it, but where
+                there are more than the queue holds, or a filter has left some out: then those that were taken before
+                are gone, and counted as discarded.
             MemoryError: for not even one of them.
             RawtpError: as :meth:`get`.
         """
@@ -547,7 +549,7 @@ class Tracer:
 
         Raises:
             ValueError: as :meth:`get`, or ``max_rows`` is below 1.
-            KeyboardInterrupt: or whatever a signal's handler raises while waiting.
+            KeyboardInterrupt: or whatever a signal's handler raises while waiting, as :meth:`get_many`.
             MemoryError: for not even one event; or for the bytes of names that are no text, which are put together at
                 the end: then the events are gone, and counted as discarded.
             RawtpError: as :meth:`get`.

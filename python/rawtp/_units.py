@@ -6,8 +6,8 @@ import math
 import re
 import sys
 
-_UNITS_S = {"ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|min|m|h|d)")
+_UNITS_S = {"ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|min|m|h|d|w)")
 _SIZE = re.compile(r"(\d+)(?:([kmg])(?:ib)?)?", re.IGNORECASE)
 
 
@@ -37,5 +37,5 @@ def seconds(text: str) -> float:
         is_whole = "".join(map("".join, parts)) == text
         number = sum(float(count) * _UNITS_S[unit] for count, unit in parts) if is_whole else 0.0
     if not 0 < number < math.inf:
-        raise ValueError(f"{text!r} is not a time above 0: seconds, or such as 500ms, 2m or 1h30m")
+        raise ValueError(f"{text!r} is not a time above 0: seconds, or such as 500ms, 2m, 1h30m or 90d")
     return number

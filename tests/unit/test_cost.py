@@ -160,10 +160,13 @@ def test_command_takes_options(made: list[dict[str, Any]], capsys: pytest.Captur
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["--seconds", "0"], "argument --seconds: '0' is not a time above 0: seconds, or such as 500ms, 2m or 1h30m"),
+        (
+            ["--seconds", "0"],
+            "argument --seconds: '0' is not a time above 0: seconds, or such as 500ms, 2m, 1h30m or 90d",
+        ),
         (
             ["--seconds", "nan"],
-            "argument --seconds: 'nan' is not a time above 0: seconds, or such as 500ms, 2m or 1h30m",
+            "argument --seconds: 'nan' is not a time above 0: seconds, or such as 500ms, 2m, 1h30m or 90d",
         ),
         (["-s", "delete,"], "argument -s/--syscalls: 'delete,' has an empty name in it"),
         (["-p", "-5"], "argument -p/--pid: '-5' is not a process id"),

@@ -130,7 +130,7 @@ class Alerts:
         counts = self.counts()
         alerts = sum(rule["alerts"] for rule in counts["rules"].values())
         matched = sum(rule["matched"] for rule in counts["rules"].values())
-        parts = [f"{ledger.events(matched)} matched, {ledger.counted(alerts, 'alert')}"]
+        parts = [f"rules matched {ledger.counted(matched, 'time')}, {ledger.counted(alerts, 'alert')}"]
         for name, sent in counts["notifiers"].items():
             parts.append(f"{name}: {sent['sent']} sent, {sent['failed']} failed, {sent['dropped']} dropped")
         if counts["evicted"]:

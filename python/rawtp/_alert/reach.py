@@ -68,7 +68,11 @@ def out_of_reach(
             yield f"rule {rule.name!r} matches nothing: its outcome is {scope.outcome!r}, and --outcome is {outcome}"
         elif scope.paths and len(directories) == len(paths) > 0 and not _meet(scope.paths, directories):
             # A rename from a watched directory to another is an event of both.
-            less = "only renames between them" if "rename" in (scope.actions or possible) & possible else "nothing"
+            less = (
+                "only renames into its path and out of it"
+                if "rename" in (scope.actions or possible) & possible
+                else "nothing"
+            )
             yield f"rule {rule.name!r} matches {less}: its path is outside of -P/--path"
         elif scope.has_size and not shows_sizes:
             of_ranges = not scope.actions or not scope.actions.isdisjoint(_RANGES)

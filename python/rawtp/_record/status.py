@@ -93,7 +93,8 @@ def _of_account(account: Mapping[str, Any], now_ns: int, clock: Clock) -> list[s
         shown.append(f"heartbeat: came back {_seconds(now_ns - int(beat['last_ns']))} ago")
     if status["last_ack_ns"] is not None:
         shown.append(
-            f"acknowledged: {_seconds(now_ns - int(status['last_ack_ns']))} ago, {int(status['acknowledged'])}"
+            f"acknowledged: {ledger.events(int(status['acknowledged']))}, the last"
+            f" {_seconds(now_ns - int(status['last_ack_ns']))} ago"
         )
     return shown
 

@@ -6,6 +6,7 @@ read here, since CPython has a reader from 3.11 on only, and that one does not s
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -72,6 +73,9 @@ def _read(file: str, *, must_exist: bool) -> str | None:
         if not must_exist and isinstance(error, (FileNotFoundError, NotADirectoryError, PermissionError)):
             return None
         raise ConfigError(f"{file}: {error.strerror}") from None
+    if stat.S_ISDIR(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise ConfigError(f"{file}: {os.strerror(errno.EISDIR)}")
     with os.fdopen(fd, "rb") as opened:
         status = os.fstat(fd)
         if stat.S_ISREG(status.st_mode):

@@ -30,6 +30,10 @@ def moment(text: str) -> int:
     A time without a zone is local. A length of time is that long ago. A day, or a word for one, is its beginning.
     """
     found = parse(text, time.time_ns())
+    if found is None and text.strip()[:1] == "-" and parse(text.strip()[1:], 0) is not None:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a time: {text.strip()[1:]!r} is that long ago, without a sign"
+        )
     if found is None or not 0 <= found <= _LARGEST_NS:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a time: such as yesterday, 'yesterday 22:00', 30m, 2h, 7d, 02:30, 2026-11-26 or"
@@ -57,7 +61,8 @@ def parse(text: str, now_ns: int) -> int | None:
         return None
     if words == "now":
         return now_ns
-    if found := _LENGTH.fullmatch(words.removesuffix(" ago")):
+    # An M could be meant for months.
+    if (found := _LENGTH.fullmatch(words.removesuffix(" ago"))) and "M" not in text:
         ago_ns = sum(round(float(count) * _UNITS_S[unit] * _NS) for count, unit in _PART.findall(found[0]))
         return max(now_ns - ago_ns, 0)
     if found := _UNIX.fullmatch(words):

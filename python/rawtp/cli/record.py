@@ -332,7 +332,10 @@ def _status(args: argparse.Namespace) -> int:
     try:
         found = status.read(args.directory, time.time_ns())
     except FileNotFoundError:
-        raise CommandError(f"nobody has recorded into {args.directory}") from None
+        from rawtp.cli import archive
+
+        record = invocation.command("record", *archive.where(args.directory), as_root=True)
+        raise CommandError(f"nobody has recorded into {args.directory}. To record, run: {record}") from None
     except PermissionError:
         again = invocation.command(*sys.argv[1:], as_root=True)
         raise CommandError(f"{args.directory} can be read by root, and by its group: {again}") from None

@@ -127,18 +127,24 @@ def _answer(history: rawtp.History, args: argparse.Namespace) -> Answer:
 
 
 def _elsewhere(history: rawtp.History, args: argparse.Namespace) -> str | None:
-    """The command that shows what happened below the path, or to what it matches as a glob, where anything did."""
+    """Where anything happened, below the path or to what it matches as a glob, and the command that shows it."""
+    from rawtp.formats.escape import quoted_name
+
     window = {"since": args.since, "until": args.until, "outcome": "any" if args.all else "ok", "limit": 1}
-    ways = [("--under", args.path)]
+    ways = [("below it", "--under", args.path)]
+    if history.root == "/" and os.path.islink(args.path.rstrip("/")):  # noqa: PTH114
+        real = os.path.realpath(args.path)
+        ways.append((f"below {quoted_name(real)}, where it leads", "--under", real))
     if any(sign in args.path for sign in "*?[{"):
-        ways.append(("--glob", os.path.join(os.getcwd(), args.path)))  # noqa: PTH109, PTH118
-    for option, path in ways:
+        ways.append(("to what it matches", "--glob", os.path.join(os.getcwd(), args.path)))  # noqa: PTH109, PTH118
+    for where, option, path in ways:
         try:
             scan = history.scan(["ts_ns"], **{option[2:]: path}, **window)
         except ValueError:
             continue  # no glob
         if _has_events(scan):
-            return invocation.command("history", option, path, *archive.where(args.directory), as_root=True)
+            command = invocation.command("history", option, path, *archive.where(args.directory), as_root=True)
+            return f"{where}: {command}"
     return None
 
 

@@ -55,8 +55,8 @@ LOSSES = {
 
 
 WITHOUT_FILES = (
-    "not shown by the kernel: the files themselves. A path was looked up after the call, which misses what was removed "
-    "by another name of it, and what a rename replaced is not known"
+    "the kernel did not show the files themselves. Paths were looked up after the call, so what went by another name "
+    "(through a link or a mount) can be missing here, and what a rename replaced is not known"
 )
 """Said where calls were recorded and no function of the kernel's."""
 
@@ -86,7 +86,8 @@ class Answer:
     limits: Sequence[str] = ()
     """What the filters of the recordings in the window let through, where they did not let through all."""
     elsewhere: str | None = None
-    """The command that shows what happened below the path, or to what it matches, where nothing happened to itself."""
+    """Where something happened, below the path or to what it matches, and the command that shows it, where nothing
+    happened to itself."""
     damaged: Sequence[str] = ()
     """What is wrong with each file that was left out."""
 
@@ -106,8 +107,8 @@ def told(answer: Answer, clock: Clock, arrow: str = BY) -> str:
         if answer.has_failed:
             lines += [f"{quoted_name(answer.path)}: there are attempts that failed; --all shows them", ""]
         if answer.elsewhere:
-            lines += [f"what happened below it, or to what it matches: {answer.elsewhere}", ""]
-    if answer.without_files and answer.events:
+            lines += [f"what happened {answer.elsewhere}", ""]
+    if answer.without_files:
         lines.append(WITHOUT_FILES)
     lines += [f"only what these filters let through was recorded: {printable(limit)}" for limit in answer.limits]
     lines.append(f"{seen}{', but for this' if blind else ''}")

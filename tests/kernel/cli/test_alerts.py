@@ -214,7 +214,7 @@ def test_a_recorder_tells_what_it_has_recorded(tmp_path: Path, place: Path) -> N
     assert names[:40] == [f"{which} {number}" for which in ("first", "second") for number in range(20)]
     assert names[40:] == ["hostile \\xff"]
     assert "real_path_bytes" in events[-1]  # type: ignore[operator]
-    assert "41 events matched, 41 alerts; server: 41 sent, 0 failed, 0 dropped" in recorder.messages
+    assert "rules matched 41 times, 41 alerts; server: 41 sent, 0 failed, 0 dropped" in recorder.messages
     assert recorder.messages.count("rawtp: alert: place: ") == 41
 
 

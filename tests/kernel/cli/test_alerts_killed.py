@@ -190,7 +190,7 @@ def test_a_window_and_a_cool_down_survive_a_kill(tmp_path: Path) -> None:
     assert told.alerts == []
     said = alerted(directory, told, work, *range(40, 70), **window)
     assert [(alert.kind, alert.count) for alert in told.alerts] == [("count", 60), ("repeat", 10)]
-    assert any("70 events matched, 2 alerts" in line for line in said)
+    assert any("rules matched 70 times, 2 alerts" in line for line in said)
 
 
 def abandon(companion: Alerting) -> None:

@@ -234,7 +234,10 @@ def test_a_process_that_is_not_there() -> None:
     ("arguments", "complaint"),
     [
         (["-p", "abc"], "argument -p/--pid: 'abc' is not a process id"),
-        (["-d", "nan"], "argument -d/--duration: 'nan' is not a time above 0: seconds, or such as 500ms, 2m or 1h30m"),
+        (
+            ["-d", "nan"],
+            "argument -d/--duration: 'nan' is not a time above 0: seconds, or such as 500ms, 2m, 1h30m or 90d",
+        ),
         (["--ring-bytes", "5"], "--ring-bytes must be a power of two and a multiple of the page size .*, not 5"),
         (["--all"], r"--all needs a filter by process \(-p, -u, --comm or --cgroup\), or a command \(rawtp run\): .*"),
         (["--queue-bytes", "1"], "--queue-bytes must be a positive multiple of 65536 .*, not 1"),

@@ -24,7 +24,9 @@ from helpers.recordings import remove
 from helpers.silence import silence
 from helpers.support import HANG_S, wait_for
 from helpers.terminals import own_user
+from rawtp.cli.archive import shows_files
 from rawtp.formats.escape import shortened
+from rawtp.formats.story import WITHOUT_FILES
 
 pytestmark = pytest.mark.kernel
 
@@ -77,7 +79,10 @@ def test_nothing_found(place: Path, history: Path) -> None:
     with recording(history):
         code, out, err = asked("who", "--directory", history, place / "never")
         assert (code, err) == (4, "")
-        assert out.startswith(f"{place}/never: nothing that succeeded was recorded; ")
+        *caveat, answer = out.splitlines()
+        assert answer.startswith(f"{place}/never: nothing that succeeded was recorded; ")
+        has_files = all(shows_files(session) for session in rawtp.History(history).sessions())
+        assert caveat == ([] if has_files else [WITHOUT_FILES])
         Path(place / "missing").unlink(missing_ok=True)
         [event] = until_found(history, place / "missing", 1, "--all")
         assert event["errno"] == "ENOENT"
@@ -427,11 +432,17 @@ def test_what_happened_below_a_directory_is_found(place: Path, history: Path) ->
         (place / "x.log").touch()
         (place / "x.log").unlink()
         until_found(history, place / "x.log")
-        for asked_for, option in ((place, "--under"), (f"{place}/", "--under"), (place / "*.log", "--glob")):
+        (place.parent / "link").symlink_to(place)
+        for asked_for, option, where in (
+            (place, "--under", "below it"),
+            (f"{place}/", "--under", "below it"),
+            (place.parent / "link", "--under", f"below {place}, where it leads"),
+            (place / "*.log", "--glob", "to what it matches"),
+        ):
             code, out, _ = asked("who", "--directory", history, asked_for)
             assert code == 4
             line = out.splitlines()[0]
-            begin = "what happened below it, or to what it matches: "
+            begin = f"what happened {where}: "
             assert line.startswith(begin)
             done = subprocess.run(
                 ["sh", "-c", line.removeprefix(begin)], capture_output=True, text=True, check=True, timeout=HANG_S

@@ -63,7 +63,7 @@ def test_each_is_told_in_order() -> None:
     for told in (one, two):
         assert [alert.event["pid"] for alert in told.alerts if alert.event] == [*range(50)]
     assert alerts.summary() == (
-        "50 events matched, 50 alerts; one: 50 sent, 0 failed, 0 dropped; two: 50 sent, 0 failed, 0 dropped"
+        "rules matched 50 times, 50 alerts; one: 50 sent, 0 failed, 0 dropped; two: 50 sent, 0 failed, 0 dropped"
     )
 
 

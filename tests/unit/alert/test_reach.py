@@ -67,7 +67,7 @@ def test_paths(pattern: str, path: str, meets: bool) -> None:
     expected = [] if meets else ["rule 'r' matches nothing: its path is outside of -P/--path"]
     assert told(f'path = "{pattern}"', syscalls=DELETE, paths=(path,)) == expected
     assert told(f'path = "{pattern}"', syscalls=DELETE, paths=("/nowhere", path)) == expected
-    between = [line.replace("nothing", "only renames between them") for line in expected]
+    between = [line.replace("nothing", "only renames into its path and out of it") for line in expected]
     assert told(f'path = "{pattern}"', syscalls=(*DELETE, *RENAME), paths=(path,)) == between
     assert told(f'action = "delete"\npath = "{pattern}"', paths=(path,)) == expected
 

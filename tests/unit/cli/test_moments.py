@@ -80,7 +80,21 @@ def test_a_date_is_its_beginning_here() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("", " ", "5", "-2h", "2y", "2h3", "tomorrow", "2026-02-30", "2026-13-01", "2026-11-26T25:00", "25:00"),
+        *(
+            "",
+            " ",
+            "5",
+            "-2y",
+            "1M",
+            "2 M ago",
+            "2y",
+            "2h3",
+            "tomorrow",
+            "2026-02-30",
+            "2026-13-01",
+            "2026-11-26T25:00",
+            "25:00",
+        ),
         *("2026-11-26T02:30+01:60", "2026-11-26T02:30+99:00", "٢h", "yesterday25:00", "0000-01-01", "@", "@1.", "@-1"),
         *("1969-01-01", "9999-12-31", "2026-11-26T", "2h ago ago", "ago", "nan", "infs", "1e3s"),
     ],
@@ -88,6 +102,13 @@ def test_a_date_is_its_beginning_here() -> None:
 def test_what_is_no_time(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="is not a time: such as yesterday"):
         moment(text)
+
+
+def test_a_length_of_time_has_no_sign() -> None:
+    with pytest.raises(
+        argparse.ArgumentTypeError, match=r"^' -2h' is not a time: '2h' is that long ago, without a sign$"
+    ):
+        moment(" -2h")
 
 
 @given(st.text())

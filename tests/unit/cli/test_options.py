@@ -54,7 +54,7 @@ BESIDE = (
     "rawtp: missed 0, unpaired 0, name_faults 0, truncated 0, lost_exits 0, tail_lost 0, unfollowed 0, lost_cgroups 0, "
     "lost_processes 0, lost_truths 0, lost_mounts 0\n"
 )
-NO_TIME = " is not a time above 0: seconds, or such as 500ms, 2m or 1h30m"
+NO_TIME = " is not a time above 0: seconds, or such as 500ms, 2m, 1h30m or 90d"
 NO_SIZE = " is not a number of bytes from 1 up, such as 4194304, 4096KiB or 4MiB"
 
 

@@ -16,7 +16,7 @@ import pytest
 import rawtp
 from helpers.errors import advised
 from rawtp._record import status, status_file
-from rawtp.cli import main
+from rawtp.cli import invocation, main
 
 STATUS = {
     "running": True,
@@ -444,7 +444,8 @@ def test_the_status_of_no_history(capsys: pytest.CaptureFixture[str], monkeypatc
 
     monkeypatch.setattr(status, "HistoryReader", refusing)
     assert main(["record", "--status", "--directory", "/x"]) == 1
-    assert capsys.readouterr().err == "rawtp: nobody has recorded into /x\n"
+    command = invocation.command("record", "--directory", "/x", as_root=True)
+    assert capsys.readouterr().err == f"rawtp: nobody has recorded into /x. To record, run: {command}\n"
 
 
 def test_the_unit_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -148,7 +148,8 @@ def test_what_happened_below(
     pretend.scan = scan  # type: ignore[method-assign]
     assert main(["who", "--directory", "/x", path]) == 4
     command = invocation.command("history", option, path, "--directory", "/x", as_root=True)
-    assert capsys.readouterr().out.startswith(f"what happened below it, or to what it matches: {command}\n\n")
+    where = {"--under": "below it", "--glob": "to what it matches"}[option]
+    assert capsys.readouterr().out.startswith(f"what happened {where}: {command}\n\n")
     asked = [call for call in pretend.asked if call[0] == "scan"][-1][2]
     assert asked == {option[2:]: path, "since": None, "until": None, "outcome": "ok", "limit": 1}
 
