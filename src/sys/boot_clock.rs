@@ -1,7 +1,7 @@
 //! The time since boot, by the clock that stamps the kernel's records.
 //!
 //! A process in a time namespace sees `CLOCK_BOOTTIME` with an offset, which the kernel's own times do not have
-//! (time_namespaces(7)).
+//! (`time_namespaces(7)`).
 
 use std::fs;
 use std::sync::OnceLock;
