@@ -68,7 +68,7 @@ fn read(pid: u32) -> Option<Process> {
     let directory = File::open(format!("/proc/{pid}")).ok()?;
     let stat = read_at(&directory, c"stat", 4096).ok()?;
     let (comm, parent, start_ticks) = parse_stat(&stat)?;
-    // `/proc` shows it as this process's time namespace has it.
+    // `/proc` shows it as this process's time namespace has it, since Linux 5.11. Before, no process is found again.
     let start_ticks = start_ticks.saturating_add_signed(-offset_ns() / TICK_NS.cast_signed());
     let cmdline = read_at(&directory, c"cmdline", CMDLINE_BYTES).ok()?;
     Some(Process { pid, ppid: parent, start_ticks, comm: comm.to_vec(), cmdline, read_ns: since_boot_ns() })

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -48,4 +49,7 @@ def test_times_and_look_ups(tmp_path: Path, offset_s: int) -> None:
     assert event["real_path"] == f"{tmp_path}/b/x"
     assert abs(event["ts_ns"] - now_ns) < HANG_S * 1e9
     _, comm, argv = event["ancestors"][0]
-    assert (comm, argv) == ("unshare", command)
+    major, minor = map(int, platform.release().split(".")[:2])
+    # Before, /proc shows when a process began without the offset, and so nobody knows that it is the same one.
+    is_known = (major, minor) >= (5, 11)
+    assert (comm, argv) == ("unshare", command if is_known else None)
