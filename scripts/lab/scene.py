@@ -78,12 +78,13 @@ def structure_of(png: bytes) -> list[list[str]]:
     with Image.open(BytesIO(png)) as image:
         image.load()
         found: list[list[str]] = json.loads(image.info[_KEY])
-    return found
+    # A rate has a point or none.
+    return [[tag, _plain(text)] for tag, text in found]
 
 
 def _plain(text: str) -> str:
     """Without what no two runs have in common."""
-    return re.sub(r"\d+", "0", text)
+    return re.sub(r"\d+(?:\.\d+)*", "0", text)
 
 
 def _small(png: bytes, structure: list[list[str]]) -> bytes:
