@@ -68,11 +68,8 @@ def out_of_reach(
             yield f"rule {rule.name!r} matches nothing: its outcome is {scope.outcome!r}, and --outcome is {outcome}"
         elif scope.paths and len(directories) == len(paths) > 0 and not _meet(scope.paths, directories):
             # A rename from a watched directory to another is an event of both.
-            less = (
-                "only renames into its path and out of it"
-                if "rename" in (scope.actions or possible) & possible
-                else "nothing"
-            )
+            has_renames = "rename" in (scope.actions or possible) & possible
+            less = "only renames into its path and out of it" if has_renames else "nothing"
             yield f"rule {rule.name!r} matches {less}: its path is outside of -P/--path"
         elif scope.has_size and not shows_sizes:
             of_ranges = not scope.actions or not scope.actions.isdisjoint(_RANGES)

@@ -30,10 +30,9 @@ def moment(text: str) -> int:
     A time without a zone is local. A length of time is that long ago. A day, or a word for one, is its beginning.
     """
     found = parse(text, time.time_ns())
-    if found is None and text.strip()[:1] == "-" and parse(text.strip()[1:], 0) is not None:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a time: {text.strip()[1:]!r} is that long ago, without a sign"
-        )
+    sign, unsigned = text.strip()[:1], text.strip()[1:]
+    if sign == "-" and parse(unsigned, 0) is not None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time: {unsigned!r} is that long ago, without a sign")
     if found is None or not 0 <= found <= _LARGEST_NS:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a time: such as yesterday, 'yesterday 22:00', 30m, 2h, 7d, 02:30, 2026-11-26 or"

@@ -101,6 +101,12 @@ def test_errors_name_the_line(text: str, message: str, file: Path, capsys: pytes
     assert end.value.code == 0
 
 
+def test_a_directory_is_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        watch.add_parser().parse_args(["--config", str(tmp_path)])
+    assert f"rawtp: error: {tmp_path}: Is a directory" in capsys.readouterr().err
+
+
 def test_a_file_that_others_write_is_not_read(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file.write_text("quiet = true")
     file.chmod(0o666)
