@@ -2,6 +2,8 @@
 //!
 //! A process's name is looked up from its own root, in its own mount namespace, as far as that can be reached.
 
+mod last;
+
 use std::mem;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -9,6 +11,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::event::Event;
+use crate::event::directory_lookup::last::{Last, Served};
 use crate::event::real_name::{RealName, State};
 use crate::memory::probe_step;
 use crate::mounts::host_mounts::HostMounts;
@@ -17,11 +20,9 @@ use crate::mounts::snapshots::Snapshots;
 use crate::mounts::table::{Place, push_upwards};
 use crate::path::resolve::Paths;
 use crate::record::segments::{Directory, Name, WalkStatus};
-use crate::sys::boot_clock::since_boot_ns;
 use crate::sys::cached_path::{self, Follow, NotFound, look_up, push_path_of};
+use crate::sys::clock::since_boot_ns;
 
-/// How long a look-up serves later events. Links and mounts can change without an event.
-const LIFE_NS: u64 = 5_000_000;
 /// The most look-ups that are kept.
 const LOOK_UPS: usize = 1024;
 
@@ -61,98 +62,10 @@ impl Found {
     }
 }
 
-/// The times of the events that a look-up serves, first and last.
-#[derive(Debug, Clone, Copy, Default)]
-struct Served {
-    first_ns: u64,
-    last_ns: u64,
-}
-
-impl Served {
-    /// What was found at a time serves all events before it: another look would come later still.
-    fn found(at_ns: u64) -> Self {
-        Self { first_ns: 0, last_ns: at_ns + LIFE_NS }
-    }
-
-    /// What was not found for an event may have been in the kernel's cache a moment later.
-    fn near(ts_ns: u64) -> Self {
-        Self { first_ns: ts_ns.saturating_sub(LIFE_NS), last_ns: ts_ns + LIFE_NS }
-    }
-
-    fn has(self, ts_ns: u64) -> bool {
-        (self.first_ns..=self.last_ns).contains(&ts_ns)
-    }
-}
-
 #[derive(Debug)]
 struct Kept {
     found: Option<Found>,
     served: Served,
-}
-
-/// The look-up of the last name. It is known by what the record says, which costs less than to put a path together.
-#[derive(Debug, Default)]
-struct Last {
-    is_set: bool,
-    served: Served,
-    mnt_ns: u32,
-    prefix: Vec<u8>,
-    directory: Walked,
-    root: Walked,
-    found: Option<Found>,
-}
-
-/// A copy of a walk.
-#[derive(Debug, Default)]
-struct Walked(Option<(WalkStatus, Option<u32>)>, Vec<u8>);
-
-impl Walked {
-    fn set(&mut self, walk: Option<Directory<'_>>) {
-        self.0 = walk.map(|walk| (walk.status, walk.root_bytes));
-        self.1.clear();
-        self.1.extend_from_slice(walk.map_or(&[], |walk| walk.names));
-    }
-
-    fn is(&self, walk: Option<Directory<'_>>) -> bool {
-        self.0 == walk.map(|walk| (walk.status, walk.root_bytes)) && self.1 == walk.map_or(&[][..], |walk| walk.names)
-    }
-}
-
-impl Last {
-    fn is_of(
-        &self,
-        event: &Event<'_>,
-        prefix: &[u8],
-        directory: Option<Directory<'_>>,
-        root: Option<Directory<'_>>,
-    ) -> bool {
-        let record = event.enter.record;
-        self.is_set
-            && self.mnt_ns == record.mnt_ns
-            && self.served.has(record.ts_ns)
-            && self.prefix == prefix
-            && self.directory.is(directory)
-            && self.root.is(root)
-    }
-
-    fn set(
-        &mut self,
-        event: &Event<'_>,
-        served: Served,
-        prefix: &[u8],
-        directory: Option<Directory<'_>>,
-        root: Option<Directory<'_>>,
-        found: Option<Found>,
-    ) {
-        self.is_set = true;
-        self.served = served;
-        self.mnt_ns = event.enter.record.mnt_ns;
-        self.prefix.clear();
-        self.prefix.extend_from_slice(prefix);
-        self.directory.set(directory);
-        self.root.set(root);
-        self.found = found;
-    }
 }
 
 /// Looks up directories, and keeps what it finds for a short time.
@@ -427,16 +340,6 @@ mod tests {
     #[test]
     fn components_without_empty_ones_and_dots() {
         assert_eq!(parts(b"//a/./b/../c/").collect::<Vec<_>>(), [b"a".as_slice(), b"b", b"..", b"c"]);
-    }
-
-    #[test]
-    fn what_was_found_serves_what_came_before() {
-        let found = Served::found(1_000_000_000);
-        assert!(found.has(0) && found.has(1_000_000_000 + LIFE_NS));
-        assert!(!found.has(1_000_000_001 + LIFE_NS));
-        let near = Served::near(1_000_000_000);
-        assert!(near.has(1_000_000_000 - LIFE_NS) && near.has(1_000_000_000 + LIFE_NS));
-        assert!(!near.has(999_999_999 - LIFE_NS) && !near.has(1_000_000_001 + LIFE_NS));
     }
 
     #[test]

@@ -16,9 +16,10 @@ use crate::history::line::Line;
 use crate::history::log::Finished;
 use crate::history::recovery::{Recovered, recover};
 use crate::history::schema::{REQUIRED, VERSION};
-use crate::history::shared::{Shared, Status, now_ns};
+use crate::history::shared::{Shared, Status};
 use crate::history::through::Through;
 use crate::session::Session;
+use crate::sys::clock::unix_ns;
 use crate::sys::close_on_fork::CloseOnForkFd;
 
 /// The most of a text of the host's that is read.
@@ -116,7 +117,7 @@ pub fn prepare(directory: &Path, session: &Session, fields: Fields, options: Opt
         let taken = io::Error::from_raw_os_error(libc::EAGAIN);
         return Err(os("another recorder records into this directory")(taken));
     };
-    let start_ns = session.watched_since_ns().unwrap_or_else(now_ns);
+    let start_ns = session.watched_since_ns().unwrap_or_else(unix_ns);
     let recovery = recover(&layout, start_ns)?;
     let mut name = start_ns.max(0);
     let is_known = |name: i64| {

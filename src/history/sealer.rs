@@ -20,8 +20,9 @@ use crate::history::log::{self, Finished};
 use crate::history::recovery::{quarantine, quarantine_name, quarantined, sealed};
 use crate::history::retention::{Bounds, too_many};
 use crate::history::segment::{Segment, seal};
-use crate::history::shared::{Failure, Shared, now_ns};
+use crate::history::shared::{Failure, Shared};
 use crate::memory::probe;
+use crate::sys::clock::unix_ns;
 
 /// The time between two looks at what can be done without being asked.
 const IDLE: Duration = Duration::from_secs(1);
@@ -144,7 +145,7 @@ impl Sealer {
         if !damaged.is_empty() {
             // The damaged batches happened somewhere between those before and behind them.
             let (start_ns, end_ns) = finished.between_ns;
-            let end_ns = if stem.session == shared.session { now_ns() } else { end_ns };
+            let end_ns = if stem.session == shared.session { unix_ns() } else { end_ns };
             lines.extend(damaged.iter().map(|(from_ns, to_ns)| {
                 let from_ns = from_ns.unwrap_or(start_ns);
                 let to_ns = to_ns.unwrap_or(end_ns).max(from_ns);
@@ -183,7 +184,7 @@ impl Sealer {
             return;
         }
         let segments = self.shared.segments();
-        for (segment, reason) in too_many(&segments, &self.bounds, now_ns()) {
+        for (segment, reason) in too_many(&segments, &self.bounds, unix_ns()) {
             if let Err(error) = self.expire_one(segment, reason) {
                 self.shared.note_error(&format!("cannot remove {}: {error}", segment.file));
                 return;

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use nix::time::{ClockId, clock_gettime};
 
 use crate::error::{Error, Result};
 use crate::history::anchor::{Anchor, Whereabouts};
@@ -19,7 +18,7 @@ use crate::history::journal::Journal;
 use crate::history::layout::Layout;
 use crate::history::line::Line;
 use crate::history::segment::Segment;
-use crate::sys::boot_clock::since_boot_ns;
+use crate::sys::clock::{since_boot_ns, unix_ns};
 
 /// How a recording goes. The counts are those of one recorder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -129,12 +128,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// The wall clock less the time since boot.
 pub(crate) fn clock_offset_ns() -> i64 {
-    now_ns() - since_boot_ns().cast_signed()
-}
-
-/// Unix time.
-pub(crate) fn now_ns() -> i64 {
-    clock_gettime(ClockId::CLOCK_REALTIME).map_or(0, |time| time.tv_sec() * 1_000_000_000 + time.tv_nsec())
+    unix_ns() - since_boot_ns().cast_signed()
 }
 
 impl Shared {

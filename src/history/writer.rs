@@ -30,10 +30,11 @@ use crate::history::log::{Finished, Log};
 use crate::history::losses::Losses;
 use crate::history::schema::Converter;
 use crate::history::seen::Seen;
-use crate::history::shared::{Failure, Shared, clock_offset_ns, now_ns};
+use crate::history::shared::{Failure, Shared, clock_offset_ns};
 use crate::history::through::Through;
 use crate::read::Reader;
 use crate::session::Session;
+use crate::sys::clock::unix_ns;
 
 /// The bytes after which a cycle commits before it reads on, and those that they take uncompressed.
 const COMMIT_BYTES: usize = 8 << 20;
@@ -203,7 +204,7 @@ impl Writer {
     /// Reads everything that had happened, and has it acknowledged. Returns the failure to do so.
     fn cycle(&mut self, sender: &Sender<Finished>) -> Option<Failure> {
         let (mut failure, mut dropped, mut unread) = (None, None, None);
-        let until_ns = now_ns();
+        let until_ns = unix_ns();
         let position = self.session.control().written();
         let mut heartbeats = 0;
         self.tell_silence(until_ns);
@@ -358,7 +359,7 @@ impl Writer {
                     status.in_memory = waiting;
                     status.failing = false;
                     if rows > 0 {
-                        status.last_ack_ns = Some(now_ns());
+                        status.last_ack_ns = Some(unix_ns());
                     }
                 });
                 None

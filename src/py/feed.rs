@@ -263,7 +263,7 @@ impl<S: Source> Feed<S> {
                 left = SIGNAL_CHECK;
             }
             let is_over = py.detach(|| queue.wait_for(position, left, || self.session.waiting() >= enough));
-            // Before anything is taken: what a signal's handler raises would lose it.
+            // Before what has come is taken: what a signal's handler raises would lose it.
             py.check_signals()?;
             if is_over {
                 return Ok(());

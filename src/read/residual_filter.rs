@@ -18,8 +18,8 @@ use crate::mounts::host_root::HostRoot;
 use crate::mounts::snapshots::Snapshots;
 use crate::path::resolve::Paths;
 use crate::ring::counters::KernelCounters;
-use crate::sys::boot_clock::since_boot_ns;
 use crate::sys::cached_path::{Follow, is_supported, look_up};
+use crate::sys::clock::since_boot_ns;
 use crate::syscall::Action;
 
 /// How often the meaning of the path filters is found out again, by the times of the events. A symbolic link can change

@@ -1,8 +1,6 @@
 //! Converts the kernel's clock to Unix time.
 
-use nix::time::{ClockId, clock_gettime};
-
-use crate::sys::boot_clock::since_boot_ns;
+use crate::sys::clock::{since_boot_ns, unix_ns};
 
 /// A larger change of the offset is a step of the wall clock. The noise between two readings is smaller.
 const STEP_NS: i64 = 50_000;
@@ -16,11 +14,6 @@ pub struct Clock {
     offset_ns: i64,
 }
 
-fn now_ns() -> i64 {
-    // Every kernel has this clock.
-    clock_gettime(ClockId::CLOCK_REALTIME).map_or(0, |time| time.tv_sec() * 1_000_000_000 + time.tv_nsec())
-}
-
 fn boot_ns() -> i64 {
     since_boot_ns().cast_signed()
 }
@@ -29,7 +22,7 @@ fn boot_ns() -> i64 {
 fn measure() -> i64 {
     let reading = |_| {
         let before = boot_ns();
-        let real = now_ns();
+        let real = unix_ns();
         let after = boot_ns();
         (after - before, real - before.midpoint(after))
     };
@@ -45,7 +38,7 @@ impl Clock {
 
     /// Returns the nanoseconds to add to a record's time stamp.
     pub fn offset_ns(&mut self) -> i64 {
-        let rough = now_ns() - boot_ns();
+        let rough = unix_ns() - boot_ns();
         if (rough - self.offset_ns).abs() > STEP_NS {
             let offset_ns = measure();
             if (offset_ns - self.offset_ns).abs() > STEP_NS {

@@ -8,8 +8,6 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use nix::time::{ClockId, clock_gettime};
-
 use crate::cgroup::reports::CgroupReports;
 use crate::config::Config;
 use crate::error::Result;
@@ -31,6 +29,7 @@ use crate::ring::counters::{KernelCounters, Totals};
 use crate::ring::drain::{Drain, Reports};
 use crate::ring::queue::Queue;
 use crate::session::ledger::Ledger;
+use crate::sys::clock::unix_ns;
 use crate::sys::close_on_fork::{CloseOnForkFd, generation};
 use crate::sys::fdinfo::missed;
 use crate::sys::membarrier::wait_for_programs;
@@ -109,8 +108,7 @@ impl Session {
         has_lineage: bool,
         host_root: HostRoot,
     ) -> Result<Self> {
-        let started_ns =
-            clock_gettime(ClockId::CLOCK_REALTIME).map_or(i64::MAX, |now| now.tv_sec() * 1_000_000_000 + now.tv_nsec());
+        let started_ns = unix_ns();
         let queue = Arc::new(Queue::new(queue_bytes)?);
         let counters = Arc::new(KernelCounters::new(&loaded.counters, &loaded.live, loaded.slots)?);
         let ring = Ring::new(loaded.ring, loaded.ring_bytes)?;

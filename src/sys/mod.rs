@@ -2,6 +2,7 @@
 //!
 //! * `bpf`: loads programs, and attaches those of raw tracepoints
 //! * `cached_path`: looks up paths in the kernel's cache
+//! * `clock`: Unix time, and the time since boot as the kernel has it
 //! * `close_on_fork`: descriptors that the child of a fork closes
 //! * `errno`: names of errors
 //! * `fd`: owns descriptors
@@ -17,9 +18,9 @@
 //! * `tracepoint`: attaches programs to classic tracepoints
 //! * `users`: names of users
 
-pub mod boot_clock;
 pub mod bpf;
 pub mod cached_path;
+pub mod clock;
 pub mod close_on_fork;
 pub mod errno;
 pub mod fd;

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, FromRawFd};
 
-use crate::sys::boot_clock::{offset_ns, since_boot_ns};
+use crate::sys::clock::{offset_ns, since_boot_ns};
 
 /// The ticks in which `/proc` tells times. A second has 100 on every architecture that rawtp knows (`USER_HZ`).
 const TICK_NS: u64 = 1_000_000_000 / 100;

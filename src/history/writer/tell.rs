@@ -7,9 +7,10 @@ use std::sync::atomic::Ordering;
 use crate::history::dropped::Dropped;
 use crate::history::line::Line;
 use crate::history::losses::{Times, Totals};
-use crate::history::shared::{Failure, clock_offset_ns, now_ns};
+use crate::history::shared::{Failure, clock_offset_ns};
 use crate::history::through::State;
 use crate::history::writer::Writer;
+use crate::sys::clock::unix_ns;
 
 /// A larger change of the wall clock against the time since boot is a step.
 const STEP_NS: i64 = 10_000_000;
@@ -71,7 +72,7 @@ impl Writer {
         let offset_ns = clock_offset_ns();
         let step_ns = offset_ns - self.clock_offset_ns;
         if step_ns.abs() > STEP_NS {
-            let now_ns = now_ns();
+            let now_ns = unix_ns();
             let line = Line::new("clock").int("before_ns", now_ns - step_ns).int("after_ns", now_ns);
             // The next cycle writes it otherwise.
             let _ = self.shared.note(vec![line]);

@@ -1,4 +1,4 @@
-//! The time since boot, by the clock that stamps the kernel's records.
+//! Unix time, and the time since boot by the clock that stamps the kernel's records.
 //!
 //! A process in a time namespace sees `CLOCK_BOOTTIME` with an offset, which the kernel's own times do not have
 //! (`time_namespaces(7)`).
@@ -8,12 +8,21 @@ use std::sync::OnceLock;
 
 use nix::time::{ClockId, clock_gettime};
 
+fn read(clock: ClockId) -> i64 {
+    // Every kernel that has a BPF ring buffer has these clocks.
+    clock_gettime(clock).map_or(0, |now| now.tv_sec() * 1_000_000_000 + now.tv_nsec())
+}
+
+/// Returns Unix time in nanoseconds.
+#[must_use]
+pub fn unix_ns() -> i64 {
+    read(ClockId::CLOCK_REALTIME)
+}
+
 /// Returns the nanoseconds since boot, as the kernel has them.
 #[must_use]
 pub fn since_boot_ns() -> u64 {
-    // Every kernel that has a BPF ring buffer has this clock.
-    let now = clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(0, |now| now.tv_sec() * 1_000_000_000 + now.tv_nsec());
-    (now - offset_ns()).unsigned_abs()
+    (read(ClockId::CLOCK_BOOTTIME) - offset_ns()).unsigned_abs()
 }
 
 /// Returns what this process's time namespace adds. A process stays in the one in which it began.
