@@ -2,6 +2,7 @@
 //!
 //! A process's name is looked up from its own root, in its own mount namespace, as far as that can be reached.
 
+mod found;
 mod last;
 
 use std::mem;
@@ -11,13 +12,14 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::event::Event;
+use crate::event::directory_lookup::found::Found;
 use crate::event::directory_lookup::last::{Last, Served};
-use crate::event::real_name::{RealName, State};
+use crate::event::real_name::RealName;
 use crate::memory::probe_step;
 use crate::mounts::host_mounts::HostMounts;
 use crate::mounts::own_mounts::OwnMounts;
 use crate::mounts::snapshots::Snapshots;
-use crate::mounts::table::{Place, push_upwards};
+use crate::mounts::table::push_upwards;
 use crate::path::resolve::Paths;
 use crate::record::segments::{Directory, Name, WalkStatus};
 use crate::sys::cached_path::{self, Follow, NotFound, look_up, push_path_of};
@@ -34,32 +36,6 @@ pub(super) struct Sought<'a> {
     pub(super) directory: Option<Directory<'a>>,
     /// Whether the call follows a symbolic link at the end.
     pub(super) follows: bool,
-}
-
-/// A directory, or a file whose link is followed, that was looked up.
-#[derive(Debug, Clone)]
-struct Found {
-    place: Place,
-    /// The path on this host.
-    path: Option<Vec<u8>>,
-}
-
-impl Found {
-    /// Gives what was found to `out`, with the name in the directory that it is.
-    fn give(&self, out: &mut RealName, own: &HostMounts, entry: Option<&[u8]>) {
-        out.place.clone_from(&self.place);
-        out.state = State::LookUp;
-        if let Some(path) = &self.path {
-            out.path.extend_from_slice(path);
-            out.has_path = true;
-        }
-        let Some(entry) = entry else { return };
-        out.push(entry);
-        // A mount can show a file without showing its directory.
-        if !out.has_path {
-            out.take_path_of_place(own);
-        }
-    }
 }
 
 #[derive(Debug)]

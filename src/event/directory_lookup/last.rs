@@ -1,7 +1,7 @@
 //! Which events a look-up serves, and the last one of all.
 
 use crate::event::Event;
-use crate::event::directory_lookup::Found;
+use crate::event::directory_lookup::found::Found;
 use crate::record::segments::{Directory, WalkStatus};
 
 /// How long a look-up serves later events. Links and mounts can change without an event.
