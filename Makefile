@@ -34,7 +34,8 @@ TEST_ENV := HYPOTHESIS_STORAGE_DIRECTORY=/run/rawtp-hypothesis $(if $(CI_RUN),CI
 # Without the lock, what is released today would decide whether the tests pass.
 PIP := .venv/bin/python -m pip --disable-pip-version-check install --quiet --constraint scripts/lock.txt
 SOURCES := $(shell find src bpf -type f) build.rs python/rawtp/_core.pyi Cargo.toml Cargo.lock pyproject.toml
-PACKAGED := $(wildcard python/rawtp/*.py* python/rawtp/*/*.py* python/rawtp/*/*/*.py* python/rawtp/py.typed LICENSE-* README.md) $(shell find packaging -type f)
+# No bytecode: each run of Python writes some, and the wheel would be made again.
+PACKAGED := $(shell find python/rawtp packaging -type f ! -name '*.pyc' ! -name '*.so') $(wildcard LICENSE-*) README.md
 FORMATTED := $(filter-out bpf/vmlinux.h,$(wildcard bpf/*.[ch] bpf/*/*.[ch] benches/programs/*.c benches/programs/*.h))
 
 .PHONY: help run test test-quick test-vm test-fresh test-asan test-crash test-engines test-image test-lab test-miri vm build wheel wheels sdist lint fmt docs lock audit fuzz soak bench bench-deps clean deb \

@@ -1,4 +1,4 @@
-"""The Makefile's own: what it hands to pytest."""
+"""The Makefile's own: what it hands to pytest, and of which files it makes a wheel."""
 
 from __future__ import annotations
 
@@ -15,20 +15,18 @@ ROOT = Path(__file__).parents[3]
 TESTS = "def test_good(): pass\ndef test_bad(): assert {}\n"
 
 
-def pytest_options(target: str, arguments: str, command: str) -> list[str]:
-    """What make would run, as it says itself; of that, what stands behind ``command``."""
+def told_by_make(*arguments: str, root: Path = ROOT) -> str:
     make = shutil.which("make")
     if make is None:
         pytest.skip("there is no make")
-    done = subprocess.run(
-        [make, "--dry-run", "--always-make", target, f"ARGS={arguments}"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    found = re.search(rf"^scripts/.*{command} ?(.*)$", done.stdout, re.MULTILINE)
-    assert found, done.stdout
+    return subprocess.run([make, *arguments], cwd=root, capture_output=True, text=True, check=True).stdout
+
+
+def pytest_options(target: str, arguments: str, command: str) -> list[str]:
+    """What make would run, as it says itself; of that, what stands behind ``command``."""
+    told = told_by_make("--dry-run", "--always-make", target, f"ARGS={arguments}")
+    found = re.search(rf"^scripts/.*{command} ?(.*)$", told, re.MULTILINE)
+    assert found, told
     return shlex.split(found[1])
 
 
@@ -57,3 +55,17 @@ def test_the_watched_tests_take_the_same(tmp_path: Path) -> None:
     options = pytest_options("test-asan", "--lf", "asan.sh")
     assert options == ["-o", f"cache_dir=/run/rawtp-pytest{ROOT}", "--lf"]
     assert "no:cacheprovider" not in (ROOT / "scripts" / "asan.sh").read_text()
+
+
+def test_a_wheel_is_made_again_for_what_is_in_it_and_for_no_bytecode(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    in_it = {"cli/show/row.py", "py.typed", "_core.pyi"}
+    for name in (*in_it, "_core.abi3.so", "__pycache__/event.cpython-311.pyc", "cli/__pycache__/late.cpython-311.pyc"):
+        path = tmp_path / "python" / "rawtp" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    told = told_by_make("--print-data-base", "--dry-run", "help", root=tmp_path)
+    found = re.search(r"^dist/\.wheel:(.*)$", told, re.MULTILINE)
+    assert found, told
+    of_python = {word.removeprefix("python/rawtp/") for word in found[1].split() if word.startswith("python/")}
+    assert of_python == in_it
