@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _TICK_S = 1.0
 _ACCOUNT_S = 10.0  # between accounts where nothing changes
 _SEAL_S = 30.0
+_GAP_S = 5.0
 _DIRECTORY = {
     "here": "the directory is where it was again",
     "moved": "the directory was moved, or something is in its place: it is recorded into where it is now",
@@ -131,6 +132,8 @@ class Service:
         if state == "late" and before[0] != "late":
             # From the last one on: nobody knows when the hooks fell silent.
             self._recorder._set_silent(status["last_heartbeat_ns"] or status["session"])
+            # Who is told of it can rely on the gap, even if the recorder is killed now.
+            self._is_done(self._recorder.sync, _GAP_S, "the gap is not written yet")
         if state != before[0]:
             text = {
                 "late": "the heartbeat does not come back: what happens now may not be recorded",
@@ -163,12 +166,17 @@ class Service:
             self._say(line)
 
     def _seal(self) -> None:
+        if self._is_done(self._recorder.seal, _SEAL_S, "SIGHUP: the log was not sealed"):
+            self._say("SIGHUP: the log is sealed")
+
+    def _is_done(self, work: Callable[[float], None], timeout_s: float, failure: str) -> bool:
+        """Whether the recorder did it. Where it did not, that is said: a recorder that has stopped ends soon by itself."""
         try:
-            self._recorder.seal(_SEAL_S)
-        except (OSError, RawtpError) as error:  # TimeoutError is an OSError
-            self._say(f"SIGHUP: the log was not sealed: {reason(error)}")
-            return
-        self._say("SIGHUP: the log is sealed")
+            work(timeout_s)
+        except (OSError, RawtpError, ValueError) as error:  # TimeoutError is an OSError
+            self._say(f"{failure}: {reason(error)}")
+            return False
+        return True
 
     def _write(self, status: Mapping[str, Any]) -> None:
         last_s = self._heartbeat.last_s

@@ -116,6 +116,8 @@ class PretendRecorder:
     def sync(self, timeout: float) -> None:
         if "close" in self.done:
             raise ValueError("the recorder is closed")
+        if self.done and self.done[-1].startswith("silent"):
+            self.done.append("written")
 
     def seal(self, timeout: float) -> None:
         self.done.append("seal")
@@ -223,6 +225,8 @@ def test_changes_are_told_once(
         "rawtp: the heartbeat does not come back: what happens now may not be recorded",
         "rawtp: the log is written again",
     ]
+    silent = f"silent since {STATUS['session']}"
+    assert pretend.done == [silent, "written", silent, "written", "close"]
     account = status_file.read(place)
     assert account is not None
     assert (account["pid"], account["heartbeat"]["state"]) == (os.getpid(), "late")
@@ -233,6 +237,31 @@ def test_a_hangup_seals(pretend: type[PretendRecorder], place: str, capsys: pyte
     assert main(["record", "--directory", place]) == 0
     assert pretend.done == ["seal", "close"]
     assert "rawtp: SIGHUP: the log is sealed\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (TimeoutError("not done within 30.0 s"), "not done within 30.0 s"),
+        # It has stopped, and the next look at it tells why.
+        (ValueError("the recorder is closed"), "the recorder is closed"),
+    ],
+)
+def test_a_hangup_that_seals_nothing(
+    error: Exception,
+    text: str,
+    pretend: type[PretendRecorder],
+    place: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails(recorder: PretendRecorder, timeout: float) -> None:
+        raise error
+
+    monkeypatch.setattr(pretend, "seal", fails)
+    pretend.steps = [lambda: signal.raise_signal(signal.SIGHUP)]
+    assert main(["record", "--directory", place]) == 0
+    assert f"rawtp: SIGHUP: the log was not sealed: {text}\n" in capsys.readouterr().err
 
 
 def test_systemd_is_told(
