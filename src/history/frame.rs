@@ -8,17 +8,19 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use arrow_buffer::Buffer;
+use arrow_buffer::{Buffer, MutableBuffer};
 use arrow_ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions};
 use arrow_ipc::{
-    BodyCompressionBuilder, CompressionType, KeyValue, KeyValueBuilder, MessageBuilder, MessageHeader, MetadataVersion,
-    RecordBatchBuilder, convert, reader, root_as_message,
+    self as ipc, BodyCompressionBuilder, CompressionType, KeyValue, KeyValueBuilder, MessageBuilder, MessageHeader,
+    MetadataVersion, RecordBatchBuilder, convert, reader, root_as_message,
 };
 use arrow_schema::{ArrowError, Schema, SchemaRef};
 use flatbuffers::{FlatBufferBuilder, ForwardsUOffset, Vector, WIPOffset};
 
 use crate::error::{Error, Result};
 use crate::history::files::checksum;
+use crate::history::lz4;
+use crate::memory::probe;
 
 /// The key of the checksum in a message's metadata, and its value until it is computed.
 const SUM: &str = "xxh64";
@@ -30,6 +32,12 @@ pub(crate) const END: [u8; 8] = [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
 
 /// The bytes before a message: the mark and the size of its header.
 const PREFIX_BYTES: usize = 8;
+
+/// What a compressed buffer begins with in the place of its size where compression did not make it smaller.
+const NOT_COMPRESSED: i64 = -1;
+
+/// The multiple of bytes at which a decompressed buffer begins.
+const ALIGNED: usize = 64;
 
 /// The most bytes of a message's header.
 const HEADER_MAX: usize = 16 << 20;
@@ -95,6 +103,30 @@ pub(crate) fn schema_message(schema: &Schema) -> Result<Vec<u8>> {
     framed(builder.finished_data(), &[])
 }
 
+fn batch_header<'a>(
+    builder: &mut FlatBufferBuilder<'a>,
+    rows: i64,
+    nodes: &[ipc::FieldNode],
+    buffers: &[ipc::Buffer],
+    compression: Option<ipc::BodyCompression<'_>>,
+) -> WIPOffset<ipc::RecordBatch<'a>> {
+    let (nodes, buffers) = (builder.create_vector(nodes), builder.create_vector(buffers));
+    let compression = compression.map(|from| {
+        let mut compression = BodyCompressionBuilder::new(builder);
+        compression.add_method(from.method());
+        compression.add_codec(from.codec());
+        compression.finish()
+    });
+    let mut header = RecordBatchBuilder::new(builder);
+    header.add_length(rows);
+    header.add_nodes(nodes);
+    header.add_buffers(buffers);
+    if let Some(compression) = compression {
+        header.add_compression(compression);
+    }
+    header.finish()
+}
+
 /// Makes the message of a batch, with `pairs` as its metadata.
 pub(crate) fn batch_message(batch: &RecordBatch, pairs: &[(&str, String)]) -> Result<Vec<u8>> {
     let options = IpcWriteOptions::try_new(8, false, MetadataVersion::V5)?
@@ -108,21 +140,7 @@ pub(crate) fn batch_message(batch: &RecordBatch, pairs: &[(&str, String)]) -> Re
     let nodes: Vec<_> = content.nodes().ok_or_else(wrong)?.iter().copied().collect();
     let buffers: Vec<_> = content.buffers().ok_or_else(wrong)?.iter().copied().collect();
     let mut builder = FlatBufferBuilder::new();
-    let (nodes, buffers) = (builder.create_vector(&nodes), builder.create_vector(&buffers));
-    let compression = content.compression().map(|from| {
-        let mut compression = BodyCompressionBuilder::new(&mut builder);
-        compression.add_method(from.method());
-        compression.add_codec(from.codec());
-        compression.finish()
-    });
-    let mut record_batch = RecordBatchBuilder::new(&mut builder);
-    record_batch.add_length(content.length());
-    record_batch.add_nodes(nodes);
-    record_batch.add_buffers(buffers);
-    if let Some(compression) = compression {
-        record_batch.add_compression(compression);
-    }
-    let record_batch = record_batch.finish();
+    let record_batch = batch_header(&mut builder, content.length(), &nodes, &buffers, content.compression());
     let metadata = metadata(&mut builder, pairs);
     let mut message = MessageBuilder::new(&mut builder);
     message.add_version(MetadataVersion::V5);
@@ -200,6 +218,53 @@ impl Message<'_> {
             .ok_or_else(|| Error::from(ArrowError::IpcError("a message that is no batch".into())))?;
         let body = bytes.slice_with_length(self.body.start, self.body.len());
         let none = HashMap::new();
-        Ok(reader::read_record_batch(&body, content, Arc::clone(schema), &none, None, &message.version())?)
+        let read = |body: &Buffer, content| {
+            reader::read_record_batch(body, content, Arc::clone(schema), &none, None, &message.version())
+        };
+        if content.compression().is_none_or(|compression| compression.codec() != CompressionType::LZ4_FRAME) {
+            return Ok(read(&body, content)?);
+        }
+        let (header, body) = decompressed(&content, &body)?;
+        let content =
+            flatbuffers::root::<ipc::RecordBatch<'_>>(&header).map_err(|error| Error::Columns(error.to_string()))?;
+        Ok(read(&body, content)?)
     }
+}
+
+/// The header and the body that a batch would have if its buffers had not been compressed.
+fn decompressed(content: &ipc::RecordBatch<'_>, body: &[u8]) -> Result<(Vec<u8>, Buffer)> {
+    let wrong = || Error::from(ArrowError::IpcError("a buffer that is no LZ4 frame of its size".into()));
+    let (mut frames, mut buffers, mut size) = (Vec::new(), Vec::new(), 0_usize);
+    for buffer in content.buffers().into_iter().flatten() {
+        let [start, bytes] = [buffer.offset(), buffer.length()].map(|value| usize::try_from(value).ok());
+        let part = start.zip(bytes).and_then(|(start, bytes)| body.get(start..)?.get(..bytes)).ok_or_else(wrong)?;
+        let (frame, bytes) = match part.split_first_chunk() {
+            Some((prefix, frame)) => (frame, i64::from_le_bytes(*prefix)),
+            None if part.is_empty() => (part, 0),
+            None => return Err(wrong()),
+        };
+        let is_plain = bytes == NOT_COMPRESSED;
+        let bytes = if is_plain { Some(frame.len()) } else { usize::try_from(bytes).ok() };
+        let bytes = bytes.filter(|bytes| bytes / lz4::MOST <= frame.len()).ok_or_else(wrong)?;
+        buffers.push(ipc::Buffer::new(size.cast_signed() as i64, bytes.cast_signed() as i64));
+        if bytes > 0 {
+            frames.push((size..size + bytes, frame, is_plain));
+        }
+        size = (size + bytes).next_multiple_of(ALIGNED);
+    }
+    // Arrow ends the process when it gets no memory.
+    probe(size).map_err(Error::memory("decompress a log"))?;
+    let mut plain = MutableBuffer::from_len_zeroed(size);
+    for (range, frame, is_plain) in frames {
+        if is_plain {
+            plain[range].copy_from_slice(frame);
+        } else {
+            lz4::decompress(frame, &mut plain[range.start..], range.len()).ok_or_else(wrong)?;
+        }
+    }
+    let nodes: Vec<_> = content.nodes().into_iter().flatten().copied().collect();
+    let mut builder = FlatBufferBuilder::new();
+    let header = batch_header(&mut builder, content.length(), &nodes, &buffers, None);
+    builder.finish(header, None);
+    Ok((builder.finished_data().to_vec(), plain.into()))
 }

@@ -20,6 +20,7 @@
 //! * `line`: a line of the journal, with its checksum
 //! * `log`: the log
 //! * `losses`: the losses that the journal is told of
+//! * `lz4`: LZ4 frames, decompressed
 //! * `own_sum`: the checksum that a sealed file has of itself
 //! * `prepare`: a recorder's directory before the first event
 //! * `reader`: a directory's events, gaps and losses
@@ -55,6 +56,7 @@ mod layout;
 mod line;
 mod log;
 mod losses;
+mod lz4;
 mod own_sum;
 pub mod prepare;
 pub mod reader;
