@@ -38,9 +38,12 @@ pub(super) struct Sought<'a> {
     pub(super) follows: bool,
 }
 
+/// What was found, and which events that serves.
+type Answer = (Arc<Found>, Served);
+
 #[derive(Debug)]
 struct Kept {
-    found: Option<Found>,
+    found: Option<Arc<Found>>,
     served: Served,
 }
 
@@ -53,6 +56,9 @@ pub(super) struct DirectoryLookup {
     host_root: Option<Arc<OwnedFd>>,
     kept: FxHashMap<Box<[u8]>, Kept>,
     key: Vec<u8>,
+    /// Memory for the paths of one look-up.
+    chroot: Vec<u8>,
+    target: Vec<u8>,
     last: Last,
     outside: Paths,
 }
@@ -112,35 +118,46 @@ impl DirectoryLookup {
             }
             return;
         }
-        let found = self.look_up_directory(event, sought);
-        if let Some((found, _, entry)) = &found {
-            found.give(out, self.own_mounts.mounts(), *entry);
+        let (answer, entry) =
+            self.look_up_directory(event, sought).map_or((None, None), |(it, entry)| (Some(it), entry));
+        let near = Served::near(event.enter.record.ts_ns);
+        let (found, served) = answer.map_or((None, near), |(found, served)| (Some(found), served));
+        if let Some(found) = &found {
+            found.give(out, self.own_mounts.mounts(), entry);
         }
         if is_plain {
-            let ts_ns = event.enter.record.ts_ns;
-            let served = found.as_ref().map_or(Served::near(ts_ns), |(_, served, _)| *served);
-            self.last.set(event, served, prefix, sought.directory, root, found.map(|(found, ..)| found));
+            self.last.set(event, served, prefix, sought.directory, root, found);
         }
     }
 
     /// Looks up the directory of a name. Returns it with the name's last component, or without if the name is that of
     /// the directory, or of a file whose link is followed.
-    fn look_up_directory<'n>(
+    fn look_up_directory<'n>(&mut self, event: &Event<'_>, sought: &Sought<'n>) -> Option<(Answer, Option<&'n [u8]>)> {
+        let (mut root, mut target) = (mem::take(&mut self.chroot), mem::take(&mut self.target));
+        root.clear();
+        target.clear();
+        let found = self.look_up_directory_in(event, sought, &mut root, &mut target);
+        (self.chroot, self.target) = (root, target);
+        found
+    }
+
+    fn look_up_directory_in<'n>(
         &mut self,
         event: &Event<'_>,
         sought: &Sought<'n>,
-    ) -> Option<(Found, Served, Option<&'n [u8]>)> {
+        root: &mut Vec<u8>,
+        target: &mut Vec<u8>,
+    ) -> Option<(Answer, Option<&'n [u8]>)> {
         let name = sought.name.bytes;
         let is_known = |walk: &Directory<'_>| !walk.is_cut() && walk.status != WalkStatus::Internal;
         let (below, above) = event.enter.segments.root().or(sought.directory).filter(is_known)?.split();
         below?;
-        let (mut root, mut target) = (Vec::new(), Vec::new());
-        push_upwards(&mut root, above);
+        push_upwards(root, above);
         let outside;
         let mut spelled = name;
         if name[0] != b'/' {
             if let (Some(below), _) = sought.directory.filter(is_known)?.split() {
-                push_upwards(&mut target, below);
+                push_upwards(target, below);
             } else {
                 // The process works outside of its root, and no call that looks a path up can. Where `..` leads is
                 // known without one.
@@ -162,16 +179,15 @@ impl DirectoryLookup {
         let request = Request {
             tid: event.enter.record.tid,
             mnt_ns: event.enter.record.mnt_ns,
-            root: &root,
-            target: &target,
+            root,
+            target,
             is_directory: !sought.follows,
         };
-        let (found, served) = self.look_up_kept(&request, event.enter.record.ts_ns)?;
-        Some((found.clone(), served, entry))
+        Some((self.look_up_kept(&request, event.enter.record.ts_ns)?, entry))
     }
 
     /// Returns what is found for an event of this time, and which others that serves.
-    fn look_up_kept(&mut self, request: &Request<'_>, ts_ns: u64) -> Option<(&Found, Served)> {
+    fn look_up_kept(&mut self, request: &Request<'_>, ts_ns: u64) -> Option<Answer> {
         let mut key = mem::take(&mut self.key);
         key.clear();
         key.extend(request.mnt_ns.to_ne_bytes());
@@ -189,11 +205,11 @@ impl DirectoryLookup {
                 self.key = key;
                 return None;
             }
-            self.kept.insert(key.clone().into(), Kept { found, served });
+            self.kept.insert(key.clone().into(), Kept { found: found.map(Arc::new), served });
         }
         self.key = key;
         let kept = self.kept.get(&*self.key)?;
-        Some((kept.found.as_ref()?, kept.served))
+        Some((Arc::clone(kept.found.as_ref()?), kept.served))
     }
 
     /// Looks up a target for an event. Returns what is found, and which events that serves.

@@ -5,7 +5,7 @@ use crate::mounts::host_mounts::HostMounts;
 use crate::mounts::table::Place;
 
 /// A directory, or a file whose link is followed, that was looked up.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Found {
     pub(super) place: Place,
     /// The path on this host.
@@ -15,7 +15,9 @@ pub(super) struct Found {
 impl Found {
     /// Gives what was found to `out`, with the name in the directory that it is.
     pub(super) fn give(&self, out: &mut RealName, own: &HostMounts, entry: Option<&[u8]>) {
-        out.place.clone_from(&self.place);
+        // In the memory that `out` has.
+        out.place.dev = self.place.dev;
+        out.place.path.clone_from(&self.place.path);
         out.state = State::LookUp;
         if let Some(path) = &self.path {
             out.path.extend_from_slice(path);

@@ -1,5 +1,7 @@
 //! Which events a look-up serves, and the last one of all.
 
+use std::sync::Arc;
+
 use crate::event::Event;
 use crate::event::directory_lookup::found::Found;
 use crate::record::segments::{Directory, WalkStatus};
@@ -39,7 +41,7 @@ pub(super) struct Last {
     prefix: Vec<u8>,
     directory: Walked,
     root: Walked,
-    pub(super) found: Option<Found>,
+    pub(super) found: Option<Arc<Found>>,
 }
 
 /// A copy of a walk.
@@ -82,7 +84,7 @@ impl Last {
         prefix: &[u8],
         directory: Option<Directory<'_>>,
         root: Option<Directory<'_>>,
-        found: Option<Found>,
+        found: Option<Arc<Found>>,
     ) {
         self.is_set = true;
         self.served = served;
