@@ -174,27 +174,37 @@ fn flat_pages(numbered: &Numbered<'_>, group: &Group, chunk: &mut Chunk<'_>, scr
         definitions.resize(group.order.len(), 0);
         return chunk.page((&definitions, &[]), &[], group.order.len(), scratch);
     }
-    let bytes_of = |number: u32| match &numbered.table {
-        Table::Bytes(values) if !numbered.is_dictionary => values[number as usize].len(),
-        _ => 0,
-    };
-    let mut rows = group.order.iter().peekable();
-    while rows.peek().is_some() {
-        let mut bytes = 0;
-        definitions.clear();
+    let mut left = &group.order[..];
+    while !left.is_empty() {
+        let rows;
+        (rows, left) = left.split_at(page_rows(numbered, left));
         numbers.clear();
-        while definitions.len() < PAGE_ROWS && bytes < PAGE_BYTES {
-            let Some(row) = rows.next() else { break };
-            let number = numbered.numbers[*row as usize];
-            definitions.push(u8::from(number != NONE));
-            if number != NONE {
-                numbers.push(number);
-                bytes += bytes_of(number);
-            }
+        numbers.extend(rows.iter().map(|row| numbered.numbers[*row as usize]));
+        definitions.clear();
+        definitions.extend(numbers.iter().map(|number| u8::from(*number != NONE)));
+        if definitions.contains(&0) {
+            numbers.retain(|number| *number != NONE);
         }
-        chunk.page((&definitions, &[]), &numbers, definitions.len(), scratch)?;
+        chunk.page((&definitions, &[]), &numbers, rows.len(), scratch)?;
     }
     Ok(())
+}
+
+/// The number of rows of the next page.
+fn page_rows(numbered: &Numbered<'_>, left: &[u32]) -> usize {
+    let most = left.len().min(PAGE_ROWS);
+    let Table::Bytes(values) = &numbered.table else { return most };
+    if numbered.is_dictionary {
+        return most;
+    }
+    let mut bytes = 0;
+    let is_beyond = |row: &u32| {
+        // The row with which the page is large enough is its last.
+        let is_beyond = bytes >= PAGE_BYTES;
+        bytes += values.get(numbered.numbers[*row as usize] as usize).map_or(0, |value| value.len());
+        is_beyond
+    };
+    left[..most].iter().position(is_beyond).unwrap_or(most)
 }
 
 fn list_pages(

@@ -6,6 +6,9 @@ const RUN: usize = 16;
 /// The numbers of a group.
 const GROUP: usize = 8;
 
+/// The numbers that are compared at once.
+const LANES: usize = 32;
+
 /// The bits that numbers up to `most` take.
 pub(super) fn width(most: u32) -> u32 {
     u32::BITS - most.leading_zeros()
@@ -42,6 +45,20 @@ fn pack<T: Copy + Into<u32>>(values: &[T], width: u32, out: &mut Vec<u8>) {
     }
 }
 
+/// The length of the run that numbers begin with.
+fn run<T: Copy + PartialEq>(values: &[T], value: T) -> usize {
+    let is_same = |other: &&T| **other == value;
+    let begun = values.iter().take(RUN).take_while(is_same).count();
+    if begun < RUN {
+        return begun;
+    }
+    // An exit after each would have them compared one by one.
+    let chunks = values.chunks_exact(LANES);
+    let same = chunks.take_while(|chunk| chunk.iter().filter(|other| **other != value).count() == 0);
+    let same = same.count() * LANES;
+    same + values[same..].iter().take_while(is_same).count()
+}
+
 /// Appends numbers, each of which takes at most `width` bits.
 pub(super) fn encode<T: Copy + PartialEq + Into<u32>>(values: &[T], width: u32, out: &mut Vec<u8>) {
     let run_bytes = width.div_ceil(8) as usize;
@@ -49,7 +66,7 @@ pub(super) fn encode<T: Copy + PartialEq + Into<u32>>(values: &[T], width: u32, 
     let (mut first, mut at) = (0, 0);
     while at < values.len() {
         let value = values[at];
-        let run = values[at..].iter().take_while(|other| **other == value).count();
+        let run = run(&values[at..], value);
         // Only the last group of all may be filled up.
         let taken = (first..at).len().next_multiple_of(GROUP) - (at - first);
         if run >= RUN + taken {
