@@ -170,7 +170,7 @@ class Service:
             self._say("SIGHUP: the log is sealed")
 
     def _is_done(self, work: Callable[[float], None], timeout_s: float, failure: str) -> bool:
-        """Whether the recorder did it. Where it did not, that is said: a recorder that has stopped ends soon by itself."""
+        """Whether the recorder did it. Where it did not, that is said: one that has stopped ends soon by itself."""
         try:
             work(timeout_s)
         except (OSError, RawtpError, ValueError) as error:  # TimeoutError is an OSError
