@@ -118,14 +118,13 @@ impl DirectoryLookup {
             }
             return;
         }
-        let (answer, entry) =
-            self.look_up_directory(event, sought).map_or((None, None), |(it, entry)| (Some(it), entry));
-        let near = Served::near(event.enter.record.ts_ns);
-        let (found, served) = answer.map_or((None, near), |(found, served)| (Some(found), served));
+        let (answer, entry) = self.look_up_directory(event, sought).unzip();
+        let (found, served) = answer.unzip();
         if let Some(found) = &found {
-            found.give(out, self.own_mounts.mounts(), entry);
+            found.give(out, self.own_mounts.mounts(), entry.flatten());
         }
         if is_plain {
+            let served = served.unwrap_or_else(|| Served::near(event.enter.record.ts_ns));
             self.last.set(event, served, prefix, sought.directory, root, found);
         }
     }

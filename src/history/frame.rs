@@ -268,3 +268,31 @@ fn decompressed(content: &ipc::RecordBatch<'_>, body: &[u8]) -> Result<(Vec<u8>,
     builder.finish(header, None);
     Ok((builder.finished_data().to_vec(), plain.into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::log::testing::batch;
+
+    #[test]
+    fn a_buffer_of_another_size_is_refused() {
+        let written = batch(0, 200);
+        let bytes = batch_message(&written, &[]).unwrap();
+        let message = message_at(&bytes, 0).unwrap();
+        let read = |bytes: &[u8]| message.batch(&Buffer::from(bytes), &written.schema());
+        assert_eq!(read(&bytes).unwrap(), written);
+        let header = root_as_message(message.header).unwrap().header_as_record_batch().unwrap();
+        let starts = header.buffers().unwrap().iter().filter(|buffer| buffer.length() > 0);
+        let starts: Vec<_> = starts.map(|buffer| message.body.start + buffer.offset() as usize).collect();
+        assert!(starts.len() > 2);
+        for start in starts {
+            let prefix = start..start + size_of::<i64>();
+            for wrong in [i64::MIN, -2, 7, 1 << 50, i64::MAX] {
+                let mut changed = bytes.clone();
+                changed[prefix.clone()].copy_from_slice(&wrong.to_le_bytes());
+                let error = read(&changed).unwrap_err().to_string();
+                assert!(error.ends_with("a buffer that is no LZ4 frame of its size"), "{wrong}: {error}");
+            }
+        }
+    }
+}

@@ -133,7 +133,7 @@ class Service:
             # From the last one on: nobody knows when the hooks fell silent.
             self._recorder._set_silent(status["last_heartbeat_ns"] or status["session"])
             # Who is told of it can rely on the gap, even if the recorder is killed now.
-            self._is_done(self._recorder.sync, _GAP_S, "the gap is not written yet")
+            self._is_done(self._recorder.sync, _GAP_S, "the gap may not be written yet")
         if state != before[0]:
             text = {
                 "late": "the heartbeat does not come back: what happens now may not be recorded",

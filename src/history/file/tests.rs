@@ -8,7 +8,7 @@ use arrow_array::builder::{BinaryBuilder, Int64Builder, ListBuilder, StringBuild
 use arrow_array::{
     ArrayRef, BooleanArray, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
-use arrow_schema::{DataType, Schema};
+use arrow_schema::{DataType, Field, Schema};
 use arrow_select::concat::concat_batches;
 use arrow_select::interleave::interleave_record_batch;
 use parquet::bloom_filter::Sbbf;
@@ -224,4 +224,29 @@ fn the_tail_tells_what_is_in_the_pages() {
     assert_eq!(statistics.null_count_opt(), Some(names.iter().filter(Option::is_none).count() as u64));
     let sorting = decoder.metadata().row_group(0).sorting_columns().unwrap();
     assert_eq!(sorting.iter().map(|column| column.column_idx).collect::<Vec<_>>(), [2]);
+}
+
+#[test]
+fn a_page_of_long_texts_has_fewer_rows() {
+    let schema = Arc::new(Schema::new(vec![Field::new("path", DataType::Utf8, true)]));
+    let paths: StringArray = (0..3000).map(|row| (row % 3 > 0).then(|| format!("{row:01000}"))).collect();
+    let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(paths)]).unwrap();
+    let places: Vec<_> = (0..3000).map(|row| (0, row)).collect();
+    let (mut bytes, settings) = (Cursor::new(Vec::new()), Settings { indexed: &["path"], ..Settings::default() });
+    write(&mut bytes, &schema, std::slice::from_ref(&batch), &places, &settings, |_| {}).unwrap();
+    let scratch = Scratch::new("file-long");
+    let path = scratch.0.join("f.parquet");
+    std::fs::write(&path, bytes.into_inner()).unwrap();
+    let decoder = Decoder::open(File::open(path).unwrap()).unwrap().with_indexes(None).unwrap();
+    let index = decoder.metadata().page_index_for_row_group(0);
+    let pages = index.offset_index(0).unwrap().page_locations();
+    // 1,049 texts are the first that are a MiB. The last of them is in row 1,573.
+    assert_eq!(pages.iter().map(|page| page.first_row_index).collect::<Vec<_>>(), [0, 1574]);
+    let mut found = Vec::new();
+    let keep = |batch| {
+        found.push(batch);
+        Ok(())
+    };
+    decoder.read(&schema, &decoder.all(), keep).unwrap();
+    assert_eq!(concat_batches(&schema, &found).unwrap(), batch);
 }
