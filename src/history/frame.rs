@@ -283,7 +283,8 @@ mod tests {
         assert_eq!(read(&bytes).unwrap(), written);
         let header = root_as_message(message.header).unwrap().header_as_record_batch().unwrap();
         let starts = header.buffers().unwrap().iter().filter(|buffer| buffer.length() > 0);
-        let starts: Vec<_> = starts.map(|buffer| message.body.start + buffer.offset() as usize).collect();
+        let starts: Vec<_> =
+            starts.map(|buffer| message.body.start + buffer.offset().cast_unsigned() as usize).collect();
         assert!(starts.len() > 2);
         for start in starts {
             let prefix = start..start + size_of::<i64>();
